@@ -1,0 +1,99 @@
+"""What interpretation may say of one event, in the form that SQL reads (`fleet.fact`).
+
+Values only: providers' shapes end before this module, and what a fact does is decided in SQL.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"\A[^\x00]*\Z")]
+Amount: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+SignedAmount: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+BigInt: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Quantity: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
+PaymentKeys: TypeAlias = Annotated[list[Text], Meta(min_length=1, max_length=8)]
+
+
+class Purchase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="purchase"):
+    """A payment was made. Amounts in minor units of `currency` (lower case); times by the provider.
+
+    `payment_keys` are all names of the payment, the most lasting one first. Without `profile_id`
+    or `sku` the event waits for its other half; `buyer_unreadable` says that a buyer was named,
+    but is nobody's id.
+    """
+
+    provider_payment_id: Text
+    payment_keys: PaymentKeys
+    amount_minor: Amount
+    currency: Annotated[str, Meta(pattern=r"\A[a-z]{3}\Z")]
+    purchased_at: datetime
+    profile_id: UUID | None = None
+    buyer_unreadable: bool = False
+    sku: Text | None = None
+    quantity: Quantity = 1
+    ip_address: str | None = None
+    country_code: Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z")] | None = None
+    user_agent: Text | None = None
+
+
+class Gift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="gift"):
+    """A viewer gives `quantity` gifts of one type; the price is the gift type's."""
+
+    sender_id: UUID
+    recipient_id: UUID
+    gift_type: Text
+    quantity: Quantity = 1
+    stream_id: BigInt | None = None
+    slot_index: Annotated[int, Meta(ge=1, le=12)] | None = None
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund"):
+    """One refund, by its id, as it stands."""
+
+    payment_keys: PaymentKeys
+    refund_id: Text
+    amount_minor: Amount
+    status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+
+
+class RefundTotal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund_total"):
+    """All that was refunded of a payment so far."""
+
+    payment_keys: PaymentKeys
+    cumulative_minor: Amount
+
+
+class DisputeTransaction(msgspec.Struct, frozen=True):
+    """One movement of a dispute in settlement currency: a withdrawal is negative."""
+
+    id: Text
+    amount: SignedAmount
+
+
+class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="dispute"):
+    """A dispute with the balance transactions it has so far; an inquiry has none."""
+
+    payment_keys: PaymentKeys
+    dispute_id: Text
+    amount_minor: Amount
+    transactions: list[DisputeTransaction]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
+    """The event moves nothing. `payment_keys` name a payment that is not ours.
+
+    `failed` counts an attempt, with `reason` as its error: the event is tried again, then dead.
+    """
+
+    state: Literal["ignored", "rejected", "dead", "failed"]
+    reason: Text
+    payment_keys: PaymentKeys | None = None
+
+
+Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Verdict

@@ -1,0 +1,32 @@
+-- Definer: the worker may apply events, not write tables.
+create or replace function fleet.apply_events(p_facts jsonb, p_now timestamptz default null)
+returns table (event_id bigint, state text, reason text)
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_facts fleet.fact[];
+    v_batch_ids bigint[];
+    v_now timestamptz;
+begin
+    v_facts := array(
+        select f
+        from jsonb_populate_recordset(null::fleet.fact, p_facts) as f
+        order by array_position(array['verdict', 'purchase', 'gift'], f.kind), f.event_id
+    );
+    v_batch_ids := array(select f.event_id from unnest(v_facts) as f);
+    v_facts := fleet.lock_payments(v_facts);
+    perform fleet.lock_profiles(v_facts);
+    v_now := coalesce(p_now, clock_timestamp());
+    return query
+    select r.event_id, r.state, r.reason
+    from fleet.record_outcomes(array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o), v_now) as r;
+    delete from fleet.batch_starts where xact_id = pg_current_xact_id();
+end
+$$;
+
+revoke all on function fleet.apply_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.apply_events(jsonb, timestamptz) is 'Applies a claimed batch, a JSON array of fleet.fact, and records one outcome an event, in the caller''s transaction. Locks: payment keys, profiles by id, purchases by id.';

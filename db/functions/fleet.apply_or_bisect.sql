@@ -1,0 +1,37 @@
+create or replace function fleet.apply_or_bisect(p_facts fleet.fact[], p_batch_ids bigint[], p_now timestamptz)
+returns setof fleet.outcome
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_outcomes fleet.outcome[];
+    v_half integer := cardinality(p_facts) / 2;
+begin
+    begin
+        v_outcomes := array(select o from fleet.apply_facts(p_facts, p_batch_ids, p_now) as o);
+    exception
+        -- The caller tries these again as they are.
+        when transaction_rollback or lock_not_available or query_canceled or operator_intervention or insufficient_resources then
+            raise;
+        when others then
+            if cardinality(p_facts) = 1 then
+                return next row(
+                    p_facts[1].event_id, 'failed', null, p_facts[1].payment_id, null, null, false, null,
+                    sqlstate || ': ' || sqlerrm
+                )::fleet.outcome;
+                return;
+            end if;
+    end;
+    if v_outcomes is not null then
+        return query select * from unnest(v_outcomes);
+    else
+        return query select * from fleet.apply_or_bisect(p_facts[:v_half], p_batch_ids, p_now);
+        return query select * from fleet.apply_or_bisect(p_facts[v_half + 1:], p_batch_ids, p_now);
+    end if;
+end
+$$;
+
+revoke all on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) is 'Applies facts; an unexpected error is narrowed down by halves inside the transaction, so that only its culprit fails and the claim is kept. The culprit''s outcome has state failed.';

@@ -1,0 +1,67 @@
+create or replace function fleet.apply_purchases(p_facts fleet.fact[], p_now timestamptz)
+returns setof fleet.outcome
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_decisions fleet.purchase_decision[] := fleet.decide_purchases(p_facts, p_now);
+begin
+    if v_decisions is null then
+        return;
+    end if;
+    insert into public.coin_purchases (
+        id, payment_id, profile_id, provider, provider_event_id, provider_payment_id, sku, quantity, coin_amount,
+        amount_minor, currency, usd_amount, status, requires_approval, hold_reason, max_purchase_limit,
+        ip_address, country_code, user_agent, purchased_at, granted_at, created_at
+    )
+    select
+        d.purchase_id, d.payment_id, d.profile_id, d.provider, d.provider_event_id, d.provider_payment_id, d.sku,
+        d.quantity, d.coin_amount, d.amount_minor, d.currency, d.usd_amount,
+        case when d.granted then 'confirmed' else 'pending' end, d.requires_approval, d.hold_reason, s.purchase_limit_usd,
+        d.ip_address, d.country_code, d.user_agent, d.purchased_at, case when d.granted then p_now end, p_now
+    from unnest(v_decisions) as d
+    cross join fleet.settings as s
+    where d.creates;
+
+    perform fleet.post_ledger(
+        array(
+            select leg.posting
+            from unnest(v_decisions) with ordinality as d
+            cross join lateral (
+                values
+                (
+                    row(
+                        d.ordinality, 0, d.profile_id, 'coins', d.coin_amount, 'purchase',
+                        'purchase:' || d.provider || ':' || d.provider_payment_id, null
+                    )::fleet.posting
+                ),
+                (
+                    row(
+                        d.ordinality, 1, null, 'coins_issued', -d.coin_amount, 'purchase',
+                        'purchase:' || d.provider || ':' || d.provider_payment_id, null
+                    )::fleet.posting
+                )
+            ) as leg (posting)
+            where d.granted
+            order by d.ordinality
+        )
+    );
+    perform fleet.meet_other_halves(
+        array(select d.payment_id from unnest(v_decisions) as d where d.creates),
+        p_now
+    );
+    return query
+    select
+        d.event_id, d.state, d.reason, d.payment_id, d.purchase_id, null::bigint,
+        d.reason is not distinct from 'duplicate_payment',
+        case when d.state = 'waiting' then d.received_at + interval '15 minutes' end,
+        null::text
+    from unnest(v_decisions) as d;
+end
+$$;
+
+revoke all on function fleet.apply_purchases(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.apply_purchases(fleet.fact[], timestamptz) is 'Grants or holds the purchases among the facts, and applies the reversals that came before them. One outcome a purchase fact.';

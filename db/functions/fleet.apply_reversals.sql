@@ -1,0 +1,76 @@
+create or replace function fleet.apply_reversals(p_facts fleet.fact[], p_now timestamptz)
+returns setof fleet.outcome
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    if not exists (select 1 from unnest(p_facts) as f where f.kind in ('refund', 'refund_total', 'dispute')) then
+        return;
+    end if;
+    insert into fleet.refunds as r (provider, refund_id, payment_id, amount_minor, status)
+    select distinct on (f.provider, f.refund_id) f.provider, f.refund_id, f.payment_id, f.amount_minor, f.status
+    from unnest(p_facts) as f
+    where f.kind = 'refund'
+    order by f.provider, f.refund_id, fleet.refund_rank(f.status) desc, f.amount_minor desc
+    on conflict (provider, refund_id) do update
+    set amount_minor = greatest(r.amount_minor, excluded.amount_minor), status = excluded.status
+    where fleet.refund_rank(excluded.status) > fleet.refund_rank(r.status);
+
+    insert into fleet.payments as p (id, refund_total_minor)
+    select f.payment_id, max(f.cumulative_minor)
+    from unnest(p_facts) as f
+    where f.kind = 'refund_total'
+    group by f.payment_id
+    on conflict (id) do update
+    set refund_total_minor = excluded.refund_total_minor
+    where excluded.refund_total_minor > p.refund_total_minor;
+
+    insert into fleet.disputes as d (provider, dispute_id, payment_id, amount_minor)
+    select f.provider, f.dispute_id, min(f.payment_id), max(f.amount_minor)
+    from unnest(p_facts) as f
+    where f.kind = 'dispute'
+    group by f.provider, f.dispute_id
+    on conflict (provider, dispute_id) do update
+    set amount_minor = excluded.amount_minor
+    where excluded.amount_minor > d.amount_minor;
+
+    insert into fleet.dispute_transactions (provider, dispute_id, transaction_id, amount)
+    select f.provider, f.dispute_id, t.id, t.amount
+    from unnest(p_facts) as f
+    cross join lateral jsonb_to_recordset(f.transactions) as t (id text, amount bigint)
+    where f.kind = 'dispute'
+    on conflict do nothing;
+
+    perform fleet.settle_reversals(
+        array(select distinct f.payment_id from unnest(p_facts) as f where f.kind in ('refund', 'refund_total', 'dispute'))
+    );
+    return query
+    select
+        f.event_id,
+        v.state,
+        case v.state when 'ignored' then 'not_ours' when 'waiting' then 'no_purchase_yet' when 'rejected' then 'no_purchase' end,
+        f.payment_id,
+        cp.id,
+        null::bigint,
+        false,
+        case v.state when 'waiting' then f.received_at + interval '35 days' end,
+        null::text
+    from unnest(p_facts) as f
+    left join public.coin_purchases as cp on cp.payment_id = f.payment_id
+    left join fleet.payments as p on p.id = f.payment_id
+    cross join lateral (
+        select case
+            when cp.id is not null then 'applied'
+            when p.is_foreign then 'ignored'
+            when f.received_at > p_now - interval '35 days' then 'waiting'
+            else 'rejected'
+        end as state
+    ) as v
+    where f.kind in ('refund', 'refund_total', 'dispute');
+end
+$$;
+
+revoke all on function fleet.apply_reversals(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.apply_reversals(fleet.fact[], timestamptz) is 'Stores what refund and dispute events tell, then settles their payments. One outcome a reversal fact.';

@@ -1,0 +1,36 @@
+create or replace function fleet.apply_verdicts(p_facts fleet.fact[], p_now timestamptz)
+returns setof fleet.outcome
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_foreign bigint[];
+begin
+    insert into fleet.payments as p (id, is_foreign)
+    select distinct f.payment_id, true
+    from unnest(p_facts) as f
+    left join public.coin_purchases as cp on cp.payment_id = f.payment_id
+    where f.kind = 'verdict' and f.payment_id is not null and cp.id is null
+    on conflict (id) do update set is_foreign = true where not p.is_foreign;
+
+    v_foreign := array(select f.payment_id from unnest(p_facts) as f where f.kind = 'verdict' and f.payment_id is not null);
+    if cardinality(v_foreign) > 0 then
+        update fleet.inbox_events as e
+        set state = 'ignored', reason = 'not_ours', processed_at = p_now
+        from fleet.payments as p
+        where e.payment_id = any(v_foreign) and e.state = 'waiting' and e.reason = 'no_purchase_yet'
+            and p.id = e.payment_id and p.is_foreign;
+    end if;
+    return query
+    select
+        f.event_id, f.state, f.reason, f.payment_id, null::bigint, null::bigint, false, null::timestamptz,
+        case f.state when 'failed' then f.reason end
+    from unnest(p_facts) as f
+    where f.kind = 'verdict';
+end
+$$;
+
+revoke all on function fleet.apply_verdicts(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.apply_verdicts(fleet.fact[], timestamptz) is 'Takes interpretation''s word for events that move nothing; a payment that is not ours is remembered, so that its reversals are not ours either.';

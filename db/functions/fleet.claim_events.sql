@@ -1,0 +1,45 @@
+-- Definer: the worker may claim events, not read or write the inbox.
+create or replace function fleet.claim_events(p_limit integer, p_now timestamptz default null)
+returns table (
+    id bigint,
+    provider text,
+    provider_event_id text,
+    event_type text,
+    payload bytea,
+    received_at timestamptz,
+    attempts integer,
+    xact_id xid8
+)
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := coalesce(p_now, clock_timestamp());
+begin
+    perform fleet.recover_batch_starts(v_now);
+    -- An event that a worker died with is tried alone: the next death has one suspect.
+    return query
+    select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
+    from fleet.inbox_events as e
+    where e.state = 'pending' and e.starts > 0 and e.next_attempt_at <= v_now
+    order by e.id
+    limit 1
+    for no key update skip locked;
+    if found then
+        return;
+    end if;
+    return query
+    select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
+    from fleet.inbox_events as e
+    where e.state = 'pending' and e.starts = 0 and e.next_attempt_at <= v_now
+    order by e.id
+    limit p_limit
+    for no key update skip locked;
+end
+$$;
+
+revoke all on function fleet.claim_events(integer, timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.claim_events(integer, timestamptz) is 'Locks and returns up to p_limit due events in order of arrival. The row lock is the claim: it ends with the transaction, however that ends.';

@@ -1,0 +1,115 @@
+create or replace function fleet.decide_purchases(p_facts fleet.fact[], p_now timestamptz)
+returns fleet.purchase_decision[]
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_decisions fleet.purchase_decision[];
+    v_breaches bigint[];
+begin
+    select array_agg(
+        row(
+            c.event_id, c.payment_id, c.purchase_id, c.creates, c.creates and c.hold_reason is null,
+            c.state, c.reason, c.profile_id, c.provider, c.provider_event_id, c.provider_payment_id, c.sku, c.quantity,
+            c.coin_amount, c.amount_minor, c.currency, c.usd_amount, c.hold_reason,
+            coalesce(c.usd_amount > c.approval_threshold_usd, false),
+            c.ip_address, c.country_code, c.user_agent, c.purchased_at, c.received_at
+        )::fleet.purchase_decision
+        order by c.ordinality
+    ) into v_decisions
+    from (
+        select
+            f.*,
+            case when f.creates then nextval('public.coin_purchases_id_seq') else f.known_purchase_id end as purchase_id,
+            case
+                when f.is_duplicate then 'applied'
+                when f.creates then case when f.hold_reason is null then 'applied' else 'held' end
+                when f.names_nobody then 'held'
+                when f.received_at > p_now - interval '15 minutes' then 'waiting'
+                else 'held'
+            end as state,
+            case
+                when f.is_duplicate then 'duplicate_payment'
+                when f.creates then f.hold_reason
+                when f.names_nobody then 'unknown_buyer'
+                when f.received_at > p_now - interval '15 minutes' then 'incomplete_metadata'
+                when f.profile_id is null then 'unknown_buyer'
+                else 'unknown_product'
+            end as reason
+        from (
+            select
+                q.*,
+                q.known_purchase_id is null and q.ordinality is not distinct from q.first_complete as creates,
+                q.known_purchase_id is not null or q.ordinality <> q.first_complete as is_duplicate,
+                case
+                    when q.direct_coins is null and not q.has_package then 'unknown_product'
+                    when q.usd_amount is null then 'no_fx_rate'
+                    when q.direct_coins is null and not q.price_matches then 'wrong_amount'
+                    when q.usd_amount > q.purchase_limit_usd then 'over_limit'
+                    when q.usd_amount > q.approval_threshold_usd then 'needs_approval'
+                end as hold_reason
+            from (
+                select
+                    u.event_id, u.ordinality, u.payment_id, u.received_at, u.profile_id, u.buyer_unreadable,
+                    u.provider, u.provider_event_id, u.provider_payment_id, u.sku, coalesce(u.quantity, 1) as quantity,
+                    u.amount_minor, u.currency, u.ip_address, u.country_code, u.user_agent, u.purchased_at, u.direct_coins,
+                    cp.id as known_purchase_id,
+                    priced.sku is not null as has_package,
+                    -- Beyond bigint no price matches, and the purchase is held before its coins are needed.
+                    coalesce(u.direct_coins, least(priced.coin_amount::numeric * coalesce(u.quantity, 1), 9223372036854775807), 0)::bigint
+                        as coin_amount,
+                    coalesce(
+                        priced.currency = u.currency
+                        and priced.amount_minor::numeric * coalesce(u.quantity, 1) = u.amount_minor
+                        and priced.coin_amount::numeric * coalesce(u.quantity, 1) <= 9223372036854775807,
+                        false
+                    ) as price_matches,
+                    coalesce(
+                        u.direct_usd,
+                        case when u.currency = 'usd' then least(u.amount_minor / 100.0, 9999999999.99) end
+                    ) as usd_amount,
+                    s.purchase_limit_usd,
+                    s.approval_threshold_usd,
+                    buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
+                    min(u.ordinality) filter (
+                        where buyer.id is not null and (u.sku is not null or u.direct_coins is not null)
+                    ) over (partition by u.payment_id) as first_complete
+                from unnest(p_facts) with ordinality as u
+                cross join fleet.settings as s
+                left join public.coin_purchases as cp on cp.payment_id = u.payment_id
+                left join public.profiles as buyer on buyer.id = u.profile_id
+                left join lateral (
+                    select k.sku, k.coin_amount, k.amount_minor, k.currency
+                    from public.coin_packages as k
+                    where k.provider = u.provider and k.sku = u.sku
+                    order by k.currency = u.currency desc
+                    limit 1
+                ) as priced on true
+                where u.kind = 'purchase'
+            ) as q
+        ) as f
+    ) as c;
+
+    -- Held for the data of the payment or for the limit beats velocity, which beats approval.
+    v_breaches := fleet.velocity_breaches(v_decisions);
+    if cardinality(v_breaches) = 0 then
+        return v_decisions;
+    end if;
+    for v_i in 1 .. cardinality(v_decisions) loop
+        if v_decisions[v_i].purchase_id = any(v_breaches) and v_decisions[v_i].creates
+            and coalesce(v_decisions[v_i].hold_reason, 'needs_approval') = 'needs_approval'
+        then
+            v_decisions[v_i].hold_reason := 'velocity';
+            v_decisions[v_i].reason := 'velocity';
+            v_decisions[v_i].state := 'held';
+            v_decisions[v_i].granted := false;
+        end if;
+    end loop;
+    return v_decisions;
+end
+$$;
+
+revoke all on function fleet.decide_purchases(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.decide_purchases(fleet.fact[], timestamptz) is 'Judges purchase facts in input order: which one creates the purchase of its payment, at what price, granted or held. Writes nothing; the caller holds the locks.';

@@ -1,0 +1,17 @@
+create or replace function fleet.first_open_event(p_batch_ids bigint[])
+returns bigint
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    -- At most as many rows are passed over as the batch has.
+    select e.id
+    from fleet.inbox_events as e
+    where e.state = 'pending' and e.id <> all(p_batch_ids)
+    order by e.id
+    limit 1
+$$;
+
+revoke all on function fleet.first_open_event(bigint[]) from public, anon, authenticated, service_role;
+comment on function fleet.first_open_event(bigint[]) is 'The oldest pending event outside the batch, or null.';

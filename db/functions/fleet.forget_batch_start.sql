@@ -1,0 +1,19 @@
+-- Definer: the worker may take its note back, not write the tables.
+create or replace function fleet.forget_batch_start(p_xact_id xid8, p_event_ids bigint[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    delete from fleet.batch_starts where xact_id = p_xact_id;
+    if not found then
+        -- Somebody took this worker for dead in the moment between its rollback and this call.
+        update fleet.inbox_events set starts = starts - 1 where id = any(p_event_ids) and starts > 0;
+    end if;
+end
+$$;
+
+revoke all on function fleet.forget_batch_start(xid8, bigint[]) from public, anon, authenticated, service_role;
+comment on function fleet.forget_batch_start(xid8, bigint[]) is 'Takes back the note of a batch that ended with an error its worker survived.';

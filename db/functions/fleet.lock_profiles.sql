@@ -1,0 +1,32 @@
+create or replace function fleet.lock_profiles(p_facts fleet.fact[])
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_profile_ids uuid[];
+begin
+    select array_agg(distinct u.profile_id) into v_profile_ids
+    from (
+        select unnest(array[f.profile_id, f.sender_id, f.recipient_id]) as profile_id
+        from unnest(p_facts) as f
+        union all
+        select cp.profile_id
+        from unnest(p_facts) as f
+        join public.coin_purchases as cp on cp.payment_id = f.payment_id
+    ) as u
+    where u.profile_id is not null;
+
+    -- Not `for update`: that would block every insert that references one of these profiles.
+    perform 1
+    from public.profiles as pr
+    where pr.id = any(v_profile_ids)
+    order by pr.id
+    for no key update;
+end
+$$;
+
+revoke all on function fleet.lock_profiles(fleet.fact[]) from public, anon, authenticated, service_role;
+comment on function fleet.lock_profiles(fleet.fact[]) is 'Locks every profile that the facts may write, in id order. The second lock of the lock order, after fleet.lock_payments.';

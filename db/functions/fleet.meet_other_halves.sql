@@ -1,0 +1,32 @@
+create or replace function fleet.meet_other_halves(p_payment_ids bigint[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_met bigint[];
+begin
+    v_met := array(
+        select p.id from fleet.payments as p where p.id = any(p_payment_ids)
+        union
+        select r.payment_id from fleet.refunds as r where r.payment_id = any(p_payment_ids)
+        union
+        select d.payment_id from fleet.disputes as d where d.payment_id = any(p_payment_ids)
+    );
+    if cardinality(v_met) > 0 then
+        update fleet.payments set is_foreign = false where id = any(v_met) and is_foreign;
+        perform fleet.settle_reversals(v_met);
+    end if;
+    update fleet.inbox_events as e
+    set
+        state = 'applied',
+        reason = case when e.reason <> 'no_purchase_yet' then 'duplicate_payment' end,
+        processed_at = p_now
+    where e.payment_id = any(p_payment_ids) and e.state in ('waiting', 'held');
+end
+$$;
+
+revoke all on function fleet.meet_other_halves(bigint[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.meet_other_halves(bigint[], timestamptz) is 'For payments whose purchase was just recorded: settles the reversals that waited for it and closes the events that did.';

@@ -1,0 +1,27 @@
+create or replace function fleet.raise_refusal(p_reason text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+    raise exception '%', p_reason using errcode = case p_reason
+        when 'insufficient_coins' then 'CF001'
+        when 'over_limit' then 'CF002'
+        when 'velocity' then 'CF003'
+        when 'unknown_gift_type' then 'CF004'
+        when 'self_gift' then 'CF005'
+        when 'unknown_buyer' then 'CF006'
+        when 'unknown_sender' then 'CF006'
+        when 'unknown_recipient' then 'CF006'
+        when 'unknown_profile' then 'CF006'
+        when 'unknown_stream' then 'CF007'
+        when 'idempotency_conflict' then 'CF008'
+        else 'CF000'
+    end;
+end
+$$;
+
+revoke all on function fleet.raise_refusal(text) from public, anon, authenticated, service_role;
+comment on function fleet.raise_refusal(text) is 'Raises a business refusal with its own SQLSTATE; README has the table.';

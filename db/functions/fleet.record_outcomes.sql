@@ -1,0 +1,34 @@
+create or replace function fleet.record_outcomes(p_outcomes fleet.outcome[], p_now timestamptz)
+returns table (event_id bigint, state text, reason text)
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    -- Five tries in about 15 s, then the dead letters, from where an operator replays.
+    update fleet.inbox_events as e
+    set
+        state = case
+            when o.state <> 'failed' then o.state
+            when e.attempts >= 4 then 'dead'
+            else 'pending'
+        end,
+        reason = case
+            when o.state <> 'failed' then o.reason
+            when e.attempts >= 4 then 'failed'
+        end,
+        attempts = e.attempts + (o.state <> 'pending')::integer,
+        payment_id = coalesce(o.payment_id, e.payment_id),
+        next_attempt_at = case
+            when o.state = 'failed' then p_now + interval '1 second' * 2 ^ least(e.attempts, 10)
+            else coalesce(o.retry_at, e.next_attempt_at)
+        end,
+        processed_at = case when o.state in ('pending', 'waiting') then e.processed_at else p_now end,
+        last_error = coalesce(o.error, e.last_error)
+    from unnest(p_outcomes) as o
+    where e.id = o.event_id
+    returning e.id, e.state, e.reason
+$$;
+
+revoke all on function fleet.record_outcomes(fleet.outcome[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.record_outcomes(fleet.outcome[], timestamptz) is 'Writes each event''s new state once; a failed one is tried five times with growing pauses, then dead.';

@@ -1,0 +1,42 @@
+create or replace function fleet.recover_batch_starts(p_now timestamptz)
+returns bigint
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_event_ids bigint[];
+    v_recovered bigint;
+begin
+    with gone as (
+        delete from fleet.batch_starts as b
+        where b.xact_id in (
+            select k.xact_id
+            from fleet.batch_starts as k
+            where pg_xact_status(k.xact_id) is distinct from 'in progress'
+            for update skip locked
+        )
+        returning b.event_ids
+    )
+    select array_agg(u.event_id) into v_event_ids from gone as g cross join unnest(g.event_ids) as u (event_id);
+    if v_event_ids is null then
+        return 0;
+    end if;
+    -- A worker that dies with an event three times is killed by it: the event is parked before the next.
+    update fleet.inbox_events as e
+    set
+        starts = e.starts + 1,
+        state = case when e.starts >= 2 then 'dead' else 'pending' end,
+        reason = case when e.starts >= 2 then 'killed_its_worker' end,
+        last_error = case when e.starts >= 2 then 'three workers died while they held this event' else e.last_error end,
+        processed_at = case when e.starts >= 2 then p_now else e.processed_at end,
+        next_attempt_at = case when e.starts = 0 then e.next_attempt_at else p_now + interval '5 seconds' * e.starts end
+    where e.id = any(v_event_ids) and e.state = 'pending';
+    get diagnostics v_recovered = row_count;
+    return v_recovered;
+end
+$$;
+
+revoke all on function fleet.recover_batch_starts(timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.recover_batch_starts(timestamptz) is 'Finds the batches whose worker died, by transactions that ended without deleting their start, and marks their events as suspects.';

@@ -1,0 +1,24 @@
+create or replace function fleet.refuse_change()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    raise exception '% is append-only: % is refused', tg_table_name, lower(tg_op) using errcode = 'CF010';
+end
+$$;
+
+revoke all on function fleet.refuse_change() from public, anon, authenticated, service_role;
+comment on function fleet.refuse_change() is 'Keeps the ledger append-only, for its owner too and in replication mode: its triggers are enabled always.';
+
+create or replace trigger ledger_entries_never_change
+before update or delete on public.ledger_entries
+for each row execute function fleet.refuse_change();
+alter table public.ledger_entries enable always trigger ledger_entries_never_change;
+
+create or replace trigger ledger_entries_are_never_truncated
+before truncate on public.ledger_entries
+for each statement execute function fleet.refuse_change();
+alter table public.ledger_entries enable always trigger ledger_entries_are_never_truncated;

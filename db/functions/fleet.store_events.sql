@@ -1,0 +1,58 @@
+-- Definer: the receiver may store events, not read the inbox.
+create or replace function fleet.store_events(
+    p_providers text[],
+    p_provider_event_ids text[],
+    p_event_types text[],
+    p_payloads bytea[],
+    p_payload_sha256s bytea[],
+    p_states text[],
+    p_reasons text[]
+)
+returns table (no bigint, same_body boolean)
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_new_ids bigint[];
+begin
+    -- In key order: two receivers with overlapping batches wait for each other instead of deadlocking.
+    with fresh as (
+        insert into fleet.inbox_events as e (
+            provider, provider_event_id, event_type, payload, payload_sha256, state, reason, processed_at
+        )
+        select
+            a.provider, a.provider_event_id, a.event_type, a.payload, a.payload_sha256, a.state, a.reason,
+            case when a.state <> 'pending' then clock_timestamp() end
+        from unnest(p_providers, p_provider_event_ids, p_event_types, p_payloads, p_payload_sha256s, p_states, p_reasons)
+            with ordinality as a (provider, provider_event_id, event_type, payload, payload_sha256, state, reason, no)
+        order by a.provider, a.provider_event_id, a.no
+        on conflict (provider, provider_event_id) do nothing
+        returning e.id
+    )
+    select coalesce(array_agg(f.id), '{}') into v_new_ids from fresh as f;
+    if cardinality(v_new_ids) = cardinality(p_providers) then
+        return;
+    end if;
+    return query
+    select seen.no, seen.same_body
+    from (
+        select
+            a.no,
+            e.payload_sha256 = a.payload_sha256 as same_body,
+            e.id = any(v_new_ids) as is_new,
+            row_number() over (partition by a.provider, a.provider_event_id order by a.no) as nth
+        from unnest(p_providers, p_provider_event_ids, p_payload_sha256s)
+            with ordinality as a (provider, provider_event_id, payload_sha256, no)
+        join fleet.inbox_events as e on e.provider = a.provider and e.provider_event_id = a.provider_event_id
+    ) as seen
+    where not seen.is_new or seen.nth > 1
+    order by seen.no;
+end
+$$;
+
+revoke all on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[])
+from public, anon, authenticated, service_role;
+comment on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[]) is 'Stores arrivals, one per key. Returns the numbers (from 1) of those seen before, and whether their body is the stored one.';

@@ -1,0 +1,20 @@
+-- Definer: sign-up runs as the auth service, which may not write profiles.
+create or replace function public.create_profile_for_new_user()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    insert into public.profiles (id) values (new.id) on conflict (id) do nothing;
+    return null;
+end
+$$;
+
+revoke all on function public.create_profile_for_new_user() from public, anon, authenticated, service_role;
+comment on function public.create_profile_for_new_user() is 'Gives each new auth.users row its profile. It has nothing to refuse, so it can''t block a sign-up.';
+
+create or replace trigger on_auth_user_created
+after insert on auth.users
+for each row execute function public.create_profile_for_new_user();

@@ -1,0 +1,64 @@
+-- Definer: service_role may record a purchase only this way.
+create or replace function public.process_coin_purchase(
+    p_profile_id uuid,
+    p_provider text,
+    p_provider_event_id text,
+    p_provider_payment_id text,
+    p_coin_amount bigint,
+    p_usd_amount numeric,
+    p_ip_address inet default null,
+    p_country_code text default null,
+    p_user_agent text default null
+)
+returns table (purchase_id bigint, status text, coin_balance bigint, replayed boolean)
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_fact fleet.fact;
+    v_facts fleet.fact[];
+    v_outcome fleet.outcome;
+begin
+    if p_profile_id is null or coalesce(p_coin_amount, 0) <= 0 or coalesce(p_usd_amount, -1) < 0
+        or p_usd_amount > 9999999999.99 or p_usd_amount <> round(p_usd_amount, 2)
+        or coalesce(p_provider, '') = '' or coalesce(p_provider_event_id, '') = '' or coalesce(p_provider_payment_id, '') = ''
+        or char_length(p_country_code) <> 2
+    then
+        raise exception 'a purchase needs a profile, ids, coins > 0, whole cents >= 0, a two-letter country or none'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    v_fact.kind := 'purchase';
+    v_fact.provider := p_provider;
+    v_fact.provider_event_id := p_provider_event_id;
+    v_fact.provider_payment_id := p_provider_payment_id;
+    -- The event id is a key of the payment too, so that a replay by either id is found under the same lock.
+    v_fact.payment_keys := array[p_provider_payment_id, 'event:' || p_provider_event_id];
+    v_fact.profile_id := p_profile_id;
+    v_fact.direct_coins := p_coin_amount;
+    v_fact.direct_usd := p_usd_amount;
+    v_fact.amount_minor := (p_usd_amount * 100)::bigint;
+    v_fact.currency := 'usd';
+    v_fact.purchased_at := clock_timestamp();
+    v_fact.ip_address := p_ip_address;
+    v_fact.country_code := p_country_code;
+    v_fact.user_agent := p_user_agent;
+
+    v_facts := fleet.lock_payments(array[v_fact]);
+    perform fleet.lock_profiles(v_facts);
+    select o.* into v_outcome from fleet.apply_purchases(v_facts, clock_timestamp()) as o;
+    if v_outcome.purchase_id is null or v_outcome.reason in ('over_limit', 'velocity') then
+        perform fleet.raise_refusal(v_outcome.reason);
+    end if;
+    return query
+    select cp.id, cp.status, pr.coin_balance, v_outcome.replayed
+    from public.coin_purchases as cp
+    join public.profiles as pr on pr.id = cp.profile_id
+    where cp.id = v_outcome.purchase_id;
+end
+$$;
+
+revoke all on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) from public, anon, authenticated, service_role;
+comment on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) is 'Credits a paid purchase once per provider event and payment. Above the approval threshold it is recorded pending; raises CF002 over the limit, CF003 on velocity, CF006 for an unknown buyer.';

@@ -1,0 +1,62 @@
+-- Definer: a viewer may spend coins only this way, and only their own.
+create or replace function public.process_gift(
+    p_recipient_id uuid,
+    p_gift_type text,
+    p_idempotency_key text,
+    p_quantity integer default 1,
+    p_stream_id bigint default null,
+    p_slot_index integer default null
+)
+returns table (gift_id bigint, coin_balance bigint, replayed boolean)
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_sender_id uuid := (select auth.uid());
+    v_fact fleet.fact;
+    v_outcome fleet.outcome;
+begin
+    if v_sender_id is null then
+        raise exception 'a gift needs a signed-in sender' using errcode = 'insufficient_privilege';
+    end if;
+    if p_recipient_id is null or p_gift_type is null or coalesce(p_quantity, 0) not between 1 and 1000000
+        or char_length(coalesce(p_idempotency_key, '')) not between 1 and 200 or p_slot_index not between 1 and 12
+    then
+        raise exception 'a gift needs a recipient, a type, a quantity from 1, a key of 1 to 200 characters, a slot of 1 to 12 or none'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    v_fact.kind := 'gift';
+    -- Keys are the sender's own: nobody can use up or read another's.
+    v_fact.provider_event_id := 'client:' || v_sender_id || ':' || p_idempotency_key;
+    v_fact.sender_id := v_sender_id;
+    v_fact.recipient_id := p_recipient_id;
+    v_fact.gift_type := p_gift_type;
+    v_fact.quantity := p_quantity;
+    v_fact.stream_id := p_stream_id;
+    v_fact.slot_index := p_slot_index;
+
+    perform fleet.lock_profiles(array[v_fact]);
+    select o.* into v_outcome from fleet.apply_gifts(array[v_fact], '{}', clock_timestamp()) as o;
+    if v_outcome.state = 'rejected' then
+        perform fleet.raise_refusal(v_outcome.reason);
+    end if;
+    if v_outcome.replayed and not exists (
+        select 1
+        from public.gifts as g
+        where g.id = v_outcome.gift_id and g.recipient_id = p_recipient_id
+            and g.gift_type = p_gift_type and g.quantity = p_quantity
+    ) then
+        perform fleet.raise_refusal('idempotency_conflict');
+    end if;
+    return query
+    select v_outcome.gift_id, pr.coin_balance, v_outcome.replayed
+    from public.profiles as pr
+    where pr.id = v_sender_id;
+end
+$$;
+
+revoke all on function public.process_gift(uuid, text, text, integer, bigint, integer) from public, anon, authenticated, service_role;
+comment on function public.process_gift(uuid, text, text, integer, bigint, integer) is 'Sends a gift from the signed-in profile, once per idempotency key of theirs; returns the sender''s balance. Raises CF001, CF004, CF005, CF006, CF007, CF008.';

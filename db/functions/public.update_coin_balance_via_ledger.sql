@@ -1,0 +1,53 @@
+-- Definer: its callers may move a balance only this way.
+create or replace function public.update_coin_balance_via_ledger(
+    p_profile_id uuid,
+    p_amount bigint,
+    p_reason text,
+    p_idempotency_key text,
+    p_counter_account text default 'adjustments'
+)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_entry public.ledger_entries;
+    v_balance bigint;
+begin
+    if p_amount is null or p_amount = 0 or coalesce(p_reason, '') = '' or coalesce(p_idempotency_key, '') = '' then
+        raise exception 'amount, reason and idempotency key are needed' using errcode = 'invalid_parameter_value';
+    end if;
+    if p_counter_account is null or p_counter_account not in ('adjustments', 'coins_issued', 'platform_revenue') then
+        raise exception 'no such counter account: %', p_counter_account using errcode = 'invalid_parameter_value';
+    end if;
+    -- Reasons and keys of the event path stay its own: an adjustment never passes for a purchase.
+    if p_reason in ('purchase', 'gift') or p_idempotency_key ~ '^(purchase|gift|reversal):' then
+        raise exception 'reason or key is reserved for events' using errcode = 'invalid_parameter_value';
+    end if;
+    perform 1 from public.profiles as pr where pr.id = p_profile_id for no key update;
+    if not found then
+        perform fleet.raise_refusal('unknown_profile');
+    end if;
+    select e.* into v_entry from public.ledger_entries as e where e.idempotency_key = p_idempotency_key and e.leg = 0;
+    if found then
+        if (v_entry.profile_id, v_entry.amount) is distinct from (p_profile_id, p_amount) then
+            perform fleet.raise_refusal('idempotency_conflict');
+        end if;
+        return v_entry.balance_after;
+    end if;
+    select pr.coin_balance + p_amount into v_balance from public.profiles as pr where pr.id = p_profile_id;
+    if p_amount < 0 and v_balance < 0 then
+        perform fleet.raise_refusal('insufficient_coins');
+    end if;
+    perform fleet.post_ledger(array[
+        row(1, 0, p_profile_id, 'coins', p_amount, p_reason, p_idempotency_key, null)::fleet.posting,
+        row(1, 1, null, p_counter_account, -p_amount, p_reason, p_idempotency_key, null)::fleet.posting
+    ]);
+    return v_balance;
+end
+$$;
+
+revoke all on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text) from public, anon, authenticated, service_role;
+comment on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text) is 'Moves a profile''s coins against a platform account, once per idempotency key; returns the balance after it, on a replay the one of then. Raises CF001, CF006, CF008.';

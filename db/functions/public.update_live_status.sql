@@ -1,0 +1,33 @@
+-- Definer: the owner of a stream may switch it, and has no right to what follows from that.
+create or replace function public.update_live_status()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    if new.live_available then
+        new.started_at := coalesce(case when tg_op = 'INSERT' then new.started_at end, clock_timestamp());
+        new.ended_at := null;
+        insert into fleet.publish_marks (stream_id) values (new.id);
+    else
+        new.is_published := false;
+        new.ended_at := case when tg_op = 'UPDATE' then clock_timestamp() else new.ended_at end;
+    end if;
+    return new;
+end
+$$;
+
+revoke all on function public.update_live_status() from public, anon, authenticated, service_role;
+comment on function public.update_live_status() is 'A stream switched on is looked at by the next recompute; one switched off is unpublished in the same statement.';
+
+create or replace trigger trigger_update_live_status
+before insert on public.live_streams
+for each row execute function public.update_live_status();
+
+create or replace trigger trigger_update_live_status_on_switch
+before update on public.live_streams
+for each row
+when (new.live_available <> old.live_available)
+execute function public.update_live_status();

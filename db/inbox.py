@@ -1,0 +1,215 @@
+"""The inbox: store what arrived, claim what is due, apply it and record what became of it.
+
+One transaction a batch. The row lock is the claim, so a worker that dies frees its events at once;
+nothing here knows a provider, and nothing calls one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, NewType
+
+import asyncpg
+import msgspec
+
+from db.errors import CoinfleetError, StoreUnavailable, is_transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from db.facts import Fact
+    from db.pool import Connection, Pool
+
+EventId = NewType("EventId", int)
+
+# How long a batch may wait for the second connection on which its start is noted.
+NOTE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An authentic webhook, not yet stored. `payload` is the body as it was signed."""
+
+    provider: str
+    provider_event_id: str
+    event_type: str
+    payload: bytes
+    payload_sha256: bytes
+    state: Literal["pending", "rejected"] = "pending"
+    reason: str | None = None
+
+
+class Stored(StrEnum):
+    """What storing an arrival found: new, seen before, or its id taken by another body."""
+
+    STORED = "stored"
+    SEEN = "seen"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedEvent:
+    """An event whose row this worker holds."""
+
+    id: EventId
+    provider: str
+    provider_event_id: str
+    event_type: str
+    payload: bytes
+    received_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event; `reason` is null for one that was simply applied."""
+
+    event_id: EventId
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """How many events were claimed and what became of each."""
+
+    claimed: int
+    outcomes: Sequence[Outcome]
+
+
+class BatchFailed(CoinfleetError):
+    """A batch was rolled back; its events are as they were before."""
+
+    def __init__(self, event_ids: Sequence[EventId], *, transient: bool, error: str) -> None:
+        super().__init__(f"{len(event_ids)} events: {error}")
+        self.event_ids = event_ids
+        self.transient = transient
+        self.error = error
+
+
+async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
+    """Store the arrivals in one statement and say of each, in input order, what was found.
+
+    They are committed when this returns. Raises StoreUnavailable when the database can't; asyncpg's
+    own error when a row can't be stored, and then none is.
+    """
+    found = [Stored.STORED] * len(arrivals)
+    try:
+        seen = await pool.fetch(
+            "select no, same_body from fleet.store_events($1, $2, $3, $4, $5, $6, $7)",
+            [arrival.provider for arrival in arrivals],
+            [arrival.provider_event_id for arrival in arrivals],
+            [arrival.event_type for arrival in arrivals],
+            [arrival.payload for arrival in arrivals],
+            [arrival.payload_sha256 for arrival in arrivals],
+            [arrival.state for arrival in arrivals],
+            [arrival.reason for arrival in arrivals],
+        )
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable from error
+        raise
+    for row in seen:
+        found[row["no"] - 1] = Stored.SEEN if row["same_body"] else Stored.CONFLICT
+    return found
+
+
+class Inbox:
+    """A worker's hold on the inbox. Each batch in flight takes two connections of the pool."""
+
+    def __init__(self, pool: Pool, *, worker: str) -> None:
+        self._pool = pool
+        self._worker = worker
+        self._to_forget: list[tuple[int, list[EventId]]] = []
+
+    async def process_batch(
+        self, interpret: Callable[[ClaimedEvent], Fact], *, limit: int
+    ) -> BatchResult:
+        """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
+
+        All in one transaction; `interpret` is pure and must not raise. Raises StoreUnavailable
+        when the database can't be reached, BatchFailed when the batch was rolled back.
+        """
+        claimed: list[ClaimedEvent] = []
+        try:
+            await self._forget_failed_starts()
+            async with self._pool.acquire() as connection, connection.transaction():
+                claimed, xact_id = await _claim(connection, limit)
+                if not claimed:
+                    return BatchResult(claimed=0, outcomes=())
+                event_ids = [event.id for event in claimed]
+                self._to_forget.append((xact_id, event_ids))
+                await self._note_start(xact_id, event_ids)
+                outcomes = await _apply(connection, [(e, interpret(e)) for e in claimed])
+        except Exception as error:
+            raise _fate(error, claimed) from error
+        self._to_forget.remove((xact_id, event_ids))
+        return BatchResult(claimed=len(claimed), outcomes=outcomes)
+
+    async def fail_event(self, event_id: EventId, error: str) -> str:
+        """Count a failed attempt of one event; gives its state, `pending` or `dead`."""
+        state: str = await self._pool.fetchval("select fleet.fail_event($1, $2)", event_id, error)
+        return state
+
+    async def _note_start(self, xact_id: int, event_ids: list[EventId]) -> None:
+        # Committed before anything is read of the events, so that a death while reading tells.
+        await self._pool.execute(
+            "select fleet.note_batch_start($1::text::xid8, $2, $3)",
+            str(xact_id),
+            event_ids,
+            self._worker,
+            timeout=NOTE_TIMEOUT_S,
+        )
+
+    async def _forget_failed_starts(self) -> None:
+        # A batch that failed under a living worker says nothing against its events.
+        while self._to_forget:
+            xact_id, event_ids = self._to_forget[-1]
+            await self._pool.execute(
+                "select fleet.forget_batch_start($1::text::xid8, $2)", str(xact_id), event_ids
+            )
+            self._to_forget.pop()
+
+
+async def _claim(connection: Connection, limit: int) -> tuple[list[ClaimedEvent], int]:
+    rows = await connection.fetch(
+        "select id, provider, provider_event_id, event_type, payload, received_at, attempts,"
+        " xact_id::text::bigint as xact_id from fleet.claim_events($1)",
+        limit,
+    )
+    claimed = [ClaimedEvent(*row[:-1]) for row in rows]
+    return claimed, rows[0]["xact_id"] if rows else 0
+
+
+async def _apply(
+    connection: Connection, interpreted: Sequence[tuple[ClaimedEvent, Fact]]
+) -> list[Outcome]:
+    rows = await connection.fetch(
+        "select event_id, state, reason from fleet.apply_events($1::jsonb)",
+        msgspec.json.encode([_as_row(event, fact) for event, fact in interpreted]).decode(),
+    )
+    return [Outcome(*row) for row in rows]
+
+
+def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
+    return msgspec.structs.asdict(fact) | {
+        "kind": type(fact).__struct_config__.tag,
+        "event_id": event.id,
+        "provider": event.provider,
+        "provider_event_id": event.provider_event_id,
+        "received_at": event.received_at,
+    }
+
+
+def _fate(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
+    if is_transient(error) and not isinstance(error, asyncpg.PostgresError):
+        return StoreUnavailable()
+    if not claimed:
+        return StoreUnavailable() if is_transient(error) else error
+    return BatchFailed(
+        [event.id for event in claimed],
+        transient=is_transient(error),
+        error=f"{type(error).__name__}: {error}",
+    )

@@ -1,0 +1,5 @@
+-- Double entry: what one account gains, others lose.
+select e.transaction_id, sum(e.amount) as off_by
+from public.ledger_entries as e
+group by e.transaction_id
+having sum(e.amount) <> 0

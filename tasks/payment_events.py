@@ -1,0 +1,92 @@
+"""Payment events: claim what is due, say what each means, apply it, until nothing is left.
+
+Interpretation belongs to tasks.providers and application to db; here is only the loop and what it
+does when a batch fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import structlog
+
+from db.facts import Verdict
+from db.inbox import BatchFailed
+from tasks.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from db.facts import Fact
+    from db.inbox import BatchResult, ClaimedEvent
+    from tasks.context import Context
+
+log = structlog.get_logger(__name__)
+
+# Deadlocks and lock timeouts pass; a batch that fails so often is tried in halves.
+TRIES_BEFORE_HALVING = 3
+RETRY_PAUSE_S = 0.05
+
+
+async def process_payment_events(ctx: Context) -> int:
+    """Apply due events until none is left; gives how many there were.
+
+    Safe to run any number of times at once: events are claimed by row lock. Raises StoreUnavailable
+    while the database is away; nothing is lost by that.
+    """
+    total = 0
+    limit = ctx.batch_size
+    failures = 0
+    while True:
+        try:
+            result = await ctx.inbox.process_batch(_interpreter(ctx), limit=limit)
+        except BatchFailed as failure:
+            failures += 1
+            limit = await _after_failure(ctx, failure, failures=failures, limit=limit)
+            continue
+        if result.claimed == 0:
+            return total
+        total += result.claimed
+        failures = 0
+        limit = ctx.batch_size
+        _report(result)
+
+
+async def _after_failure(ctx: Context, failure: BatchFailed, *, failures: int, limit: int) -> int:
+    """Give the limit of the next try: the same for a while if the failure may pass, else half."""
+    log.warning("batch_failed", events=len(failure.event_ids), error=failure.error)
+    if failure.transient and failures % TRIES_BEFORE_HALVING:
+        await asyncio.sleep(RETRY_PAUSE_S * random.uniform(0.5, 1.5) * failures)
+        return limit
+    if len(failure.event_ids) > 1:
+        return len(failure.event_ids) // 2
+    event_id = failure.event_ids[0]
+    state = await ctx.inbox.fail_event(event_id, failure.error)
+    log.error("event_failed", event_id=event_id, state=state, error=failure.error)
+    return ctx.batch_size
+
+
+def _interpreter(ctx: Context) -> Callable[[ClaimedEvent], Fact]:
+    def interpret(event: ClaimedEvent) -> Fact:
+        try:
+            return PROVIDERS[event.provider].interpret(event, livemode=ctx.stripe_livemode)
+        # One event that we can't read must not stop those beside it: it fails alone, and is seen.
+        except Exception as error:
+            log.exception("event_not_interpreted", event_id=event.id)
+            return Verdict(state="failed", reason=f"{type(error).__name__}: {error}"[:500])
+
+    return interpret
+
+
+def _report(result: BatchResult) -> None:
+    for outcome in result.outcomes:
+        match outcome.state:
+            case "held":
+                log.warning("event_held", event_id=outcome.event_id, reason=outcome.reason)
+            case "dead":
+                log.error("event_dead", event_id=outcome.event_id, reason=outcome.reason)
+            case _:
+                pass
+    log.info("batch_applied", events=result.claimed)
