@@ -1,0 +1,51 @@
+# Needs python3 (3.11 or newer) with venv, and make. All it makes lies in .venv and .coinfleet.
+# A recipe that keeps running is one exec: make passes SIGTERM to its direct child only.
+
+PYTHON ?= python3
+DEBIAN := COINFLEET_POSTGRES_BIN=/usr/lib/postgresql/15/bin COINFLEET_REDIS_SERVER=/usr/bin/redis-server
+export PYTHONUNBUFFERED := 1
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
+
+PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
+
+.PHONY: help run test test-debian faults lint bench lock
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@exec sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+
+run: .venv/.runtime ## the whole fleet on an embedded PostgreSQL and Valkey (PORT=8000)
+	@exec .venv/bin/coinfleet up
+
+test: .venv/.development ## every test, on embedded servers of its own
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
+	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)
+
+faults: .venv/.development ## only the tests that stop, freeze, empty or kill something
+	@exec .venv/bin/python -m pytest -m faults $(ARGS)
+
+lint: .venv/.development ## format check, lint, types, import rules, migrations
+	@exec .ci/lint
+
+bench: .venv/.development ## the budgets, each with its reference in the same run
+	@exec .venv/bin/python -m tests.bench $(ARGS)
+
+lock: .venv/.development ## new lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	@exec .ci/lock $(UPGRADE)
+
+# The lock files pin every package by hash; the project itself is linked in, not copied.
+.venv/.runtime: requirements.lock pyproject.toml
+	@$(PYTHON) -c '$(NEW_ENOUGH)'
+	@echo "Installing into .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+.venv/.development: requirements-dev.lock .venv/.runtime
+	@echo "Installing the development tools into .venv ..."
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
