@@ -213,3 +213,9 @@ def _fate(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
         transient=is_transient(error),
         error=f"{type(error).__name__}: {error}",
     )
+
+
+async def wake_waiting_events(pool: Pool, *, limit: int) -> int:
+    """Make up to `limit` events pending whose time to wait for another half is over."""
+    woken: int = await pool.fetchval("select fleet.wake_waiting_events($1)", limit)
+    return woken

@@ -17,7 +17,7 @@ begin
         from jsonb_populate_recordset(null::fleet.fact, p_facts) as f
         order by array_position(array['verdict', 'purchase', 'gift'], f.kind), f.event_id
     );
-    v_batch_ids := array(select f.event_id from unnest(v_facts) as f);
+    v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
     v_facts := fleet.lock_payments(v_facts);
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());

@@ -27,11 +27,16 @@ begin
     if v_outcomes is not null then
         return query select * from unnest(v_outcomes);
     else
-        return query select * from fleet.apply_or_bisect(p_facts[:v_half], p_batch_ids, p_now);
+        v_outcomes := array(select o from fleet.apply_or_bisect(p_facts[:v_half], p_batch_ids, p_now) as o);
+        return query select * from unnest(v_outcomes);
+        -- What failed stays open, so a gift behind it may still wait for it.
+        p_batch_ids := array(
+            select unnest(p_batch_ids) except select o.event_id from unnest(v_outcomes) as o where o.state = 'failed'
+        );
         return query select * from fleet.apply_or_bisect(p_facts[v_half + 1:], p_batch_ids, p_now);
     end if;
 end
 $$;
 
 revoke all on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) is 'Applies facts; an unexpected error is narrowed down by halves inside the transaction, so that only its culprit fails and the claim is kept. The culprit''s outcome has state failed.';
+comment on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) is 'Applies facts; an unexpected error is narrowed down by halves inside the transaction, so that only its culprit fails and the claim is kept. The culprit''s outcome has state failed. p_batch_ids: the events that will not be pending after this batch.';

@@ -49,8 +49,9 @@ begin
             order by d.ordinality
         )
     );
+    -- Also for a known purchase: this event may have shown that another payment's names are this one's.
     perform fleet.meet_other_halves(
-        array(select d.payment_id from unnest(v_decisions) as d where d.creates),
+        array(select distinct d.payment_id from unnest(v_decisions) as d where d.purchase_id is not null),
         p_now
     );
     return query

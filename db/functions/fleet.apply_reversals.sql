@@ -10,13 +10,19 @@ begin
         return;
     end if;
     insert into fleet.refunds as r (provider, refund_id, payment_id, amount_minor, status)
-    select distinct on (f.provider, f.refund_id) f.provider, f.refund_id, f.payment_id, f.amount_minor, f.status
+    select
+        f.provider, f.refund_id, min(f.payment_id), max(f.amount_minor),
+        (array_agg(f.status order by fleet.refund_rank(f.status) desc))[1]
     from unnest(p_facts) as f
     where f.kind = 'refund'
-    order by f.provider, f.refund_id, fleet.refund_rank(f.status) desc, f.amount_minor desc
+    group by f.provider, f.refund_id
     on conflict (provider, refund_id) do update
-    set amount_minor = greatest(r.amount_minor, excluded.amount_minor), status = excluded.status
-    where fleet.refund_rank(excluded.status) > fleet.refund_rank(r.status);
+    set
+        amount_minor = greatest(r.amount_minor, excluded.amount_minor),
+        status = case
+            when fleet.refund_rank(excluded.status) > fleet.refund_rank(r.status) then excluded.status else r.status
+        end
+    where excluded.amount_minor > r.amount_minor or fleet.refund_rank(excluded.status) > fleet.refund_rank(r.status);
 
     insert into fleet.payments as p (id, refund_total_minor)
     select f.payment_id, max(f.cumulative_minor)
@@ -43,8 +49,14 @@ begin
     where f.kind = 'dispute'
     on conflict do nothing;
 
-    perform fleet.settle_reversals(
-        array(select distinct f.payment_id from unnest(p_facts) as f where f.kind in ('refund', 'refund_total', 'dispute'))
+    perform fleet.meet_other_halves(
+        array(
+            select distinct cp.payment_id
+            from unnest(p_facts) as f
+            join public.coin_purchases as cp on cp.payment_id = f.payment_id
+            where f.kind in ('refund', 'refund_total', 'dispute')
+        ),
+        p_now
     );
     return query
     select

@@ -22,6 +22,10 @@ begin
         from fleet.payments as p
         where e.payment_id = any(v_foreign) and e.state = 'waiting' and e.reason = 'no_purchase_yet'
             and p.id = e.payment_id and p.is_foreign;
+        perform fleet.meet_other_halves(
+            array(select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_foreign)),
+            p_now
+        );
     end if;
     return query
     select

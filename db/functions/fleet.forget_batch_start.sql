@@ -10,7 +10,15 @@ begin
     delete from fleet.batch_starts where xact_id = p_xact_id;
     if not found then
         -- Somebody took this worker for dead in the moment between its rollback and this call.
-        update fleet.inbox_events set starts = starts - 1 where id = any(p_event_ids) and starts > 0;
+        update fleet.inbox_events as e
+        set
+            starts = e.starts - 1,
+            state = 'pending',
+            reason = case when e.state = 'pending' then e.reason end,
+            processed_at = case when e.state = 'pending' then e.processed_at end,
+            last_error = case when e.state = 'pending' then e.last_error end
+        where e.id = any(p_event_ids) and e.starts > 0
+            and (e.state = 'pending' or (e.state = 'dead' and e.reason = 'killed_its_worker'));
     end if;
 end
 $$;

@@ -7,6 +7,8 @@ set search_path = ''
 as $$
 declare
     v_ids bigint[];
+    v_locked bigint;
+    v_known bigint;
     v_one_payment record;
 begin
     if not exists (select 1 from unnest(p_facts) as f where f.payment_keys is not null) then
@@ -31,29 +33,41 @@ begin
     order by f.provider, named.key
     on conflict do nothing;
 
-    -- A statement of its own: its snapshot sees what others committed while the insert waited.
-    perform locked.payment_id
-    from (
-        select distinct f.provider, named.key
-        from unnest(p_facts) as f
-        cross join unnest(f.payment_keys) as named (key)
-        order by f.provider, named.key
-    ) as n
-    cross join lateral (
-        select k.payment_id from fleet.payment_keys as k where k.provider = n.provider and k.key = n.key for update
-    ) as locked;
+    -- Statements of their own: each snapshot sees what others committed while the one before waited. All keys of
+    -- the payments are locked, the unnamed too, until none has joined: then nobody else decides under another name.
+    loop
+        perform 1
+        from (
+            select distinct alias.provider, alias.key
+            from unnest(p_facts) as f
+            cross join unnest(f.payment_keys) as named (key)
+            cross join lateral (
+                select k.payment_id from fleet.payment_keys as k where k.provider = f.provider and k.key = named.key limit 1
+            ) as known
+            cross join lateral (
+                select k.provider, k.key from fleet.payment_keys as k where k.payment_id = known.payment_id offset 0
+            ) as alias
+            order by alias.provider, alias.key
+        ) as n
+        cross join lateral (
+            select 1 from fleet.payment_keys as k where k.provider = n.provider and k.key = n.key for update
+        ) as locked;
+        get diagnostics v_locked = row_count;
+        exit when v_locked = v_known;
+        v_known := v_locked;
+    end loop;
 
     for v_one_payment in
-        select array_agg(distinct known.payment_id) as payment_ids
+        select f.provider, f.payment_keys as keys
         from unnest(p_facts) with ordinality as f
         cross join unnest(f.payment_keys) as named (key)
         cross join lateral (
             select k.payment_id from fleet.payment_keys as k where k.provider = f.provider and k.key = named.key limit 1
         ) as known
-        group by f.ordinality
+        group by f.ordinality, f.provider, f.payment_keys
         having min(known.payment_id) <> max(known.payment_id)
     loop
-        perform fleet.merge_payments(v_one_payment.payment_ids);
+        perform fleet.merge_payments(v_one_payment.provider, v_one_payment.keys);
     end loop;
 
     v_ids := array(
@@ -75,4 +89,4 @@ end
 $$;
 
 revoke all on function fleet.lock_payments(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.lock_payments(fleet.fact[]) is 'Locks every payment key that the facts name, in order, and returns the facts with their payment_id. The first lock of the lock order.';
+comment on function fleet.lock_payments(fleet.fact[]) is 'Locks every key of every payment that the facts name, in order, and returns the facts with their payment_id. The first lock of the lock order.';

@@ -24,9 +24,15 @@ begin
         state = 'applied',
         reason = case when e.reason <> 'no_purchase_yet' then 'duplicate_payment' end,
         processed_at = p_now
-    where e.payment_id = any(p_payment_ids) and e.state in ('waiting', 'held');
+    where e.payment_id = any(p_payment_ids) and e.state in ('waiting', 'held')
+        -- The event that brought a held purchase waits for a person.
+        and not exists (
+            select 1
+            from public.coin_purchases as cp
+            where cp.provider_event_id = e.provider_event_id and cp.provider = e.provider
+        );
 end
 $$;
 
 revoke all on function fleet.meet_other_halves(bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.meet_other_halves(bigint[], timestamptz) is 'For payments whose purchase was just recorded: settles the reversals that waited for it and closes the events that did.';
+comment on function fleet.meet_other_halves(bigint[], timestamptz) is 'For payments that have a purchase: settles what is known of their reversals and closes the events that waited for the purchase, or were held for want of it.';

@@ -1,25 +1,30 @@
-create or replace function fleet.merge_payments(p_payment_ids bigint[])
-returns bigint
+create or replace function fleet.merge_payments(p_provider text, p_keys text[])
+returns void
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 declare
+    v_payment_ids bigint[];
     v_kept bigint;
     v_merged bigint[];
 begin
+    -- Looked up now: an earlier merge of the batch may have moved some of these keys.
+    v_payment_ids := array(
+        select distinct k.payment_id from fleet.payment_keys as k where k.provider = p_provider and k.key = any(p_keys)
+    );
     -- The payment with the purchase stays; two purchases are two payments, whatever an event says.
     select coalesce(
         min(u.payment_id) filter (where cp.id is not null),
         min(u.payment_id)
     ) into v_kept
-    from unnest(p_payment_ids) as u (payment_id)
+    from unnest(v_payment_ids) as u (payment_id)
     left join public.coin_purchases as cp on cp.payment_id = u.payment_id;
 
     v_merged := array(
         select u.payment_id
-        from unnest(p_payment_ids) as u (payment_id)
+        from unnest(v_payment_ids) as u (payment_id)
         left join public.coin_purchases as cp on cp.payment_id = u.payment_id
         where u.payment_id <> v_kept and cp.id is null
     );
@@ -36,9 +41,8 @@ begin
     on conflict (id) do update set
         is_foreign = p.is_foreign or excluded.is_foreign,
         refund_total_minor = greatest(p.refund_total_minor, excluded.refund_total_minor);
-    return v_kept;
 end
 $$;
 
-revoke all on function fleet.merge_payments(bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.merge_payments(bigint[]) is 'Makes one payment of several that an event showed to be the same, all keys locked by the caller; returns the one that stays.';
+revoke all on function fleet.merge_payments(text, text[]) from public, anon, authenticated, service_role;
+comment on function fleet.merge_payments(text, text[]) is 'Makes one payment of those that an event showed to be the same by naming all these keys. The caller holds the locks on every key of each.';

@@ -1,15 +1,16 @@
 create or replace function fleet.raise_refusal(p_reason text)
 returns void
 language plpgsql
-immutable
+volatile
 security invoker
 set search_path = ''
 as $$
-begin
-    raise exception '%', p_reason using errcode = case p_reason
+declare
+    -- A reason that is missing here is a bug, and fails as one.
+    v_sqlstate text not null := case p_reason
         when 'insufficient_coins' then 'CF001'
-        when 'over_limit' then 'CF002'
-        when 'velocity' then 'CF003'
+        when 'purchase_over_limit' then 'CF002'
+        when 'purchase_velocity' then 'CF003'
         when 'unknown_gift_type' then 'CF004'
         when 'self_gift' then 'CF005'
         when 'unknown_buyer' then 'CF006'
@@ -18,8 +19,9 @@ begin
         when 'unknown_profile' then 'CF006'
         when 'unknown_stream' then 'CF007'
         when 'idempotency_conflict' then 'CF008'
-        else 'CF000'
     end;
+begin
+    raise exception '%', p_reason using errcode = v_sqlstate;
 end
 $$;
 

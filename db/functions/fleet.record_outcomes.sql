@@ -23,10 +23,14 @@ as $$
             when o.state = 'failed' then p_now + interval '1 second' * 2 ^ least(e.attempts, 10)
             else coalesce(o.retry_at, e.next_attempt_at)
         end,
-        processed_at = case when o.state in ('pending', 'waiting') then e.processed_at else p_now end,
+        processed_at = case
+            when o.state in ('pending', 'waiting') or (o.state = 'failed' and e.attempts < 4) then e.processed_at
+            else p_now
+        end,
         last_error = coalesce(o.error, e.last_error)
     from unnest(p_outcomes) as o
-    where e.id = o.event_id
+    -- Whoever comes late with a failure finds that another worker applied the event.
+    where e.id = o.event_id and e.state = 'pending'
     returning e.id, e.state, e.reason
 $$;
 

@@ -14,7 +14,11 @@ begin
         where b.xact_id in (
             select k.xact_id
             from fleet.batch_starts as k
-            where pg_xact_status(k.xact_id) is distinct from 'in progress'
+            -- A number that this cluster has not reached is of another: these rows came with a restore.
+            where case
+                when k.xact_id >= pg_snapshot_xmax(pg_current_snapshot()) then true
+                else pg_xact_status(k.xact_id) is distinct from 'in progress'
+            end
             for update skip locked
         )
         returning b.event_ids

@@ -61,18 +61,18 @@ begin
             r.refunded_coins,
             r.outstanding > 0 as disputed,
             case
-                -- A payment of nothing has nothing to give back.
-                when r.paid > 0 and r.amount >= r.paid then case when r.outstanding > 0 then 'chargeback' else 'refunded' end
+                when w.is_whole then case when r.outstanding > 0 then 'chargeback' else 'refunded' end
                 when r.granted_at is not null then 'confirmed'
                 else 'pending'
             end as status,
             case
                 when r.granted_at is null or r.paid = 0 then 0
-                when r.amount >= r.paid then r.coin_amount
-                -- 40 decimals and half of the last that matters: a third of three thirds is a whole coin.
-                else floor(r.coin_amount * r.amount::numeric(60, 40) / r.paid + 1e-20)::bigint
+                when w.is_whole then r.coin_amount
+                else least(floor(r.coin_amount * r.amount::numeric(60, 40) / r.paid + 1e-20), r.coin_amount - 1)::bigint
             end as coins
         from reversed as r
+        -- A payment of nothing has nothing to give back. Of 40 decimals 20 matter: three thirds are a whole.
+        cross join lateral (select r.paid > 0 and r.amount + 1e-20 >= r.paid as is_whole) as w
     ),
     written as (
         update public.coin_purchases as cp

@@ -18,17 +18,23 @@ as $$
 declare
     v_new_ids bigint[];
 begin
-    -- In key order: two receivers with overlapping batches wait for each other instead of deadlocking.
+    -- Numbered as they came, inserted in key order: two receivers with overlapping batches wait for each other
+    -- instead of deadlocking.
     with fresh as (
         insert into fleet.inbox_events as e (
-            provider, provider_event_id, event_type, payload, payload_sha256, state, reason, processed_at
+            id, provider, provider_event_id, event_type, payload, payload_sha256, state, reason, processed_at
         )
+        overriding system value
         select
-            a.provider, a.provider_event_id, a.event_type, a.payload, a.payload_sha256, a.state, a.reason,
+            a.id, a.provider, a.provider_event_id, a.event_type, a.payload, a.payload_sha256, a.state, a.reason,
             case when a.state <> 'pending' then clock_timestamp() end
-        from unnest(p_providers, p_provider_event_ids, p_event_types, p_payloads, p_payload_sha256s, p_states, p_reasons)
-            with ordinality as a (provider, provider_event_id, event_type, payload, payload_sha256, state, reason, no)
-        order by a.provider, a.provider_event_id, a.no
+        from (
+            select nextval('fleet.inbox_events_id_seq') as id, u.*
+            from unnest(p_providers, p_provider_event_ids, p_event_types, p_payloads, p_payload_sha256s, p_states, p_reasons)
+                with ordinality as u (provider, provider_event_id, event_type, payload, payload_sha256, state, reason, no)
+            order by u.no
+        ) as a
+        order by a.provider, a.provider_event_id, a.id
         on conflict (provider, provider_event_id) do nothing
         returning e.id
     )

@@ -1,0 +1,35 @@
+-- Definer: the worker has no right to the table itself.
+create or replace function fleet.claim_tick(p_job text, p_tick bigint, p_now timestamptz default null)
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_attempts integer;
+    v_now timestamptz;
+begin
+    select t.attempts into v_attempts
+    from fleet.ticks as t
+    where t.job = p_job and t.tick = p_tick and t.finished_at is null
+        and t.claimable_at <= coalesce(p_now, clock_timestamp())
+    for update skip locked;
+    if not found then
+        return null;
+    end if;
+    v_now := coalesce(p_now, clock_timestamp());
+    if v_attempts >= 3 then
+        perform fleet.end_tick(p_job, p_tick, 'failed', 'no worker lived to finish it', v_now);
+        return null;
+    end if;
+    update fleet.ticks as t
+    set attempts = v_attempts + 1, started_at = v_now, claimable_at = v_now + interval '5 seconds'
+    where t.job = p_job and t.tick = p_tick;
+    return v_attempts + 1;
+end
+$$;
+
+revoke all on function fleet.claim_tick(text, bigint, timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.claim_tick(text, bigint, timestamptz) is
+    'Counts an attempt at a tick and returns its number; null when another has it or it is done. Committed at once, so that a tick that kills its worker is given up after three; fleet.hold_tick must follow within 5 s.';

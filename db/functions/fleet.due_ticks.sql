@@ -1,0 +1,17 @@
+-- Definer: the worker has no right to the table itself.
+create or replace function fleet.due_ticks(p_now timestamptz default null)
+returns table (job text, tick bigint)
+language sql
+volatile
+security definer
+set search_path = ''
+as $$
+    select t.job, t.tick
+    from fleet.ticks as t
+    where t.finished_at is null and t.claimable_at <= coalesce(p_now, clock_timestamp())
+    order by t.claimable_at
+$$;
+
+revoke all on function fleet.due_ticks(timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.due_ticks(timestamptz) is
+    'Ticks that a worker may claim, one a job at most; some may be running under another''s row lock.';

@@ -1,0 +1,57 @@
+create or replace function fleet.recompute_publish_state(p_now timestamptz default null, p_limit integer default 200000)
+returns table (stream_id bigint, is_published boolean)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_horizon fleet.publish_horizon;
+    v_max_streams integer;
+    v_now timestamptz;
+    v_silent_until timestamptz;
+    v_stream_ids bigint[];
+    v_everything boolean;
+begin
+    -- One recompute after the other: two could each see half of a change and the later write lose it.
+    -- Marks are taken before the streams are read, each in a snapshot of its own, so what changes
+    -- meanwhile is either seen or still marked.
+    select h.* into v_horizon from fleet.publish_horizon as h for update;
+    v_now := coalesce(p_now, clock_timestamp());
+    v_silent_until := v_now - interval '60 seconds';
+    select s.max_active_streams_per_viewer into v_max_streams from fleet.settings as s;
+    v_everything := v_horizon.max_active_streams_per_viewer is distinct from v_max_streams
+        or v_horizon.everything_at is null
+        or v_horizon.everything_at not between v_now - interval '1 hour' and v_now + interval '1 hour';
+
+    v_stream_ids := fleet.streams_to_look_at(
+        coalesce(v_horizon.silent_until, v_silent_until), v_silent_until, v_max_streams, p_limit
+    );
+    if v_everything then
+        select coalesce(array_agg(s.id), '{}') into v_stream_ids
+        from public.live_streams as s
+        where s.live_available or s.is_published;
+    end if;
+
+    select coalesce(array_agg(t.stream_id), '{}') into v_stream_ids
+    from fleet.streams_to_switch(v_stream_ids, v_silent_until, v_max_streams) as t;
+    perform 1 from public.live_streams as s where s.id = any(v_stream_ids) order by s.id for no key update;
+    return query
+    update public.live_streams as s
+    set is_published = t.is_published
+    from fleet.streams_to_switch(v_stream_ids, v_silent_until, v_max_streams) as t
+    where s.id = t.stream_id
+    returning s.id, s.is_published;
+
+    update fleet.publish_horizon as h
+    set
+        silent_until = v_silent_until,
+        max_active_streams_per_viewer = v_max_streams,
+        everything_at = case when v_everything then v_now else h.everything_at end;
+end
+$$;
+
+revoke all on function fleet.recompute_publish_state(timestamptz, integer) from public, anon, authenticated, service_role;
+comment on function fleet.recompute_publish_state(timestamptz, integer) is
+    'Publishes the available streams that somebody counts on and unpublishes the rest, looking only where something changed; returns those it switched. A stream that is right already is not written.';

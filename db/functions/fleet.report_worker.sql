@@ -1,0 +1,44 @@
+-- Definer: the worker has no right to the table itself.
+create or replace function fleet.report_worker(
+    p_worker text,
+    p_uptime_s double precision,
+    p_doorbell_age_s double precision,
+    p_batches bigint,
+    p_events bigint,
+    p_apply_ms_total double precision,
+    p_apply_buckets bigint[]
+)
+returns void
+language sql
+volatile
+security definer
+-- A lost report is followed by the next: no wait for the disk.
+set synchronous_commit = off
+set search_path = ''
+as $$
+    insert into fleet.worker_reports (
+        worker, started_at, last_doorbell_at, batches, events, apply_ms_total, apply_buckets
+    )
+    values (
+        p_worker,
+        clock_timestamp() - p_uptime_s * interval '1 second',
+        clock_timestamp() - p_doorbell_age_s * interval '1 second',
+        p_batches,
+        p_events,
+        p_apply_ms_total,
+        p_apply_buckets
+    )
+    on conflict (worker) do update
+    set
+        reported_at = clock_timestamp(),
+        last_doorbell_at = excluded.last_doorbell_at,
+        batches = excluded.batches,
+        events = excluded.events,
+        apply_ms_total = excluded.apply_ms_total,
+        apply_buckets = excluded.apply_buckets
+$$;
+
+revoke all on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[])
+from public, anon, authenticated, service_role;
+comment on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) is
+    'A worker process''s sign of life: what it applied since it started. Ages come in, not times: the clock is the database''s.';

@@ -1,0 +1,52 @@
+create or replace function fleet.streams_to_look_at(
+    p_silent_since timestamptz,
+    p_silent_until timestamptz,
+    p_max_streams_per_viewer integer,
+    p_limit integer
+)
+returns bigint[]
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    with taken as (
+        delete from fleet.publish_marks as m
+        using (select k.id from fleet.publish_marks as k order by k.id limit p_limit) as k
+        where m.id = k.id
+        returning m.stream_id, m.viewer_id
+    ),
+    -- A clock that went back (a failover) makes the range run the other way: those are heard again.
+    concerned as (
+        select t.stream_id, t.viewer_id
+        from taken as t
+        union all
+        select v.stream_id, v.viewer_id
+        from public.active_viewers as v
+        where v.activated_at is not null
+            and v.last_active_at > least(p_silent_since, p_silent_until)
+            and v.last_active_at <= greatest(p_silent_since, p_silent_until)
+    ),
+    -- A viewer beyond the limit before or after may count on other streams now.
+    moved as (
+        select o.stream_id
+        from (
+            select c.viewer_id, count(*) as changes
+            from concerned as c
+            where c.viewer_id is not null
+            group by c.viewer_id
+        ) as w
+        cross join lateral (
+            select v.stream_id, count(*) over () as streams
+            from public.active_viewers as v
+            where v.viewer_id = w.viewer_id and v.activated_at is not null
+        ) as o
+        where o.streams + w.changes > p_max_streams_per_viewer
+    )
+    select coalesce(array_agg(l.stream_id), '{}')
+    from (select c.stream_id from concerned as c union select m.stream_id from moved as m) as l
+$$;
+
+revoke all on function fleet.streams_to_look_at(timestamptz, timestamptz, integer, integer) from public, anon, authenticated, service_role;
+comment on function fleet.streams_to_look_at(timestamptz, timestamptz, integer, integer) is
+    'Takes up to p_limit marks and the viewers that fell silent since the last recompute; gives the streams that they may switch.';

@@ -1,0 +1,41 @@
+create or replace function fleet.streams_to_switch(
+    p_stream_ids bigint[],
+    p_silent_until timestamptz,
+    p_max_streams_per_viewer integer
+)
+returns table (stream_id bigint, is_published boolean)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+    select s.id, o.is_published
+    from public.live_streams as s
+    cross join lateral (
+        select s.live_available and exists (
+            select 1
+            from public.active_viewers as v
+            where v.stream_id = s.id
+                and v.activated_at is not null
+                and v.last_active_at > p_silent_until
+                -- On how many streams this viewer counts ahead of this one.
+                and p_max_streams_per_viewer > (
+                    select count(*)
+                    from (
+                        select 1
+                        from public.active_viewers as n
+                        where n.viewer_id = v.viewer_id
+                            and (n.activated_at, n.stream_id) > (v.activated_at, v.stream_id)
+                            and n.last_active_at > p_silent_until
+                        limit p_max_streams_per_viewer
+                    ) as newer
+                )
+        )
+    ) as o (is_published)
+    where s.id = any(p_stream_ids) and o.is_published <> s.is_published
+    order by s.id
+$$;
+
+revoke all on function fleet.streams_to_switch(bigint[], timestamptz, integer) from public, anon, authenticated, service_role;
+comment on function fleet.streams_to_switch(bigint[], timestamptz, integer) is
+    'Of these streams, those whose is_published is not what their viewers make it, with what it should be.';

@@ -1,0 +1,30 @@
+-- Definer: the worker has no right to the table itself.
+create or replace function fleet.sweep_viewers(p_now timestamptz default null, p_limit integer default 200000)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_silent_until timestamptz := coalesce(p_now, clock_timestamp()) - interval '60 seconds';
+    v_removed bigint;
+begin
+    -- A locked row is being heard at this moment. One heard since the snapshot is looked at again
+    -- when it is locked, and stays.
+    delete from public.active_viewers as v
+    where v.ctid = any(array(
+        select s.ctid
+        from public.active_viewers as s
+        where s.last_active_at <= v_silent_until
+        limit p_limit
+        for update skip locked
+    ));
+    get diagnostics v_removed = row_count;
+    return v_removed;
+end
+$$;
+
+revoke all on function fleet.sweep_viewers(timestamptz, integer) from public, anon, authenticated, service_role;
+comment on function fleet.sweep_viewers(timestamptz, integer) is
+    'Removes up to p_limit viewers who were silent for 60 s or longer; returns how many.';

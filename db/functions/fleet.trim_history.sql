@@ -1,0 +1,34 @@
+-- Definer: the process roles have no right to the tables themselves.
+create or replace function fleet.trim_history(p_now timestamptz default null)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_now timestamptz := coalesce(p_now, clock_timestamp());
+    v_ticks bigint;
+    v_proofs bigint;
+    v_reports bigint;
+begin
+    delete from fleet.ticks as t
+    where t.finished_at < v_now - interval '2 days'
+        and t.tick < (select max(n.tick) from fleet.ticks as n where n.job = t.job);
+    get diagnostics v_ticks = row_count;
+    -- What found something stays as evidence; the newest of each kind is the checkpoint.
+    delete from fleet.proofs as p
+    where p.finished_at < v_now - interval '2 days'
+        and p.kind = 'new'
+        and p.violations = 0
+        and p.id < (select max(n.id) from fleet.proofs as n where n.kind = 'new');
+    get diagnostics v_proofs = row_count;
+    delete from fleet.worker_reports as r where r.reported_at < v_now - interval '1 hour';
+    get diagnostics v_reports = row_count;
+    return v_ticks + v_proofs + v_reports;
+end
+$$;
+
+revoke all on function fleet.trim_history(timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.trim_history(timestamptz) is
+    'Removes finished ticks and clean continuous proofs after 2 days and workers not heard of for an hour; returns how many rows. Nothing of money is ever removed.';

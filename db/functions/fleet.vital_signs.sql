@@ -1,0 +1,56 @@
+-- Definer: web may see how the fleet is, not the tables behind it.
+create or replace function fleet.vital_signs()
+returns jsonb
+language sql
+volatile
+security definer
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'events',
+        (
+            select coalesce(
+                jsonb_agg(jsonb_build_object('provider', c.provider, 'state', c.state, 'events', c.events)), '[]'
+            )
+            from fleet.event_counts() as c
+        ),
+        'oldest_pending_s',
+        (
+            select greatest(0, extract(epoch from clock_timestamp() - e.received_at))
+            from fleet.inbox_events as e
+            where e.state = 'pending'
+            order by e.id
+            limit 1
+        ),
+        'drift', p.violations,
+        'last_new_proof_s', extract(epoch from clock_timestamp() - p.last_new_at),
+        'last_full_proof_s', extract(epoch from clock_timestamp() - p.last_full_at),
+        'schedules',
+        (
+            select coalesce(
+                jsonb_agg(jsonb_build_object('job', s.job, 'missed', s.missed_total, 'failed', s.failed_total)), '[]'
+            )
+            from fleet.schedule_statuses() as s
+        ),
+        'workers',
+        (
+            select coalesce(
+                jsonb_agg(
+                    jsonb_build_object(
+                        'worker', w.worker,
+                        'report_age_s', extract(epoch from clock_timestamp() - w.reported_at),
+                        'events', w.events,
+                        'apply_ms_total', w.apply_ms_total,
+                        'apply_buckets', w.apply_buckets
+                    )
+                ),
+                '[]'
+            )
+            from fleet.worker_statuses() as w
+        )
+    )
+    from fleet.proof_status() as p
+$$;
+
+revoke all on function fleet.vital_signs() from public, anon, authenticated, service_role;
+comment on function fleet.vital_signs() is 'How the fleet is: events by state, age of the oldest pending one, drift, schedules, workers. Costs nothing as history grows.';

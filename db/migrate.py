@@ -1,0 +1,275 @@
+"""The release: brings a database to the schema that the SQL files of db/ describe.
+
+    shim → migrations → functions → views → invariants → policies
+
+migrations/   tables, constraints, indexes; each applied once, in the order of their versions. A
+              changed one is an error. What can't run inside a transaction (`create index
+              concurrently`), or ends its own, is not supported.
+functions/    and views/: current text (`create or replace`), applied whenever its checksum changed.
+              A trigger stands below its function, in the same file: `create or replace trigger`.
+              What a file leaves behind when it goes is dropped by a migration of the same commit.
+invariants/   bare queries; each becomes the view invariants.<file name>, its leading `--` lines the
+              view's comment. A file that goes takes its view with it.
+policies/     <process>.sql says what a login role may execute, the others hold row level security.
+              All are applied again after any change, so each must bear being applied twice.
+shim/         Supabase's roles and auth schema, for databases that aren't Supabase's.
+
+Each step is a short transaction with a lock timeout, tried again when it ran into one, so that live
+workers go on. One runner works at a time, others wait for it. The search path is empty here: names
+in the files are schema-qualified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from db import schema
+from db.errors import StoreUnavailable, is_transient
+from db.pool import CONNECT_TIMEOUT_S, open_connection
+from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from db.pool import Connection, Pool
+
+OLDEST_SERVER = 150_000
+# Whoever queues behind a waiting step waits no longer than this.
+LOCK_TIMEOUT_MS = 1_500
+# With the pauses between them, about half a minute of trying.
+TRIES = 12
+LONGEST_PAUSE_S = 2.0
+# An index on a large table takes its time; another release may be building one.
+STEP_TIMEOUT_MS = 15 * 60_000
+
+
+class StepFailed(SchemaProblem):
+    """A file could not be applied; `line` is where PostgreSQL stopped, when it says so."""
+
+    def __init__(
+        self, path: str, reason: str, *, line: int | None = None, sqlstate: str | None = None
+    ) -> None:
+        place = f"{path}, line {line}" if line else path
+        code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
+        super().__init__(f"{place}: {reason}{code}")
+        self.path = path
+        self.line = line
+        self.sqlstate = sqlstate
+
+
+class ServerTooOld(SchemaProblem):
+    """The server is older than PostgreSQL 15."""
+
+
+class AnotherReleaseRuns(SchemaProblem):
+    """Another release has been at work on this database for a quarter of an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run did, in order; no step when the database was current."""
+
+    steps: tuple[Step, ...]
+
+
+async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) -> Report:
+    """Bring the database to this release's schema; a second call finds nothing to do.
+
+    `url` is the schema owner's. `on_step` hears of each step once it is committed. Raises
+    SchemaProblem, with the steps before it kept, and StoreUnavailable.
+    """
+    return await apply_files(url, expected(), on_step=on_step)
+
+
+async def apply_files(
+    url: str, files: Sequence[SchemaFile], *, on_step: Callable[[Step], None] | None = None
+) -> Report:
+    """Do for any set of files what `migrate` does for this release's."""
+    async with _connected(url) as connection:
+        await _take_turn(connection)
+        await _open_books(connection)
+        steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
+        for step in steps:
+            await _take(connection, step)
+            if on_step:
+                on_step(step)
+        return Report(tuple(steps))
+
+
+async def status(url: str) -> list[StatusRow]:
+    """Say of each file whether this database has it; changes nothing."""
+    async with _connected(url) as connection:
+        book = {} if await _lacks_books(connection) else await _read_book(connection)
+        return schema.compare(await _files_for(connection, expected()), book)
+
+
+async def is_current(store: Pool | Connection) -> bool:
+    """Say whether this code can work with the database: each migration and function is there.
+
+    Older code stays current while a newer release runs: what it doesn't know doesn't count, nor
+    does the newer text of a function. One query, which each process's role may make.
+    """
+    files = expected()
+    try:
+        lacking = await store.fetchval(
+            """
+            select exists (
+                select unnest($1::bigint[]) except select version from fleet.schema_migrations
+            ) or exists (
+                select unnest($2::text[])
+                except select name from fleet.schema_objects where kind = 'function'
+            )
+            """,
+            [file.version for file in files if file.kind is Kind.MIGRATION],
+            [file.name for file in files if file.kind is Kind.FUNCTION],
+        )
+    except (
+        asyncpg.UndefinedTableError,
+        asyncpg.InsufficientPrivilegeError,  # grants come last in a first release
+    ):
+        return False
+    return not lacking
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Connection]:
+    connection = await open_connection(
+        url,
+        application_name="coinfleet release",
+        command_timeout_s=None,
+        search_path="",
+        check_function_bodies="off",
+        client_min_messages="warning",
+        lock_timeout=str(LOCK_TIMEOUT_MS),
+        statement_timeout=str(STEP_TIMEOUT_MS),
+    )
+    try:
+        await _check_server(connection)
+        yield connection
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable from error
+        raise
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def _check_server(connection: Connection) -> None:
+    if int(await connection.fetchval("show server_version_num")) < OLDEST_SERVER:
+        raise ServerTooOld
+
+
+async def _take_turn(connection: Connection) -> None:
+    """Wait until no other release runs here; the lock is the session's and ends with it."""
+    try:
+        async with connection.transaction():
+            await connection.execute(f"set local lock_timeout = {STEP_TIMEOUT_MS}")
+            await connection.execute(
+                "select pg_advisory_lock(hashtextextended('coinfleet.release', 0))"
+            )
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+        raise AnotherReleaseRuns from error
+
+
+async def _files_for(connection: Connection, files: Sequence[SchemaFile]) -> list[SchemaFile]:
+    """Leave the shim out where Supabase's own objects stand."""
+    is_supabase = await connection.fetchval(
+        "select exists (select from pg_roles where rolname = 'supabase_admin')"
+    )
+    return [file for file in files if not (is_supabase and file.kind is Kind.SHIM)]
+
+
+async def _lacks_books(connection: Connection) -> bool:
+    return bool(await connection.fetchval("select to_regclass('fleet.schema_objects') is null"))
+
+
+async def _open_books(connection: Connection) -> None:
+    if await _lacks_books(connection):
+        sql = schema.BOOKKEEPING.read_text(encoding="utf-8")
+        async with connection.transaction():
+            await _execute(connection, "db/bookkeeping.sql", sql)
+
+
+async def _read_book(connection: Connection) -> dict[tuple[str, str], Record]:
+    rows = await connection.fetch(
+        """
+        select 'migration' as kind, name, checksum, applied_at from fleet.schema_migrations
+        union all
+        select kind, name, checksum, applied_at from fleet.schema_objects
+        """
+    )
+    return {(row["kind"], row["name"]): Record(**row) for row in rows}
+
+
+async def _take(connection: Connection, step: Step) -> None:
+    """Take one step in its own transaction, again after a lock timeout or a deadlock."""
+    for tried in range(1, TRIES + 1):
+        try:
+            async with connection.transaction():
+                await _execute(connection, step.path, step.sql)
+                await _record(connection, step)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            if tried == TRIES:
+                raise StepFailed(step.path, f"never got its locks in {TRIES} tries") from error
+            await asyncio.sleep(_pause_s(tried))
+        else:
+            return
+
+
+def _pause_s(tried: int) -> float:
+    """Wait twice as long each time, never in step with what was in the way."""
+    return min(LONGEST_PAUSE_S, 0.1 * 2.0**tried) * random.uniform(0.5, 1)  # noqa: S311 -- no secret
+
+
+async def _execute(connection: Connection, path: str, sql: str) -> None:
+    try:
+        await connection.execute(sql)
+    except asyncpg.PostgresError as error:
+        if is_transient(error):
+            raise
+        raise StepFailed(
+            path, _explain(error), line=_line(error, sql), sqlstate=error.sqlstate
+        ) from error
+    if not connection.is_in_transaction():
+        raise StepFailed(path, "it ends the transaction it runs in; leave that to the runner")
+
+
+def _explain(error: asyncpg.PostgresError) -> str:
+    parts = (str(error), error.detail, error.hint, error.context)
+    return "; ".join(part.replace("\n", " ") for part in parts if part)
+
+
+def _line(error: asyncpg.PostgresError, sql: str) -> int | None:
+    """Turn PostgreSQL's offset, which counts characters from 1, into a line of the file."""
+    return sql.count("\n", 0, int(error.position) - 1) + 1 if error.position else None
+
+
+async def _record(connection: Connection, step: Step) -> None:
+    if step.checksum is None:
+        await connection.execute(
+            "delete from fleet.schema_objects where kind = $1 and name = $2", step.kind, step.name
+        )
+    elif step.kind == Kind.MIGRATION:
+        await connection.execute(
+            "insert into fleet.schema_migrations (version, name, checksum) values ($1, $2, $3)",
+            int(step.name[:14]),
+            step.name,
+            step.checksum,
+        )
+    else:
+        await connection.execute(
+            """
+            insert into fleet.schema_objects (kind, name, checksum) values ($1, $2, $3)
+            on conflict (kind, name) do update
+                set checksum = excluded.checksum, applied_at = clock_timestamp()
+            """,
+            step.kind,
+            step.name,
+            step.checksum,
+        )

@@ -1,0 +1,30 @@
+-- worker: apply, sweep, prove.
+-- Rights on functions only, one line each, by file name; no right on any table of money.
+grant usage on schema fleet to coinfleet_worker;
+
+-- /readyz and start-up checks: is the schema the one this code was written for?
+grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worker;
+
+-- Functions. What isn't listed any more is taken back, in the same transaction.
+revoke all on all functions in schema fleet, public from coinfleet_worker;
+grant execute on function fleet.claim_events(integer, timestamptz) to coinfleet_worker;
+grant execute on function fleet.note_batch_start(xid8, bigint[], text) to coinfleet_worker;
+grant execute on function fleet.forget_batch_start(xid8, bigint[]) to coinfleet_worker;
+grant execute on function fleet.apply_events(jsonb, timestamptz) to coinfleet_worker;
+grant execute on function fleet.fail_event(bigint, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.event_counts() to coinfleet_worker;
+grant execute on function fleet.fold_event_tallies() to coinfleet_worker;
+grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coinfleet_worker;
+grant execute on function fleet.due_ticks(timestamptz) to coinfleet_worker;
+grant execute on function fleet.claim_tick(text, bigint, timestamptz) to coinfleet_worker;
+grant execute on function fleet.hold_tick(text, bigint, integer) to coinfleet_worker;
+grant execute on function fleet.finish_tick(text, bigint, timestamptz) to coinfleet_worker;
+grant execute on function fleet.fail_tick(text, bigint, integer, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) to coinfleet_worker;
+grant execute on function public.update_publish_state_from_viewers() to coinfleet_worker;
+grant execute on function public.cleanup_stale_viewers() to coinfleet_worker;
+grant execute on function fleet.sweep_viewers(timestamptz, integer) to coinfleet_worker;
+grant execute on function fleet.prove_new_entries(integer) to coinfleet_worker;
+grant execute on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb) to coinfleet_worker;
+grant execute on function fleet.drop_old_payloads(timestamptz, integer) to coinfleet_worker;
+grant execute on function fleet.trim_history(timestamptz) to coinfleet_worker;

@@ -1,0 +1,96 @@
+"""Connections to PostgreSQL, each with a name, bounds and nothing left over from its last user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+
+from db.errors import StoreUnavailable, is_transient
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+# A batch of 500 takes well under a second; what takes 30 will not end well.
+STATEMENT_TIMEOUT_MS = 30_000
+# Row locks are held for one batch; five seconds of waiting means something is stuck.
+LOCK_TIMEOUT_MS = 5_000
+# A frozen process gives its row locks back after this. Who holds a row on purpose for longer
+# says so with `set local idle_in_transaction_session_timeout`.
+IDLE_IN_TRANSACTION_MS = 60_000
+# How soon a server process that waits for a lock notices that its client was killed.
+CLIENT_CHECK_MS = 2_000
+CONNECT_TIMEOUT_S = 5.0
+# Past the server's own timeout: only a server that is frozen or gone is met by this one.
+COMMAND_TIMEOUT_S = STATEMENT_TIMEOUT_MS / 1000 + 5.0
+
+
+async def open_pool(url: str, *, application_name: str, max_size: int, min_size: int = 1) -> Pool:
+    """Open a pool that belongs to the running loop.
+
+    With `min_size=0` nothing connects yet. Raises StoreUnavailable when the database can't be
+    reached, and asyncpg's own error when it answers but refuses (password, database name).
+    """
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=session_settings(application_name),
+            reset=_keep_session,
+        )
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable from error
+        raise
+
+
+async def open_connection(
+    url: str,
+    *,
+    application_name: str,
+    command_timeout_s: float | None = COMMAND_TIMEOUT_S,
+    **settings: str,
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Open one connection, bounded and failing like a pool's; `settings` override the session's.
+
+    The caller closes it.
+    """
+    try:
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=command_timeout_s,
+            server_settings=session_settings(application_name) | settings,
+        )
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable from error
+        raise
+
+
+def session_settings(application_name: str) -> dict[str, str]:
+    """Give the settings each of our sessions starts with."""
+    return {
+        "application_name": application_name,
+        "timezone": "UTC",
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+        "client_connection_check_interval": str(CLIENT_CHECK_MS),
+        # Our statements run for microseconds to milliseconds; compiling one costs more.
+        "jit": "off",
+    }
+
+
+async def _keep_session(_connection: Connection) -> None:
+    """Save a round trip a release: an open transaction is rolled back by asyncpg before this.
+
+    Nothing else needs a reset, for no code of ours leaves session state behind: settings are
+    `set local`, locks belong to transactions.
+    """

@@ -1,0 +1,242 @@
+"""What the schema should be: the SQL files beside this module, and what a database lacks of it.
+
+Reads files and compares; talks to no database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from db.errors import CoinfleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+FOLDER = Path(__file__).parent
+BOOKKEEPING = FOLDER / "bookkeeping.sql"
+
+_MIGRATION_NAME = re.compile(r"\d{14}_[a-z0-9_]+")
+_OBJECT_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
+
+
+class Kind(StrEnum):
+    """What a file is. The order of the members is the order in which a release applies them."""
+
+    SHIM = "shim"
+    MIGRATION = "migration"
+    FUNCTION = "function"
+    VIEW = "view"
+    INVARIANT = "invariant"
+    POLICY = "policy"
+
+    @property
+    def folder(self) -> str:
+        """The folder of db/ that holds such files."""
+        return _FOLDERS[self]
+
+
+_FOLDERS = {
+    Kind.SHIM: "shim",
+    Kind.MIGRATION: "migrations",
+    Kind.FUNCTION: "functions",
+    Kind.VIEW: "views",
+    Kind.INVARIANT: "invariants",
+    Kind.POLICY: "policies",
+}
+
+
+class SchemaProblem(CoinfleetError):
+    """The database can't be brought to this release's schema."""
+
+
+class MisnamedFile(SchemaProblem):
+    """A file of db/ isn't named by the rule of its folder, or shares its version with another."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path}: its name breaks the rule of its folder, or its version is taken")
+        self.path = path
+
+
+class MigrationChanged(SchemaProblem):
+    """A migration that this database has applied reads differently now."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} was changed after it was applied here:"
+            " restore its text, and write what is new as a new migration"
+        )
+        self.path = path
+
+
+class UnknownMigrations(SchemaProblem):
+    """The database has migrations that this release doesn't know: the code is the older one."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            "this release is older than the database, or from another branch;"
+            f" applied there and unknown here: {', '.join(names)}"
+        )
+        self.names = names
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFile:
+    """One file of db/."""
+
+    kind: Kind
+    name: str
+    text: str
+
+    @property
+    def path(self) -> str:
+        """Where a reader finds it."""
+        return f"db/{self.kind.folder}/{self.name}.sql"
+
+    @property
+    def version(self) -> int:
+        """The 14 digits that start a migration's name."""
+        return int(self.name[:14])
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of the text, by which a changed file is known."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def sql(self) -> str:
+        """What to execute; line numbers are the file's own."""
+        return _view_of(self) if self.kind is Kind.INVARIANT else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a database's books say of a file that was applied there."""
+
+    kind: str
+    name: str
+    checksum: str
+    applied_at: datetime
+
+
+Book: TypeAlias = "Mapping[tuple[str, str], Record]"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do to a database; without a checksum it forgets a file that is gone."""
+
+    kind: str
+    name: str
+    path: str
+    sql: str
+    checksum: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """How a file stands to a database; `unknown` was applied there and has no file here."""
+
+    kind: str
+    name: str
+    state: Literal["applied", "pending", "changed", "unknown"]
+    applied_at: datetime | None
+
+
+@cache
+def expected() -> tuple[SchemaFile, ...]:
+    """Read this release's files in the order in which they are applied; once a process."""
+    return tuple(read_folder(FOLDER))
+
+
+def read_folder(folder: Path) -> Iterator[SchemaFile]:
+    """Read a folder laid out like db/. Raises MisnamedFile."""
+    versions: set[int] = set()
+    for kind in Kind:
+        rule = _MIGRATION_NAME if kind is Kind.MIGRATION else _OBJECT_NAME
+        for path in sorted((folder / kind.folder).glob("*.sql")):
+            file = SchemaFile(kind, path.stem, path.read_text(encoding="utf-8"))
+            if not rule.fullmatch(file.name):
+                raise MisnamedFile(file.path)
+            if kind is Kind.MIGRATION:
+                if file.version in versions:
+                    raise MisnamedFile(file.path)
+                versions.add(file.version)
+            yield file
+
+
+def plan(files: Sequence[SchemaFile], book: Book) -> list[Step]:
+    """List what brings a database with this book to these files.
+
+    Policies come again after any change, since an object that was dropped and made anew has lost
+    its grants. Raises MigrationChanged or UnknownMigrations.
+    """
+    _check_history(files, book)
+    steps = [_removal(book[key]) for key in _without_file(files, book)]
+    changed = bool(steps)
+    for file in files:
+        record = book.get((file.kind, file.name))
+        is_stale = record is None or record.checksum != file.checksum
+        changed = changed or is_stale
+        if is_stale or (changed and file.kind is Kind.POLICY):
+            steps.append(Step(file.kind, file.name, file.path, file.sql, file.checksum))
+    return steps
+
+
+def compare(files: Sequence[SchemaFile], book: Book) -> list[StatusRow]:
+    """Put each file beside its record; records without a file come last."""
+    gone = (book[key] for key in _without_file(files, book))
+    return [_status_row(file, book.get((file.kind, file.name))) for file in files] + [
+        StatusRow(record.kind, record.name, "unknown", record.applied_at) for record in gone
+    ]
+
+
+def _without_file(files: Iterable[SchemaFile], book: Book) -> list[tuple[str, str]]:
+    return sorted(book.keys() - {(file.kind, file.name) for file in files})
+
+
+def _check_history(files: Sequence[SchemaFile], book: Book) -> None:
+    migrations = [file for file in files if file.kind is Kind.MIGRATION]
+    unknown = [name for kind, name in _without_file(migrations, book) if kind == Kind.MIGRATION]
+    if unknown:
+        raise UnknownMigrations(unknown)
+    for file in migrations:
+        record = book.get((file.kind, file.name))
+        if record and record.checksum != file.checksum:
+            raise MigrationChanged(file.path)
+
+
+def _removal(record: Record) -> Step:
+    is_invariant = record.kind == Kind.INVARIANT
+    sql = f"drop view if exists invariants.{record.name}" if is_invariant else ""
+    return Step(record.kind, record.name, f"{record.kind} {record.name}", sql, None)
+
+
+def _view_of(file: SchemaFile) -> str:
+    """Wrap an invariant's query; its leading comment lines become the view's comment."""
+    lines = file.text.strip().splitlines()
+    comment = []
+    for line in lines:
+        if not line.startswith("--"):
+            break
+        comment.append(line.removeprefix("--").strip())
+    query = "\n".join(lines).rstrip(";")
+    quoted = " ".join(comment).replace("'", "''")
+    view = f"invariants.{file.name}"
+    return (
+        f"drop view if exists {view}; create view {view} as {query}\n;"
+        f" comment on view {view} is '{quoted}'"
+    )
+
+
+def _status_row(file: SchemaFile, record: Record | None) -> StatusRow:
+    if record is None:
+        return StatusRow(file.kind, file.name, "pending", None)
+    is_same = record.checksum == file.checksum
+    return StatusRow(file.kind, file.name, "applied" if is_same else "changed", record.applied_at)

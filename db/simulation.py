@@ -1,0 +1,146 @@
+"""What `coinfleet simulate` asks of the database: people and prices, and how its run ended.
+
+Connects as the schema's owner. Writes users, streams and the price list, as an operator may; never
+a balance, an entry or an event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+    from uuid import UUID
+
+    from db.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRules:
+    """The guardrails in force."""
+
+    limit_usd: Decimal
+    approval_threshold_usd: Decimal
+    per_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A line of the price list, sold through Stripe for US dollars."""
+
+    sku: str
+    coins: int
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiftType:
+    """What a gift costs, and the streamer's part of it in basis points."""
+
+    code: str
+    name: str
+    coins: int
+    streamer_share_bps: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventEnd:
+    """Where an event of the run stands."""
+
+    provider_event_id: str
+    state: str
+    reason: str | None
+
+
+async def purchase_rules(pool: Pool) -> PurchaseRules:
+    """Read the guardrails that SQL goes by."""
+    row = await pool.fetchrow(
+        "select purchase_limit_usd, approval_threshold_usd, purchases_per_minute"
+        " from fleet.settings"
+    )
+    assert row is not None  # noqa: S101 - the migration puts the one row there, nobody deletes it
+    return PurchaseRules(*row)
+
+
+async def put_price_list(
+    pool: Pool, packages: Sequence[Package], gift_types: Sequence[GiftType]
+) -> None:
+    """Put these on the price list, or put their prices right. Runs of any time share them."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.executemany(
+            "insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
+            " values ('stripe', $1, $2, $3) on conflict (provider, sku, currency) do update"
+            " set coin_amount = excluded.coin_amount, amount_minor = excluded.amount_minor",
+            [(package.sku, package.coins, package.amount_minor) for package in packages],
+        )
+        await connection.executemany(
+            "insert into public.gift_types (code, name, coin_cost, streamer_share_bps)"
+            " values ($1, $2, $3, $4) on conflict (code) do update set active = true,"
+            " coin_cost = excluded.coin_cost, streamer_share_bps = excluded.streamer_share_bps",
+            [(kind.code, kind.name, kind.coins, kind.streamer_share_bps) for kind in gift_types],
+        )
+
+
+async def add_people(pool: Pool, usernames: Mapping[UUID, str]) -> None:
+    """Sign up users; their profiles are made by the sign-up itself and are named here."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "insert into auth.users (id) select unnest($1::uuid[])", list(usernames)
+        )
+        await connection.execute(
+            "update public.profiles as p set username = u.username, display_name = u.username"
+            " from unnest($1::uuid[], $2::text[]) as u (id, username) where p.id = u.id",
+            list(usernames),
+            list(usernames.values()),
+        )
+
+
+async def open_streams(pool: Pool, streamers: Sequence[UUID]) -> dict[UUID, int]:
+    """Go live for each streamer; gives the stream ids."""
+    rows = await pool.fetch(
+        "insert into public.live_streams (profile_id, title, live_available, started_at)"
+        " select id, 'Simulated stream', true, clock_timestamp()"
+        " from unnest($1::uuid[]) as s (id) returning profile_id, id",
+        list(streamers),
+    )
+    return {row["profile_id"]: row["id"] for row in rows}
+
+
+async def newest_event_id(pool: Pool) -> int:
+    """Give a number below which no event of a run that starts now will lie."""
+    newest: int = await pool.fetchval("select coalesce(max(id), 0) from fleet.inbox_events")
+    return newest
+
+
+async def count_pending(pool: Pool, run: str, *, after_id: int) -> tuple[int, int]:
+    """Give how many events of the run are stored, and how many of these are still to do."""
+    row = await pool.fetchrow(
+        "select count(*) as stored, count(*) filter (where state = 'pending') as pending"
+        " from fleet.inbox_events where id > $2 and strpos(provider_event_id, $1) > 0",
+        run,
+        after_id,
+    )
+    assert row is not None  # noqa: S101 - an aggregate always gives one row
+    return row["stored"], row["pending"]
+
+
+async def event_ends(pool: Pool, run: str, *, after_id: int) -> list[EventEnd]:
+    """Read where each event of the run stands; one whose id was unreadable is not among them."""
+    rows = await pool.fetch(
+        "select provider_event_id, state, reason from fleet.inbox_events"
+        " where id > $2 and strpos(provider_event_id, $1) > 0 order by id",
+        run,
+        after_id,
+    )
+    return [EventEnd(*row) for row in rows]
+
+
+async def balances(pool: Pool, people: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
+    """Read (coins, earnings) of each person."""
+    rows = await pool.fetch(
+        "select id, coin_balance, earnings_balance from public.profiles where id = any($1)",
+        list(people),
+    )
+    return {row["id"]: (row["coin_balance"], row["earnings_balance"]) for row in rows}

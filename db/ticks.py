@@ -1,0 +1,104 @@
+"""Ticks: which run of a periodic job is due, who may do it and what came of it.
+
+A tick is opened once however many schedulers fire it, and is done by whoever holds its row lock.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+
+    from db.pool import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One run of a job."""
+
+    job: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleStatus:
+    """A job of the timetable with its newest tick. `outcome` is null while that is unfinished."""
+
+    job: str
+    cadence_s: int
+    fired_at: datetime
+    missed_total: int
+    failed_total: int
+    tick: int | None
+    enqueued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: int | None
+    outcome: str | None
+    last_error: str | None
+    last_done_at: datetime | None
+
+
+async def open_tick(
+    store: Pool | Connection, job: str, *, every_s: int, offset_s: int
+) -> list[Tick]:
+    """Open the job's tick of this moment, unless it is open; gives the tick to ring for, if any."""
+    rows = await store.fetch("select tick from fleet.open_tick($1, $2, $3)", job, every_s, offset_s)
+    return [Tick(job, row["tick"]) for row in rows]
+
+
+async def find_due_ticks(store: Pool | Connection) -> list[Tick]:
+    """Give the ticks that may be claimed now: new, to be tried again, or left by a dead worker."""
+    return [
+        Tick(*row.values()) for row in await store.fetch("select job, tick from fleet.due_ticks()")
+    ]
+
+
+async def claim_tick(store: Pool | Connection, tick: Tick) -> int | None:
+    """Count an attempt at the tick and give its number, or None when there is nothing to do.
+
+    `hold_tick` must follow within 5 s, or another worker may claim it.
+    """
+    attempt: int | None = await store.fetchval(
+        "select fleet.claim_tick($1, $2)", tick.job, tick.number
+    )
+    return attempt
+
+
+@asynccontextmanager
+async def hold_tick(
+    pool: Pool, tick: Tick, *, attempt: int, time_limit_ms: int
+) -> AsyncIterator[bool]:
+    """Hold the claimed tick's row while its job runs, and record it as done when the block ends.
+
+    Gives False when another worker took it meanwhile. If the block raises, nothing is recorded
+    here: `fail_tick` does it. Takes one connection for as long as the job runs.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            f"set local idle_in_transaction_session_timeout = {time_limit_ms + 5_000:d}"
+        )
+        is_ours: bool = await connection.fetchval(
+            "select fleet.hold_tick($1, $2, $3)", tick.job, tick.number, attempt
+        )
+        yield is_ours
+        if is_ours:
+            await connection.execute("select fleet.finish_tick($1, $2)", tick.job, tick.number)
+
+
+async def fail_tick(store: Pool | Connection, tick: Tick, *, attempt: int, error: str) -> bool:
+    """Record what an attempt raised; says whether the tick is given up."""
+    given_up: bool = await store.fetchval(
+        "select fleet.fail_tick($1, $2, $3, $4)", tick.job, tick.number, attempt, error
+    )
+    return given_up
+
+
+async def read_schedules(store: Pool | Connection) -> list[ScheduleStatus]:
+    """Give each job that was ever fired, by name."""
+    rows = await store.fetch("select * from fleet.schedule_statuses()")
+    return [ScheduleStatus(**row) for row in rows]

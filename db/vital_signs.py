@@ -1,0 +1,74 @@
+"""How the fleet is, as the database knows it; for /metrics and operators' tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from db.errors import StoreUnavailable, is_transient
+
+if TYPE_CHECKING:
+    from db.pool import Connection, Pool
+
+
+class EventCount(msgspec.Struct, frozen=True):
+    """How many events of a provider are in a state."""
+
+    provider: str
+    state: str
+    events: int
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """How many runs of a job were missed, and how many failed, since there is one."""
+
+    job: str
+    missed: int
+    failed: int
+
+
+class WorkerReport(msgspec.Struct, frozen=True):
+    """What a worker process applied since it started.
+
+    `apply_buckets` counts batches by duration; the bounds are tasks.context.APPLY_BUCKETS_MS.
+    """
+
+    worker: str
+    report_age_s: float
+    events: int
+    apply_ms_total: float
+    apply_buckets: list[int]
+
+
+class VitalSigns(msgspec.Struct, frozen=True):
+    """All of it. `drift` counts violations found by the last full proof and since.
+
+    `oldest_pending_s` is null while nothing is pending, a proof's age until there is one.
+    """
+
+    events: list[EventCount]
+    oldest_pending_s: float | None
+    drift: int
+    last_new_proof_s: float | None
+    last_full_proof_s: float | None
+    schedules: list[Schedule]
+    workers: list[WorkerReport]
+
+    def count(self, state: str) -> int:
+        """How many events of all providers are in this state."""
+        return sum(count.events for count in self.events if count.state == state)
+
+
+_VITAL_SIGNS = msgspec.json.Decoder(VitalSigns)
+
+
+async def read_vital_signs(store: Pool | Connection, *, timeout_s: float) -> VitalSigns:
+    """Read them in one short query. Raises StoreUnavailable."""
+    try:
+        found = await store.fetchval("select fleet.vital_signs()", timeout=timeout_s)
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable from error
+        raise
+    return _VITAL_SIGNS.decode(found)
