@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,15 +32,16 @@ RETRY_PAUSE_S = 0.05
 
 
 async def process_payment_events(ctx: Context) -> int:
-    """Apply due events until none is left; gives how many there were.
+    """Apply due events until none is left or the process stops; gives how many there were.
 
-    Safe to run any number of times at once: events are claimed by row lock. Raises StoreUnavailable
-    while the database is away; nothing is lost by that.
+    Any number of these may run at once, each with an inbox of its own: events are claimed by row
+    lock. Raises StoreUnavailable while the database is away; nothing is lost by that.
     """
     total = 0
     limit = ctx.batch_size
     failures = 0
-    while True:
+    while not ctx.stopping.is_set():
+        started = time.monotonic()
         try:
             result = await ctx.inbox.process_batch(_interpreter(ctx), limit=limit)
         except BatchFailed as failure:
@@ -47,11 +49,15 @@ async def process_payment_events(ctx: Context) -> int:
             limit = await _after_failure(ctx, failure, failures=failures, limit=limit)
             continue
         if result.claimed == 0:
-            return total
+            break
         total += result.claimed
         failures = 0
         limit = ctx.batch_size
+        ctx.meter.note_batch(
+            events=result.claimed, apply_ms=(time.monotonic() - started) * 1_000
+        )
         _report(result)
+    return total
 
 
 async def _after_failure(ctx: Context, failure: BatchFailed, *, failures: int, limit: int) -> int:
@@ -82,11 +88,12 @@ def _interpreter(ctx: Context) -> Callable[[ClaimedEvent], Fact]:
 
 def _report(result: BatchResult) -> None:
     for outcome in result.outcomes:
-        match outcome.state:
-            case "held":
-                log.warning("event_held", event_id=outcome.event_id, reason=outcome.reason)
-            case "dead":
-                log.error("event_dead", event_id=outcome.event_id, reason=outcome.reason)
+        match outcome.state, outcome.reason:
+            case "held", reason:
+                log.warning("event_held", event_id=outcome.event_id, reason=reason)
+            case ("dead", reason) | ("rejected", "no_purchase" as reason):
+                # Somebody's money moved at a provider and not here: a person must look.
+                log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
             case _:
                 pass
     log.info("batch_applied", events=result.claimed)

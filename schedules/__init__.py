@@ -1,0 +1,1 @@
+"""When work is done: the timetable, and nothing that acts on it."""

@@ -1,0 +1,98 @@
+"""The parts of Stripe's objects that coins depend on, in the shapes of its API since 2022.
+
+A field that decides about money is typed, so that anything else there refuses the event. A field
+that only adds to it (`Any`) is read leniently, for a payment must not be lost over its country.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from db.facts import Amount, SignedAmount
+from tasks.providers.reading import Currency, Identifier
+
+T = TypeVar("T")
+
+
+class Envelope(msgspec.Struct):
+    """What the receiver needs of an event."""
+
+    id: str
+    type: str
+
+
+class Event(msgspec.Struct):
+    """An event whose object is left unread until its type says what it is."""
+
+    type: str
+    object: str = "event"
+    livemode: bool = False
+    created: Any = None  # epoch seconds; text in a thin event
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class Data(msgspec.Struct, Generic[T]):
+    """What stands in `data` of an event."""
+
+    object: T
+
+
+class PaymentIntent(msgspec.Struct):
+    """In `payment_intent.succeeded`."""
+
+    id: Identifier
+    status: str
+    currency: Currency
+    amount_received: Amount
+    metadata: Any = None
+    latest_charge: Any = None
+
+
+class CheckoutSession(msgspec.Struct):
+    """In `checkout.session.*`; a session in mode `setup` has neither amount nor currency."""
+
+    id: Identifier
+    payment_status: str
+    amount_total: Amount | None = None
+    currency: Currency | None = None
+    payment_intent: Any = None
+    client_reference_id: Any = None
+    customer_details: Any = None
+    metadata: Any = None
+
+
+class Charge(msgspec.Struct):
+    """In `charge.refunded`."""
+
+    id: Identifier
+    amount_refunded: Amount
+    payment_intent: Any = None
+
+
+class Refund(msgspec.Struct):
+    """In `refund.*` and `charge.refund.updated`."""
+
+    id: Identifier
+    amount: Amount
+    status: Any = None
+    charge: Any = None
+    payment_intent: Any = None
+
+
+class BalanceTransaction(msgspec.Struct):
+    """One movement of money for a dispute: negative when Stripe withdrew it."""
+
+    id: Identifier
+    amount: SignedAmount
+
+
+class Dispute(msgspec.Struct):
+    """In `charge.dispute.*`; an inquiry has no balance transaction."""
+
+    id: Identifier
+    amount: Amount
+    balance_transactions: list[BalanceTransaction] | None = None
+    charge: Any = None
+    payment_intent: Any = None

@@ -1,0 +1,69 @@
+"""Signed webhooks as providers send them, for the simulator, the bench and the tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tasks.providers import app, stripe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One delivery: where it goes, its headers and its body."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request(self) -> bytes:
+        """The delivery as HTTP/1.1 over a connection that stays open."""
+        lines = (
+            f"POST {self.path} HTTP/1.1",
+            "host: localhost",
+            "content-type: application/json",
+            f"content-length: {len(self.body)}",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
+        )
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+
+
+def stripe_webhook(event: Mapping[str, Any], *, secret: str, at_s: float) -> Webhook:
+    """Sign and indent an event of `simulated_stripe` as Stripe does."""
+    body = msgspec.json.format(msgspec.json.encode(event), indent=2)
+    headers = stripe.sign(body, secret=secret, timestamp_s=int(at_s))
+    return Webhook("/webhooks/stripe", headers, body)
+
+
+def app_webhook(event_id: str, event: Mapping[str, Any], *, secret: str, at_s: float) -> Webhook:
+    """Sign an event of the app's own as a Standard Webhook."""
+    body = msgspec.json.encode(event)
+    headers = app.sign(event_id, body, secret=secret, timestamp_s=int(at_s))
+    return Webhook("/webhooks/app", headers, body)
+
+
+def gift_sent(
+    *,
+    sender_id: object,
+    recipient_id: object,
+    gift_type: str,
+    timestamp: str = "2026-11-22T05:28:00Z",
+    **data: Any,
+) -> dict[str, Any]:
+    """A viewer sent a gift; `data` may hold quantity, stream_id and slot_index."""
+    return {
+        "type": "gift.sent",
+        "timestamp": timestamp,
+        "data": {
+            "sender_id": str(sender_id),
+            "recipient_id": str(recipient_id),
+            "gift_type": gift_type,
+            **data,
+        },
+    }

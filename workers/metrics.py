@@ -1,0 +1,188 @@
+"""What /metrics tells: counters of this process, and how the whole fleet is by the database.
+
+The database is asked at most once a second however often one scrapes; while it can't be reached the
+scrape still answers, with `coinfleet_database_up 0`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from db.vital_signs import read_vital_signs
+from tasks.context import APPLY_BUCKETS_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from prometheus_client.metrics_core import Metric
+
+    from db.inbox import Stored
+    from db.pool import Pool
+    from db.vital_signs import VitalSigns
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_AGE_MAX_S = 1.0
+# A scraper waits ten seconds; a database that takes two for this is as good as down.
+SNAPSHOT_TIMEOUT_S = 2.0
+BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+STORE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The metrics of one web process."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._reading = asyncio.Lock()
+        self._read_at = float("-inf")
+        self._fleet = _Fleet()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self._fleet)
+        self._received = Counter(
+            "coinfleet_webhooks_received",
+            "Webhooks received, by provider and by what became of them here.",
+            ["provider", "result"],
+            registry=self._registry,
+        )
+        self._batch_size = Histogram(
+            "coinfleet_stored_batch_size",
+            "Arrivals stored by one statement.",
+            buckets=BATCH_SIZES,
+            registry=self._registry,
+        )
+        self._store_seconds = Histogram(
+            "coinfleet_store_seconds",
+            "How long one such statement took, commit included.",
+            buckets=STORE_SECONDS,
+            registry=self._registry,
+        )
+        self._waiting = Gauge(
+            "coinfleet_arrivals_waiting",
+            "Arrivals that wait for the statement in flight.",
+            registry=self._registry,
+        )
+
+    def watch_waiting(self, waiting: Callable[[], int]) -> None:
+        """Ask this at each scrape how many arrivals wait."""
+        self._waiting.set_function(waiting)
+
+    def note_received(self, provider: str, result: str) -> None:
+        """Count one request to a door of ours."""
+        self._received.labels(provider, result).inc()
+
+    def note_batch(self, batch: Sequence[Stored], *, seconds: float) -> None:
+        """Count one stored batch."""
+        self._batch_size.observe(len(batch))
+        self._store_seconds.observe(seconds)
+
+    async def render(self) -> bytes:
+        """Give all of them in Prometheus' text format."""
+        async with self._reading:
+            if time.monotonic() - self._read_at >= SNAPSHOT_AGE_MAX_S:
+                self._fleet.signs = await self._read()
+                self._read_at = time.monotonic()
+        return generate_latest(self._registry)
+
+    async def _read(self) -> VitalSigns | None:
+        try:
+            async with asyncio.timeout(SNAPSHOT_TIMEOUT_S):
+                return await read_vital_signs(self._pool, timeout_s=SNAPSHOT_TIMEOUT_S)
+        # Whatever is wrong there, this process has its own counters to tell.
+        except Exception as error:  # noqa: BLE001
+            log.warning("vital_signs_unreadable", error=type(error).__name__)
+            return None
+
+
+class _Fleet(Collector):
+    """The database's word, as it was when last asked; None while it can't be reached."""
+
+    def __init__(self) -> None:
+        self.signs: VitalSigns | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("database_up", "Whether the database answers.", self.signs is not None)
+        if self.signs is not None:
+            yield from _families(self.signs)
+
+
+def _families(signs: VitalSigns) -> Iterator[Metric]:
+    events = GaugeMetricFamily(
+        "coinfleet_events", "Inbox events by state.", labels=["provider", "state"]
+    )
+    for count in signs.events:
+        events.add_metric([count.provider, count.state], count.events)
+    yield events
+    yield _gauge("events_held", "Events that wait for a person.", signs.count("held"))
+    yield _gauge("events_dead", "Events given up after all attempts.", signs.count("dead"))
+    yield _gauge(
+        "oldest_pending_seconds",
+        "Age of the oldest event that is still to do.",
+        signs.oldest_pending_s or 0,
+    )
+    yield _gauge("ledger_drift", "Violations the proofs found in the books.", signs.drift)
+    proved = GaugeMetricFamily(
+        "coinfleet_proof_age_seconds", "Time since the newest proof of a kind.", labels=["kind"]
+    )
+    for kind, age_s in (("new", signs.last_new_proof_s), ("full", signs.last_full_proof_s)):
+        if age_s is not None:
+            proved.add_metric([kind], age_s)
+    yield proved
+    yield from _schedule_families(signs)
+    yield from _worker_families(signs)
+
+
+def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
+    missed = CounterMetricFamily(
+        "coinfleet_ticks_missed", "Runs of a job that nobody fired.", labels=["job"]
+    )
+    failed = CounterMetricFamily(
+        "coinfleet_ticks_failed", "Runs of a job that were given up.", labels=["job"]
+    )
+    for schedule in signs.schedules:
+        missed.add_metric([schedule.job], schedule.missed)
+        failed.add_metric([schedule.job], schedule.failed)
+    yield missed
+    yield failed
+
+
+def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
+    # By worker: one that ends takes its own series along, and no other looks like a reset.
+    age = GaugeMetricFamily(
+        "coinfleet_worker_report_age_seconds", "Time since its last report.", labels=["worker"]
+    )
+    applied = CounterMetricFamily(
+        "coinfleet_events_applied", "Events that left the inbox's open states.", labels=["worker"]
+    )
+    duration = HistogramMetricFamily(
+        "coinfleet_apply_seconds", "From claim to commit of one batch.", labels=["worker"]
+    )
+    bounds = [*(str(bound_ms / 1000) for bound_ms in APPLY_BUCKETS_MS), "+Inf"]
+    for report in signs.workers:
+        age.add_metric([report.worker], report.report_age_s)
+        applied.add_metric([report.worker], report.events)
+        cumulative = accumulate(report.apply_buckets or [0] * len(bounds))
+        duration.add_metric(
+            [report.worker],
+            buckets=list(zip(bounds, cumulative, strict=False)),
+            sum_value=report.apply_ms_total / 1000,
+        )
+    yield age
+    yield applied
+    yield duration
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"coinfleet_{name}", documentation, value=value)

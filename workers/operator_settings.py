@@ -1,0 +1,46 @@
+"""The settings of an operator's command: the environment's, and what that leaves open as the fleet
+has it that runs on the data folder.
+"""
+
+from __future__ import annotations
+
+import os
+
+from workers.embedded import DataFolder
+from workers.settings import DEVELOPMENT_SECRETS, Settings, SettingsFault, load_settings
+
+
+def load_operator_settings() -> Settings:
+    """Settings that name the owner's database; raise SettingsFault when there is none."""
+    settings = load_settings()
+    folder = DataFolder(settings.coinfleet_data_dir)
+    found = _found_in(folder, settings)
+    if not settings.database_url and "database_url" not in found:
+        raise SettingsFault(
+            [f"no fleet runs on {folder.path}: start one (make run), or set DATABASE_URL"]
+        )
+    return settings.model_copy(update=found)
+
+
+def uses_embedded_database(settings: Settings) -> bool:
+    """Whether an operator's settings name the embedded database of the fleet on the data folder."""
+    folder = DataFolder(settings.coinfleet_data_dir)
+    fleet = folder.read_fleet()
+    if fleet is None or fleet.postgres_port is None:
+        return False
+    return settings.database_url == folder.database_url("owner", port=fleet.postgres_port)
+
+
+def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
+    fleet = folder.read_fleet()
+    if fleet is None:
+        return {}
+    found: dict[str, object] = {"port": fleet.port}
+    if not settings.redis_url and fleet.valkey_port is not None:
+        found["redis_url"] = folder.redis_url(fleet.valkey_port)
+    if not settings.database_url and fleet.postgres_port is not None:
+        found["database_url"] = folder.database_url("owner", port=fleet.postgres_port)
+        for name, secret in DEVELOPMENT_SECRETS.items():
+            if not os.environ.get(name):
+                found[name.lower()] = (secret,)
+    return found

@@ -1,0 +1,132 @@
+"""The queue as this fleet uses it: wake-ups that may be lost, late or doubled without harm.
+
+The one place that knows how patient a client of Redis (or Valkey) may be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+import structlog
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from dramatiq import MessageProxy, Middleware
+
+    from tasks import Task
+
+log = structlog.get_logger(__name__)
+
+# A healthy server answers in under a millisecond; a frozen one must not hold up a shutdown.
+SOCKET_TIMEOUT_S = 1.0
+RETRIES = 1
+# Messages past their age are kept this long for whoever looks into what happened.
+DEAD_MESSAGE_TTL_MS = 600_000
+# Each waiting message makes a worker look: more of them would say nothing new.
+WAITING_MESSAGES_MAX = 4
+
+
+class QueueBroker(RedisBroker):
+    """A broker whose losses of connection all look alike, and that is calm about unacked messages.
+
+    Dramatiq tells a lost connection from a bug by its class, and knows one of the two that a
+    client raises. An acknowledgement that fails it repeats for ever, once in 5 s, with the thread.
+    """
+
+    def __init__(self, url: str, *, middleware: list[Middleware]) -> None:
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES),
+            retry_on_error=[redis.ConnectionError, redis.TimeoutError],
+            health_check_interval=30,
+        )
+        super().__init__(  # type: ignore[no-untyped-call]
+            client=client, middleware=middleware, dead_message_ttl=DEAD_MESSAGE_TTL_MS
+        )
+
+    @property
+    def consumer_class(self) -> type[_CalmConsumer]:
+        """What takes messages off a queue here."""
+        return _CalmConsumer
+
+    def waiting(self, queue_name: str) -> int:
+        """Count the messages that no worker has fetched yet."""
+        length = self.client.llen(f"{self.namespace}:{queue_name}")
+        assert isinstance(length, int)  # noqa: S101 - a blocking client awaits nothing
+        return length
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self.client.close()
+
+    def _dispatch(self, command: str) -> Callable[..., Any]:
+        run = super()._dispatch(command)  # type: ignore[no-untyped-call]
+
+        def dispatch(queue_name: str, *args: object) -> Any:
+            try:
+                return run(queue_name, *args)
+            except redis.TimeoutError as error:
+                raise redis.ConnectionError(str(error)) from error
+
+        return dispatch
+
+
+class _CalmConsumer(_RedisConsumer):
+    """Gives up what it can't acknowledge: the message comes again, and finds nothing to do."""
+
+    def ack(self, message: MessageProxy) -> None:
+        self._try(super().ack, message)
+
+    def nack(self, message: MessageProxy) -> None:
+        self._try(super().nack, message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        self._try(super().requeue, messages)
+
+    def _try(self, command: Callable[[Any], None], argument: object) -> None:
+        try:
+            command(argument)
+        except Exception as error:  # noqa: BLE001 - the edge towards a queue that may be away
+            log.debug("queue_not_told", reason=str(error))
+
+
+class Bell:
+    """Rings for tasks. Blocks for a moment: call it on a thread, never on an event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._broker = QueueBroker(url, middleware=[])
+        self._is_away = False
+
+    def ring(self, task: Task, *args: object) -> None:
+        """Send the task a message unless enough of them wait. Never raises: workers look anyway."""
+        try:
+            if self._broker.waiting(task.queue) < WAITING_MESSAGES_MAX:
+                self._broker.enqueue(
+                    Message(
+                        queue_name=task.queue,
+                        actor_name=task.name,
+                        args=args,
+                        kwargs={},
+                        options={},
+                    )
+                )
+        except redis.RedisError as error:
+            if not self._is_away:
+                log.warning("queue_away", reason=str(error), then="workers look each second")
+            self._is_away = True
+        else:
+            if self._is_away:
+                log.info("queue_back")
+            self._is_away = False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._broker.close()

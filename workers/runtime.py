@@ -1,0 +1,251 @@
+"""A worker process's runtime: opens what tasks touch, runs them, looks for work by itself, closes.
+
+Lives on one event loop. It trusts no message: each is a reason to look into PostgreSQL, which it
+does once a second in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from db import ticks
+from db.errors import is_transient
+from db.inbox import Inbox
+from db.migrate import is_current
+from db.pool import Pool, open_pool
+from db.ticks import Tick
+from db.worker_reports import WorkerReport, report_worker
+from schedules.timetable import TIMETABLE
+from tasks import TASKS, Task
+from tasks.context import Context, Meter
+from workers.drain import Drain
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# Two batches interpret and apply in turn on one core; a third would only wait.
+DRAINS = 2
+# Each drain takes two connections and each running tick one, plus what its task takes.
+POOL_SIZE = 2 * DRAINS + 2 * len(TIMETABLE) + 2
+LOOK_EVERY_S = 1.0
+# How far apart looks get while the database is away.
+LOOK_AT_LEAST_EVERY_S = 5.0
+REPORT_EVERY_S = 2.0
+# What runs when the process is asked to end may take so long before it is rolled back.
+GRACE_S = 5.0
+CLOSE_TIMEOUT_S = 2.0
+ERROR_LENGTH = 500
+
+
+class Runtime:
+    """What a worker process holds open and keeps doing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._settings = settings
+        self._started = time.monotonic()
+        self._doorbell_at: float | None = None
+        self._answered = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._meter = Meter()
+        self._jobs = {schedule.name: schedule.task for schedule in TIMETABLE}
+        self._ticking: dict[Tick, asyncio.Task[None]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._is_away = False
+
+    async def open(self) -> None:
+        """Open the pool and begin to look for work.
+
+        A database that is away is waited for while running; one that answers and refuses us raises
+        its error, with nothing left open.
+        """
+        self._pool = await open_pool(
+            self._settings.url_for("worker"),
+            application_name="coinfleet worker",
+            min_size=0,
+            max_size=POOL_SIZE,
+        )
+        try:
+            await greet_store(self._pool)
+        except BaseException:
+            self._pool.terminate()
+            raise
+        self._drain = Drain([self._drain_with(self._context()) for _ in range(DRAINS)])
+        self._loops = [
+            asyncio.create_task(self._repeat(self._look, every_s=LOOK_EVERY_S)),
+            asyncio.create_task(self._keep_reporting()),
+        ]
+
+    def ring(self) -> None:
+        """Answer a doorbell: look for payment events, now or once more after the look that runs."""
+        self._answer()
+        self._drain.ring()
+
+    async def run_tick(self, tick: Tick) -> None:
+        """Answer a tick's message: do its job unless somebody has it. Never raises."""
+        self._answer()
+        if task := self._begin(tick):
+            await asyncio.wait([task])
+
+    async def stop(self) -> None:
+        """Begin nothing more; let what runs end within its grace, then roll it back."""
+        self._stopping.set()
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(
+            *self._loops,
+            self._drain.close(grace_s=GRACE_S),
+            self._end_ticks(),
+            return_exceptions=True,
+        )
+
+    async def close(self) -> None:
+        """Close the pool, by force if it takes long."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    def _context(self) -> Context:
+        return Context(
+            pool=self._pool,
+            inbox=Inbox(self._pool, worker=self.worker),
+            stripe_livemode=self._settings.stripe_livemode,
+            batch_size=self._settings.batch_size,
+            stopping=self._stopping,
+            meter=self._meter,
+        )
+
+    def _answer(self) -> None:
+        self._doorbell_at = time.monotonic()
+        self._answered.set()
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]], *, every_s: float) -> None:
+        pause_s = every_s
+        while True:
+            is_done = await self._tried(work())
+            pause_s = every_s if is_done else min(2 * pause_s, LOOK_AT_LEAST_EVERY_S)
+            await asyncio.sleep(pause_s)
+
+    async def _look(self) -> None:
+        for tick in await ticks.find_due_ticks(self._pool):
+            self._begin(tick)
+        self._drain.ring()
+
+    def _drain_with(self, context: Context) -> Callable[[], Awaitable[None]]:
+        task = TASKS["process_payment_events"]
+
+        async def drain() -> None:
+            await self._tried(task.function(context))
+
+        return drain
+
+    def _begin(self, tick: Tick) -> asyncio.Task[None] | None:
+        task = self._jobs.get(tick.job)
+        if task is None or tick in self._ticking or self._stopping.is_set():
+            return None
+        running = asyncio.get_running_loop().create_task(self._do(tick, task))
+        self._ticking[tick] = running
+        running.add_done_callback(lambda _: self._ticking.pop(tick, None))
+        return running
+
+    async def _do(self, tick: Tick, task: Task) -> None:
+        with structlog.contextvars.bound_contextvars(job=tick.job, tick=tick.number):
+            await self._tried(self._claim_and_run(tick, task))
+
+    async def _claim_and_run(self, tick: Tick, task: Task) -> None:
+        attempt = await ticks.claim_tick(self._pool, tick)
+        if attempt is None:
+            return
+        try:
+            async with (
+                asyncio.timeout(task.time_limit_ms / 1_000),
+                ticks.hold_tick(
+                    self._pool, tick, attempt=attempt, time_limit_ms=task.time_limit_ms
+                ) as is_ours,
+            ):
+                if is_ours:
+                    await task.function(self._context())
+        # The edge of the process for jobs: whatever one raises is recorded and tried again.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+            log.exception("job_failed", attempt=attempt)
+            if await ticks.fail_tick(self._pool, tick, attempt=attempt, error=reason):
+                log.error("job_given_up", attempts=attempt, error=reason)  # noqa: TRY400
+
+    async def _end_ticks(self) -> None:
+        running = list(self._ticking.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            await self._tried(self._report())
+            # The first answer is told at once, later ones with the next report.
+            if self._answered.is_set():
+                await asyncio.sleep(REPORT_EVERY_S)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._answered.wait(), REPORT_EVERY_S)
+
+    async def _report(self) -> None:
+        now = time.monotonic()
+        await report_worker(
+            self._pool,
+            WorkerReport(
+                worker=self.worker,
+                uptime_s=now - self._started,
+                doorbell_age_s=None if self._doorbell_at is None else now - self._doorbell_at,
+                batches=self._meter.batches,
+                events=self._meter.events,
+                apply_ms_total=self._meter.apply_ms_total,
+                apply_buckets=self._meter.apply_buckets,
+            ),
+        )
+
+    async def _tried(self, work: Awaitable[object]) -> bool:
+        """Await it; an error is logged and answered False, an outage logged once while it lasts."""
+        try:
+            await work
+        except Exception as error:
+            if not is_transient(error):
+                log.exception("look_failed")
+            elif not self._is_away:
+                log.warning("store_away", reason=str(error) or type(error).__name__)
+                self._is_away = True
+            return False
+        if self._is_away:
+            log.info("store_back")
+            self._is_away = False
+        return True
+
+
+async def greet_store(pool: Pool) -> None:
+    """Speak to the database once before work begins.
+
+    One that is away, or not yet at this release's schema, is warned of. What it answers that
+    waiting won't cure (a wrong password, no such database) is raised.
+    """
+    try:
+        if not await is_current(pool):
+            log.warning("schema_not_current", then="waiting for the release")
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        log.warning("store_away", reason=str(error) or type(error).__name__, then="waiting for it")

@@ -1,0 +1,158 @@
+"""scheduler: fires the timetable. PostgreSQL decides what is due, so any number of these may run.
+
+python -m workers.scheduler
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from db.errors import is_transient
+from db.pool import Pool, open_pool
+from db.ticks import open_tick
+from schedules.timetable import TIMETABLE, Schedule
+from tasks import TASKS
+from workers.logs import configure_logging
+from workers.queue import Bell
+from workers.runtime import greet_store
+from workers.settings import load_settings
+from workers.termination import Termination
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# A rarer job is fired this often all the same: firing a tick that is open changes nothing, and one
+# whose moment passed while the database was away is then at most a minute late.
+FIRE_EVERY_S_MAX = 60
+POOL_SIZE = 4
+FIRE_TIMEOUT_S = 8.0
+CLOSE_TIMEOUT_S = 2.0
+DEADLINE_S = 9.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Firing:
+    """Opens the tick of a schedule and rings a worker for it; while something is away, says so."""
+
+    def __init__(self, pool: Pool, bell: Bell) -> None:
+        self._pool = pool
+        self._bell = bell
+        self._is_away = False
+
+    async def fire(self, schedule: Schedule) -> None:
+        """Open this moment's tick and ring for what is to do. Never raises."""
+        try:
+            async with asyncio.timeout(FIRE_TIMEOUT_S):
+                due = await open_tick(
+                    self._pool,
+                    schedule.name,
+                    every_s=schedule.every_s,
+                    offset_s=schedule.offset_s,
+                )
+        # The edge of the process: the next firing does what this one could not.
+        except Exception as error:  # noqa: BLE001
+            self._note_failure(schedule, error)
+            return
+        if self._is_away:
+            log.info("store_back")
+            self._is_away = False
+        for tick in due:
+            await asyncio.to_thread(self._bell.ring, schedule.task, tick.job, tick.number)
+
+    async def wake_workers(self) -> None:
+        """Ring for payment events: what came while nobody could ring needn't wait for a look."""
+        await asyncio.to_thread(self._bell.ring, TASKS["process_payment_events"])
+
+    def _note_failure(self, schedule: Schedule, error: Exception) -> None:
+        if not is_transient(error):
+            log.error("tick_not_opened", job=schedule.name, exc_info=error)
+        elif not self._is_away:
+            self._is_away = True
+            log.warning("store_away", reason=str(error) or type(error).__name__)
+
+
+async def run(settings: Settings, termination: Termination) -> int:
+    """Fire the timetable until asked to end; give the exit code."""
+    asked_to_end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    termination.when_requested(lambda: loop.call_soon_threadsafe(asked_to_end.set))
+    firing = asyncio.create_task(_fire_for_ever(settings))
+    ending = asyncio.create_task(asked_to_end.wait())
+    await asyncio.wait({firing, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if not firing.done():
+        firing.cancel()
+    ending.cancel()
+    try:
+        await firing
+    except asyncio.CancelledError:
+        log.info("scheduler_stopped")
+        return 0
+    # What waiting won't cure: a wrong password, no such database.
+    except Exception as error:  # noqa: BLE001
+        log.error("scheduler_not_started", reason=f"{type(error).__name__}: {error}")  # noqa: TRY400
+    return 1
+
+
+async def _fire_for_ever(settings: Settings) -> None:
+    assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
+    async with AsyncExitStack() as closing:
+        pool = await open_pool(
+            settings.url_for("scheduler"),
+            application_name="coinfleet scheduler",
+            min_size=0,
+            max_size=POOL_SIZE,
+        )
+        closing.callback(pool.terminate)
+        bell = Bell(settings.redis_url)
+        closing.callback(bell.close)
+        await greet_store(pool)
+        firing = Firing(pool, bell)
+        scheduler = _make_scheduler(firing)
+        closing.callback(scheduler.shutdown, wait=False)
+        scheduler.start()
+        log.info("scheduler_started", schedules=len(TIMETABLE))
+        await firing.wake_workers()
+        await asyncio.Event().wait()
+
+
+def _make_scheduler(firing: Firing) -> AsyncIOScheduler:
+    """Give each schedule a job that fires at once and then at each tick's moment."""
+    scheduler = AsyncIOScheduler(
+        timezone=UTC,
+        # Late is better than never, once is better than often.
+        job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+    )
+    for schedule in TIMETABLE:
+        scheduler.add_job(firing.fire, args=[schedule], id=f"{schedule.name} at start")
+        scheduler.add_job(firing.fire, _moments(schedule), args=[schedule], id=schedule.name)
+    return scheduler
+
+
+def _moments(schedule: Schedule) -> IntervalTrigger:
+    return IntervalTrigger(
+        seconds=min(schedule.every_s, FIRE_EVERY_S_MAX),
+        start_date=EPOCH + timedelta(seconds=schedule.offset_s),
+        timezone=UTC,
+    )
+
+
+def main() -> None:
+    """Entry point of the process."""
+    termination = Termination(deadline_s=DEADLINE_S)
+    settings = load_settings("scheduler")
+    configure_logging(settings.log_format)
+    sys.exit(asyncio.run(run(settings, termination)))
+
+
+if __name__ == "__main__":
+    main()

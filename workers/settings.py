@@ -1,0 +1,180 @@
+"""The settings: everything the environment may say, read once at the start of a process.
+
+What is missing or malformed stops the process with all faults in one message, by name. A message
+never holds a value: it might be a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import structlog
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Role: TypeAlias = Literal["web", "worker", "scheduler"]
+Process: TypeAlias = Literal["release", "web", "worker", "scheduler"]
+
+# What a process can't do without; a role's own database address may be the owner's instead.
+NEEDS: dict[Process, tuple[str, ...]] = {
+    "release": ("DATABASE_URL",),
+    "web": ("WEB_DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS"),
+    "worker": ("WORKER_DATABASE_URL", "REDIS_URL"),
+    "scheduler": ("SCHEDULER_DATABASE_URL", "REDIS_URL"),
+}
+
+# For the embedded mode alone: the supervisor hands them to `web` and prints them.
+DEVELOPMENT_SECRETS: dict[str, str] = {
+    "STRIPE_WEBHOOK_SECRETS": "whsec_coinfleet_development_only",
+    "APP_WEBHOOK_SECRETS": "whsec_"
+    + base64.b64encode(b"coinfleet, for development only!").decode(),
+}
+
+
+class SettingsFault(SystemExit):
+    """Settings are missing or malformed; ends the process with every fault, by name."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        # Two processes may lack the same setting.
+        self.faults = tuple(dict.fromkeys(faults))
+        super().__init__(
+            "\n".join(["coinfleet can't start:", *(f"  {each}" for each in self.faults)])
+        )
+
+
+def _split(value: object) -> object:
+    """Read a list as an operator writes it: by commas, with or without blanks."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _postgres_address(value: str) -> str:
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return value
+
+
+def _redis_address(value: str) -> str:
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def _standard_webhooks_secret(value: str) -> str:
+    try:
+        key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        key = b""
+    # The standard asks for 24 to 64 bytes.
+    if not value.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("each must be whsec_ and the base64 of 24 to 64 bytes")
+    return value
+
+
+def _stripe_secret(value: str) -> str:
+    if not value.startswith("whsec_"):
+        raise ValueError("each must start with whsec_, as Stripe shows it")
+    return value
+
+
+PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
+RedisAddress: TypeAlias = Annotated[str, AfterValidator(_redis_address)]
+StripeSecret: TypeAlias = Annotated[str, AfterValidator(_stripe_secret)]
+AppSecret: TypeAlias = Annotated[str, AfterValidator(_standard_webhooks_secret)]
+CommaSeparated = (NoDecode, BeforeValidator(_split))
+SecretField = Field(default=(), repr=False)
+
+
+class Settings(BaseSettings):
+    """One field for each setting, named as in the environment but in lower case."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    coinfleet_host: str = "127.0.0.1"
+    """Address that `web` listens on; 0.0.0.0 in a container."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """Port that `web` listens on."""
+    coinfleet_data_dir: Path = Path(".coinfleet")
+    """Where the embedded servers keep their data, and `fleet.json` tells where they are."""
+
+    database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The schema owner's address, for release and operators."""
+    web_database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The address of the login role coinfleet_web."""
+    worker_database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The address of the login role coinfleet_worker."""
+    scheduler_database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The address of the login role coinfleet_scheduler."""
+    redis_url: RedisAddress | None = Field(default=None, repr=False)
+    """The queue's address."""
+
+    stripe_webhook_secrets: Annotated[tuple[StripeSecret, ...], *CommaSeparated] = SecretField
+    """As Stripe shows them, comma-separated; several while one is being replaced."""
+    app_webhook_secrets: Annotated[tuple[AppSecret, ...], *CommaSeparated] = SecretField
+    """`whsec_<base64>`, comma-separated; several while one is being replaced."""
+    stripe_livemode: bool = False
+    """Whether Stripe's live events count; test events are refused then, and the other way."""
+
+    purchase_limit_usd: Decimal = Field(default=Decimal("50000.00"), gt=0, decimal_places=2)
+    """US dollars; a purchase of exactly this much is within the limit."""
+    approval_threshold_usd: Decimal = Field(default=Decimal("25000.00"), gt=0, decimal_places=2)
+    """US dollars; a purchase above this waits for a person."""
+    purchases_per_minute: int = Field(default=5, ge=1)
+    """Purchases one buyer may make within any 60 s."""
+    max_active_streams_per_viewer: int = Field(default=4, ge=1)
+    """Streams on which one viewer counts at the same time."""
+
+    worker_threads: int = Field(default=8, ge=1, le=64)
+    """Threads of a worker process; each runs one actor at a time."""
+    batch_size: int = Field(default=500, ge=1, le=5000)
+    """Events that a worker claims at once, at most."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`auto` is colours on a terminal and JSON elsewhere."""
+
+    def url_for(self, role: Role) -> str:
+        """The database address of this role; the owner's, with a warning, when it has none."""
+        own: str | None = getattr(self, f"{role}_database_url")
+        if own is not None:
+            return own
+        if self.database_url is None:
+            raise SettingsFault([f"{role.upper()}_DATABASE_URL is missing"])
+        structlog.get_logger().warning("owner_address_used", role=role)
+        return self.database_url
+
+
+def load_settings(needed_by: Process | None = None) -> Settings:
+    """Read the environment; raise SettingsFault with all that is wrong, or that a process lacks."""
+    faults: list[str] = []
+    settings = None
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults = [_fault(str(item["loc"][0]), item["msg"]) for item in error.errors()]
+    if needed_by is not None:
+        faults += [f"{name} is missing" for name in lacking(needed_by, os.environ)]
+    if settings is None or faults:
+        raise SettingsFault(faults)
+    return settings
+
+
+def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
+    """The settings, by their names there, that this process can't do without and that are unset."""
+    has_owner = bool(environment.get("DATABASE_URL"))
+    return [
+        name
+        for name in NEEDS[process]
+        if not environment.get(name) and not (name.endswith("_DATABASE_URL") and has_owner)
+    ]
+
+
+def _fault(field: str, message: str) -> str:
+    return f"{field.upper()}: {message.removeprefix('Value error, ')}"

@@ -1,0 +1,9 @@
+"""`coinfleet up`: keeps servers and processes alive while it runs, and ends them in order.
+
+For development and tests. In production each process is a unit or container of its own.
+"""
+
+from workers.supervisor.fleet import Fleet, FleetFailed
+from workers.supervisor.signals import Signals
+
+__all__ = ["Fleet", "FleetFailed", "Signals"]

@@ -1,0 +1,49 @@
+"""Whether the fleet does its work: the receiver says so, a worker answered, the scheduler fired."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+from datetime import datetime
+
+from db.errors import StoreUnavailable
+from db.readiness import read_clock, signs_of_life
+
+HTTP_TIMEOUT_S = 1.0
+
+
+class Readiness:
+    """Asked again and again until it says yes; counts only what happened since it was made."""
+
+    def __init__(self, *, host: str, port: int, database_url: str) -> None:
+        self._host = host
+        self._port = port
+        self._database_url = database_url
+        self._since: datetime = asyncio.run(read_clock(database_url))
+        self.lacking = "web"
+
+    def check(self) -> bool:
+        """Whether the fleet is ready; `lacking` names what isn't."""
+        self.lacking = self._look()
+        return not self.lacking
+
+    def _look(self) -> str:
+        if not self._web_is_ready():
+            return "web"
+        try:
+            signs = asyncio.run(signs_of_life(self._database_url, since=self._since))
+        except StoreUnavailable:
+            return "the database"
+        if not signs.scheduler_fired:
+            return "scheduler"
+        return "" if signs.worker_answered else "worker"
+
+    def _web_is_ready(self) -> bool:
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=HTTP_TIMEOUT_S)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

@@ -1,0 +1,229 @@
+"""web: takes in webhooks, and says whether this process can (`python -m workers.webhooks`).
+
+No business logic and no call to a provider: it verifies, stores, acknowledges and rings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import redis.asyncio
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from db.inbox import Stored, store_arrivals
+from db.migrate import is_current
+from db.pool import open_pool
+from tasks.providers import app, stripe
+from workers.doorbell import Doorbell
+from workers.intake import Intake
+from workers.logs import configure_logging
+from workers.metrics import Metrics
+from workers.receiver import Receiver, WebhookEndpoint
+from workers.settings import load_settings
+from workers.termination import Termination
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.requests import Request
+
+    from db.pool import Pool
+    from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# One stores, one answers probes, one scrapes, one to spare for a store that was given up.
+CONNECTIONS_MAX = 4
+PROBE_TIMEOUT_S = 2.0
+# Requests in flight get this long to end; the deadline of the intake is no longer.
+DRAIN_S = 3
+# With a database and a queue that are both frozen, ending can't be clean; a supervisor waits 5 s.
+STOP_DEADLINE_S = 4.5
+# Providers keep connections open between deliveries; opening one costs more than keeping it.
+KEEP_ALIVE_S = 75
+# Each may hold a body of 256 KiB; a provider opens a few dozen.
+CONCURRENCY_MAX = 5_000
+
+
+async def healthz(_request: Request) -> Response:
+    """Say that the process lives."""
+    return PlainTextResponse("ok")
+
+
+async def readyz(request: Request) -> Response:
+    """Say whether a webhook would be stored, and why not; without the queue it still would."""
+    web: Web = request.app.state.web
+    database, queue = await asyncio.gather(_probe_database(web.pool), _probe_queue(web.queue))
+    is_ready = database == "current"
+    return JSONResponse(
+        {"ready": is_ready, "database": database, "queue": queue},
+        status_code=200 if is_ready else 503,
+    )
+
+
+async def metrics(request: Request) -> Response:
+    """Give Prometheus what it scrapes."""
+    web: Web = request.app.state.web
+    return Response(await web.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+ROUTES = (
+    Route("/webhooks/{provider}", WebhookEndpoint(), methods=["POST"]),
+    Route("/healthz", healthz),
+    Route("/readyz", readyz),
+    Route("/metrics", metrics),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """What the routes need, open for as long as the application runs."""
+
+    pool: Pool
+    queue: redis.asyncio.Redis
+    metrics: Metrics
+    receiver: Receiver
+
+
+def make_app(settings: Settings) -> Starlette:
+    """Put the application together; it opens its pool and clients when the server starts it."""
+
+    @asynccontextmanager
+    async def lifespan(running: Starlette) -> AsyncIterator[None]:
+        async with _opened(settings) as web:
+            running.state.web = web
+            running.state.receiver = web.receiver
+            yield
+
+    application = Starlette(routes=ROUTES, lifespan=lifespan)
+    # A redirected POST is a lost one.
+    application.router.redirect_slashes = False
+    return application
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Web]:
+    """Open what requests touch; close it in reverse once the last of them was answered.
+
+    Neither the database nor the queue need be there yet: /readyz says so, and senders hear 503.
+    """
+    async with AsyncExitStack() as closing:
+        pool = await open_pool(
+            settings.url_for("web"),
+            application_name="coinfleet web",
+            min_size=0,
+            max_size=CONNECTIONS_MAX,
+        )
+        closing.callback(pool.terminate)
+        queue = _queue_client(settings)
+        closing.push_async_callback(queue.aclose)
+        doorbell = Doorbell(settings)
+        closing.push_async_callback(asyncio.to_thread, doorbell.close)
+        metrics = Metrics(pool)
+
+        def note_batch(batch: Sequence[Stored], *, seconds: float) -> None:
+            metrics.note_batch(batch, seconds=seconds)
+            if Stored.STORED in batch:
+                doorbell.ring()
+
+        intake = Intake(partial(store_arrivals, pool), on_stored=note_batch)
+        metrics.watch_waiting(lambda: intake.waiting)
+        intake.start()
+        closing.push_async_callback(intake.close)
+        yield Web(
+            pool=pool,
+            queue=queue,
+            metrics=metrics,
+            receiver=Receiver(
+                secrets={
+                    stripe.PROVIDER: settings.stripe_webhook_secrets,
+                    app.PROVIDER: settings.app_webhook_secrets,
+                },
+                intake=intake,
+                note_received=metrics.note_received,
+            ),
+        )
+
+
+def _queue_client(settings: Settings) -> redis.asyncio.Redis:
+    assert settings.redis_url is not None  # noqa: S101 - load_settings("web") asks for it
+    return redis.asyncio.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=PROBE_TIMEOUT_S,
+        socket_connect_timeout=PROBE_TIMEOUT_S,
+        # A probe says how it is now.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def _probe_database(pool: Pool) -> Literal["current", "migration_pending", "unreachable"]:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return "current" if await is_current(pool) else "migration_pending"
+    # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
+    except Exception as error:  # noqa: BLE001
+        log.warning("database_unreachable", error=type(error).__name__)
+        return "unreachable"
+
+
+async def _probe_queue(queue: redis.asyncio.Redis) -> Literal["reachable", "unreachable"]:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            await queue.ping()
+    except (RedisError, OSError):  # TimeoutError is an OSError
+        return "unreachable"
+    return "reachable"
+
+
+def make_server(settings: Settings) -> uvicorn.Server:
+    """Put the application behind uvicorn: of four ASGI servers it took the most requests here."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            make_app(settings),
+            host=settings.coinfleet_host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+            limit_concurrency=CONCURRENCY_MAX,
+        )
+    )
+
+
+def main() -> None:
+    """Serve until told to end."""
+    termination = Termination(deadline_s=STOP_DEADLINE_S)
+    settings = load_settings("web")
+    configure_logging(settings.log_format)
+    server = make_server(settings)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    termination.when_requested(stop)
+    log.info("web_starting", host=settings.coinfleet_host, port=settings.port)
+    server.run()
+    log.info("web_stopped")
+
+
+if __name__ == "__main__":
+    main()
