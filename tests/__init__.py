@@ -1,0 +1,1 @@
+"""The proofs: mirrors the tree, plus journeys through real processes and faults done to them."""

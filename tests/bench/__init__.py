@@ -1,0 +1,1 @@
+"""`make bench`: DESIGN's budgets, each measured against its reference in the same run."""

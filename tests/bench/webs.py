@@ -1,0 +1,86 @@
+"""Row 1's references: web as it is, but for what it does with a verified webhook.
+
+`python -m tests.bench.webs` stores each with a statement of its own; with BENCH_WITHOUT_DATABASE
+set it answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+
+from db.inbox import Stored, store_arrivals
+from db.pool import open_pool
+from tasks.providers import app, stripe
+from workers.receiver import Receiver
+from workers.settings import load_settings
+from workers.webhooks import ROUTES, make_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from db.inbox import Arrival
+    from db.pool import Pool
+    from workers.settings import Settings
+
+# As many as could be of use on two cores: with 4 it is slower, with 32 no faster.
+CONNECTIONS = 16
+
+
+class InsertEach:
+    """One statement and one commit an arrival, on any of several connections."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def put(self, arrival: Arrival) -> Stored:
+        (found,) = await store_arrivals(self._pool, [arrival])
+        return found
+
+
+class StoreNothing:
+    """No database: what the server, the request and the signature cost."""
+
+    async def put(self, _arrival: Arrival) -> Stored:
+        return Stored.STORED
+
+
+def make_app(settings: Settings) -> Starlette:
+    """Web's routes around another intake."""
+
+    @asynccontextmanager
+    async def lifespan(running: Starlette) -> AsyncIterator[None]:
+        pool = await open_pool(
+            settings.url_for("web"),
+            application_name="bench insert each",
+            min_size=0,
+            max_size=CONNECTIONS,
+        )
+        intake = StoreNothing() if "BENCH_WITHOUT_DATABASE" in os.environ else InsertEach(pool)
+        running.state.receiver = Receiver(
+            secrets={
+                stripe.PROVIDER: settings.stripe_webhook_secrets,
+                app.PROVIDER: settings.app_webhook_secrets,
+            },
+            intake=intake,  # type: ignore[arg-type]
+            note_received=lambda _provider, _result: None,
+        )
+        yield
+        pool.terminate()
+
+    return Starlette(routes=ROUTES, lifespan=lifespan)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = load_settings("web")
+    server = make_server(settings)
+    server.config.app = make_app(settings)
+    server.run()
+
+
+if __name__ == "__main__":
+    main()

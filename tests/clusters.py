@@ -1,0 +1,105 @@
+"""The PostgreSQL cluster of a test session, and databases cloned from a migrated template."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from db.cluster import set_up_cluster
+from db.migrate import migrate
+from db.pool import open_connection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from db.pool import Connection
+
+Login: TypeAlias = Literal["superuser", "owner", "web", "worker", "scheduler", "authenticator"]
+
+PASSWORD = "test"
+# Supabase's API logs in as this role, which has no rights, and takes on an API role for a request.
+AUTHENTICATOR = f"""
+do $$
+begin
+    if to_regrole('authenticator') is null then
+        create role authenticator login noinherit password '{PASSWORD}';
+        grant anon, authenticated, service_role to authenticator;
+    end if;
+end
+$$
+"""
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database of one test's own."""
+
+    cluster: Cluster
+    name: str
+
+    def url(self, login: Login = "owner") -> str:
+        """Give the address at which this role logs in."""
+        return self.cluster.url(login, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A server that a test session may do with as it likes."""
+
+    superuser_url: str
+
+    def url(self, login: Login, database: str) -> str:
+        """Give the address at which this role logs in to a database."""
+        parts = urlsplit(self.superuser_url)
+        account, _, address = parts.netloc.rpartition("@")
+        match login:
+            case "superuser":
+                pass
+            case "authenticator":
+                account = f"authenticator:{PASSWORD}"
+            case _:
+                account = f"coinfleet_{login}:{PASSWORD}"
+        return parts._replace(netloc=f"{account}@{address}", path=f"/{database}").geturl()
+
+    async def make_template(self) -> Database:
+        """Set the cluster up and migrate an empty database to clone the tests' own from."""
+        template = self._next_database()
+        passwords = dict.fromkeys(("owner", "web", "worker", "scheduler"), PASSWORD)
+        async with self._administrator() as administrator:
+            # Sessions that share the server take turns: its roles belong to all of them.
+            await administrator.execute("select pg_advisory_lock(1)")
+            await set_up_cluster(self.superuser_url, database=template.name, passwords=passwords)
+            await administrator.execute(AUTHENTICATOR)
+        await migrate(template.url())
+        return template
+
+    async def create(self, template: str = "template0") -> Database:
+        """Create a database for the owner; an empty one unless a template is named."""
+        database = self._next_database()
+        async with self._administrator() as administrator:
+            await administrator.execute(
+                f"create database {database.name} template {template} owner coinfleet_owner"
+            )
+        return database
+
+    async def drop(self, database: Database) -> None:
+        """Drop a database with whoever is still connected to it."""
+        async with self._administrator() as administrator:
+            await administrator.execute(f"drop database if exists {database.name} with (force)")
+
+    def _next_database(self) -> Database:
+        return Database(self, f"test_{os.getpid()}_{next(_numbers)}")
+
+    @asynccontextmanager
+    async def _administrator(self) -> AsyncIterator[Connection]:
+        connection = await open_connection(self.superuser_url, application_name="tests")
+        try:
+            yield connection
+        finally:
+            await connection.close()

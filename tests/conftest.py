@@ -1,0 +1,209 @@
+"""Fixtures: real servers for the session, a database of its own for each test.
+
+The servers are started here, or they are those that COINFLEET_TEST_DATABASE_URL (a superuser's) and
+COINFLEET_TEST_REDIS_URL name: their roles get new passwords, the queue is emptied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+import pytest_asyncio
+import redis
+
+from db.pool import open_connection, open_pool
+from tests.clusters import Cluster, Database
+from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from uuid import UUID
+
+    from db.pool import Connection, Pool
+    from tests.clusters import Login
+
+
+# These servers are thrown away: a crash of the machine may take their data with it.
+FORGETFUL = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of our own is made there
+# The write-ahead log may take a gigabyte, a test's database some megabytes.
+ROOM_BYTES = 2 * 1024**3
+
+
+class Connect(Protocol):
+    """Opens connections that are closed with the test."""
+
+    async def __call__(self, login: Login = "owner") -> Connection:
+        """Log in to the test's database."""
+        ...
+
+
+class SignIn(Protocol):
+    """Opens connections as Supabase's API has them, closed with the test."""
+
+    async def __call__(
+        self, profile_id: UUID | None = None, *, role: str = "authenticated"
+    ) -> Connection:
+        """Take on an API role, with a token whose subject is this profile."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the session's servers keep their data: in memory, if there is room.
+
+    A database is cloned for each test, and that takes a tenth of the time there.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield tmp_path_factory.mktemp("servers")
+        return
+    for leftover in MEMORY.glob("coinfleet-tests-*"):
+        if not Path("/proc", leftover.name.rpartition("-")[2]).exists():
+            shutil.rmtree(leftover, ignore_errors=True)
+    folder = MEMORY / f"coinfleet-tests-{os.getpid()}"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(server_folder: Path) -> Iterator[Cluster]:
+    """The session's PostgreSQL server; whoever stops one starts one of its own."""
+    if url := os.environ.get("COINFLEET_TEST_DATABASE_URL"):
+        yield Cluster(url)
+        return
+    server = EmbeddedPostgres(server_folder, settings=FORGETFUL)
+    server.start()
+    yield Cluster(server.superuser_url)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> Iterator[Database]:
+    """A migrated database that tests clone theirs from."""
+    database = asyncio.run(cluster.make_template())
+    yield database
+    asyncio.run(cluster.drop(database))
+
+
+@pytest_asyncio.fixture
+async def database(cluster: Cluster, template: Database) -> AsyncIterator[Database]:
+    """The test's own database, at this release's schema."""
+    database = await cluster.create(template.name)
+    yield database
+    await cluster.drop(database)
+
+
+@pytest_asyncio.fixture
+async def empty_database(cluster: Cluster, template: Database) -> AsyncIterator[Database]:
+    """A database that no release has seen; the cluster's roles exist."""
+    database = await cluster.create()
+    yield database
+    await cluster.drop(database)
+
+
+@pytest.fixture
+def database_url(database: Database) -> str:
+    """Where the schema's owner logs in to the test's database."""
+    return database.url()
+
+
+@pytest_asyncio.fixture
+async def connect(database: Database) -> AsyncIterator[Connect]:
+    """Opens connections to the test's database, for each role that logs in."""
+    opened: list[Connection] = []
+
+    async def connect(login: Login = "owner") -> Connection:
+        connection = await open_connection(database.url(login), application_name=f"test {login}")
+        opened.append(connection)
+        return connection
+
+    yield connect
+    for connection in opened:
+        connection.terminate()
+
+
+@pytest_asyncio.fixture
+async def db(connect: Connect) -> Connection:
+    """The schema owner's connection."""
+    return await connect("owner")
+
+
+@pytest.fixture
+def signed_in(connect: Connect) -> SignIn:
+    """Opens connections as the API has them, for a profile or for nobody."""
+
+    async def sign_in(profile_id: UUID | None = None, *, role: str = "authenticated") -> Connection:
+        connection = await connect("authenticator")
+        claims = {"role": role} | ({"sub": str(profile_id)} if profile_id else {})
+        await connection.execute(
+            "select set_config('role', $1, false), set_config('request.jwt.claims', $2, false)",
+            role,
+            json.dumps(claims),
+        )
+        return connection
+
+    return sign_in
+
+
+@asynccontextmanager
+async def _pool(database: Database, login: Login) -> AsyncIterator[Pool]:
+    pool = await open_pool(database.url(login), application_name=f"test {login}", max_size=8)
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    """The schema owner's pool."""
+    async with _pool(database, "owner") as pool:
+        yield pool
+
+
+@pytest_asyncio.fixture
+async def web_pool(database: Database) -> AsyncIterator[Pool]:
+    """A web process's pool."""
+    async with _pool(database, "web") as pool:
+        yield pool
+
+
+@pytest_asyncio.fixture
+async def worker_pool(database: Database) -> AsyncIterator[Pool]:
+    """A worker process's pool."""
+    async with _pool(database, "worker") as pool:
+        yield pool
+
+
+@pytest_asyncio.fixture
+async def scheduler_pool(database: Database) -> AsyncIterator[Pool]:
+    """A scheduler process's pool."""
+    async with _pool(database, "scheduler") as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def valkey(server_folder: Path) -> Iterator[str]:
+    """The session's queue server, as an address; whoever stops one starts one of its own."""
+    if url := os.environ.get("COINFLEET_TEST_REDIS_URL"):
+        yield url
+        return
+    server = EmbeddedValkey(server_folder)
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(valkey: str) -> str:
+    """An empty queue."""
+    with redis.Redis.from_url(valkey) as client:
+        client.flushall()
+    return valkey

@@ -1,0 +1,1 @@
+"""What the schema and the calls into it promise."""

@@ -1,0 +1,69 @@
+"""An audience as the presence tests arrange it: viewers heard on streams at moments of our choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+FLAGS = ("is_active", "is_unmuted", "is_visible", "is_subscribed")
+
+
+def at(seconds: float) -> datetime:
+    """So many seconds past noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Writes through the private cores, whose clock the test owns."""
+
+    db: Connection
+
+    async def profile(self) -> UUID:
+        """Sign somebody up."""
+        profile_id = uuid4()
+        await self.db.execute("insert into auth.users (id) values ($1)", profile_id)
+        return profile_id
+
+    async def stream(self, *, live_available: bool = True) -> int:
+        """Start a stream of somebody new."""
+        stream_id: int = await self.db.fetchval(
+            "insert into public.live_streams (profile_id, live_available) values ($1, $2)"
+            " returning id",
+            await self.profile(),
+            live_available,
+        )
+        return stream_id
+
+    async def hear(self, viewer: UUID, stream_id: int, *, second: float = 0, **off: bool) -> None:
+        """A heartbeat: all four flags hold but those set to False by name."""
+        await self.db.execute(
+            "select fleet.record_heartbeat($1, $2, $3, $4, $5, $6, $7)",
+            viewer,
+            stream_id,
+            *(off.get(flag, True) for flag in FLAGS),
+            at(second),
+        )
+
+    async def recompute(self, *, second: float = 0) -> dict[int, bool]:
+        """Recompute; gives the streams that changed, with what they changed to."""
+        rows = await self.db.fetch(
+            "select stream_id, is_published from fleet.recompute_publish_state($1)", at(second)
+        )
+        return {row["stream_id"]: row["is_published"] for row in rows}
+
+    async def sweep(self, *, second: float = 0) -> int:
+        """Sweep; gives how many viewers went."""
+        removed: int = await self.db.fetchval("select fleet.sweep_viewers($1)", at(second))
+        return removed
+
+    async def published(self) -> set[int]:
+        """The streams that are published."""
+        rows = await self.db.fetch("select id from public.live_streams where is_published")
+        return {row["id"] for row in rows}

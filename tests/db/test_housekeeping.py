@@ -1,0 +1,145 @@
+"""Housekeeping: payloads and history go when their time has come, keys never."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from db import housekeeping
+from db.worker_reports import WorkerReport, read_workers, report_worker
+
+if TYPE_CHECKING:
+    from db.pool import Connection, Pool
+
+BODY = b'{"id": "evt"}'
+
+
+async def receive(db: Connection, name: str, *, days_ago: int, state: str = "applied") -> None:
+    """Put an event into the inbox as it stands after so many days."""
+    await db.execute(
+        "insert into fleet.inbox_events"
+        " (provider, provider_event_id, event_type, payload, payload_sha256, state, reason,"
+        " received_at)"
+        " values ('stripe', $1, 'test', $2, $3, $4, 'test', now() - $5 * interval '1 day')",
+        name,
+        BODY,
+        sha256(BODY).digest(),
+        state,
+        days_ago,
+    )
+
+
+async def payloads(db: Connection) -> dict[str, bool]:
+    """Whether each event has its payload still."""
+    rows = await db.fetch("select provider_event_id, payload from fleet.inbox_events")
+    return {row["provider_event_id"]: row["payload"] is not None for row in rows}
+
+
+async def test_payloads_go_after_90_days(db: Connection, worker_pool: Pool) -> None:
+    await receive(db, "old", days_ago=91)
+    await receive(db, "young", days_ago=89)
+    assert await housekeeping.drop_old_payloads(worker_pool) == 1
+    assert await payloads(db) == {"old": False, "young": True}
+
+
+async def test_keys_and_hashes_stay_for_ever(db: Connection, worker_pool: Pool) -> None:
+    await receive(db, "old", days_ago=4_000)
+    await housekeeping.drop_old_payloads(worker_pool)
+    row = await db.fetchrow("select provider_event_id, payload_sha256 from fleet.inbox_events")
+    assert row is not None
+    assert tuple(row) == ("old", sha256(BODY).digest())
+
+
+async def test_an_event_whose_payload_went_is_still_seen_before(
+    db: Connection, worker_pool: Pool, web_pool: Pool
+) -> None:
+    await receive(db, "old", days_ago=91)
+    await housekeeping.drop_old_payloads(worker_pool)
+    seen = await web_pool.fetch(
+        "select same_body from fleet.store_events($1, $2, $3, $4, $5, $6, $7)",
+        ["stripe"],
+        ["old"],
+        ["test"],
+        [BODY],
+        [sha256(BODY).digest()],
+        ["pending"],
+        [None],
+    )
+    assert [row["same_body"] for row in seen] == [True]
+
+
+@pytest.mark.parametrize("state", ["pending", "waiting", "held"])
+async def test_an_open_event_keeps_its_payload_until_it_is_finished(
+    db: Connection, worker_pool: Pool, state: str
+) -> None:
+    await receive(db, "open", days_ago=91, state=state)
+    await receive(db, "old", days_ago=91)
+    assert await housekeeping.drop_old_payloads(worker_pool) == 1
+    assert await payloads(db) == {"open": True, "old": False}
+    await db.execute("update fleet.inbox_events set state = 'applied'")
+    assert await housekeeping.drop_old_payloads(worker_pool) == 1
+    assert await payloads(db) == {"open": False, "old": False}
+
+
+async def test_payloads_go_in_bounded_bites(db: Connection, worker_pool: Pool) -> None:
+    for number in range(5):
+        await receive(db, f"evt_{number}", days_ago=91)
+    bites = [await housekeeping.drop_old_payloads(worker_pool, limit=2) for _ in range(4)]
+    assert bites == [2, 2, 1, 0]
+
+
+async def test_finished_ticks_go_after_2_days_but_never_the_newest(
+    db: Connection, worker_pool: Pool
+) -> None:
+    await db.execute(
+        "insert into fleet.ticks (job, tick, finished_at, outcome)"
+        " select 'job', n, now() - interval '3 days', 'done' from generate_series(1, 3) n"
+    )
+    assert await housekeeping.trim_history(worker_pool) == 2
+    assert await db.fetchval("select tick from fleet.ticks") == 3
+
+
+async def test_proofs_that_found_something_are_kept(db: Connection, worker_pool: Pool) -> None:
+    await db.execute(
+        "insert into fleet.proofs (kind, violations, started_at, finished_at)"
+        " select 'new', n % 2, now(), now() - interval '3 days' from generate_series(1, 5) n"
+    )
+    await housekeeping.trim_history(worker_pool)
+    kept = await db.fetch("select violations from fleet.proofs order by id")
+    assert [row["violations"] for row in kept] == [1, 1, 1]
+
+
+async def test_a_worker_not_heard_of_for_an_hour_is_forgotten(
+    db: Connection, pool: Pool, worker_pool: Pool
+) -> None:
+    await report_worker(worker_pool, report())
+    await housekeeping.trim_history(worker_pool)
+    [worker] = await read_workers(pool)
+    assert worker.is_alive
+    await db.execute("update fleet.worker_reports set reported_at = now() - interval '61 minutes'")
+    await housekeeping.trim_history(worker_pool)
+    assert await read_workers(pool) == []
+
+
+async def test_a_report_replaces_the_one_before(pool: Pool, worker_pool: Pool) -> None:
+    await report_worker(worker_pool, report(events=1))
+    await report_worker(worker_pool, report(events=2, doorbell_age_s=0.5))
+    [worker] = await read_workers(pool)
+    assert worker.events == 2
+    assert worker.last_doorbell_at is not None
+    assert worker.started_at < worker.last_doorbell_at
+
+
+def report(*, events: int = 0, doorbell_age_s: float | None = None) -> WorkerReport:
+    """A worker's report, ten seconds after its start."""
+    return WorkerReport(
+        worker="host:1:abc",
+        uptime_s=10.0,
+        doorbell_age_s=doorbell_age_s,
+        batches=events,
+        events=events,
+        apply_ms_total=1.5 * events,
+        apply_buckets=[events, 0],
+    )

@@ -1,0 +1,152 @@
+"""Payment keys: all the names of a payment lead to one payment, in whatever order they are learnt."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from db.facts import Purchase, Refund
+from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
+
+
+async def ids(books: Books) -> dict[str, int]:
+    """The payment id of each key."""
+    return dict(await books.db.fetch("select key, payment_id from fleet.payment_keys"))
+
+
+async def test_all_keys_of_a_fact_name_one_payment(books: Books) -> None:
+    payment = Payment()
+    await books.apply_one(payment.refund(1))
+    known = await ids(books)
+    assert known.keys() == set(payment.keys)
+    assert len(set(known.values())) == 1
+
+
+async def test_two_payments_of_a_batch_stay_two(books: Books) -> None:
+    await books.apply(Payment().refund(1), Payment().refund(1))
+    assert len(set((await ids(books)).values())) == 2
+
+
+async def test_the_same_key_of_two_providers_names_two_payments(books: Books) -> None:
+    await books.receive(Payment(7).refund(1))
+    await books.work()
+    await books.receive(Payment(7).refund(1))
+    await books.db.execute("update fleet.inbox_events set provider = 'apple' where state = 'pending'")
+    await books.work()
+    assert await books.db.fetchval("select count(distinct payment_id) from fleet.payment_keys") == 2
+
+
+async def test_a_refund_by_its_charge_finds_the_purchase_by_its_intent(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(payment.bought(buyer))
+    by_charge = payment.refund(40, payment_keys=[payment.charge])
+    assert await books.apply_one(by_charge) == APPLIED
+    assert await books.coins(buyer) == 60
+
+
+async def test_facts_that_share_a_key_in_a_batch_are_one_payment_in_any_order(books: Books) -> None:
+    for ordered in permutations(range(3)):
+        buyer, payment = await books.profile(), Payment()
+        facts = (
+            payment.refund(10, "a", payment_keys=[payment.charge]),
+            payment.refund(20, "b"),
+            payment.bought(buyer, payment_keys=[payment.intent]),
+        )
+        assert await books.apply(*(facts[no] for no in ordered)) == [APPLIED] * 3
+        assert await books.coins(buyer) == 70
+
+
+async def test_a_refund_that_waits_by_a_name_still_unknown_is_found_when_it_is_known(
+    books: Books,
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (early,) = await books.receive(payment.refund(10, "a", payment_keys=[payment.charge]))
+    assert await books.work() == {early: NO_PURCHASE_YET}
+    assert await books.apply_one(payment.bought(buyer, payment_keys=[payment.intent])) == APPLIED
+    assert await books.coins(buyer) == 100
+    # The second event of the payment names both, moves nothing itself, and joins the two.
+    assert await books.apply_one(payment.bought(buyer)) == DUPLICATE
+    assert await books.coins(buyer) == 90
+    assert await books.outcome(early) == APPLIED
+
+
+async def test_a_reversal_that_joins_two_names_closes_what_waited_by_one(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (early,) = await books.receive(payment.refund(10, "a", payment_keys=[payment.charge]))
+    await books.work()
+    await books.apply_one(payment.bought(buyer, payment_keys=[payment.intent]))
+    assert await books.apply_one(payment.refunded_so_far(30)) == APPLIED
+    assert await books.coins(buyer) == 70
+    assert await books.outcome(early) == APPLIED
+
+
+async def test_an_event_without_metadata_that_joins_two_names_settles_what_waited(
+    books: Books,
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (early,) = await books.receive(payment.refund(10, "a", payment_keys=[payment.charge]))
+    await books.work()
+    await books.apply_one(payment.bought(buyer, payment_keys=[payment.intent]))
+    await books.apply_one(payment.not_ours())
+    assert await books.coins(buyer) == 90
+    assert await books.outcome(early) == APPLIED
+
+
+async def test_joining_two_payments_keeps_all_that_was_known_of_both(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply(
+        payment.refund(10, "a", payment_keys=[payment.charge]),
+        payment.refunded_so_far(30, payment_keys=[payment.charge]),
+        payment.refund(40, "b", payment_keys=[payment.intent]),
+        payment.refunded_so_far(20, payment_keys=[payment.intent]),
+    )
+    await books.apply_one(payment.bought(buyer))
+    assert await books.coins(buyer) == 50
+
+
+async def test_a_held_purchase_stays_held_when_its_payment_is_joined_with_another(
+    books: Books,
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (held,) = await books.receive(payment.worth(buyer, 30_000))
+    await books.work()
+    await books.apply_one(payment.refund(1, payment_keys=["old_name"]))
+    await books.apply_one(payment.refund(2, "b", payment_keys=["old_name", payment.intent]))
+    assert await books.outcome(held) == Outcome("held", "needs_approval")
+    assert await books.status(payment) == "pending"
+
+
+async def test_a_chain_of_names_in_one_batch_becomes_one_payment(books: Books) -> None:
+    names = ["first", "second", "third", "fourth"]
+    await books.apply(*(refund_by(name) for name in names))
+    assert len(set((await ids(books)).values())) == 4
+    pairs = zip(names, names[1:], strict=False)
+    await books.apply(*(refund_by(*pair, amount_minor=2) for pair in pairs))
+    assert len(set((await ids(books)).values())) == 1
+
+
+def refund_by(*keys: str, amount_minor: int = 1) -> Refund:
+    """A refund that knows its payment by these names."""
+    return Refund(
+        payment_keys=list(keys),
+        refund_id="re_" + "_".join(keys),
+        amount_minor=amount_minor,
+        status="succeeded",
+    )
+
+
+async def test_two_purchases_stay_two_payments_whatever_an_event_says(books: Books) -> None:
+    buyer = await books.profile()
+    first, second = Payment(), Payment()
+    await books.apply(first.bought(buyer), second.bought(buyer))
+    both = Purchase(
+        provider_payment_id=second.intent,
+        payment_keys=[second.intent, first.intent],
+        profile_id=buyer,
+        sku="coins_100",
+        amount_minor=100,
+        currency="usd",
+        purchased_at=books.now,
+    )
+    assert await books.apply_one(both) == DUPLICATE
+    await books.apply_one(first.refund(100))
+    assert (await books.status(first), await books.status(second)) == ("refunded", "confirmed")

@@ -1,0 +1,444 @@
+"""Presence: who counts as a viewer, and what that makes of a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from db import presence
+from tests.db.audience import FLAGS, Audience, at
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from db.pool import Connection, Pool
+    from tests.conftest import Connect, SignIn
+
+HEARTBEAT = "select public.update_viewer_heartbeat($1, true, true, true, true)"
+
+
+@pytest.fixture
+def audience(db: Connection) -> Audience:
+    """Viewers and streams of the test's own."""
+    return Audience(db)
+
+
+@pytest_asyncio.fixture
+async def viewer(audience: Audience) -> UUID:
+    """Somebody who watches."""
+    return await audience.profile()
+
+
+@pytest_asyncio.fixture
+async def stream(audience: Audience) -> int:
+    """An available stream, looked at once: nothing is left to do."""
+    stream_id = await audience.stream()
+    await audience.recompute()
+    return stream_id
+
+
+async def test_a_stream_is_published_while_somebody_watches(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream)
+    assert await audience.recompute() == {stream: True}
+    assert await audience.published() == {stream}
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+async def test_a_viewer_counts_only_while_all_four_flags_hold(
+    audience: Audience, viewer: UUID, stream: int, flag: str
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    await audience.hear(viewer, stream, second=1, **{flag: False})
+    assert await audience.recompute(second=1) == {stream: False}
+
+
+async def test_a_viewer_counts_until_exactly_60_seconds_of_silence(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    assert await audience.recompute(second=59.999) == {}
+    assert await audience.recompute(second=60) == {stream: False}
+
+
+async def test_a_gap_shorter_than_60_seconds_does_not_unpublish(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    switched = []
+    for second in (0, 59, 118, 177):
+        await audience.hear(viewer, stream, second=second)
+        switched.append(await audience.recompute(second=second))
+    assert switched == [{stream: True}, {}, {}, {}]
+
+
+async def test_a_viewer_who_comes_back_publishes_again(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    await audience.recompute(second=70)
+    await audience.hear(viewer, stream, second=71)
+    assert await audience.recompute(second=71) == {stream: True}
+
+
+async def test_one_viewer_of_two_is_enough(audience: Audience, viewer: UUID, stream: int) -> None:
+    other = await audience.profile()
+    await audience.hear(viewer, stream, second=0)
+    await audience.hear(other, stream, second=30)
+    await audience.recompute(second=30)
+    assert await audience.recompute(second=61) == {}
+    assert await audience.recompute(second=90) == {stream: False}
+
+
+async def test_a_streamer_who_watches_their_own_stream_counts(audience: Audience) -> None:
+    stream = await audience.stream()
+    owner = await audience.db.fetchval("select profile_id from public.live_streams")
+    await audience.hear(owner, stream)
+    assert await audience.recompute() == {stream: True}
+
+
+async def test_an_unavailable_stream_is_not_published(audience: Audience, viewer: UUID) -> None:
+    stream = await audience.stream(live_available=False)
+    await audience.hear(viewer, stream)
+    assert await audience.recompute() == {}
+
+
+async def test_a_stream_that_becomes_available_is_published_for_those_who_wait(
+    audience: Audience, viewer: UUID
+) -> None:
+    stream = await audience.stream(live_available=False)
+    await audience.hear(viewer, stream)
+    await audience.recompute()
+    await audience.db.execute("update public.live_streams set live_available = true")
+    assert await audience.recompute() == {stream: True}
+
+
+async def test_switching_a_stream_off_unpublishes_it_at_once(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream)
+    await audience.recompute()
+    await audience.db.execute("update public.live_streams set live_available = false")
+    assert await audience.published() == set()
+    assert await audience.db.fetchval("select ended_at is not null from public.live_streams")
+
+
+async def test_a_viewer_counts_on_the_four_newest_activations_only(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(6)]
+    for second, stream in enumerate(streams):
+        await audience.hear(viewer, stream, second=second)
+    await audience.recompute(second=6)
+    assert await audience.published() == set(streams[2:])
+
+
+async def test_a_fifth_stream_takes_the_place_of_the_oldest(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(5)]
+    for second, stream in enumerate(streams[:4]):
+        await audience.hear(viewer, stream, second=second)
+    await audience.recompute(second=4)
+    await audience.hear(viewer, streams[4], second=5)
+    assert await audience.recompute(second=5) == {streams[0]: False, streams[4]: True}
+
+
+async def test_a_heartbeat_is_no_new_activation(audience: Audience, viewer: UUID) -> None:
+    streams = [await audience.stream() for _ in range(5)]
+    for second, stream in enumerate(streams):
+        await audience.hear(viewer, stream, second=second)
+    await audience.hear(viewer, streams[0], second=10)
+    await audience.recompute(second=10)
+    assert await audience.published() == set(streams[1:])
+
+
+async def test_switching_a_flag_off_and_on_is_a_new_activation(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(5)]
+    for second, stream in enumerate(streams):
+        await audience.hear(viewer, stream, second=second)
+    await audience.hear(viewer, streams[0], second=10, is_visible=False)
+    await audience.hear(viewer, streams[0], second=11)
+    await audience.recompute(second=11)
+    assert await audience.published() == {streams[0], *streams[2:]}
+
+
+async def test_coming_back_after_60_seconds_of_silence_is_a_new_activation(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(5)]
+    for second, stream in enumerate(streams):
+        await audience.hear(viewer, stream, second=second)
+    for stream in streams[1:]:
+        await audience.hear(viewer, stream, second=50)
+    await audience.hear(viewer, streams[0], second=60)
+    await audience.recompute(second=60)
+    assert await audience.published() == {streams[0], *streams[2:]}
+
+
+@pytest.mark.parametrize("left", [1, 3])
+async def test_streams_beyond_four_count_when_newer_ones_are_left(
+    audience: Audience, viewer: UUID, left: int
+) -> None:
+    streams = [await audience.stream() for _ in range(7)]
+    for second, stream in enumerate(streams):
+        await audience.hear(viewer, stream, second=second)
+    await audience.recompute(second=7)
+    await audience.db.execute(
+        "delete from public.active_viewers where stream_id = any($1)", streams[7 - left :]
+    )
+    await audience.recompute(second=8)
+    assert await audience.published() == set(streams[3 - left : 7 - left])
+
+
+async def test_a_stream_fallen_silent_gives_its_place_to_an_older_activation(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(5)]
+    for second, stream in enumerate(streams):
+        await audience.hear(viewer, stream, second=second)
+    await audience.recompute(second=5)
+    for stream in streams[:4]:
+        await audience.hear(viewer, stream, second=30)
+    assert await audience.recompute(second=64) == {streams[0]: True, streams[4]: False}
+
+
+async def test_a_changed_limit_counts_from_the_next_recompute(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(2)]
+    for second, stream in enumerate(streams):
+        await audience.hear(viewer, stream, second=second)
+    await audience.recompute(second=2)
+    await audience.db.execute("update fleet.settings set max_active_streams_per_viewer = 1")
+    assert await audience.recompute(second=3) == {streams[0]: False}
+
+
+async def test_a_recompute_without_change_writes_no_stream(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    before = await audience.db.fetch("select ctid, xmin from public.live_streams")
+    await audience.hear(viewer, stream, second=10)
+    await audience.recompute(second=10)
+    assert await audience.db.fetch("select ctid, xmin from public.live_streams") == before
+
+
+async def test_an_ordinary_heartbeat_leaves_nothing_to_look_at(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    await audience.hear(viewer, stream, second=15)
+    assert await audience.db.fetchval("select count(*) from fleet.publish_marks") == 0
+
+
+async def test_a_heartbeat_changes_no_indexed_column(audience: Audience) -> None:
+    indexed = await audience.db.fetch(
+        "select distinct attname from pg_index join pg_attribute on attrelid = indrelid"
+        " and attnum = any(indkey) where indrelid = 'public.active_viewers'::regclass"
+    )
+    assert {row["attname"] for row in indexed} == {"stream_id", "viewer_id", "activated_at"}
+
+
+async def test_what_no_mark_tells_of_is_found_within_the_hour(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=3_590)
+    await audience.db.execute("delete from fleet.publish_marks")
+    assert await audience.recompute(second=3_595) == {}
+    assert await audience.recompute(second=3_601) == {stream: True}
+
+
+async def test_the_sweep_removes_viewers_after_60_seconds_of_silence(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    assert await audience.sweep(second=59.999) == 0
+    assert await audience.sweep(second=60) == 1
+
+
+async def test_a_swept_viewer_unpublishes_even_if_no_recompute_saw_the_silence(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    await audience.sweep(second=70)
+    assert await audience.recompute(second=71) == {stream: False}
+
+
+async def test_a_sweep_is_bounded(audience: Audience, viewer: UUID) -> None:
+    for _ in range(3):
+        await audience.hear(viewer, await audience.stream())
+    assert await audience.db.fetchval("select fleet.sweep_viewers($1, 2)", at(99)) == 2
+
+
+async def test_a_heartbeat_under_way_is_not_swept(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    beating = Audience(await connect())
+    async with beating.db.transaction():
+        await beating.hear(viewer, stream, second=70)
+        assert await audience.sweep(second=71) == 0
+    assert await audience.sweep(second=71) == 0
+
+
+async def test_a_heartbeat_that_waited_for_the_sweep_brings_its_viewer_back(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    sweeping = Audience(await connect())
+    async with sweeping.db.transaction():
+        await sweeping.sweep(second=70)
+        heartbeat = asyncio.create_task(audience.hear(viewer, stream, second=71))
+        await blocked(sweeping.db)
+    await heartbeat
+    assert await audience.recompute(second=71) == {stream: True}
+
+
+async def blocked(db: Connection) -> None:
+    """Wait until somebody waits for a lock of this database."""
+    async with asyncio.timeout(10):
+        while not await db.fetchval(
+            "select exists (select from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock')"
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_change_committed_after_a_recompute_is_seen_by_the_next(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    watching = Audience(await connect())
+    async with watching.db.transaction():
+        await watching.hear(viewer, stream, second=1)
+        assert await audience.recompute(second=2) == {}
+    assert await audience.recompute(second=3) == {stream: True}
+
+
+async def test_a_heartbeat_that_a_recompute_could_not_see_publishes_again(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    late = Audience(await connect())
+    async with late.db.transaction():
+        await late.hear(viewer, stream, second=59.9)
+        assert await audience.recompute(second=60) == {stream: False}
+    assert await audience.recompute(second=61) == {stream: True}
+
+
+async def test_two_recomputes_take_turns_and_agree(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    first, second = Audience(await connect()), Audience(await connect())
+    async with first.db.transaction():
+        assert await first.recompute(second=1) == {stream: True}
+        await audience.hear(viewer, stream, second=2, is_active=False)
+        other = asyncio.create_task(second.recompute(second=3))
+        await blocked(audience.db)
+    assert await other == {stream: False}
+
+
+async def test_a_clock_that_went_back_leaves_nobody_silent(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    await audience.recompute(second=65)
+    assert await audience.recompute(second=50) == {stream: True}
+
+
+async def test_a_heartbeat_is_the_signed_in_viewers_own(
+    db: Connection, viewer: UUID, stream: int, signed_in: SignIn
+) -> None:
+    client = await signed_in(viewer)
+    await client.execute(HEARTBEAT, stream)
+    assert await db.fetchval("select viewer_id from public.active_viewers") == viewer
+
+
+async def test_a_heartbeat_without_a_viewer_is_refused(stream: int, signed_in: SignIn) -> None:
+    client = await signed_in()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="signed-in viewer"):
+        await client.execute(HEARTBEAT, stream)
+
+
+async def test_an_anonymous_heartbeat_is_refused(stream: int, signed_in: SignIn) -> None:
+    client = await signed_in(role="anon")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await client.execute(HEARTBEAT, stream)
+
+
+async def test_a_heartbeat_on_an_unknown_stream_is_refused(viewer: UUID, signed_in: SignIn) -> None:
+    client = await signed_in(viewer)
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await client.execute(HEARTBEAT, 404)
+    assert refused.value.sqlstate == "CF007"
+
+
+async def test_a_heartbeat_of_an_unknown_profile_is_refused(stream: int, signed_in: SignIn) -> None:
+    client = await signed_in(uuid4())
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await client.execute(HEARTBEAT, stream)
+    assert refused.value.sqlstate == "CF006"
+
+
+@pytest.mark.parametrize("given_time", ["p_now", "p_last_active_at"])
+async def test_a_client_cannot_say_when_it_was_heard(
+    viewer: UUID, stream: int, signed_in: SignIn, given_time: str
+) -> None:
+    client = await signed_in(viewer)
+    with pytest.raises(asyncpg.UndefinedFunctionError):
+        await client.execute(
+            "select public.update_viewer_heartbeat(p_stream_id => $1, p_is_active => true,"
+            " p_is_unmuted => true, p_is_visible => true, p_is_subscribed => true,"
+            f" {given_time} => '2999-01-01')",
+            stream,
+        )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select public.update_publish_state_from_viewers()",
+        "select public.cleanup_stale_viewers()",
+        "select fleet.recompute_publish_state('2999-01-01')",
+        "update public.live_streams set is_published = true",
+        "update public.active_viewers set last_active_at = '2999-01-01'",
+    ],
+)
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+async def test_clients_neither_sweep_nor_publish(
+    viewer: UUID, signed_in: SignIn, role: str, call: str
+) -> None:
+    client = await signed_in(viewer, role=role)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await client.execute(call)
+
+
+async def test_the_worker_recomputes_and_sweeps_by_the_databases_clock(
+    db: Connection, viewer: UUID, stream: int, signed_in: SignIn, worker_pool: Pool
+) -> None:
+    client = await signed_in(viewer)
+    await client.execute(HEARTBEAT, stream)
+    assert await presence.update_publish_state(worker_pool) == [
+        presence.SwitchedStream(presence.StreamId(stream), is_published=True)
+    ]
+    await db.execute("update public.active_viewers set last_active_at = now() - interval '61 s'")
+    assert await presence.update_publish_state(worker_pool) == [
+        presence.SwitchedStream(presence.StreamId(stream), is_published=False)
+    ]
+    assert await presence.remove_stale_viewers(worker_pool) == 1

@@ -1,0 +1,354 @@
+"""Purchases: granted once a payment, at the price list's coins, or held for a person to decide."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, Books, Outcome, Payment, gift
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from db.facts import Purchase
+
+UNKNOWN_BUYER = Outcome("held", "unknown_buyer")
+UNKNOWN_PRODUCT = Outcome("held", "unknown_product")
+INCOMPLETE = Outcome("waiting", "incomplete_metadata")
+VELOCITY = Outcome("held", "velocity")
+NEEDS_APPROVAL = Outcome("held", "needs_approval")
+
+
+async def test_a_paid_package_credits_its_coins(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    assert await books.apply_one(payment.bought(buyer)) == APPLIED
+    assert await books.coins(buyer) == COINS
+    assert await books.status(payment) == "confirmed"
+
+
+async def test_a_quantity_multiplies_coins_and_price(books: Books) -> None:
+    buyer = await books.profile()
+    assert await books.apply_one(Payment().bought(buyer, units=3)) == APPLIED
+    assert await books.coins(buyer) == 3 * COINS
+
+
+async def test_a_second_event_of_a_payment_credits_nothing(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    assert await books.apply_one(payment.bought(buyer)) == APPLIED
+    assert await books.apply_one(payment.bought(buyer)) == DUPLICATE
+    assert await books.coins(buyer) == COINS
+
+
+async def test_of_two_events_of_a_payment_in_a_batch_the_first_grants(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    facts = (payment.bought(buyer), payment.bought(buyer))
+    assert await books.apply(*facts) == [APPLIED, DUPLICATE]
+    assert await books.coins(buyer) == COINS
+
+
+async def test_two_payments_of_one_buyer_in_a_batch_are_both_granted(books: Books) -> None:
+    buyer = await books.profile()
+    assert await books.apply(Payment().bought(buyer), Payment().bought(buyer)) == [APPLIED] * 2
+    assert await books.coins(buyer) == 2 * COINS
+
+
+async def test_a_purchase_keeps_where_it_came_from(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(
+        payment.bought(
+            buyer, ip_address="2001:db8::1", country_code="DE", user_agent="Browser", purchased_at=NOON
+        )
+    )
+    kept = await books.purchase(payment)
+    assert (str(kept["ip_address"]), kept["country_code"], kept["user_agent"]) == (
+        "2001:db8::1",
+        "DE",
+        "Browser",
+    )
+    assert kept["purchased_at"] == NOON
+
+
+async def test_an_inactive_package_still_honours_a_paid_event(books: Books) -> None:
+    buyer = await books.profile()
+    await books.db.execute("update public.coin_packages set active = false")
+    assert await books.apply_one(Payment().bought(buyer)) == APPLIED
+
+
+async def test_a_large_purchase_is_exact_to_the_coin(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.db.execute(
+        "insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
+        " values ('stripe', 'vault', 3333333333333333, 2499999)"
+    )
+    vault = payment.bought(buyer, sku="vault", amount_minor=2_499_999)
+    assert await books.apply_one(vault) == APPLIED
+    assert await books.coins(buyer) == 3_333_333_333_333_333
+    assert str((await books.purchase(payment))["usd_amount"]) == "24999.99"
+
+
+# Guardrails: a paid event is held, never lost.
+
+
+@pytest.mark.parametrize(
+    ("dollars", "expected"),
+    [
+        (24_999, APPLIED),
+        (25_000, APPLIED),
+        (25_001, NEEDS_APPROVAL),
+        (50_000, NEEDS_APPROVAL),
+        (50_001, Outcome("held", "over_limit")),
+    ],
+)
+async def test_exactly_the_threshold_needs_no_approval_and_exactly_the_limit_is_within(
+    books: Books, dollars: int, expected: Outcome
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    assert await books.apply_one(payment.worth(buyer, dollars)) == expected
+    assert (await books.purchase(payment))["requires_approval"] == (dollars > 25_000)
+    assert await books.coins(buyer) == (dollars * COINS if expected == APPLIED else 0)
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "expected"),
+    [(25_000_01, NEEDS_APPROVAL), (50_000_01, Outcome("held", "over_limit"))],
+)
+async def test_a_cent_above_a_limit_is_above_it(
+    books: Books, amount_minor: int, expected: Outcome
+) -> None:
+    buyer = await books.profile()
+    await books.db.execute(
+        "insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
+        " values ('stripe', 'cent', 1, 1)"
+    )
+    purchase = Payment().bought(buyer, sku="cent", quantity=1, amount_minor=amount_minor)
+    await books.db.execute("update public.coin_packages set amount_minor = $1", amount_minor)
+    assert await books.apply_one(purchase) == expected
+
+
+async def test_limits_are_those_that_the_release_wrote(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.db.execute("select fleet.configure(20.00, 10.00, 5, 4)")
+    assert await books.apply(payment.worth(buyer, 11), Payment().worth(buyer, 21)) == [
+        NEEDS_APPROVAL,
+        Outcome("held", "over_limit"),
+    ]
+    assert str((await books.purchase(payment))["max_purchase_limit"]) == "20.00"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"sku": "nothing"}, UNKNOWN_PRODUCT),
+        ({"amount_minor": 99}, Outcome("held", "wrong_amount")),
+        ({"amount_minor": 101}, Outcome("held", "wrong_amount")),
+        ({"quantity": 2}, Outcome("held", "wrong_amount")),
+        ({"amount_minor": 0}, Outcome("held", "wrong_amount")),
+        ({"currency": "eur", "amount_minor": 95}, Outcome("held", "no_fx_rate")),
+        ({"amount_minor": 2**53}, Outcome("held", "wrong_amount")),
+        ({"quantity": 1_000_000, "amount_minor": 100_000_000}, Outcome("held", "over_limit")),
+    ],
+)
+async def test_a_payment_that_does_not_fit_the_price_list_is_held_and_credits_nothing(
+    books: Books, changes: dict[str, object], expected: Outcome
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    assert await books.apply_one(payment.bought(buyer, **changes)) == expected
+    assert await books.coins(buyer) == 0
+    assert await books.status(payment) == "pending"
+
+
+async def test_coins_beyond_bigint_are_held_not_failed(books: Books) -> None:
+    buyer = await books.profile()
+    await books.db.execute("update public.coin_packages set coin_amount = 9000000000000000000")
+    outcome = await books.apply_one(Payment().bought(buyer, units=2))
+    assert outcome == Outcome("held", "wrong_amount")
+
+
+async def test_a_second_event_of_a_held_payment_leaves_it_held(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (first,) = await books.receive(payment.worth(buyer, 30_000))
+    await books.work()
+    assert await books.apply_one(payment.worth(buyer, 30_000)) == DUPLICATE
+    assert await books.outcome(first) == NEEDS_APPROVAL
+    assert await books.coins(buyer) == 0
+
+
+# Buyers
+
+
+async def test_a_buyer_without_a_profile_is_held_without_a_purchase(books: Books) -> None:
+    assert await books.apply_one(Payment().bought(uuid4())) == UNKNOWN_BUYER
+    assert await books.db.fetchval("select count(*) from public.coin_purchases") == 0
+
+
+async def test_a_buyer_who_is_no_uuid_is_held_at_once(books: Books) -> None:
+    purchase = Payment().bought(None, buyer_unreadable=True)
+    assert await books.apply_one(purchase) == UNKNOWN_BUYER
+
+
+async def test_an_event_that_names_the_buyer_closes_the_held_one_that_did_not(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (nameless,) = await books.receive(payment.bought(uuid4()))
+    await books.work()
+    assert await books.apply_one(payment.bought(buyer)) == APPLIED
+    assert await books.outcome(nameless) == DUPLICATE
+    assert await books.coins(buyer) == COINS
+
+
+# Incomplete metadata
+
+
+@pytest.mark.parametrize("missing", ["profile_id", "sku"])
+async def test_incomplete_metadata_wait_for_their_other_half(books: Books, missing: str) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (half,) = await books.receive(payment.bought(buyer, **{missing: None}))
+    assert await books.work() == {half: INCOMPLETE}
+    assert await books.apply_one(payment.bought(buyer)) == APPLIED
+    assert await books.outcome(half) == DUPLICATE
+    assert await books.coins(buyer) == COINS
+
+
+async def test_incomplete_metadata_beside_their_other_half_are_a_duplicate(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    facts = (payment.bought(buyer, sku=None), payment.bought(buyer))
+    assert await books.apply(*facts) == [DUPLICATE, APPLIED]
+    assert await books.coins(buyer) == COINS
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"), [("profile_id", UNKNOWN_BUYER), ("sku", UNKNOWN_PRODUCT)]
+)
+async def test_incomplete_metadata_are_held_after_15_minutes(
+    books: Books, missing: str, expected: Outcome
+) -> None:
+    buyer = await books.profile()
+    (half,) = await books.receive(Payment().bought(buyer, **{missing: None}))
+    await books.work()
+    books.wait(minutes=14, seconds=59)
+    assert await books.wake() == 0
+    books.wait(seconds=1)
+    assert await books.wake() == 1
+    assert await books.work() == {half: expected}
+
+
+async def test_an_other_half_after_15_minutes_still_grants_and_closes_the_held_event(
+    books: Books,
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (half,) = await books.receive(payment.bought(buyer, sku=None))
+    await books.work()
+    books.wait(minutes=15)
+    await books.wake()
+    await books.work()
+    assert await books.apply_one(payment.bought(buyer)) == APPLIED
+    assert await books.outcome(half) == DUPLICATE
+
+
+# Velocity: five in a rolling minute, by the provider's time
+
+
+def bought_at(buyer: UUID, *seconds: float) -> list[Purchase]:
+    return [Payment().bought(buyer, purchased_at=NOON + timedelta(seconds=s)) for s in seconds]
+
+
+async def test_the_sixth_purchase_in_a_minute_is_held(books: Books) -> None:
+    buyer = await books.profile()
+    outcomes = await books.apply(*bought_at(buyer, 0, 1, 2, 3, 4, 59.999))
+    assert outcomes == [APPLIED] * 5 + [VELOCITY]
+    assert await books.coins(buyer) == 5 * COINS
+
+
+async def test_a_purchase_exactly_a_minute_after_the_first_is_within_velocity(books: Books) -> None:
+    buyer = await books.profile()
+    assert await books.apply(*bought_at(buyer, 0, 1, 2, 3, 4, 60)) == [APPLIED] * 6
+
+
+async def test_velocity_counts_the_purchases_of_earlier_batches(books: Books) -> None:
+    buyer = await books.profile()
+    for purchase in bought_at(buyer, 0, 0, 0, 0, 0):
+        assert await books.apply_one(purchase) == APPLIED
+    late, in_time = bought_at(buyer, 60, 59)
+    assert await books.apply_one(in_time) == VELOCITY
+    assert await books.apply_one(late) == APPLIED
+
+
+async def test_velocity_goes_by_the_providers_time_in_whatever_order_events_come(
+    books: Books,
+) -> None:
+    buyer = await books.profile()
+    await books.apply(*bought_at(buyer, 100, 110, 120))
+    await books.apply(*bought_at(buyer, 80, 90))
+    assert await books.apply(*bought_at(buyer, 105)) == [VELOCITY]
+    assert await books.apply(*bought_at(buyer, 20)) == [APPLIED]
+
+
+async def test_velocity_finds_a_minute_that_starts_before_and_ends_after(books: Books) -> None:
+    buyer = await books.profile()
+    await books.apply(*bought_at(buyer, 10, 20, 69, 69, 69))
+    assert await books.apply(*bought_at(buyer, 30)) == [VELOCITY]
+
+
+async def test_a_held_purchase_counts_for_velocity_until_it_is_rejected(books: Books) -> None:
+    buyer, large = await books.profile(), Payment()
+    await books.apply(large.worth(buyer, 30_000), *bought_at(buyer, 0, 0, 0, 0))
+    assert await books.apply(*bought_at(buyer, 30)) == [VELOCITY]
+    await books.db.execute(
+        "update public.coin_purchases set decision = 'rejected' where hold_reason is not null"
+    )
+    await books.db.execute(
+        "update fleet.inbox_events set state = 'rejected', reason = 'refused' where state = 'held'"
+    )
+    assert await books.apply(*bought_at(buyer, 30)) == [APPLIED]
+
+
+async def test_velocity_counts_each_buyer_apart(books: Books) -> None:
+    first, second = await books.profiles(2)
+    purchases = [*bought_at(first, 0, 0, 0, 0, 0), *bought_at(second, 0, 0, 0, 0, 0)]
+    assert await books.apply(*purchases) == [APPLIED] * 10
+
+
+async def test_a_second_event_of_a_payment_does_not_count_for_velocity(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply(*(payment.bought(buyer) for _ in range(9)))
+    assert await books.apply(*bought_at(buyer, 1, 1, 1, 1)) == [APPLIED] * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"units": 30_000}, VELOCITY),
+        ({"units": 60_000}, Outcome("held", "over_limit")),
+        ({"amount_minor": 1}, Outcome("held", "wrong_amount")),
+    ],
+)
+async def test_what_is_wrong_with_a_payment_itself_is_named_before_velocity(
+    books: Books, changes: dict[str, int], expected: Outcome
+) -> None:
+    buyer = await books.profile()
+    await books.apply(*bought_at(buyer, 0, 0, 0, 0, 0))
+    assert await books.apply_one(Payment().bought(buyer, **changes)) == expected
+
+
+# Debts
+
+
+async def test_a_purchase_pays_a_debt_first(books: Books) -> None:
+    buyer, streamer = await books.profiles(2)
+    payment = Payment()
+    await books.apply(payment.bought(buyer), gift(buyer, streamer, 80))
+    await books.apply(payment.refunded_so_far(100))
+    assert await books.coins(buyer) == -80
+    assert await books.apply_one(gift(buyer, streamer)) == Outcome("rejected", "insufficient_coins")
+    await books.apply_one(Payment().bought(buyer))
+    assert await books.coins(buyer) == 20
+    assert await books.earnings(streamer) == 56
+
+
+async def test_a_purchase_too_large_for_the_balance_fails_alone(books: Books) -> None:
+    rich, other = await books.profile(coins=2**63 - 1), await books.profile()
+    outcomes = await books.apply(Payment().bought(rich), Payment().bought(other))
+    assert outcomes == [Outcome("pending"), APPLIED]
+    assert await books.coins(other) == COINS

@@ -1,0 +1,161 @@
+"""`make run`, from the first line to the last: what it starts, keeps alive, says and leaves."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from db.pool import open_connection
+from tests.journeys.fleet_run import ROOT, FleetRun, free_port
+from workers.settings import DEVELOPMENT_SECRETS
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetRun]:
+    """A fleet that is ready, for the tests that leave it so."""
+    with FleetRun(tmp_path_factory.mktemp("fleet") / "data") as run:
+        run.wait_until_ready()
+        yield run
+        run.stop()
+
+
+def coinfleet(fleet: FleetRun, *words: str) -> subprocess.CompletedProcess[str]:
+    """What an operator sees who types this in a second terminal."""
+    return subprocess.run(
+        [ROOT / ".venv/bin/coinfleet", *words],
+        env={"COINFLEET_DATA_DIR": str(fleet.folder.path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_serves_when_it_says_ready(fleet: FleetRun) -> None:
+    assert httpx.get(f"{fleet.url}/readyz").status_code == httpx.codes.OK
+
+
+def test_the_development_secrets_are_printed(fleet: FleetRun) -> None:
+    for name, secret in DEVELOPMENT_SECRETS.items():
+        assert f"{name} is unset, for development it is {secret}" in fleet.output
+
+
+async def test_each_process_logs_in_as_its_own_role(fleet: FleetRun) -> None:
+    owner = await open_connection(coinfleet(fleet, "database-url").stdout.strip(), application_name="")
+    superuser = fleet.folder.database_url("superuser", port=fleet.fleet.postgres_port or 0)
+    watcher = await open_connection(superuser, application_name="watcher")
+    try:
+        roles = await watcher.fetchval(
+            """
+            select array_agg(distinct usename::text order by usename::text)
+            from pg_stat_activity where datname = 'coinfleet' and usename <> 'postgres'
+            """
+        )
+    finally:
+        await owner.close()
+        await watcher.close()
+    assert roles == ["coinfleet_owner", "coinfleet_scheduler", "coinfleet_web", "coinfleet_worker"]
+
+
+def test_a_process_knows_only_its_own_database_address(fleet: FleetRun) -> None:
+    for name, module in {"WEB": "webhooks", "WORKER": "consumer", "SCHEDULER": "scheduler"}.items():
+        environment = fleet.process(f"workers.{module}").environ()
+        addresses = [each for each in environment if each.endswith("DATABASE_URL")]
+        assert addresses == [f"{name}_DATABASE_URL"]
+
+
+def test_only_web_knows_the_webhook_secrets(fleet: FleetRun) -> None:
+    assert DEVELOPMENT_SECRETS.keys() <= fleet.process("workers.webhooks").environ().keys()
+    assert not DEVELOPMENT_SECRETS.keys() & fleet.process("workers.consumer").environ().keys()
+
+
+def test_the_servers_keep_what_they_committed(fleet: FleetRun) -> None:
+    options = fleet.process("postgres", "-D").cmdline()
+    assert not [each for each in options if "fsync" in each or "synchronous_commit" in each]
+
+
+def test_no_password_stands_on_a_command_line(fleet: FleetRun) -> None:
+    passwords = [file.read_text() for file in (fleet.folder.path / "passwords").iterdir()]
+    commands = [word for each in fleet.processes() for word in each.cmdline()]
+    assert passwords
+    assert not [word for word in commands for password in passwords if password in word]
+
+
+def test_passwords_are_for_their_owner_only(fleet: FleetRun) -> None:
+    modes = {file.stat().st_mode & 0o777 for file in (fleet.folder.path / "passwords").iterdir()}
+    assert modes == {0o600}
+
+
+def test_migrate_status_finds_the_database_current(fleet: FleetRun) -> None:
+    result = coinfleet(fleet, "migrate", "--status")
+    assert result.returncode == 0, result.stdout
+    assert "pending" not in result.stdout
+
+
+def test_a_second_migrate_finds_nothing_to_do(fleet: FleetRun) -> None:
+    assert coinfleet(fleet, "migrate").stdout.endswith("0 steps applied\n")
+
+
+def test_a_second_run_on_the_same_data_gets_one_clear_line(fleet: FleetRun) -> None:
+    with FleetRun(fleet.folder.path) as second:
+        assert second.wait_for_exit() != 0
+        assert second.lines[0] == (
+            f"coinfleet: a fleet runs on {fleet.folder.path} already (process {fleet.fleet.pid}): "
+            "stop it, or set COINFLEET_DATA_DIR to another folder"
+        )
+    assert httpx.get(f"{fleet.url}/readyz").status_code == httpx.codes.OK
+
+
+def test_a_taken_port_gets_one_clear_line(fleet: FleetRun, tmp_path: Path) -> None:
+    with FleetRun(tmp_path / "data", port=fleet.port) as second:
+        assert second.wait_for_exit() != 0
+        assert second.lines[0] == (
+            f"coinfleet: can't listen on port {fleet.port} (Address already in use): "
+            "stop what listens there, or set PORT to another"
+        )
+
+
+def test_a_killed_process_is_started_again(fleet: FleetRun) -> None:
+    killed = fleet.process("workers.scheduler")
+    killed.kill()
+    fleet.wait_for("scheduler died (SIGKILL), starting it again")
+    fleet.wait_for('"scheduler_started"', times=2)
+    assert fleet.process("workers.scheduler") != killed
+
+
+def test_a_real_database_without_secrets_stops_with_all_faults_in_one_message(
+    tmp_path: Path,
+) -> None:
+    with FleetRun(tmp_path / "data", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x") as run:
+        assert run.wait_for_exit() != 0
+        assert run.lines[:3] == [
+            "coinfleet can't start:",
+            "  STRIPE_WEBHOOK_SECRETS is missing",
+            "  APP_WEBHOOK_SECRETS is missing",
+        ]
+        assert not (tmp_path / "data").exists()
+
+
+def test_given_servers_are_used_and_none_embedded(
+    tmp_path: Path, empty_database_url: str, redis_url: str
+) -> None:
+    given = {**DEVELOPMENT_SECRETS, "DATABASE_URL": empty_database_url, "REDIS_URL": redis_url}
+    with FleetRun(tmp_path / "data", **given) as run:
+        run.wait_until_ready()
+        commands = [psutil.Process(each.pid).name() for each in run.processes()]
+        assert "postgres" not in commands
+        assert "valkey-server" not in commands
+        assert "owner_address_used" in run.output
+        run.stop()
+
+
+def test_a_release_that_fails_ends_the_fleet(tmp_path: Path, redis_url: str) -> None:
+    address = f"postgresql://nobody@127.0.0.1:{free_port()}/x"
+    given = {**DEVELOPMENT_SECRETS, "DATABASE_URL": address, "REDIS_URL": redis_url}
+    with FleetRun(tmp_path / "data", **given) as run:
+        assert run.wait_for_exit() != 0
+        assert "coinfleet: release failed (exit code 1), see above" in run.lines

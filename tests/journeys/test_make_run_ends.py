@@ -1,0 +1,105 @@
+"""How `make run` ends: in order, in time, whatever hits it, and so that the next one can start."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.journeys.fleet_run import FleetRun, assert_gone
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data folder that no fleet has used."""
+    return tmp_path / "data"
+
+
+def ended(run: FleetRun) -> list[str]:
+    """Who ended, in this order."""
+    return [line.split()[2] for line in run.lines if " ended (" in line]
+
+
+def test_sigterm_to_make_alone_ends_all_in_order(data_dir: Path) -> None:
+    with FleetRun(data_dir) as run:
+        run.wait_until_ready()
+        run.stop()
+        run.wait_for_exit()
+        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+        assert "SIGKILL" not in run.output
+        assert run.folder.read_fleet() is None
+
+
+def test_ctrl_c_ends_all_in_order(data_dir: Path) -> None:
+    with FleetRun(data_dir) as run:
+        run.wait_until_ready()
+        processes = run.processes()
+        run.press_ctrl_c()
+        assert_gone(processes)
+        run.wait_for_exit()
+        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+
+
+def test_signals_that_come_twice_change_nothing(data_dir: Path) -> None:
+    with FleetRun(data_dir) as run:
+        run.wait_until_ready()
+        processes = run.processes()
+        run.make.send_signal(signal.SIGTERM)
+        run.wait_for("stopping")
+        run.press_ctrl_c()
+        psutil.Process(run.fleet.pid).send_signal(signal.SIGTERM)
+        assert_gone(processes)
+        run.wait_for_exit()
+        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+
+
+@pytest.mark.parametrize("moment", ["postgres listens", "valkey listens", "released"])
+def test_sigterm_while_starting_leaves_nothing(data_dir: Path, moment: str) -> None:
+    with FleetRun(data_dir) as run:
+        run.wait_for(moment)
+        run.stop()
+        assert "coinfleet is ready" not in run.output
+
+
+def test_a_killed_supervisor_leaves_nothing_and_the_next_run_starts(data_dir: Path) -> None:
+    with FleetRun(data_dir) as run:
+        run.wait_until_ready()
+        processes = run.processes()
+        psutil.Process(run.fleet.pid).kill()
+        assert_gone(processes, within_s=5.0)
+        assert run.folder.read_fleet() is None
+    with FleetRun(data_dir) as run:
+        run.wait_until_ready()
+        run.stop()
+
+
+def test_killed_servers_are_started_again(data_dir: Path) -> None:
+    with FleetRun(data_dir) as run:
+        run.wait_until_ready()
+        run.process("postgres", "-D").kill()
+        run.process("valkey-server" if not run.uses_redis else "redis-server").kill()
+        run.wait_for("postgres died (SIGKILL), starting it again")
+        run.wait_for("valkey died (SIGKILL), starting it again")
+        run.wait_until_healthy()
+        run.stop()
+
+
+def test_five_deaths_in_a_minute_end_the_fleet(data_dir: Path) -> None:
+    with FleetRun(data_dir) as run:
+        run.wait_until_ready()
+        processes = run.processes()
+        for deaths in range(1, 5):
+            run.process("workers.scheduler").kill()
+            run.wait_for("scheduler died (SIGKILL)", times=deaths)
+            run.wait_for_process("workers.scheduler")
+        run.process("workers.scheduler").kill()
+        assert run.wait_for_exit() != 0
+        assert_gone(processes)
+        assert (
+            "coinfleet: scheduler died 5 times within 60 s, the last time with SIGKILL: giving up"
+            in run.lines
+        )

@@ -1,0 +1,34 @@
+"""The timetable: what runs how often."""
+
+from __future__ import annotations
+
+from schedules.timetable import DAY_S, TIMETABLE
+from tasks import TASKS
+
+SCHEDULES = {schedule.name: schedule for schedule in TIMETABLE}
+
+
+def test_each_schedule_has_its_own_name() -> None:
+    assert len(SCHEDULES) == len(TIMETABLE)
+
+
+def test_each_schedule_runs_a_task_of_the_table() -> None:
+    assert all(TASKS[schedule.task.name] is schedule.task for schedule in TIMETABLE)
+
+
+def test_publish_state_is_recomputed_every_10_to_15_seconds() -> None:
+    assert 10 <= SCHEDULES["publish_state"].every_s <= 15
+
+
+def test_stale_viewers_are_swept_every_30_to_60_seconds() -> None:
+    assert 30 <= SCHEDULES["stale_viewers"].every_s <= 60
+
+
+def test_new_entries_are_proved_each_minute_and_everything_at_three_at_night() -> None:
+    assert SCHEDULES["new_entries_proof"].every_s == 60
+    full_proof = SCHEDULES["full_proof"]
+    assert (full_proof.every_s, full_proof.offset_s) == (DAY_S, 3 * 3_600)
+
+
+def test_a_tick_of_a_day_or_less_begins_within_its_cadence() -> None:
+    assert all(0 <= schedule.offset_s < schedule.every_s for schedule in TIMETABLE)

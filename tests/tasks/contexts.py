@@ -1,0 +1,16 @@
+"""Contexts as a worker process makes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from db.inbox import Inbox
+from tasks.context import Context
+
+if TYPE_CHECKING:
+    from db.pool import Pool
+
+
+def make_context(pool: Pool, **changes: Any) -> Context:
+    """A context on this pool, with an inbox of its own."""
+    return Context(**{"pool": pool, "inbox": Inbox(pool, worker="test")} | changes)

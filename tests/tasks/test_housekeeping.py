@@ -1,0 +1,38 @@
+"""The housekeeping task, as a worker runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.housekeeping import tidy_up
+from tests.tasks.contexts import make_context
+
+if TYPE_CHECKING:
+    from db.pool import Connection, Pool
+
+
+async def receive(db: Connection, *, state: str) -> None:
+    """Put an event into the inbox whose time to wait is over."""
+    await db.execute(
+        "insert into fleet.inbox_events"
+        " (provider, provider_event_id, event_type, payload_sha256, state, reason)"
+        " values ('stripe', gen_random_uuid()::text, 'test', '', $1, 'test')",
+        state,
+    )
+
+
+async def test_events_that_waited_long_enough_become_pending(
+    db: Connection, worker_pool: Pool
+) -> None:
+    await receive(db, state="waiting")
+    await tidy_up(make_context(worker_pool))
+    assert await db.fetchval("select state from fleet.inbox_events") == "pending"
+
+
+async def test_event_counts_are_the_same_folded(db: Connection, worker_pool: Pool) -> None:
+    for state in ("applied", "applied", "held"):
+        await receive(db, state=state)
+    before = await db.fetch("select * from fleet.event_counts()")
+    await tidy_up(make_context(worker_pool))
+    assert await db.fetch("select * from fleet.event_counts()") == before
+    assert await db.fetchval("select count(*) from fleet.event_tallies") == 2
