@@ -34,7 +34,7 @@ DEADLINE_S = 5.0
 # How far an answer may be later than the deadline.
 DEADLINE_CHECK_S = 0.1
 # The server has let its requests end before; what is left then waits for a store that hangs.
-CLOSE_TIMEOUT_S = 1.0
+CLOSE_TIMEOUT_S = 0.5
 # A restarted database leaves a dead connection or two, and takes new ones at once. Storing twice is
 # harmless: the second finds what the first did.
 RETRY_PAUSES_S = (0.05, 0.2)
@@ -100,6 +100,13 @@ class Intake:
         """Begin to store what arrives."""
         loop = asyncio.get_running_loop()
         self._tasks = {loop.create_task(self._write()), loop.create_task(self._enforce_deadline())}
+
+    def hurry(self, within_s: float) -> None:
+        """Keep nobody waiting for longer than this from now: the process is about to end."""
+        self._deadline_s = min(self._deadline_s, within_s)
+        expires_at = asyncio.get_running_loop().time() + within_s
+        for waiter in (*self._in_flight, *self._waiting):
+            waiter.expires_at = min(waiter.expires_at, expires_at)
 
     async def close(self) -> None:
         """Take nothing more, store what is waiting, and end; refuse it if that takes too long."""

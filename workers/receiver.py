@@ -32,24 +32,31 @@ BODY_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 5
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a sender is told; `result` is also the label under which metrics count it."""
+    """What a sender is told; `result` is also the label under which metrics count it.
 
-    status: int
-    result: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    One line of JSON, put together once: it says nothing of the request.
+    """
+
+    def __init__(self, status: int, result: str, *headers: tuple[bytes, bytes]) -> None:
+        body = b'{"result":"%s"}' % result.encode()
+        self.status = status
+        self.result = result
+        self._start: Message = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+        self._body: Message = {"type": "http.response.body", "body": body}
 
     async def send(self, send: Send) -> None:
-        """Send it as a line of JSON."""
-        body = b'{"result":"%s"}' % self.result.encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *self.headers,
-        ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        """Send it."""
+        await send(self._start)
+        await send(self._body)
 
 
 _CLOSE = (b"connection", b"close")
@@ -58,10 +65,10 @@ SEEN = Answer(200, "seen")
 MALFORMED = Answer(200, "malformed")
 NOT_AUTHENTIC = Answer(400, "not_authentic")
 UNKNOWN_PROVIDER = Answer(404, "unknown_provider")
-TOO_SLOW = Answer(408, "too_slow", (_CLOSE,))
+TOO_SLOW = Answer(408, "too_slow", _CLOSE)
 CONFLICT = Answer(409, "conflict")
-TOO_LARGE = Answer(413, "too_large", (_CLOSE,))
-NOT_STORED = Answer(503, "not_stored", ((b"retry-after", b"%d" % RETRY_AFTER_S),))
+TOO_LARGE = Answer(413, "too_large", _CLOSE)
+NOT_STORED = Answer(503, "not_stored", (b"retry-after", b"%d" % RETRY_AFTER_S))
 
 
 class _HungUp(Exception):

@@ -179,16 +179,27 @@ async def test_whoever_waits_past_the_deadline_is_refused_while_the_store_hangs(
 
 
 async def test_a_cancelled_request_leaves_its_batch_alone(intake: Intake, store: Store) -> None:
+    store.gate.clear()
+    first, second = (asyncio.create_task(intake.put(arrival(name))) for name in ("a", "b"))
+    await store.called.wait()
+    first.cancel()
+    await turns()
+    store.gate.set()
+    assert await second is Stored.STORED
+    assert store.calls == [["a", "b"]]
+
+
+async def test_a_request_cancelled_before_its_batch_is_left_out(
+    intake: Intake, store: Store
+) -> None:
     first = await hold_a_batch(intake, store)
     second, third = (asyncio.create_task(intake.put(arrival(name))) for name in ("b", "c"))
     await turns()
-    first.cancel()
     second.cancel()
     await turns()
     store.gate.set()
-    assert await third is Stored.STORED
+    assert await asyncio.gather(first, third) == [Stored.STORED] * 2
     assert store.stored == ["first", "c"]
-    assert await intake.put(arrival("b")) is Stored.STORED
 
 
 async def test_a_restarted_database_is_asked_again(intake: Intake, store: Store) -> None:
@@ -233,6 +244,16 @@ async def test_when_every_row_fails_the_batch_is_given_up(intake: Intake, store:
     assert all(isinstance(answer, NotStored) for answer in answers)
     assert await first is Stored.STORED
     assert len(store.calls) < 20 + 2 * CULPRITS_MAX
+
+
+async def test_in_a_hurry_nobody_waits_for_a_store_that_hangs(intake: Intake, store: Store) -> None:
+    first = await hold_a_batch(intake, store)
+    second = asyncio.create_task(intake.put(arrival("second")))
+    await turns()
+    intake.hurry(0.05)
+    for waiting in (first, second):
+        with pytest.raises(NotStored):
+            await waiting
 
 
 async def test_closing_stores_what_is_waiting_and_takes_nothing_more(

@@ -1,4 +1,4 @@
-"""The receiver over HTTP, on a real database and a real queue."""
+"""What is stored, what is refused, and that hostile bytes are never our fault; over HTTP."""
 
 from __future__ import annotations
 
@@ -6,87 +6,33 @@ import asyncio
 import hashlib
 import json
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import httpx
 import pytest
 import pytest_asyncio
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stripe import WebhookSignature
 
-from db.vital_signs import read_vital_signs
-from tasks import TASKS
-from tasks.providers import stripe
-from workers.cli.simulated_events import Webhook, app_webhook, gift_sent, stripe_webhook
-from workers.cli.simulated_stripe import StripePayment, payment_intent_succeeded
+from tests.workers.serving import (
+    APP_SECRET,
+    STRIPE_SECRET,
+    Web,
+    a_gift,
+    a_purchase,
+    authentic,
+    inbox,
+    serving,
+)
+from workers.cli.simulated_events import Webhook, app_webhook, gift_sent
 from workers.receiver import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
-from workers.settings import DEVELOPMENT_SECRETS, Settings
-from workers.webhooks import make_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from db.pool import Connection, Pool
-    from db.vital_signs import VitalSigns
+    from db.pool import Connection
     from tests.clusters import Database
-
-STRIPE_SECRET = DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"]
-APP_SECRET = DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"]
-# Nobody listens on the port for "TCP port service multiplexer" here.
-NOBODY = "127.0.0.1:1"
-
-
-@dataclass(frozen=True, slots=True)
-class Web:
-    """A running receiver and its address."""
-
-    port: int
-    client: httpx.AsyncClient
-
-    async def post(self, webhook: Webhook) -> httpx.Response:
-        return await self.client.post(
-            webhook.path, content=webhook.body, headers=dict(webhook.headers)
-        )
-
-    async def send(self, request: bytes) -> bytes:
-        """Send raw bytes and read until the server has nothing more to say."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(request)
-        try:
-            return await reader.readuntil(b"\r\n\r\n") + await reader.read()
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def serving(database_url: str, redis_url: str) -> AsyncIterator[Web]:
-    """Serve on a free port, in the test's own loop."""
-    server = make_server(
-        Settings(
-            web_database_url=database_url,
-            redis_url=redis_url,
-            stripe_webhook_secrets=("whsec_old", STRIPE_SECRET),
-            app_webhook_secrets=(APP_SECRET,),
-        )
-    )
-    # Without its protocol named, asyncio would leave Nagle's algorithm on.
-    with socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await until(lambda: server.started or task.done())
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-                yield Web(port, client)
-        finally:
-            server.should_exit = True
-            await task
 
 
 @pytest_asyncio.fixture
@@ -94,42 +40,6 @@ async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
     """A receiver whose database and queue are there."""
     async with serving(database.url("web"), redis_url) as web:
         yield web
-
-
-def a_purchase(key: str = "1") -> Webhook:
-    payment = StripePayment(
-        key=key,
-        amount_minor=999,
-        created_s=int(time.time()),
-        metadata={"profile_id": str(uuid4()), "sku": "coins_100"},
-    )
-    return stripe_webhook(payment_intent_succeeded(payment), secret=STRIPE_SECRET, at_s=time.time())
-
-
-def a_gift(event_id: str = "gift-1", **data: Any) -> Webhook:
-    event = gift_sent(sender_id=uuid4(), recipient_id=uuid4(), gift_type="rose", **data)
-    return app_webhook(event_id, event, secret=APP_SECRET, at_s=time.time())
-
-
-def authentic(body: bytes) -> Webhook:
-    """Sign any bytes as Stripe would."""
-    headers = stripe.sign(body, secret=STRIPE_SECRET, timestamp_s=int(time.time()))
-    return Webhook("/webhooks/stripe", headers, body)
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    """Wait for a condition, for ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what happens elsewhere sets no event here
-            await asyncio.sleep(0.01)
-
-
-async def inbox(db: Connection) -> list[dict[str, Any]]:
-    rows = await db.fetch(
-        "select provider, provider_event_id, event_type, payload, state, reason"
-        " from fleet.inbox_events order by id"
-    )
-    return [dict(row) for row in rows]
 
 
 # What is stored
@@ -371,124 +281,3 @@ async def test_hostile_requests_are_never_our_fault(
 )
 async def test_any_authentic_body_is_acknowledged(web: Web, body: bytes) -> None:
     assert (await web.post(authentic(body))).status_code == 200
-
-
-# Without the database, without the queue
-
-
-async def test_without_the_database_a_webhook_is_to_be_sent_again(redis_url: str) -> None:
-    async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
-        response = await web.post(a_purchase())
-        assert (response.status_code, response.json()) == (503, {"result": "not_stored"})
-        assert int(response.headers["retry-after"]) > 0
-
-
-async def test_without_the_database_the_process_lives_and_is_not_ready(redis_url: str) -> None:
-    async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
-        assert (await web.client.get("/healthz")).status_code == 200
-        response = await web.client.get("/readyz")
-        assert response.status_code == 503
-        assert response.json() == {"ready": False, "database": "unreachable", "queue": "reachable"}
-
-
-async def test_without_the_database_metrics_still_answer(redis_url: str) -> None:
-    async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
-        await web.post(a_purchase())
-        response = await web.client.get("/metrics")
-        assert response.status_code == 200
-        assert metric(response.text, "coinfleet_database_up") == 0
-        assert received(response.text, "stripe", "not_stored") == 1
-
-
-async def test_while_a_migration_is_unapplied_it_is_not_ready(
-    empty_database: Database, redis_url: str
-) -> None:
-    async with serving(empty_database.url(), redis_url) as web:
-        response = await web.client.get("/readyz")
-        assert response.status_code == 503
-        assert response.json()["database"] == "migration_pending"
-
-
-async def test_without_the_queue_it_is_ready_and_says_so(database: Database) -> None:
-    async with serving(database.url("web"), f"redis://{NOBODY}") as web:
-        response = await web.client.get("/readyz")
-        assert response.status_code == 200
-        assert response.json() == {"ready": True, "database": "current", "queue": "unreachable"}
-
-
-async def test_without_the_queue_webhooks_are_acknowledged(
-    database: Database, db: Connection
-) -> None:
-    async with serving(database.url("web"), f"redis://{NOBODY}") as web:
-        assert (await web.post(a_purchase())).status_code == 200
-    assert len(await inbox(db)) == 1
-
-
-async def test_a_stored_webhook_rings_for_the_workers(web: Web, redis_url: str) -> None:
-    await web.post(a_purchase())
-    with redis.Redis.from_url(redis_url) as queue:
-        messages = f"dramatiq:{TASKS['process_payment_events'].queue}"
-        await until(lambda: queue.llen(messages) == 1)
-
-
-# Metrics
-
-
-def metric(text: str, name: str) -> float:
-    values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
-    return float(values[0])
-
-
-def received(text: str, provider: str, result: str) -> float:
-    return metric(
-        text, f'coinfleet_webhooks_received_total{{provider="{provider}",result="{result}"}}'
-    )
-
-
-async def test_metrics_tell_what_was_received_and_what_waits(web: Web) -> None:
-    await asyncio.gather(*(web.post(a_gift(f"gift-{number}")) for number in range(5)))
-    await web.post(a_gift("gift-0"))
-    await web.client.post("/webhooks/app")
-    text = (await web.client.get("/metrics")).text
-    assert metric(text, "coinfleet_database_up") == 1
-    assert received(text, "app", "stored") == 5
-    assert received(text, "app", "conflict") == 1
-    assert received(text, "app", "not_authentic") == 1
-    assert metric(text, "coinfleet_stored_batch_size_sum") == 6
-    assert metric(text, 'coinfleet_events{provider="app",state="pending"}') == 5
-    assert metric(text, "coinfleet_events_held") == 0
-    assert metric(text, "coinfleet_events_dead") == 0
-    assert metric(text, "coinfleet_ledger_drift") == 0
-    assert metric(text, "coinfleet_oldest_pending_seconds") >= 0
-
-
-async def test_the_database_is_asked_once_however_often_one_scrapes(
-    web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[float] = []
-
-    async def read(pool: Pool, *, timeout_s: float) -> VitalSigns:
-        asked.append(timeout_s)
-        return await read_vital_signs(pool, timeout_s=timeout_s)
-
-    monkeypatch.setattr("workers.metrics.read_vital_signs", read)
-    monkeypatch.setattr("workers.metrics.SNAPSHOT_AGE_MAX_S", 3600)
-    await asyncio.gather(*(web.client.get("/metrics") for _ in range(10)))
-    assert len(asked) == 1
-    monkeypatch.setattr("workers.metrics.SNAPSHOT_AGE_MAX_S", 0)
-    await web.client.get("/metrics")
-    assert len(asked) == 2
-
-
-async def test_metrics_tell_how_long_workers_take(web: Web, db: Connection) -> None:
-    await db.execute(
-        "insert into fleet.worker_reports"
-        " (worker, started_at, batches, events, apply_ms_total, apply_buckets)"
-        " values ('w1', now(), 3, 40, 60, array[1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0])"
-    )
-    text = (await web.client.get("/metrics")).text
-    assert metric(text, 'coinfleet_apply_seconds_count{worker="w1"}') == 3
-    assert metric(text, 'coinfleet_apply_seconds_sum{worker="w1"}') == pytest.approx(0.06)
-    assert metric(text, 'coinfleet_apply_seconds_bucket{le="0.01",worker="w1"}') == 1
-    assert metric(text, 'coinfleet_apply_seconds_bucket{le="0.025",worker="w1"}') == 3
-    assert metric(text, 'coinfleet_events_applied_total{worker="w1"}') == 40
