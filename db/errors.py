@@ -134,6 +134,9 @@ def is_transient(error: BaseException) -> bool:
             return sqlstate in _TRANSIENT_SQLSTATES or sqlstate.startswith(_TRANSIENT_CLASSES)
         case asyncpg.InterfaceError():
             return any(sign in str(error) for sign in _LOST_CONNECTION)
+        case asyncpg.InternalClientError():
+            # How it puts it when a connection is lost in the middle of ending a transaction.
+            return str(error).startswith("cannot switch to state")
         case OSError():  # refused, reset, unreachable; TimeoutError is one of them
             return True
         case _:

@@ -92,6 +92,8 @@ async def test_a_closed_pool_is_transient(worker_pool: Pool) -> None:
         (asyncpg.SerializationError(), True),
         (asyncpg.LockNotAvailableError(), True),
         (asyncpg.CannotConnectNowError(), True),
+        (asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is"), True),
+        (asyncpg.InternalClientError("no such thing"), False),
         (asyncpg.InvalidPasswordError(), False),
         (asyncpg.DataError(), False),
         (ValueError(), False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from importlib import import_module
 
 import typer
@@ -10,21 +12,27 @@ import typer
 COMMANDS = ("up", "database-url", "migrate", "status", "simulate")
 
 
-def make_app() -> typer.Typer:
-    """The application with every command; modules are imported here and not before."""
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The application with these commands; their modules are imported here and not before."""
     app = typer.Typer(
         name="coinfleet",
-        help="A worker fleet that turns payment events, gifts and heartbeats into exact balances.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for name in COMMANDS:
+    # With a callback, an application of one command still asks for its name.
+    app.callback()(_coinfleet)
+    for name in names:
         module = import_module(f"workers.cli.{name.replace('-', '_')}")
         app.command(name)(module.command)
     return app
 
 
+def _coinfleet() -> None:
+    """A worker fleet that turns payment events, gifts and heartbeats into exact balances."""
+
+
 def main() -> None:
-    """Entry point of the console script."""
-    make_app()()
+    """Entry point of the console script; a command doesn't wait for the others' imports."""
+    typed = [name for name in COMMANDS if name in sys.argv[1:2]]
+    make_app(typed or COMMANDS)()

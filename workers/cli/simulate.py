@@ -163,10 +163,10 @@ class Run:
         self.watch.lap()
         await self._deliver(first, "opening", bars)
         # Whoever gives has seen their coins: gifts of the opening's coins are never short.
-        await self._settle("opening", bars)
+        await self._settle(bars)
         await self._deliver(rest, "delivering", bars)
         self.watch.delivering_s = self.watch.lap()
-        await self._settle("settling", bars)
+        await self._settle(bars)
         self.watch.settling_s = self.watch.lap()
 
     async def find(self, bars: Progress) -> Findings:
@@ -193,9 +193,9 @@ class Run:
             on_end=lambda: bars.advance(bar),
         )
 
-    async def _settle(self, title: str, bars: Progress) -> None:
+    async def _settle(self, bars: Progress) -> None:
         """Wait until no event is pending, or nothing has moved for a minute."""
-        bar = bars.add_task(title, total=None)
+        bar = bars.add_task("settling", total=None)
         seen = None
         give_up_at = time.monotonic() + PATIENCE_S
         while time.monotonic() < give_up_at:

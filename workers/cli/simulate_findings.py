@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workers.cli.simulate_plan import Balance, Ending
+from workers.cli.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +91,7 @@ class Findings:
         if self.unacknowledged:
             yield _sentence(self.unacknowledged, "never acknowledged")
         for status, times in sorted(self.deliveries.refused.items()):
-            yield f"{times:,} deliveries were answered {status}"
+            yield f"answered {status}: {counted(times, 'time')}"
 
     def _stuck(self) -> Iterator[str]:
         for state, said in (("pending", "still pending"), ("dead", "dead")):
@@ -100,20 +101,19 @@ class Findings:
 
     def _unexplained(self) -> Iterator[str]:
         if self.surprises:
-            yield _sentence(self.surprises, "where they should not be", separator="; ")
+            yield _sentence(self.surprises, "not where it should be", separator="; ")
         if self.wrong_balances:
-            said = f"of {len(self.plan.people):,} balances wrong"
-            yield _sentence(self.wrong_balances, said, noun="", separator="; ")
+            yield _sentence(self.wrong_balances, "wrong", noun="balance", separator="; ")
         for name, rows in self.invariants.items():
             if rows:
-                yield f"invariant {name} is broken in {rows:,} rows"
+                yield f"invariant {name} is broken: {counted(rows, 'row')}"
 
 
 def _sentence(
-    items: Sequence[str], said: str, *, noun: str = "events ", separator: str = ", "
+    items: Sequence[str], said: str, *, noun: str = "event", separator: str = ", "
 ) -> str:
     more = separator + "…" if len(items) > NAMED_MAX else ""
-    return f"{len(items):,} {noun}{said}: {separator.join(items[:NAMED_MAX])}{more}"
+    return f"{counted(len(items), noun)} {said}: {separator.join(items[:NAMED_MAX])}{more}"
 
 
 def _coins(balance: Balance | None) -> str:

@@ -52,7 +52,7 @@ def command(
     """
     settings = load_operator_settings()
     try:
-        health = asyncio.run(_read(str(settings.database_url), settings.redis_url))
+        health = asyncio.run(read_health(str(settings.database_url), settings.redis_url))
     except CoinfleetError as error:
         sys.exit(f"coinfleet: {error}")
     if as_json:
@@ -62,7 +62,7 @@ def command(
     raise typer.Exit(code=not health.healthy)
 
 
-async def _read(database_url: str, redis_url: str | None) -> FleetHealth:
+async def read_health(database_url: str, redis_url: str | None) -> FleetHealth:
     """Ask the database, as the owner, and the queue. Raises CoinfleetError."""
     with reaching_store():
         pool = await open_pool(

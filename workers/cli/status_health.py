@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workers.cli.words import counted, duration
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -129,18 +131,25 @@ def _job(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) 
     )
 
 
+def _when(job: Job, now: datetime) -> str:
+    if job.last_done_at is None:
+        return f"never done, and due each {duration(job.every_s)}"
+    ago = duration((now - job.last_done_at).total_seconds())
+    return f"last done {ago} ago, and due each {duration(job.every_s)}"
+
+
 def _attention(health: FleetHealth) -> Iterator[str]:
     if not health.schema_current:
         yield "the schema is not this release's: run `coinfleet migrate`"
     if health.dead.count:
-        yield f"{health.dead.count:,} events are dead"
+        yield f"dead: {counted(health.dead.count, 'event')}"
     if (health.oldest_pending_s or 0) > OLDEST_PENDING_MAX_S:
-        yield f"an event has been pending for {health.oldest_pending_s:,.0f} s"
+        yield f"an event has been pending for {duration(health.oldest_pending_s or 0)}"
     if health.drift.violations:
-        yield f"the proofs found {health.drift.violations:,} violations in the books"
+        yield f"the proofs found {counted(health.drift.violations, 'violation')} in the books"
     for job in health.schedules:
         if job.overdue:
-            yield f"{job.job} is overdue: {'never done' if job.last_done_at is None else 'late'}"
+            yield f"{job.job} is overdue: {_when(job, health.checked_at)}"
     if not any(worker.is_alive for worker in health.workers):
         yield "no worker reports"
     if health.queue.reachable is False:

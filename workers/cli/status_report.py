@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.cli.status_health import STATES
+from workers.cli.words import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from workers.cli.status_health import FleetHealth, Parked
-
-# (seconds in one, what it is called), the largest first.
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def show(console: Console, health: FleetHealth) -> None:
@@ -35,14 +33,6 @@ def show(console: Console, health: FleetHealth) -> None:
     console.print(_schedules(health))
     console.print()
     console.print(_rest(health))
-
-
-def duration(seconds: float) -> str:
-    """Give a time as a person says it: one number, one unit."""
-    for length, name in _UNITS:
-        if seconds >= length:
-            return f"{seconds / length:.0f} {name}"
-    return "0 s"
 
 
 def _verdict(health: FleetHealth) -> Iterator[Text]:
@@ -94,17 +84,16 @@ def _rest(health: FleetHealth) -> Table:
     table = Table.grid(padding=(0, 2))
     oldest = health.oldest_pending_s
     table.add_row("oldest pending", "none" if oldest is None else duration(oldest))
-    table.add_row(
-        "drift",
-        f"{drift.violations:,} violations (new entries proved {_ago(drift.last_new_at, now)},"
-        f" everything {_ago(drift.last_full_at, now)})",
-    )
+    proved = f"new entries {_ago(drift.last_new_at, now)}, all {_ago(drift.last_full_at, now)}"
+    table.add_row("drift", f"{counted(drift.violations, 'violation')}; proved {proved}")
     for worker in health.workers:
         if worker.is_alive:
             since = duration((now - worker.started_at).total_seconds())
-            table.add_row("worker", f"{worker.worker}: {worker.events:,} events in {since}")
+            table.add_row(
+                "worker", f"{worker.worker}: {counted(worker.events, 'event')} in {since}"
+            )
     reachable = {
-        True: f"reachable, {queue.waiting} messages",
+        True: f"reachable, {counted(queue.waiting or 0, 'message')}",
         False: "unreachable",
         None: "unknown",
     }

@@ -1,0 +1,316 @@
+"""`coinfleet status`: what it tells, what it calls a person for, and what it says when it can't."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from db.errors import StoreUnavailable
+from db.inbox import Arrival, store_arrivals
+from db.reaching import NotReleased, StoreRefused
+from schedules.timetable import TIMETABLE
+from tests.workers.operators import coinfleet
+from workers.cli.status import read_health
+from workers.cli.words import counted, duration
+
+if TYPE_CHECKING:
+    from db.pool import Connection, Pool
+    from tests.clusters import Database
+    from workers.cli.status_health import FleetHealth
+
+NOWHERE = "postgresql://nobody:secret@127.0.0.1:1/nowhere"
+
+# As a scheduler and a worker leave it when all is well.
+A_FLEET_AT_WORK = """
+with job as (
+    insert into fleet.schedules (job, cadence_s, offset_s)
+    select name, every_s, 0 from unnest($1::text[], $2::integer[]) as j (name, every_s)
+    returning job
+),
+reported as (
+    insert into fleet.worker_reports (worker, started_at, events)
+    values ('host:1', clock_timestamp(), 7)
+)
+insert into fleet.ticks (job, tick, started_at, finished_at, attempts, outcome)
+select job, 1, clock_timestamp(), clock_timestamp(), 1, 'done' from job
+"""
+
+
+@pytest_asyncio.fixture
+async def at_work(db: Connection) -> None:
+    """A database whose fleet does its work."""
+    await db.execute(
+        A_FLEET_AT_WORK,
+        [schedule.name for schedule in TIMETABLE],
+        [schedule.every_s for schedule in TIMETABLE],
+    )
+
+
+async def store_event(web_pool: Pool, event_id: str) -> None:
+    """Receive one event."""
+    arrival = Arrival("stripe", event_id, "payment_intent.succeeded", b"{}", event_id.encode())
+    await store_arrivals(web_pool, [arrival])
+
+
+async def health_of(database: Database, redis_url: str | None = None) -> FleetHealth:
+    """Ask as the command does."""
+    return await read_health(database.url(), redis_url)
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_fleet_at_work_is_healthy(database: Database, redis_url: str) -> None:
+    health = await health_of(database, redis_url)
+    assert health.healthy
+    assert health.queue.reachable
+    assert health.queue.waiting == 0
+    assert [worker.events for worker in health.workers] == [7]
+
+
+async def test_a_fleet_that_never_ran_lacks_its_schedules_and_a_worker(database: Database) -> None:
+    attention = (await health_of(database)).attention
+    assert attention == [
+        *(
+            f"{schedule.name} is overdue: never done, and due each {duration(schedule.every_s)}"
+            for schedule in TIMETABLE
+        ),
+        "no worker reports",
+    ]
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_events_are_counted_by_state_and_provider(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    for event_id in ("evt_1", "evt_2", "evt_3"):
+        await store_event(web_pool, event_id)
+    await db.execute(
+        "update fleet.inbox_events set state = 'applied' where provider_event_id = 'evt_1'"
+    )
+    health = await health_of(database)
+    assert (health.events["pending"], health.events["applied"], health.events["held"]) == (2, 1, 0)
+    assert health.events_by_provider == {"stripe": health.events}
+    assert health.healthy
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_dead_event_needs_a_person(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    await store_event(web_pool, "evt_poison")
+    await db.execute(
+        "update fleet.inbox_events set state = 'dead', reason = 'failed', last_error = 'Boom'"
+    )
+    health = await health_of(database)
+    assert health.attention == ["dead: 1 event"]
+    (dead,) = health.dead.newest
+    assert (dead.provider_event_id, dead.reason, dead.last_error) == (
+        "evt_poison",
+        "failed",
+        "Boom",
+    )
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_the_newest_held_events_are_listed_and_raise_no_alarm(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    for number in range(5):
+        await store_event(web_pool, f"evt_{number}")
+    await db.execute("update fleet.inbox_events set state = 'held', reason = 'over_limit'")
+    health = await health_of(database)
+    assert health.held.count == 5
+    assert [event.provider_event_id for event in health.held.newest] == ["evt_4", "evt_3", "evt_2"]
+    assert health.healthy
+
+
+@pytest.mark.parametrize(("age_s", "healthy"), [(30, True), (61, False)])
+@pytest.mark.usefixtures("at_work")
+async def test_an_event_pending_for_over_a_minute_needs_a_person(
+    database: Database, web_pool: Pool, db: Connection, age_s: int, *, healthy: bool
+) -> None:
+    await store_event(web_pool, "evt_1")
+    await db.execute(
+        "update fleet.inbox_events set received_at = clock_timestamp() - interval '1 second' * $1",
+        age_s,
+    )
+    health = await health_of(database)
+    assert health.healthy is healthy
+    assert health.oldest_pending_s is not None
+    assert health.oldest_pending_s >= age_s
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_drift_needs_a_person(database: Database, db: Connection) -> None:
+    await db.execute(
+        "insert into fleet.proofs (kind, violations, detail, started_at)"
+        """ values ('full', 2, '{"balances_match_ledger": []}', clock_timestamp())"""
+    )
+    health = await health_of(database)
+    assert health.attention == ["the proofs found 2 violations in the books"]
+    assert health.drift.detail == {"balances_match_ledger": []}
+
+
+@pytest.mark.parametrize(
+    ("job", "late_s", "overdue"),
+    [
+        ("publish_state", 35, False),
+        ("publish_state", 41, True),
+        ("new_entries_proof", 121, True),
+        ("full_proof", 24 * 3_600 + 60, False),
+        ("full_proof", 25 * 3_600 + 60, True),
+    ],
+)
+@pytest.mark.usefixtures("at_work")
+async def test_a_job_done_long_ago_is_overdue(
+    database: Database, db: Connection, job: str, late_s: int, *, overdue: bool
+) -> None:
+    await db.execute(
+        "update fleet.ticks set finished_at = clock_timestamp() - interval '1 second' * $2"
+        " where job = $1",
+        job,
+        late_s,
+    )
+    health = await health_of(database)
+    assert [each.job for each in health.schedules if each.overdue] == [job] * overdue
+    assert health.healthy is not overdue
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_job_that_is_asked_for_and_never_done_is_overdue(
+    database: Database, db: Connection
+) -> None:
+    await db.execute(
+        "update fleet.ticks set started_at = null, finished_at = null, outcome = null,"
+        " enqueued_at = clock_timestamp() - interval '5 minutes' where job = 'stale_viewers'"
+    )
+    assert (await health_of(database)).attention == [
+        "stale_viewers is overdue: never done, and due each 30 s"
+    ]
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_missed_and_failed_runs_are_told(database: Database, db: Connection) -> None:
+    await db.execute(
+        "update fleet.schedules set missed_total = 3, failed_total = 2 where job = 'housekeeping'"
+    )
+    told = {job.job: (job.missed, job.failed) for job in (await health_of(database)).schedules}
+    assert told["housekeeping"] == (3, 2)
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_silent_worker_is_no_worker(database: Database, db: Connection) -> None:
+    await db.execute(
+        "update fleet.worker_reports set reported_at = clock_timestamp() - interval '11 seconds'"
+    )
+    assert (await health_of(database)).attention == ["no worker reports"]
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_queue_that_is_away_needs_a_person(database: Database) -> None:
+    health = await health_of(database, "redis://127.0.0.1:1/0")
+    assert health.queue.reachable is False
+    assert len(health.attention) == 1
+    assert "queue" in health.attention[0]
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_queue_without_an_address_is_no_alarm(database: Database) -> None:
+    health = await health_of(database)
+    assert health.queue.reachable is None
+    assert health.healthy
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_an_unapplied_migration_needs_a_person(database: Database, db: Connection) -> None:
+    await db.execute(
+        "delete from fleet.schema_migrations"
+        " where version = (select max(version) from fleet.schema_migrations)"
+    )
+    health = await health_of(database)
+    assert not health.schema_current
+    assert health.attention == ["the schema is not this release's: run `coinfleet migrate`"]
+
+
+async def test_a_database_that_is_away_is_named_so() -> None:
+    with pytest.raises(StoreUnavailable):
+        await read_health(NOWHERE, None)
+
+
+async def test_a_wrong_password_is_told_from_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(StoreRefused, match="password"):
+        await read_health(database.url().replace(":test@", ":wrong@"), None)
+
+
+async def test_a_database_without_our_schema_asks_for_a_release(empty_database: Database) -> None:
+    with pytest.raises(NotReleased, match="coinfleet migrate"):
+        await read_health(empty_database.url(), None)
+
+
+# The command
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_healthy_fleet_exits_zero_and_says_so(database: Database, redis_url: str) -> None:
+    result = await asyncio.to_thread(
+        coinfleet, "status", DATABASE_URL=database.url(), REDIS_URL=redis_url
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("✓ healthy\n")
+
+
+async def test_what_needs_a_person_comes_first_and_exits_one(database: Database) -> None:
+    result = await asyncio.to_thread(coinfleet, "status", DATABASE_URL=database.url())
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.startswith("✗ publish_state is overdue: never done")
+    assert "healthy" not in result.stdout
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -> None:
+    result = await asyncio.to_thread(
+        coinfleet, "status", "--json", DATABASE_URL=database.url(), REDIS_URL=redis_url
+    )
+    told: dict[str, Any] = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert told["healthy"] is True
+    assert list(told) == [
+        *("healthy", "attention", "checked_at", "schema_current", "events", "events_by_provider"),
+        *("oldest_pending_s", "held", "dead", "schedules", "drift", "workers", "queue"),
+    ]
+    assert list(told["events"]) == [
+        *("pending", "waiting", "held", "applied", "ignored", "rejected", "dead")
+    ]
+    assert list(told["schedules"][0]) == [
+        *("job", "every_s", "last_done_at", "outcome", "missed", "failed", "last_error", "overdue")
+    ]
+    assert {"violations", "last_new_at", "last_full_at", "detail"} <= told["drift"].keys()
+    assert told["queue"] == {"reachable": True, "waiting": 0}
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json")])
+def test_an_unreachable_database_is_one_line(words: tuple[str, ...]) -> None:
+    result = coinfleet(*words, DATABASE_URL=NOWHERE)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("coinfleet: The database can't be reached")
+    assert result.stderr.count("\n") == 1
+    assert "secret" not in result.stderr
+
+
+# Its words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "0 s"), (59, "59 s"), (60, "1 min"), (7_200, "2 h"), (86_400, "1 d"), (-3, "0 s")],
+)
+def test_a_duration_is_one_number_and_one_unit(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 rows"), (1, "1 row"), (2_000, "2,000 rows")])
+def test_one_thing_is_no_plural(number: int, said: str) -> None:
+    assert counted(number, "row") == said
