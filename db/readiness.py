@@ -41,7 +41,7 @@ async def signs_of_life(url: str, *, since: datetime) -> SignsOfLife:
                 since,
             ),
             scheduler_fired=await connection.fetchval(
-                "select exists (select from fleet.ticks where enqueued_at > $1)", since
+                "select exists (select from fleet.schedules where fired_at > $1)", since
             ),
         )
 

@@ -29,6 +29,6 @@ async def remove_stale_viewers(ctx: Context) -> None:
     """Remove viewers who were silent for 60 s, in bounded sweeps until a sweep finds fewer."""
     removed = presence.SWEEP_LIMIT
     while removed >= presence.SWEEP_LIMIT and not ctx.stopping.is_set():
-        removed = await presence.remove_stale_viewers(ctx.pool)
+        removed = await presence.remove_stale_viewers(ctx.pool, limit=presence.SWEEP_LIMIT)
         if removed:
             ctx.log.info("stale_viewers_removed", viewers=removed)

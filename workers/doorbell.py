@@ -23,9 +23,10 @@ class Doorbell:
     Rings that come during a pause are one ring at its end, so none is lost.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, pause_s: float = PAUSE_S) -> None:
         assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
         self._bell = Bell(settings.redis_url)
+        self._pause_s = pause_s
         self._rung = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="doorbell", daemon=True)
@@ -49,4 +50,4 @@ class Doorbell:
             if self._closed.is_set():
                 return
             self._bell.ring(TASKS["process_payment_events"])
-            self._closed.wait(PAUSE_S)
+            self._closed.wait(self._pause_s)

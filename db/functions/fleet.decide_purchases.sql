@@ -58,8 +58,10 @@ begin
                     cp.id as known_purchase_id,
                     priced.sku is not null as has_package,
                     -- Beyond bigint no price matches, and the purchase is held before its coins are needed.
-                    coalesce(u.direct_coins, least(priced.coin_amount::numeric * coalesce(u.quantity, 1), 9223372036854775807), 0)::bigint
-                        as coin_amount,
+                    coalesce(
+                        u.direct_coins,
+                        least(coalesce(priced.coin_amount, 0)::numeric * coalesce(u.quantity, 1), 9223372036854775807)
+                    )::bigint as coin_amount,
                     coalesce(
                         priced.currency = u.currency
                         and priced.amount_minor::numeric * coalesce(u.quantity, 1) = u.amount_minor

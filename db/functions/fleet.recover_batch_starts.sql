@@ -7,6 +7,7 @@ set search_path = ''
 as $$
 declare
     v_event_ids bigint[];
+    v_deaths integer[];
     v_recovered bigint;
 begin
     with gone as (
@@ -23,20 +24,33 @@ begin
         )
         returning b.event_ids
     )
-    select array_agg(u.event_id) into v_event_ids from gone as g cross join unnest(g.event_ids) as u (event_id);
+    select array_agg(d.event_id), array_agg(d.deaths) into v_event_ids, v_deaths
+    from (
+        select u.event_id, count(*) as deaths
+        from gone as g
+        cross join unnest(g.event_ids) as u (event_id)
+        group by u.event_id
+    ) as d;
     if v_event_ids is null then
         return 0;
     end if;
+    -- This commits with the claim that follows, so a killer undoes it: then the next finds one note more.
     -- A worker that dies with an event three times is killed by it: the event is parked before the next.
     update fleet.inbox_events as e
     set
-        starts = e.starts + 1,
-        state = case when e.starts >= 2 then 'dead' else 'pending' end,
-        reason = case when e.starts >= 2 then 'killed_its_worker' end,
-        last_error = case when e.starts >= 2 then 'three workers died while they held this event' else e.last_error end,
-        processed_at = case when e.starts >= 2 then p_now else e.processed_at end,
-        next_attempt_at = case when e.starts = 0 then e.next_attempt_at else p_now + interval '5 seconds' * e.starts end
-    where e.id = any(v_event_ids) and e.state = 'pending';
+        starts = e.starts + d.deaths,
+        state = case when e.starts + d.deaths >= 3 then 'dead' else 'pending' end,
+        reason = case when e.starts + d.deaths >= 3 then 'killed_its_worker' end,
+        last_error = case
+            when e.starts + d.deaths >= 3 then 'three workers died while they held this event' else e.last_error
+        end,
+        processed_at = case when e.starts + d.deaths >= 3 then p_now else e.processed_at end,
+        next_attempt_at = case
+            when e.starts + d.deaths = 1 then e.next_attempt_at
+            else p_now + interval '5 seconds' * (e.starts + d.deaths - 1)
+        end
+    from unnest(v_event_ids, v_deaths) as d (event_id, deaths)
+    where e.id = d.event_id and e.state = 'pending';
     get diagnostics v_recovered = row_count;
     return v_recovered;
 end

@@ -7,13 +7,16 @@ security definer
 set search_path = ''
 as $$
 begin
+    if tg_op = 'UPDATE' and new.live_available = old.live_available then
+        return new;
+    end if;
     if new.live_available then
         new.started_at := coalesce(case when tg_op = 'INSERT' then new.started_at end, clock_timestamp());
         new.ended_at := null;
         insert into fleet.publish_marks (stream_id) values (new.id);
     else
         new.is_published := false;
-        new.ended_at := case when tg_op = 'UPDATE' then clock_timestamp() else new.ended_at end;
+        new.ended_at := case when tg_op = 'INSERT' then new.ended_at else clock_timestamp() end;
     end if;
     return new;
 end
@@ -23,11 +26,5 @@ revoke all on function public.update_live_status() from public, anon, authentica
 comment on function public.update_live_status() is 'A stream switched on is looked at by the next recompute; one switched off is unpublished in the same statement.';
 
 create or replace trigger trigger_update_live_status
-before insert on public.live_streams
+before insert or update of live_available on public.live_streams
 for each row execute function public.update_live_status();
-
-create or replace trigger trigger_update_live_status_on_switch
-before update on public.live_streams
-for each row
-when (new.live_available <> old.live_available)
-execute function public.update_live_status();

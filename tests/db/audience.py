@@ -1,4 +1,4 @@
-"""An audience as the presence tests arrange it: viewers heard on streams at moments of our choice."""
+"""An audience as the presence tests arrange it: who is heard on which stream, and when."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -55,9 +56,10 @@ def ctx(worker_pool: Pool) -> Context:
 async def adjust(db: Connection, profile: UUID, amount: int) -> None:
     """Move coins as an operator does."""
     await db.execute(
-        "select public.update_coin_balance_via_ledger($1, $2, 'adjustment', gen_random_uuid()::text)",
+        "select public.update_coin_balance_via_ledger($1, $2, 'adjustment', $3)",
         profile,
         amount,
+        uuid4().hex,
     )
 
 

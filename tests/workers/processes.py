@@ -1,0 +1,68 @@
+"""Processes of the fleet as a test starts, signals and buries them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.conditions import DEADLINE_S, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process and what it has said so far."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    async def said(self, words: str) -> None:
+        """Wait until it says this."""
+
+        async def is_said() -> bool:
+            assert words in self.text or self.popen.poll() is None, self.text
+            return words in self.text
+
+        await eventually(is_said)
+
+    @property
+    def text(self) -> str:
+        """All that it said."""
+        return self.log.read_text()
+
+    def signal(self, signum: signal.Signals = signal.SIGTERM) -> None:
+        """Send it a signal."""
+        self.popen.send_signal(signum)
+
+    async def ended(self) -> int:
+        """Wait for its end; gives the exit code."""
+        return await asyncio.to_thread(self.popen.wait, DEADLINE_S)
+
+
+@asynccontextmanager
+async def running(log: Path, *command: str, **environment: str) -> AsyncIterator[Process]:
+    """Run `python -m command` in an environment of these variables; kill it in the end."""
+    with log.open("wb") as output:
+        popen = subprocess.Popen(  # noqa: ASYNC220 - starting one takes a millisecond
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environment,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield Process(popen, log)
+    finally:
+        popen.kill()
+        popen.wait()

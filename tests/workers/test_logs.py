@@ -1,0 +1,65 @@
+"""Logs: one line an entry, ours and the libraries' alike."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from workers.logs import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What these tests set up ends with them."""
+    before = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = before
+    structlog.reset_defaults()
+
+
+def entries(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """What was written to standard output, one JSON object a line."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_event_comes_first_and_its_fields_follow(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json")
+    structlog.get_logger().info("event_stored", event_id="evt_1")
+    (entry,) = entries(capsys)
+    assert list(entry)[:3] == ["event", "level", "timestamp"]
+    assert entry["event"] == "event_stored"
+    assert entry["event_id"] == "evt_1"
+
+
+def test_a_library_speaks_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json")
+    logging.getLogger("some.library").warning("lost %s", "it")
+    (entry,) = entries(capsys)
+    assert (entry["event"], entry["level"]) == ("lost it", "warning")
+
+
+def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json")
+    try:
+        int("of no value")
+    except ValueError:
+        structlog.get_logger().exception("it_failed")
+    (entry,) = entries(capsys)
+    assert "ValueError: invalid literal" in str(entry["exception"])
+
+
+def test_what_each_request_says_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json")
+    logging.getLogger("uvicorn.access").info("GET /healthz")
+    assert entries(capsys) == []
+
+
+def test_set_up_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json")
+    configure_logging("json")
+    structlog.get_logger().info("once")
+    assert len(entries(capsys)) == 1

@@ -1,0 +1,120 @@
+"""The scheduler process: fires the timetable, once a tick however many there are."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import redis
+
+from schedules.timetable import TIMETABLE
+from tests.conditions import eventually
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+    from tests.clusters import Database
+    from tests.gate import Gate
+    from tests.workers.conftest import Run
+
+SCHEDULER = "workers.scheduler"
+NOWHERE = "redis://127.0.0.1:1"
+JOBS = {schedule.name for schedule in TIMETABLE}
+
+
+async def every_job_is_open(db: Connection) -> bool:
+    """Whether each schedule has a tick."""
+    return {row["job"] for row in await db.fetch("select job from fleet.ticks")} == JOBS
+
+
+async def test_a_scheduler_fires_each_job_at_once(run: Run, db: Connection) -> None:
+    await run(SCHEDULER)
+    await eventually(lambda: every_job_is_open(db))
+
+
+async def test_a_scheduler_rings_workers_for_what_is_due(
+    run: Run, db: Connection, redis_url: str
+) -> None:
+    await run(SCHEDULER)
+    with redis.Redis.from_url(redis_url) as queue:
+
+        async def both_queues_have_messages() -> bool:
+            return bool(queue.llen("dramatiq:clocks") and queue.llen("dramatiq:payments"))
+
+        await eventually(both_queues_have_messages)
+
+
+async def test_two_schedulers_open_each_tick_once(run: Run, db: Connection) -> None:
+    both = [await run(SCHEDULER) for _ in range(2)]
+    for scheduler in both:
+        await scheduler.said("scheduler_started")
+    await eventually(lambda: every_job_is_open(db))
+    assert await db.fetchval("select count(*) from fleet.ticks") == len(JOBS)
+
+
+async def test_two_schedulers_and_two_workers_run_each_tick_once(run: Run, db: Connection) -> None:
+    for module in (SCHEDULER, SCHEDULER, "workers.consumer", "workers.consumer"):
+        await run(module)
+
+    async def publish_state_ran_twice() -> bool:
+        done: int = await db.fetchval(
+            "select count(*) from fleet.ticks where job = 'publish_state' and outcome = 'done'"
+        )
+        return done >= 2
+
+    await eventually(publish_state_ran_twice)
+    assert await db.fetchval("select array_agg(distinct attempts) from fleet.ticks") == [1]
+
+
+async def test_a_scheduler_opens_ticks_without_a_queue(run: Run, db: Connection) -> None:
+    scheduler = await run(SCHEDULER, REDIS_URL=NOWHERE)
+    await eventually(lambda: every_job_is_open(db))
+    await scheduler.said("queue_away")
+
+
+async def test_a_scheduler_started_before_its_database_waits_for_it(
+    run: Run, db: Connection, database: Database, store_gate: Gate
+) -> None:
+    address = store_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
+    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=address)
+    await scheduler.said("store_away")
+    await store_gate.open()
+    await eventually(lambda: db.fetchval("select exists (select from fleet.ticks)"))
+
+
+async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
+    scheduler = await run(SCHEDULER)
+    await scheduler.said("scheduler_started")
+    for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+        scheduler.signal(signum)
+    assert await scheduler.ended() == 0
+
+
+async def test_sigterm_ends_a_scheduler_whose_servers_were_never_there(run: Run) -> None:
+    scheduler = await run(
+        SCHEDULER,
+        SCHEDULER_DATABASE_URL="postgresql://coinfleet_scheduler@127.0.0.1:1/coinfleet",
+        REDIS_URL=NOWHERE,
+    )
+    await scheduler.said("scheduler_started")
+    scheduler.signal()
+    assert await scheduler.ended() == 0
+
+
+async def test_sigterm_ends_a_scheduler_that_waits_for_a_frozen_database(
+    run: Run, store_gate: Gate
+) -> None:
+    await store_gate.freeze()
+    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=store_gate.url)
+    scheduler.signal(signal.SIGCONT)
+    await scheduler.said("store_away")
+    scheduler.signal()
+    assert await scheduler.ended() == 0
+
+
+async def test_a_scheduler_that_its_database_refuses_ends(
+    run: Run, environment: dict[str, str]
+) -> None:
+    wrong = environment["SCHEDULER_DATABASE_URL"].replace(":test@", ":wrong@")
+    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=wrong)
+    assert await scheduler.ended() == 1
+    assert "scheduler_not_started" in scheduler.text

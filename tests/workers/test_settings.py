@@ -1,0 +1,117 @@
+"""Settings: what is wrong is said at once, by name, and never by value."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+
+import pytest
+from structlog.testing import capture_logs
+
+from workers.settings import (
+    DEVELOPMENT_SECRETS,
+    Process,
+    Settings,
+    SettingsFault,
+    lacking,
+    load_settings,
+)
+
+ADDRESS = "postgresql://coinfleet_owner@db/coinfleet"
+COMPLETE = {"DATABASE_URL": ADDRESS, "REDIS_URL": "redis://queue", **DEVELOPMENT_SECRETS}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that says nothing about coinfleet."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = load_settings()
+    assert settings.port == 8000
+    assert str(settings.coinfleet_data_dir) == ".coinfleet"
+    assert settings.purchase_limit_usd == Decimal("50000.00")
+    assert settings.approval_threshold_usd == Decimal("25000.00")
+    assert settings.purchases_per_minute == 5
+    assert settings.max_active_streams_per_viewer == 4
+    assert settings.stripe_livemode is False
+
+
+def test_secrets_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_WEBHOOK_SECRETS", "whsec_new, whsec_old,")
+    assert load_settings().stripe_webhook_secrets == ("whsec_new", "whsec_old")
+
+
+def test_all_faults_come_in_one_message_by_name(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PORT", "http")
+    environment.setenv("REDIS_URL", "http://queue")
+    environment.setenv("APP_WEBHOOK_SECRETS", "whsec_tooshort")
+    with pytest.raises(SettingsFault) as fault:
+        load_settings("web")
+    names = [line.split()[0].rstrip(":") for line in str(fault.value).splitlines()[1:]]
+    assert names == [
+        *("PORT", "REDIS_URL", "APP_WEBHOOK_SECRETS"),
+        *("WEB_DATABASE_URL", "STRIPE_WEBHOOK_SECRETS"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("STRIPE_WEBHOOK_SECRETS", "sk_live_abc"),
+        ("APP_WEBHOOK_SECRETS", "whsec_abc"),
+        ("DATABASE_URL", "mysql://u:hunter2@db"),
+        ("REDIS_URL", "http://:hunter2@queue"),
+    ],
+)
+def test_a_message_holds_no_value(environment: pytest.MonkeyPatch, name: str, secret: str) -> None:
+    environment.setenv(name, secret)
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert name in str(fault.value)
+    assert secret not in str(fault.value)
+
+
+def test_settings_in_a_log_show_no_secret(environment: pytest.MonkeyPatch) -> None:
+    for name, value in COMPLETE.items():
+        environment.setenv(name, value)
+    shown = repr(load_settings("web"))
+    assert not [value for value in COMPLETE.values() if value in shown]
+
+
+@pytest.mark.parametrize("process", ["release", "web", "worker", "scheduler"])
+def test_a_complete_environment_lacks_nothing(process: Process) -> None:
+    assert lacking(process, COMPLETE) == []
+
+
+def test_only_web_needs_the_webhook_secrets() -> None:
+    without = {name: COMPLETE[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    assert lacking("worker", without) == []
+    assert lacking("web", without) == ["STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS"]
+
+
+def test_the_release_needs_the_owner_and_no_other_role() -> None:
+    assert lacking("release", {"WEB_DATABASE_URL": ADDRESS}) == ["DATABASE_URL"]
+
+
+def test_a_role_of_its_own_comes_before_the_owner(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_URL", ADDRESS)
+    environment.setenv("WEB_DATABASE_URL", "postgresql://coinfleet_web@db/coinfleet")
+    with capture_logs() as logs:
+        assert load_settings().url_for("web") == os.environ["WEB_DATABASE_URL"]
+    assert logs == []
+
+
+def test_the_owner_stands_in_for_a_role_with_a_warning(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_URL", ADDRESS)
+    with capture_logs() as logs:
+        assert load_settings().url_for("worker") == ADDRESS
+    assert logs == [{"event": "owner_address_used", "role": "worker", "log_level": "warning"}]
+
+
+def test_settings_can_not_be_changed(environment: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().__setattr__("port", 1)

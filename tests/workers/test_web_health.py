@@ -1,0 +1,149 @@
+"""The receiver without its database or its queue, and what it tells of itself; over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+import redis
+
+from db.vital_signs import read_vital_signs
+from tasks import TASKS
+from tests.workers.serving import NOBODY, Web, a_gift, a_purchase, inbox, serving, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from db.pool import Connection, Pool
+    from db.vital_signs import VitalSigns
+    from tests.clusters import Database
+
+
+@pytest_asyncio.fixture
+async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
+    """A receiver whose database and queue are there."""
+    async with serving(database.url("web"), redis_url) as web:
+        yield web
+
+
+# Without the database, without the queue
+
+
+async def test_without_the_database_a_webhook_is_to_be_sent_again(redis_url: str) -> None:
+    async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
+        response = await web.post(a_purchase())
+        assert (response.status_code, response.json()) == (503, {"result": "not_stored"})
+        assert int(response.headers["retry-after"]) > 0
+
+
+async def test_without_the_database_the_process_lives_and_is_not_ready(redis_url: str) -> None:
+    async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
+        assert (await web.client.get("/healthz")).status_code == 200
+        response = await web.client.get("/readyz")
+        assert response.status_code == 503
+        assert response.json() == {"ready": False, "database": "unreachable", "queue": "reachable"}
+
+
+async def test_without_the_database_metrics_still_answer(redis_url: str) -> None:
+    async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
+        await web.post(a_purchase())
+        response = await web.client.get("/metrics")
+        assert response.status_code == 200
+        assert metric(response.text, "coinfleet_database_up") == 0
+        assert received(response.text, "stripe", "not_stored") == 1
+
+
+async def test_while_a_migration_is_unapplied_it_is_not_ready(
+    empty_database: Database, redis_url: str
+) -> None:
+    async with serving(empty_database.url(), redis_url) as web:
+        response = await web.client.get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["database"] == "migration_pending"
+
+
+async def test_without_the_queue_it_is_ready_and_says_so(database: Database) -> None:
+    async with serving(database.url("web"), f"redis://{NOBODY}") as web:
+        response = await web.client.get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {"ready": True, "database": "current", "queue": "unreachable"}
+
+
+async def test_without_the_queue_webhooks_are_acknowledged(
+    database: Database, db: Connection
+) -> None:
+    async with serving(database.url("web"), f"redis://{NOBODY}") as web:
+        assert (await web.post(a_purchase())).status_code == 200
+    assert len(await inbox(db)) == 1
+
+
+async def test_a_stored_webhook_rings_for_the_workers(web: Web, redis_url: str) -> None:
+    await web.post(a_purchase())
+    with redis.Redis.from_url(redis_url) as queue:
+        messages = f"dramatiq:{TASKS['process_payment_events'].queue}"
+        await until(lambda: queue.llen(messages) == 1)
+
+
+# Metrics
+
+
+def metric(text: str, name: str) -> float:
+    values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(values[0])
+
+
+def received(text: str, provider: str, result: str) -> float:
+    return metric(
+        text, f'coinfleet_webhooks_received_total{{provider="{provider}",result="{result}"}}'
+    )
+
+
+async def test_metrics_tell_what_was_received_and_what_waits(web: Web) -> None:
+    await asyncio.gather(*(web.post(a_gift(f"gift-{number}")) for number in range(5)))
+    await web.post(a_gift("gift-0"))
+    await web.client.post("/webhooks/app")
+    text = (await web.client.get("/metrics")).text
+    assert metric(text, "coinfleet_database_up") == 1
+    assert received(text, "app", "stored") == 5
+    assert received(text, "app", "conflict") == 1
+    assert received(text, "app", "not_authentic") == 1
+    assert metric(text, "coinfleet_stored_batch_size_sum") == 6
+    assert metric(text, 'coinfleet_events{provider="app",state="pending"}') == 5
+    assert metric(text, "coinfleet_events_held") == 0
+    assert metric(text, "coinfleet_events_dead") == 0
+    assert metric(text, "coinfleet_ledger_drift") == 0
+    assert metric(text, "coinfleet_oldest_pending_seconds") >= 0
+
+
+async def test_the_database_is_asked_once_however_often_one_scrapes(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    async def read(pool: Pool, *, timeout_s: float) -> VitalSigns:
+        asked.append(timeout_s)
+        return await read_vital_signs(pool, timeout_s=timeout_s)
+
+    monkeypatch.setattr("workers.metrics.read_vital_signs", read)
+    monkeypatch.setattr("workers.metrics.SNAPSHOT_AGE_MAX_S", 3600)
+    await asyncio.gather(*(web.client.get("/metrics") for _ in range(10)))
+    assert len(asked) == 1
+    monkeypatch.setattr("workers.metrics.SNAPSHOT_AGE_MAX_S", 0)
+    await web.client.get("/metrics")
+    assert len(asked) == 2
+
+
+async def test_metrics_tell_how_long_workers_take(web: Web, db: Connection) -> None:
+    await db.execute(
+        "insert into fleet.worker_reports"
+        " (worker, started_at, batches, events, apply_ms_total, apply_buckets)"
+        " values ('w1', now(), 3, 40, 60, array[1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0])"
+    )
+    text = (await web.client.get("/metrics")).text
+    assert metric(text, 'coinfleet_apply_seconds_count{worker="w1"}') == 3
+    assert metric(text, 'coinfleet_apply_seconds_sum{worker="w1"}') == pytest.approx(0.06)
+    assert metric(text, 'coinfleet_apply_seconds_bucket{le="0.01",worker="w1"}') == 1
+    assert metric(text, 'coinfleet_apply_seconds_bucket{le="0.025",worker="w1"}') == 3
+    assert metric(text, 'coinfleet_events_applied_total{worker="w1"}') == 40
