@@ -5,19 +5,20 @@ has it that runs on the data folder.
 from __future__ import annotations
 
 import os
+import sys
 
 from workers.embedded import DataFolder
-from workers.settings import DEVELOPMENT_SECRETS, Settings, SettingsFault, load_settings
+from workers.settings import DEVELOPMENT_SECRETS, Settings, load_settings
 
 
 def load_operator_settings() -> Settings:
-    """Settings that name the owner's database; raise SettingsFault when there is none."""
+    """Settings that name the owner's database; exit with one line when there is none."""
     settings = load_settings()
     folder = DataFolder(settings.coinfleet_data_dir)
     found = _found_in(folder, settings)
     if not settings.database_url and "database_url" not in found:
-        raise SettingsFault(
-            [f"no fleet runs on {folder.path}: start one (make run), or set DATABASE_URL"]
+        sys.exit(
+            f"coinfleet: no fleet runs on {folder.path}: start one (make run), or set DATABASE_URL"
         )
     return settings.model_copy(update=found)
 

@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import httpx
 import psutil
 
 from workers.embedded import DataFolder, RunningFleet
@@ -37,7 +40,13 @@ def free_port() -> int:
 class FleetRun:
     """One `make run`; leaving the context ends what is left of it."""
 
-    def __init__(self, data_dir: Path, *, port: int | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = DataFolder(data_dir)
         self.port = port or free_port()
         self.lines: list[str] = []
@@ -48,7 +57,7 @@ class FleetRun:
             cwd=ROOT,
             env=inherited
             | {"COINFLEET_DATA_DIR": str(data_dir), "PORT": str(self.port)}
-            | environment,
+            | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -121,11 +130,18 @@ class FleetRun:
 
     def process(self, *words: str) -> psutil.Process:
         """The supervisor's child whose command holds these words."""
-        supervisor = psutil.Process(self.fleet.pid)
-        for child in supervisor.children():
-            if all(any(word in part for part in child.cmdline()) for word in words):
-                return child
-        raise AssertionError(f"no process {words} in {supervisor.children()}")
+        found = self._find(words)
+        assert found is not None, f"no process {words}"
+        return found
+
+    def wait_for_process(self, *words: str) -> psutil.Process:
+        """As `process`, for one that is being started."""
+        await_true(lambda: self._find(words) is not None)
+        return self.process(*words)
+
+    def wait_until_healthy(self) -> None:
+        """Return once it answers that it is ready, and each process and server is alive."""
+        await_true(self._answers)
 
     def stop(self) -> None:
         """Ask make alone to end, and see everything gone."""
@@ -137,6 +153,23 @@ class FleetRun:
         """What a terminal does: a signal to each process of the foreground group."""
         os.killpg(self.make.pid, signal.SIGINT)
 
+    def _find(self, words: Sequence[str]) -> psutil.Process | None:
+        for child in psutil.Process(self.fleet.pid).children():
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                command = child.cmdline()
+                # A zombie has none; setpriv's holds the words before it has become the command.
+                if not command or "setpriv" in command[0]:
+                    continue
+                if all(any(word in part for part in command) for word in words):
+                    return child
+        return None
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
     def _read(self) -> None:
         assert self.make.stdout is not None
         for line in self.make.stdout:
@@ -146,6 +179,14 @@ class FleetRun:
         self.make.wait()
         with self._changed:
             self._changed.notify_all()
+
+
+def await_true(condition: Callable[[], bool]) -> None:
+    """Return once this holds; fail when it doesn't for too long."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
 
 
 def assert_gone(processes: Sequence[psutil.Process], *, within_s: float = STOP_TIMEOUT_S) -> None:

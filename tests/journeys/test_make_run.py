@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from db.pool import open_connection
+from tests.clusters import Database
 from tests.journeys.fleet_run import ROOT, FleetRun, free_port
 from workers.settings import DEVELOPMENT_SECRETS
 
@@ -45,9 +46,10 @@ def test_the_development_secrets_are_printed(fleet: FleetRun) -> None:
 
 
 async def test_each_process_logs_in_as_its_own_role(fleet: FleetRun) -> None:
-    owner = await open_connection(coinfleet(fleet, "database-url").stdout.strip(), application_name="")
-    superuser = fleet.folder.database_url("superuser", port=fleet.fleet.postgres_port or 0)
-    watcher = await open_connection(superuser, application_name="watcher")
+    owner_url = coinfleet(fleet, "database-url").stdout.strip()
+    superuser_url = fleet.folder.database_url("superuser", port=fleet.fleet.postgres_port or 0)
+    owner = await open_connection(owner_url, application_name="owner")
+    watcher = await open_connection(superuser_url, application_name="watcher")
     try:
         roles = await watcher.fetchval(
             """
@@ -130,7 +132,8 @@ def test_a_killed_process_is_started_again(fleet: FleetRun) -> None:
 def test_a_real_database_without_secrets_stops_with_all_faults_in_one_message(
     tmp_path: Path,
 ) -> None:
-    with FleetRun(tmp_path / "data", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x") as run:
+    given = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}
+    with FleetRun(tmp_path / "data", environment=given) as run:
         assert run.wait_for_exit() != 0
         assert run.lines[:3] == [
             "coinfleet can't start:",
@@ -141,10 +144,10 @@ def test_a_real_database_without_secrets_stops_with_all_faults_in_one_message(
 
 
 def test_given_servers_are_used_and_none_embedded(
-    tmp_path: Path, empty_database_url: str, redis_url: str
+    tmp_path: Path, empty_database: Database, redis_url: str
 ) -> None:
-    given = {**DEVELOPMENT_SECRETS, "DATABASE_URL": empty_database_url, "REDIS_URL": redis_url}
-    with FleetRun(tmp_path / "data", **given) as run:
+    given = {**DEVELOPMENT_SECRETS, "DATABASE_URL": empty_database.url(), "REDIS_URL": redis_url}
+    with FleetRun(tmp_path / "data", environment=given) as run:
         run.wait_until_ready()
         commands = [psutil.Process(each.pid).name() for each in run.processes()]
         assert "postgres" not in commands
@@ -156,6 +159,6 @@ def test_given_servers_are_used_and_none_embedded(
 def test_a_release_that_fails_ends_the_fleet(tmp_path: Path, redis_url: str) -> None:
     address = f"postgresql://nobody@127.0.0.1:{free_port()}/x"
     given = {**DEVELOPMENT_SECRETS, "DATABASE_URL": address, "REDIS_URL": redis_url}
-    with FleetRun(tmp_path / "data", **given) as run:
+    with FleetRun(tmp_path / "data", environment=given) as run:
         assert run.wait_for_exit() != 0
         assert "coinfleet: release failed (exit code 1), see above" in run.lines

@@ -13,10 +13,10 @@ from tests.journeys.fleet_run import FleetRun, assert_gone
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    """A data folder that no fleet has used."""
-    return tmp_path / "data"
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that each run takes over from the one before, however that ended."""
+    return tmp_path_factory.mktemp("fleet") / "data"
 
 
 def ended(run: FleetRun) -> list[str]:
@@ -81,7 +81,7 @@ def test_killed_servers_are_started_again(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:
         run.wait_until_ready()
         run.process("postgres", "-D").kill()
-        run.process("valkey-server" if not run.uses_redis else "redis-server").kill()
+        run.process(f"127.0.0.1:{run.fleet.valkey_port}").kill()
         run.wait_for("postgres died (SIGKILL), starting it again")
         run.wait_for("valkey died (SIGKILL), starting it again")
         run.wait_until_healthy()

@@ -80,6 +80,12 @@ class DataFolder:
         self._lock.write(str(os.getpid()))
         self._lock.flush()
 
+    def release(self) -> None:
+        """Let other fleets on this folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def write_fleet(self, fleet: RunningFleet) -> None:
         """Tell other terminals where the fleet is; in one move, so that nobody reads half."""
         draft = self._fleet_file.with_suffix(".new")

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -102,8 +103,11 @@ class EmbeddedPostgres(EmbeddedServer):
     def set_up(self) -> None:
         """Make the roles and the database, and set the passwords."""
         passwords: dict[str, str] = {login: self._passwords.password(login) for login in LOGINS}
+        work = set_up_cluster(self.superuser_url, database=DATABASE, passwords=passwords)
         try:
-            asyncio.run(set_up_cluster(self.superuser_url, database=DATABASE, passwords=passwords))
+            # On a thread, for the caller may have a loop of its own.
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(asyncio.run, work).result()
         except CoinfleetError as error:
             self.stop()
             raise ServerFailed(f"{self._cluster} can't be set up: {error}") from error
@@ -112,7 +116,8 @@ class EmbeddedPostgres(EmbeddedServer):
         for _ in range(SHARED_MEMORY_TRIES):
             if super()._came_up(pause):
                 return True
-            if "shared memory block" not in self._log_tail().rpartition("FATAL")[2]:
+            # Those backends log too, and may have the last word.
+            if "shared memory block" not in self._log_tail():
                 return False
             pause(POLL_S * 10)
             self.spawn()

@@ -26,6 +26,7 @@ HOST = "127.0.0.1"
 # Recovery after a crash under load takes seconds; past this, something is wrong.
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+URGENT_STOP_S = 0.5
 POLL_S = 0.02
 _sleep = threading.Event().wait
 # A log that has grown past this is started anew.
@@ -39,7 +40,7 @@ class ServerFailed(EmbeddedServerError):
 
 
 class StartInterrupted(EmbeddedServerError):
-    """Somebody asked to stop while a server was starting."""
+    """Somebody asked to stop while a server or the release was starting."""
 
 
 class EmbeddedServer(ABC):
@@ -60,6 +61,7 @@ class EmbeddedServer(ABC):
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
         self._account = server_account()
+        self._log_from = 0
         self._port_is_ours_to_choose = port == 0
 
     @property
@@ -97,7 +99,7 @@ class EmbeddedServer(ABC):
             try:
                 process.wait(timeout_s)
             except subprocess.TimeoutExpired:
-                timeout_s = min(timeout_s, 1.0)
+                timeout_s = URGENT_STOP_S
             else:
                 break
 
@@ -124,6 +126,7 @@ class EmbeddedServer(ABC):
         """Start the process on its port and return without waiting until it serves."""
         self._choose_port()
         with self._open_log() as log:
+            self._log_from = log.seek(0, os.SEEK_END)
             self.process = self._spawn(log)
 
     @abstractmethod
@@ -180,8 +183,9 @@ class EmbeddedServer(ABC):
         return log
 
     def _log_tail(self) -> str:
+        """The end of what was logged since the process started."""
         with self.log_path.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            log.seek(max(self._log_from, log.seek(0, os.SEEK_END) - 4096))
             return log.read().decode(errors="replace")
 
     def _last_words(self) -> str:

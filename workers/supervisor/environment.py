@@ -1,4 +1,4 @@
-"""What each process of the fleet may know: its own database address, secrets only if it uses them."""
+"""What each process of the fleet may know: its own database address, the secrets it uses."""
 
 from __future__ import annotations
 

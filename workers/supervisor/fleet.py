@@ -31,17 +31,19 @@ from workers.supervisor.readiness import Readiness
 from workers.supervisor.restarts import DEATHS, WITHIN_S, Restarts
 from workers.supervisor.signals import Signals
 
-# Who ends before whom, and the most seconds each gets before it is killed: 9 s together.
-STOP_ORDER: Mapping[str, float] = {
+# Who ends before whom, and by when after the first: what one leaves of its time the next has. Then
+# it is killed, so that ten seconds do even if all hang.
+STOP_BY_S: Mapping[str, float] = {
     "release": 1.0,
     "web": 2.5,
-    "scheduler": 1.0,
-    "worker": 2.5,
-    "valkey": 0.5,
-    "postgres": 1.5,
+    "scheduler": 3.5,
+    "worker": 7.5,
+    "valkey": 8.0,
+    "postgres": 9.0,
 }
 # A process that the Procfile has beside these ends before them.
-OTHERS_STOP_S = 1.0
+OTHERS_STOP_BY_S = 1.0
+LEAST_STOP_S = 0.2
 # How often deaths are looked for (a child's death ends the wait) and readiness is asked for.
 TICK_S = 0.1
 # How often somebody who waits for a fleet that isn't ready hears why.
@@ -135,7 +137,7 @@ class Fleet:
             socket.create_server((host, port)).close()
         except OSError as error:
             raise FleetFailed(
-                f"can't listen on port {port} ({error.strerror}): "
+                f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
                 "stop what listens there, or set PORT to another"
             ) from error
 
@@ -222,11 +224,12 @@ class Fleet:
         members: list[Member] = [kept.member for kept in self._kept]
         if self._release is not None:
             members.append(self._release)
-        order = list(STOP_ORDER)
-        members.sort(key=lambda each: order.index(each.name) if each.name in order else -1)
+        members.sort(key=lambda each: STOP_BY_S.get(each.name, OTHERS_STOP_BY_S))
+        began_at = time.monotonic()
         for member in members:
             if member.running:
-                member.stop(STOP_ORDER.get(member.name, OTHERS_STOP_S))
+                by = began_at + STOP_BY_S.get(member.name, OTHERS_STOP_BY_S)
+                member.stop(max(by - time.monotonic(), LEAST_STOP_S))
                 self._output.say(f"{member.name} ended ({_how_it_ended(member)})")
         self._folder.remove_fleet()
         self._output.say("stopped")

@@ -19,8 +19,8 @@ class Signals:
     def __init__(self) -> None:
         self.stop_asked = False
         self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._reader.settimeout(0)
+        self._writer.settimeout(0)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in _STOP:
             signal.signal(number, self._note)

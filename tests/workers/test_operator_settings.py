@@ -1,0 +1,56 @@
+"""What an operator's command knows: the environment, then the fleet on the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workers.embedded import DataFolder, RunningFleet
+from workers.operator_settings import load_operator_settings, uses_embedded_database
+from workers.settings import DEVELOPMENT_SECRETS, Settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataFolder]:
+    """A data folder that an environment names, which says nothing else."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("COINFLEET_DATA_DIR", str(tmp_path))
+    folder = DataFolder(tmp_path)
+    folder.claim()
+    yield folder
+    folder.release()
+
+
+@pytest.fixture
+def fleet(folder: DataFolder) -> RunningFleet:
+    """A fleet on the folder."""
+    fleet = RunningFleet(pid=1, port=9000, postgres_port=5433, valkey_port=6380)
+    folder.write_fleet(fleet)
+    return fleet
+
+
+def test_without_a_fleet_and_an_address_there_is_one_clear_line(folder: DataFolder) -> None:
+    with pytest.raises(SystemExit, match=f"coinfleet: no fleet runs on {folder.path}: start one"):
+        load_operator_settings()
+
+
+def test_a_running_fleet_is_found(folder: DataFolder, fleet: RunningFleet) -> None:
+    settings = load_operator_settings()
+    assert settings.port == fleet.port
+    assert settings.database_url == folder.database_url("owner", port=5433)
+    assert settings.redis_url == folder.redis_url(6380)
+    assert settings.stripe_webhook_secrets == (DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"],)
+    assert uses_embedded_database(settings)
+
+
+def test_what_the_environment_says_comes_first(
+    fleet: RunningFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://coinfleet_owner@db/coinfleet")
+    settings = load_operator_settings()
+    assert settings.database_url == "postgresql://coinfleet_owner@db/coinfleet"
+    assert settings.stripe_webhook_secrets == ()
+    assert not uses_embedded_database(settings)

@@ -1,0 +1,43 @@
+"""The release: what it leaves in the database, and that it may run again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from db.errors import StoreUnavailable
+from db.pool import open_connection
+from tests.clusters import Database
+from workers.release import release
+from workers.settings import Settings
+
+
+async def rules(database: Database) -> tuple[object, ...]:
+    """The rules that SQL reads."""
+    connection = await open_connection(database.url(), application_name="test")
+    try:
+        return tuple(await connection.fetchrow("select * from fleet.settings") or ())
+    finally:
+        await connection.close()
+
+
+async def test_a_first_release_makes_the_schema_and_the_next_finds_it(
+    empty_database: Database,
+) -> None:
+    settings = Settings(database_url=empty_database.url())
+    assert await release(settings) > 0
+    assert await release(settings) == 0
+
+
+async def test_each_release_writes_the_environments_rules(database: Database) -> None:
+    before = await rules(database)
+    settings = Settings(database_url=database.url(), purchase_limit_usd=Decimal("777.00"))
+    await release(settings)
+    changed = set(await rules(database)) - set(before)
+    assert changed == {Decimal("777.00")}
+
+
+async def test_a_database_that_is_away_fails_the_release() -> None:
+    with pytest.raises(StoreUnavailable):
+        await release(Settings(database_url="postgresql://nobody@127.0.0.1:1/nowhere"))
