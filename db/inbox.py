@@ -148,20 +148,27 @@ class Inbox:
         self._to_forget.remove((xact_id, event_ids))
         return BatchResult(claimed=len(claimed), outcomes=outcomes)
 
-    async def fail_event(self, event_id: EventId, error: str) -> str:
-        """Count a failed attempt of one event; gives its state, `pending` or `dead`."""
-        state: str = await self._pool.fetchval("select fleet.fail_event($1, $2)", event_id, error)
+    async def fail_event(self, event_id: EventId, error: str) -> str | None:
+        """Count a failed attempt of one event; gives its state, `pending` or `dead`.
+
+        None if it wasn't pending any more: another worker was faster.
+        """
+        state: str | None = await self._pool.fetchval(
+            "select fleet.fail_event($1, $2)", event_id, error
+        )
         return state
 
     async def _note_start(self, xact_id: int, event_ids: list[EventId]) -> None:
         # Committed before anything is read of the events, so that a death while reading tells.
-        await self._pool.execute(
-            "select fleet.note_batch_start($1::text::xid8, $2, $3)",
-            str(xact_id),
-            event_ids,
-            self._worker,
-            timeout=NOTE_TIMEOUT_S,
-        )
+        # Each may hold the connection that another waits for, so nobody waits for ever.
+        async with self._pool.acquire(timeout=NOTE_TIMEOUT_S) as connection:
+            await connection.execute(
+                "select fleet.note_batch_start($1::text::xid8, $2, $3)",
+                str(xact_id),
+                event_ids,
+                self._worker,
+                timeout=NOTE_TIMEOUT_S,
+            )
 
     async def _forget_failed_starts(self) -> None:
         # A batch that failed under a living worker says nothing against its events.

@@ -28,11 +28,21 @@ CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = STATEMENT_TIMEOUT_MS / 1000 + 5.0
 
 
-async def open_pool(url: str, *, application_name: str, max_size: int, min_size: int = 1) -> Pool:
+async def open_pool(
+    url: str,
+    *,
+    application_name: str,
+    max_size: int,
+    min_size: int = 1,
+    command_timeout_s: float = COMMAND_TIMEOUT_S,
+) -> Pool:
     """Open a pool that belongs to the running loop.
 
-    With `min_size=0` nothing connects yet. Raises StoreUnavailable when the database can't be
-    reached, and asyncpg's own error when it answers but refuses (password, database name).
+    With `min_size=0` nothing connects yet. A connection that went silent is dropped after twice
+    `command_timeout_s`: once for its statement, once for that being cancelled.
+
+    Raises StoreUnavailable when the database can't be reached, and asyncpg's own error when it
+    answers but refuses (password, database name).
     """
     try:
         return await asyncpg.create_pool(
@@ -40,7 +50,7 @@ async def open_pool(url: str, *, application_name: str, max_size: int, min_size:
             min_size=min_size,
             max_size=max_size,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
+            command_timeout=command_timeout_s,
             server_settings=session_settings(application_name),
             reset=_keep_session,
         )

@@ -57,7 +57,7 @@ begin
     return query
     select
         d.event_id, d.state, d.reason, d.payment_id, d.purchase_id, null::bigint,
-        d.reason is not distinct from 'duplicate_payment',
+        d.purchase_id is not null and not d.creates,
         case when d.state = 'waiting' then d.received_at + interval '15 minutes' end,
         null::text
     from unnest(v_decisions) as d;

@@ -1,4 +1,6 @@
 -- Definer: the worker may claim events, not read or write the inbox.
+-- The pending index is read in order whatever the statistics say: they are those of a short queue when a long one
+-- comes, and a bitmap or a sort would meet each event applied since the last vacuum, at each claim.
 create or replace function fleet.claim_events(p_limit integer, p_now timestamptz default null)
 returns table (
     id bigint,
@@ -14,6 +16,9 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
 as $$
 #variable_conflict use_column
 declare

@@ -24,6 +24,7 @@ begin
             f.*,
             case when f.creates then nextval('public.coin_purchases_id_seq') else f.known_purchase_id end as purchase_id,
             case
+                when f.own_hold is not null then 'held'
                 when f.is_duplicate then 'applied'
                 when f.creates then case when f.hold_reason is null then 'applied' else 'held' end
                 when f.names_nobody then 'held'
@@ -31,6 +32,7 @@ begin
                 else 'held'
             end as state,
             case
+                when f.own_hold is not null then f.own_hold
                 when f.is_duplicate then 'duplicate_payment'
                 when f.creates then f.hold_reason
                 when f.names_nobody then 'unknown_buyer'
@@ -56,6 +58,12 @@ begin
                     u.provider, u.provider_event_id, u.provider_payment_id, u.sku, coalesce(u.quantity, 1) as quantity,
                     u.amount_minor, u.currency, u.ip_address, u.country_code, u.user_agent, u.purchased_at, u.direct_coins,
                     cp.id as known_purchase_id,
+                    -- Tried again, the event of a purchase that still waits for a person stays held with it.
+                    case
+                        when cp.granted_at is null and cp.decision is null
+                            and cp.provider = u.provider and cp.provider_event_id = u.provider_event_id
+                            then cp.hold_reason
+                    end as own_hold,
                     priced.sku is not null as has_package,
                     -- Beyond bigint no price matches, and the purchase is held before its coins are needed.
                     coalesce(

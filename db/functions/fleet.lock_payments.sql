@@ -7,6 +7,8 @@ set search_path = ''
 as $$
 declare
     v_ids bigint[];
+    v_providers text[];
+    v_keys text[];
     v_locked bigint;
     v_known bigint;
     v_one_payment record;
@@ -25,24 +27,37 @@ begin
         ) as n
         order by n.ordinality
     );
-    insert into fleet.payment_keys as k (provider, key, payment_id)
-    select f.provider, named.key, min(v_ids[f.ordinality])
-    from unnest(p_facts) with ordinality as f
-    cross join unnest(f.payment_keys) as named (key)
-    group by f.provider, named.key
-    order by f.provider, named.key
-    on conflict do nothing;
+    with named as (
+        select f.provider, keys.key, min(v_ids[f.ordinality]) as payment_id
+        from unnest(p_facts) with ordinality as f
+        cross join unnest(f.payment_keys) as keys (key)
+        group by f.provider, keys.key
+    ),
+    fresh as (
+        insert into fleet.payment_keys as k (provider, key, payment_id)
+        select n.provider, n.key, n.payment_id
+        from named as n
+        order by n.provider, n.key
+        on conflict do nothing
+        returning k.provider, k.key
+    )
+    select array_agg(known.provider), array_agg(known.key) into v_providers, v_keys
+    from (
+        select n.provider, n.key from named as n
+        except
+        select f.provider, f.key from fresh as f
+    ) as known;
 
-    -- Statements of their own: each snapshot sees what others committed while the one before waited. All keys of
-    -- the payments are locked, the unnamed too, until none has joined: then nobody else decides under another name.
-    loop
+    -- A key that this transaction inserted is locked by that, and so is its payment, which has no other name. The
+    -- others need statements of their own: each snapshot sees what others committed while the one before waited. All
+    -- keys of their payments are locked, the unnamed too, until none has joined: then nobody decides under another name.
+    while v_keys is not null loop
         perform 1
         from (
             select distinct alias.provider, alias.key
-            from unnest(p_facts) as f
-            cross join unnest(f.payment_keys) as named (key)
+            from unnest(v_providers, v_keys) as named (provider, key)
             cross join lateral (
-                select k.payment_id from fleet.payment_keys as k where k.provider = f.provider and k.key = named.key limit 1
+                select k.payment_id from fleet.payment_keys as k where k.provider = named.provider and k.key = named.key limit 1
             ) as known
             cross join lateral (
                 select k.provider, k.key from fleet.payment_keys as k where k.payment_id = known.payment_id offset 0

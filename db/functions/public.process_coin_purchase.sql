@@ -49,7 +49,7 @@ begin
     v_facts := fleet.lock_payments(array[v_fact]);
     perform fleet.lock_profiles(v_facts);
     select o.* into v_outcome from fleet.apply_purchases(v_facts, clock_timestamp()) as o;
-    if v_outcome.reason in ('over_limit', 'velocity') then
+    if v_outcome.reason in ('over_limit', 'velocity') and not v_outcome.replayed then
         perform fleet.raise_refusal('purchase_' || v_outcome.reason);
     elsif v_outcome.purchase_id is null then
         perform fleet.raise_refusal(v_outcome.reason);

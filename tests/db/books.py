@@ -79,19 +79,17 @@ class Payment:
 
     def bought(self, buyer: UUID | None, *, units: int = 1, **changes: Any) -> Purchase:
         """`units` packages of 100 coins for 1.00 each were paid."""
-        changes.setdefault("amount_minor", units * PRICE_MINOR)
-        return Purchase(
-            **{
-                "provider_payment_id": self.intent,
-                "payment_keys": self.keys,
-                "profile_id": buyer,
-                "sku": SKU,
-                "quantity": units,
-                "currency": "usd",
-                "purchased_at": NOON,
-            }
-            | changes
-        )
+        told: dict[str, Any] = {
+            "provider_payment_id": self.intent,
+            "payment_keys": self.keys,
+            "profile_id": buyer,
+            "sku": SKU,
+            "quantity": units,
+            "amount_minor": units * PRICE_MINOR,
+            "currency": "usd",
+            "purchased_at": NOON,
+        }
+        return Purchase(**told | changes)
 
     def worth(self, buyer: UUID, dollars: int, *, cents: int = 0) -> Purchase:
         """Coins for so many dollars were paid."""
@@ -101,21 +99,18 @@ class Payment:
         self, amount_minor: int, refund_id: str = "re", status: str = "succeeded", **changes: Any
     ) -> Refund:
         """One refund stands like this."""
-        return Refund(
-            **{
-                "payment_keys": self.keys,
-                "refund_id": f"{refund_id}_{self.number}",
-                "amount_minor": amount_minor,
-                "status": status,
-            }
-            | changes
-        )
+        told: dict[str, Any] = {
+            "payment_keys": self.keys,
+            "refund_id": f"{refund_id}_{self.number}",
+            "amount_minor": amount_minor,
+            "status": status,
+        }
+        return Refund(**told | changes)
 
     def refunded_so_far(self, cumulative_minor: int, **changes: Any) -> RefundTotal:
         """So much was refunded in all."""
-        return RefundTotal(
-            **{"payment_keys": self.keys, "cumulative_minor": cumulative_minor} | changes
-        )
+        told: dict[str, Any] = {"payment_keys": self.keys, "cumulative_minor": cumulative_minor}
+        return RefundTotal(**told | changes)
 
     def dispute(self, amount_minor: int, *moved: int, dispute_id: str = "dp") -> Dispute:
         """A dispute for which these amounts moved, in settlement currency."""
@@ -137,15 +132,13 @@ class Payment:
 
 def gift(sender: UUID, recipient: UUID, coins: int = 1, **changes: Any) -> Gift:
     """So many roses, at a coin each."""
-    return Gift(
-        **{
-            "sender_id": sender,
-            "recipient_id": recipient,
-            "gift_type": ROSE,
-            "quantity": coins,
-        }
-        | changes
-    )
+    given: dict[str, Any] = {
+        "sender_id": sender,
+        "recipient_id": recipient,
+        "gift_type": ROSE,
+        "quantity": coins,
+    }
+    return Gift(**given | changes)
 
 
 class Books:
@@ -202,17 +195,21 @@ class Books:
     async def receive(self, *facts: Fact, ids: Sequence[str] | None = None) -> list[int]:
         """Store one event a fact, received now, and give their numbers in the inbox."""
         names = ids or [f"evt_{next(_numbers)}" for _ in facts]
-        columns = zip(*(_as_arrival(fact, name) for fact, name in zip(facts, names, strict=True)))
+        rows = [_as_arrival(fact, name) for fact, name in zip(facts, names, strict=True)]
         await self.db.execute(
-            "select fleet.store_events($1, $2, $3, $4, $5, $6, $7)", *map(list, columns)
+            "select fleet.store_events($1, $2, $3, $4, $5, $6, $7)",
+            *map(list, zip(*rows, strict=True)),
         )
-        rows = await self.db.fetch(
-            "update fleet.inbox_events set received_at = $1, next_attempt_at = $1"
-            " where provider_event_id = any($2) returning id, provider_event_id",
+        stored = await self.db.fetch(
+            "update fleet.inbox_events as e set received_at = $1, next_attempt_at = $1"
+            " from unnest($2::text[], $3::text[]) as n (provider, name)"
+            " where e.provider = n.provider and e.provider_event_id = n.name"
+            " returning e.id, e.provider_event_id",
             self.now,
+            [row[0] for row in rows],
             names,
         )
-        by_name = {row["provider_event_id"]: row["id"] for row in rows}
+        by_name = {row["provider_event_id"]: row["id"] for row in stored}
         return [by_name[name] for name in names]
 
     async def claim(self, limit: int = 500) -> list[asyncpg.Record]:
@@ -224,7 +221,7 @@ class Books:
         async with self.db.transaction():
             rows = [_as_row(event) for event in await self.claim(limit)]
             outcomes = await self.db.fetch(
-                "select * from fleet.apply_events($1, $2)",
+                "select * from fleet.apply_events($1, $2) order by event_id",
                 msgspec.json.encode(rows).decode(),
                 self.now,
             )
@@ -289,7 +286,8 @@ async def breaches(connection: Connection) -> dict[str, list[asyncpg.Record]]:
     """The rows of each invariant that is broken; one statement, so that it is quick."""
     broken = await connection.fetch(
         " union all ".join(
-            f"(select '{name}' as name, to_jsonb(v)::text as row from invariants.{name} as v limit 3)"
+            f"(select '{name}' as name, to_jsonb(v)::text as row"
+            f" from invariants.{name} as v limit 3)"
             for name in INVARIANTS
         )
     )
@@ -315,7 +313,8 @@ def _as_arrival(fact: Fact, name: str) -> tuple[object, ...]:
 
 def _as_row(event: asyncpg.Record) -> dict[str, object]:
     """The payload is the fact itself here; its providers' shapes are tested elsewhere."""
-    return msgspec.json.decode(event["payload"]) | {
+    fact = msgspec.json.decode(event["payload"], type=dict[str, object])
+    return fact | {
         "event_id": event["id"],
         "provider": event["provider"],
         "provider_event_id": event["provider_event_id"],

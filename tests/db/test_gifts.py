@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -56,7 +56,10 @@ async def test_a_share_of_nothing_or_all_leaves_no_empty_entry(
 async def test_a_gift_counts_in_both_sides_totals(books: Books) -> None:
     sender, streamer = await books.profile(coins=100), await books.profile()
     await books.apply(gift(sender, streamer, 10), gift(sender, streamer, 5))
-    totals = "select total_spent, total_gifts_sent, total_gifts_received from public.profiles where id = $1"
+    totals = (
+        "select total_spent, total_gifts_sent, total_gifts_received"
+        " from public.profiles where id = $1"
+    )
     assert tuple(await books.db.fetchrow(totals, sender) or ()) == (15, 15, 0)
     assert tuple(await books.db.fetchrow(totals, streamer) or ()) == (0, 0, 15)
 
@@ -69,7 +72,11 @@ async def test_gifts_of_one_sender_are_judged_one_after_the_other(books: Books) 
 
 
 async def test_senders_of_a_batch_do_not_share_a_balance(books: Books) -> None:
-    first, second, streamer = await books.profile(10), await books.profile(10), await books.profile()
+    first, second, streamer = (
+        await books.profile(10),
+        await books.profile(10),
+        await books.profile(),
+    )
     gifts = (gift(first, streamer, 10), gift(second, streamer, 10), gift(first, streamer, 1))
     assert await books.apply(*gifts) == [APPLIED, APPLIED, SHORT]
 
@@ -107,7 +114,7 @@ async def test_a_gift_records_stream_and_slot(books: Books) -> None:
     ],
 )
 async def test_a_gift_that_can_not_be_given_is_rejected_with_its_reason(
-    books: Books, changes: dict[str, object], reason: str
+    books: Books, changes: dict[str, Any], reason: str
 ) -> None:
     sender, streamer = await books.profile(coins=10), await books.profile()
     assert await books.apply_one(gift(sender, streamer, **changes)) == Outcome("rejected", reason)
@@ -125,9 +132,7 @@ async def test_a_gift_to_oneself_is_refused(books: Books) -> None:
 async def short_gift_behind_an_open_event(books: Books) -> tuple[UUID, int]:
     """A gift of 100 coins that its sender hasn't, tried while an earlier event is pending."""
     sender, streamer = await books.profiles(2)
-    top_up, short = await books.receive(
-        Payment().bought(sender), gift(sender, streamer, 100)
-    )
+    top_up, short = await books.receive(Payment().bought(sender), gift(sender, streamer, 100))
     await books.db.execute(
         "update fleet.inbox_events set next_attempt_at = $2 where id = $1",
         top_up,

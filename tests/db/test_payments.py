@@ -1,8 +1,8 @@
-"""Payment keys: all the names of a payment lead to one payment, in whatever order they are learnt."""
+"""Payment keys: all names of a payment lead to one payment, in whatever order they are learnt."""
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from db.facts import Purchase, Refund
 from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
@@ -10,7 +10,8 @@ from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, 
 
 async def ids(books: Books) -> dict[str, int]:
     """The payment id of each key."""
-    return dict(await books.db.fetch("select key, payment_id from fleet.payment_keys"))
+    rows = await books.db.fetch("select key, payment_id from fleet.payment_keys")
+    return {row["key"]: row["payment_id"] for row in rows}
 
 
 async def test_all_keys_of_a_fact_name_one_payment(books: Books) -> None:
@@ -30,7 +31,9 @@ async def test_the_same_key_of_two_providers_names_two_payments(books: Books) ->
     await books.receive(Payment(7).refund(1))
     await books.work()
     await books.receive(Payment(7).refund(1))
-    await books.db.execute("update fleet.inbox_events set provider = 'apple' where state = 'pending'")
+    await books.db.execute(
+        "update fleet.inbox_events set provider = 'apple' where state = 'pending'"
+    )
     await books.work()
     assert await books.db.fetchval("select count(distinct payment_id) from fleet.payment_keys") == 2
 
@@ -119,8 +122,7 @@ async def test_a_chain_of_names_in_one_batch_becomes_one_payment(books: Books) -
     names = ["first", "second", "third", "fourth"]
     await books.apply(*(refund_by(name) for name in names))
     assert len(set((await ids(books)).values())) == 4
-    pairs = zip(names, names[1:], strict=False)
-    await books.apply(*(refund_by(*pair, amount_minor=2) for pair in pairs))
+    await books.apply(*(refund_by(*pair, amount_minor=2) for pair in pairwise(names)))
     assert len(set((await ids(books)).values())) == 1
 
 

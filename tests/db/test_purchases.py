@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -59,7 +59,11 @@ async def test_a_purchase_keeps_where_it_came_from(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply_one(
         payment.bought(
-            buyer, ip_address="2001:db8::1", country_code="DE", user_agent="Browser", purchased_at=NOON
+            buyer,
+            ip_address="2001:db8::1",
+            country_code="DE",
+            user_agent="Browser",
+            purchased_at=NOON,
         )
     )
     kept = await books.purchase(payment)
@@ -152,12 +156,18 @@ async def test_limits_are_those_that_the_release_wrote(books: Books) -> None:
     ],
 )
 async def test_a_payment_that_does_not_fit_the_price_list_is_held_and_credits_nothing(
-    books: Books, changes: dict[str, object], expected: Outcome
+    books: Books, changes: dict[str, Any], expected: Outcome
 ) -> None:
     buyer, payment = await books.profile(), Payment()
     assert await books.apply_one(payment.bought(buyer, **changes)) == expected
     assert await books.coins(buyer) == 0
     assert await books.status(payment) == "pending"
+
+
+async def test_an_unknown_product_is_worth_no_coins(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(payment.bought(buyer, sku="nothing"))
+    assert (await books.purchase(payment))["coin_amount"] == 0
 
 
 async def test_coins_beyond_bigint_are_held_not_failed(books: Books) -> None:
@@ -174,6 +184,14 @@ async def test_a_second_event_of_a_held_payment_leaves_it_held(books: Books) -> 
     assert await books.apply_one(payment.worth(buyer, 30_000)) == DUPLICATE
     assert await books.outcome(first) == NEEDS_APPROVAL
     assert await books.coins(buyer) == 0
+
+
+async def test_a_held_event_that_is_tried_again_stays_held(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (event_id,) = await books.receive(payment.worth(buyer, 30_000))
+    await books.work()
+    await books.db.execute("update fleet.inbox_events set state = 'pending'")
+    assert await books.work() == {event_id: NEEDS_APPROVAL}
 
 
 # Buyers
@@ -204,7 +222,8 @@ async def test_an_event_that_names_the_buyer_closes_the_held_one_that_did_not(bo
 @pytest.mark.parametrize("missing", ["profile_id", "sku"])
 async def test_incomplete_metadata_wait_for_their_other_half(books: Books, missing: str) -> None:
     buyer, payment = await books.profile(), Payment()
-    (half,) = await books.receive(payment.bought(buyer, **{missing: None}))
+    gap: dict[str, Any] = {missing: None}
+    (half,) = await books.receive(payment.bought(buyer, **gap))
     assert await books.work() == {half: INCOMPLETE}
     assert await books.apply_one(payment.bought(buyer)) == APPLIED
     assert await books.outcome(half) == DUPLICATE
@@ -225,7 +244,8 @@ async def test_incomplete_metadata_are_held_after_15_minutes(
     books: Books, missing: str, expected: Outcome
 ) -> None:
     buyer = await books.profile()
-    (half,) = await books.receive(Payment().bought(buyer, **{missing: None}))
+    gap: dict[str, Any] = {missing: None}
+    (half,) = await books.receive(Payment().bought(buyer, **gap))
     await books.work()
     books.wait(minutes=14, seconds=59)
     assert await books.wake() == 0
@@ -325,7 +345,7 @@ async def test_a_second_event_of_a_payment_does_not_count_for_velocity(books: Bo
     ],
 )
 async def test_what_is_wrong_with_a_payment_itself_is_named_before_velocity(
-    books: Books, changes: dict[str, int], expected: Outcome
+    books: Books, changes: dict[str, Any], expected: Outcome
 ) -> None:
     buyer = await books.profile()
     await books.apply(*bought_at(buyer, 0, 0, 0, 0, 0))

@@ -103,7 +103,11 @@ async def test_a_refund_that_failed_gives_coins_back(books: Books, status: str) 
     buyer, payment = await bought(books)
     facts = (payment.refund(100), payment.refunded_so_far(100), payment.refund(100, status=status))
     assert await left_after(books, payment, *facts) == (COINS, "confirmed")
-    assert await books.entries(buyer) == [("purchase", 100), ("refund", -100), ("reinstatement", 100)]
+    assert await books.entries(buyer) == [
+        ("purchase", 100),
+        ("refund", -100),
+        ("reinstatement", 100),
+    ]
 
 
 async def test_a_failed_refund_beside_another_leaves_the_other(books: Books) -> None:

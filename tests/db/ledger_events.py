@@ -1,0 +1,153 @@
+"""Events for the ledger machine: payloads in their providers' shapes, told at random of one fleet.
+
+The same seed tells the same events. They come in no order: refunds before their purchases, a
+payment under different names, told twice and differently.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from db.inbox import Arrival
+from tests.db.books import CAKE, CAKE_COST, CAKE_SHARE_BPS, NOON, ROSE, SKU
+from tests.db.ledger_model import GiftPrice, Price
+from workers.cli import simulated_stripe as stripe
+from workers.cli.simulated_events import gift_sent
+
+if TYPE_CHECKING:
+    from random import Random
+
+PRICES = [(SKU, Price(100, 100)), (SKU, Price(100, 95, "eur")), ("coins_7", Price(7, 300))]
+GIFTS = {ROSE: GiftPrice(1, 7_000), CAKE: GiftPrice(CAKE_COST, CAKE_SHARE_BPS)}
+PEOPLE, PAYMENTS = 3, 12
+STRANGER = UUID(int=404)
+
+# Each list is drawn from evenly: what stands there more often happens more often.
+SECONDS = [0, 0, 1, 30, 59, 60, 61, 119]
+PARTS = [0.01, 1 / 3, 0.5, 0.99, 1.0, 1.0, 1.5]
+ORDERS = [*["whole"] * 8, "none", "no_sku", "no_buyer", "nobody", "stranger"]
+REFUND_STATUSES = ["pending", "succeeded", "succeeded", "failed", "canceled"]
+GIFT_TYPES = [*[ROSE] * 6, *[CAKE] * 3, "nothing"]
+QUANTITIES = [1, 7, 30, 60, 100]
+# Withdrawn, a third given back, the rest given back: in another currency than the payment's.
+DISPUTED = (-93, 31, 62)
+
+
+class Product(NamedTuple):
+    """What a payment is for, as its metadata say."""
+
+    sku: str
+    amount_minor: int
+    quantity: int = 1
+    currency: str = "usd"
+
+
+PRODUCTS = [
+    *[Product(SKU, 100)] * 6,
+    *[Product("coins_7", 300)] * 4,
+    Product(SKU, 300, quantity=3),
+    Product(SKU, 25_000_00, quantity=25_000),
+    Product(SKU, 25_001_00, quantity=25_001),
+    Product(SKU, 50_001_00, quantity=50_001),
+    Product(SKU, 99),
+    Product(SKU, 95, currency="eur"),
+    Product("nothing", 100),
+]
+
+
+class Storyteller:
+    """Tells of a few people's payments and gifts, as if from everywhere at once."""
+
+    def __init__(self, random: Random) -> None:
+        self.people = [UUID(int=no + 1) for no in range(PEOPLE)]
+        self._bought = [
+            (random.choice(self.people), random.choice(PRODUCTS), random.choice(SECONDS))
+            for _ in range(PAYMENTS)
+        ]
+        self._numbers = count(1)
+
+    def events(self, random: Random, size: int) -> list[Arrival]:
+        """Some events, mixed, as a receiver hands them in."""
+        kinds = (self._gift, self._gift, self._purchase, self._purchase, self._reversal)
+        return [self._arrival(random.choice(kinds)(random)) for _ in range(size)]
+
+    def _arrival(self, event: dict[str, Any]) -> Arrival:
+        event_id = f"evt_{next(self._numbers)}"
+        provider = "app" if event["type"] == "gift.sent" else "stripe"
+        body = msgspec.json.encode(event | {"id": event_id} if provider == "stripe" else event)
+        return Arrival(provider, event_id, event["type"], body, sha256(body).digest())
+
+    def _gift(self, random: Random) -> dict[str, Any]:
+        sender, recipient = random.sample(self.people, 2)
+        # Now and then to nobody, or to oneself.
+        recipient = random.choice([*[recipient] * 8, STRANGER, sender])
+        return gift_sent(
+            sender_id=sender,
+            recipient_id=recipient,
+            gift_type=random.choice(GIFT_TYPES),
+            quantity=random.choice(QUANTITIES),
+        )
+
+    def _purchase(self, random: Random) -> dict[str, Any]:
+        payment = self._payment(random.randrange(PAYMENTS), order=random.choice(ORDERS))
+        if random.random() < 0.5:
+            return stripe.payment_intent_succeeded(payment)
+        return stripe.checkout_session_completed(payment)
+
+    def _payment(self, number: int, order: str = "whole") -> stripe.StripePayment:
+        buyer, product, second = self._bought[number]
+        metadata = {
+            "profile_id": str(buyer),
+            "sku": product.sku,
+            "quantity": str(product.quantity),
+        }
+        match order:
+            case "none":
+                metadata = {}
+            case "no_sku":
+                del metadata["sku"]
+            case "no_buyer":
+                del metadata["profile_id"]
+            case "nobody":
+                metadata["profile_id"] = "me"
+            case "stranger":
+                metadata["profile_id"] = str(STRANGER)
+        return stripe.StripePayment(
+            key=str(number),
+            amount_minor=product.amount_minor,
+            currency=product.currency,
+            created_s=int(NOON.timestamp()) + second,
+            metadata=metadata,
+        )
+
+    def _reversal(self, random: Random) -> dict[str, Any]:
+        payment, no = self._payment(random.randrange(PAYMENTS)), random.randrange(2)
+        amount = max(1, int(payment.amount_minor * random.choice(PARTS)))
+        match random.randrange(4):
+            case 0:
+                event = stripe.charge_refunded(payment, amount_refunded=amount)
+            case 1:
+                dispute_id = f"dp_{payment.key}_{no}"
+                moved = [(f"txn_{dispute_id}_{n}", minor) for n, minor in enumerate(DISPUTED)]
+                event = stripe.dispute_event(
+                    payment,
+                    dispute_id=dispute_id,
+                    amount_minor=amount,
+                    balance_transactions=moved[: random.randrange(4)],
+                )
+            case _:
+                event = stripe.refund_event(
+                    payment,
+                    refund_id=f"re_{payment.key}_{no}",
+                    amount_minor=amount,
+                    status=random.choice(REFUND_STATUSES),
+                )
+        if random.random() < 0.5:
+            # Older events name the charge alone.
+            event["data"]["object"]["payment_intent"] = None
+        return event

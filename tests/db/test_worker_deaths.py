@@ -1,0 +1,97 @@
+"""Workers that die with a batch in hand: its events live on, unless one of them is the killer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.db.books import APPLIED, Books, Outcome, Payment, gift
+from tests.db.races import gone
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+    from tests.conftest import Connect
+
+
+async def begin(books: Books, worker: Connection) -> list[int]:
+    """Claim as a worker does, noting the start in a commit of its own."""
+    await worker.execute("begin")
+    rows = await worker.fetch("select id, xact_id from fleet.claim_events(500, $1)", books.now)
+    event_ids = [row["id"] for row in rows]
+    if event_ids:
+        await books.db.execute(
+            "select fleet.note_batch_start($1::text::xid8, $2, 'test')",
+            str(rows[0]["xact_id"]),
+            event_ids,
+        )
+    return event_ids
+
+
+async def die_holding(books: Books, connect: Connect) -> list[int]:
+    """Claim, and die; gives what was claimed."""
+    worker = await connect("worker")
+    event_ids = await begin(books, worker)
+    await gone(books.db, worker)
+    return event_ids
+
+
+async def test_a_dead_workers_events_are_claimed_again_one_by_one(
+    books: Books, connect: Connect
+) -> None:
+    event_ids = await books.receive(*(Payment().refund(1) for _ in range(3)))
+    assert await die_holding(books, connect) == event_ids
+    for event_id in event_ids:
+        assert list(await books.work()) == [event_id]
+    assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
+
+
+async def test_an_event_that_kills_three_workers_is_dead_and_the_others_are_applied(
+    books: Books, connect: Connect
+) -> None:
+    sender, streamer = await books.profile(coins=3), await books.profile()
+    killer, *others = await books.receive(*(gift(sender, streamer) for _ in range(4)))
+    assert await die_holding(books, connect) == [killer, *others]
+    assert await die_holding(books, connect) == [killer]
+    # It pauses after its second victim, and the others go first.
+    for event_id in others:
+        assert await books.work() == {event_id: APPLIED}
+    assert await books.work() == {}
+    books.wait(seconds=5)
+    assert await die_holding(books, connect) == [killer]
+    assert await books.work() == {}
+    assert await books.outcome(killer) == Outcome("dead", "killed_its_worker")
+    assert await books.coins(sender) == 0
+
+
+async def test_a_worker_at_work_is_not_taken_for_dead(books: Books, connect: Connect) -> None:
+    (event_id,) = await books.receive(Payment().refund(1))
+    worker = await connect("worker")
+    assert await begin(books, worker) == [event_id]
+    assert await books.work() == {}
+    assert (await books.event(event_id))["starts"] == 0
+    await worker.execute("rollback")
+
+
+async def test_a_worker_that_was_taken_for_dead_takes_its_events_suspicion_back(
+    books: Books, connect: Connect
+) -> None:
+    (event_id,) = await books.receive(Payment().refund(1))
+    await books.db.execute("update fleet.inbox_events set starts = 2")
+    worker = await connect("worker")
+    await begin(books, worker)
+    xact_id = await books.db.fetchval("select xact_id::text from fleet.batch_starts")
+    await worker.execute("rollback")
+    assert await books.work() == {}
+    assert await books.outcome(event_id) == Outcome("dead", "killed_its_worker")
+    await worker.execute("select fleet.forget_batch_start($1::text::xid8, $2)", xact_id, [event_id])
+    event = await books.event(event_id)
+    assert (event["state"], event["starts"], event["processed_at"]) == ("pending", 2, None)
+
+
+async def test_starts_that_came_with_a_restore_stop_nobody(books: Books) -> None:
+    (event_id,) = await books.receive(Payment().refund(1))
+    await books.db.execute(
+        "insert into fleet.batch_starts (xact_id, event_ids, worker)"
+        " values ('99999999999', $1, 'x')",
+        [event_id],
+    )
+    assert list(await books.work()) == [event_id]

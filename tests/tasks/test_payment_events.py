@@ -1,0 +1,139 @@
+"""The worker's loop: it drains what is due, and whatever fails, fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.errors import StoreUnavailable
+from tasks.payment_events import process_payment_events
+from tasks.providers import PROVIDERS
+from tests.conditions import somebody_waits_for_a_lock
+from tests.db.books import APPLIED, PRICE_LIST, Books, Payment
+from tests.tasks.contexts import make_context
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from db.facts import Fact
+    from db.inbox import ClaimedEvent
+    from db.pool import Connection, Pool
+    from tests.conftest import Connect
+
+
+@pytest_asyncio.fixture
+async def books(db: Connection) -> AsyncIterator[Books]:
+    """The test's books; whatever it did, they are right when it ends."""
+    await db.execute(PRICE_LIST)
+    yield (books := Books(db))
+    assert await books.breaches() == {}
+
+
+@pytest.fixture
+def interpret_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Fact]], None]:
+    """Have Stripe's events mean these facts; one without a fact raises."""
+
+    def take(facts: dict[int, Fact]) -> None:
+        def interpret(event: ClaimedEvent, *, livemode: bool) -> Fact:
+            return facts[event.id]
+
+        door = replace(PROVIDERS["stripe"], interpret=interpret)
+        monkeypatch.setitem(PROVIDERS, "stripe", door)
+
+    return take
+
+
+async def purchases(books: Books, number: int) -> dict[int, Fact]:
+    """So many purchases, received; gives each event's fact."""
+    buyers = await books.profiles(number)
+    facts = [Payment().bought(buyer) for buyer in buyers]
+    return dict(zip(await books.receive(*facts), facts, strict=True))
+
+
+async def test_events_are_drained_batch_by_batch(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    facts = await purchases(books, 5)
+    interpret_as(facts)
+    context = make_context(worker_pool, batch_size=2)
+    assert await process_payment_events(context) == 5
+    assert [await books.outcome(event_id) for event_id in facts] == [APPLIED] * 5
+    assert (context.meter.batches, context.meter.events) == (3, 5)
+
+
+async def test_nothing_to_do_is_no_work(books: Books, worker_pool: Pool) -> None:
+    assert await process_payment_events(make_context(worker_pool)) == 0
+
+
+async def test_a_process_that_stops_takes_no_further_batch(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    interpret_as(await purchases(books, 1))
+    context = make_context(worker_pool)
+    context.stopping.set()
+    assert await process_payment_events(context) == 0
+
+
+async def test_an_event_whose_interpretation_fails_fails_alone(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    facts = await purchases(books, 3)
+    unreadable = list(facts)[1]
+    del facts[unreadable]
+    interpret_as(facts)
+    await process_payment_events(make_context(worker_pool))
+    assert [await books.outcome(event_id) for event_id in facts] == [APPLIED] * 2
+    event = await books.event(unreadable)
+    assert (event["state"], event["attempts"]) == ("pending", 1)
+    assert event["last_error"] == f"KeyError: {unreadable}"
+
+
+async def test_an_event_that_breaks_its_whole_batch_is_found_by_halving(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    facts = await purchases(books, 8)
+    culprit = list(facts)[5]
+    # No interpreter lets such an address through; PostgreSQL can't even read the fact.
+    facts[culprit] = Payment().bought(await books.profile(), ip_address="300.1.1.1")
+    interpret_as(facts)
+    await process_payment_events(make_context(worker_pool))
+    del facts[culprit]
+    assert [await books.outcome(event_id) for event_id in facts] == [APPLIED] * 7
+    event = await books.event(culprit)
+    assert (event["state"], event["attempts"]) == ("pending", 1)
+    assert "inet" in event["last_error"]
+
+
+async def test_a_connection_lost_in_the_middle_costs_no_event_anything(
+    books: Books,
+    worker_pool: Pool,
+    connect: Connect,
+    interpret_as: Callable[[dict[int, Fact]], None],
+) -> None:
+    facts = await purchases(books, 1)
+    interpret_as(facts)
+    context = make_context(worker_pool)
+    superuser, blocker = await connect("superuser"), await connect()
+    await blocker.execute("begin; select from public.profiles for update")
+    work = asyncio.create_task(process_payment_events(context))
+    await somebody_waits_for_a_lock(superuser)
+    await superuser.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    await blocker.execute("rollback")
+    with pytest.raises(StoreUnavailable):
+        await work
+    assert await process_payment_events(context) == 1
+    event = await books.event(*facts)
+    assert (event["state"], event["attempts"], event["starts"]) == ("applied", 1, 0)
+
+
+async def test_a_database_that_is_away_is_said_to_be(worker_pool: Pool) -> None:
+    await worker_pool.close()
+    with pytest.raises(StoreUnavailable):
+        await process_payment_events(make_context(worker_pool))
