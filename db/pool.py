@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
 from db.errors import StoreUnavailable, is_transient
+from db.pooler import Address, PoolerUndeclared, SessionNeeded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asyncpg.pool import PoolConnectionProxy
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -33,16 +36,19 @@ async def open_pool(url: str, *, application_name: str, max_size: int, min_size:
 
     With `min_size=0` nothing connects yet. Raises StoreUnavailable when the database can't be
     reached, and asyncpg's own error when it answers but refuses (password, database name).
+    The address may be a transaction pooler's, see db/pooler.py.
     """
+    address = Address.parse(url)
     try:
         return await asyncpg.create_pool(
-            url,
+            address.url,
             min_size=min_size,
             max_size=max_size,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            server_settings=session_settings(application_name),
+            connect=_connect,
             reset=_keep_session,
+            **_manners(address, application_name, {}),
         )
     except Exception as error:
         if is_transient(error):
@@ -59,14 +65,15 @@ async def open_connection(
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Open one connection, bounded and failing like a pool's; `settings` override the session's.
 
-    The caller closes it.
+    The caller closes it. Raises SessionNeeded when there are settings and no session to set.
     """
+    address = Address.parse(url)
     try:
-        return await asyncpg.connect(
-            url,
+        return await _connect(
+            address.url,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=command_timeout_s,
-            server_settings=session_settings(application_name) | settings,
+            **_manners(address, application_name, settings),
         )
     except Exception as error:
         if is_transient(error):
@@ -86,6 +93,31 @@ def session_settings(application_name: str) -> dict[str, str]:
         # Our statements run for microseconds to milliseconds; compiling one costs more.
         "jit": "off",
     }
+
+
+def _manners(
+    address: Address, application_name: str, settings: Mapping[str, str]
+) -> dict[str, Any]:
+    """Say how to speak to a server, or to a pooler before it."""
+    if not address.is_pooled:
+        return {"server_settings": session_settings(application_name) | dict(settings)}
+    if settings:
+        raise SessionNeeded
+    return {
+        "server_settings": {"application_name": application_name},
+        # Without a cache no statement has a name, and one is parsed and run in one go.
+        "statement_cache_size": 0,
+    }
+
+
+async def _connect(*arguments: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    try:
+        return await asyncpg.connect(*arguments, **options)
+    except asyncpg.ProtocolViolationError as error:
+        # PgBouncer gives this code to all it has to say; only this one won't pass by waiting.
+        if "startup parameter" in str(error):
+            raise PoolerUndeclared from error
+        raise
 
 
 async def _keep_session(_connection: Connection) -> None:
