@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 
 from db.errors import StoreUnavailable, is_transient
-from db.pooler import Address, PoolerUndeclared, SessionNeeded
+from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ async def open_pool(url: str, *, application_name: str, max_size: int, min_size:
 
     With `min_size=0` nothing connects yet. Raises StoreUnavailable when the database can't be
     reached, and asyncpg's own error when it answers but refuses (password, database name).
-    The address may be a transaction pooler's, see db/pooler.py.
+    The address may be a pooler's, see db/pooler.py.
     """
     address = Address.parse(url)
     try:
@@ -98,26 +98,45 @@ def session_settings(application_name: str) -> dict[str, str]:
 def _manners(
     address: Address, application_name: str, settings: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Say how to speak to a server, or to a pooler before it."""
-    if not address.is_pooled:
-        return {"server_settings": session_settings(application_name) | dict(settings)}
-    if settings:
-        raise SessionNeeded
-    return {
-        "server_settings": {"application_name": application_name},
-        # Without a cache no statement has a name, and one is parsed and run in one go.
-        "statement_cache_size": 0,
-    }
+    """Say how to speak to a server, or to a pooler before it: options of `_connect`."""
+    all_settings = session_settings(application_name) | dict(settings)
+    # The one setting that every pooler takes from a client that connects.
+    name_alone = {"application_name": application_name}
+    match address.pooling:
+        case Pooling.NONE:
+            return {"server_settings": all_settings}
+        case Pooling.SESSION:
+            return {"server_settings": name_alone, "then": all_settings}
+        case Pooling.TRANSACTION:
+            if settings:
+                raise SessionNeeded
+            # Without a cache no statement has a name, and one is parsed and run in one go.
+            return {"server_settings": name_alone, "statement_cache_size": 0}
 
 
-async def _connect(*arguments: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+_SET = "select set_config(n, v, false) from unnest($1::text[], $2::text[]) as s (n, v)"
+
+
+async def _connect(
+    *arguments: Any, then: Mapping[str, str] | None = None, **options: Any
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Connect; `then` are settings to make by a statement."""
     try:
-        return await asyncpg.connect(*arguments, **options)
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            *arguments, **options
+        )
     except asyncpg.ProtocolViolationError as error:
         # PgBouncer gives this code to all it has to say; only this one won't pass by waiting.
         if "startup parameter" in str(error):
             raise PoolerUndeclared from error
         raise
+    if then:
+        try:
+            await connection.execute(_SET, [*then], [*then.values()])
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection
 
 
 async def _keep_session(_connection: Connection) -> None:

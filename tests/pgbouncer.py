@@ -1,4 +1,4 @@
-"""PgBouncer before a test's server, handing each transaction to whichever session is free."""
+"""PgBouncer before a test's server, in either of the modes that our addresses name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -33,7 +33,7 @@ listen_port = {own_port}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {folder}/users
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = {sessions}
 """
 
@@ -44,8 +44,16 @@ class PgBouncer(EmbeddedServer):
     name = "pgbouncer"
     stop_signal = signal.SIGTERM
 
-    def __init__(self, data_dir: Path, addresses: Iterable[str], *, sessions: int) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        addresses: Iterable[str],
+        *,
+        sessions: int,
+        mode: Literal["transaction", "session"] = "transaction",
+    ) -> None:
         super().__init__(data_dir)
+        self._mode = mode
         self._addresses = [urlsplit(address) for address in addresses]
         self._sessions = sessions
         self._home = self.data_dir / "pgbouncer"
@@ -55,7 +63,7 @@ class PgBouncer(EmbeddedServer):
         parts = urlsplit(address)
         account, _, _ = parts.netloc.rpartition("@")
         netloc = f"{account}@{HOST}:{self.port}"
-        return parts._replace(netloc=netloc, query="pooler=transaction").geturl()
+        return parts._replace(netloc=netloc, query=f"pooler={self._mode}").geturl()
 
     def prepare(self, pause: Pause) -> None:
         """Make the folder and the list of users."""
@@ -78,6 +86,7 @@ class PgBouncer(EmbeddedServer):
             own_port=self.port,
             folder=self._home,
             sessions=self._sessions,
+            mode=self._mode,
         )
         path = self._write("settings", settings)
         prefix = tethered_as_server(self._account, death_signal="KILL", paths=[self._home])

@@ -1,4 +1,4 @@
-"""Through a transaction pooler: the same work, with nothing kept in a session."""
+"""Through a pooler: the same work, whether or not a session is ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from db.migrate import migrate
 from db.pool import open_connection, open_pool, session_settings
-from db.pooler import Address, PoolerUndeclared, SessionNeeded
+from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded, UnknownPooler
 from tests.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
@@ -44,23 +44,39 @@ async def pooled(pooler: PgBouncer, database: Database) -> AsyncIterator[Pool]:
 
 
 @pytest.mark.parametrize(
-    ("url", "rest", "is_pooled"),
+    ("url", "rest", "pooling"),
     [
-        ("postgresql://u:p@h:5432/d", "postgresql://u:p@h:5432/d", False),
-        ("postgresql://u:p@h/d?pooler=transaction", "postgresql://u:p@h/d", True),
+        ("postgresql://u:p@h:5432/d", "postgresql://u:p@h:5432/d", "none"),
+        ("postgresql://u:p@h/d?pooler=transaction", "postgresql://u:p@h/d", "transaction"),
+        ("postgresql://u:p@h/d?pooler=session", "postgresql://u:p@h/d", "session"),
         (
             "postgresql://u:p@h/d?sslmode=require&pooler=transaction",
             "postgresql://u:p@h/d?sslmode=require",
-            True,
+            "transaction",
         ),
-        ("postgresql://u.ref:p@h:6543/d", "postgresql://u.ref:p@h:6543/d", True),
-        ("postgresql://u:p@h:6543/d?pooler=none", "postgresql://u:p@h:6543/d", False),
+        ("postgresql://u:p@h:6543/d", "postgresql://u:p@h:6543/d", "transaction"),
+        ("postgresql://u:p@h:6543/d?pooler=none", "postgresql://u:p@h:6543/d", "none"),
+        (
+            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:5432/d",
+            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:5432/d",
+            "session",
+        ),
+        (
+            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:6543/d",
+            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:6543/d",
+            "transaction",
+        ),
     ],
 )
-def test_an_address_tells_a_pooler_by_its_parameter_or_supabases_port(
-    url: str, rest: str, *, is_pooled: bool
+def test_an_address_tells_its_pooler_by_a_parameter_or_is_supabases(
+    url: str, rest: str, pooling: str
 ) -> None:
-    assert Address.parse(url) == Address(rest, is_pooled=is_pooled)
+    assert Address.parse(url) == Address(rest, Pooling(pooling))
+
+
+def test_a_pooler_of_another_kind_is_refused() -> None:
+    with pytest.raises(UnknownPooler):
+        Address.parse("postgresql://u:p@h/d?pooler=statement")
 
 
 async def test_the_roles_carry_what_a_session_starts_with(
@@ -109,3 +125,25 @@ async def test_a_pooler_that_the_address_hides_is_named(
         await open_pool(url, application_name="test", max_size=1)
     with pytest.raises(PoolerUndeclared):
         await open_connection(url, application_name="test")
+
+
+@needs_pgbouncer
+async def test_a_release_goes_through_a_pooler_that_gives_whole_sessions(
+    empty_database: Database, server_folder: Path
+) -> None:
+    folder = server_folder / f"pooler-{empty_database.name}"
+    pooler = PgBouncer(folder, [empty_database.url()], sessions=SESSIONS, mode="session")
+    pooler.start()
+    try:
+        url = pooler.url(empty_database.url())
+        assert (await migrate(url)).steps != ()
+        assert (await migrate(url)).steps == ()
+        pool = await open_pool(url, application_name="test", max_size=1)
+        try:
+            for setting, value in session_settings("test").items():
+                query = "select setting from pg_settings where lower(name) = $1"
+                assert await pool.fetchval(query, setting) == value
+        finally:
+            pool.terminate()
+    finally:
+        pooler.stop()
