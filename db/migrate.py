@@ -10,8 +10,9 @@ functions/    and views/: current text (`create or replace`), applied whenever i
               What a file leaves behind when it goes is dropped by a migration of the same commit.
 invariants/   bare queries; each becomes the view invariants.<file name>, its leading `--` lines the
               view's comment. A file that goes takes its view with it.
-policies/     <process>.sql says what a login role may execute, the others hold row level security.
-              All are applied again after any change, so each must bear being applied twice.
+policies/     <process>.sql says what a login role may execute, clients.sql what the API roles may.
+              They are applied again after any change; <schema>.<table>.sql, the rights to a table
+              and its row level security, after a migration. Each must bear being applied twice.
 shim/         Supabase's roles and auth schema, for databases that aren't Supabase's.
 
 Each step is a short transaction with a lock timeout, tried again when it ran into one, so that live
