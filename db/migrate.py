@@ -32,6 +32,7 @@ import asyncpg
 
 from db import schema
 from db.errors import StoreUnavailable, is_transient
+from db.generations import refuse_older_generation
 from db.pool import CONNECT_TIMEOUT_S, open_connection
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
@@ -92,20 +93,31 @@ async def apply_files(
     url: str, files: Sequence[SchemaFile], *, on_step: Callable[[Step], None] | None = None
 ) -> Report:
     """Do for any set of files what `migrate` does for this release's."""
-    async with _connected(url) as connection:
-        await _take_turn(connection)
-        await _open_books(connection)
-        steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
-        for step in steps:
-            await _take(connection, step)
-            if on_step:
-                on_step(step)
-        return Report(tuple(steps))
+    async with owner_session(url) as connection:
+        return await bring_up(connection, files, on_step=on_step)
+
+
+async def bring_up(
+    connection: Connection,
+    files: Sequence[SchemaFile],
+    *,
+    on_step: Callable[[Step], None] | None = None,
+) -> Report:
+    """Do the same in an `owner_session`; inside the caller's transaction, if it has begun one."""
+    await _take_turn(connection)
+    await refuse_older_generation(connection)
+    await _open_books(connection)
+    steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
+    for step in steps:
+        await _take(connection, step)
+        if on_step:
+            on_step(step)
+    return Report(tuple(steps))
 
 
 async def status(url: str) -> list[StatusRow]:
     """Say of each file whether this database has it; changes nothing."""
-    async with _connected(url) as connection:
+    async with owner_session(url) as connection:
         book = {} if await _lacks_books(connection) else await _read_book(connection)
         return schema.compare(await _files_for(connection, expected()), book)
 
@@ -139,10 +151,13 @@ async def is_current(store: Pool | Connection) -> bool:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Connection]:
+async def owner_session(
+    url: str, *, application_name: str = "coinfleet release"
+) -> AsyncIterator[Connection]:
+    """Open the session in which the schema's owner works on it; closed with the block."""
     connection = await open_connection(
         url,
-        application_name="coinfleet release",
+        application_name=application_name,
         command_timeout_s=None,
         search_path="",
         check_function_bodies="off",
