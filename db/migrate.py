@@ -10,8 +10,9 @@ functions/    and views/: current text (`create or replace`), applied whenever i
               What a file leaves behind when it goes is dropped by a migration of the same commit.
 invariants/   bare queries; each becomes the view invariants.<file name>, its leading `--` lines the
               view's comment. A file that goes takes its view with it.
-policies/     <process>.sql says what a login role may execute, the others hold row level security.
-              All are applied again after any change, so each must bear being applied twice.
+policies/     <process>.sql says what a login role may execute, clients.sql what the API roles may.
+              They are applied again after any change; <schema>.<table>.sql, the rights to a table
+              and its row level security, after a migration. Each must bear being applied twice.
 shim/         Supabase's roles and auth schema, for databases that aren't Supabase's.
 
 Each step is a short transaction with a lock timeout, tried again when it ran into one, so that live
@@ -31,6 +32,7 @@ import asyncpg
 
 from db import schema
 from db.errors import StoreUnavailable, is_transient
+from db.generations import refuse_older_generation
 from db.pool import CONNECT_TIMEOUT_S, open_connection
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
@@ -91,20 +93,31 @@ async def apply_files(
     url: str, files: Sequence[SchemaFile], *, on_step: Callable[[Step], None] | None = None
 ) -> Report:
     """Do for any set of files what `migrate` does for this release's."""
-    async with _connected(url) as connection:
-        await _take_turn(connection)
-        await _open_books(connection)
-        steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
-        for step in steps:
-            await _take(connection, step)
-            if on_step:
-                on_step(step)
-        return Report(tuple(steps))
+    async with owner_session(url) as connection:
+        return await bring_up(connection, files, on_step=on_step)
+
+
+async def bring_up(
+    connection: Connection,
+    files: Sequence[SchemaFile],
+    *,
+    on_step: Callable[[Step], None] | None = None,
+) -> Report:
+    """Do the same in an `owner_session`; inside the caller's transaction, if it has begun one."""
+    await _take_turn(connection)
+    await refuse_older_generation(connection)
+    await _open_books(connection)
+    steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
+    for step in steps:
+        await _take(connection, step)
+        if on_step:
+            on_step(step)
+    return Report(tuple(steps))
 
 
 async def status(url: str) -> list[StatusRow]:
     """Say of each file whether this database has it; changes nothing."""
-    async with _connected(url) as connection:
+    async with owner_session(url) as connection:
         book = {} if await _lacks_books(connection) else await _read_book(connection)
         return schema.compare(await _files_for(connection, expected()), book)
 
@@ -138,10 +151,13 @@ async def is_current(store: Pool | Connection) -> bool:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Connection]:
+async def owner_session(
+    url: str, *, application_name: str = "coinfleet release"
+) -> AsyncIterator[Connection]:
+    """Open the session in which the schema's owner works on it; closed with the block."""
     connection = await open_connection(
         url,
-        application_name="coinfleet release",
+        application_name=application_name,
         command_timeout_s=None,
         search_path="",
         check_function_bodies="off",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
 from db.errors import StoreUnavailable, is_transient
+from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asyncpg.pool import PoolConnectionProxy
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -43,16 +46,19 @@ async def open_pool(
 
     Raises StoreUnavailable when the database can't be reached, and asyncpg's own error when it
     answers but refuses (password, database name).
+    The address may be a pooler's, see db/pooler.py.
     """
+    address = Address.parse(url)
     try:
         return await asyncpg.create_pool(
-            url,
+            address.url,
             min_size=min_size,
             max_size=max_size,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=command_timeout_s,
-            server_settings=session_settings(application_name),
+            connect=_connect,
             reset=_keep_session,
+            **_manners(address, application_name, {}),
         )
     except Exception as error:
         if is_transient(error):
@@ -69,14 +75,15 @@ async def open_connection(
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Open one connection, bounded and failing like a pool's; `settings` override the session's.
 
-    The caller closes it.
+    The caller closes it. Raises SessionNeeded when there are settings and no session to set.
     """
+    address = Address.parse(url)
     try:
-        return await asyncpg.connect(
-            url,
+        return await _connect(
+            address.url,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=command_timeout_s,
-            server_settings=session_settings(application_name) | settings,
+            **_manners(address, application_name, settings),
         )
     except Exception as error:
         if is_transient(error):
@@ -96,6 +103,50 @@ def session_settings(application_name: str) -> dict[str, str]:
         # Our statements run for microseconds to milliseconds; compiling one costs more.
         "jit": "off",
     }
+
+
+def _manners(
+    address: Address, application_name: str, settings: Mapping[str, str]
+) -> dict[str, Any]:
+    """Say how to speak to a server, or to a pooler before it: options of `_connect`."""
+    all_settings = session_settings(application_name) | dict(settings)
+    # The one setting that every pooler takes from a client that connects.
+    name_alone = {"application_name": application_name}
+    match address.pooling:
+        case Pooling.NONE:
+            return {"server_settings": all_settings}
+        case Pooling.SESSION:
+            return {"server_settings": name_alone, "then": all_settings}
+        case Pooling.TRANSACTION:
+            if settings:
+                raise SessionNeeded
+            # Without a cache no statement has a name, and one is parsed and run in one go.
+            return {"server_settings": name_alone, "statement_cache_size": 0}
+
+
+_SET = "select set_config(n, v, false) from unnest($1::text[], $2::text[]) as s (n, v)"
+
+
+async def _connect(
+    *arguments: Any, then: Mapping[str, str] | None = None, **options: Any
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Connect; `then` are settings to make by a statement."""
+    try:
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            *arguments, **options
+        )
+    except asyncpg.ProtocolViolationError as error:
+        # PgBouncer gives this code to all it has to say; only this one won't pass by waiting.
+        if "startup parameter" in str(error):
+            raise PoolerUndeclared from error
+        raise
+    if then:
+        try:
+            await connection.execute(_SET, [*then], [*then.values()])
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection
 
 
 async def _keep_session(_connection: Connection) -> None:

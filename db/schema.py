@@ -110,6 +110,11 @@ class SchemaFile:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
+    def is_of_a_table(self) -> bool:
+        """Whether it is the policy of one table, `<schema>.<table>`."""
+        return self.kind is Kind.POLICY and "." in self.name
+
+    @property
     def sql(self) -> str:
         """What to execute; line numbers are the file's own."""
         return _view_of(self) if self.kind is Kind.INVARIANT else self.text
@@ -175,16 +180,19 @@ def plan(files: Sequence[SchemaFile], book: Book) -> list[Step]:
     """List what brings a database with this book to these files.
 
     Policies come again after any change, since an object that was dropped and made anew has lost
-    its grants. Raises MigrationChanged or UnknownMigrations.
+    its grants; a table's own only after a migration, since they lock the table against everybody.
+    Raises MigrationChanged or UnknownMigrations.
     """
     _check_history(files, book)
     steps = [_removal(book[key]) for key in _without_file(files, book)]
-    changed = bool(steps)
+    changed, migrated = bool(steps), False
     for file in files:
         record = book.get((file.kind, file.name))
         is_stale = record is None or record.checksum != file.checksum
         changed = changed or is_stale
-        if is_stale or (changed and file.kind is Kind.POLICY):
+        migrated = migrated or (is_stale and file.kind is Kind.MIGRATION)
+        may_be_lost = migrated if file.is_of_a_table else changed
+        if is_stale or (may_be_lost and file.kind is Kind.POLICY):
             steps.append(Step(file.kind, file.name, file.path, file.sql, file.checksum))
     return steps
 

@@ -35,6 +35,12 @@ TIMETABLE: tuple[Schedule, ...] = (
         "silent viewers don't count anyway; removing them keeps the table as small as the audience",
     ),
     Schedule(
+        "leaderboard",
+        60,
+        TASKS["refresh_leaderboard"],
+        "boards and recent coins are a minute old at most, at the cost of what is new",
+    ),
+    Schedule(
         "new_entries_proof",
         60,
         TASKS["prove_new_entries"],

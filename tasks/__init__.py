@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.housekeeping import tidy_up
+from tasks.leaderboard import refresh_leaderboard
 from tasks.payment_events import process_payment_events
 from tasks.presence import remove_stale_viewers, update_publish_state
 from tasks.reconciliation import prove_everything, prove_new_entries
@@ -39,6 +40,7 @@ TASKS: dict[str, Task] = {
         Task("remove_stale_viewers", remove_stale_viewers, "clocks", 60_000),
         Task("prove_new_entries", prove_new_entries, "clocks", 300_000),
         Task("prove_everything", prove_everything, "clocks", 3_600_000),
+        Task("refresh_leaderboard", refresh_leaderboard, "clocks", 900_000),
         Task("tidy_up", tidy_up, "clocks", 60_000),
     )
 }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from db.pool import Connection, Pool
     from tests.clusters import Login
 
+pytest_plugins = ["tests.supabase.project"]
 
 # These servers are thrown away: a crash of the machine may take their data with it.
 FORGETFUL = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}

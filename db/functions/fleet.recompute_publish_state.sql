@@ -44,6 +44,7 @@ begin
     where s.id = t.stream_id
     returning s.id, s.is_published;
 
+    perform fleet.fold_stream_changes();
     update fleet.publish_horizon as h
     set
         silent_until = v_silent_until,
@@ -54,4 +55,4 @@ $$;
 
 revoke all on function fleet.recompute_publish_state(timestamptz, integer) from public, anon, authenticated, service_role;
 comment on function fleet.recompute_publish_state(timestamptz, integer) is
-    'Publishes the available streams that somebody counts on and unpublishes the rest, looking only where something changed; returns those it switched. A stream that is right already is not written.';
+    'Publishes the available streams that somebody counts on and unpublishes the rest, looking only where something changed; returns those it switched. A stream that is right already is not written. Folds the counters'' late changes too.';

@@ -28,3 +28,5 @@ grant execute on function fleet.prove_new_entries(integer) to coinfleet_worker;
 grant execute on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb) to coinfleet_worker;
 grant execute on function fleet.drop_old_payloads(timestamptz, integer) to coinfleet_worker;
 grant execute on function fleet.trim_history(timestamptz) to coinfleet_worker;
+grant execute on function fleet.age_recent_gifts(timestamptz) to coinfleet_worker;
+grant execute on function fleet.refresh_leaderboard(timestamptz, integer) to coinfleet_worker;

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
+from db.generations import Generation
 from tests.db.books import PRICE_LIST, Books
+from tests.db.platforms import Look, build, upgraded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from db.pool import Connection
+    from db.upgrades import Result
+    from tests.clusters import Cluster, Database
+    from tests.db.platforms import Finished, Platforms
 
 
 @pytest_asyncio.fixture
@@ -21,3 +28,68 @@ async def books(db: Connection) -> AsyncIterator[Books]:
     books = Books(db)
     yield books
     assert await books.breaches() == {}
+
+
+@pytest.fixture(scope="session")
+def platforms(cluster: Cluster, template: Database) -> Iterator[Platforms]:
+    """A database of each older generation, to clone; nobody changes these."""
+    built = {generation: asyncio.run(build(cluster, generation)) for generation in Generation}
+    yield built
+    for database in built.values():
+        asyncio.run(cluster.drop(database))
+
+
+@pytest.fixture(scope="session")
+def finished(cluster: Cluster, platforms: Platforms) -> Iterator[Finished]:
+    """An upgraded database of each, to look at only."""
+
+    async def make(generation: Generation) -> tuple[Database, Result]:
+        database = await cluster.create(platforms[generation].name)
+        return database, await upgraded(database, generation)
+
+    made = {generation: asyncio.run(make(generation)) for generation in Generation}
+    yield made
+    for database, _ in made.values():
+        asyncio.run(cluster.drop(database))
+
+
+@pytest.fixture(params=[*Generation])
+def generation(request: pytest.FixtureRequest) -> Generation:
+    """Each older generation in turn."""
+    found: Generation = request.param
+    return found
+
+
+@pytest_asyncio.fixture
+async def platform(
+    cluster: Cluster, platforms: Platforms, generation: Generation
+) -> AsyncIterator[Database]:
+    """A platform of the generation, of the test's own."""
+    database = await cluster.create(platforms[generation].name)
+    yield database
+    await cluster.drop(database)
+
+
+@pytest_asyncio.fixture
+async def first(cluster: Cluster, platforms: Platforms) -> AsyncIterator[Database]:
+    """A platform of the first generation, of the test's own."""
+    database = await cluster.create(platforms[Generation.FIRST].name)
+    yield database
+    await cluster.drop(database)
+
+
+@pytest_asyncio.fixture
+async def second(cluster: Cluster, platforms: Platforms) -> AsyncIterator[Database]:
+    """A platform of the second generation, of the test's own."""
+    database = await cluster.create(platforms[Generation.SECOND].name)
+    yield database
+    await cluster.drop(database)
+
+
+@pytest_asyncio.fixture
+async def look() -> AsyncIterator[Look]:
+    """Connects to any database."""
+    look = Look()
+    yield look
+    for connection in look.opened:
+        connection.terminate()

@@ -1,25 +1,24 @@
-"""A database prepared like Supabase's: we move in beside its auth service and leave it alone."""
+"""A project prepared like Supabase's: we move in as `postgres` and leave its own things alone."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import pytest_asyncio
+import asyncpg
+import pytest
 
+from db import rules
 from db.migrate import migrate
-from db.pool import open_connection
 from db.schema import Kind
+from tests.db.test_catalog import API_ROLES, EXECUTABLE, OPEN_FUNCTIONS, RELATIONS, TABLE_RIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from tests.conftest import Connect
+    from tests.supabase.project import Project, SupabaseServer
 
-    from db.pool import Connection
-    from tests.clusters import Cluster, Database
-
-PREPARED = (Path(__file__).parent / "supabase.sql").read_text()
-# The auth schema as a whole: its objects, their owners, texts and rights.
+# The auth schema as a whole: its objects, their owners, texts and rights. That a foreign key of
+# ours references auth.users shows in none of them.
 AUTH_SCHEMA = """
 select relname as name, relowner::regrole::text as owner, relacl::text as rights, '' as text
 from pg_class where relnamespace = 'auth'::regnamespace
@@ -28,42 +27,76 @@ select proname, proowner::regrole::text, proacl::text, prosrc
 from pg_proc where pronamespace = 'auth'::regnamespace
 order by name
 """
+NOT_OWNED_BY_POSTGRES = f"""
+select name from ({RELATIONS}) r join pg_class using (oid) where relowner <> 'postgres'::regrole
+"""
 
 
-@pytest_asyncio.fixture
-async def supabase(cluster: Cluster, template: Database) -> AsyncIterator[Connection]:
-    """The administrator's connection to a database prepared like Supabase's."""
-    database = await cluster.create()
-    administrator = await open_connection(database.url("superuser"), application_name="test")
-    await administrator.execute(PREPARED)
-    yield administrator
-    await administrator.execute("drop owned by supabase_auth_admin cascade")
-    await administrator.execute("drop role supabase_auth_admin, supabase_admin")
-    await administrator.close()
-    await cluster.drop(database)
+async def test_a_release_leaves_supabases_auth_schema_as_it_is(project: Project) -> None:
+    async with project.connected("supabase_admin") as administrator:
+        before = await administrator.fetch(AUTH_SCHEMA)
+        report = await migrate(project.url())
+        assert Kind.SHIM not in {step.kind for step in report.steps}
+        assert await administrator.fetch(AUTH_SCHEMA) == before
 
 
-async def released(cluster: Cluster, supabase: Connection) -> set[str]:
-    """The kinds of files that a release there applied."""
-    name = await supabase.fetchval("select current_database()")
-    report = await migrate(cluster.url("owner", name))
-    return {step.kind for step in report.steps}
-
-
-async def test_a_release_leaves_supabases_auth_schema_as_it_is(
-    cluster: Cluster, supabase: Connection
+async def test_the_releases_role_is_no_superuser_and_owns_all_that_is_made(
+    project: Project,
 ) -> None:
-    before = await supabase.fetch(AUTH_SCHEMA)
-    assert Kind.SHIM not in await released(cluster, supabase)
-    assert await supabase.fetch(AUTH_SCHEMA) == before
+    await migrate(project.url())
+    async with project.connected() as postgres:
+        assert not await postgres.fetchval("select usesuper from pg_user where usename = user")
+        assert await postgres.fetch(NOT_OWNED_BY_POSTGRES) == []
 
 
-async def test_a_sign_up_through_supabases_auth_service_makes_a_profile(
-    cluster: Cluster, supabase: Connection
+async def test_a_second_release_finds_nothing_to_do_and_writes_the_rules(project: Project) -> None:
+    await migrate(project.url())
+    assert (await migrate(project.url())).steps == ()
+    await rules.configure(
+        project.url(),
+        purchase_limit_usd=1,  # type: ignore[arg-type]
+        approval_threshold_usd=1,  # type: ignore[arg-type]
+        purchases_per_minute=1,
+        max_active_streams_per_viewer=1,
+    )
+
+
+@pytest.mark.parametrize("opens_public", [True, False])
+async def test_rights_are_the_same_whatever_a_project_grants_by_itself(
+    supabase_server: SupabaseServer, connect: Connect, *, opens_public: bool
 ) -> None:
-    await released(cluster, supabase)
+    project = await supabase_server.create(opens_public=opens_public)
+    try:
+        await migrate(project.url())
+        async with project.connected() as postgres:
+            here = {
+                query: {tuple(row) for row in await postgres.fetch(query)}
+                for query in (EXECUTABLE, TABLE_RIGHTS)
+            }
+    finally:
+        await supabase_server.drop(project)
+    shimmed = await connect()
+    for query, rights in here.items():
+        assert rights == {tuple(row) for row in await shimmed.fetch(query)}
+    executable = {(role, name) for role, name in here[EXECUTABLE] if role in (*API_ROLES, "public")}
+    assert executable == OPEN_FUNCTIONS
+
+
+async def test_a_sign_up_through_supabases_auth_service_makes_a_profile(project: Project) -> None:
+    await migrate(project.url())
     user = uuid4()
-    await supabase.execute("set role supabase_auth_admin")
-    await supabase.execute("insert into auth.users (id) values ($1)", user)
-    await supabase.execute("reset role")
-    assert await supabase.fetchval("select id from public.profiles") == user
+    async with project.connected("supabase_auth_admin") as auth:
+        await auth.execute("insert into auth.users (id) values ($1)", user)
+    async with project.connected() as postgres:
+        assert await postgres.fetchval("select id from public.profiles") == user
+
+
+async def test_the_people_of_a_project_cannot_switch_the_ledgers_seal_off_by_accident(
+    project: Project,
+) -> None:
+    await migrate(project.url())
+    async with project.connected() as postgres:
+        await postgres.execute("set session_replication_role = replica")
+        with pytest.raises(asyncpg.PostgresError, match="append-only") as caught:
+            await postgres.execute("truncate public.ledger_entries")
+    assert caught.value.sqlstate == "CF010"

@@ -9,7 +9,7 @@ from importlib import import_module
 import typer
 
 # The names as typed; a module has _ for -.
-COMMANDS = ("up", "database-url", "migrate", "status", "simulate")
+COMMANDS = ("up", "database-url", "migrate", "status", "simulate", "erase", "upgrade")
 
 
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:

@@ -1,9 +1,10 @@
-"""`coinfleet migrate`: the release by hand, or how the database stands to this release."""
+"""`coinfleet migrate`: the release by hand, how the database stands to it, or its files."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from db.errors import CoinfleetError
+from db.export import export
 from db.migrate import status
 from db.schema import StatusRow
 from workers.logs import configure_logging
@@ -24,8 +26,17 @@ def command(
     show_status: Annotated[
         bool, typer.Option("--status", help="Change nothing; exit 1 unless all is applied.")
     ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--export", help="Write files for `supabase db push` instead.", file_okay=False
+        ),
+    ] = None,
 ) -> None:
     """Bring the database to this release's schema and rules; a second run finds nothing to do."""
+    if folder is not None:
+        _export(folder)
+        return
     settings = load_operator_settings()
     configure_logging(settings.log_format)
     try:
@@ -35,6 +46,17 @@ def command(
             typer.echo(f"{asyncio.run(release(settings))} steps applied")
     except CoinfleetError as error:
         sys.exit(f"coinfleet: {error}")
+
+
+def _export(folder: Path) -> None:
+    """Write what the folder lacks; no database is asked."""
+    try:
+        written = export(folder)
+    except (CoinfleetError, OSError) as error:
+        sys.exit(f"coinfleet: {error}")
+    for path in written:
+        typer.echo(path)
+    typer.echo(f"{len(written)} files written")
 
 
 def _show_status(settings: Settings) -> None:

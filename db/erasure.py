@@ -1,0 +1,59 @@
+"""Erasure: what tells who a person was goes, the books stay whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+
+from db.errors import refusal
+from db.pool import CONNECT_TIMEOUT_S, open_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Every kept payload is read, which takes minutes when there are millions.
+TIMEOUT_S = 1_800
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """How many rows were cleared, by kind, and how many events about the person are still open."""
+
+    cleared: Mapping[str, int]
+    open_events: int
+    is_supabase: bool
+
+
+async def erase_profile(url: str, profile_id: UUID, *, requested_by: str, reason: str) -> Erasure:
+    """Erase a person as the schema's owner; a repeated call clears what came since.
+
+    Raises UnknownProfile, asyncpg's own errors, and StoreUnavailable.
+    """
+    connection = await open_connection(
+        url, application_name="coinfleet erase", command_timeout_s=TIMEOUT_S
+    )
+    try:
+        async with connection.transaction():
+            await connection.execute(f"set local statement_timeout = '{TIMEOUT_S}s'")
+            counts = json.loads(
+                await connection.fetchval(
+                    "select fleet.erase_profile($1, $2, $3)", profile_id, requested_by, reason
+                )
+            )
+            return Erasure(
+                open_events=counts.pop("open_events"),
+                cleared=counts,
+                is_supabase=await connection.fetchval(
+                    "select to_regrole('supabase_auth_admin') is not null"
+                ),
+            )
+    except asyncpg.PostgresError as error:
+        if refused := refusal(error):
+            raise refused from error
+        raise
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)

@@ -1,0 +1,38 @@
+-- Definer: the worker has no right to gifts or streams themselves.
+create or replace function fleet.age_recent_gifts(p_now timestamptz default null)
+returns boolean
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_from timestamptz;
+    v_hour_ago timestamptz;
+    v_upto timestamptz;
+    v_stream_ids bigint[];
+    v_coins bigint[];
+begin
+    select h.counted_from into v_from from fleet.recent_gifts_horizon as h for update;
+    v_hour_ago := coalesce(p_now, clock_timestamp()) - interval '1 hour';
+    if v_hour_ago <= v_from then
+        return true;
+    end if;
+    v_upto := least(v_hour_ago, v_from + interval '1 hour');
+
+    -- A gift is created within seconds of its commit, so all that are an hour old are seen here.
+    select array_agg(c.stream_id), array_agg(c.coins) into v_stream_ids, v_coins
+    from (
+        select g.stream_id, -sum(g.coin_amount)::bigint as coins
+        from public.gifts as g
+        where g.created_at > v_from and g.created_at <= v_upto and g.stream_id is not null
+        group by g.stream_id
+    ) as c;
+    perform fleet.change_streams(v_stream_ids, p_coins => v_coins);
+    update fleet.recent_gifts_horizon as h set counted_from = v_upto;
+    return v_upto = v_hour_ago;
+end
+$$;
+
+revoke all on function fleet.age_recent_gifts(timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.age_recent_gifts(timestamptz) is 'Takes gifts older than an hour out of live_streams.recent_gift_coins, an hour''s worth a call; says whether none is left. Cost follows the gifts that grew old.';

@@ -1,0 +1,13 @@
+-- live_streams.recent_gift_coins sums the stream's gifts since fleet.recent_gifts_horizon, late changes included.
+select s.id as stream_id, s.recent_gift_coins, coalesce(c.late, 0) as late, coalesce(g.coins, 0) as coins_of_recent_gifts
+from public.live_streams as s
+left join (
+    select g.stream_id, sum(g.coin_amount) as coins
+    from public.gifts as g
+    where g.created_at > (select h.counted_from from fleet.recent_gifts_horizon as h)
+    group by g.stream_id
+) as g on g.stream_id = s.id
+left join (
+    select c.stream_id, sum(c.coins) as late from fleet.stream_changes as c group by c.stream_id
+) as c on c.stream_id = s.id
+where s.recent_gift_coins + coalesce(c.late, 0) <> coalesce(g.coins, 0)

@@ -1,0 +1,37 @@
+"""What gifts add up to: the boards of who gave and got most, and a stream's recent coins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from db.pool import Connection, Pool
+
+# One slice of new entries takes about a second.
+SLICE_ENTRIES = 100_000
+# Without a checkpoint all gifts are counted: some seconds a million.
+REFRESH_TIMEOUT_S = 600
+
+
+async def refresh_leaderboard(pool: Pool, *, limit: int = SLICE_ENTRIES) -> bool:
+    """Count the gifts among about `limit` new ledger entries and write the boards' changed lines.
+
+    Says whether nothing is left to count. Calls take turns.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"set local statement_timeout = '{REFRESH_TIMEOUT_S}s'")
+        is_caught_up: bool = await connection.fetchval(
+            "select fleet.refresh_leaderboard(p_limit => $1)",
+            limit,
+            timeout=REFRESH_TIMEOUT_S + 5,
+        )
+    return is_caught_up
+
+
+async def age_recent_gifts(store: Pool | Connection) -> bool:
+    """Take up to an hour's worth of older gifts out of the streams' recent coins.
+
+    Says whether none is left that is an hour old.
+    """
+    is_done: bool = await store.fetchval("select fleet.age_recent_gifts()")
+    return is_done

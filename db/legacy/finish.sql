@@ -1,0 +1,21 @@
+-- The end of an upgrade: everybody has a profile, new ids go on after the old ones.
+
+insert into public.profiles (id, created_at)
+select a.id, coalesce((to_jsonb(a) ->> 'created_at')::timestamptz, clock_timestamp()) from auth.users as a
+on conflict (id) do nothing;
+
+select pg_catalog.setval(
+    pg_catalog.pg_get_serial_sequence(n.table_name, 'id'),
+    greatest(n.highest, pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(n.table_name, 'id')))
+)
+from (
+    select 'public.live_streams' as table_name, max(id) as highest from public.live_streams
+    union all
+    select 'public.coin_purchases', max(id) from public.coin_purchases
+    union all
+    select 'public.gifts', max(id) from public.gifts
+    union all
+    select 'public.chat_messages', max(id) from public.chat_messages
+) as n;
+
+drop schema upgrade cascade;

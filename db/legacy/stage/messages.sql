@@ -1,0 +1,25 @@
+create table upgrade.messages as
+select
+    row_number() over (order by j.id, j.source_key) as no,
+    j.source_table, j.source_key,
+    case when j.reason is null then 'move' else 'quarantine' end as fate,
+    j.reason, null::text as account, null::numeric as coins,
+    case when j.reason is not null then j.source_row end as source_row,
+    j.id, j.stream_id, j.profile_id, j.body, j.created_at
+from (
+    select
+        r.*,
+        u.profile_id,
+        case
+            when r.id is null then 'no_id'
+            when r.id not between 1 and upgrade.most() then 'beyond_limits'
+            when row_number() over (partition by r.id order by r.source_key) > 1 then 'duplicate_id'
+            when u.profile_id is null then 'unknown_profile'
+            when s.id is null then 'unknown_stream'
+            when r.body is null or r.body !~ '\S' then 'no_body'
+            when char_length(r.body) > 2000 then 'body_too_long'
+        end as reason
+    from upgrade.raw_messages as r
+    left join fleet.upgraded_users as u on u.old_id = r.old_id
+    left join public.live_streams as s on s.id = r.stream_id
+) as j;

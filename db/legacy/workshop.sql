@@ -1,0 +1,28 @@
+-- The upgrade's own workshop: gone when it has finished.
+create schema upgrade;
+comment on schema upgrade is 'What a running upgrade works with; dropped when it has finished.';
+
+-- No honest row holds more coins: sums of thousands of such rows still fit a bigint.
+create function upgrade.most()
+returns numeric
+language sql
+immutable
+set search_path = ''
+as $$ select 1e15 $$;
+
+-- Whose account a row of the second generation's ledger moved, in a table that may lack the column.
+create function upgrade.account_of(p_row jsonb)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_row ->> 'account' in ('coins', 'earnings') then p_row ->> 'account'
+        when lower(p_row ->> 'type') in ('gift_received', 'payout') then 'earnings'
+        else 'coins'
+    end
+$$;
+
+create view upgrade.this as
+select r.generation, 'upgrade:' || r.generation || ':' as prefix from fleet.upgrade_runs as r;

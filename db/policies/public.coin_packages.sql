@@ -1,0 +1,7 @@
+-- Everyone reads, as a shop shows its prices; they are changed by the schema's owner.
+revoke all on public.coin_packages from public, anon, authenticated, service_role;
+grant select on public.coin_packages to anon, authenticated, service_role;
+
+drop policy if exists everyone_reads on public.coin_packages;
+create policy everyone_reads on public.coin_packages
+for select to anon, authenticated using (true);

@@ -1,0 +1,7 @@
+-- Everyone reads; written by the refresh only.
+revoke all on public.leaderboard_cache from public, anon, authenticated, service_role;
+grant select on public.leaderboard_cache to anon, authenticated, service_role;
+
+drop policy if exists everyone_reads on public.leaderboard_cache;
+create policy everyone_reads on public.leaderboard_cache
+for select to anon, authenticated using (true);

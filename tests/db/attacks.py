@@ -1,0 +1,54 @@
+"""A scene for attacks: somebody with bad intentions, somebody with coins, and a stream."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from uuid import UUID
+
+    from tests.db.books import Books
+
+API_ROLES = ("anon", "authenticated", "service_role")
+OURS = ("coinfleet_owner", "coinfleet_web", "coinfleet_worker", "coinfleet_scheduler")
+GIVE = "select public.process_gift($1, $2, $3)"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Mallory has 10 coins, the victim 100 and the stream."""
+
+    mallory: UUID
+    victim: UUID
+    stream: int
+
+    def told(self, statement: str) -> str:
+        """A statement with their ids in place of {mallory}, {victim} and {stream}."""
+        return statement.format(**asdict(self))
+
+
+async def set_scene(books: Books) -> Scene:
+    """Sign the two up."""
+    victim = await books.profile(coins=100)
+    stream = await books.db.fetchval(
+        "insert into public.live_streams (profile_id) values ($1) returning id", victim
+    )
+    return Scene(await books.profile(coins=10), victim, stream)
+
+
+async def refused(work: Awaitable[object]) -> None:
+    """Await what must end in SQLSTATE 42501; nothing else is a refusal."""
+    with pytest.raises(asyncpg.InsufficientPrivilegeError) as caught:
+        await work
+    assert caught.value.sqlstate == "42501"
+
+
+async def coins_of_all(books: Books) -> dict[UUID, int]:
+    """Everybody's balance."""
+    rows = await books.db.fetch("select id, coin_balance from public.profiles")
+    return {row["id"]: row["coin_balance"] for row in rows}

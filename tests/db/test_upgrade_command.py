@@ -1,0 +1,179 @@
+"""`coinfleet upgrade` as an operator types it, and as the machine loses power under it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.generations import Generation
+from db.pool import open_connection
+from tests.db.platforms import Interrupted, contents, definitions, person, stop_at, upgraded
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+    from db.pool import Connection
+    from tests.clusters import Database
+    from tests.db.platforms import Finished, Look
+
+COINFLEET = Path(sys.executable).with_name("coinfleet")
+PATIENCE_S = 60
+BLOCKED = """
+select exists (
+    select from pg_stat_activity
+    where application_name = 'coinfleet upgrade' and datname = current_database()
+        and cardinality(pg_blocking_pids(pid)) > 0
+)
+"""
+CONNECTED = """
+select exists (
+    select from pg_stat_activity
+    where application_name = 'coinfleet upgrade' and datname = current_database()
+)
+"""
+
+
+class Operator:
+    """Types the command against one database."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._environment = os.environ | {
+            "DATABASE_URL": database.url(),
+            "COINFLEET_DATA_DIR": str(folder),
+            "COLUMNS": "160",
+        }
+
+    async def start(self, *words: str) -> Process:
+        """Start it."""
+        return await asyncio.create_subprocess_exec(
+            COINFLEET,
+            "upgrade",
+            "--from",
+            "first",
+            *words,
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+
+    async def run(self, *words: str) -> tuple[int | None, str]:
+        """Run it; gives its exit code and what it printed."""
+        process = await self.start(*words)
+        printed, _ = await process.communicate()
+        return process.returncode, printed.decode()
+
+
+@pytest_asyncio.fixture
+async def db(first: Database) -> AsyncIterator[Connection]:
+    """A connection to it."""
+    connection = await open_connection(first.url(), application_name="test")
+    yield connection
+    connection.terminate()
+
+
+@pytest.fixture
+def operator(first: Database, tmp_path: Path) -> Operator:
+    """The operator of that platform."""
+    return Operator(first, tmp_path)
+
+
+async def until(connection: Connection, condition: str, *, holds: bool = True) -> None:
+    """Wait until a condition of the database holds, or no longer does."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await connection.fetchval(condition) is not holds:  # noqa: ASYNC110 -- the server's
+            await asyncio.sleep(0.01)  # between two looks
+
+
+async def kill(process: Process, connection: Connection) -> None:
+    """Take the process's power away, and wait until the server has noticed."""
+    process.kill()
+    await process.wait()
+    await until(connection, CONNECTED, holds=False)
+
+
+async def test_the_operator_sees_the_proof_and_the_second_time_that_nothing_is_to_do(
+    operator: Operator, db: Connection
+) -> None:
+    before = await contents(db)
+    code, printed = await operator.run("--dry-run")
+    assert (code, "This was a dry run: nothing was changed." in printed) == (0, True), printed
+    assert await contents(db) == before
+    code, printed = await operator.run("--batch-rows", "50")
+    assert code == 0, printed
+    assert "Every row and every coin is accounted for; every invariant holds." in printed
+    assert "duplicate_payment_id" in printed
+    code, printed = await operator.run()
+    assert (code, printed.startswith("Nothing to do")) == (0, True), printed
+
+
+async def test_what_is_missing_is_one_message_and_exit_1(
+    operator: Operator, db: Connection
+) -> None:
+    await db.execute("drop table public.gifts, public.user_profiles")
+    code, printed = await operator.run()
+    assert code == 1
+    assert "public.gifts is missing" in printed
+    assert "public.user_profiles is missing" in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.faults
+async def test_killed_while_it_waits_for_the_old_tables_it_has_moved_nothing(
+    operator: Operator, db: Connection, first: Database
+) -> None:
+    before = await definitions(db)
+    async with db.transaction():
+        await db.execute("lock table public.coins in row exclusive mode")
+        watcher = await open_connection(first.url(), application_name="test")
+        process = await operator.start()
+        await until(watcher, BLOCKED)
+        await kill(process, watcher)
+        watcher.terminate()
+    assert await definitions(db) == before
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("step", ["people", "purchases", "gifts"])
+async def test_killed_in_the_middle_of_a_batch_it_goes_on_without_a_trace(
+    finished: Finished, operator: Operator, first: Database, look: Look, step: str
+) -> None:
+    db = await look(first)
+    # To the end of the step's first batch …
+    with pytest.raises(Interrupted):
+        await upgraded(first, Generation.FIRST, batch_rows=20, on_progress=stop_at(step))
+    done = await db.fetchval("select done_rows from fleet.upgrade_steps where step = $1", step)
+    watcher = await look(first)
+    async with db.transaction():
+        # … and into the second, where it waits for a lock that somebody holds.
+        await db.execute("select 1 from public.profiles where id = $1 for update", person(40))
+        await db.execute("lock table fleet.quarantine, public.ledger_entries in share mode")
+        process = await operator.start("--batch-rows", "50")
+        await until(watcher, BLOCKED)
+        await kill(process, watcher)
+    progress = "select done_rows from fleet.upgrade_steps where step = $1"
+    assert await db.fetchval(progress, step) == done
+    code, printed = await operator.run("--batch-rows", "50")
+    assert code == 0, printed
+    assert await books(db) == await books(await look(finished[Generation.FIRST][0]))
+
+
+async def books(connection: Connection) -> list[tuple[object, ...]]:
+    """The books but for the numbers that a killed batch used up."""
+    rows = await connection.fetch(
+        """
+        select profile_id, account, seq, amount, balance_after, reason,
+            regexp_replace(idempotency_key, '^(reversal:\\d+):.*', '\\1') as key
+        from public.ledger_entries order by key, leg
+        """
+    )
+    quarantined = await connection.fetch(
+        "select source_table, source_key, reason, coins from fleet.quarantine order by 1, 2, 3"
+    )
+    return [tuple(row) for row in (*rows, *quarantined)]

@@ -1,0 +1,61 @@
+"""The whole fleet behind a transaction pooler, as on Supabase's port 6543."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.journeys.fleet_run import ROOT, FleetRun
+from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+from workers.settings import DEVELOPMENT_SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# For each role, which is fewer than a worker's own pool would open.
+SESSIONS = 12
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Servers of our own, and settings that send each process through PgBouncer."""
+    postgres, valkey = EmbeddedPostgres(tmp_path), EmbeddedValkey(tmp_path)
+    direct = ["web", "worker", "scheduler"]
+    postgres.start()
+    valkey.start()
+    urls = {name: postgres.role_url(name) for name in direct}  # type: ignore[arg-type]
+    pooler = PgBouncer(tmp_path, urls.values(), sessions=SESSIONS)
+    pooler.start()
+    yield {
+        "DATABASE_URL": postgres.owner_url(),
+        "REDIS_URL": valkey.url,
+        **{f"{name.upper()}_DATABASE_URL": pooler.url(url) for name, url in urls.items()},
+        **DEVELOPMENT_SECRETS,
+    }
+    pooler.stop()
+    valkey.stop()
+    postgres.stop()
+
+
+@needs_pgbouncer
+def test_a_fleet_behind_a_transaction_pooler_applies_every_event_once(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with FleetRun(tmp_path / "data", **environment) as run:
+        run.wait_until_ready()
+        simulated = subprocess.run(
+            [
+                *(ROOT / ".venv/bin/coinfleet", "simulate", "--events", "300", "--duplicates", "2"),
+                *("--shuffle", "--yes-make-test-users"),
+            ],
+            env=environment | {"PORT": str(run.port), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert simulated.returncode == 0, simulated.stdout + simulated.stderr + run.output
+        run.stop()
