@@ -18,13 +18,13 @@ help: ## this list
 run: .venv/.runtime ## the whole fleet on an embedded PostgreSQL and Valkey (PORT=8000)
 	@exec .venv/bin/coinfleet up
 
-test: .venv/.development ## every test, on embedded servers of its own
-	@exec .venv/bin/python -m pytest $(ARGS)
+test: .venv/.development ## every test but the long ones, on embedded servers of its own
+	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not long" $(ARGS)
 
 test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
 	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)
 
-faults: .venv/.development ## only the tests that stop, freeze, empty or kill something
+faults: .venv/.development ## all tests that stop, freeze, empty or kill something, the long ones too
 	@exec .venv/bin/python -m pytest -m faults $(ARGS)
 
 lint: .venv/.development ## format check, lint, types, import rules, migrations

@@ -43,6 +43,11 @@ class Gate:
         await self.open()
         self.is_frozen = True
 
+    def strand(self) -> None:
+        """Hang those who are through for good, and let newcomers through: a silent failover."""
+        for end in self._ends:
+            end.is_stranded = True
+
     async def close(self) -> None:
         """Refuse newcomers and cut off those who are through."""
         if self._listener is not None:
@@ -77,6 +82,7 @@ class _End(asyncio.Protocol):
     def __init__(self, gate: Gate, arrive: Callable[[_End], object]) -> None:
         self._gate = gate
         self._arrive = arrive
+        self.is_stranded = False
         self._other: _End | None = None
         self._heard = b""
         self._transport: asyncio.Transport | None = None
@@ -92,7 +98,9 @@ class _End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
-        if self._other and self._other._transport and not self._gate.is_frozen:
+        if self._gate.is_frozen or self.is_stranded:
+            return
+        if self._other and self._other._transport:
             self._other._transport.write(self._heard)
             self._heard = b""
 

@@ -18,15 +18,22 @@ class Drain:
 
     def __init__(self, works: Sequence[Callable[[], Awaitable[object]]]) -> None:
         self._idle = list(works)
+        self._slots = len(works)
         self._running: set[asyncio.Task[None]] = set()
         self._wanted = False
         self._closed = False
 
-    def ring(self) -> None:
-        """See to it that a look begins after this moment: now, or when one that runs has ended."""
+    def ring(self, *, at_once: int | None = None) -> None:
+        """See to it that a look begins after this moment: now, or when one that runs has ended.
+
+        With `at_once` it begins now only where fewer than that run.
+        """
         self._wanted = True
-        if self._idle and not self._closed:
-            task = asyncio.get_running_loop().create_task(self._run(self._idle.pop()))
+        # Not the tasks: one that has seen its last ring may not be gone yet.
+        running = self._slots - len(self._idle)
+        if running < (at_once or self._slots) and not self._closed:
+            # The one that has rested longest: it may have an outage to recover from.
+            task = asyncio.get_running_loop().create_task(self._run(self._idle.pop(0)))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 

@@ -124,7 +124,7 @@ class WebhookEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         provider = scope["path_params"]["provider"]
-        receiver: Receiver = scope["app"].state.receiver
+        receiver: Receiver = scope["state"]["receiver"]
         try:
             answer = await receiver.receive(provider, scope, receive)
         except _HungUp:

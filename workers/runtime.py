@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Two batches interpret and apply in turn on one core; a third would only wait.
+# One does the work. Two of them wait for each other's profiles, and smaller batches cost more: with
+# both an event took a seventh more. The second is for while a lock holds up the first.
 DRAINS = 2
 # Each drain takes two connections and each running tick one, plus what its task takes.
 POOL_SIZE = 2 * DRAINS + 2 * len(TIMETABLE) + 2
@@ -60,6 +61,7 @@ class Runtime:
         self._answered = asyncio.Event()
         self._stopping = asyncio.Event()
         self._meter = Meter()
+        self._batches_seen = 0
         self._jobs = {schedule.name: schedule.task for schedule in TIMETABLE}
         self._ticking: dict[Tick, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
@@ -91,7 +93,7 @@ class Runtime:
     def ring(self) -> None:
         """Answer a doorbell: look for payment events, now or once more after the look that runs."""
         self._answer()
-        self._drain.ring()
+        self._drain.ring(at_once=1)
 
     async def run_tick(self, tick: Tick) -> None:
         """Answer a tick's message: do its job unless somebody has it. Never raises."""
@@ -143,7 +145,9 @@ class Runtime:
     async def _look(self) -> None:
         for tick in await ticks.find_due_ticks(self._pool):
             self._begin(tick)
-        self._drain.ring()
+        is_held_up = self._meter.batches == self._batches_seen
+        self._batches_seen = self._meter.batches
+        self._drain.ring(at_once=DRAINS if is_held_up else 1)
 
     def _drain_with(self, context: Context) -> Callable[[], Awaitable[None]]:
         task = TASKS["process_payment_events"]
@@ -182,7 +186,10 @@ class Runtime:
         # The edge of the process for jobs: whatever one raises is recorded and tried again.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
-            log.exception("job_failed", attempt=attempt)
+            if is_transient(error):
+                log.warning("job_interrupted", attempt=attempt, reason=reason)
+            else:
+                log.exception("job_failed", attempt=attempt)
             if await ticks.fail_tick(self._pool, tick, attempt=attempt, error=reason):
                 log.error("job_given_up", attempts=attempt, error=reason)  # noqa: TRY400
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import random
 import time
+from base64 import b64encode
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from db.inbox import store_arrivals
 from db.pool import open_connection, open_pool
-from tasks.providers import app
-from workers.cli.simulated_events import app_webhook, gift_sent
+from tasks.providers import PROVIDERS, app, stripe
+from workers.cli.simulated_events import app_webhook, gift_sent, stripe_webhook
+from workers.cli.simulated_stripe import StripePayment, payment_intent_succeeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from uuid import UUID
 
     from db.inbox import Arrival
     from db.pool import Connection, Pool
     from tests.clusters import Database
+    from workers.cli.simulated_events import Webhook
 
 USERS = 2_000
 COINS_EACH = 1_000_000_000
@@ -27,8 +31,10 @@ GIFT_TYPE = "rose"
 GIFT_COST = 10
 SKU = "coins_100"
 PRICE_MINOR = 999
-APP_SECRET = "whsec_" + "YmVuY2htYXJrcw=="
+YEAR_S = 365 * 24 * 3600
 STRIPE_SECRET = "whsec_benchmarks"
+APP_SECRET = "whsec_" + b64encode(b"of benchmarks, and nothing else").decode()
+SECRETS = {stripe.PROVIDER: [STRIPE_SECRET], app.PROVIDER: [APP_SECRET]}
 # As a receiver under load stores them.
 ARRIVALS_A_STATEMENT = 200
 
@@ -44,27 +50,32 @@ class Books:
     users: Sequence[UUID]
     random: random.Random = field(default_factory=lambda: random.Random(2))
 
-    def gifts(self, count: int, *, recipient: UUID | None = None) -> list[Arrival]:
-        """Make signed and verified gifts between random users, or all to one."""
-        return [self._gift(recipient) for _ in range(count)]
-
-    def _gift(self, recipient: UUID | None) -> Arrival:
+    def gift(self, *, recipient: UUID | None = None) -> Webhook:
+        """A signed gift between two users, the second of them named or not."""
         sender, other = self.random.sample(self.users, 2)
         if recipient is not None:
-            other = recipient
-            sender = sender if sender != recipient else self.users[-1]
-        now_s = time.time()
-        gift = gift_sent(sender_id=sender, recipient_id=other, gift_type=GIFT_TYPE)
-        webhook = app_webhook(f"msg_{uuid4().hex}", gift, secret=APP_SECRET, at_s=now_s)
-        headers = {name.encode(): value.encode() for name, value in webhook.headers.items()}
-        return app.verify(headers, webhook.body, secrets=[APP_SECRET], now_s=now_s)
+            sender, other = (sender if sender != recipient else other), recipient
+        event = gift_sent(sender_id=sender, recipient_id=other, gift_type=GIFT_TYPE)
+        return app_webhook(f"msg_{uuid4().hex}", event, secret=APP_SECRET, at_s=time.time())
 
-    async def receive(self, arrivals: Sequence[Arrival]) -> None:
-        """Store arrivals as the receiver does."""
+    def purchase(self, *, buyer: UUID | None = None) -> Webhook:
+        """A signed purchase, some time ago: nobody here buys too often for the velocity rule."""
+        now_s = int(time.time())
+        payment = StripePayment(
+            key=uuid4().hex[:24],
+            amount_minor=PRICE_MINOR,
+            created_s=now_s - self.random.randrange(YEAR_S),
+            metadata={"profile_id": str(buyer or self.random.choice(self.users)), "sku": SKU},
+        )
+        return stripe_webhook(payment_intent_succeeded(payment), secret=STRIPE_SECRET, at_s=now_s)
+
+    async def receive(self, webhooks: Sequence[Webhook]) -> None:
+        """Verify and store webhooks as the receiver does, without the receiver."""
+        arrivals = [_verified(webhook) for webhook in webhooks]
         for start in range(0, len(arrivals), ARRIVALS_A_STATEMENT):
             await store_arrivals(self.web, arrivals[start : start + ARRIVALS_A_STATEMENT])
 
-    async def tidy(self) -> None:
+    async def vacuum(self) -> None:
         """Do what autovacuum would do some day, now: it must not hit one side only."""
         await self.owner.execute("vacuum (analyze) fleet.inbox_events")
         await self.owner.execute("vacuum (analyze) public.profiles")
@@ -79,6 +90,14 @@ class Books:
             for (name,) in views
         }
         return {name: count for name, count in counts.items() if count}
+
+
+def _verified(webhook: Webhook) -> Arrival:
+    provider = webhook.path.rpartition("/")[2]
+    headers = {name.encode(): value.encode() for name, value in webhook.headers.items()}
+    return PROVIDERS[provider].verify(
+        headers, webhook.body, secrets=SECRETS[provider], now_s=time.time()
+    )
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 Sample: TypeAlias = "Callable[[], Awaitable[float]]"
 
 
@@ -21,7 +22,7 @@ class Budget:
 
     bound: float
     at_most: bool = False
-    unit: str = "×"
+    unit: str = TIMES
 
     def is_met(self, value: float) -> bool:
         """Say whether a measured value is within the budget."""
@@ -29,32 +30,6 @@ class Budget:
 
     def __str__(self) -> str:
         return f"{'≤' if self.at_most else '≥'} {self.bound:g}{_spaced(self.unit)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table: a value beside its budget, and what both sides measured."""
-
-    number: int
-    what: str
-    value: float
-    budget: Budget
-    ours: str
-    reference: str = "–"
-    spread: tuple[float, float] | None = None
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the budget is met."""
-        return self.budget.is_met(self.value)
-
-    @property
-    def measured(self) -> str:
-        """The value with its unit and, of several pairs, the lowest and the highest."""
-        text = f"{self.value:.2f}{_spaced(self.budget.unit)}"
-        if self.spread is None:
-            return text
-        return f"{text} ({self.spread[0]:.2f}-{self.spread[1]:.2f})"
 
 
 @dataclass(slots=True)
@@ -74,10 +49,44 @@ class Pairs:
         """The median of the ratios."""
         return median(self.ratios)
 
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a value beside its budget, and what both sides measured."""
+
+    number: int
+    what: str
+    value: float
+    budget: Budget
+    ours: str = ""
+    reference: str = ""
+    spread: tuple[float, float] | None = None
+
+    @classmethod
+    def of_ratio(cls, number: int, what: str, pairs: Pairs, *, budget: Budget, unit: str) -> Row:
+        """Make the line of a ratio; both sides are told by their medians."""
+        return cls(
+            number,
+            what,
+            pairs.ratio,
+            budget,
+            f"{median(pairs.ours):,.0f}{_spaced(unit)}",
+            f"{median(pairs.reference):,.0f}{_spaced(unit)}",
+            (min(pairs.ratios), max(pairs.ratios)),
+        )
+
     @property
-    def spread(self) -> tuple[float, float]:
-        """The lowest and the highest of the ratios."""
-        return min(self.ratios), max(self.ratios)
+    def is_met(self) -> bool:
+        """Whether the budget is met."""
+        return self.budget.is_met(self.value)
+
+    @property
+    def measured(self) -> str:
+        """The value with its unit and, of several pairs, the lowest and the highest."""
+        text = f"{self.value:.2f}{_spaced(self.budget.unit)}"
+        if self.spread is None:
+            return text
+        return f"{text} ({self.spread[0]:.2f} to {self.spread[1]:.2f})"
 
 
 async def interleave(ours: Sample, reference: Sample, *, pairs: int) -> Pairs:
@@ -91,4 +100,4 @@ async def interleave(ours: Sample, reference: Sample, *, pairs: int) -> Pairs:
 
 
 def _spaced(unit: str) -> str:
-    return unit if unit == "×" else f" {unit}"
+    return unit if unit in (TIMES, "/s") else f" {unit}"

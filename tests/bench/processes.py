@@ -8,15 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.conditions import eventually
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-DEADLINE_S = 30.0
 STOP_TIMEOUT_S = 10.0
 _FOLDER = Path(__file__).parents[2]
 
@@ -46,13 +46,11 @@ def running(module: str, environment: Mapping[str, str], *, log: Path) -> Iterat
 
 
 @asynccontextmanager
-async def serving(
-    module: str, environment: Mapping[str, str], *, log: Path
-) -> AsyncIterator[int]:
+async def serving(module: str, environment: Mapping[str, str], *, log: Path) -> AsyncIterator[int]:
     """Run a module that serves HTTP on a free port; gives the port once it listens."""
     port = free_port()
     with running(module, {**environment, "PORT": str(port)}, log=log):
-        await _until_listening(port, module)
+        await eventually(lambda: _is_listening(port))
         yield port
 
 
@@ -64,15 +62,10 @@ def free_port() -> int:
         return port
 
 
-async def _until_listening(port: int, module: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{module} doesn't listen") from error
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return
+async def _is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

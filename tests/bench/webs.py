@@ -10,11 +10,13 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
+import uvicorn
+from starlette.routing import Router
 
 from db.inbox import Stored, store_arrivals
 from db.pool import open_pool
 from tasks.providers import app, stripe
+from workers.metrics import Metrics
 from workers.receiver import Receiver
 from workers.settings import load_settings
 from workers.webhooks import ROUTES, make_server
@@ -48,11 +50,11 @@ class StoreNothing:
         return Stored.STORED
 
 
-def make_app(settings: Settings) -> Starlette:
+def make_app(settings: Settings) -> Router:
     """Web's routes around another intake."""
 
     @asynccontextmanager
-    async def lifespan(running: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_running: Router) -> AsyncIterator[dict[str, Receiver]]:
         pool = await open_pool(
             settings.url_for("web"),
             application_name="bench insert each",
@@ -60,26 +62,26 @@ def make_app(settings: Settings) -> Starlette:
             max_size=CONNECTIONS,
         )
         intake = StoreNothing() if "BENCH_WITHOUT_DATABASE" in os.environ else InsertEach(pool)
-        running.state.receiver = Receiver(
+        receiver = Receiver(
             secrets={
                 stripe.PROVIDER: settings.stripe_webhook_secrets,
                 app.PROVIDER: settings.app_webhook_secrets,
             },
             intake=intake,  # type: ignore[arg-type]
-            note_received=lambda _provider, _result: None,
+            note_received=Metrics(pool).note_received,
         )
-        yield
+        yield {"receiver": receiver}
         pool.terminate()
 
-    return Starlette(routes=ROUTES, lifespan=lifespan)
+    return Router(ROUTES, lifespan=lifespan, redirect_slashes=False)
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     settings = load_settings("web")
-    server = make_server(settings)
-    server.config.app = make_app(settings)
-    server.run()
+    config = make_server(settings).config
+    config.app = make_app(settings)
+    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LONG = os.environ.get("COINFLEET_HYPOTHESIS") == "long"
 PROFILE = settings(
-    max_examples=500 if LONG else 24,
+    max_examples=500 if LONG else 16,
     stateful_step_count=20,
     derandomize=not LONG,
     phases=tuple(Phase) if LONG else [Phase.generate],

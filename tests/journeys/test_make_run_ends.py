@@ -77,6 +77,8 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_run_starts(data_dir: Pa
         run.stop()
 
 
+# tests/faults kills the servers of a supervised fleet too, under load.
+@pytest.mark.long
 def test_killed_servers_are_started_again(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:
         run.wait_until_ready()

@@ -121,7 +121,9 @@ def test_a_fleet_that_was_left_alone_is_healthy(operator: Operator) -> None:
     assert all(job["last_done_at"] for job in told["schedules"])
 
 
+# tests/faults kills the same processes under load in a shorter time.
 @pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.parametrize(
     "process", ["workers.consumer", "workers.webhooks", "workers.scheduler", "bin/postgres"]
 )
@@ -135,6 +137,7 @@ def test_a_process_killed_in_the_middle_loses_and_doubles_nothing(
 
 
 @pytest.mark.faults
+@pytest.mark.long
 def test_a_queue_emptied_in_the_middle_loses_and_doubles_nothing(
     fleet: FleetRun, operator: Operator
 ) -> None:

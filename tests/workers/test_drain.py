@@ -55,6 +55,16 @@ async def test_no_more_looks_run_than_there_are_slots() -> None:
     assert (looks.begun, looks.most) == (2, 2)
 
 
+async def test_a_ring_may_ask_for_no_look_beside_those_that_run() -> None:
+    looks = Looks(slots=2)
+    for _ in range(3):
+        looks.drain.ring(at_once=1)
+        await settle()
+    assert looks.most == 1
+    await looks.let_go()
+    assert looks.begun == 2
+
+
 async def test_a_ring_during_the_looks_causes_one_more() -> None:
     looks = Looks(slots=1)
     for _ in range(4):

@@ -70,7 +70,7 @@ async def open_intake(store: Store, notes: Notes) -> AsyncIterator[Callable[...,
     opened: list[Intake] = []
 
     def open_intake(**bounds: float) -> Intake:
-        intake = Intake(store, on_stored=notes, **bounds)  # type: ignore[arg-type]
+        intake = Intake(store, on_stored=notes, **{"in_flight_max": 1} | bounds)  # type: ignore[arg-type]
         intake.start()
         opened.append(intake)
         return intake
@@ -121,6 +121,20 @@ async def test_what_arrives_during_an_insert_is_stored_by_the_next(
     assert await asyncio.gather(first, *others) == [Stored.STORED] * 4
     assert store.calls == [["first"], ["c", "a", "b"]]
     assert notes.sizes == [1, 3]
+
+
+async def test_two_inserts_are_in_flight_and_no_third(
+    open_intake: Callable[..., Intake], store: Store
+) -> None:
+    intake = open_intake(in_flight_max=2)
+    puts = [await hold_a_batch(intake, store)]
+    for name in "abc":
+        puts.append(asyncio.create_task(intake.put(arrival(name))))
+        await turns()
+    assert store.calls == [["first"], ["a"]]
+    store.gate.set()
+    assert await asyncio.gather(*puts) == [Stored.STORED] * 4
+    assert store.calls[2:] == [["b", "c"]]
 
 
 async def test_nobody_is_answered_before_the_insert_ends(intake: Intake, store: Store) -> None:

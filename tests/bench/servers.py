@@ -1,0 +1,80 @@
+"""The servers of a run: the embedded ones with the fleet's own settings, on data of the run's own.
+
+COINFLEET_TEST_DATABASE_URL (a superuser's) and COINFLEET_TEST_REDIS_URL name others to use.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench.books import SECRETS, open_books
+from tests.clusters import Cluster
+from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.bench.books import Books
+    from tests.clusters import Database
+
+
+class Servers:
+    """A PostgreSQL and a Valkey; every benchmark gets a database and a queue of its own."""
+
+    def __init__(self, cluster: Cluster, redis_url: str) -> None:
+        self._cluster = cluster
+        self._redis_url = redis_url
+        self._template: Database | None = None
+        self._queues = 0
+
+    @asynccontextmanager
+    async def books(self, *, users: int) -> AsyncIterator[Books]:
+        """Make a database with users in it; it is dropped in the end."""
+        if self._template is None:
+            self._template = await self._cluster.make_template()
+        database = await self._cluster.create(self._template.name)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._cluster.drop, database)
+            yield await stack.enter_async_context(open_books(database, users=users))
+
+    async def close(self) -> None:
+        """Drop the template."""
+        if self._template is not None:
+            await self._cluster.drop(self._template)
+
+    def environment(self, books: Books) -> dict[str, str]:
+        """Give the settings of a fleet on these books, with an empty queue of its own."""
+        self._queues += 1
+        return {
+            "WEB_DATABASE_URL": books.database.url("web"),
+            "WORKER_DATABASE_URL": books.database.url("worker"),
+            "SCHEDULER_DATABASE_URL": books.database.url("scheduler"),
+            "REDIS_URL": f"{self._redis_url.rpartition('/')[0]}/{self._queues}",
+            "STRIPE_WEBHOOK_SECRETS": ",".join(SECRETS["stripe"]),
+            "APP_WEBHOOK_SECRETS": ",".join(SECRETS["app"]),
+        }
+
+
+@contextmanager
+def open_servers(folder: Path) -> Iterator[Servers]:
+    """Start servers whose data lies below `folder`, unless others are named."""
+    named = (
+        os.environ.get("COINFLEET_TEST_DATABASE_URL"),
+        os.environ.get("COINFLEET_TEST_REDIS_URL"),
+    )
+    if all(named):
+        yield Servers(Cluster(str(named[0])), str(named[1]))
+        return
+    with tempfile.TemporaryDirectory(dir=folder, prefix="servers-") as data:
+        postgres, valkey = EmbeddedPostgres(Path(data)), EmbeddedValkey(Path(data))
+        try:
+            postgres.start()
+            valkey.start()
+            yield Servers(Cluster(postgres.superuser_url), valkey.url)
+        finally:
+            valkey.stop()
+            postgres.stop()

@@ -1,0 +1,73 @@
+"""Fixtures of the fault tests: servers that may be killed, frozen and emptied, and a fleet on them.
+
+They stand in for the session's servers, which other tests need whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.clusters import Cluster
+from tests.faults.fleets import Fleet
+from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from tests.clusters import Database
+
+
+class FragilePostgres(EmbeddedPostgres):
+    """A server that is started again with the roles that the tests gave it."""
+
+    def set_up(self) -> None:
+        """Leave the roles' passwords alone: Cluster.make_template sets them once."""
+
+
+@pytest.fixture(scope="package")
+def postgres(server_folder: Path) -> Iterator[FragilePostgres]:
+    """PostgreSQL with the settings that `make run` gives it: it keeps what it committed."""
+    server = FragilePostgres(server_folder / "faults")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def valkey_server(server_folder: Path) -> Iterator[EmbeddedValkey]:
+    """The queue."""
+    server = EmbeddedValkey(server_folder / "faults")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def cluster(postgres: FragilePostgres) -> Cluster:
+    """The cluster of these tests alone."""
+    return Cluster(postgres.superuser_url)
+
+
+@pytest.fixture(scope="package")
+def template(cluster: Cluster) -> Database:
+    """Their migrated database; it goes with the server."""
+    return asyncio.run(cluster.make_template())
+
+
+@pytest.fixture(scope="package")
+def valkey(valkey_server: EmbeddedValkey) -> str:
+    """The queue's address."""
+    return valkey_server.url
+
+
+@pytest_asyncio.fixture
+async def fleet(tmp_path: Path, database: Database, redis_url: str) -> AsyncIterator[Fleet]:
+    """No process yet; those that the test starts are killed when it ends."""
+    async with AsyncExitStack() as stack:
+        yield Fleet(tmp_path, database, redis_url, stack)

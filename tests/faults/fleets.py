@@ -1,0 +1,73 @@
+"""A fleet without a supervisor: the test decides which process runs, dies and comes back."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.conditions import eventually
+from tests.workers.processes import Process, running
+from workers.settings import DEVELOPMENT_SECRETS
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+    from pathlib import Path
+
+    from tests.clusters import Database
+
+WEB, WORKER, SCHEDULER = "workers.webhooks", "workers.consumer", "workers.scheduler"
+
+
+class Fleet:
+    """Processes on one database and one queue, each with its own role."""
+
+    def __init__(
+        self, folder: Path, database: Database, redis_url: str, stack: AsyncExitStack
+    ) -> None:
+        self.database = database
+        self.redis_url = redis_url
+        self._folder = folder
+        self._stack = stack
+        self._started = 0
+
+    async def start(self, *command: str, **environment: str) -> Process:
+        """Start `python -m command` with what each process needs to know."""
+        self._started += 1
+        return await self._stack.enter_async_context(
+            running(
+                self._folder / f"{self._started}-{command[0]}.log",
+                *command,
+                **DEVELOPMENT_SECRETS,
+                **{
+                    "WEB_DATABASE_URL": self.database.url("web"),
+                    "WORKER_DATABASE_URL": self.database.url("worker"),
+                    "SCHEDULER_DATABASE_URL": self.database.url("scheduler"),
+                    "REDIS_URL": self.redis_url,
+                    "LOG_FORMAT": "json",
+                }
+                | environment,
+            )
+        )
+
+    async def start_web(self, port: int, **environment: str) -> Process:
+        """Start a receiver and wait until it is ready."""
+        web = await self.start(WEB, PORT=str(port), **environment)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+            async def is_ready() -> bool:
+                assert web.popen.poll() is None, web.text
+                try:
+                    return (await client.get("/readyz")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await eventually(is_ready)
+        return web
+
+
+async def kill(process: Process) -> None:
+    """Kill a process as the kernel does, and see it dead."""
+    process.signal(signal.SIGKILL)
+    assert await process.ended() == -signal.SIGKILL

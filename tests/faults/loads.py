@@ -1,0 +1,116 @@
+"""A load: what `coinfleet simulate` sends, and how it judges, while a test breaks things."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from rich.progress import Progress
+
+from db.pool import open_pool
+from tests.conditions import eventually
+from tests.workers.simulated_runs import SECRETS
+from workers.cli.simulate import Options, Run, _set_the_stage
+from workers.cli.simulate_delivery import Address, Line, _deliver_one
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from db.pool import Pool
+    from workers.cli.simulate_plan import Plan, PlannedEvent
+
+
+LINES = 24
+# A load runs ahead of what its test waits for, so that there are always some on their way, but not
+# to its end: a test on a slow machine still has something to send.
+AHEAD = 60
+
+
+class Load(Run):
+    """A simulated run on its way, all of it to each of the receivers."""
+
+    def __init__(self, pool: Pool, plan: Plan, options: Options, ports: Sequence[int]) -> None:
+        self._addresses = [Address("127.0.0.1", port) for port in ports]
+        super().__init__(
+            pool, plan, options, address=self._addresses[0], signing=SECRETS, after_id=0
+        )
+        self._progress = Progress(disable=True)
+        self._permits = asyncio.Semaphore(0)
+        self._allowed = 0
+        self._let_go(AHEAD)
+        self._playing = asyncio.create_task(self.play(self._progress))
+
+    @property
+    def acknowledged(self) -> frozenset[str]:
+        """The events that were answered 2xx so far."""
+        return frozenset(self._deliveries.acknowledged)
+
+    async def goes_on(self, deliveries: int) -> None:
+        """Wait until so many more are acknowledged; others are on their way then."""
+        wanted = self._deliveries.delivered + deliveries
+        self._let_go(wanted + AHEAD)
+
+        async def has_come() -> bool:
+            assert not self._playing.done(), "the load is too small for this test"
+            return self._deliveries.delivered >= wanted
+
+        await eventually(has_come)
+
+    async def ends_well(self) -> None:
+        """See it delivered and settled, every coin where it belongs and the books right."""
+        self._let_go(len(self._plan) * self._options.duplicates * len(self._addresses))
+        await self._playing
+        findings = await self.find(self._progress)
+        assert findings.breaches == []
+
+    async def read_from(self, database_url: str) -> None:
+        """Read back from this address from now on: the database moved."""
+        self._pool.terminate()
+        self._pool = await _open(database_url)
+
+    async def stop(self) -> None:
+        """Send no more."""
+        self._playing.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._playing
+        self._pool.terminate()
+
+    def _let_go(self, deliveries: int) -> None:
+        """Let the load come as far as this, counted from its beginning."""
+        while self._allowed < deliveries:
+            self._allowed += 1
+            self._permits.release()
+
+    async def _deliver(self, events: Sequence[PlannedEvent], _title: str, _bars: Progress) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for address in self._addresses:
+                queue = iter(events)
+                for _ in range(LINES):
+                    tasks.create_task(self._send(queue, Line(address)))
+
+    async def _send(self, queue: Iterator[PlannedEvent], line: Line) -> None:
+        try:
+            for event in queue:
+                await self._permits.acquire()
+                await _deliver_one(event, line, self._signing, self._deliveries)
+        finally:
+            line.close()
+
+
+@asynccontextmanager
+async def loaded(database_url: str, *ports: int, events: int, seed: int = 1) -> AsyncIterator[Load]:
+    """Send so many events to these receivers, twice and in any order, while the block runs."""
+    options = Options(events=events, rate_per_s=None, seed=seed, duplicates=2, shuffle=True)
+    pool = await _open(database_url)
+    load = Load(pool, await _set_the_stage(pool, Settings(), options), options, ports)
+    try:
+        yield load
+    finally:
+        await load.stop()
+
+
+async def _open(database_url: str) -> Pool:
+    # Keeps no connection for its own sake: asyncpg would log that it lost one.
+    return await open_pool(database_url, application_name="load", min_size=0, max_size=2)

@@ -1,0 +1,139 @@
+"""The database killed, stopped and frozen under load: no event that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+import pytest
+
+from tests.conditions import eventually, somebody_waits_for_a_lock
+from tests.db.books import breaches
+from tests.faults.fleets import SCHEDULER, WORKER
+from tests.faults.loads import loaded
+from tests.faults.shop import COINS, coins, deliver, sign_up, states
+from tests.gate import Gate
+from tests.journeys.fleet_run import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from db.pool import Connection
+    from tests.conftest import Connect
+    from tests.faults.fleets import Fleet
+    from workers.embedded import EmbeddedPostgres
+
+pytestmark = pytest.mark.faults
+
+
+@contextmanager
+def frozen(server: EmbeddedPostgres) -> Iterator[None]:
+    """Freeze the server with each of its processes while the block runs."""
+    postmaster = psutil.Process(server.pid)
+    # The postmaster first, so that it makes no more of them.
+    postmaster.suspend()
+    backends = postmaster.children()
+    for backend in backends:
+        backend.suspend()
+    try:
+        yield
+    finally:
+        for process in (*backends, postmaster):
+            process.resume()
+
+
+async def test_a_database_that_is_killed_and_stopped_under_load_loses_nothing(
+    fleet: Fleet, postgres: EmbeddedPostgres, connect: Connect
+) -> None:
+    port = free_port()
+    web = await fleet.start_web(port)
+    others = [await fleet.start(each) for each in (WORKER, WORKER, SCHEDULER)]
+    async with loaded(fleet.database.url(), port, events=400) as load:
+        for end in (postgres.kill, postgres.stop):
+            await load.goes_on(50)
+            end()
+            postgres.start()
+        await load.ends_well()
+    db = await connect()
+    # The workers outlived it: nobody is blamed for a batch that it cut off.
+    await eventually(lambda: db.fetchval("select count(*) = 0 from fleet.batch_starts"))
+    for process in (web, *others):
+        process.signal()
+        assert await process.ended() == 0
+        assert '"level": "error"' not in process.text
+
+
+@pytest.mark.long
+async def test_a_receiver_says_503_while_the_database_is_frozen_and_2xx_after(
+    fleet: Fleet, db: Connection, postgres: EmbeddedPostgres
+) -> None:
+    port = free_port()
+    await fleet.start_web(port)
+    await fleet.start(WORKER)
+    first, second = await sign_up(db, 2)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        await deliver(client, [first])
+        with frozen(postgres):
+            webhook = second.webhook()
+            answer = await client.post(
+                webhook.path, content=webhook.body, headers=dict(webhook.headers)
+            )
+            assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            assert answer.headers["retry-after"]
+            assert (await client.get("/healthz")).is_success
+        await deliver(client, [second])
+
+    async def both_are_applied() -> bool:
+        return await states(db, [first, second]) == ["applied", "applied"]
+
+    await eventually(both_are_applied)
+    assert await coins(db, [first, second]) == [COINS, COINS]
+    assert await breaches(db) == {}
+
+
+@pytest.mark.long
+async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
+    fleet: Fleet, db: Connection
+) -> None:
+    gate = Gate(fleet.database.url("web"))
+    await gate.open()
+    port = free_port()
+    await fleet.start_web(port, WEB_DATABASE_URL=gate.url)
+    (purchase,) = await sign_up(db, 1)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        # As many of them as it may open.
+        await asyncio.gather(*(client.get("/readyz") for _ in range(16)))
+        gate.strand()
+
+        async def is_stored() -> bool:
+            webhook = purchase.webhook()
+            answer = await client.post(
+                webhook.path, content=webhook.body, headers=dict(webhook.headers)
+            )
+            return answer.is_success
+
+        await eventually(is_stored)
+    assert await states(db, [purchase]) == ["pending"]
+    await gate.close()
+
+
+async def test_a_job_that_the_database_cuts_off_is_done_again_and_alarms_nobody(
+    fleet: Fleet, db: Connection, connect: Connect
+) -> None:
+    await db.execute("insert into fleet.ticks (job, tick) values ('publish_state', 1)")
+    blocker = await connect("superuser")
+    async with blocker.transaction():
+        await blocker.execute("select from fleet.publish_horizon for update")
+        worker = await fleet.start(WORKER)
+        await somebody_waits_for_a_lock(db)
+        await blocker.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and usename = 'coinfleet_worker'"
+        )
+        await worker.said("job_interrupted")
+    await eventually(lambda: db.fetchval("select outcome = 'done' from fleet.ticks"))
+    assert await db.fetchval("select attempts from fleet.ticks") == 2
+    assert '"level": "error"' not in worker.text
