@@ -25,7 +25,9 @@ begin
     from (
         select g.stream_id, -sum(g.coin_amount)::bigint as coins
         from public.gifts as g
-        where g.created_at > v_from and g.created_at <= v_upto and g.stream_id is not null
+        where (g.created_at at time zone 'UTC') > (v_from at time zone 'UTC')
+            and (g.created_at at time zone 'UTC') <= (v_upto at time zone 'UTC')
+            and g.stream_id is not null
         group by g.stream_id
     ) as c;
     perform fleet.change_streams(v_stream_ids, p_coins => v_coins);

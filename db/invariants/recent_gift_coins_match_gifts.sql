@@ -4,7 +4,7 @@ from public.live_streams as s
 left join (
     select g.stream_id, sum(g.coin_amount) as coins
     from public.gifts as g
-    where g.created_at > (select h.counted_from from fleet.recent_gifts_horizon as h)
+    where (g.created_at at time zone 'UTC') > (select h.counted_from at time zone 'UTC' from fleet.recent_gifts_horizon as h)
     group by g.stream_id
 ) as g on g.stream_id = s.id
 left join (

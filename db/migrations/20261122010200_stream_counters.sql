@@ -16,9 +16,11 @@ create table fleet.stream_changes (
 );
 comment on table fleet.stream_changes is 'Changes of the counters on live_streams that found their stream locked: nobody waits for a counter. The next recompute folds them in.';
 
--- Gifts are appended in time order, so a block range index finds those that grow old at next to no cost for
--- the batch that inserts them (measured: a b-tree takes 1.5 % of the apply of a gift, this one nothing).
-create index gifts_created_at_idx on public.gifts using brin (created_at) with (pages_per_range = 16, autosummarize = on);
+-- Gifts are appended in time order, so a block range index finds those that grow old. It costs the batch that
+-- inserts them nothing that can be measured, a b-tree 3 us of the 180 us that a gift takes. It is on an expression
+-- because the planner would rather read the whole of (stream_id, created_at) by its second column.
+create index gifts_created_at_idx on public.gifts using brin ((created_at at time zone 'UTC'))
+with (pages_per_range = 32, autosummarize = on);
 
 -- Streams are kept for ever and few are on air: a client's front page must not read history.
 create index live_streams_published_idx on public.live_streams (id) where is_published;

@@ -151,6 +151,17 @@ async def test_a_changed_function_is_applied_again_and_policies_after_it(
     assert await names(url, function("select 2"), policy) == []
 
 
+async def test_a_tables_own_policy_comes_again_after_a_migration_but_no_changed_function(
+    empty_database: Database,
+) -> None:
+    url = empty_database.url()
+    policy = SchemaFile(Kind.POLICY, "public.answers", "grant usage on schema public to anon;")
+    await names(url, function("select 1"), policy)
+    assert await names(url, function("select 2"), policy) == ["public.answer"]
+    new = migration("select 1;")
+    assert await names(url, new, function("select 2"), policy) == [new.name, "public.answers"]
+
+
 async def test_a_changed_migration_is_refused_by_its_path(empty_database: Database) -> None:
     url = empty_database.url()
     await names(url, migration("select 1;"))

@@ -24,6 +24,10 @@ def test_stale_viewers_are_swept_every_30_to_60_seconds() -> None:
     assert 30 <= SCHEDULES["stale_viewers"].every_s <= 60
 
 
+def test_leaderboards_are_refreshed_each_minute() -> None:
+    assert SCHEDULES["leaderboard"].every_s == 60
+
+
 def test_new_entries_are_proved_each_minute_and_everything_at_three_at_night() -> None:
     assert SCHEDULES["new_entries_proof"].every_s == 60
     full_proof = SCHEDULES["full_proof"]
