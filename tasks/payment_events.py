@@ -29,6 +29,10 @@ log = structlog.get_logger(__name__)
 # Deadlocks and lock timeouts pass; a batch that fails so often is tried in halves.
 TRIES_BEFORE_HALVING = 3
 RETRY_PAUSE_S = 0.05
+# When so many came at once, more are on their way. Let them gather for a moment: in a batch of
+# hundreds an event costs half of what it does in one of fifty. A few, or one, wait for nothing.
+FLOW_FROM_EVENTS = 10
+GATHERING_S = 0.02
 
 
 async def process_payment_events(ctx: Context) -> int:
@@ -55,6 +59,8 @@ async def process_payment_events(ctx: Context) -> int:
         limit = ctx.batch_size
         ctx.meter.note_batch(events=result.claimed, apply_ms=(time.monotonic() - started) * 1_000)
         _report(result)
+        if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
+            await asyncio.sleep(GATHERING_S)
     return total
 
 

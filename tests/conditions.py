@@ -16,12 +16,12 @@ DEADLINE_S = 30.0
 POLL_S = 0.02
 
 
-async def eventually(condition: Callable[[], Awaitable[object]]) -> None:
+async def eventually(condition: Callable[[], Awaitable[object]], *, poll_s: float = POLL_S) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + DEADLINE_S
     while not await condition():
         assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(poll_s)
 
 
 async def somebody_waits_for_a_lock(db: Connection) -> None:
