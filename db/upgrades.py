@@ -38,6 +38,10 @@ BATCH_ROWS = 1_000
 # A stage reads a whole old table; nobody else works meanwhile.
 STAGE_TIMEOUT_MS = 4 * 60 * 60_000
 
+# Tables that were filled a moment ago, and are joined whole; nobody else has counted them yet.
+JUDGED_BY = "fleet.upgraded_users, public.live_streams, public.gift_types"
+PROVED_BY = "public.profiles, public.coin_purchases, public.gifts, public.ledger_entries"
+
 Verb: TypeAlias = Literal["stage", "copy"]
 # In this order: openings come before the history that they open, closings after it.
 PLAN: tuple[tuple[Verb, str], ...] = (
@@ -142,6 +146,8 @@ async def _session(url: str) -> AsyncIterator[Connection]:
     async with owner_session(url, application_name="coinfleet upgrade") as connection:
         await connection.execute(f"set statement_timeout = {STAGE_TIMEOUT_MS}")
         await connection.execute("set idle_in_transaction_session_timeout = 0")
+        # Whole tables are sorted and joined, by one session.
+        await connection.execute("set work_mem = '128MB'")
         try:
             yield connection
         except asyncpg.PostgresError as error:
@@ -198,6 +204,7 @@ class Upgrade:
                 async for done, staged in batches.copy():
                     self._say(step, done, staged)
         self._say("proof", 0, 1)
+        await self.connection.execute(f"analyze {PROVED_BY}")
         proof = await upgrade_proof.prove(self.connection)
         if proof.holds:
             await self._finish(proof)
@@ -276,6 +283,7 @@ class Upgrade:
             return
         self._say(f"judging {step}", 0, 1)
         async with self.connection.transaction():
+            await self.connection.execute(f"analyze {JUDGED_BY}")
             if step == "openings":
                 await self._run(LEGACY / self.generation / "trusted.sql")
             await self._run(LEGACY / "stage" / f"{step}.sql")

@@ -241,12 +241,12 @@ ROWS = (
     Row(
         "G1",
         "The way up from the first generation",
-        ("db/test_upgrades.py", "db/test_upgrade_runs.py"),
+        ("db/test_upgrades.py", "db/test_upgrade_runs.py", "db/test_upgrade_command.py"),
     ),
     Row(
         "G2",
         "The way up from the second generation",
-        ("db/test_upgrades.py", "db/test_upgrade_runs.py"),
+        ("db/test_upgrades.py", "db/test_upgrade_runs.py", "db/test_upgrade_supabase.py"),
     ),
     Row("I1", "An operator adjusts a balance", missing="the command"),
     Row("I2", "The app learns what became of its event", missing="all of it"),

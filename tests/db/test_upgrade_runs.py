@@ -221,14 +221,15 @@ async def test_an_undo_puts_everything_back(
     assert await contents(db) == before[0]
 
 
+@pytest.mark.parametrize(("step", "done"), [("release", 0), ("purchases", 100), ("proof", 0)])
 async def test_an_undo_in_the_middle_puts_everything_back(
-    platform: Database, generation: Generation, look: Look
+    first: Database, look: Look, step: str, done: int
 ) -> None:
-    db = await look(platform)
+    db = await look(first)
     before = await contents(db), await definitions(db)
     with pytest.raises(Interrupted):
-        await upgraded(platform, generation, on_progress=stop_at("purchases", done=100))
-    await undo(platform.url(), generation)
+        await upgraded(first, FIRST, on_progress=stop_at(step, done))
+    await undo(first.url(), FIRST)
     assert await definitions(db) ^ before[1] == set()
     assert await contents(db) == before[0]
 
