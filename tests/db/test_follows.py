@@ -122,6 +122,19 @@ async def test_follows_and_gifts_of_the_same_people_never_deadlock(
     assert {await followers(books, profile) for profile in people} == {1}
 
 
+async def test_follows_lock_their_profiles_in_id_order(books: Books, connect: Connect) -> None:
+    fan, low, high = sorted(await books.profiles(3))
+    lock = "select 1 from public.profiles where id = $1 for no key update"
+    holder, other = await connect(), await connect()
+    async with holder.transaction():
+        await holder.execute(lock, low)
+        following = asyncio.create_task(books.db.execute(FOLLOW_ALL, fan, [high, low]))
+        await blocked(other)
+        await other.execute(f"{lock} nowait", high)
+    await following
+    assert (await followers(books, low), await followers(books, high)) == (1, 1)
+
+
 async def test_a_follow_waits_for_the_batch_that_pays_the_same_streamer(
     books: Books, connect: Connect
 ) -> None:

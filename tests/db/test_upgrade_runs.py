@@ -123,6 +123,21 @@ async def test_without_a_proof_nothing_is_finished_and_the_doors_stay_closed(
     assert await db.fetchval("select has_schema_privilege('anon', 'public', 'usage')")
 
 
+async def test_a_coin_too_many_is_seen(
+    platform: Database, generation: Generation, look: Look
+) -> None:
+    with pytest.raises(Interrupted):
+        await upgraded(platform, generation, on_progress=stop_at("proof"))
+    db = await look(platform)
+    give = "select public.update_coin_balance_via_ledger($1, $2, 'by hand', $3)"
+    await db.execute(give, person(9), 1, "one too many")
+    result = await upgraded(platform, generation)
+    assert {line.name for line in result.proof.lines if not line.holds} <= {"coins", "coin_ledger"}
+    assert not result.proof.holds
+    await db.execute(give, person(9), -1, "and back")
+    assert (await upgraded(platform, generation)).proof.holds
+
+
 # The maintenance window
 
 
