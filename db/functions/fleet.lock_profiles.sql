@@ -13,9 +13,12 @@ begin
         select unnest(array[f.profile_id, f.sender_id, f.recipient_id]) as profile_id
         from unnest(p_facts) as f
         union all
-        select cp.profile_id
+        -- One by one: as a join, a plan made while there were few purchases would read them all at each batch.
+        select known.profile_id
         from unnest(p_facts) as f
-        join public.coin_purchases as cp on cp.payment_id = f.payment_id
+        cross join lateral (
+            select cp.profile_id from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1
+        ) as known
     ) as u
     where u.profile_id is not null;
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Enough that a server is never idle; a payment provider delivers from dozens of connections.
-CONNECTIONS = 64
+# A storm: enough that no server is ever idle, and batches have something to gather.
+CONNECTIONS = 128
 # Longer than any answer may take; past it the run has failed.
 DEADLINE_S = 120.0
 

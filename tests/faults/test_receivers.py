@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.conditions import eventually
 from tests.faults.fleets import SCHEDULER, WORKER, kill
 from tests.faults.loads import loaded
+from tests.faults.shop import deliver, sign_up
 from tests.journeys.fleet_run import free_port
 
 if TYPE_CHECKING:
@@ -57,8 +59,16 @@ async def test_two_of_each_process_do_all_of_it_once(fleet: Fleet, db: Connectio
 
     await eventually(every_tick_is_finished)
     assert await db.fetchval("select array_agg(distinct attempts) from fleet.ticks") == [1]
-    # Each worker had its part of it, and tells of it every other second.
-    await eventually(lambda: db.fetchval("select bool_and(batches > 0) from fleet.worker_reports"))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
+
+        async def each_worker_had_its_part() -> bool:
+            await deliver(client, await sign_up(db, 1))
+            busy: int = await db.fetchval(
+                "select count(*) from fleet.worker_reports where batches > 0"
+            )
+            return busy == 2
+
+        await eventually(each_worker_had_its_part)
     roles = await db.fetch(
         "select distinct application_name, usename::text from pg_stat_activity"
         " where datname = current_database() and application_name like 'coinfleet %'"

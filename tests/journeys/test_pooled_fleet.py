@@ -45,7 +45,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_a_fleet_behind_a_transaction_pooler_applies_every_event_once(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    with FleetRun(tmp_path / "data", **environment) as run:
+    with FleetRun(tmp_path / "data", environment=environment) as run:
         run.wait_until_ready()
         simulated = subprocess.run(
             [
