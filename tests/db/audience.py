@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 FLAGS = ("is_active", "is_unmuted", "is_visible", "is_subscribed")
+HEARTBEAT = "select public.update_viewer_heartbeat($1, true, true, true, true)"
 
 
 def at(seconds: float) -> datetime:
