@@ -186,7 +186,7 @@ ROWS = (
     Row(
         "D2",
         "A heartbeat is an upsert of the signed-in viewer's own row",
-        ("db/test_heartbeats.py", "db/test_presence.py::*heartbeat*"),
+        ("db/test_heartbeats.py", "db/test_gateways.py", "db/test_presence.py::*heartbeat*"),
     ),
     Row(
         "D3",
@@ -204,6 +204,7 @@ ROWS = (
         (
             "db/test_presence.py::*sweep*",
             "db/test_heartbeats.py::*sweep*",
+            "db/test_gateways.py::*swe*p*",
             "schedules/test_timetable.py::test_stale_viewers_are_swept_every_30_to_60_seconds",
         ),
     ),
