@@ -212,6 +212,18 @@ async def test_a_recompute_without_change_writes_no_stream(
     assert await audience.db.fetch("select ctid, xmin from public.live_streams") == before
 
 
+async def test_a_recompute_takes_the_oldest_marks_up_to_its_bound(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(2)]
+    await audience.recompute(second=0)
+    for stream in reversed(streams):
+        await audience.hear(viewer, stream, second=1)
+    bounded = "select stream_id from fleet.recompute_publish_state($1, 1)"
+    for stream in reversed(streams):
+        assert await audience.db.fetchval(bounded, at(2)) == stream
+
+
 async def test_what_no_mark_tells_of_is_found_within_the_hour(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
