@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.bench import apply, fleets, receiving
+from tests.bench import apply, fleets, presence, receiving
 from tests.bench.books import open_books
 from tests.bench.load import complete_status, deliver
 from tests.bench.measurements import Budget, Pairs, Row, interleave
@@ -115,6 +115,32 @@ async def test_the_textbook_credits_a_second_delivery_nothing(
 
         await eventually(is_idle)
     assert await books.owner.fetchval("select count(*) from textbook.ledger_entries") == 5
+
+
+async def test_each_round_of_presence_is_swept_and_recomputed(database: Database) -> None:
+    rows = await presence.measure(database, pairs=2, streams=100, viewers=2_000)
+    assert [row.number for row in rows] == [7, 7, 7, 7]
+    assert all(row.spread for row in rows)
+
+
+async def test_both_sides_of_presence_publish_the_same_where_nobody_is_over_the_limit(
+    database: Database,
+) -> None:
+    rounds = presence.plan_rounds([0.05, 0.3, 0.3], viewers=2_000)
+    async with presence.open_crowd(database, rounds, streams=2_000, viewers=2_000) as crowd:
+        await crowd.db.execute("update fleet.settings set max_active_streams_per_viewer = 5")
+        states = "select id, is_published from {}.live_streams order by id"
+        seen = []
+        for each in rounds:
+            await crowd.change(each)
+            await crowd.sweep_and_recompute(each)
+            await crowd.delete_and_rewrite(each)
+            ours, textbooks = [
+                await crowd.db.fetch(states.format(s)) for s in ("public", "textbook")
+            ]
+            assert ours == textbooks
+            seen.append({row["id"] for row in ours if row["is_published"]})
+        assert len(set(map(frozenset, seen))) == len(rounds)
 
 
 def test_a_response_counts_once_it_is_complete() -> None:
