@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from rich.console import Console
 
-from tests.bench import apply, fleets, presence, receiving, report
+from tests.bench import apply, fleets, memory, presence, receiving, report
 from tests.bench.books import USERS
 from tests.bench.servers import open_servers
 
@@ -52,7 +52,7 @@ class Run:
             )
 
     async def fleets(self) -> None:
-        """Rows 2 and 6; each fleet has a database and a queue of its own on the same servers."""
+        """Rows 2, 6 and 8; each fleet has a database and a queue of its own on the same servers."""
         async with AsyncExitStack() as stack:
             books = await stack.enter_async_context(self._servers.books(users=USERS))
             environment = self._servers.environment(books)
@@ -65,8 +65,9 @@ class Run:
                     self.rows.append(
                         await fleets.measure_under_load(ours, textbook, pairs=self._pairs)
                     )
-            count = fleets.LIGHT_EVENTS // (10 if self._quick else 1)
-            self.rows += await fleets.measure_light_load(ours, count=count)
+            part = 10 if self._quick else 1
+            self.rows += await fleets.measure_light_load(ours, count=fleets.LIGHT_EVENTS // part)
+            self.rows += await memory.measure(ours, count=memory.EVENTS // part)
             await _check(books)
 
     async def apply(self) -> None:
