@@ -19,18 +19,16 @@ as $$
             where v.stream_id = s.id
                 and v.activated_at is not null
                 and v.last_active_at > p_silent_until
-                -- On how many streams this viewer counts ahead of this one.
-                and p_max_streams_per_viewer > (
-                    select count(*)
-                    from (
-                        select 1
-                        from public.active_viewers as n
-                        where n.viewer_id = v.viewer_id
-                            and (n.activated_at, n.stream_id) > (v.activated_at, v.stream_id)
-                            and n.last_active_at > p_silent_until
-                        limit p_max_streams_per_viewer
-                    ) as newer
-                )
+                -- No stream is as many places ahead of this one as this viewer may count on.
+                and (
+                    select true
+                    from public.active_viewers as n
+                    where n.viewer_id = v.viewer_id
+                        and (n.activated_at, n.stream_id) > (v.activated_at, v.stream_id)
+                        and n.last_active_at > p_silent_until
+                    offset p_max_streams_per_viewer - 1
+                    limit 1
+                ) is null
             limit 1
         ), false)
     ) as o (is_published)
