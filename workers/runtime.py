@@ -46,6 +46,8 @@ LOOK_AT_LEAST_EVERY_S = 5.0
 REPORT_EVERY_S = 2.0
 # What runs when the process is asked to end may take so long before it is rolled back.
 GRACE_S = 5.0
+# And so long to tell the database that its last batches failed and killed nobody.
+FORGET_TIMEOUT_S = 1.0
 CLOSE_TIMEOUT_S = 2.0
 ERROR_LENGTH = 500
 
@@ -84,6 +86,7 @@ class Runtime:
         except BaseException:
             self._pool.terminate()
             raise
+        self._inbox = Inbox(self._pool, worker=self.worker)
         self._drain = Drain([self._drain_with(self._context()) for _ in range(DRAINS)])
         self._loops = [
             asyncio.create_task(self._repeat(self._look, every_s=LOOK_EVERY_S)),
@@ -112,6 +115,10 @@ class Runtime:
             self._end_ticks(),
             return_exceptions=True,
         )
+        # With the database away the notes stay: three such ends in a row blame an event, not one.
+        with suppress(Exception):
+            async with asyncio.timeout(FORGET_TIMEOUT_S):
+                await self._inbox.forget_failed_starts()
 
     async def close(self) -> None:
         """Close the pool, by force if it takes long."""
@@ -124,7 +131,7 @@ class Runtime:
     def _context(self) -> Context:
         return Context(
             pool=self._pool,
-            inbox=Inbox(self._pool, worker=self.worker),
+            inbox=self._inbox,
             stripe_livemode=self._settings.stripe_livemode,
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
