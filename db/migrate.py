@@ -34,6 +34,7 @@ from db import schema
 from db.errors import StoreUnavailable, is_transient
 from db.generations import refuse_older_generation
 from db.pool import CONNECT_TIMEOUT_S, open_connection
+from db.reaching import entering_store
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
 if TYPE_CHECKING:
@@ -155,16 +156,17 @@ async def owner_session(
     url: str, *, application_name: str = "coinfleet release"
 ) -> AsyncIterator[Connection]:
     """Open the session in which the schema's owner works on it; closed with the block."""
-    connection = await open_connection(
-        url,
-        application_name=application_name,
-        command_timeout_s=None,
-        search_path="",
-        check_function_bodies="off",
-        client_min_messages="warning",
-        lock_timeout=str(LOCK_TIMEOUT_MS),
-        statement_timeout=str(STEP_TIMEOUT_MS),
-    )
+    with entering_store():
+        connection = await open_connection(
+            url,
+            application_name=application_name,
+            command_timeout_s=None,
+            search_path="",
+            check_function_bodies="off",
+            client_min_messages="warning",
+            lock_timeout=str(LOCK_TIMEOUT_MS),
+            statement_timeout=str(STEP_TIMEOUT_MS),
+        )
     try:
         await _check_server(connection)
         yield connection
