@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from db.errors import CoinfleetError, StoreUnavailable, is_transient
+from db.pool import distrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +108,8 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
             [arrival.state for arrival in arrivals],
             [arrival.reason for arrival in arrivals],
         )
-    except Exception as error:
+    except BaseException as error:
+        await distrust(pool, error)
         if is_transient(error):
             raise StoreUnavailable from error
         raise

@@ -20,7 +20,7 @@ from db import ticks
 from db.errors import is_transient
 from db.inbox import Inbox
 from db.migrate import is_current
-from db.pool import Pool, open_pool
+from db.pool import Pool, answered, open_pool
 from db.ticks import Tick
 from db.worker_reports import WorkerReport, report_worker
 from schedules.timetable import TIMETABLE
@@ -41,6 +41,8 @@ DRAINS = 2
 # Each drain takes two connections and each running tick one, plus what its task takes.
 POOL_SIZE = 2 * DRAINS + 2 * len(TIMETABLE) + 2
 LOOK_EVERY_S = 1.0
+# A look takes a millisecond; a server that takes five seconds for it isn't there any more.
+LOOK_TIMEOUT_S = 5.0
 # How far apart looks get while the database is away.
 LOOK_AT_LEAST_EVERY_S = 5.0
 REPORT_EVERY_S = 2.0
@@ -82,7 +84,7 @@ class Runtime:
             max_size=POOL_SIZE,
         )
         try:
-            await greet_store(self._pool)
+            self._is_away = not await greet_store(self._pool)
         except BaseException:
             self._pool.terminate()
             raise
@@ -115,10 +117,10 @@ class Runtime:
             self._end_ticks(),
             return_exceptions=True,
         )
-        # With the database away the notes stay: three such ends in a row blame an event, not one.
+        # With the database away the notes stay, and the next worker takes this one for killed.
         with suppress(Exception):
-            async with asyncio.timeout(FORGET_TIMEOUT_S):
-                await self._inbox.forget_failed_starts()
+            forgetting = self._inbox.forget_failed_starts()
+            await answered(self._pool, forgetting, within_s=FORGET_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close the pool, by force if it takes long."""
@@ -150,7 +152,10 @@ class Runtime:
             await asyncio.sleep(pause_s)
 
     async def _look(self) -> None:
-        for tick in await ticks.find_due_ticks(self._pool):
+        # The one statement that is always short tells of a failover for all others.
+        looking = ticks.find_due_ticks(self._pool)
+        due = await answered(self._pool, looking, within_s=LOOK_TIMEOUT_S)
+        for tick in due:
             self._begin(tick)
         is_held_up = self._meter.batches == self._batches_seen
         self._batches_seen = self._meter.batches
@@ -220,7 +225,7 @@ class Runtime:
 
     async def _report(self) -> None:
         now = time.monotonic()
-        await report_worker(
+        reporting = report_worker(
             self._pool,
             WorkerReport(
                 worker=self.worker,
@@ -232,6 +237,7 @@ class Runtime:
                 apply_buckets=self._meter.apply_buckets,
             ),
         )
+        await answered(self._pool, reporting, within_s=LOOK_TIMEOUT_S)
 
     async def _tried(self, work: Awaitable[object]) -> bool:
         """Await it; an error is logged and answered False, an outage logged once while it lasts."""
@@ -250,8 +256,8 @@ class Runtime:
         return True
 
 
-async def greet_store(pool: Pool) -> None:
-    """Speak to the database once before work begins.
+async def greet_store(pool: Pool) -> bool:
+    """Speak to the database once before work begins, and say whether it is there.
 
     One that is away, or not yet at this release's schema, is warned of. What it answers that
     waiting won't cure (a wrong password, no such database) is raised.
@@ -263,3 +269,5 @@ async def greet_store(pool: Pool) -> None:
         if not is_transient(error):
             raise
         log.warning("store_away", reason=str(error) or type(error).__name__, then="waiting for it")
+        return False
+    return True
