@@ -94,6 +94,8 @@ async def apply_files(
 ) -> Report:
     """Do for any set of files what `migrate` does for this release's."""
     async with owner_session(url) as connection:
+        await take_turn(connection)
+        await refuse_older_generation(connection)
         return await bring_up(connection, files, on_step=on_step)
 
 
@@ -103,9 +105,7 @@ async def bring_up(
     *,
     on_step: Callable[[Step], None] | None = None,
 ) -> Report:
-    """Do the same in an `owner_session`; inside the caller's transaction, if it has begun one."""
-    await _take_turn(connection)
-    await refuse_older_generation(connection)
+    """Do the same in an `owner_session` whose turn it is; inside its transaction, if it has one."""
     await _open_books(connection)
     steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
     for step in steps:
@@ -181,7 +181,7 @@ async def _check_server(connection: Connection) -> None:
         raise ServerTooOld
 
 
-async def _take_turn(connection: Connection) -> None:
+async def take_turn(connection: Connection) -> None:
     """Wait until no other release runs here; the lock is the session's and ends with it."""
     try:
         async with connection.transaction():

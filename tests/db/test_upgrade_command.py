@@ -140,6 +140,24 @@ async def test_killed_while_it_waits_for_the_old_tables_it_has_moved_nothing(
 
 
 @pytest.mark.faults
+async def test_killed_in_the_middle_of_its_release_it_has_let_nobody_in(
+    operator: Operator, db: Connection, first: Database
+) -> None:
+    async with db.transaction():
+        await db.execute("lock table auth.users in access exclusive mode")
+        watcher = await open_connection(first.url(), application_name="test")
+        process = await operator.start()
+        await until(watcher, BLOCKED)
+        await kill(process, watcher)
+        watcher.terminate()
+    # The old tables have moved; of the release, which grants usage before the doors close, nothing.
+    assert await db.fetchval("select to_regclass('legacy_first.coins') is not null")
+    assert await db.fetchval("select to_regclass('fleet.schema_objects') is null")
+    code, printed = await operator.run()
+    assert code == 0, printed
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize("step", ["people", "purchases", "gifts"])
 async def test_killed_in_the_middle_of_a_batch_it_goes_on_without_a_trace(
     finished: Finished, operator: Operator, first: Database, look: Look, step: str
