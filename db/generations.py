@@ -195,7 +195,7 @@ class OlderGeneration(CoinfleetError):
 
 
 class UpgradeUnfinished(CoinfleetError):
-    """The database is half way up from an older generation: a release would let everybody in."""
+    """The database is half way up from an older generation: nothing else may be done to it."""
 
     def __init__(self, generation: Generation) -> None:
         super().__init__(

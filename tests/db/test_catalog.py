@@ -77,7 +77,12 @@ OPEN_COLUMNS = {
     ("service_role", "public.live_streams", "INSERT"): {"live_available", "title", "profile_id"},
 }
 # Functions that build statements at run time, so that reading their text proves nothing.
-DYNAMIC_FUNCTIONS = {"fleet.erase_sign_in", "fleet.revoke_functions"}
+DYNAMIC_FUNCTIONS = {
+    "fleet.erase_old_rows",
+    "fleet.erase_old_table",
+    "fleet.erase_sign_in",
+    "fleet.revoke_functions",
+}
 
 OURS = "('public', 'fleet', 'invariants')"
 FUNCTIONS = f"""
