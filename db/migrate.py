@@ -34,6 +34,7 @@ from db import schema
 from db.errors import StoreUnavailable, is_transient
 from db.generations import refuse_older_generation
 from db.pool import CONNECT_TIMEOUT_S, open_connection
+from db.pooler import PoolerUndeclared
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
 if TYPE_CHECKING:
@@ -177,8 +178,15 @@ async def owner_session(
 
 
 async def _check_server(connection: Connection) -> None:
-    if int(await connection.fetchval("show server_version_num")) < OLDEST_SERVER:
+    version, is_set = await connection.fetchrow(
+        "select current_setting('server_version_num')::int,"
+        " current_setting('check_function_bodies') = 'off'"
+    ) or (0, False)
+    if version < OLDEST_SERVER:
         raise ServerTooOld
+    # A server sets what it was asked for while connecting; a pooler may drop it without a word.
+    if not is_set:
+        raise PoolerUndeclared
 
 
 async def take_turn(connection: Connection) -> None:
