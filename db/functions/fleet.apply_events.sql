@@ -4,7 +4,7 @@ returns table (event_id bigint, state text, reason text)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare

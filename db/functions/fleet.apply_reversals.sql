@@ -3,7 +3,7 @@ returns setof fleet.outcome
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     if not exists (select 1 from unnest(p_facts) as f where f.kind in ('refund', 'refund_total', 'dispute')) then

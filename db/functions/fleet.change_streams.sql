@@ -7,7 +7,7 @@ returns void
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_free_ids bigint[];

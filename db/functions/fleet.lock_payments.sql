@@ -3,7 +3,7 @@ returns fleet.fact[]
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_ids bigint[];

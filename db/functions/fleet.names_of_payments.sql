@@ -3,7 +3,7 @@ returns table (provider text, key text)
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select distinct alias.provider, alias.key
     from unnest(p_providers, p_keys) as named (provider, key)

@@ -14,7 +14,7 @@ returns table (purchase_id bigint, status text, coin_balance bigint, replayed bo
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -10,7 +10,7 @@ returns bigint
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_entry public.ledger_entries;
