@@ -190,13 +190,14 @@ ROWS = (
     Row(
         "D2",
         "A heartbeat is an upsert of the signed-in viewer's own row",
-        ("db/test_presence.py::*heartbeat*",),
+        ("db/test_heartbeats.py", "db/test_gateways.py", "db/test_presence.py::*heartbeat*"),
     ),
     Row(
         "D3",
         "Published only while somebody counts, on at most four streams a viewer",
         (
             "db/test_presence.py::*publish*",
+            "db/test_heartbeats.py::*publishes*",
             "db/test_presence.py::*four*",
             "schedules/test_timetable.py::test_publish_state_is_recomputed_every_10_to_15_seconds",
         ),
@@ -206,6 +207,8 @@ ROWS = (
         "Viewers silent for 60 s are removed",
         (
             "db/test_presence.py::*sweep*",
+            "db/test_heartbeats.py::*sweep*",
+            "db/test_gateways.py::*swe*p*",
             "schedules/test_timetable.py::test_stale_viewers_are_swept_every_30_to_60_seconds",
         ),
     ),

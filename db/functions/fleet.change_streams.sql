@@ -8,10 +8,13 @@ language plpgsql
 volatile
 security invoker
 set search_path = '', pg_temp
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
     v_free_ids bigint[];
 begin
+    -- Planned once a session, by the setting above: planning anew for each set of values took longer, for one
+    -- stream, than all that is done here.
     if p_stream_ids is null then
         return;
     end if;

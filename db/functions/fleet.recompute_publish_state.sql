@@ -42,6 +42,8 @@ begin
     set is_published = t.is_published
     from fleet.streams_to_switch(v_stream_ids, v_silent_until, v_max_streams) as t
     where s.id = t.stream_id
+        -- Says what the planner can't know: that they are few, and not to read all streams for them.
+        and s.id = any(v_stream_ids)
     returning s.id, s.is_published;
 
     perform fleet.fold_stream_changes();

@@ -12,8 +12,7 @@ set search_path = '', pg_temp
 as $$
     with taken as (
         delete from fleet.publish_marks as m
-        using (select k.id from fleet.publish_marks as k order by k.id limit p_limit) as k
-        where m.id = k.id
+        where m.id <= (select max(k.id) from (select o.id from fleet.publish_marks as o order by o.id limit p_limit) as k)
         returning m.stream_id, m.viewer_id
     ),
     -- A clock that went back (a failover) makes the range run the other way: those are heard again.
@@ -27,7 +26,8 @@ as $$
             and v.last_active_at > least(p_silent_since, p_silent_until)
             and v.last_active_at <= greatest(p_silent_since, p_silent_until)
     ),
-    -- A viewer beyond the limit before or after may count on other streams now.
+    -- A viewer beyond the limit before or after may count on other streams now. Looked up in the order of their
+    -- index, tens of thousands take half the time.
     moved as (
         select o.stream_id
         from (
@@ -35,6 +35,7 @@ as $$
             from concerned as c
             where c.viewer_id is not null
             group by c.viewer_id
+            order by c.viewer_id
         ) as w
         cross join lateral (
             select v.stream_id, count(*) over () as streams

@@ -12,8 +12,9 @@ as $$
     select s.id, o.is_published
     from public.live_streams as s
     cross join lateral (
-        select s.live_available and exists (
-            select 1
+        -- Not `exists`: for many streams it may be answered by judging every viewer there is.
+        select s.live_available and coalesce((
+            select true
             from public.active_viewers as v
             where v.stream_id = s.id
                 and v.activated_at is not null
@@ -30,7 +31,8 @@ as $$
                         limit p_max_streams_per_viewer
                     ) as newer
                 )
-        )
+            limit 1
+        ), false)
     ) as o (is_published)
     where s.id = any(p_stream_ids) and o.is_published <> s.is_published
     order by s.id

@@ -1,1 +1,1 @@
-"""`make bench`: DESIGN's budgets, each measured against its reference in the same run."""
+"""`make bench`: the budgets, each measured against its reference in the same run."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from rich.console import Console
 
-from tests.bench import apply, fleets, receiving, report
+from tests.bench import apply, fleets, memory, presence, receiving, report
 from tests.bench.books import USERS
 from tests.bench.servers import open_servers
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.bench.servers import Servers
 
 PAIRS = 5
+# Methods of Run, and choices of --only.
+PARTS = ("apply", "receiving", "fleets", "presence")
 
 
 class Run:
@@ -50,7 +52,7 @@ class Run:
             )
 
     async def fleets(self) -> None:
-        """Rows 2 and 6; each fleet has a database and a queue of its own on the same servers."""
+        """Rows 2, 6 and 8; each fleet has a database and a queue of its own on the same servers."""
         async with AsyncExitStack() as stack:
             books = await stack.enter_async_context(self._servers.books(users=USERS))
             environment = self._servers.environment(books)
@@ -63,8 +65,9 @@ class Run:
                     self.rows.append(
                         await fleets.measure_under_load(ours, textbook, pairs=self._pairs)
                     )
-            count = fleets.LIGHT_EVENTS // (10 if self._quick else 1)
-            self.rows += await fleets.measure_light_load(ours, count=count)
+            part = 10 if self._quick else 1
+            self.rows += await fleets.measure_light_load(ours, count=fleets.LIGHT_EVENTS // part)
+            self.rows += await memory.measure(ours, count=memory.EVENTS // part)
             await _check(books)
 
     async def apply(self) -> None:
@@ -79,6 +82,18 @@ class Run:
             self.call_us = median(calls)
             await _check(books)
 
+    async def presence(self) -> None:
+        """Row 7."""
+        async with self._servers.database() as database:
+            # A tenth of the size shows as well whether it runs.
+            size = 10 if self._quick else 1
+            self.rows += await presence.measure(
+                database,
+                pairs=self._pairs,
+                streams=presence.STREAMS // size,
+                viewers=presence.VIEWERS // size,
+            )
+
 
 async def _check(books: Books) -> None:
     breaches = await books.breaches()
@@ -90,10 +105,10 @@ async def measure(servers: Servers, folder: Path, *, only: set[str], quick: bool
     run = Run(servers, folder, quick=quick)
     # Wide enough for a line a row where no terminal says how wide it is.
     console = Console(width=None if sys.stdout.isatty() else 140)
-    for name, part in (("apply", run.apply), ("receiving", run.receiving), ("fleets", run.fleets)):
+    for name in PARTS:
         if not only or name in only:
             console.print(f"measuring: {name} ...")
-            await part()
+            await getattr(run, name)()
     await servers.close()
     rows = sorted(run.rows, key=lambda row: row.number)
     console.print(report.table(rows))
@@ -108,7 +123,7 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one pair each: does it run at all?")
-    parser.add_argument("--only", action="append", choices=["apply", "receiving", "fleets"])
+    parser.add_argument("--only", action="append", choices=PARTS)
     arguments = parser.parse_args()
     folder = Path(os.environ.get("COINFLEET_DATA_DIR", ".coinfleet")) / "bench"
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.bench.books import Books
+    from tests.bench.processes import Serving
     from workers.cli.simulated_events import Webhook
 
 EVENTS = 12_000
@@ -41,7 +42,8 @@ class Fleet:
     """A web and a worker process on a database of their own, and the table of their events."""
 
     books: Books
-    port: int
+    web: Serving
+    worker_pid: int
     events: str
     state: str
 
@@ -63,7 +65,7 @@ class Fleet:
         requests = [webhook.request for webhook in webhooks]
         before = await self.count("applied")
         started = time.perf_counter()
-        delivered = await deliver(self.port, requests)
+        delivered = await deliver(self.web.port, requests)
         assert delivered.acknowledged == count, delivered.statuses
         await eventually(self._is_idle)
         seconds = time.perf_counter() - started
@@ -77,11 +79,11 @@ async def our_fleet(
 ) -> AsyncIterator[Fleet]:
     """Web, worker and scheduler as in production."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(running("workers.consumer", environment, log=log))
+        worker = stack.enter_context(running("workers.consumer", environment, log=log))
         stack.enter_context(running("workers.scheduler", environment, log=log))
         web = serving("workers.webhooks", environment, log=log)
-        port = await stack.enter_async_context(web)
-        yield Fleet(books, port, "fleet.inbox_events", "state")
+        served = await stack.enter_async_context(web)
+        yield Fleet(books, served, worker, "fleet.inbox_events", "state")
 
 
 @asynccontextmanager
@@ -92,10 +94,10 @@ async def textbook_fleet(
     schema = Path(__file__).parent / "textbook" / "schema.sql"
     await books.owner.execute(schema.read_text() + _FILL_TEXTBOOK)
     async with AsyncExitStack() as stack:
-        stack.enter_context(running("tests.bench.textbook.worker", environment, log=log))
+        worker = stack.enter_context(running("tests.bench.textbook.worker", environment, log=log))
         web = serving("tests.bench.textbook.web", environment, log=log)
-        port = await stack.enter_async_context(web)
-        yield Fleet(books, port, "textbook.events", "status")
+        served = await stack.enter_async_context(web)
+        yield Fleet(books, served, worker, "textbook.events", "status")
 
 
 async def measure_under_load(ours: Fleet, textbook: Fleet, *, pairs: int) -> Row:
@@ -141,7 +143,7 @@ async def _until_credited(fleet: Fleet) -> float:
     total = "select total_purchased from public.profiles where id = $1"
     before = await books.owner.fetchval(total, buyer)
     started = time.perf_counter()
-    delivered = await deliver(fleet.port, [purchase.request])
+    delivered = await deliver(fleet.web.port, [purchase.request])
     assert delivered.acknowledged == 1, delivered.statuses
 
     async def is_credited() -> bool:

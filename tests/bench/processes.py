@@ -10,7 +10,9 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
 
 from tests.conditions import eventually
 
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT_S = 10.0
 _FOLDER = Path(__file__).parents[2]
+
+
+class Serving(NamedTuple):
+    """A process that listens on a port."""
+
+    port: int
+    pid: int
 
 
 @contextmanager
@@ -46,12 +55,21 @@ def running(module: str, environment: Mapping[str, str], *, log: Path) -> Iterat
 
 
 @asynccontextmanager
-async def serving(module: str, environment: Mapping[str, str], *, log: Path) -> AsyncIterator[int]:
-    """Run a module that serves HTTP on a free port; gives the port once it listens."""
+async def serving(
+    module: str, environment: Mapping[str, str], *, log: Path
+) -> AsyncIterator[Serving]:
+    """Run a module that serves HTTP on a free port; gives it once it listens."""
     port = free_port()
-    with running(module, {**environment, "PORT": str(port)}, log=log):
+    with running(module, {**environment, "PORT": str(port)}, log=log) as pid:
         await eventually(lambda: _is_listening(port))
-        yield port
+        yield Serving(port, pid)
+
+
+def resident_mb(pid: int) -> float:
+    """How much memory a process and its children hold."""
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    return sum(each.memory_info().rss for each in family) / 1e6
 
 
 def free_port() -> int:

@@ -32,10 +32,10 @@ async def measure(books: Books, environment: dict[str, str], *, pairs: int, log:
     """Measure web, and the same server around two other stores."""
     async with AsyncExitStack() as stack:
         run = stack.enter_async_context
-        ours = await run(serving("workers.webhooks", environment, log=log))
-        inserts = await run(serving("tests.bench.webs", environment, log=log))
+        ours, _ = await run(serving("workers.webhooks", environment, log=log))
+        inserts, _ = await run(serving("tests.bench.webs", environment, log=log))
         no_database = environment | {"BENCH_WITHOUT_DATABASE": "1"}
-        answers = await run(serving("tests.bench.webs", no_database, log=log))
+        answers, _ = await run(serving("tests.bench.webs", no_database, log=log))
 
         def sample(port: int, count: int) -> Sample:
             return lambda: receive(books, port, count=count)

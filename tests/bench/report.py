@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def table(rows: Sequence[Row]) -> Table:
     """Each measured value beside its budget."""
-    drawn = Table(title="Budgets (DESIGN §7), median of interleaved pairs")
+    drawn = Table(title="Budgets, median of interleaved pairs")
     for name in ("row", "what", "ours", "reference", "measured", "budget", "met"):
         drawn.add_column(name, justify="left" if name == "what" else "right")
     for row in rows:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,14 +32,21 @@ class Servers:
         self._queues = 0
 
     @asynccontextmanager
-    async def books(self, *, users: int) -> AsyncIterator[Books]:
-        """Make a database with users in it; it is dropped in the end."""
+    async def database(self) -> AsyncIterator[Database]:
+        """Make a database at this release's schema; it is dropped in the end."""
         if self._template is None:
             self._template = await self._cluster.make_template()
         database = await self._cluster.create(self._template.name)
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._cluster.drop, database)
-            yield await stack.enter_async_context(open_books(database, users=users))
+        try:
+            yield database
+        finally:
+            await self._cluster.drop(database)
+
+    @asynccontextmanager
+    async def books(self, *, users: int) -> AsyncIterator[Books]:
+        """Make a database with users in it."""
+        async with self.database() as database, open_books(database, users=users) as books:
+            yield books
 
     async def close(self) -> None:
         """Drop the template."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.bench import apply, fleets, receiving
+from tests.bench import apply, fleets, memory, presence, receiving
 from tests.bench.books import open_books
 from tests.bench.load import complete_status, deliver
 from tests.bench.measurements import Budget, Pairs, Row, interleave
@@ -70,7 +70,7 @@ async def test_each_web_acknowledges_every_webhook(
     variant: dict[str, str],
     stored: int,
 ) -> None:
-    async with serving(module, environment | variant, log=tmp_path / "log") as port:
+    async with serving(module, environment | variant, log=tmp_path / "log") as (port, _):
         await receiving.receive(books, port, count=40)
     assert await books.owner.fetchval("select count(*) from fleet.inbox_events") == stored
 
@@ -81,9 +81,12 @@ async def test_our_fleet_applies_what_it_receives(
     async with fleets.our_fleet(books, environment, log=tmp_path / "log") as fleet:
         await fleet.receive_and_apply(count=40)
         rows = await fleets.measure_light_load(fleet, count=2)
-    assert [row.number for row in rows] == [6, 6]
-    assert await books.owner.fetchval("select count(*) from public.gifts") == 20
-    assert await books.owner.fetchval("select count(*) from public.coin_purchases") == 22
+        rows += await memory.measure(fleet, count=50)
+    assert [row.number for row in rows] == [6, 6, 8, 8, 8, 8]
+    # A Python process that holds less than this isn't one of ours.
+    assert all(row.value > 20 for row in rows if row.budget.unit == "MB")
+    assert await books.owner.fetchval("select count(*) from public.gifts") == 25
+    assert await books.owner.fetchval("select count(*) from public.coin_purchases") == 27
     assert await books.breaches() == {}
 
 
@@ -107,7 +110,7 @@ async def test_the_textbook_credits_a_second_delivery_nothing(
     purchase, gift = books.purchase().request, books.gift().request
     async with fleets.textbook_fleet(books, environment, log=tmp_path / "log") as fleet:
         for _ in range(2):
-            delivered = await deliver(fleet.port, [purchase, gift])
+            delivered = await deliver(fleet.web.port, [purchase, gift])
             assert delivered.acknowledged == 2
 
         async def is_idle() -> bool:
@@ -115,6 +118,32 @@ async def test_the_textbook_credits_a_second_delivery_nothing(
 
         await eventually(is_idle)
     assert await books.owner.fetchval("select count(*) from textbook.ledger_entries") == 5
+
+
+async def test_each_round_of_presence_is_swept_and_recomputed(database: Database) -> None:
+    rows = await presence.measure(database, pairs=2, streams=100, viewers=2_000)
+    assert [row.number for row in rows] == [7, 7, 7, 7]
+    assert all(row.spread for row in rows)
+
+
+async def test_both_sides_of_presence_publish_the_same_where_nobody_is_over_the_limit(
+    database: Database,
+) -> None:
+    rounds = presence.plan_rounds([0.05, 0.3, 0.3], viewers=2_000)
+    async with presence.open_crowd(database, rounds, streams=2_000, viewers=2_000) as crowd:
+        await crowd.db.execute("update fleet.settings set max_active_streams_per_viewer = 5")
+        states = "select id, is_published from {}.live_streams order by id"
+        seen = []
+        for each in rounds:
+            await crowd.change(each)
+            await crowd.sweep_and_recompute(each)
+            await crowd.delete_and_rewrite(each)
+            ours, textbooks = [
+                await crowd.db.fetch(states.format(s)) for s in ("public", "textbook")
+            ]
+            assert ours == textbooks
+            seen.append({row["id"] for row in ours if row["is_published"]})
+        assert len(set(map(frozenset, seen))) == len(rounds)
 
 
 def test_a_response_counts_once_it_is_complete() -> None:

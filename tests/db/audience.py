@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,11 +13,17 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 FLAGS = ("is_active", "is_unmuted", "is_visible", "is_subscribed")
+HEARTBEAT = "select public.update_viewer_heartbeat($1, true, true, true, true)"
 
 
 def at(seconds: float) -> datetime:
     """So many seconds past noon."""
     return NOON + timedelta(seconds=seconds)
+
+
+def entry(viewer: object, stream_id: object, **flags: object) -> dict[str, object]:
+    """What a gateway sends of a viewer: all four flags hold but those set by name."""
+    return {"stream_id": stream_id, "viewer_id": str(viewer), **dict.fromkeys(FLAGS, True), **flags}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,17 @@ class Audience:
             *(off.get(flag, True) for flag in FLAGS),
             at(second),
         )
+
+    async def hear_all(
+        self, *entries: object, second: float = 0
+    ) -> list[tuple[int | None, UUID | None, str]]:
+        """A gateway's call; gives the entries that it can't note, with the reason."""
+        rows = await self.db.fetch(
+            "select stream_id, viewer_id, reason from fleet.record_heartbeats($1, $2)",
+            json.dumps(entries),
+            at(second),
+        )
+        return [tuple(row) for row in rows]
 
     async def recompute(self, *, second: float = 0) -> dict[int, bool]:
         """Recompute; gives the streams that changed, with what they changed to."""

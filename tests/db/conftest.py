@@ -1,4 +1,4 @@
-"""Fixtures of the money tests: the books, and conditions to wait for."""
+"""Fixtures of the database tests: the books, an audience, platforms of older generations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pytest
 import pytest_asyncio
 
 from db.generations import Generation
+from tests.db.audience import Audience
 from tests.db.books import PRICE_LIST, Books
 from tests.db.platforms import Look, build, upgraded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from uuid import UUID
 
     from db.pool import Connection
     from db.upgrades import Result
@@ -28,6 +30,26 @@ async def books(db: Connection) -> AsyncIterator[Books]:
     books = Books(db)
     yield books
     assert await books.breaches() == {}
+
+
+@pytest.fixture
+def audience(db: Connection) -> Audience:
+    """Viewers and streams of the test's own."""
+    return Audience(db)
+
+
+@pytest_asyncio.fixture
+async def viewer(audience: Audience) -> UUID:
+    """Somebody who watches."""
+    return await audience.profile()
+
+
+@pytest_asyncio.fixture
+async def stream(audience: Audience) -> int:
+    """An available stream, looked at once: nothing is left to do."""
+    stream_id = await audience.stream()
+    await audience.recompute()
+    return stream_id
 
 
 @pytest.fixture(scope="session")

@@ -271,11 +271,13 @@ TIMED_CALLS = (
         " p_is_unmuted => true, p_is_visible => true, p_is_subscribed => true,"
         " p_last_active_at => '2999-01-01')"
     ),
+    "select public.update_viewer_heartbeats('[]', p_now => '2999-01-01')",
     "select public.process_gift('{victim}', 'rose', 'key', p_now => '2999-01-01')",
     "select public.process_gift('{victim}', 'rose', 'key', p_created_at => '2999-01-01')",
 )
 TIMED_WRITES = (
     "select fleet.record_heartbeat('{mallory}', {stream}, true, true, true, true, '2999-01-01')",
+    "select fleet.record_heartbeats('[]', '2999-01-01')",
     "select fleet.sweep_viewers('2999-01-01')",
     "select fleet.age_recent_gifts('2999-01-01')",
     "select fleet.refresh_leaderboard('2999-01-01')",

@@ -23,6 +23,7 @@ OPEN_FUNCTIONS = {
     ("authenticated", "public.process_gift"),
     ("authenticated", "public.update_viewer_heartbeat"),
     ("service_role", "public.process_coin_purchase"),
+    ("service_role", "public.update_viewer_heartbeats"),
 }
 READABLE_BY_EVERYONE = (
     "chat_messages",
