@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from db.errors import refusal
+from db.generations import UpgradeUnfinished, unfinished_upgrade
 from db.pool import CONNECT_TIMEOUT_S, open_connection
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class Erasure:
 async def erase_profile(url: str, profile_id: UUID, *, requested_by: str, reason: str) -> Erasure:
     """Erase a person as the schema's owner; a repeated call clears what came since.
 
-    Raises UnknownProfile, asyncpg's own errors, and StoreUnavailable.
+    Raises UnknownProfile, UpgradeUnfinished, asyncpg's own errors, and StoreUnavailable.
     """
     connection = await open_connection(
         url, application_name="coinfleet erase", command_timeout_s=TIMEOUT_S
     )
     try:
+        if generation := await unfinished_upgrade(connection):
+            raise UpgradeUnfinished(generation)
         async with connection.transaction():
             await connection.execute(f"set local statement_timeout = '{TIMEOUT_S}s'")
             counts = json.loads(

@@ -194,9 +194,22 @@ class OlderGeneration(CoinfleetError):
         self.generation = generation
 
 
+class UpgradeUnfinished(CoinfleetError):
+    """The database is half way up from an older generation: nothing else may be done to it."""
+
+    def __init__(self, generation: Generation) -> None:
+        super().__init__(
+            f"an upgrade of this database has begun and hasn't finished: run"
+            f" `coinfleet upgrade --from {generation}` again, or with --undo (docs/upgrading.md)"
+        )
+        self.generation = generation
+
+
 async def refuse_older_generation(connection: Connection) -> None:
-    """Raise OlderGeneration where an upgrade is due before a release."""
-    generation: str | None = await connection.fetchval(
+    """Raise OlderGeneration or UpgradeUnfinished where an upgrade comes before a release."""
+    if generation := await unfinished_upgrade(connection):
+        raise UpgradeUnfinished(generation)
+    older: str | None = await connection.fetchval(
         """
         select case
             when to_regclass('public.ledger_entries') is not null then null
@@ -206,8 +219,18 @@ async def refuse_older_generation(connection: Connection) -> None:
         end
         """
     )
-    if generation:
-        raise OlderGeneration(Generation(generation))
+    if older:
+        raise OlderGeneration(Generation(older))
+
+
+async def unfinished_upgrade(connection: Connection) -> Generation | None:
+    """Give the generation that this database is being moved from, if it is."""
+    if await connection.fetchval("select to_regclass('fleet.upgrade_runs') is null"):
+        return None
+    generation: str | None = await connection.fetchval(
+        "select generation from fleet.upgrade_runs where finished_at is null"
+    )
+    return Generation(generation) if generation else None
 
 
 async def check_source(

@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from db.errors import CoinfleetError, StoreUnavailable, is_transient
+from db.pool import distrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +108,8 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
             [arrival.state for arrival in arrivals],
             [arrival.reason for arrival in arrivals],
         )
-    except Exception as error:
+    except BaseException as error:
+        await distrust(pool, error)
         if is_transient(error):
             raise StoreUnavailable from error
         raise
@@ -117,12 +119,16 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
 
 
 class Inbox:
-    """A worker's hold on the inbox. Each batch in flight takes two connections of the pool."""
+    """A worker's hold on the inbox, for any number of batches at once.
+
+    Each batch in flight takes two connections of the pool. Whoever ends calls
+    `forget_failed_starts` last, or the next worker takes this one for killed by its last batch.
+    """
 
     def __init__(self, pool: Pool, *, worker: str) -> None:
         self._pool = pool
         self._worker = worker
-        self._to_forget: list[tuple[int, list[EventId]]] = []
+        self._failed_starts: list[tuple[int, list[EventId]]] = []
 
     async def process_batch(
         self, interpret: Callable[[ClaimedEvent], Fact], *, limit: int
@@ -133,19 +139,21 @@ class Inbox:
         when the database can't be reached, BatchFailed when the batch was rolled back.
         """
         claimed: list[ClaimedEvent] = []
+        xact_id = 0
         try:
-            await self._forget_failed_starts()
+            await self.forget_failed_starts()
             async with self._pool.acquire() as connection, connection.transaction():
                 claimed, xact_id = await _claim(connection, limit)
                 if not claimed:
                     return BatchResult(claimed=0, outcomes=())
-                event_ids = [event.id for event in claimed]
-                self._to_forget.append((xact_id, event_ids))
-                await self._note_start(xact_id, event_ids)
+                await self._note_start(xact_id, [event.id for event in claimed])
                 outcomes = await _apply(connection, [(e, interpret(e)) for e in claimed])
-        except Exception as error:
+        except BaseException as error:
+            if claimed:
+                self._failed_starts.append((xact_id, [event.id for event in claimed]))
+            if not isinstance(error, Exception):
+                raise
             raise _fate(error, claimed) from error
-        self._to_forget.remove((xact_id, event_ids))
         return BatchResult(claimed=len(claimed), outcomes=outcomes)
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
@@ -170,14 +178,21 @@ class Inbox:
                 timeout=NOTE_TIMEOUT_S,
             )
 
-    async def _forget_failed_starts(self) -> None:
-        # A batch that failed under a living worker says nothing against its events.
-        while self._to_forget:
-            xact_id, event_ids = self._to_forget[-1]
-            await self._pool.execute(
-                "select fleet.forget_batch_start($1::text::xid8, $2)", str(xact_id), event_ids
-            )
-            self._to_forget.pop()
+    async def forget_failed_starts(self) -> None:
+        """Take back the notes of batches that failed or were cancelled under this living worker.
+
+        They say nothing against their events. Raises what the database does.
+        """
+        while self._failed_starts:
+            failed = self._failed_starts.pop()
+            xact_id, event_ids = failed
+            try:
+                await self._pool.execute(
+                    "select fleet.forget_batch_start($1::text::xid8, $2)", str(xact_id), event_ids
+                )
+            except BaseException:
+                self._failed_starts.append(failed)
+                raise
 
 
 async def _claim(connection: Connection, limit: int) -> tuple[list[ClaimedEvent], int]:

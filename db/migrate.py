@@ -34,6 +34,8 @@ from db import schema
 from db.errors import StoreUnavailable, is_transient
 from db.generations import refuse_older_generation
 from db.pool import CONNECT_TIMEOUT_S, open_connection
+from db.pooler import PoolerUndeclared
+from db.reaching import entering_store
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ async def apply_files(
 ) -> Report:
     """Do for any set of files what `migrate` does for this release's."""
     async with owner_session(url) as connection:
+        await take_turn(connection)
+        await refuse_older_generation(connection)
         return await bring_up(connection, files, on_step=on_step)
 
 
@@ -103,9 +107,7 @@ async def bring_up(
     *,
     on_step: Callable[[Step], None] | None = None,
 ) -> Report:
-    """Do the same in an `owner_session`; inside the caller's transaction, if it has begun one."""
-    await _take_turn(connection)
-    await refuse_older_generation(connection)
+    """Do the same in an `owner_session` whose turn it is; inside its transaction, if it has one."""
     await _open_books(connection)
     steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
     for step in steps:
@@ -155,16 +157,17 @@ async def owner_session(
     url: str, *, application_name: str = "coinfleet release"
 ) -> AsyncIterator[Connection]:
     """Open the session in which the schema's owner works on it; closed with the block."""
-    connection = await open_connection(
-        url,
-        application_name=application_name,
-        command_timeout_s=None,
-        search_path="",
-        check_function_bodies="off",
-        client_min_messages="warning",
-        lock_timeout=str(LOCK_TIMEOUT_MS),
-        statement_timeout=str(STEP_TIMEOUT_MS),
-    )
+    with entering_store():
+        connection = await open_connection(
+            url,
+            application_name=application_name,
+            command_timeout_s=None,
+            search_path="",
+            check_function_bodies="off",
+            client_min_messages="warning",
+            lock_timeout=str(LOCK_TIMEOUT_MS),
+            statement_timeout=str(STEP_TIMEOUT_MS),
+        )
     try:
         await _check_server(connection)
         yield connection
@@ -177,11 +180,18 @@ async def owner_session(
 
 
 async def _check_server(connection: Connection) -> None:
-    if int(await connection.fetchval("show server_version_num")) < OLDEST_SERVER:
+    version, is_set = await connection.fetchrow(
+        "select current_setting('server_version_num')::int,"
+        " current_setting('check_function_bodies') = 'off'"
+    ) or (0, False)
+    if version < OLDEST_SERVER:
         raise ServerTooOld
+    # A server sets what it was asked for while connecting; a pooler may drop it without a word.
+    if not is_set:
+        raise PoolerUndeclared
 
 
-async def _take_turn(connection: Connection) -> None:
+async def take_turn(connection: Connection) -> None:
     """Wait until no other release runs here; the lock is the session's and ends with it."""
     try:
         async with connection.transaction():

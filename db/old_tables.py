@@ -295,7 +295,7 @@ class OldTables:
         await self.connection.execute(
             f"""
             create function {self.schema}.refuse_change() returns trigger language plpgsql
-            set search_path = '' as $$
+            set search_path = '', pg_temp as $$
             begin
                 raise exception '%.% was moved aside by an upgrade and is closed',
                     tg_table_schema, tg_table_name using errcode = 'read_only_sql_transaction';

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -10,12 +11,14 @@ from db.errors import StoreUnavailable, is_transient
 from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from asyncpg.pool import PoolConnectionProxy
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+T = TypeVar("T")
 
 # A batch of 500 takes well under a second; what takes 30 will not end well.
 STATEMENT_TIMEOUT_MS = 30_000
@@ -64,6 +67,35 @@ async def open_pool(
         if is_transient(error):
             raise StoreUnavailable from error
         raise
+
+
+async def distrust(pool: Pool, error: BaseException) -> None:
+    """Have connections opened anew once one of them was cut or went silent; else do nothing.
+
+    A failover leaves all of them dangling, and each would take its time to be found out.
+    """
+    if isinstance(error, OSError | asyncio.CancelledError):  # TimeoutError is an OSError
+        await pool.expire_connections()
+
+
+async def answered(pool: Pool, call: Coroutine[Any, Any, T], *, within_s: float) -> T:
+    """Give the call's result, or turn away from a server that goes silent, and distrust the rest.
+
+    Raises TimeoutError when it is due: the driver's own would wait as long again, and more, for a
+    dangling connection to confirm that the statement was cancelled.
+    """
+    asked = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({asked}, timeout=within_s)
+        if asked.done():
+            return asked.result()
+    finally:
+        # Asked for its error, so that the loop doesn't report it as never retrieved.
+        asked.add_done_callback(lambda late: late.cancelled() or late.exception())
+        asked.cancel()
+    silence = TimeoutError()
+    await distrust(pool, silence)
+    raise silence
 
 
 async def open_connection(

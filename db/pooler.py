@@ -75,10 +75,13 @@ class Address:
         told = [value for name, value in parameters if name == PARAMETER]
         rest = [each for each in parameters if each[0] != PARAMETER]
         try:
-            pooling = Pooling(told[-1]) if told else _supabases(parts.hostname, parts.port)
+            pooling = Pooling(told[-1]) if told else None
         except ValueError as error:
             raise UnknownPooler from error
-        return cls(parts._replace(query=urlencode(rest)).geturl(), pooling)
+        return cls(
+            parts._replace(query=urlencode(rest)).geturl(),
+            pooling or _supabases(parts.hostname, parts.port),
+        )
 
 
 def _supabases(host: str | None, port: int | None) -> Pooling:

@@ -17,8 +17,25 @@ class StoreRefused(CoinfleetError):
     """The database answers, but lets us not in: the address, the name or the password is wrong."""
 
 
+# A wrong password is an invalid authorization.
+_REFUSALS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+
+
 class NotReleased(CoinfleetError):
     """The database lacks tables or functions of this release: run `coinfleet migrate`."""
+
+
+@contextmanager
+def entering_store() -> Iterator[None]:
+    """Raise StoreRefused where the database lets us not in; all else goes through."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise StoreRefused(f"the database refuses: {error}") from error
 
 
 @contextmanager
@@ -29,10 +46,7 @@ def reaching_store() -> Iterator[None]:
     """
     try:
         yield
-    except (
-        asyncpg.InvalidAuthorizationSpecificationError,  # a wrong password is one of these
-        asyncpg.InvalidCatalogNameError,
-    ) as error:
+    except _REFUSALS as error:
         raise StoreRefused(f"the database refuses: {error}") from error
     except (
         asyncpg.UndefinedTableError,

@@ -18,7 +18,7 @@ import asyncpg
 from db import upgrade_proof
 from db.errors import CoinfleetError, is_transient
 from db.generations import Generation, check_source
-from db.migrate import bring_up, owner_session
+from db.migrate import bring_up, owner_session, take_turn
 from db.old_tables import LEGACY, OldTables
 from db.schema import expected
 from db.upgrade_batches import Batches
@@ -192,8 +192,11 @@ class Upgrade:
         elif proof := await self.recorded_proof():
             return Result(proof, was_done=True)
         self._say("release", 0, 1)
-        await bring_up(self.connection, expected())
-        await close_doors(self.connection)
+        await take_turn(self.connection)
+        # All at once: nobody enters by a grant of the release before the doors are closed.
+        async with self.connection.transaction():
+            await bring_up(self.connection, expected())
+            await close_doors(self.connection)
         self._say("release", 1, 1)
         await self._open_workshop()
         for verb, step in PLAN:

@@ -38,8 +38,7 @@ class Meter:
 class Context:
     """The pool, the settings and the signals of the process that a task runs in.
 
-    A task that loops looks at `stopping` between batches and returns soon after it is set. An inbox
-    serves one drain at a time: whoever runs two gives each a context of its own.
+    A task that loops looks at `stopping` between batches and returns soon after it is set.
     """
 
     pool: Pool

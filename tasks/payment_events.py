@@ -38,8 +38,8 @@ GATHERING_S = 0.02
 async def process_payment_events(ctx: Context) -> int:
     """Apply due events until none is left or the process stops; gives how many there were.
 
-    Any number of these may run at once, each with an inbox of its own: events are claimed by row
-    lock. Raises StoreUnavailable while the database is away; nothing is lost by that.
+    Any number of these may run at once: events are claimed by row lock. Raises StoreUnavailable
+    while the database is away; nothing is lost by that.
     """
     total = 0
     limit = ctx.batch_size
@@ -96,7 +96,7 @@ def _report(result: BatchResult) -> None:
         match outcome.state, outcome.reason:
             case "held", reason:
                 log.warning("event_held", event_id=outcome.event_id, reason=reason)
-            case ("dead", reason) | ("rejected", "no_purchase" as reason):
+            case ("dead", reason) | ("rejected", "no_purchase" | "malformed" as reason):
                 # Somebody's money moved at a provider and not here: a person must look.
                 log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
             case _:

@@ -35,6 +35,7 @@ auth_type = scram-sha-256
 auth_file = {folder}/users
 pool_mode = {mode}
 default_pool_size = {sessions}
+ignore_startup_parameters = {dropped}
 """
 
 
@@ -51,8 +52,10 @@ class PgBouncer(EmbeddedServer):
         *,
         sessions: int,
         mode: Literal["transaction", "session"] = "transaction",
+        dropped: Iterable[str] = ("extra_float_digits",),
     ) -> None:
         super().__init__(data_dir)
+        self._dropped = dropped
         self._mode = mode
         self._addresses = [urlsplit(address) for address in addresses]
         self._sessions = sessions
@@ -87,6 +90,7 @@ class PgBouncer(EmbeddedServer):
             folder=self._home,
             sessions=self._sessions,
             mode=self._mode,
+            dropped=",".join(self._dropped),
         )
         path = self._write("settings", settings)
         prefix = tethered_as_server(self._account, death_signal="KILL", paths=[self._home])

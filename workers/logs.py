@@ -50,7 +50,8 @@ def configure_logging(log_format: LogFormat = "auto") -> None:
 
 def _renderers(log_format: LogFormat) -> list[Processor]:
     if log_format == "console" or (log_format == "auto" and sys.stdout.isatty()):
-        return [structlog.dev.ConsoleRenderer()]
+        # Its own choice where rich is installed shows the locals: payloads, headers, secrets.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [
         structlog.processors.format_exc_info,
         _event_first,

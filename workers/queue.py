@@ -5,12 +5,14 @@ The one place that knows how patient a client of Redis (or Valkey) may be.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import redis
 import structlog
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.errors import ConnectionClosed
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -30,6 +32,8 @@ RETRIES = 1
 DEAD_MESSAGE_TTL_MS = 600_000
 # Each waiting message makes a worker look: more of them would say nothing new.
 WAITING_MESSAGES_MAX = 4
+# How soon a worker asks again for a queue that is away; it looks into the database meanwhile.
+AWAY_PAUSE_S = 1.0
 
 
 class QueueBroker(RedisBroker):
@@ -51,6 +55,7 @@ class QueueBroker(RedisBroker):
         super().__init__(  # type: ignore[no-untyped-call]
             client=client, middleware=middleware, dead_message_ttl=DEAD_MESSAGE_TTL_MS
         )
+        self._is_away = False
 
     @property
     def consumer_class(self) -> type[_CalmConsumer]:
@@ -60,6 +65,7 @@ class QueueBroker(RedisBroker):
     def waiting(self, queue_name: str) -> int:
         """Count the messages that no worker has fetched yet."""
         length = self.client.llen(f"{self.namespace}:{queue_name}")
+        self.note_back()
         assert isinstance(length, int)  # noqa: S101 - a blocking client awaits nothing
         return length
 
@@ -72,15 +78,40 @@ class QueueBroker(RedisBroker):
 
         def dispatch(queue_name: str, *args: object) -> Any:
             try:
-                return run(queue_name, *args)
-            except redis.TimeoutError as error:
+                answer = run(queue_name, *args)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                self.note_away(error)
                 raise redis.ConnectionError(str(error)) from error
+            self.note_back()
+            return answer
 
         return dispatch
 
+    def note_away(self, error: Exception) -> None:
+        """Say once that the queue is away, however often and by whom it is missed."""
+        if not self._is_away:
+            log.warning("queue_away", reason=str(error), then="workers look each second")
+        self._is_away = True
+
+    def note_back(self) -> None:
+        """Say that the queue is back, if it was away."""
+        if self._is_away:
+            log.info("queue_back")
+        self._is_away = False
+
 
 class _CalmConsumer(_RedisConsumer):
-    """Gives up what it can't acknowledge: the message comes again, and finds nothing to do."""
+    """Waits for a queue that is away, where Dramatiq's own would call that critical, and gives up
+    what it can't acknowledge: the message comes again, and finds nothing to do.
+    """
+
+    def __next__(self) -> MessageProxy | None:
+        try:
+            message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        except ConnectionClosed:
+            time.sleep(AWAY_PAUSE_S)
+            return None
+        return message
 
     def ack(self, message: MessageProxy) -> None:
         self._try(super().ack, message)
@@ -103,7 +134,6 @@ class Bell:
 
     def __init__(self, url: str) -> None:
         self._broker = QueueBroker(url, middleware=[])
-        self._is_away = False
 
     def ring(self, task: Task, *args: object) -> None:
         """Send the task a message unless enough of them wait. Never raises: workers look anyway."""
@@ -119,13 +149,7 @@ class Bell:
                     )
                 )
         except redis.RedisError as error:
-            if not self._is_away:
-                log.warning("queue_away", reason=str(error), then="workers look each second")
-            self._is_away = True
-        else:
-            if self._is_away:
-                log.info("queue_back")
-            self._is_away = False
+            self._broker.note_away(error)
 
     def close(self) -> None:
         """Close the connections."""

@@ -20,7 +20,7 @@ from db import ticks
 from db.errors import is_transient
 from db.inbox import Inbox
 from db.migrate import is_current
-from db.pool import Pool, open_pool
+from db.pool import Pool, answered, open_pool
 from db.ticks import Tick
 from db.worker_reports import WorkerReport, report_worker
 from schedules.timetable import TIMETABLE
@@ -41,11 +41,15 @@ DRAINS = 2
 # Each drain takes two connections and each running tick one, plus what its task takes.
 POOL_SIZE = 2 * DRAINS + 2 * len(TIMETABLE) + 2
 LOOK_EVERY_S = 1.0
+# A look takes a millisecond; a server that takes five seconds for it isn't there any more.
+LOOK_TIMEOUT_S = 5.0
 # How far apart looks get while the database is away.
 LOOK_AT_LEAST_EVERY_S = 5.0
 REPORT_EVERY_S = 2.0
 # What runs when the process is asked to end may take so long before it is rolled back.
 GRACE_S = 5.0
+# And so long to tell the database that its last batches failed and killed nobody.
+FORGET_TIMEOUT_S = 1.0
 CLOSE_TIMEOUT_S = 2.0
 ERROR_LENGTH = 500
 
@@ -80,10 +84,11 @@ class Runtime:
             max_size=POOL_SIZE,
         )
         try:
-            await greet_store(self._pool)
+            self._is_away = not await greet_store(self._pool)
         except BaseException:
             self._pool.terminate()
             raise
+        self._inbox = Inbox(self._pool, worker=self.worker)
         self._drain = Drain([self._drain_with(self._context()) for _ in range(DRAINS)])
         self._loops = [
             asyncio.create_task(self._repeat(self._look, every_s=LOOK_EVERY_S)),
@@ -112,6 +117,10 @@ class Runtime:
             self._end_ticks(),
             return_exceptions=True,
         )
+        # With the database away the notes stay, and the next worker takes this one for killed.
+        with suppress(Exception):
+            forgetting = self._inbox.forget_failed_starts()
+            await answered(self._pool, forgetting, within_s=FORGET_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close the pool, by force if it takes long."""
@@ -124,7 +133,7 @@ class Runtime:
     def _context(self) -> Context:
         return Context(
             pool=self._pool,
-            inbox=Inbox(self._pool, worker=self.worker),
+            inbox=self._inbox,
             stripe_livemode=self._settings.stripe_livemode,
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
@@ -143,7 +152,10 @@ class Runtime:
             await asyncio.sleep(pause_s)
 
     async def _look(self) -> None:
-        for tick in await ticks.find_due_ticks(self._pool):
+        # The one statement that is always short tells of a failover for all others.
+        looking = ticks.find_due_ticks(self._pool)
+        due = await answered(self._pool, looking, within_s=LOOK_TIMEOUT_S)
+        for tick in due:
             self._begin(tick)
         is_held_up = self._meter.batches == self._batches_seen
         self._batches_seen = self._meter.batches
@@ -213,7 +225,7 @@ class Runtime:
 
     async def _report(self) -> None:
         now = time.monotonic()
-        await report_worker(
+        reporting = report_worker(
             self._pool,
             WorkerReport(
                 worker=self.worker,
@@ -225,6 +237,7 @@ class Runtime:
                 apply_buckets=self._meter.apply_buckets,
             ),
         )
+        await answered(self._pool, reporting, within_s=LOOK_TIMEOUT_S)
 
     async def _tried(self, work: Awaitable[object]) -> bool:
         """Await it; an error is logged and answered False, an outage logged once while it lasts."""
@@ -243,8 +256,8 @@ class Runtime:
         return True
 
 
-async def greet_store(pool: Pool) -> None:
-    """Speak to the database once before work begins.
+async def greet_store(pool: Pool) -> bool:
+    """Speak to the database once before work begins, and say whether it is there.
 
     One that is away, or not yet at this release's schema, is warned of. What it answers that
     waiting won't cure (a wrong password, no such database) is raised.
@@ -256,3 +269,5 @@ async def greet_store(pool: Pool) -> None:
         if not is_transient(error):
             raise
         log.warning("store_away", reason=str(error) or type(error).__name__, then="waiting for it")
+        return False
+    return True

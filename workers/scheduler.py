@@ -16,7 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from db.errors import is_transient
-from db.pool import Pool, open_pool
+from db.pool import Pool, answered, open_pool
 from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
 from tasks import TASKS
@@ -44,21 +44,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Firing:
     """Opens the tick of a schedule and rings a worker for it; while something is away, says so."""
 
-    def __init__(self, pool: Pool, bell: Bell) -> None:
+    def __init__(self, pool: Pool, bell: Bell, *, is_away: bool = False) -> None:
         self._pool = pool
         self._bell = bell
-        self._is_away = False
+        self._is_away = is_away
 
     async def fire(self, schedule: Schedule) -> None:
         """Open this moment's tick and ring for what is to do. Never raises."""
         try:
-            async with asyncio.timeout(FIRE_TIMEOUT_S):
-                due = await open_tick(
-                    self._pool,
-                    schedule.name,
-                    every_s=schedule.every_s,
-                    offset_s=schedule.offset_s,
-                )
+            opening = open_tick(
+                self._pool, schedule.name, every_s=schedule.every_s, offset_s=schedule.offset_s
+            )
+            due = await answered(self._pool, opening, within_s=FIRE_TIMEOUT_S)
         # The edge of the process: the next firing does what this one could not.
         except Exception as error:  # noqa: BLE001
             self._note_failure(schedule, error)
@@ -115,8 +112,7 @@ async def _fire_for_ever(settings: Settings) -> None:
         closing.callback(pool.terminate)
         bell = Bell(settings.redis_url)
         closing.callback(bell.close)
-        await greet_store(pool)
-        firing = Firing(pool, bell)
+        firing = Firing(pool, bell, is_away=not await greet_store(pool))
         scheduler = _make_scheduler(firing)
         closing.callback(scheduler.shutdown, wait=False)
         scheduler.start()

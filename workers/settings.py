@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -58,12 +59,23 @@ def _split(value: object) -> object:
 def _postgres_address(value: str) -> str:
     if not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
-    return value
+    return _readable_address(value)
 
 
 def _redis_address(value: str) -> str:
     if not value.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("must start with redis://, rediss:// or unix://")
+    return _readable_address(value)
+
+
+def _readable_address(value: str) -> str:
+    try:
+        _ = urlsplit(value).port
+    # From None: its own message quotes a part of the password.
+    except ValueError:
+        raise ValueError(
+            "isn't an address; in a password write / as %2F, # as %23, ? as %3F, [ as %5B, @ as %40"
+        ) from None
     return value
 
 
@@ -124,13 +136,17 @@ class Settings(BaseSettings):
     stripe_livemode: bool = False
     """Whether Stripe's live events count; test events are refused then, and the other way."""
 
-    purchase_limit_usd: Decimal = Field(default=Decimal("50000.00"), gt=0, decimal_places=2)
+    purchase_limit_usd: Decimal = Field(
+        default=Decimal("50000.00"), gt=0, decimal_places=2, max_digits=12
+    )
     """US dollars; a purchase of exactly this much is within the limit."""
-    approval_threshold_usd: Decimal = Field(default=Decimal("25000.00"), gt=0, decimal_places=2)
+    approval_threshold_usd: Decimal = Field(
+        default=Decimal("25000.00"), gt=0, decimal_places=2, max_digits=12
+    )
     """US dollars; a purchase above this waits for a person."""
-    purchases_per_minute: int = Field(default=5, ge=1)
+    purchases_per_minute: int = Field(default=5, ge=1, le=1_000_000)
     """Purchases one buyer may make within any 60 s."""
-    max_active_streams_per_viewer: int = Field(default=4, ge=1)
+    max_active_streams_per_viewer: int = Field(default=4, ge=1, le=1_000_000)
     """Streams on which one viewer counts at the same time."""
 
     worker_threads: int = Field(default=8, ge=1, le=64)

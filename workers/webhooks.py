@@ -25,6 +25,7 @@ from db.inbox import Stored, store_arrivals
 from db.migrate import is_current
 from db.pool import open_pool
 from tasks.providers import app, stripe
+from workers.connection import BoundedConnection
 from workers.doorbell import Doorbell
 from workers.intake import Intake
 from workers.logs import configure_logging
@@ -212,7 +213,7 @@ def make_server(settings: Settings) -> Server:
             host=settings.coinfleet_host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=BoundedConnection,
             ws="none",
             lifespan="on",
             log_config=None,

@@ -4,12 +4,13 @@ returns table (event_id bigint, state text, reason text)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare
     v_facts fleet.fact[];
     v_batch_ids bigint[];
+    v_told record;
     v_now timestamptz;
 begin
     v_facts := array(
@@ -18,6 +19,20 @@ begin
         order by array_position(array['verdict', 'purchase', 'gift'], f.kind), f.event_id
     );
     v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
+    -- A direct call may have told of the same event under another name of the payment.
+    for v_told in
+        select f.ordinality, known.key
+        from unnest(v_facts) with ordinality as f
+        cross join lateral (
+            select k.key
+            from fleet.payment_keys as k
+            where k.provider = f.provider and k.key = 'event:' || f.provider_event_id
+            limit 1
+        ) as known
+        where f.kind = 'purchase'
+    loop
+        v_facts[v_told.ordinality].payment_keys := v_facts[v_told.ordinality].payment_keys || v_told.key;
+    end loop;
     v_facts := fleet.lock_payments(v_facts);
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());

@@ -3,7 +3,7 @@ returns setof fleet.outcome
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     return query select * from fleet.apply_verdicts(p_facts, p_now);

@@ -3,7 +3,7 @@ returns setof fleet.outcome
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_gifts fleet.gift_decision[] := fleet.decide_gifts(p_facts);

@@ -3,7 +3,7 @@ returns setof fleet.outcome
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_outcomes fleet.outcome[];
@@ -13,7 +13,7 @@ begin
         v_outcomes := array(select o from fleet.apply_facts(p_facts, p_batch_ids, p_now) as o);
     exception
         -- The caller tries these again as they are.
-        when transaction_rollback or lock_not_available or query_canceled or operator_intervention or insufficient_resources then
+        when transaction_rollback or lock_not_available or query_canceled or operator_intervention or insufficient_resources or io_error then
             raise;
         when others then
             if cardinality(p_facts) = 1 then
@@ -28,12 +28,26 @@ begin
         return query select * from unnest(v_outcomes);
     else
         v_outcomes := array(select o from fleet.apply_or_bisect(p_facts[:v_half], p_batch_ids, p_now) as o);
-        return query select * from unnest(v_outcomes);
         -- What failed stays open, so a gift behind it may still wait for it.
         p_batch_ids := array(
             select unnest(p_batch_ids) except select o.event_id from unnest(v_outcomes) as o where o.state = 'failed'
         );
-        return query select * from fleet.apply_or_bisect(p_facts[v_half + 1:], p_batch_ids, p_now);
+        v_outcomes := v_outcomes || array(select o from fleet.apply_or_bisect(p_facts[v_half + 1:], p_batch_ids, p_now) as o);
+        -- What one half left open for want of a purchase may find it in the other; nothing is recorded before the end.
+        return query
+        select
+            o.event_id,
+            case when cp.id is null then o.state else 'applied' end,
+            case when cp.id is null then o.reason else 'duplicate_payment' end,
+            o.payment_id,
+            coalesce(o.purchase_id, cp.id),
+            o.gift_id,
+            o.replayed,
+            case when cp.id is null then o.retry_at end,
+            o.error
+        from unnest(v_outcomes) as o
+        left join public.coin_purchases as cp
+            on cp.payment_id = o.payment_id and o.purchase_id is null and o.state in ('waiting', 'held');
     end if;
 end
 $$;

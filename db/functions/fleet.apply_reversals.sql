@@ -3,7 +3,7 @@ returns setof fleet.outcome
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     if not exists (select 1 from unnest(p_facts) as f where f.kind in ('refund', 'refund_total', 'dispute')) then
@@ -58,6 +58,24 @@ begin
         ),
         p_now
     );
+    -- One of these may have shown that what waited under another name is of a payment that is not ours.
+    update fleet.inbox_events as e
+    set state = 'ignored', reason = 'not_ours', processed_at = p_now
+    where e.state = 'waiting' and e.reason = 'no_purchase_yet'
+        and e.payment_id = any(
+            array(
+                select p.id
+                from fleet.payments as p
+                where p.is_foreign
+                    and p.id = any(
+                        array(
+                            select f.payment_id
+                            from unnest(p_facts) as f
+                            where f.kind in ('refund', 'refund_total', 'dispute')
+                        )
+                    )
+            )
+        );
     return query
     select
         f.event_id,

@@ -7,7 +7,7 @@ returns void
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 set plan_cache_mode = 'force_generic_plan'
 as $$
 declare

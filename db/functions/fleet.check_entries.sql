@@ -3,7 +3,7 @@ returns table (entries_checked bigint, violations bigint, detail jsonb)
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     with unbalanced as (
         select jsonb_build_object('transaction_id', e.transaction_id, 'sum', sum(e.amount)) as found

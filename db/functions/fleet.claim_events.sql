@@ -15,7 +15,7 @@ returns table (
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off

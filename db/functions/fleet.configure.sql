@@ -8,7 +8,7 @@ returns void
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     update fleet.settings
     set

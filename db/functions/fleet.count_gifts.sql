@@ -3,7 +3,7 @@ returns void
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     -- New gifts are found by the ledger's index of transactions: gifts need none of their own for it.
     with gifts as (

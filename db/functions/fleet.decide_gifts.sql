@@ -3,7 +3,7 @@ returns fleet.gift_decision[]
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_gifts fleet.gift_decision[];
@@ -33,7 +33,7 @@ begin
         select
             f.event_id, f.ordinality, f.provider_event_id, f.sender_id, f.recipient_id, f.stream_id, f.gift_type,
             f.quantity, f.slot_index, f.received_at, sender.coin_balance, t.streamer_share_bps,
-            t.coin_cost * f.quantity as coin_amount,
+            least(t.coin_cost::numeric * f.quantity, 9223372036854775807)::bigint as coin_amount,
             known.id as known_gift_id,
             dense_rank() over (order by f.sender_id) as sender_no,
             case
@@ -44,6 +44,8 @@ begin
                 when recipient.id is null then 'unknown_recipient'
                 when f.stream_id is not null and stream.id is null then 'unknown_stream'
                 when row_number() over (partition by f.provider_event_id order by f.ordinality) > 1 then 'duplicate_gift'
+                -- More coins than an account can count.
+                when t.coin_cost::numeric * f.quantity > 9223372036854775807 then 'insufficient_coins'
             end as refusal
         from unnest(p_facts) with ordinality as f
         left join public.gift_types as t on t.code = f.gift_type and t.active

@@ -3,7 +3,7 @@ returns fleet.purchase_decision[]
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_decisions fleet.purchase_decision[];

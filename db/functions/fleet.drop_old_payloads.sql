@@ -4,7 +4,7 @@ returns bigint
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_horizon fleet.payload_horizon;
@@ -36,7 +36,8 @@ begin
     from fleet.inbox_events as e
     where e.id = any(v_old_ids) and e.state in ('pending', 'waiting', 'held');
     update fleet.inbox_events as e
-    set payload = null
+    -- What an error said may quote the payload.
+    set payload = null, last_error = null
     where e.id = any(v_old_ids) and e.id <> all(v_open_ids) and e.payload is not null
         and e.state not in ('pending', 'waiting', 'held');
     get diagnostics v_dropped = row_count;

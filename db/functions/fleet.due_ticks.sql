@@ -4,7 +4,7 @@ returns table (job text, tick bigint)
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select t.job, t.tick
     from fleet.ticks as t

@@ -3,7 +3,7 @@ returns void
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     update fleet.ticks as t
     set outcome = p_outcome, last_error = coalesce(p_error, t.last_error), finished_at = p_now

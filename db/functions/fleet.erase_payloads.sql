@@ -3,7 +3,7 @@ returns jsonb
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_patterns text[];
@@ -17,6 +17,11 @@ begin
     select array_agg(n.pattern) into v_patterns
     from (
         select replace(p_profile_id::text, '-', '-?') as pattern
+        union all
+        -- A provider's word of a customer names neither; nor is a longer address theirs.
+        select '(^|[^a-z0-9._%+-])' || regexp_replace(lower(btrim(a.email)), '([^a-z0-9_])', '\\\1', 'g') || '(?!\.?[a-z0-9-])'
+        from auth.users as a
+        where a.id = p_profile_id and btrim(a.email) like '_%@_%'
         union all
         select string_agg(k.literal, '|')
         from (
@@ -51,4 +56,4 @@ $$;
 
 revoke all on function fleet.erase_payloads(uuid) from public, anon, authenticated, service_role;
 comment on function fleet.erase_payloads(uuid) is
-    'Drops the payloads of finished events, and the requests of finished calls, that name the profile or one of its payments; keys and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open keeps its payload and is counted as such.';
+    'Drops the payloads of finished events, and the requests of finished calls, that name the profile, its e-mail address or one of its payments; keys and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open keeps its payload and is counted as such.';

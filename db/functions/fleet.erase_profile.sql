@@ -3,7 +3,7 @@ returns jsonb
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_cleared jsonb := '{}';
@@ -19,8 +19,15 @@ begin
     if not exists (select 1 from public.profiles as pr where pr.id = p_profile_id) then
         perform fleet.raise_refusal('unknown_profile');
     end if;
-    -- First, because it reads the inbox: nobody waits for the rows it locks.
-    v_cleared := fleet.erase_payloads(p_profile_id);
+    if to_regclass('fleet.upgrade_runs') is not null then
+        if exists (select 1 from fleet.upgrade_runs as r where r.finished_at is null) then
+            raise exception 'an upgrade of this database has not finished: it would count what is erased as lost'
+                using errcode = 'object_not_in_prerequisite_state';
+        end if;
+    end if;
+    -- First, because these read whole tables: nobody waits for the rows they lock.
+    v_cleared := jsonb_build_object('old_rows', fleet.erase_old_rows(fleet.old_ids(p_profile_id)));
+    v_cleared := v_cleared || fleet.erase_payloads(p_profile_id);
 
     -- The lock order of every writer: profiles by id, then purchases, then streams. Those who are
     -- followed are locked too, for their counters are written below.

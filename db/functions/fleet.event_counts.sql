@@ -4,7 +4,7 @@ returns table (provider text, state text, events bigint)
 language sql
 stable
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select t.provider, t.state, sum(t.delta)::bigint
     from fleet.event_tallies as t

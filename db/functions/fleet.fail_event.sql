@@ -4,7 +4,7 @@ returns text
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select r.state
     from fleet.record_outcomes(

@@ -4,7 +4,7 @@ returns void
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select fleet.end_tick(p_job, p_tick, 'done', null, coalesce(p_now, clock_timestamp()))
 $$;

@@ -4,7 +4,7 @@ returns void
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     delete from fleet.batch_starts where xact_id = p_xact_id;

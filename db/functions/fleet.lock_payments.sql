@@ -3,14 +3,13 @@ returns fleet.fact[]
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_ids bigint[];
     v_providers text[];
     v_keys text[];
     v_locked bigint;
-    v_known bigint;
     v_one_payment record;
 begin
     if not exists (select 1 from unnest(p_facts) as f where f.payment_keys is not null) then
@@ -52,24 +51,19 @@ begin
     -- others need statements of their own: each snapshot sees what others committed while the one before waited. All
     -- keys of their payments are locked, the unnamed too, until none has joined: then nobody decides under another name.
     while v_keys is not null loop
-        perform 1
-        from (
-            select distinct alias.provider, alias.key
-            from unnest(v_providers, v_keys) as named (provider, key)
+        begin
+            perform 1
+            from fleet.names_of_payments(v_providers, v_keys) as n
             cross join lateral (
-                select k.payment_id from fleet.payment_keys as k where k.provider = named.provider and k.key = named.key limit 1
-            ) as known
-            cross join lateral (
-                select k.provider, k.key from fleet.payment_keys as k where k.payment_id = known.payment_id offset 0
-            ) as alias
-            order by alias.provider, alias.key
-        ) as n
-        cross join lateral (
-            select 1 from fleet.payment_keys as k where k.provider = n.provider and k.key = n.key for update
-        ) as locked;
-        get diagnostics v_locked = row_count;
-        exit when v_locked = v_known;
-        v_known := v_locked;
+                select 1 from fleet.payment_keys as k where k.provider = n.provider and k.key = n.key for update
+            ) as locked;
+            get diagnostics v_locked = row_count;
+            exit when v_locked = (select count(*) from fleet.names_of_payments(v_providers, v_keys));
+            raise exception 'a name has joined one of the payments' using errcode = 'NJ001';
+        exception
+            -- The name may come before some that are locked. Back here all are free again, to be locked anew in order.
+            when sqlstate 'NJ001' then null;
+        end;
     end loop;
 
     for v_one_payment in

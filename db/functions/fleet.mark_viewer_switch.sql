@@ -4,7 +4,7 @@ returns trigger
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     insert into fleet.publish_marks (stream_id, viewer_id) values (new.stream_id, new.viewer_id);

@@ -4,7 +4,7 @@ returns trigger
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     -- A silence that was already acted upon changes nothing when its row goes.

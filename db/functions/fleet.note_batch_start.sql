@@ -4,7 +4,7 @@ returns void
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     -- The note has to outlive a worker, not the database: no wait for the disk.

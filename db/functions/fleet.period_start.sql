@@ -3,7 +3,7 @@ returns date
 language sql
 immutable
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select case p_period when 'all_time' then '-infinity'::date else date_trunc(p_period, p_day::timestamp)::date end
 $$;

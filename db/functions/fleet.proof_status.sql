@@ -4,7 +4,7 @@ returns table (violations bigint, last_full_at timestamptz, last_new_at timestam
 language sql
 stable
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     with last_full as (
         select p.* from fleet.proofs as p where p.kind = 'full' order by p.id desc limit 1

@@ -4,7 +4,7 @@ returns table (entries_checked bigint, violations bigint, detail jsonb, caught_u
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -3,7 +3,7 @@ returns table (stream_id bigint, is_published boolean)
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare

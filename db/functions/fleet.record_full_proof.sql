@@ -9,7 +9,7 @@ returns void
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     insert into fleet.proofs (kind, upto_xid, violations, detail, started_at)
     values ('full', p_upto_xid, p_violations, p_detail, p_started_at)

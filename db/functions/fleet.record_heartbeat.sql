@@ -11,7 +11,7 @@ returns void
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     -- Nearly every heartbeat finds its row; an upsert would pay for an insert first.

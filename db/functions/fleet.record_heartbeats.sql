@@ -3,7 +3,7 @@ returns table (stream_id bigint, viewer_id uuid, reason text)
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     -- For one viewer this costs 500 us of the server's time and fleet.record_heartbeat 300, so that has its own way;

@@ -5,7 +5,7 @@ returns table (event_id bigint, state text, reason text)
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
     -- Five tries in about 15 s, then the dead letters, from where an operator replays.

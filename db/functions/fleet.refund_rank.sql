@@ -3,7 +3,7 @@ returns integer
 language sql
 immutable
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select case p_status when 'succeeded' then 2 when 'failed' then 3 when 'canceled' then 3 else 1 end
 $$;

@@ -3,7 +3,7 @@ returns trigger
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     raise exception '% is append-only: % is refused', tg_table_name, lower(tg_op) using errcode = 'CF010';

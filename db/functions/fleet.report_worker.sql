@@ -14,7 +14,7 @@ volatile
 security definer
 -- A lost report is followed by the next: no wait for the disk.
 set synchronous_commit = off
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     insert into fleet.worker_reports (
         worker, started_at, last_doorbell_at, batches, events, apply_ms_total, apply_buckets

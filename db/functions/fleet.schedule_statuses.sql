@@ -18,7 +18,7 @@ returns table (
 language sql
 stable
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select
         s.job,

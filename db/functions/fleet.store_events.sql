@@ -12,7 +12,7 @@ returns table (no bigint, same_body boolean)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -8,7 +8,7 @@ returns bigint[]
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     with taken as (
         delete from fleet.publish_marks as m

@@ -7,7 +7,7 @@ returns table (stream_id bigint, is_published boolean)
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select s.id, o.is_published
     from public.live_streams as s

@@ -3,7 +3,7 @@ returns trigger
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     insert into fleet.event_tallies (provider, state, delta)

@@ -4,7 +4,7 @@ returns bigint
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());

@@ -3,7 +3,7 @@ returns bigint[]
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_limit integer := (select s.purchases_per_minute from fleet.settings as s);

@@ -7,7 +7,7 @@ returns boolean
 language sql
 immutable
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select exists (
         select 1

@@ -4,7 +4,7 @@ returns bigint
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     with due as (
         select e.id

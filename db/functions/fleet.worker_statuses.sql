@@ -14,7 +14,7 @@ returns table (
 language sql
 stable
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select
         r.worker,

@@ -3,7 +3,7 @@ returns bigint
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select fleet.sweep_viewers()
 $$;

@@ -14,7 +14,7 @@ returns table (purchase_id bigint, status text, coin_balance bigint, replayed bo
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -35,7 +35,13 @@ begin
     v_fact.provider_event_id := p_provider_event_id;
     v_fact.provider_payment_id := p_provider_payment_id;
     -- The event id is a key of the payment too, so that a replay by either id is found under the same lock.
-    v_fact.payment_keys := array[p_provider_payment_id, 'event:' || p_provider_event_id];
+    -- So is the payment that the event's webhook named, if that came first under another id.
+    v_fact.payment_keys := array[p_provider_payment_id, 'event:' || p_provider_event_id] || array(
+        select cp.provider_payment_id
+        from public.coin_purchases as cp
+        where cp.provider_event_id = p_provider_event_id and cp.provider = p_provider
+            and cp.provider_payment_id <> p_provider_payment_id
+    );
     v_fact.profile_id := p_profile_id;
     v_fact.direct_coins := p_coin_amount;
     v_fact.direct_usd := p_usd_amount;

@@ -11,7 +11,7 @@ returns table (gift_id bigint, coin_balance bigint, replayed boolean)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -3,7 +3,7 @@ returns trigger
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     if not (new.is_active and new.is_unmuted and new.is_visible and new.is_subscribed) then

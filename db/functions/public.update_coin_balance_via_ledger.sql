@@ -10,7 +10,7 @@ returns bigint
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_entry public.ledger_entries;
@@ -23,7 +23,7 @@ begin
         raise exception 'no such counter account: %', p_counter_account using errcode = 'invalid_parameter_value';
     end if;
     -- Reasons and keys of the event path stay its own: an adjustment never passes for a purchase.
-    if p_reason in ('purchase', 'gift') or p_idempotency_key ~ '^(purchase|gift|reversal):' then
+    if p_reason in ('purchase', 'gift', 'refund', 'chargeback', 'reinstatement') or p_idempotency_key ~ '^(purchase|gift|reversal):' then
         raise exception 'reason or key is reserved for events' using errcode = 'invalid_parameter_value';
     end if;
     perform 1 from public.profiles as pr where pr.id = p_profile_id for no key update;

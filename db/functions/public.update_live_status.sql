@@ -4,7 +4,7 @@ returns trigger
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     if tg_op = 'UPDATE' and new.live_available = old.live_available then

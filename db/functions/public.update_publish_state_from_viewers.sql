@@ -4,7 +4,7 @@ returns table (stream_id bigint, is_published boolean)
 language sql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select r.stream_id, r.is_published from fleet.recompute_publish_state() as r
 $$;

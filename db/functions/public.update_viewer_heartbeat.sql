@@ -10,7 +10,7 @@ returns void
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 declare
     v_viewer_id uuid := (select auth.uid());

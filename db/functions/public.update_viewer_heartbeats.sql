@@ -4,7 +4,7 @@ returns table (stream_id bigint, viewer_id uuid, reason text)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = '', pg_temp
 as $$
 begin
     if jsonb_typeof(p_heartbeats) is distinct from 'array' then

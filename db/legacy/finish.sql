@@ -1,4 +1,4 @@
--- The end of an upgrade: everybody has a profile, new ids go on after the old ones.
+-- The end of an upgrade: everybody has a profile, new ids go on after the old ones, boards start anew.
 
 insert into public.profiles (id, created_at)
 select a.id, coalesce((to_jsonb(a) ->> 'created_at')::timestamptz, clock_timestamp()) from auth.users as a
@@ -17,5 +17,9 @@ from (
     union all
     select 'public.chat_messages', max(id) from public.chat_messages
 ) as n;
+
+-- Whoever looked at the boards meanwhile counted half of the history: they are counted anew, all of it.
+delete from fleet.leaderboard_sums;
+update fleet.leaderboard_horizon set upto_xid = null;
 
 drop schema upgrade cascade;

@@ -6,5 +6,5 @@ grant usage on schema fleet to coinfleet_scheduler;
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_scheduler;
 
 -- Functions. What isn't listed any more is taken back, in the same transaction.
-revoke all on all functions in schema fleet, public from coinfleet_scheduler;
+select fleet.revoke_functions('coinfleet_scheduler');
 grant execute on function fleet.open_tick(text, integer, integer, timestamptz) to coinfleet_scheduler;

@@ -6,7 +6,7 @@ grant usage on schema fleet to coinfleet_web;
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_web;
 
 -- Functions. What isn't listed any more is taken back, in the same transaction.
-revoke all on all functions in schema fleet, public from coinfleet_web;
+select fleet.revoke_functions('coinfleet_web');
 grant execute on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[]) to coinfleet_web;
 grant execute on function fleet.event_counts() to coinfleet_web;
 grant execute on function fleet.vital_signs() to coinfleet_web;

@@ -6,7 +6,7 @@ grant usage on schema fleet to coinfleet_worker;
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worker;
 
 -- Functions. What isn't listed any more is taken back, in the same transaction.
-revoke all on all functions in schema fleet, public from coinfleet_worker;
+select fleet.revoke_functions('coinfleet_worker');
 grant execute on function fleet.claim_events(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.note_batch_start(xid8, bigint[], text) to coinfleet_worker;
 grant execute on function fleet.forget_batch_start(xid8, bigint[]) to coinfleet_worker;

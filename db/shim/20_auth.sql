@@ -15,7 +15,7 @@ create or replace function auth.uid()
 returns uuid
 language sql
 stable
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select coalesce(
         nullif(current_setting('request.jwt.claim.sub', true), ''),
@@ -28,7 +28,7 @@ create or replace function auth.role()
 returns text
 language sql
 stable
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select coalesce(
         nullif(current_setting('request.jwt.claim.role', true), ''),
@@ -41,7 +41,7 @@ create or replace function auth.jwt()
 returns jsonb
 language sql
 stable
-set search_path = ''
+set search_path = '', pg_temp
 as $$
     select coalesce(
         nullif(current_setting('request.jwt.claim', true), ''),

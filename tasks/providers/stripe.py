@@ -168,7 +168,8 @@ def _refund(told: _Told) -> Fact:
     if not keys:
         return ignored("no_payment")
     return Refund(
-        payment_keys=keys,
+        # Its own id too: told once by its charge and once by its intent, it joins the two.
+        payment_keys=[*keys, refund.id],
         refund_id=refund.id,
         amount_minor=refund.amount,
         # A status that Stripe adds some day, or none at all, is a refund on its way.
@@ -194,7 +195,7 @@ def _dispute(told: _Told) -> Fact:
     if not keys:
         return ignored("no_payment")
     return Dispute(
-        payment_keys=keys,
+        payment_keys=[*keys, dispute.id],
         dispute_id=dispute.id,
         amount_minor=dispute.amount,
         transactions=[

@@ -8,7 +8,17 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.db.attacks import API_ROLES, GIVE, OURS, Scene, coins_of_all, refused, set_scene
+from tests.db.attacks import (
+    API_ROLES,
+    GIVE,
+    OURS,
+    TRAP,
+    TRAPPED_TYPES,
+    Scene,
+    coins_of_all,
+    refused,
+    set_scene,
+)
 from tests.db.books import ROSE, Books
 
 if TYPE_CHECKING:
@@ -134,6 +144,25 @@ async def test_what_a_client_puts_on_the_search_path_is_not_found(
     assert await books.coins(scene.mallory) == 9
     heard = "select last_active_at < now() + interval '1 minute' from public.active_viewers"
     assert await books.db.fetchval(heard)
+
+
+@pytest.mark.parametrize("trapped", TRAPPED_TYPES)
+async def test_a_type_that_a_client_makes_is_not_taken_for_the_real_one(
+    books: Books, scene: Scene, signed_in: SignIn, trapped: str
+) -> None:
+    client = await signed_in(scene.mallory)
+    await client.execute(TRAP.format(type=trapped))
+    await client.execute(GIVE, scene.victim, ROSE, "key")
+    await client.execute(
+        "select public.update_viewer_heartbeat($1, true, true, true, true)", scene.stream
+    )
+    await client.execute(
+        "insert into public.follows (follower_id, followee_id) values ($1, $2)",
+        scene.mallory,
+        scene.victim,
+    )
+    robbed = "select bio from public.profiles where id = $1"
+    assert await books.db.fetchval(robbed, scene.victim) is None
 
 
 @pytest.mark.parametrize("role", API_ROLES)

@@ -128,6 +128,7 @@ async def test_what_was_cleared_is_counted_by_kind(person: Person) -> None:
         # The purchase, its refund, the gift and the gift that was refused.
         "payloads": 4,
         "provider_calls": 0,
+        "old_rows": 0,
         "open_events": 0,
         "purchases": 1,
         "chat_messages": 1,
@@ -208,6 +209,31 @@ async def test_an_open_event_keeps_its_payload_until_it_is_finished(person: Pers
     later = await person.erase()
     assert (later["open_events"], later["payloads"]) == (0, 1)
     assert await books.db.fetchval("select count(*) from fleet.erasures") == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "goes"),
+    [
+        ("Aurelia@Quint.example", True),
+        ("not.aurelia@quint.example", False),
+        ("aurelia@quint.example.org", False),
+        ("aurelia@quint.examples", False),
+    ],
+)
+async def test_a_payload_that_names_the_e_mail_address_alone_goes_too(
+    person: Person, address: str, *, goes: bool
+) -> None:
+    body = json.dumps({"object": "customer", "id": "cus_1", "email": address}).encode()
+    await person.books.db.execute(
+        "insert into fleet.inbox_events"
+        " (provider, provider_event_id, event_type, payload, payload_sha256, state, reason,"
+        " processed_at) values"
+        " ('stripe', 'evt_customer', 'customer.updated', $1, '', 'ignored', 'unused_type', now())",
+        body,
+    )
+    await person.erase()
+    left = "select payload from fleet.inbox_events where provider_event_id = 'evt_customer'"
+    assert await person.books.db.fetchval(left) == (None if goes else body)
 
 
 async def test_a_live_stream_goes_off_the_air_with_its_owner(person: Person) -> None:

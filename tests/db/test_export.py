@@ -73,7 +73,7 @@ FUNCTION = SchemaFile(
     Kind.FUNCTION,
     "fleet.answer",
     "create or replace function fleet.answer() returns int language sql"
-    " set search_path = '' as 'select 42';\n",
+    " set search_path = '', pg_temp as 'select 42';\n",
 )
 INVARIANT = SchemaFile(Kind.INVARIANT, "nothing_is_wrong", "-- Nothing.\nselect 1 as a where false")
 

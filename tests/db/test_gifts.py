@@ -121,6 +121,13 @@ async def test_a_gift_that_can_not_be_given_is_rejected_with_its_reason(
     assert await books.coins(sender) == 10
 
 
+async def test_a_gift_of_more_coins_than_can_be_counted_is_one_short_of_coins(books: Books) -> None:
+    sender, streamer = await books.profile(coins=10), await books.profile()
+    await books.db.execute("update public.gift_types set coin_cost = 2::bigint ^ 62")
+    huge = gift(sender, streamer, 2)
+    assert await books.apply_one(huge) == Outcome("rejected", "insufficient_coins")
+
+
 async def test_a_gift_to_oneself_is_refused(books: Books) -> None:
     sender = await books.profile(coins=10)
     assert await books.apply_one(gift(sender, sender)) == Outcome("rejected", "self_gift")

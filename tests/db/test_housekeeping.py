@@ -44,6 +44,17 @@ async def test_payloads_go_after_90_days(db: Connection, worker_pool: Pool) -> N
     assert await payloads(db) == {"old": False, "young": True}
 
 
+async def test_what_an_error_said_of_a_payload_goes_with_it(
+    db: Connection, worker_pool: Pool
+) -> None:
+    await receive(db, "old", days_ago=91)
+    await db.execute(
+        "update fleet.inbox_events set state = 'dead', last_error = 'quotes', reason = 'failed'"
+    )
+    await housekeeping.drop_old_payloads(worker_pool)
+    assert await db.fetchval("select last_error is null from fleet.inbox_events")
+
+
 async def test_keys_and_hashes_stay_for_ever(db: Connection, worker_pool: Pool) -> None:
     await receive(db, "old", days_ago=4_000)
     await housekeeping.drop_old_payloads(worker_pool)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -242,6 +243,22 @@ async def test_one_poison_event_in_500_parks_alone_and_costs_few_tries(
         assert outcomes == {poison: Outcome("dead", "failed")}
 
 
+@pytest.mark.parametrize(
+    "half", [{"profile_id": None, "buyer_unreadable": True}, {"sku": None}], ids=["held", "waiting"]
+)
+async def test_beside_a_poison_event_half_a_payment_is_a_duplicate_of_the_whole(
+    books: Books, half: dict[str, Any]
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    poison = Payment().bought(await books.profile(coins=2**63 - 1))
+    incomplete, _, _ = await books.receive(
+        payment.bought(buyer, **half), poison, payment.bought(buyer)
+    )
+    await books.work()
+    assert await books.coins(buyer) == 100
+    assert await books.outcome(incomplete) == DUPLICATE
+
+
 async def test_an_event_that_another_worker_applied_can_not_be_failed_any_more(
     books: Books,
 ) -> None:
@@ -293,6 +310,23 @@ async def test_a_batch_that_failed_under_a_living_worker_says_nothing_against_it
     assert (await inbox.process_batch(ignore, limit=10)).claimed == 1
     assert (await books.event(event_id))["starts"] == 0
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
+
+
+async def test_a_batch_that_was_cut_off_by_an_orderly_end_says_nothing_against_its_events(
+    books: Books, worker_pool: Pool
+) -> None:
+    (event_id,) = await books.receive(Payment().refund(1))
+    inbox = Inbox(worker_pool, worker="test")
+
+    def cut_off(_event: ClaimedEvent) -> Fact:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await inbox.process_batch(cut_off, limit=10)
+    await inbox.forget_failed_starts()
+    assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
+    assert list(await books.work()) == [event_id]
+    assert (await books.event(event_id))["starts"] == 0
 
 
 # Tallies

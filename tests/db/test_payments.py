@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from itertools import pairwise, permutations
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
 
 from db.facts import Purchase, Refund
-from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
+from db.inbox import ClaimedEvent, EventId
+from tasks.providers import stripe
+from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, NOON, SKU, Books, Outcome, Payment
+from workers.cli import simulated_stripe as simulated
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from db.facts import Fact
 
 
 async def ids(books: Books) -> dict[str, int]:
@@ -152,3 +164,49 @@ async def test_two_purchases_stay_two_payments_whatever_an_event_says(books: Boo
     assert await books.apply_one(both) == DUPLICATE
     await books.apply_one(first.refund(100))
     assert (await books.status(first), await books.status(second)) == ("refunded", "confirmed")
+
+
+# As Stripe tells it: every name but the event's own may be absent
+
+
+def interpreted(event: dict[str, Any], *, absent: str = "") -> Fact:
+    """What an event means in which its object doesn't name one of the others."""
+    event = msgspec.json.decode(msgspec.json.encode(event))
+    event["data"]["object"].pop(absent, None)
+    body = msgspec.json.encode(event)
+    claimed = ClaimedEvent(EventId(1), "stripe", event["id"], event["type"], body, NOON, 0)
+    return stripe.interpret(claimed, livemode=False)
+
+
+def reversal(payment: simulated.StripePayment, kind: str) -> dict[str, Any]:
+    """40 of 100 are taken back."""
+    if kind == "refund":
+        return simulated.refund_event(payment, refund_id="re_1", amount_minor=40)
+    moved = [("txn_1", -37)]
+    return simulated.dispute_event(
+        payment, dispute_id="dp_1", amount_minor=40, balance_transactions=moved
+    )
+
+
+@pytest.mark.parametrize("last", ["purchase", "by_intent", "by_charge"])
+@pytest.mark.parametrize("kind", ["refund", "dispute"])
+async def test_a_reversal_told_by_its_charge_and_by_its_intent_is_one_and_takes_its_coins(
+    books: Books, kind: str, last: str
+) -> None:
+    buyer: UUID = await books.profile()
+    payment = simulated.StripePayment(
+        key=buyer.hex,
+        amount_minor=100,
+        created_s=int(NOON.timestamp()),
+        metadata={"profile_id": str(buyer), "sku": SKU},
+    )
+    facts = {
+        "purchase": interpreted(simulated.checkout_session_completed(payment)),
+        "by_charge": interpreted(reversal(payment, kind), absent="payment_intent"),
+        "by_intent": interpreted(reversal(payment, kind), absent="charge"),
+    }
+    for name in sorted(facts, key=lambda name: name == last):
+        await books.apply(facts[name])
+    assert await books.coins(buyer) == 60
+    states = await books.db.fetch("select distinct state from fleet.inbox_events")
+    assert [row["state"] for row in states] == ["applied"]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Fewer sessions than clients, so that each statement may meet another session.
 SESSIONS = 2
+# What only a session of the schema's owner asks for.
+WORKS_ON_THE_SCHEMA = dict.fromkeys(("search_path", "check_function_bodies", "client_min_messages"))
 
 
 @pytest.fixture
@@ -125,6 +127,24 @@ async def test_a_pooler_that_the_address_hides_is_named(
         await open_pool(url, application_name="test", max_size=1)
     with pytest.raises(PoolerUndeclared):
         await open_connection(url, application_name="test")
+
+
+@needs_pgbouncer
+async def test_a_pooler_that_drops_settings_without_a_word_is_named(
+    database: Database, server_folder: Path
+) -> None:
+    pooler = PgBouncer(
+        server_folder / f"pooler-{database.name}",
+        [database.url()],
+        sessions=SESSIONS,
+        dropped={**session_settings(""), **WORKS_ON_THE_SCHEMA},
+    )
+    pooler.start()
+    try:
+        with pytest.raises(PoolerUndeclared):
+            await migrate(pooler.url(database.url()).partition("?")[0])
+    finally:
+        pooler.stop()
 
 
 @needs_pgbouncer

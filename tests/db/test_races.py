@@ -116,6 +116,32 @@ async def test_a_name_that_joins_the_payment_meanwhile_is_waited_for_as_well(
     assert await books.coins(buyer) == 40
 
 
+async def test_who_waits_by_two_names_of_a_payment_never_deadlocks_when_it_is_joined(
+    books: Books, observer: Connection, first: Books, second: Books, connect: Connect
+) -> None:
+    joiner = Books(await connect())
+    for _ in range(ROUNDS):
+        buyer, payment = await books.profile(), Payment()
+        await books.apply(payment.bought(buyer, payment_keys=[payment.intent]))
+        await books.apply(payment.refund(10, "a", payment_keys=[payment.charge]))
+        await books.receive(
+            payment.refunded_so_far(10),
+            payment.refund(20, "b", payment_keys=[payment.intent]),
+            payment.refund(30, "c", payment_keys=[payment.charge]),
+        )
+        joining = joiner.db.transaction()
+        await joining.start()
+        await joiner.work(limit=1)
+        async with (
+            held_back(observer, first.db, first.work(limit=1)) as by_intent,
+            held_back(observer, second.db, second.work(limit=1)) as by_charge,
+        ):
+            await joining.commit()
+        for work in (by_intent, by_charge):
+            assert list(work.result().values()) == [APPLIED]
+        assert await books.coins(buyer) == 40
+
+
 async def test_two_events_of_a_payment_grant_it_once(
     books: Books, observer: Connection, first: Books, second: Books
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.facts import Verdict
 from tests.db.books import APPLIED, COINS, NO_PURCHASE_YET, Books, Outcome, Payment, gift
 
 if TYPE_CHECKING:
@@ -332,6 +333,17 @@ async def test_a_reversal_that_waited_is_ignored_when_its_payment_turns_out_fore
     assert await books.work() == {refund: NO_PURCHASE_YET}
     await books.apply_one(payment.not_ours())
     assert await books.outcome(refund) == NOT_OURS
+
+
+async def test_a_reversal_that_waited_is_ignored_when_a_later_one_shows_it_to_be_foreign(
+    books: Books,
+) -> None:
+    payment = Payment()
+    (early,) = await books.receive(payment.refund(40, payment_keys=[payment.charge]))
+    assert await books.work() == {early: NO_PURCHASE_YET}
+    await books.apply(Verdict(state="ignored", reason="not_ours", payment_keys=[payment.intent]))
+    await books.apply(payment.refunded_so_far(40))
+    assert await books.outcome(early) == Outcome("ignored", "not_ours")
 
 
 async def test_a_payment_that_seemed_foreign_is_ours_once_an_event_says_so(books: Books) -> None:

@@ -127,6 +127,31 @@ async def test_a_purchase_held_for_velocity_by_its_webhook_is_known_to_the_rpc(
     assert (row["status"], row["replayed"]) == ("pending", True)
 
 
+RECORD_BY_SESSION = "select * from process_coin_purchase($1, 'stripe', 'evt', 'cs', 100, 1.00)"
+
+
+async def test_a_purchase_recorded_under_another_payment_id_is_known_by_its_event(
+    books: Books, signed_in: SignIn
+) -> None:
+    buyer, backend, payment = await books.profile(), await signed_in(role="service_role"), Payment()
+    await books.receive(payment.bought(buyer), ids=["evt"])
+    await books.work()
+    row = await backend.fetchrow(RECORD_BY_SESSION, buyer)
+    assert row is not None
+    assert (row["replayed"], row["coin_balance"]) == (True, 100)
+
+
+async def test_an_event_that_was_recorded_under_another_payment_id_is_a_duplicate(
+    books: Books, signed_in: SignIn
+) -> None:
+    buyer, backend, payment = await books.profile(), await signed_in(role="service_role"), Payment()
+    await backend.execute(RECORD_BY_SESSION, buyer)
+    (event_id,) = await books.receive(payment.bought(buyer), ids=["evt"])
+    assert await books.work() == {event_id: DUPLICATE}
+    await books.apply(payment.refund(40))
+    assert await books.coins(buyer) == 60
+
+
 async def test_a_recorded_purchase_heeds_the_refund_that_came_first(
     books: Books, signed_in: SignIn
 ) -> None:

@@ -351,3 +351,21 @@ async def test_money_viewers_sweeps_and_recomputes_on_the_same_streams_never_dea
     await asyncio.gather(give(), watch(), recompute())
     await sweeping.recompute(second=2 * 10**9)
     assert await recent(live, *streams) == [ROUNDS] * 10
+
+
+async def test_the_triggers_that_stay_keep_their_names(db: Connection) -> None:
+    triggers = await db.fetch(
+        """
+        select tgname::text, tgrelid::regclass::text, tgfoid::regproc::text
+        from pg_trigger where not tgisinternal and tgname = 'trigger_' || tgfoid::regproc
+        """
+    )
+    assert {tuple(row) for row in triggers} == {
+        (f"trigger_{function}", table, function)
+        for table, function in (
+            ("follows", "update_follower_count"),
+            ("live_streams", "update_live_status"),
+            ("active_viewers", "update_viewer_count"),
+            ("gifts", "update_recent_gifts"),
+        )
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from db import rules
 from db.migrate import migrate
 from db.schema import Kind
+from tests.db.attacks import TRAP
 from tests.db.test_catalog import API_ROLES, EXECUTABLE, OPEN_FUNCTIONS, RELATIONS, TABLE_RIGHTS
 
 if TYPE_CHECKING:
@@ -100,3 +102,23 @@ async def test_the_people_of_a_project_cannot_switch_the_ledgers_seal_off_by_acc
         with pytest.raises(asyncpg.PostgresError, match="append-only") as caught:
             await postgres.execute("truncate public.ledger_entries")
     assert caught.value.sqlstate == "CF010"
+
+
+@pytest.mark.parametrize("trapped", ["uuid", "jsonb", "text"])
+async def test_supabases_own_auth_functions_meet_no_type_of_a_clients(
+    project: Project, trapped: str
+) -> None:
+    await migrate(project.url())
+    mallory, victim = uuid4(), uuid4()
+    async with project.connected("supabase_auth_admin") as auth:
+        await auth.execute("insert into auth.users (id) values ($1), ($2)", mallory, victim)
+    async with project.connected() as postgres:
+        await postgres.execute("insert into public.live_streams (profile_id) values ($1)", victim)
+        async with project.connected("authenticator") as client, client.transaction():
+            await client.execute("set local role authenticated")
+            claims = json.dumps({"sub": str(mallory)})
+            await client.execute("select set_config('request.jwt.claims', $1, true)", claims)
+            await client.execute(TRAP.format(type=trapped))
+            await client.execute("select public.update_viewer_heartbeat(1, true, true, true, true)")
+        robbed = "select bio from public.profiles where id = $1"
+        assert await postgres.fetchval(robbed, victim) is None

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import pytest_asyncio
 
 from db.generations import Generation
 from db.pool import open_connection
+from db.pooler import PoolerUndeclared, SessionNeeded
 from tests.db.platforms import Interrupted, contents, definitions, person, stop_at, upgraded
+from tests.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from db.pool import Connection
     from tests.clusters import Database
@@ -43,9 +46,9 @@ select exists (
 class Operator:
     """Types the command against one database."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database_url: str, folder: Path) -> None:
         self._environment = os.environ | {
-            "DATABASE_URL": database.url(),
+            "DATABASE_URL": database_url,
             "COINFLEET_DATA_DIR": str(folder),
             "COLUMNS": "160",
         }
@@ -81,7 +84,7 @@ async def db(first: Database) -> AsyncIterator[Connection]:
 @pytest.fixture
 def operator(first: Database, tmp_path: Path) -> Operator:
     """The operator of that platform."""
-    return Operator(first, tmp_path)
+    return Operator(first.url(), tmp_path)
 
 
 async def until(connection: Connection, condition: str, *, holds: bool = True) -> None:
@@ -124,6 +127,46 @@ async def test_what_is_missing_is_one_message_and_exit_1(
     assert "Traceback" not in printed
 
 
+@needs_pgbouncer
+@pytest.mark.parametrize("words", [[], ["--dry-run"], ["--undo"]])
+async def test_through_a_transaction_pooler_it_is_refused_in_one_line(
+    first: Database, db: Connection, tmp_path: Path, words: list[str]
+) -> None:
+    before = await definitions(db)
+    with pooling(tmp_path, first, "transaction") as pooler:
+        address = pooler.url(first.url())
+        code, printed = await Operator(address, tmp_path).run(*words)
+        assert (code, printed) == (1, f"coinfleet: {SessionNeeded()}\n")
+        # Nor does it help to keep still about the pooler.
+        code, printed = await Operator(address.partition("?")[0], tmp_path).run(*words)
+        assert (code, printed) == (1, f"coinfleet: {PoolerUndeclared()}\n")
+    assert await definitions(db) == before
+
+
+@needs_pgbouncer
+async def test_through_a_pooler_that_gives_whole_sessions_it_runs(
+    first: Database, db: Connection, tmp_path: Path
+) -> None:
+    with pooling(tmp_path, first, "session") as pooler:
+        operator = Operator(pooler.url(first.url()), tmp_path)
+        code, printed = await operator.run()
+    assert code == 0, printed
+    assert await db.fetchval("select finished_at is not null from fleet.upgrade_runs")
+
+
+@contextmanager
+def pooling(
+    folder: Path, database: Database, mode: Literal["session", "transaction"]
+) -> Iterator[PgBouncer]:
+    """PgBouncer before the platform."""
+    pooler = PgBouncer(folder, [database.url()], sessions=2, mode=mode)
+    pooler.start()
+    try:
+        yield pooler
+    finally:
+        pooler.stop()
+
+
 @pytest.mark.faults
 async def test_killed_while_it_waits_for_the_old_tables_it_has_moved_nothing(
     operator: Operator, db: Connection, first: Database
@@ -137,6 +180,24 @@ async def test_killed_while_it_waits_for_the_old_tables_it_has_moved_nothing(
         await kill(process, watcher)
         watcher.terminate()
     assert await definitions(db) == before
+
+
+@pytest.mark.faults
+async def test_killed_in_the_middle_of_its_release_it_has_let_nobody_in(
+    operator: Operator, db: Connection, first: Database
+) -> None:
+    async with db.transaction():
+        await db.execute("lock table auth.users in access exclusive mode")
+        watcher = await open_connection(first.url(), application_name="test")
+        process = await operator.start()
+        await until(watcher, BLOCKED)
+        await kill(process, watcher)
+        watcher.terminate()
+    # The old tables have moved; of the release, which grants usage before the doors close, nothing.
+    assert await db.fetchval("select to_regclass('legacy_first.coins') is not null")
+    assert await db.fetchval("select to_regclass('fleet.schema_objects') is null")
+    code, printed = await operator.run()
+    assert code == 0, printed
 
 
 @pytest.mark.faults

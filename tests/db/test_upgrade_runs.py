@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from db.generations import Generation, NotThisGeneration, OlderGeneration
+from db.generations import Generation, NotThisGeneration, OlderGeneration, UpgradeUnfinished
 from db.migrate import is_current, migrate
 from db.old_tables import NoWayBack, TablesInUse
 from db.pool import open_connection
@@ -149,6 +149,43 @@ async def test_a_release_refuses_a_database_of_an_older_generation(
     with pytest.raises(OlderGeneration, match=f"coinfleet upgrade --from {generation}"):
         await migrate(platform.url())
     assert await definitions(db) == before
+
+
+@pytest.mark.parametrize("step", ["release", "gifts"])
+async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_opens_no_door(
+    first: Database, look: Look, step: str
+) -> None:
+    with pytest.raises(Interrupted):
+        await upgraded(first, FIRST, on_progress=stop_at(step))
+    db = await look(first)
+    before = await definitions(db)
+    with pytest.raises(UpgradeUnfinished, match="coinfleet upgrade --from first"):
+        await migrate(first.url())
+    assert await definitions(db) == before
+    assert (await upgraded(first, FIRST)).proof.holds
+    assert (await migrate(first.url())).steps == ()
+
+
+async def test_boards_that_were_counted_half_way_are_counted_anew(
+    platform: Database, generation: Generation, look: Look
+) -> None:
+    with pytest.raises(Interrupted):
+        await upgraded(platform, generation, on_progress=stop_at("gifts", 120))
+    db = await look(platform)
+    refresh = "select fleet.refresh_leaderboard()"
+    await db.execute(refresh)
+    assert (await upgraded(platform, generation)).proof.holds
+    assert await db.fetchval("select upto_xid is null from fleet.leaderboard_horizon")
+    assert await db.fetch("select * from invariants.leaderboard_sums_match_gifts") == []
+    await db.execute(refresh)
+    given = await db.fetch(
+        "select sender_id, sum(coin_amount)::bigint from public.gifts group by 1 order by 2 desc, 1"
+    )
+    boards = await db.fetch(
+        "select profile_id, coins from public.leaderboard_cache"
+        " where board = 'top_gifters' and period = 'all_time' order by rank"
+    )
+    assert [tuple(row) for row in boards] == [tuple(row) for row in given]
 
 
 async def test_all_that_is_missing_is_said_in_one_message(first: Database, look: Look) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from tests.conftest import Connect
     from tests.faults.fleets import Fleet
+    from tests.faults.shop import Purchase
     from workers.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.faults
@@ -120,6 +121,30 @@ async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
             while not await is_stored():
                 pass
     assert await states(db, [purchase]) == ["pending"]
+    await gate.close()
+
+
+@pytest.mark.long
+async def test_a_worker_leaves_connections_that_a_failover_left_dangling(
+    fleet: Fleet, db: Connection
+) -> None:
+    gate = Gate(fleet.database.url("worker"))
+    await gate.open()
+    port = free_port()
+    await fleet.start_web(port)
+    await fleet.start(WORKER, WORKER_DATABASE_URL=gate.url)
+    before, after = await sign_up(db, 2)
+
+    async def is_applied(purchase: Purchase) -> bool:
+        return await states(db, [purchase]) == ["applied"]
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        await deliver(client, [before])
+        await eventually(lambda: is_applied(before))
+        gate.strand()
+        await deliver(client, [after])
+        # A statement may take 35 s, and its connection as long again to be dropped.
+        await eventually(lambda: is_applied(after))
     await gate.close()
 
 

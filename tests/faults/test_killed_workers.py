@@ -140,6 +140,25 @@ async def test_a_worker_that_froze_and_was_given_up_goes_on_when_it_thaws(
     assert await breaches(db) == {}
 
 
+@pytest.mark.long
+async def test_an_event_that_three_stopped_workers_could_not_apply_is_not_blamed(
+    fleet: Fleet, client: httpx.AsyncClient, db: Connection, connect: Connect
+) -> None:
+    (waiting,) = await sign_up(db, 1)
+    await deliver(client, [waiting])
+    blocker = await connect("owner")
+    async with blocker.transaction():
+        await blocker.execute("select from public.profiles where id = $1 for update", waiting.buyer)
+        for _ in range(3):
+            worker = await fleet.start(WORKER)
+            await somebody_waits_for_a_lock(db)
+            worker.signal()
+            assert await worker.ended() == 0
+    await fleet.start(WORKER)
+    await all_are(db, [waiting], "applied")
+    assert await starts(db, [waiting]) == [0]
+
+
 async def test_batches_that_wait_for_one_anothers_connection_give_up(
     client: httpx.AsyncClient, db: Connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from db.errors import StoreUnavailable
+from db.facts import Verdict
 from tasks.payment_events import process_payment_events
 from tasks.providers import PROVIDERS
 from tests.conditions import somebody_waits_for_a_lock
@@ -137,3 +139,27 @@ async def test_a_database_that_is_away_is_said_to_be(worker_pool: Pool) -> None:
     await worker_pool.close()
     with pytest.raises(StoreUnavailable):
         await process_payment_events(make_context(worker_pool))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level"),
+    [
+        (Verdict(state="dead", reason="failed"), "error"),
+        (Verdict(state="rejected", reason="malformed"), "error"),
+        (Verdict(state="rejected", reason="livemode_mismatch"), None),
+        (Verdict(state="ignored", reason="not_ours"), None),
+    ],
+)
+async def test_money_that_moved_elsewhere_and_not_here_is_an_alarm(
+    books: Books,
+    worker_pool: Pool,
+    interpret_as: Callable[[dict[int, Fact]], None],
+    verdict: Verdict,
+    level: str | None,
+) -> None:
+    (event_id,) = await books.receive(verdict)
+    interpret_as({event_id: verdict})
+    with capture_logs() as logs:
+        await process_payment_events(make_context(worker_pool))
+    alarms = [line["log_level"] for line in logs if line.get("event_id") == event_id]
+    assert alarms == ([level] if level else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,18 @@ async def test_a_worker_works_without_a_queue(
     await run(WORKER, REDIS_URL=NOWHERE)
     await eventually(lambda: event_is_done(db))
     await eventually(lambda: outcomes(db))
+
+
+async def test_a_worker_says_once_that_its_queue_is_away_and_calls_nobody(
+    run: Run, queue_gate: Gate
+) -> None:
+    worker = await run(WORKER, REDIS_URL=queue_gate.url)
+    await worker.said("queue_away")
+    await queue_gate.open()
+    await worker.said("queue_back")
+    lines = [json.loads(line) for line in worker.text.splitlines()]
+    told = [line["event"] for line in lines if line["level"] != "info"]
+    assert told == ["queue_away"]
 
 
 async def test_a_worker_reports_that_it_answered_a_doorbell(

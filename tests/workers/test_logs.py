@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from workers.logs import configure_logging
+from workers.logs import LogFormat, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,19 @@ def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> N
         structlog.get_logger().exception("it_failed")
     (entry,) = entries(capsys)
     assert "ValueError: invalid literal" in str(entry["exception"])
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_an_exception_shows_no_values(
+    capsys: pytest.CaptureFixture[str], log_format: LogFormat
+) -> None:
+    configure_logging(log_format)
+    number = 6 * 7_000_001
+    try:
+        int("of no value")
+    except ValueError:
+        structlog.get_logger().exception("it_failed")
+    assert str(number) not in capsys.readouterr().out
 
 
 def test_what_each_request_says_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import pytest
 
 from db.errors import StoreUnavailable
 from db.pool import open_connection
+from db.reaching import StoreRefused
 from tests.clusters import Database
 from workers.release import release
 from workers.settings import Settings
@@ -41,3 +43,10 @@ async def test_each_release_writes_the_environments_rules(database: Database) ->
 async def test_a_database_that_is_away_fails_the_release() -> None:
     with pytest.raises(StoreUnavailable):
         await release(Settings(database_url="postgresql://nobody@127.0.0.1:1/nowhere"))
+
+
+async def test_a_wrong_password_fails_the_release_with_one_line(database: Database) -> None:
+    url = urlsplit(database.url())
+    wrong = url._replace(netloc=f"{url.username}:wrong@{url.hostname}:{url.port}")
+    with pytest.raises(StoreRefused, match="password authentication failed"):
+        await release(Settings(database_url=wrong.geturl()))

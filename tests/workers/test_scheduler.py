@@ -79,6 +79,7 @@ async def test_a_scheduler_started_before_its_database_waits_for_it(
     await scheduler.said("store_away")
     await store_gate.open()
     await eventually(lambda: db.fetchval("select exists (select from fleet.ticks)"))
+    await scheduler.said("store_back")
 
 
 async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:

@@ -40,6 +40,29 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.stripe_livemode is False
 
 
+@pytest.mark.parametrize("password", ["half/other", "half[other", "half#other"])
+def test_an_address_with_an_unquoted_password_is_told_by_name_alone(
+    environment: pytest.MonkeyPatch, password: str
+) -> None:
+    environment.setenv("DATABASE_URL", f"postgresql://owner:{password}@db/coinfleet")
+    environment.setenv("REDIS_URL", f"redis://:{password}@queue")
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert [each.split(":")[0] for each in fault.value.faults] == ["DATABASE_URL", "REDIS_URL"]
+    assert "half" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["PURCHASE_LIMIT_USD", "APPROVAL_THRESHOLD_USD", "PURCHASES_PER_MINUTE"]
+)
+def test_a_rule_that_the_database_could_not_hold_is_refused(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv(name, "99999999999")
+    with pytest.raises(SettingsFault, match=name):
+        load_settings()
+
+
 def test_secrets_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("STRIPE_WEBHOOK_SECRETS", "whsec_new, whsec_old,")
     assert load_settings().stripe_webhook_secrets == ("whsec_new", "whsec_old")

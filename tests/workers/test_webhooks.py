@@ -270,8 +270,8 @@ async def test_hostile_requests_are_never_our_fault(
     assert answer[9:12] in (b"400", b"404")
 
 
-# The queue's client draws from the global `random` in the doorbell's thread, now and then just while
-# a body is being made up; hypothesis takes that for a strategy's doing.
+# The queue's client draws from the global `random` in the doorbell's thread, now and then while a
+# body is being made up; hypothesis takes that for a strategy's doing.
 @pytest.mark.filterwarnings(
     "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
 )

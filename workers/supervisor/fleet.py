@@ -134,7 +134,12 @@ class Fleet:
     def _demand_port(self) -> None:
         host, port = self._settings.coinfleet_host, self._settings.port
         try:
-            socket.create_server((host, port)).close()
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            socket.create_server((host, port), family=family).close()
+        except socket.gaierror as error:
+            raise FleetFailed(
+                f"COINFLEET_HOST is no address of this machine ({error.strerror})"
+            ) from error
         except OSError as error:
             raise FleetFailed(
                 f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "

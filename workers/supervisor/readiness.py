@@ -13,13 +13,13 @@ HTTP_TIMEOUT_S = 1.0
 
 
 class Readiness:
-    """Asked again and again until it says yes; counts only what happened since it was made."""
+    """Asked again and again until it says yes; counts only what happened since the first time."""
 
     def __init__(self, *, host: str, port: int, database_url: str) -> None:
         self._host = host
         self._port = port
         self._database_url = database_url
-        self._since: datetime = asyncio.run(read_clock(database_url))
+        self._since: datetime | None = None
         self.lacking = "web"
 
     def check(self) -> bool:
@@ -28,9 +28,11 @@ class Readiness:
         return not self.lacking
 
     def _look(self) -> str:
-        if not self._web_is_ready():
-            return "web"
         try:
+            # First of all, for what happened before doesn't count; again, if the database was away.
+            self._since = self._since or asyncio.run(read_clock(self._database_url))
+            if not self._web_is_ready():
+                return "web"
             signs = asyncio.run(signs_of_life(self._database_url, since=self._since))
         except StoreUnavailable:
             return "the database"

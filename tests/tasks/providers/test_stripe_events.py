@@ -29,7 +29,10 @@ from workers.cli import simulated_stripe as made
 def test_a_refund_is_told_by_its_id_and_status() -> None:
     event = made.refund_event(PAYMENT, refund_id="re_1", amount_minor=300)
     assert interpret(event) == Refund(
-        payment_keys=["pi_1", "ch_1"], refund_id="re_1", amount_minor=300, status="succeeded"
+        payment_keys=["pi_1", "ch_1", "re_1"],
+        refund_id="re_1",
+        amount_minor=300,
+        status="succeeded",
     )
 
 
@@ -82,7 +85,7 @@ def test_every_event_of_a_dispute_tells_the_money_that_moved(moment: str) -> Non
         balance_transactions=[("txn_1", -999), ("txn_2", 999)],
     )
     assert interpret(event) == Dispute(
-        payment_keys=["pi_1", "ch_1"],
+        payment_keys=["pi_1", "ch_1", "dp_1"],
         dispute_id="dp_1",
         amount_minor=999,
         transactions=[

@@ -1,0 +1,20 @@
+create or replace function fleet.names_of_payments(p_providers text[], p_keys text[])
+returns table (provider text, key text)
+language sql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+    select distinct alias.provider, alias.key
+    from unnest(p_providers, p_keys) as named (provider, key)
+    cross join lateral (
+        select k.payment_id from fleet.payment_keys as k where k.provider = named.provider and k.key = named.key limit 1
+    ) as known
+    cross join lateral (
+        select k.provider, k.key from fleet.payment_keys as k where k.payment_id = known.payment_id offset 0
+    ) as alias
+    order by alias.provider, alias.key
+$$;
+
+revoke all on function fleet.names_of_payments(text[], text[]) from public, anon, authenticated, service_role;
+comment on function fleet.names_of_payments(text[], text[]) is 'Every name of every payment that the keys name, in the order in which names are locked.';

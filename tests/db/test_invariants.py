@@ -1,0 +1,94 @@
+"""Each proof of the books can fail: for each invariant a breakage that it must see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.schema import Kind, expected
+from tests.db.books import Books, Payment, breaches, gift
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+    from tests.conftest import Connect
+
+LEDGER = "public.ledger_entries"
+# One way to break what each invariant says, with no other hand in it than a superuser's.
+BREAKAGES = {
+    "accounts_have_no_gaps": (
+        f"update {LEDGER} set seq = seq + 1 where id = (select max(id) from {LEDGER}"
+        " where account = 'coins')"
+    ),
+    "applied_gift_events_have_a_gift": (
+        "update fleet.inbox_events set state = 'rejected', reason = 'self_gift'"
+        " where state = 'applied'"
+    ),
+    "balances_match_ledger": ("update public.profiles set earnings_balance = earnings_balance + 1"),
+    "event_tallies_match_inbox": "update fleet.event_tallies set delta = delta + 1",
+    "final_events_are_finished": "update fleet.inbox_events set processed_at = null",
+    "follower_counts_match_follows": "delete from public.follows",
+    "gifts_match_ledger": (
+        "update public.gifts set platform_revenue = platform_revenue - 1,"
+        " streamer_revenue = streamer_revenue + 1"
+    ),
+    "held_purchases_have_a_held_event": (
+        "update fleet.inbox_events set state = 'rejected' where state = 'held'"
+    ),
+    "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
+    "ledger_has_no_orphans": "delete from public.gifts",
+    "purchase_status_is_derived": (
+        "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
+    ),
+    "purchases_match_ledger": (f"update {LEDGER} set amount = amount * 2 where reason = 'refund'"),
+    "recent_gift_coins_match_gifts": "update public.live_streams set recent_gift_coins = 1000",
+    "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
+    "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
+    "totals_match_ledger": (
+        "update public.profiles set total_gifts_received = total_gifts_received + 1"
+    ),
+    "transactions_are_whole": f"update {LEDGER} set reason = 'other' where leg = 1",
+    "transactions_sum_to_zero": f"update {LEDGER} set amount = amount - 1 where leg = 1",
+    "viewer_counts_match_viewers": "delete from public.active_viewers",
+}
+
+
+@pytest_asyncio.fixture
+async def tampering(books: Books, connect: Connect) -> Connection:
+    """Books in which everything happened once, and a superuser for whom no trigger fires."""
+    buyer, streamer = await books.profiles(2)
+    stream = await books.db.fetchval(
+        "insert into public.live_streams (profile_id) values ($1) returning id", streamer
+    )
+    payment = Payment()
+    await books.apply(payment.bought(buyer), Payment().worth(buyer, 25_001))
+    await books.apply(payment.refund(40), gift(buyer, streamer, 10, stream_id=stream))
+    await books.db.execute("insert into public.follows values ($1, $2)", buyer, streamer)
+    await books.db.execute(
+        "insert into public.active_viewers (stream_id, viewer_id, is_active, is_unmuted,"
+        " is_visible, is_subscribed) values ($1, $2, true, true, true, true)",
+        stream,
+        buyer,
+    )
+    await books.db.execute("select fleet.refresh_leaderboard()")
+    superuser = await connect("superuser")
+    await superuser.execute("set session_replication_role = replica")
+    await superuser.execute(f"alter table {LEDGER} disable trigger all")
+    return superuser
+
+
+def test_each_invariant_has_its_breakage() -> None:
+    invariants = {file.name for file in expected() if file.kind is Kind.INVARIANT}
+    assert BREAKAGES.keys() == invariants
+
+
+@pytest.mark.parametrize("invariant", BREAKAGES)
+async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant: str) -> None:
+    assert await breaches(tampering) == {}
+    transaction = tampering.transaction()
+    await transaction.start()
+    assert await tampering.execute(BREAKAGES[invariant]) != "UPDATE 0"
+    found = await breaches(tampering)
+    await transaction.rollback()
+    assert invariant in found

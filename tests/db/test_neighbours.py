@@ -1,0 +1,171 @@
+"""What else stands in a project keeps its owners, rights and texts, whatever we do beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from db.export import export
+from db.generations import Generation
+from db.migrate import migrate
+from db.upgrades import undo, upgrade
+from tests.db.platforms import HERE
+
+if TYPE_CHECKING:
+    from tests.supabase.project import Project
+
+# The project's own, open to whom it wants, in the schema that we move into.
+THEIRS = """
+create table public.their_table (id serial primary key, name text, secret text);
+grant select (name), insert on public.their_table to authenticated;
+alter table public.their_table enable row level security;
+create policy their_policy on public.their_table for select to anon using (name <> '');
+create sequence public.their_numbers;
+create view public.their_view as select name from public.their_table;
+create function public.their_call() returns int language sql as 'select 1';
+revoke all on function public.their_call() from public;
+grant execute on function public.their_call() to anon, service_role;
+create schema theirs;
+create table theirs.kept (id bigint generated always as identity);
+grant usage on schema theirs to anon;
+grant all on all tables in schema theirs to anon;
+grant all on all sequences in schema theirs to anon;
+"""
+# Made by somebody else, with nothing for `postgres`: who says "all in public" stumbles over these.
+ANOTHERS = """
+create sequence public.anothers_numbers;
+create function public.anothers_call() returns int language sql as 'select 1';
+create table public.anothers_table (id int);
+revoke all on function public.anothers_call() from public, postgres, anon, service_role;
+revoke all on sequence public.anothers_numbers from postgres, anon, service_role;
+revoke all on public.anothers_table from postgres, anon;
+"""
+RIGHTS = """
+select 'relation' as kind, c.oid, c.oid::regclass::text as name, relowner::regrole::text as owner,
+    relacl::text as rights, relrowsecurity::text as text
+from pg_class c
+union all
+select 'column', attrelid, attname::text, '', attacl::text, ''
+from pg_attribute where attnum > 0
+union all
+select 'function', oid, oid::regprocedure::text, proowner::regrole::text, proacl::text, prosrc
+from pg_proc
+union all
+select 'policy', oid, polname::text, polroles::text, '', pg_get_expr(polqual, polrelid)
+from pg_policy where polname = 'their_policy'
+union all
+select 'default', oid, '', defaclrole::regrole::text, defaclacl::text, defaclobjtype::text
+from pg_default_acl
+union all
+select 'schema', oid, nspname::text, nspowner::regrole::text, nspacl::text, ''
+from pg_namespace where nspname <> 'public'
+"""
+# As if a release had changed every object: all policies are applied again.
+FORGET_POLICIES = "delete from fleet.schema_objects where kind = 'policy'"
+EXECUTABLE_BY_WEB = """
+select oid::regprocedure::text from pg_proc
+where has_function_privilege('coinfleet_web', oid, 'execute')
+    and pronamespace in ('fleet'::regnamespace, 'public'::regnamespace)
+order by 1
+"""
+
+
+class Neighbours:
+    """What stood in a project before us."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._before: dict[tuple[str, int, str], tuple[str, ...]] = {}
+
+    async def look(self) -> dict[tuple[str, int, str], tuple[str, ...]]:
+        """Everything that there is, by what it is."""
+        async with self.project.connected("supabase_admin") as administrator:
+            await administrator.execute("set search_path = ''")
+            rows = await administrator.fetch(RIGHTS)
+        return {tuple(row)[:3]: tuple(row)[3:] for row in rows}
+
+    async def remember(self) -> None:
+        """Take what there is now for theirs."""
+        self._before = await self.look()
+
+    async def changed(self) -> set[str]:
+        """What is no longer as it was."""
+        now = await self.look()
+        return {
+            f"{kind} {name}"
+            for (kind, oid, name), was in self._before.items()
+            if now.get((kind, oid, name)) != was
+        }
+
+
+@pytest_asyncio.fixture
+async def neighbours(project: Project) -> Neighbours:
+    """A project that holds more than us."""
+    async with project.connected() as postgres:
+        await postgres.execute(THEIRS)
+    async with project.connected("supabase_admin") as administrator:
+        await administrator.execute(ANOTHERS)
+    neighbours = Neighbours(project)
+    await neighbours.remember()
+    return neighbours
+
+
+async def test_a_first_release_leaves_what_others_made_as_it_is(neighbours: Neighbours) -> None:
+    await migrate(neighbours.project.url())
+    assert await neighbours.changed() == set()
+
+
+async def test_exported_files_leave_what_others_made_as_it_is(
+    neighbours: Neighbours, tmp_path: Path
+) -> None:
+    async with neighbours.project.connected() as postgres:
+        for path in export(tmp_path):
+            await postgres.execute(path.read_text())
+    assert await neighbours.changed() == set()
+
+
+async def test_a_later_release_takes_nothing_back_that_a_project_gave_our_roles(
+    neighbours: Neighbours,
+) -> None:
+    project = neighbours.project
+    await migrate(project.url())
+    async with project.connected() as postgres:
+        await postgres.execute(
+            "grant execute on function public.their_call() to coinfleet_web, coinfleet_worker;"
+            "grant usage on sequence public.their_numbers to coinfleet_worker;"
+            "grant select on public.their_table to coinfleet_scheduler"
+        )
+        await neighbours.remember()
+        await postgres.execute(FORGET_POLICIES)
+    assert (await migrate(project.url())).steps != ()
+    assert await neighbours.changed() == set()
+
+
+async def test_a_later_release_takes_back_what_a_policy_no_longer_lists(project: Project) -> None:
+    await migrate(project.url())
+    async with project.connected() as postgres:
+        before = [tuple(row) for row in await postgres.fetch(EXECUTABLE_BY_WEB)]
+        await postgres.execute(
+            "grant execute on function fleet.fold_event_tallies(), public.cleanup_stale_viewers()"
+            " to coinfleet_web;"
+            "grant all on all sequences in schema public to anon"
+        )
+        await postgres.execute(FORGET_POLICIES)
+        await migrate(project.url())
+        assert [tuple(row) for row in await postgres.fetch(EXECUTABLE_BY_WEB)] == before != []
+        sequence = "select has_sequence_privilege('anon', 'public.gifts_id_seq', 'update')"
+        assert not await postgres.fetchval(sequence)
+
+
+async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
+    neighbours: Neighbours,
+) -> None:
+    project = neighbours.project
+    async with project.connected() as postgres:
+        await postgres.execute((HERE / "legacy" / "second.sql").read_text())
+    assert (await upgrade(project.url(), Generation.SECOND)).proof.holds
+    assert await neighbours.changed() == set()
+    await undo(project.url(), Generation.SECOND)
+    assert await neighbours.changed() == set()
