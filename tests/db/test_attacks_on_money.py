@@ -88,8 +88,9 @@ async def test_a_gift_whose_cost_no_bigint_holds_is_refused(
         "insert into public.gift_types (code, name, coin_cost) values ('sun', 'Sun', 2^62)"
     )
     client = await signed_in(scene.mallory)
-    with pytest.raises(asyncpg.NumericValueOutOfRangeError):
+    with pytest.raises(asyncpg.PostgresError) as caught:
         await client.execute("select public.process_gift($1, 'sun', 'key', 4)", scene.victim)
+    assert caught.value.sqlstate == "CF001"
     assert await books.coins(scene.mallory) == 10
 
 
