@@ -10,6 +10,21 @@ immutable
 set search_path = ''
 as $$ select 1e15 $$;
 
+-- How many coins a refund in minor units can have taken, of those that were: the current schema takes
+-- them in proportion to what was paid back. As many where it can be, else the next fewer.
+create function upgrade.takable(p_taken numeric, p_coins numeric, p_amount_minor numeric)
+returns numeric
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_amount_minor = 0 or p_coins = 0 then 0
+        when div(p_coins * div(p_taken * p_amount_minor + p_coins - 1, p_coins), p_amount_minor) = p_taken then p_taken
+        else div(p_coins * div(p_taken * p_amount_minor, p_coins), p_amount_minor)
+    end
+$$;
+
 -- Whose account a row of the second generation's ledger moved, in a table that may lack the column.
 create function upgrade.account_of(p_row jsonb)
 returns text

@@ -19,6 +19,26 @@ if TYPE_CHECKING:
 PRICES = PRICE_LIST.partition("insert into public.gift_types")[0]
 FIRST, SECOND = Generation.FIRST, Generation.SECOND
 
+# Of person 7: one that cost nothing, one that cost less than its coins, and a part of such a one.
+UNSAYABLE_REFUNDS = {
+    FIRST: """
+        insert into public.coin_purchases (id, user_id, coins, amount_cents, payment_id, status)
+        values (5001, 7, 70, 0, 'pi_free', 'refunded'),
+            (5002, 7, 70, null, 'pi_null', 'chargeback'),
+            (5003, 7, 100, 1, 'pi_cheap', 'refunded')
+    """,
+    SECOND: f"""
+        insert into public.coin_purchases
+            (id, profile_id, coin_amount, amount_cents, provider_payment_id, status)
+        values (5001, '{person(7)}', 70, 0, 'pi_free', 'refunded'),
+            (5002, '{person(7)}', 70, null, 'pi_null', 'chargeback'),
+            (5003, '{person(7)}', 100, 50, 'pi_cheap', 'confirmed');
+        insert into public.coin_ledger (profile_id, amount, type, reference_id)
+        values ('{person(7)}', 70, 'purchase', '5001'), ('{person(7)}', -70, 'refund', '5001'),
+            ('{person(7)}', 100, 'purchase', '5003'), ('{person(7)}', -33, 'refund', '5003')
+    """,
+}
+
 
 # Nothing is lost
 
@@ -184,6 +204,61 @@ async def test_a_given_table_beats_e_mail_addresses(first: Database, look: Look)
     assert (mapped[101], mapped[102], mapped[5]) == (person(41), person(43), person(42))
     assert mapped[7] == person(7)
     assert mapped.keys().isdisjoint({6, 103})
+
+
+# What no key forbade
+
+
+async def test_a_refund_that_its_amount_can_not_say_leaves_balances_as_they_were(
+    platform: Database, generation: Generation, look: Look
+) -> None:
+    db = await look(platform)
+    await db.execute(UNSAYABLE_REFUNDS[generation])
+    result = await upgraded(platform, generation)
+    assert result.proof.breaches == {}
+    assert result.proof.holds
+    notes = await db.fetch(
+        "select source_key, old_value from fleet.upgrade_notes"
+        " where note = 'refund_beyond_its_amount' order by 1"
+    )
+    assert [tuple(row) for row in notes] == [("5001", "70"), ("5002", "70")] + [("5003", "33")] * (
+        generation is SECOND
+    )
+    trusted = {
+        FIRST: "select balance from legacy_first.coins where user_id = 7",
+        SECOND: "select sum(amount) from legacy_second.coin_ledger"
+        f" where profile_id = '{person(7)}' and type not in ('gift_received', 'payout')",
+    }
+    assert await Books(db).coins(person(7)) == await db.fetchval(trusted[generation])
+
+
+async def test_of_rows_with_one_id_the_first_that_can_move_does(
+    second: Database, look: Look
+) -> None:
+    db = await look(second)
+    await db.execute(
+        """
+        alter table public.gift_types drop constraint gift_types_pkey;
+        alter table public.coin_ledger drop constraint coin_ledger_pkey;
+        alter table public.live_streams drop constraint live_streams_pkey cascade;
+        """
+        f"""
+        insert into public.gift_types (code, coin_cost) values ('kite', null), ('kite', 5);
+        insert into public.coin_ledger (id, profile_id, amount, type)
+        select 9001, profile_id, amount, 'bonus' from (values
+            ('{person(999)}'::uuid, 5), ('{person(2)}', 6), ('{person(3)}', 7), ('{person(2)}', 0)
+        ) as b (profile_id, amount);
+        insert into public.live_streams (id, profile_id) values
+            (9001, null), (9001, '{person(2)}'), (9001, '{person(3)}');
+        """
+    )
+    assert (await upgraded(second, SECOND)).proof.holds
+    assert await db.fetchval("select coin_cost from public.gift_types where code = 'kite'") == 5
+    key = "upgrade:second:ledger:9001"
+    booked = "select amount from public.ledger_entries where idempotency_key = $1 and leg = 0"
+    assert await db.fetchval(booked, key) in (6, 7)
+    owner = "select profile_id from public.live_streams where id = 9001"
+    assert await db.fetchval(owner) in (person(2), person(3))
 
 
 # History lives on

@@ -29,7 +29,7 @@ begin
     refunded as (
         insert into fleet.payments (id, refund_total_minor)
         -- The least that takes back as many coins: a later, larger total takes the rest.
-        select b.payment_no, ceil(b.coins_taken * b.amount_minor / b.coins)
+        select b.payment_no, div(b.coins_taken * b.amount_minor + b.coins - 1, b.coins)
         from batch as b
         where b.coins_taken > 0 and not b.is_disputed
     ),
@@ -100,6 +100,7 @@ begin
     from upgrade.purchases as s
     cross join lateral (
         values
+        ('refund_beyond_its_amount', case when s.old_taken <> s.coins_taken then s.old_taken::text end),
         ('provider_event_id_taken', case when s.event_id is null then s.old_event_id end),
         ('time_unknown', case when s.purchased_at is null then '' end)
     ) as n (note, old_value)

@@ -12,7 +12,7 @@ as $$
     -- A row of the old ledger stands in the new one under a key of its own, or as a leg of its gift or purchase.
     with old_entries as (
         select
-            l.id, l.ctid as place, l.profile_id, l.amount, upgrade.account_of(to_jsonb(l)) as account,
+            l.id, l.profile_id, l.amount, upgrade.account_of(to_jsonb(l)) as account,
             lower(l.type::text) as kind, l.reference_id::text as reference
         from legacy_second.coin_ledger as l
     ),
@@ -41,7 +41,9 @@ as $$
             from old_entries as o
             where o.kind in ('refund', 'chargeback') and o.account = 'coins'
             group by o.reference, o.profile_id
-        ) as o on o.reference = p.id::text and o.profile_id = p.profile_id and o.coins = p.refunded_coins
+        ) as o
+            on o.reference = p.id::text and o.profile_id = p.profile_id
+            and upgrade.takable(o.coins, p.coin_amount, p.amount_minor) = p.refunded_coins
     )
     select
         'profiles',
@@ -53,11 +55,11 @@ as $$
         'coin_ledger',
         (select count(*) from legacy_second.coin_ledger),
         (
-            select count(*)
+            -- Of several with one id one has moved at most.
+            select count(distinct o.id)
             from (
                 select
                     o.id, o.profile_id, o.amount, o.account, o.kind, o.reference,
-                    row_number() over (partition by o.id order by o.place) as copy,
                     row_number() over (partition by o.reference, o.kind, o.profile_id, o.amount, o.account order by o.id) as nth
                 from old_entries as o
             ) as o
@@ -69,7 +71,7 @@ as $$
                 and v.profile_id = o.profile_id and v.account = o.account and v.amount = o.amount
             left join taken_back as t
                 on t.reference = o.reference and t.profile_id = o.profile_id and o.kind in ('refund', 'chargeback')
-            where o.copy = 1 and (e.idempotency_key is not null or v.reference is not null or t.reference is not null)
+            where o.amount <> 0 and (e.idempotency_key is not null or v.reference is not null or t.reference is not null)
         ),
         (select coalesce(sum(o.amount), 0) from old_entries as o where o.account = 'coins'),
         (select coalesce(sum(p.coin_balance), 0) from public.profiles as p),

@@ -8,13 +8,21 @@ select
     j.code, coalesce(j.name, j.code) as name, j.coin_cost, j.streamer_share_bps, j.active
 from (
     select
-        r.*,
+        p.*,
+        -- Of several with one code the first that can move does.
         case
-            when coalesce(r.code, '') = '' then 'no_code'
-            when row_number() over (partition by r.code order by r.source_key) > 1 then 'duplicate_code'
-            when r.coin_cost is null or r.coin_cost not between 1 and upgrade.most() then 'cost_out_of_range'
+            when p.problem is not null then p.problem
+            when row_number() over (partition by p.code, p.problem is null order by p.source_row) > 1 then 'duplicate_code'
         end as reason
-    from upgrade.raw_gift_types as r
+    from (
+        select
+            r.*,
+            case
+                when coalesce(r.code, '') = '' then 'no_code'
+                when r.coin_cost is null or r.coin_cost not between 1 and upgrade.most() then 'cost_out_of_range'
+            end as problem
+        from upgrade.raw_gift_types as r
+    ) as p
 ) as j;
 
 -- Types that only gifts speak of are made too, so that each gift keeps its own; nobody can send them.

@@ -8,18 +8,26 @@ select
     j.id, j.stream_id, j.profile_id, j.body, j.created_at
 from (
     select
-        r.*,
-        u.profile_id,
+        p.*,
+        -- Of several with one id the first that can move does.
         case
-            when r.id is null then 'no_id'
-            when r.id not between 1 and upgrade.most() then 'beyond_limits'
-            when row_number() over (partition by r.id order by r.source_key) > 1 then 'duplicate_id'
-            when u.profile_id is null then 'unknown_profile'
-            when s.id is null then 'unknown_stream'
-            when r.body is null or r.body !~ '\S' then 'no_body'
-            when char_length(r.body) > 2000 then 'body_too_long'
+            when p.problem is not null then p.problem
+            when row_number() over (partition by p.id, p.problem is null order by p.source_row) > 1 then 'duplicate_id'
         end as reason
-    from upgrade.raw_messages as r
-    left join fleet.upgraded_users as u on u.old_id = r.old_id
-    left join public.live_streams as s on s.id = r.stream_id
+    from (
+        select
+            r.*,
+            u.profile_id,
+            case
+                when r.id is null then 'no_id'
+                when r.id not between 1 and upgrade.most() then 'beyond_limits'
+                when u.profile_id is null then 'unknown_profile'
+                when s.id is null then 'unknown_stream'
+                when r.body is null or r.body !~ '\S' then 'no_body'
+                when char_length(r.body) > 2000 then 'body_too_long'
+            end as problem
+        from upgrade.raw_messages as r
+        left join fleet.upgraded_users as u on u.old_id = r.old_id
+        left join public.live_streams as s on s.id = r.stream_id
+    ) as p
 ) as j;

@@ -1,4 +1,58 @@
 create table upgrade.purchases as
+with examined as (
+    select
+        r.source_table, r.source_key, r.source_row, r.id, r.coins, r.coins_taken, u.profile_id, r.purchased_at,
+        lower(btrim(r.status)) as status,
+        coalesce(lower(nullif(btrim(r.provider), '')), 'stripe') as provider,
+        nullif(btrim(r.provider_event_id), '') as provider_event_id,
+        coalesce(nullif(btrim(r.provider_payment_id), ''), t.prefix || 'payment:' || r.id) as payment_id,
+        coalesce(r.amount_minor, 0) as amount_minor,
+        case when lower(r.currency) ~ '^[a-z]{3}$' then lower(r.currency) else 'usd' end as currency,
+        case
+            when r.id is null then 'no_id'
+            -- The payment may still come: its event makes the purchase then.
+            when lower(btrim(r.status)) in ('pending', 'created', 'failed', 'canceled', 'cancelled', 'expired')
+                then 'never_granted'
+            when u.profile_id is null then 'unknown_buyer'
+            when coalesce(r.coins, 0) <= 0 then 'no_coins'
+            when r.coins > upgrade.most() or r.amount_minor > upgrade.most() or r.id not between 1 and upgrade.most()
+                then 'beyond_limits'
+            when r.amount_minor < 0 then 'negative_amount'
+            when lower(btrim(r.status)) in (
+                'confirmed', 'completed', 'complete', 'paid', 'succeeded',
+                'refunded', 'chargeback', 'charged_back', 'disputed'
+            ) then null
+            else 'unknown_status'
+        end as problem
+    from upgrade.raw_purchases as r
+    cross join upgrade.this as t
+    left join fleet.upgraded_users as u on u.old_id = r.old_id
+),
+-- Of several with one id the first that can move does, and so of several with one payment.
+identified as (
+    select
+        p.*,
+        coalesce(
+            p.problem,
+            case
+                when row_number() over (partition by p.id, p.problem is null order by p.source_row) > 1 then 'duplicate_id'
+            end
+        ) as fault
+    from examined as p
+),
+judged as (
+    select
+        p.*,
+        coalesce(
+            p.fault,
+            -- Its coins are in the buyer's trusted balance; one payment is one purchase.
+            case
+                when row_number() over (partition by p.payment_id, p.fault is null order by p.id) > 1 then 'duplicate_payment_id'
+            end
+        ) as reason,
+        row_number() over (partition by p.provider_event_id, p.fault is null order by p.id) as event_copy
+    from identified as p
+)
 select
     row_number() over (order by n.id, n.source_key) as no,
     n.source_table, n.source_key,
@@ -8,48 +62,13 @@ select
     n.id, n.profile_id, n.provider, n.payment_id, n.amount_minor, n.currency, n.purchased_at,
     case when n.event_copy = 1 then n.provider_event_id end as event_id,
     n.provider_event_id as old_event_id,
-    case
+    r.old_taken,
+    upgrade.takable(r.old_taken, n.coins, n.amount_minor) as coins_taken,
+    n.status in ('chargeback', 'charged_back', 'disputed') and n.amount_minor > 0 as is_disputed
+from judged as n
+cross join lateral (
+    select case
         when n.status in ('refunded', 'chargeback', 'charged_back', 'disputed') then n.coins
         else least(greatest(n.coins_taken, 0), n.coins)
-    end as coins_taken,
-    n.status in ('chargeback', 'charged_back', 'disputed') as is_disputed
-from (
-    select
-        p.*,
-        case
-            when p.problem is not null then p.problem
-            -- Its coins are in the buyer's trusted balance; one payment is one purchase.
-            when row_number() over (partition by p.payment_id, p.problem is null order by p.id) > 1 then 'duplicate_payment_id'
-        end as reason,
-        row_number() over (partition by p.provider_event_id, p.problem is null order by p.id) as event_copy
-    from (
-        select
-            r.source_table, r.source_key, r.source_row, r.id, r.coins, r.coins_taken, u.profile_id, r.purchased_at,
-            lower(btrim(r.status)) as status,
-            coalesce(lower(nullif(btrim(r.provider), '')), 'stripe') as provider,
-            nullif(btrim(r.provider_event_id), '') as provider_event_id,
-            coalesce(nullif(btrim(r.provider_payment_id), ''), t.prefix || 'payment:' || r.id) as payment_id,
-            coalesce(r.amount_minor, 0) as amount_minor,
-            case when lower(r.currency) ~ '^[a-z]{3}$' then lower(r.currency) else 'usd' end as currency,
-            case
-                when r.id is null then 'no_id'
-                when row_number() over (partition by r.id order by r.source_key) > 1 then 'duplicate_id'
-                -- The payment may still come: its event makes the purchase then.
-                when lower(btrim(r.status)) in ('pending', 'created', 'failed', 'canceled', 'cancelled', 'expired')
-                    then 'never_granted'
-                when u.profile_id is null then 'unknown_buyer'
-                when coalesce(r.coins, 0) <= 0 then 'no_coins'
-                when r.coins > upgrade.most() or r.amount_minor > upgrade.most() or r.id not between 1 and upgrade.most()
-                    then 'beyond_limits'
-                when r.amount_minor < 0 then 'negative_amount'
-                when lower(btrim(r.status)) in (
-                    'confirmed', 'completed', 'complete', 'paid', 'succeeded',
-                    'refunded', 'chargeback', 'charged_back', 'disputed'
-                ) then null
-                else 'unknown_status'
-            end as problem
-        from upgrade.raw_purchases as r
-        cross join upgrade.this as t
-        left join fleet.upgraded_users as u on u.old_id = r.old_id
-    ) as p
-) as n;
+    end as old_taken
+) as r;

@@ -8,14 +8,22 @@ select
     j.id, j.profile_id, j.title, j.live_available, j.started_at, j.ended_at
 from (
     select
-        r.*,
-        u.profile_id,
+        p.*,
+        -- Of several with one id the first that can move does.
         case
-            when r.id is null then 'no_id'
-            when r.id not between 1 and upgrade.most() then 'beyond_limits'
-            when row_number() over (partition by r.id order by r.source_key) > 1 then 'duplicate_id'
-            when u.profile_id is null then 'unknown_owner'
+            when p.problem is not null then p.problem
+            when row_number() over (partition by p.id, p.problem is null order by p.source_row) > 1 then 'duplicate_id'
         end as reason
-    from upgrade.raw_streams as r
-    left join fleet.upgraded_users as u on u.old_id = r.old_id
+    from (
+        select
+            r.*,
+            u.profile_id,
+            case
+                when r.id is null then 'no_id'
+                when r.id not between 1 and upgrade.most() then 'beyond_limits'
+                when u.profile_id is null then 'unknown_owner'
+            end as problem
+        from upgrade.raw_streams as r
+        left join fleet.upgraded_users as u on u.old_id = r.old_id
+    ) as p
 ) as j;
