@@ -51,6 +51,10 @@ TRIES = 12
 LONGEST_PAUSE_S = 2.0
 # An index on a large table takes its time; another release may be building one.
 STEP_TIMEOUT_MS = 15 * 60_000
+_TAKEN = (
+    "a function with this name and these arguments is here already and isn't this release's:"
+    " rename it; nothing of it was changed"
+)
 
 
 class StepFailed(SchemaProblem):
@@ -109,9 +113,10 @@ async def bring_up(
 ) -> Report:
     """Do the same in an `owner_session` whose turn it is; inside its transaction, if it has one."""
     await _open_books(connection)
-    steps = schema.plan(await _files_for(connection, files), await _read_book(connection))
+    book = await _read_book(connection)
+    steps = schema.plan(await _files_for(connection, files), book)
     for step in steps:
-        await _take(connection, step)
+        await _take(connection, step, is_new=(step.kind, step.name) not in book)
         if on_step:
             on_step(step)
     return Report(tuple(steps))
@@ -233,12 +238,15 @@ async def _read_book(connection: Connection) -> dict[tuple[str, str], Record]:
     return {(row["kind"], row["name"]): Record(**row) for row in rows}
 
 
-async def _take(connection: Connection, step: Step) -> None:
+async def _take(connection: Connection, step: Step, *, is_new: bool) -> None:
     """Take one step in its own transaction, again after a lock timeout or a deadlock."""
     for tried in range(1, TRIES + 1):
         try:
             async with connection.transaction():
+                before = await _namesakes(connection, step) if is_new else []
                 await _execute(connection, step.path, step.sql)
+                if before and before == await _namesakes(connection, step):
+                    raise StepFailed(step.path, _TAKEN)
                 await _record(connection, step)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
             if tried == TRIES:
@@ -246,6 +254,22 @@ async def _take(connection: Connection, step: Step) -> None:
             await asyncio.sleep(_pause_s(tried))
         else:
             return
+
+
+async def _namesakes(connection: Connection, step: Step) -> list[int]:
+    """The functions that there are by the name of a step's; a new file's must not replace one."""
+    if step.kind != Kind.FUNCTION:
+        return []
+    return (
+        await connection.fetchval(
+            """
+        select array_agg(oid order by oid) from pg_proc
+        where pronamespace::regnamespace::text || '.' || proname = $1
+        """,
+            step.name,
+        )
+        or []
+    )
 
 
 def _pause_s(tried: int) -> float:

@@ -16,6 +16,7 @@ import asyncpg
 
 from db.errors import CoinfleetError
 from db.generations import FAMILIES, SOURCES, Generation
+from db.old_triggers import take_off_triggers
 from db.schema import FOLDER, expected
 from db.upgrade_doors import open_doors
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 LEGACY = FOLDER / "legacy"
 _RELATION = re.compile(r"^create (?:table|view|sequence|type) public\.(\w+)", re.MULTILINE)
 _FUNCTION = re.compile(r"^create (?:or replace )?function public\.(\w+)", re.MULTILINE)
-_OR_REPLACE = "CREATE OR REPLACE TRIGGER"
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 
 
@@ -86,7 +86,7 @@ class OldTables:
         await self._check_owned([row["oid"] for row in relations])
         await self._lock([row["name"] for row in relations if row["relkind"] in "rp"])
         await self.connection.execute(f"create schema {self.schema}")
-        await self._drop_triggers(tables)
+        self._undo += await take_off_triggers(self.connection, self.schema, tables)
         await self._drop_foreign_keys(tables)
         await self._count(relations)
         for row in relations:
@@ -160,40 +160,6 @@ class OldTables:
             names,
         )
         return [row["session"] for row in rows]
-
-    async def _drop_triggers(self, tables: list[int]) -> None:
-        """Theirs moved balances; those on auth.users would write to tables that are gone."""
-        rows = await self.connection.fetch(
-            """
-            select
-                pg_get_triggerdef(t.oid) as definition,
-                format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass) as statement,
-                format('alter table %s disable trigger %I', t.tgrelid::regclass, t.tgname) as off,
-                t.tgenabled = 'D' as is_off,
-                format('trigger %I on %s', t.tgname, t.tgrelid::regclass) as name
-            from pg_trigger as t
-            join pg_proc as p on p.oid = t.tgfoid
-            where not t.tgisinternal and t.tgparentid = 0 and (
-                t.tgrelid = any($1::oid[])
-                or (t.tgrelid = to_regclass('auth.users')
-                    and p.pronamespace = 'public'::regnamespace)
-            )
-            """,
-            tables,
-        )
-        for row in rows:
-            await self._drop_trigger(row["name"], row["statement"])
-            self._undo += [row["off"]] if row["is_off"] else []
-            self._undo.append(row["definition"].replace("CREATE TRIGGER", _OR_REPLACE, 1))
-
-    async def _drop_trigger(self, name: str, statement: str) -> None:
-        try:
-            async with self.connection.transaction():
-                await self.connection.execute(statement)
-        except asyncpg.InsufficientPrivilegeError as error:
-            # The release replaces this one, and whoever may make a trigger may do that.
-            if name != "trigger on_auth_user_created on auth.users":
-                raise NotOurs([name]) from error
 
     async def _drop_foreign_keys(self, tables: list[int]) -> None:
         """Let go of tables that stay: rows that are closed must not hold a user who leaves."""

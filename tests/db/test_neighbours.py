@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 
 from db.export import export
 from db.generations import Generation
-from db.migrate import migrate
+from db.migrate import StepFailed, migrate
 from db.upgrades import undo, upgrade
 from tests.db.platforms import HERE
 
@@ -27,6 +29,14 @@ create view public.their_view as select name from public.their_table;
 create function public.their_call() returns int language sql as 'select 1';
 revoke all on function public.their_call() from public;
 grant execute on function public.their_call() to anon, service_role;
+create function public.their_sign_up() returns trigger language plpgsql security definer as $$
+begin
+    insert into public.their_table (name) values (new.id);
+    return new;
+end
+$$;
+create trigger on_auth_user_created after insert on auth.users
+for each row execute function public.their_sign_up();
 create schema theirs;
 create table theirs.kept (id bigint generated always as identity);
 grant usage on schema theirs to anon;
@@ -55,6 +65,9 @@ from pg_proc
 union all
 select 'policy', oid, polname::text, polroles::text, '', pg_get_expr(polqual, polrelid)
 from pg_policy where polname = 'their_policy'
+union all
+select 'trigger', oid, tgname::text, tgenabled::text, tgfoid::text, pg_get_triggerdef(oid)
+from pg_trigger where not tgisinternal and tgname = 'on_auth_user_created'
 union all
 select 'default', oid, '', defaclrole::regrole::text, defaclacl::text, defaclobjtype::text
 from pg_default_acl
@@ -117,6 +130,31 @@ async def test_a_first_release_leaves_what_others_made_as_it_is(neighbours: Neig
     assert await neighbours.changed() == set()
 
 
+async def test_who_signs_up_has_a_profile_and_whatever_else_a_project_gives_them(
+    neighbours: Neighbours,
+) -> None:
+    await migrate(neighbours.project.url())
+    user = uuid4()
+    async with neighbours.project.connected("supabase_auth_admin") as auth:
+        await auth.execute("insert into auth.users (id) values ($1)", user)
+    async with neighbours.project.connected() as postgres:
+        assert await postgres.fetchval("select id from public.profiles") == user
+        assert await postgres.fetchval("select name from public.their_table") == str(user)
+
+
+async def test_a_function_of_theirs_under_a_name_of_ours_stops_a_release(project: Project) -> None:
+    async with project.connected() as postgres:
+        await postgres.execute(
+            "create function public.cleanup_stale_viewers() returns bigint"
+            " language plpgsql as 'begin return 7; end'"
+        )
+        with pytest.raises(StepFailed, match="isn't this release's"):
+            await migrate(project.url())
+        assert await postgres.fetchval("select public.cleanup_stale_viewers()") == 7
+        await postgres.execute("drop function public.cleanup_stale_viewers()")
+    assert (await migrate(project.url())).steps != ()
+
+
 async def test_exported_files_leave_what_others_made_as_it_is(
     neighbours: Neighbours, tmp_path: Path
 ) -> None:
@@ -163,6 +201,10 @@ async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
     neighbours: Neighbours,
 ) -> None:
     project = neighbours.project
+    async with project.connected("supabase_auth_admin") as auth:
+        # An older generation has one of this name itself.
+        await auth.execute("drop trigger on_auth_user_created on auth.users")
+    await neighbours.remember()
     async with project.connected() as postgres:
         await postgres.execute((HERE / "legacy" / "second.sql").read_text())
     assert (await upgrade(project.url(), Generation.SECOND)).proof.holds
