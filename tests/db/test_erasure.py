@@ -31,6 +31,61 @@ select c.oid::regclass::text from pg_class c where relkind = 'r'
     and relnamespace in (select oid from pg_namespace where nspname in ('public', 'fleet', 'auth'))
 """
 PAYLOADS = "select count(*) from fleet.inbox_events where payload is not null"
+# Every column that could hold a word of somebody's, by table.
+WORDS = """
+select c.oid::regclass::text, attname::text
+from pg_attribute join pg_class c on c.oid = attrelid
+join pg_type t on t.oid = atttypid
+where relkind in ('r', 'p') and attnum > 0 and not attisdropped
+    and relnamespace in ('public'::regnamespace, 'fleet'::regnamespace)
+    and typcategory in ('S', 'I', 'U', 'A') and typname not in ('uuid', 'xid8', '_int8')
+"""
+
+
+def of(**tables: str) -> set[tuple[str, str]]:
+    """Columns, each table's in one text; `fleet_` stands for its schema."""
+    return {
+        (table.replace("fleet_", "fleet.", 1), column)
+        for table, columns in tables.items()
+        for column in columns.split()
+    }
+
+
+ERASED = of(
+    profiles="username display_name avatar_url bio",
+    live_streams="title",
+    chat_messages="body",
+    user_links="label url",
+    coin_purchases="ip_address country_code user_agent",
+    fleet_inbox_events="payload last_error",
+    fleet_provider_calls="request result",
+)
+# Names that providers, apps and we give: of payments, events, products, states and ourselves.
+OF_MACHINES = of(
+    coin_packages="provider sku product_id currency",
+    coin_purchases="provider provider_event_id provider_payment_id sku currency status hold_reason"
+    " decision",
+    gift_types="code name",
+    gifts="provider_event_id gift_type",
+    leaderboard_cache="board period",
+    ledger_entries="account reason idempotency_key",
+    fleet_batch_starts="worker",
+    fleet_dispute_transactions="provider dispute_id transaction_id",
+    fleet_disputes="provider dispute_id",
+    fleet_erasures="requested_by reason counts",
+    fleet_event_tallies="provider state",
+    fleet_inbox_events="provider provider_event_id event_type payload_sha256 state reason",
+    fleet_leaderboard_sums="board period",
+    fleet_payment_keys="provider key",
+    fleet_proofs="kind detail",
+    fleet_provider_calls="kind key state",
+    fleet_refunds="provider refund_id status",
+    fleet_schedules="job",
+    fleet_schema_migrations="name checksum",
+    fleet_schema_objects="kind name checksum",
+    fleet_ticks="job outcome last_error",
+    fleet_worker_reports="worker",
+)
 
 
 async def all_that_is_written(connection: Connection) -> str:
@@ -112,7 +167,24 @@ async def person(books: Books) -> Person:
         stream,
         [person, other],
     )
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key, state, request, result)"
+        " values ('refund', 'theirs', 'done', $1, $2), ('refund', 'another', 'done', $3, null)",
+        json.dumps({"payment_intent": payment.intent}),
+        json.dumps({"billing_details": {"name": NAME}}),
+        json.dumps({"payment_intent": "pi_of_another"}),
+    )
+    await db.execute(
+        "update fleet.inbox_events set last_error = $2 where encode(payload, 'escape') ~ $1",
+        str(person),
+        f"DataError: no such name: {NAME}",
+    )
     return Person(books, person, other)
+
+
+async def test_each_column_is_erased_or_known_to_tell_of_nobody(db: Connection) -> None:
+    columns = {tuple(row) for row in await db.fetch(WORDS)}
+    assert columns == ERASED | OF_MACHINES
 
 
 async def test_nothing_tells_who_an_erased_person_was(person: Person) -> None:
@@ -127,7 +199,7 @@ async def test_what_was_cleared_is_counted_by_kind(person: Person) -> None:
     assert await person.erase() == {
         # The purchase, its refund, the gift and the gift that was refused.
         "payloads": 4,
-        "provider_calls": 0,
+        "provider_calls": 1,
         "old_rows": 0,
         "open_events": 0,
         "purchases": 1,

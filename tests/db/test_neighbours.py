@@ -12,10 +12,12 @@ import pytest_asyncio
 from db.export import export
 from db.generations import Generation
 from db.migrate import StepFailed, migrate
+from db.schema import expected
 from db.upgrades import undo, upgrade
 from tests.db.platforms import HERE
 
 if TYPE_CHECKING:
+    from db.pool import Connection
     from tests.supabase.project import Project
 
 # The project's own, open to whom it wants, in the schema that we move into.
@@ -211,3 +213,24 @@ async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
     assert await neighbours.changed() == set()
     await undo(project.url(), Generation.SECOND)
     assert await neighbours.changed() == set()
+
+
+async def test_an_earlier_releases_trigger_goes_or_does_no_harm(
+    db: Connection, project: Project
+) -> None:
+    (migration,) = [file.sql for file in expected() if file.name.endswith("_sign_up_trigger")]
+    earlier = (
+        "create trigger on_auth_user_created after insert on auth.users"
+        " for each row execute function public.create_profile_for_new_user()"
+    )
+    await db.execute(earlier)
+    await db.execute(migration)
+    triggers = "select tgname from pg_trigger where tgrelid = 'auth.users'::regclass"
+    assert "on_auth_user_created" not in {row[0] for row in await db.fetch(triggers)}
+    await migrate(project.url())
+    async with project.connected() as postgres:
+        await postgres.execute(earlier)
+        await postgres.execute(migration)
+        async with project.connected("supabase_auth_admin") as auth:
+            await auth.execute("insert into auth.users (id) values ($1)", uuid4())
+        assert await postgres.fetchval("select count(*) from public.profiles") == 1
