@@ -38,6 +38,9 @@ BREAKAGES = {
     ),
     "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
     "ledger_has_no_orphans": "delete from public.gifts",
+    "open_events_have_no_purchase": (
+        "update fleet.inbox_events set state = 'waiting' where state = 'applied'"
+    ),
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
     ),
