@@ -304,8 +304,8 @@ class OldTables:
             raise NoWayBack(f"there is no schema {self.schema} to put back")
         if await self._has_lived():
             raise NoWayBack(
-                "the fleet has worked with this database since: an undo would lose what it booked;"
-                " restore the backup, or go on"
+                "the fleet or its users have worked with this database since: an undo would lose"
+                " what they wrote; restore the backup, or go on"
             )
         await open_doors(self.connection)
         await self._clear_public()
@@ -320,7 +320,7 @@ class OldTables:
         await self.connection.execute(f"drop schema {self.schema} cascade")
 
     async def _has_lived(self) -> bool:
-        """Whether events came, or money was booked after the upgrade had finished."""
+        """Whether events came, money was booked or users wrote after the upgrade had finished."""
         # A release that was interrupted may have made neither table.
         if not await self.connection.fetchval(
             "select to_regclass('fleet.inbox_events') is not null"
@@ -329,10 +329,16 @@ class OldTables:
         return bool(
             await self.connection.fetchval(
                 """
-                select exists (select from fleet.inbox_events) or exists (
-                    select from public.ledger_entries as e
-                    where e.created_at > (select r.finished_at from fleet.upgrade_runs as r)
-                )
+                select exists (select from fleet.inbox_events)
+                    or exists (select from public.user_grid_slots)
+                    or exists (
+                        select from fleet.upgrade_runs as r
+                        join lateral (
+                            select created_at from public.ledger_entries
+                            union all select created_at from public.chat_messages
+                            union all select created_at from public.follows
+                        ) as w on w.created_at > r.finished_at
+                    )
                 """
             )
         )

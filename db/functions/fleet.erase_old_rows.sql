@@ -14,9 +14,11 @@ begin
         return 0;
     end if;
     for v_old in
-        select t.tgrelid::regclass as name
-        from pg_catalog.pg_trigger as t
-        where t.tgname = 'moved_aside' and t.tgparentid = 0
+        select c.oid::regclass as name
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        join pg_catalog.pg_trigger as t on t.tgrelid = c.oid
+        where n.nspname in ('legacy_first', 'legacy_second') and t.tgname = 'moved_aside' and t.tgparentid = 0
         order by 1
     loop
         v_erased := v_erased + fleet.erase_old_table(v_old.name, p_old_ids);

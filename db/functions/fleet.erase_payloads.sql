@@ -23,7 +23,8 @@ begin
         from auth.users as a
         where a.id = p_profile_id and btrim(a.email) like '_%@_%'
         union all
-        select string_agg(k.literal, '|')
+        -- Whole strings of JSON: an older platform's key may be as short as 17.
+        select '"(' || string_agg(k.literal, '|') || ')"'
         from (
             select
                 regexp_replace(lower(pk.key), '([^a-z0-9_])', '\\\1', 'g') as literal,

@@ -308,6 +308,14 @@ async def test_a_payload_that_names_the_e_mail_address_alone_goes_too(
     assert await person.books.db.fetchval(left) == (None if goes else body)
 
 
+async def test_a_payment_whose_key_begins_like_theirs_is_another(books: Books) -> None:
+    person, other = await books.profiles(2)
+    short, long = Payment(17), Payment(170)
+    await books.apply(short.bought(person), long.bought(other), short.refund(1), long.refund(1))
+    await books.db.execute(ERASE, person)
+    assert await books.db.fetchval(PAYLOADS) == 2
+
+
 async def test_a_live_stream_goes_off_the_air_with_its_owner(person: Person) -> None:
     await person.books.db.execute("select public.update_publish_state_from_viewers()")
     published = "select is_published from public.live_streams"

@@ -13,9 +13,24 @@ from db import rules
 from db.migrate import migrate
 from db.schema import Kind
 from tests.db.attacks import TRAP
-from tests.db.test_catalog import API_ROLES, EXECUTABLE, OPEN_FUNCTIONS, RELATIONS, TABLE_RIGHTS
+from tests.db.test_catalog import (
+    API_ROLES,
+    COIN_COLUMNS,
+    COLUMN_RIGHTS,
+    EXECUTABLE,
+    FOREIGN_KEYS_WITHOUT_INDEX,
+    FUNCTIONS,
+    OPEN_FUNCTIONS,
+    POLICIES,
+    RELATIONS,
+    SEQUENCE_RIGHTS,
+    TABLE_RIGHTS,
+    UNCOMMENTED,
+    USER_COLUMNS_WITHOUT_PROFILE,
+)
 
 if TYPE_CHECKING:
+    from db.pool import Connection
     from tests.conftest import Connect
     from tests.supabase.project import Project, SupabaseServer
 
@@ -32,6 +47,20 @@ order by name
 NOT_OWNED_BY_POSTGRES = f"""
 select name from ({RELATIONS}) r join pg_class using (oid) where relowner <> 'postgres'::regrole
 """
+# What the catalog's tests ask of the shim's database; oids are a database's own.
+CATALOG = (
+    f"select name, prosrc, proconfig, prosecdef, provolatile from ({FUNCTIONS}) f",
+    f"select name, kind, relrowsecurity from ({RELATIONS}) r",
+    EXECUTABLE,
+    TABLE_RIGHTS,
+    COLUMN_RIGHTS,
+    SEQUENCE_RIGHTS,
+    POLICIES,
+    FOREIGN_KEYS_WITHOUT_INDEX,
+    USER_COLUMNS_WITHOUT_PROFILE,
+    COIN_COLUMNS,
+    UNCOMMENTED,
+)
 
 
 async def test_a_release_leaves_supabases_auth_schema_as_it_is(project: Project) -> None:
@@ -64,24 +93,30 @@ async def test_a_second_release_finds_nothing_to_do_and_writes_the_rules(project
 
 
 @pytest.mark.parametrize("opens_public", [True, False])
-async def test_rights_are_the_same_whatever_a_project_grants_by_itself(
+async def test_the_catalog_is_the_same_whatever_a_project_grants_by_itself(
     supabase_server: SupabaseServer, connect: Connect, *, opens_public: bool
 ) -> None:
+    shimmed = await connect()
     project = await supabase_server.create(opens_public=opens_public)
     try:
         await migrate(project.url())
         async with project.connected() as postgres:
-            here = {
-                query: {tuple(row) for row in await postgres.fetch(query)}
-                for query in (EXECUTABLE, TABLE_RIGHTS)
-            }
+            for query in CATALOG:
+                assert await answer(postgres, query) == await answer(shimmed, query)
+            opened = await postgres.fetch(EXECUTABLE)
     finally:
         await supabase_server.drop(project)
-    shimmed = await connect()
-    for query, rights in here.items():
-        assert rights == {tuple(row) for row in await shimmed.fetch(query)}
-    executable = {(role, name) for role, name in here[EXECUTABLE] if role in (*API_ROLES, "public")}
-    assert executable == OPEN_FUNCTIONS
+    assert {tuple(row) for row in opened if row["role"] in (*API_ROLES, "public")} == OPEN_FUNCTIONS
+
+
+async def answer(
+    connection: Connection | asyncpg.Connection[asyncpg.Record], query: str
+) -> set[tuple[str, ...]]:
+    """What a query of the catalog answers, in no order."""
+    return {
+        tuple(str(sorted(value) if isinstance(value, list) else value) for value in row.values())
+        for row in await connection.fetch(query)
+    }
 
 
 async def test_a_sign_up_through_supabases_auth_service_makes_a_profile(project: Project) -> None:
@@ -93,14 +128,27 @@ async def test_a_sign_up_through_supabases_auth_service_makes_a_profile(project:
         assert await postgres.fetchval("select id from public.profiles") == user
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update public.ledger_entries set amount = 1000000",
+        "delete from public.ledger_entries",
+        "truncate public.ledger_entries",
+    ],
+)
 async def test_the_people_of_a_project_cannot_switch_the_ledgers_seal_off_by_accident(
-    project: Project,
+    project: Project, statement: str
 ) -> None:
     await migrate(project.url())
+    user = uuid4()
     async with project.connected() as postgres:
+        await postgres.execute("insert into auth.users (id) values ($1)", user)
+        await postgres.execute(
+            "select public.update_coin_balance_via_ledger($1, 5, 'adjustment', 'key')", user
+        )
         await postgres.execute("set session_replication_role = replica")
         with pytest.raises(asyncpg.PostgresError, match="append-only") as caught:
-            await postgres.execute("truncate public.ledger_entries")
+            await postgres.execute(statement)
     assert caught.value.sqlstate == "CF010"
 
 

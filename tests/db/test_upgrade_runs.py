@@ -286,12 +286,22 @@ async def test_an_undo_in_the_middle_puts_everything_back(
     assert await contents(db) == before[0]
 
 
-async def test_there_is_no_way_back_once_the_fleet_has_worked(second: Database, look: Look) -> None:
+SINCE = {
+    "money": "select public.update_coin_balance_via_ledger('{me}', 5, 'adjustment', 'since')",
+    "a message": "insert into public.chat_messages (stream_id, profile_id, body)"
+    " values (1, '{me}', 'since')",
+    "a follow": "insert into public.follows (follower_id, followee_id) values ('{me}', '{other}')",
+    "a grid": "insert into public.user_grid_slots values ('{me}', 1, '{other}')",
+}
+
+
+@pytest.mark.parametrize("what", SINCE)
+async def test_there_is_no_way_back_once_somebody_has_worked(
+    second: Database, look: Look, what: str
+) -> None:
     await upgraded(second, SECOND)
     db = await look(second)
-    await db.execute(
-        "select public.update_coin_balance_via_ledger($1, 5, 'adjustment', 'since')", person(1)
-    )
+    await db.execute(SINCE[what].format(me=person(1), other=person(2)))
     with pytest.raises(NoWayBack):
         await undo(second.url(), SECOND)
     assert await db.fetchval("select to_regclass('legacy_second.gifts') is not null")
