@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,17 @@ import pytest_asyncio
 
 from db.erasure import erase_profile
 from db.generations import Generation, UpgradeUnfinished
+from db.pool import open_connection
 from db.upgrades import undo, upgrade
 from tests.db.platforms import TABLES, Interrupted, person, stop_at, upgraded
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
     from uuid import UUID
 
     from db.pool import Connection
-    from tests.clusters import Database
-    from tests.db.platforms import Look
+    from tests.clusters import Cluster, Database
+    from tests.db.platforms import Look, Platforms
 
 # Who is erased and who isn't; each leaves their word wherever somebody may leave one.
 ANNA, BERTA = person(7), person(8)
@@ -175,15 +178,34 @@ async def tell(db: Connection, generation: Generation) -> None:
     await db.execute(copy)
 
 
+@pytest.fixture(scope="module")
+def told_platforms(cluster: Cluster, platforms: Platforms) -> Iterator[Platforms]:
+    """A platform of each generation, told and upgraded, to clone."""
+
+    async def make(generation: Generation) -> Database:
+        database = await cluster.create(platforms[generation].name)
+        db = await open_connection(database.url(), application_name="test")
+        await tell(db, generation)
+        await db.close()
+        given = "public.given" if generation is Generation.FIRST else None
+        result = await upgrade(database.url(), generation, users_table=given)
+        assert result.proof.holds
+        return database
+
+    made = {generation: asyncio.run(make(generation)) for generation in Generation}
+    yield made
+    for database in made.values():
+        asyncio.run(cluster.drop(database))
+
+
 @pytest_asyncio.fixture
-async def told(platform: Database, generation: Generation, look: Look) -> Told:
-    """A platform of each generation, told and upgraded."""
-    db = await look(platform)
-    await tell(db, generation)
-    given = "public.given" if generation is Generation.FIRST else None
-    result = await upgrade(platform.url(), generation, users_table=given)
-    assert result.proof.holds
-    return Told(platform, db)
+async def told(
+    cluster: Cluster, told_platforms: Platforms, generation: Generation, look: Look
+) -> AsyncIterator[Told]:
+    """A told and upgraded platform of each generation, of the test's own."""
+    database = await cluster.create(told_platforms[generation].name)
+    yield Told(database, await look(database))
+    await cluster.drop(database)
 
 
 async def test_no_word_of_an_erased_person_is_left_anywhere(
