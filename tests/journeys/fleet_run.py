@@ -21,7 +21,7 @@ from workers.embedded import DataFolder, RunningFleet
 ROOT = Path(__file__).parents[2]
 # The machine may be busy; these are for waiting, not for judging.
 READY_TIMEOUT_S = 60.0
-# What the issue promises: all is down within this.
+# What the README promises of Ctrl-C and SIGTERM: all is down within this.
 STOP_TIMEOUT_S = 10.0
 _NOT_INHERITED = (
     *("DATABASE_URL", "WEB_DATABASE_URL", "WORKER_DATABASE_URL", "SCHEDULER_DATABASE_URL"),
