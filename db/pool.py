@@ -11,7 +11,7 @@ from db.errors import StoreUnavailable, is_transient
 from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Mapping
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -78,24 +78,34 @@ async def distrust(pool: Pool, error: BaseException) -> None:
         await pool.expire_connections()
 
 
-async def answered(pool: Pool, call: Coroutine[Any, Any, T], *, within_s: float) -> T:
+async def answered(pool: Pool, call: Awaitable[T], *, within_s: float) -> T:
     """Give the call's result, or turn away from a server that goes silent, and distrust the rest.
 
     Raises TimeoutError when it is due: the driver's own would wait as long again, and more, for a
     dangling connection to confirm that the statement was cancelled.
     """
+    try:
+        return await turning_away(call, after_s=within_s)
+    except TimeoutError as silence:
+        await distrust(pool, silence)
+        raise
+
+
+async def turning_away(call: Awaitable[T], *, after_s: float) -> T:
+    """Give the call's result, or raise TimeoutError when it is due.
+
+    The call is cancelled then, and not waited for: it may take its time to end.
+    """
     asked = asyncio.ensure_future(call)
     try:
-        await asyncio.wait({asked}, timeout=within_s)
+        await asyncio.wait({asked}, timeout=after_s)
         if asked.done():
             return asked.result()
     finally:
         # Asked for its error, so that the loop doesn't report it as never retrieved.
         asked.add_done_callback(lambda late: late.cancelled() or late.exception())
         asked.cancel()
-    silence = TimeoutError()
-    await distrust(pool, silence)
-    raise silence
+    raise TimeoutError
 
 
 async def open_connection(

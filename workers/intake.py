@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import structlog
 
 from db.errors import CoinfleetError, StoreUnavailable
+from db.pool import turning_away
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -204,20 +205,10 @@ class Intake:
     async def _persist(self, arrivals: Sequence[Arrival]) -> Sequence[Stored]:
         for pause_s in RETRY_PAUSES_S:
             try:
-                return await self._within_deadline(arrivals)
+                return await turning_away(self._store(arrivals), after_s=self._deadline_s)
             except StoreUnavailable:
                 await asyncio.sleep(pause_s)
-        return await self._within_deadline(arrivals)
-
-    async def _within_deadline(self, arrivals: Sequence[Arrival]) -> Sequence[Stored]:
-        """Store, but turn away from a store that hangs: it may take its time to be cancelled."""
-        call = asyncio.ensure_future(self._store(arrivals))
-        await asyncio.wait({call}, timeout=self._deadline_s)
-        if call.done():
-            return call.result()
-        call.add_done_callback(_forget)
-        call.cancel()
-        raise TimeoutError
+        return await turning_away(self._store(arrivals), after_s=self._deadline_s)
 
     async def _enforce_deadline(self) -> None:
         """Answer those whose time is up, also while the store hangs."""
@@ -253,9 +244,3 @@ def _refuse(batch: Iterable[_Waiter]) -> None:
 def _refuse_expired(waiters: Iterable[_Waiter], *, now: float) -> None:
     """Refuse those whose time is up; the oldest stand first."""
     _refuse(takewhile(lambda waiter: waiter.expires_at <= now, waiters))
-
-
-def _forget(call: asyncio.Future[Sequence[Stored]]) -> None:
-    # Asked for, so that the loop doesn't report it as never retrieved.
-    if not call.cancelled():
-        call.exception()
