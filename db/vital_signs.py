@@ -45,6 +45,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
     `oldest_pending_s` is null while nothing is pending, a proof's age until there is one.
+    `clock_behind_s` is how far stored times are ahead of the database's clock, which went back.
     """
 
     events: list[EventCount]
@@ -54,6 +55,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     last_full_proof_s: float | None
     schedules: list[Schedule]
     workers: list[WorkerReport]
+    clock_behind_s: float = 0.0
 
     def count(self, state: str) -> int:
         """How many events of all providers are in this state."""

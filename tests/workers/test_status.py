@@ -97,6 +97,22 @@ async def test_events_are_counted_by_state_and_provider(
 
 
 @pytest.mark.usefixtures("at_work")
+@pytest.mark.parametrize("ahead", ["20 minutes", "1 year"])
+async def test_times_ahead_of_the_clock_need_a_person(
+    database: Database, db: Connection, ahead: str
+) -> None:
+    await db.execute(
+        "update fleet.ticks set finished_at = now() + $1::text::interval"
+        " where job = 'housekeeping'",
+        ahead,
+    )
+    await db.execute("update fleet.schedules set fired_at = now() + $1::text::interval", ahead)
+    attention = (await health_of(database)).attention
+    assert attention[0].startswith("stored times are ")
+    assert any("housekeeping is overdue: last done" in line for line in attention)
+
+
+@pytest.mark.usefixtures("at_work")
 async def test_a_dead_event_needs_a_person(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
@@ -280,6 +296,7 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
     assert list(told) == [
         *("healthy", "attention", "checked_at", "schema_current", "events", "events_by_provider"),
         *("oldest_pending_s", "held", "dead", "schedules", "drift", "workers", "queue"),
+        "clock_behind_s",
     ]
     assert list(told["events"]) == [
         *("pending", "waiting", "held", "applied", "ignored", "rejected", "dead")

@@ -95,6 +95,7 @@ async def _ask(pool: Pool, queue: Queue) -> FleetHealth:
         drift=await reconciliation.read_status(pool),
         workers=await read_workers(pool),
         queue=queue,
+        clock_behind_s=signs.clock_behind_s,
     )
 
 

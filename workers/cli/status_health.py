@@ -26,6 +26,8 @@ OLDEST_PENDING_MAX_S = 60.0
 # What a job may take longer than its cadence before somebody should look.
 LATE_AT_LEAST_S = 30
 LATE_AT_MOST_S = 3_600
+# Stored times further ahead than this were written by a clock that was ahead.
+CLOCK_BEHIND_MAX_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,7 @@ class FleetHealth:
     drift: ProofStatus
     workers: list[WorkerStatus]
     queue: Queue
+    clock_behind_s: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attention", list(_attention(self)))
@@ -119,6 +122,7 @@ def _job(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) 
     # A run that was never done counts from when it was first asked for.
     since = status.last_done_at or status.enqueued_at or status.fired_at
     late_s = min(max(every_s, LATE_AT_LEAST_S), LATE_AT_MOST_S)
+    age_s = (now - since).total_seconds()
     return Job(
         job=name,
         every_s=every_s,
@@ -127,20 +131,27 @@ def _job(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) 
         missed=status.missed_total,
         failed=status.failed_total,
         last_error=status.last_error,
-        overdue=(now - since).total_seconds() > every_s + late_s,
+        # A run of later than now tells nothing.
+        overdue=not -late_s <= age_s <= every_s + late_s,
     )
 
 
 def _when(job: Job, now: datetime) -> str:
     if job.last_done_at is None:
         return f"never done, and due each {duration(job.every_s)}"
-    ago = duration((now - job.last_done_at).total_seconds())
-    return f"last done {ago} ago, and due each {duration(job.every_s)}"
+    age_s = (now - job.last_done_at).total_seconds()
+    done = f"{duration(age_s)} ago" if age_s >= 0 else f"{duration(-age_s)} from now"
+    return f"last done {done}, and due each {duration(job.every_s)}"
 
 
 def _attention(health: FleetHealth) -> Iterator[str]:
     if not health.schema_current:
         yield "the schema is not this release's: run `coinfleet migrate`"
+    if health.clock_behind_s > CLOCK_BEHIND_MAX_S:
+        yield (
+            f"stored times are {duration(health.clock_behind_s)} ahead of the database's clock: "
+            "it was set back, or a server whose clock is behind took over; check the time service"
+        )
     if health.dead.count:
         yield f"dead: {counted(health.dead.count, 'event')}"
     if (health.oldest_pending_s or 0) > OLDEST_PENDING_MAX_S:
