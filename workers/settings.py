@@ -115,9 +115,16 @@ def _stripe_secret(value: str) -> str:
 _STRIPE_SECRET = re.compile(r"whsec_[A-Za-z0-9_+/=-]{10,250}")
 
 
+def _stripe_account(value: str) -> str:
+    if not re.fullmatch(r"(acct|org)_[A-Za-z0-9_]{1,200}", value):
+        raise ValueError("each must be an account's id, as acct_1AbcDef; write a comma between two")
+    return value
+
+
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(_redis_address)]
 StripeSecret: TypeAlias = Annotated[str, AfterValidator(_stripe_secret)]
+StripeAccount: TypeAlias = Annotated[str, AfterValidator(_stripe_account)]
 AppSecret: TypeAlias = Annotated[str, AfterValidator(_standard_webhooks_secret)]
 CommaSeparated = (NoDecode, BeforeValidator(_split))
 SecretField = Field(default=(), repr=False)
@@ -154,6 +161,8 @@ class Settings(BaseSettings):
     """`whsec_<base64>`, comma-separated; several while one is being replaced."""
     stripe_livemode: bool = False
     """Whether Stripe's live events count; test events are refused then, and the other way."""
+    stripe_accounts: Annotated[tuple[StripeAccount, ...], *CommaSeparated] = ()
+    """Ids of Stripe accounts whose events count though they name an account."""
 
     purchase_limit_usd: Decimal = Field(
         default=Decimal("50000.00"), gt=0, decimal_places=2, max_digits=12

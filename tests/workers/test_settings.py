@@ -202,3 +202,20 @@ def test_the_owner_stands_in_for_a_role_with_a_warning(environment: pytest.Monke
 def test_settings_can_not_be_changed(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().__setattr__("port", 1)
+
+
+def test_accounts_are_ids(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_ACCOUNTS", "acct_1AbcDef, acct_2,")
+    assert load_settings().stripe_accounts == ("acct_1AbcDef", "acct_2")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["act_1", "acct_", "acct_1;acct_2", "acct_1 acct_2", "acct_1\nacct_2", "sk_live_1", ","],
+)
+def test_an_account_that_is_none_stops_the_process(
+    environment: pytest.MonkeyPatch, value: str
+) -> None:
+    environment.setenv("STRIPE_ACCOUNTS", value)
+    with pytest.raises(SettingsFault, match="STRIPE_ACCOUNTS"):
+        load_settings()
