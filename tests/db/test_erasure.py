@@ -66,6 +66,7 @@ OF_MACHINES = of(
     coin_packages="provider sku product_id currency",
     coin_purchases="provider provider_event_id provider_payment_id sku currency status hold_reason"
     " decision",
+    fx_rates="currency",
     gift_types="code name",
     gifts="provider_event_id gift_type",
     leaderboard_cache="board period",
