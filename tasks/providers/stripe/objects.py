@@ -6,12 +6,15 @@ that only adds to it (`Any`) is read leniently, for a payment must not be lost o
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from db.facts import Amount, SignedAmount
 from tasks.providers.reading import Currency, Identifier
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 T = TypeVar("T")
 
@@ -31,6 +34,13 @@ class Event(msgspec.Struct):
     livemode: bool = False
     created: Any = None  # epoch seconds; text in a thin event
     data: msgspec.Raw = msgspec.Raw()
+
+
+class Told(NamedTuple):
+    """What an event tells, not read yet, and Stripe's time of it."""
+
+    data: msgspec.Raw
+    at: datetime
 
 
 class Data(msgspec.Struct, Generic[T]):
