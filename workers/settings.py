@@ -177,6 +177,9 @@ class Settings(BaseSettings):
     max_active_streams_per_viewer: int = Field(default=4, ge=1, le=1_000_000)
     """Streams on which one viewer counts at the same time."""
 
+    status_held_after_minutes: int = Field(default=30, ge=0, le=1_000_000)
+    """Minutes that money may be held before `coinfleet status` calls a person."""
+
     worker_threads: int = Field(default=8, ge=1, le=64)
     """Threads of a worker process; each runs one actor at a time."""
     batch_size: int = Field(default=500, ge=1, le=5000)

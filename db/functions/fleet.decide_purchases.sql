@@ -78,7 +78,10 @@ begin
                     ) as price_matches,
                     coalesce(
                         u.direct_usd,
-                        case when u.currency = 'usd' then least(u.amount_minor / 100.0, 9999999999.99) end
+                        case u.currency
+                            when 'usd' then least(u.amount_minor / 100.0, 9999999999.99)
+                            else fleet.usd_amount(u.amount_minor, u.currency, p_now)
+                        end
                     ) as usd_amount,
                     s.purchase_limit_usd,
                     s.approval_threshold_usd,
