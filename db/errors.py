@@ -205,7 +205,7 @@ def is_transient(error: BaseException) -> bool:
     return fate(error) is Fate.TRANSIENT
 
 
-def is_timeout(error: BaseException | None) -> bool:
+def is_timeout(error: BaseException) -> bool:
     """Return whether the server ended a statement of ours because it took too long."""
     return sqlstate_of(error) in TIMEOUTS and _OPERATOR_CANCELLED not in _text(error)
 
