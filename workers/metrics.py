@@ -131,6 +131,11 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     yield _gauge("events_held", "Events that wait for a person.", signs.count("held"))
     yield _gauge("events_dead", "Events given up after all attempts.", signs.count("dead"))
     yield _gauge(
+        "clock_behind_seconds",
+        "How far stored times are ahead of the database's clock, which was set back.",
+        signs.clock_behind_s,
+    )
+    yield _gauge(
         "oldest_pending_seconds",
         "Age of the oldest event that is still to do.",
         signs.oldest_pending_s or 0,
