@@ -7,12 +7,9 @@ does once a second in any case.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
@@ -22,11 +19,19 @@ from db.inbox import Inbox
 from db.migrate import is_current
 from db.pool import Pool, answered, open_pool
 from db.ticks import Tick
-from db.worker_reports import WorkerReport, report_worker
+from db.worker_reports import (
+    FailureCount,
+    OutcomeCount,
+    Trouble,
+    WorkDetail,
+    WorkerReport,
+    report_worker,
+)
 from schedules.timetable import TIMETABLE
 from tasks import TASKS, Task
 from tasks.context import Context, Meter
 from workers.drain import Drain
+from workers.naming import WorkerName
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,7 +63,10 @@ class Runtime:
     """What a worker process holds open and keeps doing."""
 
     def __init__(self, settings: Settings) -> None:
-        self.worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._name = WorkerName(
+            settings.worker_name, database_url=settings.url_for("worker", warn=False)
+        )
+        self.worker = self._name.text
         self._settings = settings
         self._started = time.monotonic()
         self._doorbell_at: float | None = None
@@ -124,6 +132,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the pool, by force if it takes long."""
+        self._name.release()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pool.close()
@@ -199,6 +208,7 @@ class Runtime:
         # The edge of the process for jobs: whatever one raises is recorded and tried again.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+            self._meter.note_trouble(reason)
             if is_transient(error):
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
@@ -236,6 +246,7 @@ class Runtime:
                 events=self._meter.events,
                 apply_ms_total=self._meter.apply_ms_total,
                 apply_buckets=self._meter.apply_buckets,
+                detail=work_detail(self._meter),
             ),
         )
         await answered(self._pool, reporting, within_s=LOOK_TIMEOUT_S)
@@ -245,6 +256,7 @@ class Runtime:
         try:
             await work
         except Exception as error:
+            self._meter.note_trouble(f"{type(error).__name__}: {error}"[:ERROR_LENGTH])
             if not is_transient(error):
                 log.exception("look_failed")
             elif not self._is_away:
@@ -255,6 +267,21 @@ class Runtime:
             log.info("store_back")
             self._is_away = False
         return True
+
+
+def work_detail(meter: Meter) -> WorkDetail:
+    """Return what the meter counted, as a report holds it."""
+    trouble = meter.trouble()
+    return WorkDetail(
+        outcomes=tuple(
+            OutcomeCount(state, reason, events)
+            for (state, reason), events in sorted(meter.outcomes.items())
+        ),
+        failures=tuple(FailureCount(*each) for each in sorted(meter.failures.items())),
+        latency_s_total=meter.latency_s_total,
+        latency_buckets=tuple(meter.latency_buckets),
+        trouble=Trouble(*trouble) if trouble else None,
+    )
 
 
 async def greet_store(pool: Pool) -> bool:
