@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal, NewType
 import asyncpg
 import msgspec
 
-from db.errors import CoinfleetError, StoreUnavailable, is_transient
-from db.pool import distrust
+from db.errors import (
+    CoinfleetError,
+    Fate,
+    StoreUnavailable,
+    describe,
+    fate,
+    is_server_unfit,
+    is_timeout,
+    sqlstate_of,
+)
+from db.pool import expire_if_unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,11 +92,18 @@ class BatchResult:
 class BatchFailed(CoinfleetError):
     """A batch was rolled back; its events are as they were before."""
 
-    def __init__(self, event_ids: Sequence[EventId], *, transient: bool, error: str) -> None:
-        super().__init__(f"{len(event_ids)} events: {error}")
+    def __init__(self, event_ids: Sequence[EventId], *, fate: Fate, error: Exception) -> None:
+        self.error = describe(error)
+        super().__init__(f"{len(event_ids)} events: {self.error}")
         self.event_ids = event_ids
-        self.transient = transient
-        self.error = error
+        self.fate = fate
+        self.sqlstate = sqlstate_of(error)
+        self.is_timeout = is_timeout(error)
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same batch may succeed later."""
+        return self.fate is Fate.TRANSIENT
 
 
 async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
@@ -109,13 +125,23 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
             [arrival.reason for arrival in arrivals],
         )
     except BaseException as error:
-        await distrust(pool, error)
-        if is_transient(error):
-            raise StoreUnavailable from error
+        await expire_if_unfit(pool, error)
+        if isinstance(error, Exception) and _is_no_rows_fault(error):
+            raise StoreUnavailable(describe(error)) from error
         raise
     for row in seen:
         found[row["no"] - 1] = Stored.SEEN if row["same_body"] else Stored.CONFLICT
     return found
+
+
+def _is_no_rows_fault(error: Exception) -> bool:
+    """Return whether storing fewer rows, or others, would fail as well."""
+    return (
+        fate(error) is Fate.TRANSIENT
+        or is_server_unfit(error)
+        # No such function, table or right: a release is half way, or is yet to come.
+        or isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.InvalidSchemaNameError)
+    )
 
 
 class Inbox:
@@ -153,7 +179,7 @@ class Inbox:
                 self._failed_starts.append((xact_id, [event.id for event in claimed]))
             if not isinstance(error, Exception):
                 raise
-            raise _fate(error, claimed) from error
+            raise _failure(error, claimed) from error
         return BatchResult(claimed=len(claimed), outcomes=outcomes)
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
@@ -225,15 +251,14 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
     }
 
 
-def _fate(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-    if is_transient(error) and not isinstance(error, asyncpg.PostgresError):
-        return StoreUnavailable()
-    if not claimed:
-        return StoreUnavailable() if is_transient(error) else error
-    return BatchFailed(
-        [event.id for event in claimed],
-        transient=is_transient(error),
-        error=f"{type(error).__name__}: {error}",
+def _failure(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
+    """Return what the caller hears: that the store is away, or that this batch failed."""
+    found = fate(error, is_alone=len(claimed) == 1)
+    is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
+    if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
+        return StoreUnavailable(describe(error))
+    return (
+        BatchFailed([event.id for event in claimed], fate=found, error=error) if claimed else error
     )
 
 

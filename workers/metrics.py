@@ -20,6 +20,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from db.errors import describe
+from db.pool import expire_if_unfit
 from db.vital_signs import read_vital_signs
 from tasks.context import APPLY_BUCKETS_MS
 
@@ -102,7 +104,8 @@ class Metrics:
                 return await read_vital_signs(self._pool, timeout_s=SNAPSHOT_TIMEOUT_S)
         # Whatever is wrong there, this process has its own counters to tell.
         except Exception as error:  # noqa: BLE001
-            log.warning("vital_signs_unreadable", error=type(error).__name__)
+            await expire_if_unfit(self._pool, error)
+            log.warning("vital_signs_unreadable", error=describe(error))
             return None
 
 

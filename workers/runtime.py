@@ -17,10 +17,11 @@ from uuid import uuid4
 import structlog
 
 from db import ticks
-from db.errors import is_transient
+from db.errors import describe, is_server_unfit, is_transient
 from db.inbox import Inbox
 from db.migrate import is_current
-from db.pool import Pool, answered, open_pool
+from db.pool import Pool, answered, expire_if_unfit, open_pool
+from db.readiness import check_writable
 from db.ticks import Tick
 from db.worker_reports import WorkerReport, report_worker
 from schedules.timetable import TIMETABLE
@@ -135,6 +136,7 @@ class Runtime:
             pool=self._pool,
             inbox=self._inbox,
             stripe_livemode=self._settings.stripe_livemode,
+            stripe_accounts=frozenset(self._settings.stripe_accounts),
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,
@@ -197,8 +199,9 @@ class Runtime:
                     await task.function(self._context())
         # The edge of the process for jobs: whatever one raises is recorded and tried again.
         except Exception as error:
+            await expire_if_unfit(self._pool, error)
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
-            if is_transient(error):
+            if is_transient(error) or is_server_unfit(error):
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
                 log.exception("job_failed", attempt=attempt)
@@ -244,10 +247,11 @@ class Runtime:
         try:
             await work
         except Exception as error:
-            if not is_transient(error):
+            await expire_if_unfit(self._pool, error)
+            if not (is_transient(error) or is_server_unfit(error)):
                 log.exception("look_failed")
             elif not self._is_away:
-                log.warning("store_away", reason=str(error) or type(error).__name__)
+                log.warning("store_away", reason=describe(error))
                 self._is_away = True
             return False
         if self._is_away:
@@ -259,15 +263,18 @@ class Runtime:
 async def greet_store(pool: Pool) -> bool:
     """Speak to the database once before work begins, and say whether it is there.
 
-    One that is away, or not yet at this release's schema, is warned of. What it answers that
-    waiting won't cure (a wrong password, no such database) is raised.
+    One that is away, takes no writes or has no session left for us, or is not yet at this release's
+    schema, is warned of. What it answers that waiting won't cure (a wrong password, no such
+    database) is raised.
     """
     try:
+        await check_writable(pool)
         if not await is_current(pool):
             log.warning("schema_not_current", then="waiting for the release")
     except Exception as error:
         if not is_transient(error):
             raise
-        log.warning("store_away", reason=str(error) or type(error).__name__, then="waiting for it")
+        await expire_if_unfit(pool, error)
+        log.warning("store_away", reason=describe(error), then="waiting for it")
         return False
     return True
