@@ -41,6 +41,7 @@ begin
                 with ordinality as g (key, payload, payload_sha256, state, no)
         ) as k;
     end if;
+    perform fleet.commit_durably();
     -- Numbered as they came, inserted in key order: two receivers with overlapping batches wait for each other
     -- instead of deadlocking.
     with fresh as (
