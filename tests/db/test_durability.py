@@ -25,8 +25,8 @@ SAID = "select current_setting('synchronous_commit')"
 ROLES = ("web", "worker", "scheduler")
 STORE = """
 select fleet.store_events(
-    array['stripe'], array['evt_1'], array['t'], array['{}'::bytea], array[''::bytea], array['pending'],
-    array[null]
+    array['stripe'], array['evt_1'], array['t'], array['{}'::bytea], array[''::bytea],
+    array['pending'], array[null]
 )
 """
 BUY = "select public.process_coin_purchase($1, 'stripe', 'evt_1', 'pi_1', 100, 1.00)"
