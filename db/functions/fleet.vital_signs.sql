@@ -16,7 +16,7 @@ as $$
         ),
         'oldest_pending_s',
         (
-            select greatest(0, extract(epoch from clock_timestamp() - e.received_at))
+            select extract(epoch from clock_timestamp() - e.received_at)
             from fleet.inbox_events as e
             where e.state = 'pending'
             order by e.id
@@ -37,6 +37,20 @@ as $$
                 ) - clock_timestamp()
             )
         ),
+        'held',
+        (
+            select coalesce(
+                jsonb_agg(
+                    jsonb_build_object(
+                        'reason', h.reason,
+                        'events', h.events,
+                        'oldest_s', extract(epoch from clock_timestamp() - h.oldest_at)
+                    )
+                ),
+                '[]'
+            )
+            from fleet.held_counts() as h
+        ),
         'drift', p.violations,
         'last_new_proof_s', extract(epoch from clock_timestamp() - p.last_new_at),
         'last_full_proof_s', extract(epoch from clock_timestamp() - p.last_full_at),
@@ -56,12 +70,14 @@ as $$
                         'report_age_s', extract(epoch from clock_timestamp() - w.reported_at),
                         'events', w.events,
                         'apply_ms_total', w.apply_ms_total,
-                        'apply_buckets', w.apply_buckets
+                        'apply_buckets', w.apply_buckets,
+                        'detail', w.detail
                     )
+                    order by w.worker
                 ),
                 '[]'
             )
-            from fleet.worker_statuses() as w
+            from fleet.worker_reports as w
         )
     )
     from fleet.proof_status() as p
