@@ -21,6 +21,13 @@ class StoreUnavailable(CoinfleetError):
     """The database can't be reached or refuses work just now; the same call may work later."""
 
 
+class StoreRefused(StoreUnavailable):
+    """The database can't be used as it is addressed: a fault of configuration, which waiting
+    doesn't cure. It stops a process at its start; later it counts as an outage, for whoever mends
+    it may do so while the process lives.
+    """
+
+
 class Refused(CoinfleetError):
     """The database refused a request by a rule of the business; `reason` is the rule's name."""
 

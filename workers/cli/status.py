@@ -16,6 +16,7 @@ from db.errors import CoinfleetError
 from db.migrate import is_current
 from db.pool import open_pool
 from db.reaching import reaching_store
+from db.roles import check_owner
 from db.status import newest_parked_events, read_clock
 from db.ticks import read_schedules
 from db.vital_signs import read_vital_signs
@@ -69,6 +70,7 @@ async def read_health(database_url: str, redis_url: str | None) -> FleetHealth:
             database_url, application_name="coinfleet status", min_size=0, max_size=1
         )
         try:
+            await check_owner(pool, url=database_url)
             return await _ask(pool, await asyncio.to_thread(_ask_queue, redis_url))
         finally:
             pool.terminate()
