@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db.errors import StoreRefused as StoreRefused  # noqa: PLC0414 - commands name it with its kin
-from db.errors import StoreUnavailable, is_transient
+from db.errors import StoreRefused, StoreUnavailable, is_transient
 from db.roles import NotReleased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["NotReleased", "StoreRefused", "reaching_store"]
 
 
 @contextmanager

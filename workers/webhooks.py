@@ -22,10 +22,10 @@ from redis.exceptions import RedisError
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from db.errors import StoreRefused
+from db.errors import StoreRefused, describe
 from db.inbox import Stored, store_arrivals
-from db.migrate import is_current
-from db.pool import open_pool
+from db.pool import answered, open_pool
+from db.readiness import Readiness, ask_readiness
 from db.roles import check_process_role
 from tasks.providers import app, stripe
 from workers.connection import BoundedConnection
@@ -74,7 +74,7 @@ async def readyz(request: Request) -> Response:
     """Say whether a webhook would be stored, and why not; without the queue it still would."""
     web: Web = request.state.web
     database, queue = await asyncio.gather(_probe_database(web.pool), _probe_queue(web.queue))
-    is_ready = database == "current"
+    is_ready = database is Readiness.CURRENT
     return JSONResponse(
         {"ready": is_ready, "database": database, "queue": queue},
         status_code=200 if is_ready else 503,
@@ -182,13 +182,12 @@ def _queue_client(settings: Settings) -> redis.asyncio.Redis:
     )
 
 
-async def _probe_database(pool: Pool) -> Literal["current", "migration_pending", "unreachable"]:
+async def _probe_database(pool: Pool) -> Readiness | Literal["unreachable"]:
     try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            return "current" if await is_current(pool) else "migration_pending"
+        return await answered(pool, ask_readiness(pool), within_s=PROBE_TIMEOUT_S)
     # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
     except Exception as error:  # noqa: BLE001
-        log.warning("database_unreachable", error=type(error).__name__)
+        log.warning("database_unreachable", error=describe(error))
         return "unreachable"
 
 
@@ -222,7 +221,7 @@ class Server(uvicorn.Server):
             self.refused = self.should_exit = True
         # What passes by waiting is told by /readyz, and by each webhook that isn't stored.
         except Exception as error:  # noqa: BLE001
-            log.warning("store_away", reason=str(error) or type(error).__name__)
+            log.warning("store_away", reason=describe(error))
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Take no more connections, and end with the requests that are there."""

@@ -117,7 +117,7 @@ def test_a_command_names_the_role_it_got_and_the_one_it_needs(
 ) -> None:
     url = database.url(login)
     ended = coinfleet(*command, DATABASE_URL=url)
-    assert ended.returncode != 0
+    assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
     assert place_of(url) in line
     assert urlsplit(url).username in line
