@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from db.address import Address
 from db.errors import CoinfleetError, StoreRefused
+from db.pool import open_connection
 
 if TYPE_CHECKING:
     from db.pool import Connection, Pool
@@ -60,6 +61,17 @@ async def check_process_role(store: Pool | Connection, process: Process, *, url:
             needed=role,
             setting=f"{process.upper()}_DATABASE_URL",
         )
+
+
+async def greet_as(process: Process, *, url: str, within_s: float) -> None:
+    """Log in once, in a session that no pool keeps, and check the role as above."""
+    connection = await open_connection(
+        url, application_name=f"coinfleet {process}", command_timeout_s=within_s
+    )
+    try:
+        await check_process_role(connection, process, url=url)
+    finally:
+        connection.terminate()
 
 
 async def check_owner(store: Pool | Connection, *, url: str, is_released: bool = True) -> None:

@@ -26,7 +26,7 @@ from db.errors import StoreRefused, describe
 from db.inbox import Stored, store_arrivals
 from db.pool import answered, open_pool
 from db.readiness import Readiness, ask_readiness
-from db.roles import check_process_role
+from db.roles import greet_as
 from tasks.providers import app, stripe
 from workers.connection import BoundedConnection
 from workers.doorbell import Doorbell
@@ -205,6 +205,7 @@ class Server(uvicorn.Server):
 
     refused = False
     """Whether the database can't be used as it is addressed, so that this process ended."""
+    _greeting: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Begin to listen, and meanwhile find out whether the database's address is of use."""
@@ -215,7 +216,7 @@ class Server(uvicorn.Server):
     async def _greet(self) -> None:
         web: Web = self.lifespan.state["web"]
         try:
-            await check_process_role(web.pool, "web", url=web.database_url)
+            await greet_as("web", url=web.database_url, within_s=STATEMENT_MAX_S)
         except StoreRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.refused = self.should_exit = True
@@ -227,6 +228,8 @@ class Server(uvicorn.Server):
         """Take no more connections, and end with the requests that are there."""
         web: Web = self.lifespan.state["web"]
         web.intake.hurry(REFUSE_S)
+        if self._greeting:
+            self._greeting.cancel()
         await super().shutdown(sockets)
 
 
