@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from db.pool import Connection
 
 # One batch takes well under a second, and locks nobody out.
@@ -38,7 +40,8 @@ async def make_profiles(connection: Connection) -> int | None:
     Each batch is a transaction of its own, so whoever is interrupted goes on where it was. Returns
     None if the session's role may not read auth.users.
     """
-    made, last_id = 0, None
+    made = 0
+    last_id: UUID | None = None
     while True:
         try:
             row = await connection.fetchrow(
