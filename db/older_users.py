@@ -40,7 +40,7 @@ async def make_profiles(connection: Connection) -> int | None:
     Each batch is a transaction of its own, so whoever is interrupted goes on where it was. Returns
     None if the session's role may not read auth.users.
     """
-    made = 0
+    made: int = 0
     last_id: UUID | None = None
     while True:
         try:
@@ -50,7 +50,7 @@ async def make_profiles(connection: Connection) -> int | None:
         except asyncpg.InsufficientPrivilegeError:
             return None
         assert row is not None  # noqa: S101 -- the function returns one row
-        made += row["made"]
+        made += int(row["made"])
         last_id = row["last_id"]
         if last_id is None:
             return made
