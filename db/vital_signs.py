@@ -55,6 +55,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
     `oldest_pending_s` is null while nothing is pending, a proof's age until there is one.
+    `clock_behind_s` is how far stored times are ahead of the database's clock, which went back.
     """
 
     events: list[EventCount]
@@ -64,6 +65,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     last_full_proof_s: float | None
     schedules: list[Schedule]
     workers: list[WorkerReport]
+    clock_behind_s: float = 0.0
     held: list[HeldEvents] = []
 
     def count(self, state: str) -> int:

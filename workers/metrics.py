@@ -166,6 +166,11 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     yield oldest
     yield _gauge("events_dead", "Events given up after all attempts.", signs.count("dead"))
     yield _gauge(
+        "clock_behind_seconds",
+        "How far stored times are ahead of the database's clock, which was set back.",
+        signs.clock_behind_s,
+    )
+    yield _gauge(
         "oldest_pending_seconds",
         "Age of the oldest event that is still to do.",
         signs.oldest_pending_s or 0,

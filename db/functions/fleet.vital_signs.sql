@@ -22,6 +22,21 @@ as $$
             order by e.id
             limit 1
         ),
+        -- How far the furthest of the newest stored times is ahead of now: the clock has gone back since.
+        'clock_behind_s',
+        greatest(
+            0,
+            extract(
+                epoch from greatest(
+                    (select max(s.fired_at) from fleet.schedules as s),
+                    (select max(r.reported_at) from fleet.worker_reports as r),
+                    (select e.received_at from fleet.inbox_events as e order by e.id desc limit 1),
+                    (select h.counted_from from fleet.recent_gifts_horizon as h),
+                    p.last_new_at,
+                    p.last_full_at
+                ) - clock_timestamp()
+            )
+        ),
         'held',
         (
             select coalesce(

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable
+from db.errors import StoreUnavailable, describe
 from db.web_reports import RefusedInARow, WebDetail, read_webs, report_web
 from tasks.providers import app, stripe
 from tests.conditions import eventually
@@ -153,7 +153,7 @@ async def test_an_error_of_storing_is_reported_by_its_sqlstate(
                 "do $$ begin raise sqlstate '53100' using message = 'disk full'; end $$"
             )
         except Exception as error:
-            raise StoreUnavailable("the disk") from error
+            raise StoreUnavailable(describe(error)) from error
         raise AssertionError
 
     ours = reporter(web_pool)
