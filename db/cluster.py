@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from db.errors import CoinfleetError, StoreRefused
+import asyncpg
+
+from db.errors import CoinfleetError
 from db.pool import Connection, open_connection
 
 # `noinherit`, as Supabase has its API roles.
@@ -40,7 +42,7 @@ async def set_up_cluster(
     """
     try:
         connection = await open_connection(superuser_url, application_name="coinfleet set-up")
-    except StoreRefused as error:
+    except asyncpg.InvalidPasswordError as error:
         raise SuperuserRefused from error
     try:
         await _make_roles(connection, passwords)

@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -33,9 +33,10 @@ import asyncpg
 from db import schema
 from db.errors import StoreUnavailable, is_transient
 from db.generations import refuse_older_generation
+from db.older_users import make_profiles
 from db.pool import CONNECT_TIMEOUT_S, open_connection
 from db.pooler import PoolerUndeclared
-from db.roles import check_owner, check_release_rights
+from db.reaching import entering_store
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
 if TYPE_CHECKING:
@@ -81,28 +82,41 @@ class AnotherReleaseRuns(SchemaProblem):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run did, in order; no step when the database was current."""
+    """What one run did, in order; no step when the database was current.
+
+    `profiles_made` is for users older than the schema; None if auth.users could not be read.
+    """
 
     steps: tuple[Step, ...]
+    profiles_made: int | None = 0
 
 
 async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) -> Report:
     """Bring the database to this release's schema; a second call finds nothing to do.
 
+    Users who signed up before the schema was here get their profiles.
     `url` is the schema owner's. `on_step` hears of each step once it is committed. Raises
     SchemaProblem, with the steps before it kept, and StoreUnavailable.
     """
-    return await apply_files(url, expected(), on_step=on_step)
+    async with _release_session(url) as connection:
+        report = await bring_up(connection, expected(), on_step=on_step)
+        return replace(report, profiles_made=await make_profiles(connection))
 
 
 async def apply_files(
     url: str, files: Sequence[SchemaFile], *, on_step: Callable[[Step], None] | None = None
 ) -> Report:
-    """Do for any set of files what `migrate` does for this release's."""
+    """Do for any set of files what `migrate` does for this release's, but for older users."""
+    async with _release_session(url) as connection:
+        return await bring_up(connection, files, on_step=on_step)
+
+
+@asynccontextmanager
+async def _release_session(url: str) -> AsyncIterator[Connection]:
     async with owner_session(url) as connection:
         await take_turn(connection)
         await refuse_older_generation(connection)
-        return await bring_up(connection, files, on_step=on_step)
+        yield connection
 
 
 async def bring_up(
@@ -112,7 +126,6 @@ async def bring_up(
     on_step: Callable[[Step], None] | None = None,
 ) -> Report:
     """Do the same in an `owner_session` whose turn it is; inside its transaction, if it has one."""
-    await check_release_rights(connection)
     await _open_books(connection)
     book = await _read_book(connection)
     steps = schema.plan(await _files_for(connection, files), book)
@@ -163,22 +176,20 @@ async def owner_session(
     url: str, *, application_name: str = "coinfleet release"
 ) -> AsyncIterator[Connection]:
     """Open the session in which the schema's owner works on it; closed with the block."""
-    connection = await open_connection(
-        url,
-        application_name=application_name,
-        command_timeout_s=None,
-        search_path="",
-        check_function_bodies="off",
-        client_min_messages="warning",
-        lock_timeout=str(LOCK_TIMEOUT_MS),
-        statement_timeout=str(STEP_TIMEOUT_MS),
-    )
+    with entering_store():
+        connection = await open_connection(
+            url,
+            application_name=application_name,
+            command_timeout_s=None,
+            search_path="",
+            check_function_bodies="off",
+            client_min_messages="warning",
+            lock_timeout=str(LOCK_TIMEOUT_MS),
+            statement_timeout=str(STEP_TIMEOUT_MS),
+        )
     try:
         await _check_server(connection)
-        await check_owner(connection, url=url, is_released=False)
         yield connection
-    except StoreUnavailable:
-        raise
     except Exception as error:
         if is_transient(error):
             raise StoreUnavailable from error

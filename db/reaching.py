@@ -7,13 +7,35 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db.errors import StoreRefused, StoreUnavailable, is_transient
-from db.roles import NotReleased
+from db.errors import CoinfleetError, StoreUnavailable, is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NotReleased", "StoreRefused", "reaching_store"]
+
+class StoreRefused(CoinfleetError):
+    """The database answers, but lets us not in: the address, the name or the password is wrong."""
+
+
+# A wrong password is an invalid authorization.
+_REFUSALS = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+
+
+class NotReleased(CoinfleetError):
+    """The database lacks tables or functions of this release: run `coinfleet migrate`."""
+
+
+@contextmanager
+def entering_store() -> Iterator[None]:
+    """Raise StoreRefused where the database lets us not in; all else goes through."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise StoreRefused(f"the database refuses: {error}") from error
 
 
 @contextmanager
@@ -24,8 +46,8 @@ def reaching_store() -> Iterator[None]:
     """
     try:
         yield
-    except StoreUnavailable:
-        raise
+    except _REFUSALS as error:
+        raise StoreRefused(f"the database refuses: {error}") from error
     except (
         asyncpg.UndefinedTableError,
         asyncpg.UndefinedFunctionError,

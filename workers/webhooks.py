@@ -6,9 +6,8 @@ No business logic and no call to a provider: it verifies, stores, acknowledges a
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import redis.asyncio
@@ -21,11 +20,10 @@ from redis.exceptions import RedisError
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from db.errors import StoreRefused, describe
+from db.errors import describe
 from db.inbox import Stored, store_arrivals
 from db.pool import answered, open_pool
 from db.readiness import Readiness, ask_readiness
-from db.roles import greet_as
 from tasks.providers import app, stripe
 from workers.connection import BoundedConnection
 from workers.doorbell import Doorbell
@@ -102,7 +100,6 @@ class Web:
     """What the routes need, open for as long as the application runs."""
 
     pool: Pool
-    database_url: str = field(repr=False)
     queue: redis.asyncio.Redis
     metrics: Metrics
     intake: Intake
@@ -132,9 +129,8 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
     Neither the database nor the queue need be there yet: /readyz says so, and senders hear 503.
     """
     async with AsyncExitStack() as closing:
-        url = settings.url_for("web")
         pool = await open_pool(
-            url,
+            settings.url_for("web"),
             application_name="coinfleet web",
             min_size=0,
             max_size=CONNECTIONS_MAX,
@@ -171,7 +167,6 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(reporter.close)
         yield Web(
             pool=pool,
-            database_url=url,
             queue=queue,
             metrics=metrics,
             intake=intake,
@@ -219,33 +214,10 @@ async def _probe_queue(queue: redis.asyncio.Redis) -> Literal["reachable", "unre
 class Server(uvicorn.Server):
     """uvicorn, which was the fastest of three ASGI servers here, and ends without cutting off."""
 
-    refused = False
-    """Whether the database can't be used as it is addressed, so that this process ended."""
-    _greeting: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Begin to listen, and meanwhile find out whether the database's address is of use."""
-        await super().startup(sockets)
-        if self.started:
-            self._greeting = asyncio.create_task(self._greet())
-
-    async def _greet(self) -> None:
-        web: Web = self.lifespan.state["web"]
-        try:
-            await greet_as("web", url=web.database_url, within_s=STATEMENT_MAX_S)
-        except StoreRefused as error:
-            log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
-            self.refused = self.should_exit = True
-        # What passes by waiting is told by /readyz, and by each webhook that isn't stored.
-        except Exception as error:  # noqa: BLE001
-            log.warning("store_away", reason=describe(error))
-
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Take no more connections, and end with the requests that are there."""
         web: Web = self.lifespan.state["web"]
         web.intake.hurry(REFUSE_S)
-        if self._greeting:
-            self._greeting.cancel()
         await super().shutdown(sockets)
 
 
@@ -286,7 +258,6 @@ def main() -> None:
     log.info("web_starting", host=settings.coinfleet_host, port=settings.port)
     server.run()
     log.info("web_stopped")
-    sys.exit(server.refused)
 
 
 if __name__ == "__main__":
