@@ -101,7 +101,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and not self._is_ending and not self.transport.is_closing():
+        if self._is_waiting_for_head():
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._refuse("head_too_large", "The headers are too large.")
             else:
@@ -206,6 +206,9 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _begin_head(self) -> None:
         self._in_head, self._is_between, self._head_bytes = True, False, 0
+
+    def _is_waiting_for_head(self) -> bool:
+        return self._in_head and not self._is_ending and not self.transport.is_closing()
 
     def _await_head(self) -> None:
         if self._awaited_head is None:

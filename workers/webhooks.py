@@ -9,7 +9,6 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -34,8 +33,10 @@ from workers.logs import configure_logging
 from workers.metrics import Metrics
 from workers.probes import Probes, queue_client
 from workers.receiver import Receiver, WebhookEndpoint
+from workers.refusals import Refusals
 from workers.settings import load_settings
 from workers.termination import Termination
+from workers.web_reporter import WebReporter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from db.inbox import Arrival
     from db.pool import Pool
     from workers.settings import Settings
 
@@ -50,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 # Two store, one is to spare for a store that was given up.
 STORING_MAX = 3
-# One answers probes, one scrapes: whoever does either takes none of those that store.
+# One answers probes, one scrapes or reports: none of them takes one that stores.
 ASKING_MAX = 2
 # No sender waits for longer; a connection that a failover left dangling is soon dropped.
 STATEMENT_MAX_S = 5.0
@@ -148,10 +150,23 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
             if Stored.STORED in batch:
                 doorbell.ring()
 
-        intake = Intake(partial(store_arrivals, pool), on_stored=note_batch)
+        refusals = Refusals()
+        reporter = WebReporter(
+            asking,
+            port=settings.port,
+            refusals=refusals,
+            note_clock_ahead=metrics.note_clock_ahead,
+        )
+
+        async def store(arrivals: Sequence[Arrival]) -> Sequence[Stored]:
+            return await reporter.watch(store_arrivals(pool, arrivals))
+
+        intake = Intake(store, on_stored=note_batch)
         metrics.watch_waiting(lambda: intake.waiting)
         intake.start()
         closing.push_async_callback(intake.close)
+        reporter.start()
+        closing.push_async_callback(reporter.close)
         yield Web(
             probes=Probes(asking, queue),
             metrics=metrics,
@@ -163,6 +178,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
                 },
                 intake=intake,
                 note_received=metrics.note_received,
+                refusals=refusals,
             ),
         )
 
