@@ -38,7 +38,9 @@ begin
     v_now := coalesce(p_now, clock_timestamp());
     return query
     select r.event_id, r.state, r.reason
-    from fleet.record_outcomes(array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o), v_now) as r;
+    from fleet.record_outcomes(
+        fleet.heed_refunds_of_held(array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o)), v_now
+    ) as r;
     delete from fleet.batch_starts where xact_id = pg_current_xact_id();
 end
 $$;
