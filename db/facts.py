@@ -89,11 +89,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """The event moves nothing. `payment_keys` name a payment that is not ours.
 
     `failed` counts an attempt, with `reason` as its error: the event is tried again, then dead.
+    `detail` is what a person needs to know besides the reason: an id, never a part of a payload.
     """
 
     state: Literal["ignored", "rejected", "dead", "failed"]
     reason: Text
     payment_keys: PaymentKeys | None = None
+    detail: Text | None = None
 
 
 Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Verdict

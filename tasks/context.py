@@ -44,6 +44,7 @@ class Context:
     pool: Pool
     inbox: Inbox
     stripe_livemode: bool = False
+    stripe_accounts: frozenset[str] = frozenset()
     batch_size: int = 500
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)

@@ -18,10 +18,10 @@ from db.inbox import BatchFailed
 from tasks.providers import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from db.facts import Fact
-    from db.inbox import BatchResult, ClaimedEvent
+    from db.inbox import BatchResult, ClaimedEvent, EventId
     from tasks.context import Context
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,8 @@ async def process_payment_events(ctx: Context) -> int:
     while not ctx.stopping.is_set():
         started = time.monotonic()
         try:
-            result = await ctx.inbox.process_batch(_interpreter(ctx), limit=limit)
+            details: dict[EventId, str] = {}
+            result = await ctx.inbox.process_batch(_interpreter(ctx, details), limit=limit)
         except BatchFailed as failure:
             failures += 1
             limit = await _after_failure(ctx, failure, failures=failures, limit=limit)
@@ -58,7 +59,7 @@ async def process_payment_events(ctx: Context) -> int:
         failures = 0
         limit = ctx.batch_size
         ctx.meter.note_batch(events=result.claimed, apply_ms=(time.monotonic() - started) * 1_000)
-        _report(result)
+        _report(result, details)
         if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
             await asyncio.sleep(GATHERING_S)
     return total
@@ -79,23 +80,34 @@ async def _after_failure(ctx: Context, failure: BatchFailed, *, failures: int, l
     return ctx.batch_size
 
 
-def _interpreter(ctx: Context) -> Callable[[ClaimedEvent], Fact]:
+def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[ClaimedEvent], Fact]:
+    """Return what interprets an event; it fills `details` for the log."""
+
     def interpret(event: ClaimedEvent) -> Fact:
         try:
-            return PROVIDERS[event.provider].interpret(event, livemode=ctx.stripe_livemode)
+            fact = PROVIDERS[event.provider].interpret(
+                event, livemode=ctx.stripe_livemode, accounts=ctx.stripe_accounts
+            )
         # One event that we can't read must not stop those beside it: it fails alone, and is seen.
         except Exception as error:
             log.exception("event_not_interpreted", event_id=event.id)
             return Verdict(state="failed", reason=f"{type(error).__name__}: {error}"[:500])
+        if isinstance(fact, Verdict) and fact.detail:
+            details[event.id] = fact.detail
+        return fact
 
     return interpret
 
 
-def _report(result: BatchResult) -> None:
+def _report(result: BatchResult, details: Mapping[EventId, str]) -> None:
     for outcome in result.outcomes:
         match outcome.state, outcome.reason:
             case "held", reason:
                 log.warning("event_held", event_id=outcome.event_id, reason=reason)
+            case "rejected", "account_mismatch":
+                # Another account's money on our endpoint: a wrong webhook, or somebody's attempt.
+                account = details.get(outcome.event_id)
+                log.error("event_of_another_account", event_id=outcome.event_id, account=account)
             case ("dead", reason) | ("rejected", "no_purchase" | "malformed" as reason):
                 # Somebody's money moved at a provider and not here: a person must look.
                 log.error("event_not_applied", event_id=outcome.event_id, reason=reason)

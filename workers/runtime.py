@@ -135,6 +135,7 @@ class Runtime:
             pool=self._pool,
             inbox=self._inbox,
             stripe_livemode=self._settings.stripe_livemode,
+            stripe_accounts=frozenset(self._settings.stripe_accounts),
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,

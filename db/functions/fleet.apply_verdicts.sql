@@ -30,7 +30,7 @@ begin
     return query
     select
         f.event_id, f.state, f.reason, f.payment_id, null::bigint, null::bigint, false, null::timestamptz,
-        case f.state when 'failed' then f.reason end
+        case f.state when 'failed' then f.reason else f.detail end
     from unnest(p_facts) as f
     where f.kind = 'verdict';
 end

@@ -100,7 +100,7 @@ PEOPLE = f"""
 insert into public.fx_rates (currency, usd_per_unit) values ('eur', 1.08);
 insert into auth.users (id) values ('{ME}'), ('{OTHER}'), ('{THIRD}');
 insert into public.live_streams (profile_id) values ('{ME}'), ('{OTHER}'), ('{THIRD}');
-select public.process_coin_purchase(id, 'test', 'evt_' || id, 'pay_' || id, 100, 1.00)
+select public.process_coin_purchase(id, 'app', 'evt_' || id, 'pay_' || id, 100, 1.00)
 from auth.users;
 insert into public.active_viewers (viewer_id, stream_id) values ('{ME}', 2), ('{OTHER}', 1);
 insert into public.user_grid_slots (viewer_id, slot_index, streamer_id)

@@ -53,6 +53,7 @@ def of(**tables: str) -> set[tuple[str, str]]:
 
 ERASED = of(
     profiles="username display_name avatar_url bio",
+    active_viewers="tabs",
     live_streams="title",
     chat_messages="body",
     user_links="label url",
@@ -167,6 +168,12 @@ async def person(books: Books) -> Person:
         " is_visible, is_subscribed) select $1, unnest($2::uuid[]), true, true, true, true",
         stream,
         [person, other],
+    )
+    await db.execute(
+        "update public.active_viewers set tabs = jsonb_build_object($2::text, 1)"
+        " where viewer_id = $1",
+        person,
+        f"{NAME}'s phone",
     )
     await db.execute(
         "insert into fleet.provider_calls (kind, key, state, request, result)"

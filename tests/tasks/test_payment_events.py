@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
 from db.errors import StoreUnavailable
 from db.facts import Verdict
+from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tasks.providers import PROVIDERS
 from tests.conditions import somebody_waits_for_a_lock
-from tests.db.books import APPLIED, PRICE_LIST, Books, Payment
+from tests.db.books import APPLIED, COINS, NOON, PRICE_LIST, PRICE_MINOR, SKU, Books, Payment
 from tests.tasks.contexts import make_context
+from workers.cli import simulated_stripe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Collection
+    from uuid import UUID
 
     from db.facts import Fact
     from db.inbox import ClaimedEvent
@@ -40,7 +45,7 @@ def interpret_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Fact]],
     """Have Stripe's events mean these facts; one without a fact raises."""
 
     def take(facts: dict[int, Fact]) -> None:
-        def interpret(event: ClaimedEvent, *, livemode: bool) -> Fact:
+        def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str]) -> Fact:
             return facts[event.id]
 
         door = replace(PROVIDERS["stripe"], interpret=interpret)
@@ -163,3 +168,43 @@ async def test_money_that_moved_elsewhere_and_not_here_is_an_alarm(
         await process_payment_events(make_context(worker_pool))
     alarms = [line["log_level"] for line in logs if line.get("event_id") == event_id]
     assert alarms == ([level] if level else [])
+
+
+def an_intent(buyer: UUID, **whose: str) -> dict[str, object]:
+    payment = simulated_stripe.StripePayment(
+        key=buyer.hex,
+        amount_minor=PRICE_MINOR,
+        created_s=int(NOON.timestamp()),
+        metadata={"profile_id": str(buyer), "sku": SKU},
+    )
+    return simulated_stripe.payment_intent_succeeded(payment) | whose
+
+
+async def store(pool: Pool, event: dict[str, object]) -> None:
+    body = msgspec.json.encode(event)
+    name = str(event["id"])
+    await store_arrivals(pool, [Arrival("stripe", name, "", body, sha256(body).digest())])
+
+
+async def test_another_accounts_event_is_an_alarm_that_names_it_and_is_judged_again(
+    books: Books, worker_pool: Pool, web_pool: Pool
+) -> None:
+    buyer = await books.profile()
+    await store(web_pool, an_intent(buyer, account="acct_theirs"))
+    with capture_logs() as logs:
+        await process_payment_events(make_context(worker_pool))
+    event = await books.event(await books.db.fetchval("select id from fleet.inbox_events"))
+    assert (event["state"], event["reason"]) == ("rejected", "account_mismatch")
+    assert event["last_error"] == "acct_theirs"
+    (alarm,) = [line for line in logs if line["log_level"] == "error"]
+    assert (alarm["event_id"], alarm["account"]) == (event["id"], "acct_theirs")
+    assert str(buyer) not in str(logs)
+    assert await books.coins(buyer) == 0
+    # Nor is the payment marked as another product's: its refunds are still awaited.
+    assert await books.db.fetchval("select count(*) from fleet.payments") == 0
+
+    await books.db.execute("update fleet.inbox_events set state = 'pending'")
+    context = make_context(worker_pool, stripe_accounts=frozenset({"acct_theirs"}))
+    await process_payment_events(context)
+    assert await books.outcome(event["id"]) == APPLIED
+    assert await books.coins(buyer) == COINS

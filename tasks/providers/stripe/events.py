@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from tasks.providers.stripe.purchases import read_checkout_session, read_payment
 from tasks.providers.stripe.reversals import read_charge_refunded, read_dispute, read_refund
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from db.facts import Fact
     from db.inbox import ClaimedEvent
@@ -21,13 +21,18 @@ if TYPE_CHECKING:
 _EVENT = msgspec.json.Decoder(Event)
 
 
-def interpret(event: ClaimedEvent, *, livemode: bool) -> Fact:
+def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str] = ()) -> Fact:
     """Say what an event means for coins: pure and total, any bytes give a fact.
 
-    An event of the other mode moves nothing here, whatever its type: test cards pay no coins.
+    An event of another account moves nothing here, whatever its type: its money isn't ours.
+    `accounts` are the ids that count nevertheless. Nor does an event of the other mode: test cards
+    pay no coins.
     """
     try:
         envelope = _EVENT.decode(event.payload)
+        for named in (envelope.account, envelope.context):
+            if named is not None and not _is_ours(named, accounts):
+                return rejected("account_mismatch", reading.identifier(named) or "unreadable id")
         if envelope.livemode != livemode:
             return rejected("livemode_mismatch")
         if envelope.object == "v2.core.event":
@@ -39,6 +44,15 @@ def interpret(event: ClaimedEvent, *, livemode: bool) -> Fact:
         return reader(told) if reader else ignored("unknown_type")
     except UNREADABLE_ERRORS:
         return malformed()
+
+
+def _is_ours(named: Any, accounts: Collection[str]) -> bool:
+    """Say whether an event's `account` or `context` is one of `accounts`.
+
+    A context is an account's id, or a path that ends with it: org_1/acct_2. Anything but text is
+    nobody's id.
+    """
+    return isinstance(named, str) and (named in accounts or named.rpartition("/")[2] in accounts)
 
 
 _READERS: dict[str, Callable[[Told], Fact]] = {

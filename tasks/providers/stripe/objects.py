@@ -31,6 +31,9 @@ class Event(msgspec.Struct):
 
     type: str
     object: str = "event"
+    # Whose event it is, where it isn't our own account's; an account's id or a path of ids.
+    account: Any = None
+    context: Any = None
     livemode: bool = False
     created: Any = None  # epoch seconds; text in a thin event
     data: msgspec.Raw = msgspec.Raw()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PROVIDER = "stripe"
 
+# What a proxy may put between the parts of a header.
+_BLANKS = b" \t"
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
 
@@ -52,16 +54,20 @@ def verify(
 
 
 def _read_signature(header: bytes) -> tuple[bytes, list[bytes]]:
-    """Read `t=1700000000,v1=<hex>,v1=<hex>`; other schemes are passed over, as Stripe asks."""
+    """Read `t=1700000000,v1=<hex>,v1=<hex>`, with or without blanks between the parts.
+
+    Other schemes are passed over, as Stripe asks.
+    """
     if len(header) > SIGNATURE_HEADER_BYTES_MAX:
         raise NotAuthentic
     timestamp, signatures = b"", []
     for item in header.split(b","):
         scheme, _, value = item.partition(b"=")
-        if scheme == b"v1":
-            signatures.append(value)
-        elif scheme == b"t" and not timestamp:
-            timestamp = value
+        match scheme.strip(_BLANKS):
+            case b"v1":
+                signatures.append(value.strip(_BLANKS))
+            case b"t" if not timestamp:
+                timestamp = value.strip(_BLANKS)
     return timestamp, signatures
 
 
