@@ -56,7 +56,7 @@ as $$
         left join lateral (
             -- In settlement currency, so only the ratio to the largest withdrawal counts. What was withdrawn in one
             -- currency and came back in another is out until the status says that it was won.
-            select max(least(c.net / c.largest, 1)) as ratio
+            select max(case when c.largest is not null then least(c.net / c.largest, 1) end) as ratio
             from (
                 select
                     greatest(-sum(t.amount), 0)::numeric(400, 300) as net,
