@@ -17,6 +17,7 @@ begin
 
     v_foreign := array(select f.payment_id from unnest(p_facts) as f where f.kind = 'verdict' and f.payment_id is not null);
     if cardinality(v_foreign) > 0 then
+        perform fleet.close_refunded_holds(v_foreign, p_now);
         update fleet.inbox_events as e
         set state = 'ignored', reason = 'not_ours', processed_at = p_now
         from fleet.payments as p

@@ -47,7 +47,8 @@ begin
     where r.paid > 0
         and r.refunded + r.disputed >= r.paid
         and e.payment_id = r.payment_id
-        and (e.state = 'held' or (e.state = 'waiting' and e.reason = 'no_purchase_yet'));
+        and (e.state = 'held' or (e.state = 'waiting' and e.reason = 'no_purchase_yet'))
+        and e.event_type <> 'charge.failed';
     update fleet.inbox_events as e
     set state = 'held', reason = p.held_reason, processed_at = p_now
     from fleet.reversed_amounts(v_without_purchase) as r

@@ -1,7 +1,8 @@
+-- Volatile, so that it sees what the caller's statement has written by then.
 create or replace function fleet.heed_refunds_of_held(p_outcomes fleet.outcome[])
 returns fleet.outcome[]
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = '', pg_temp
 as $$

@@ -20,7 +20,9 @@ begin
         p_known.uncaptured_at := p_told.uncaptured_at;
         p_known.uncaptured_minor := p_told.uncaptured_minor;
     end if;
-    if p_told.held_minor > coalesce(p_known.held_minor, -1) then
+    if p_told.held_minor > coalesce(p_known.held_minor, -1)
+        or (p_told.held_minor = p_known.held_minor and p_told.held_event_id < p_known.held_event_id)
+    then
         p_known.held_minor := p_told.held_minor;
         p_known.held_currency := p_told.held_currency;
         p_known.held_event_id := p_told.held_event_id;

@@ -17,8 +17,6 @@ alter table fleet.payments
 add constraint uncaptured_not_negative check (uncaptured_minor >= 0) not valid;
 alter table fleet.payments
 add constraint held_amount_not_negative check (held_minor >= 0) not valid;
-alter table fleet.payments validate constraint uncaptured_not_negative;
-alter table fleet.payments validate constraint held_amount_not_negative;
 comment on column fleet.payments.refund_total_minor is 'The newest cumulative amount_refunded; of one second the largest.';
 comment on column fleet.payments.refund_total_at is 'The time of the event that told refund_total_minor; null before times were stored.';
 comment on column fleet.payments.uncaptured_minor is 'amount - amount_captured of the charge: authorised, never captured, so no refund though Stripe counts it as one.';

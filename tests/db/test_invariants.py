@@ -53,7 +53,7 @@ BREAKAGES = {
     "reversals_have_a_payment": (
         "update public.coin_purchases set payment_id = -payment_id where refunded_coins > 0"
     ),
-    "reversals_meet_their_target": "update fleet.refunds set status = 'failed' where refund_id like 're_%'",
+    "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
     "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
     "totals_match_ledger": (
         "update public.profiles set total_gifts_received = total_gifts_received + 1"

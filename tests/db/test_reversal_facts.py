@@ -71,7 +71,8 @@ async def left(books: Books, payment: Payment) -> tuple[int, str]:
 async def ends(books: Books, story: Story) -> set[tuple[int, str]]:
     """All the ways in which a story ends: in any order, in one batch, told twice, told early."""
     endings = set()
-    orders = list(permutations(story)) if len(story) < 5 else [story, story[::-1]]
+    orders = list(permutations(story))
+    orders = orders[:: max(1, len(orders) // 6)]
     for no, order in enumerate(orders):
         payment = await bought(books)
         for event in order:
@@ -178,9 +179,7 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
         ([total(500, 1, 500), total(500, 2, 250)], 750),
     ],
 )
-async def test_what_was_never_captured_is_no_refund(
-    books: Books, story: Story, coins: int
-) -> None:
+async def test_what_was_never_captured_is_no_refund(books: Books, story: Story, coins: int) -> None:
     status = "confirmed" if coins else "refunded"
     assert await ends(books, story) == {(coins, status)}
 

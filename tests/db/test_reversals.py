@@ -230,29 +230,6 @@ async def test_a_purchase_after_its_refund_was_rejected_still_heeds_it(books: Bo
     assert await books.coins(buyer) == 60
 
 
-# Held purchases
-
-
-async def test_a_partial_refund_of_a_held_purchase_moves_no_coins_yet(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    await books.apply_one(payment.worth(buyer, 30_000))
-    assert await left_after(books, payment, payment.refund(15_000_00)) == (0, "pending")
-
-
-async def test_a_full_refund_of_a_held_purchase_closes_its_status(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    await books.apply_one(payment.worth(buyer, 30_000))
-    assert await left_after(books, payment, payment.refund(30_000_00)) == (0, "refunded")
-
-
-async def test_a_refund_that_waited_for_a_purchase_that_is_held_is_applied(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    (refund,) = await books.receive(payment.refund(1))
-    await books.work()
-    await books.apply_one(payment.worth(buyer, 30_000))
-    assert await books.outcome(refund) == APPLIED
-
-
 # Disputes
 
 
