@@ -109,6 +109,13 @@ class ChargeFailed(
     payment_keys: PaymentKeys
 
 
+class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
+    """These are names of one payment. Nothing else is told: it may be anybody's, and unpaid."""
+
+    payment_keys: PaymentKeys
+    reason: Text = "names_only"
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
     """The event moves nothing. `payment_keys` name a payment that is not ours.
 
@@ -122,4 +129,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     detail: Text | None = None
 
 
-Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Verdict
+Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Names | Verdict

@@ -20,7 +20,12 @@ begin
     end if;
     perform fleet.store_reversals(p_facts);
     perform fleet.meet_other_halves(
-        array(select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_payment_ids)), p_now
+        array(
+            select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_payment_ids)
+            union
+            select j.payment_id from fleet.joined_purchases as j where j.payment_id = any(v_payment_ids)
+        ),
+        p_now
     );
     perform fleet.close_refunded_holds(
         array(select p.id from fleet.payments as p where p.id = any(v_payment_ids) and p.held_minor is not null), p_now
@@ -44,24 +49,28 @@ begin
         v.state,
         case
             when v.state = 'applied' then
-                case when f.kind = 'dispute' and cp.payment_id = any(v_unconverted) then 'no_fx_rate' end
+                case when f.kind = 'dispute' and f.payment_id = any(v_unconverted) then 'no_fx_rate' end
             when v.state = 'ignored' and p.is_foreign then 'not_ours'
             when v.state = 'waiting' then 'no_purchase_yet'
             when f.kind = 'charge_failed' then 'charge_failed'
             else 'no_purchase'
         end,
         f.payment_id,
-        cp.id,
+        coalesce(cp.id, j.purchase_id),
         null::bigint,
         false,
         case v.state when 'waiting' then f.received_at + interval '35 days' end,
         null::text
     from unnest(p_facts) as f
     left join public.coin_purchases as cp on cp.payment_id = f.payment_id
+    left join lateral (
+        select n.purchase_id from fleet.joined_purchases as n where n.payment_id = f.payment_id limit 1
+    ) as j on true
     left join fleet.payments as p on p.id = f.payment_id
     cross join lateral (
         select case
-            when cp.id is not null then case when f.kind = 'charge_failed' then 'rejected' else 'applied' end
+            when cp.id is not null or j.purchase_id is not null then
+                case when f.kind = 'charge_failed' then 'rejected' else 'applied' end
             when f.kind <> 'charge_failed' and f.payment_id = any(v_refunded) then 'applied'
             when p.is_foreign then 'ignored'
             when f.received_at > p_now - interval '35 days' then 'waiting'

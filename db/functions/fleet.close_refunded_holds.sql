@@ -16,9 +16,9 @@ begin
             case when cp.status = 'pending' then cp.hold_reason else 'refunded_while_held' end,
             p_now
     )
-    from public.coin_purchases as cp
-    where cp.payment_id = any(p_payment_ids)
-        and cp.granted_at is null
+    from fleet.purchases_of_payments(p_payment_ids) as of
+    join public.coin_purchases as cp on cp.id = of.purchase_id
+    where cp.granted_at is null
         and cp.decision is null
         and e.provider = cp.provider
         and e.provider_event_id = cp.provider_event_id
@@ -29,10 +29,7 @@ begin
 
     -- The same for events that are held without a purchase, as for want of a buyer, and what waits with them.
     v_without_purchase := array(
-        select p.id
-        from fleet.payments as p
-        left join public.coin_purchases as cp on cp.payment_id = p.id
-        where p.id = any(p_payment_ids) and p.held_minor is not null and cp.id is null
+        select b.payment_id from fleet.amounts_paid(p_payment_ids) as b where b.purchase_id is null
     );
     if cardinality(v_without_purchase) = 0 then
         return;

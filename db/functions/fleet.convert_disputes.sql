@@ -12,14 +12,10 @@ as $$
         select
             w.provider,
             w.dispute_id,
-            fleet.usd_per_minor_unit(w.currency, p_now)
-            / fleet.usd_per_minor_unit(coalesce(cp.currency, p.held_currency), p_now) as rate
+            fleet.usd_per_minor_unit(w.currency, p_now) / fleet.usd_per_minor_unit(b.currency, p_now) as rate
         from fleet.disputes as w
-        left join public.coin_purchases as cp on cp.payment_id = w.payment_id
-        left join fleet.payments as p on p.id = w.payment_id
-        where w.payment_id = any(p_payment_ids)
-            and w.payment_rate is null
-            and w.currency <> coalesce(cp.currency, p.held_currency)
+        join fleet.amounts_paid(p_payment_ids) as b on b.payment_id = w.payment_id
+        where w.payment_rate is null and w.currency <> b.currency
     ) as q
     where d.provider = q.provider and d.dispute_id = q.dispute_id and q.rate is not null
 $$;

@@ -7,24 +7,34 @@ security invoker
 set search_path = '', pg_temp
 as $$
 declare
-    v_refunded bigint[];
+    v_given_back bigint[];
+    v_closed bigint[];
 begin
     if not exists (select 1 from unnest(p_outcomes) as o where o.state = 'held') then
         return p_outcomes;
     end if;
-    v_refunded := array(
+    v_given_back := array(
         select r.payment_id
         from fleet.reversed_amounts(
-            array(select distinct o.payment_id from unnest(p_outcomes) as o where o.state = 'held')
+            array(
+                select distinct o.payment_id
+                from unnest(p_outcomes) as o
+                where o.state = 'held' and o.purchase_id is null and o.payment_id is not null
+            )
         ) as r
-        left join public.coin_purchases as cp on cp.id = r.purchase_id
-        where case
-            when cp.id is null then r.paid > 0 and r.refunded + r.disputed >= r.paid
-            else cp.granted_at is null and cp.decision is null and cp.status <> 'pending'
-        end
+        where r.purchase_id is null and r.paid > 0 and r.refunded + r.disputed >= r.paid
+    );
+    v_closed := array(
+        select cp.id
+        from public.coin_purchases as cp
+        where cp.id = any(array(select o.purchase_id from unnest(p_outcomes) as o where o.state = 'held'))
+            and cp.granted_at is null and cp.decision is null and cp.status <> 'pending'
     );
     for v_i in 1 .. cardinality(p_outcomes) loop
-        if p_outcomes[v_i].state = 'held' and p_outcomes[v_i].payment_id = any(v_refunded) then
+        if p_outcomes[v_i].state = 'held' and (
+            p_outcomes[v_i].purchase_id = any(v_closed)
+            or (p_outcomes[v_i].purchase_id is null and p_outcomes[v_i].payment_id = any(v_given_back))
+        ) then
             p_outcomes[v_i].state := 'applied';
             p_outcomes[v_i].reason := 'refunded_while_held';
         end if;

@@ -1,5 +1,7 @@
 create or replace function fleet.reversed_amounts(p_payment_ids bigint[])
-returns table (payment_id bigint, purchase_id bigint, paid numeric, refunded numeric, disputed numeric)
+returns table (
+    payment_id bigint, purchase_id bigint, is_taken_back boolean, paid numeric, refunded numeric, disputed numeric
+)
 language sql
 stable
 security invoker
@@ -7,21 +9,16 @@ set search_path = '', pg_temp
 as $$
     with paid as (
         select
-            u.payment_id,
-            cp.id as purchase_id,
-            coalesce(cp.amount_minor, p.held_minor)::numeric as amount,
-            case when cp.id is null then p.held_currency else cp.currency end as currency,
+            b.payment_id, b.purchase_id, b.is_taken_back, b.amount::numeric as amount, b.currency,
             coalesce(p.refund_total_minor, 0) as refund_total,
             coalesce(p.refund_total_at, '-infinity') as refund_total_at,
             coalesce(p.uncaptured_minor, 0) as uncaptured
-        from unnest(p_payment_ids) as u (payment_id)
-        left join public.coin_purchases as cp on cp.payment_id = u.payment_id
-        left join fleet.payments as p on p.id = u.payment_id
-        where cp.id is not null or p.held_minor is not null
+        from fleet.amounts_paid(p_payment_ids) as b
+        left join fleet.payments as p on p.id = b.payment_id
     ),
     refund_sums as (
         select
-            d.payment_id,
+            d.payment_id, d.purchase_id,
             sum(r.amount_minor) filter (where r.status not in ('failed', 'canceled')) as standing,
             -- What the cumulative holds, though it came to nothing afterwards.
             sum(r.amount_minor) filter (
@@ -34,11 +31,11 @@ as $$
             ) as undone
         from paid as d
         join fleet.refunds as r on r.payment_id = d.payment_id
-        group by d.payment_id
+        group by d.payment_id, d.purchase_id
     ),
     dispute_parts as (
         select
-            d.payment_id,
+            d.payment_id, d.purchase_id,
             case
                 when w.currency = d.currency or w.currency is null then w.amount_minor
                 when w.payment_rate is null then d.amount
@@ -68,18 +65,21 @@ as $$
         ) as m on true
     ),
     dispute_sums as (
-        select p.payment_id, sum(p.amount * p.ratio) as disputed from dispute_parts as p group by p.payment_id
+        select p.payment_id, p.purchase_id, sum(p.amount * p.ratio) as disputed
+        from dispute_parts as p
+        group by p.payment_id, p.purchase_id
     )
     select
         d.payment_id,
         d.purchase_id,
+        d.is_taken_back,
         d.amount,
         greatest(greatest(coalesce(r.standing, 0), d.refund_total - coalesce(r.undone, 0)) - d.uncaptured, 0),
         coalesce(s.disputed, 0)
     from paid as d
-    left join refund_sums as r on r.payment_id = d.payment_id
-    left join dispute_sums as s on s.payment_id = d.payment_id
+    left join refund_sums as r on r.payment_id = d.payment_id and r.purchase_id is not distinct from d.purchase_id
+    left join dispute_sums as s on s.payment_id = d.payment_id and s.purchase_id is not distinct from d.purchase_id
 $$;
 
 revoke all on function fleet.reversed_amounts(bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.reversed_amounts(bigint[]) is 'What was paid, refunded and taken by disputes of each payment that has a purchase or is held without one, in minor units of its currency. Thirds of a dispute have 300 decimals.';
+comment on function fleet.reversed_amounts(bigint[]) is 'What was paid, refunded and taken by disputes, a row a purchase and a row a payment that is held without one, in minor units of its currency. Thirds of a dispute have 300 decimals.';

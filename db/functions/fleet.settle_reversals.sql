@@ -20,8 +20,9 @@ begin
                 else 'pending'
             end as status,
             case
-                when cp.granted_at is null or coalesce(r.paid, 0) = 0 then 0
+                when cp.granted_at is null then 0
                 when w.is_whole then cp.coin_amount
+                when coalesce(r.paid, 0) = 0 then 0
                 else least(div(cp.coin_amount * s.amount, r.paid), cp.coin_amount - 1)
             end::bigint as coins
         from fleet.reversed_amounts(p_payment_ids) as r
@@ -32,7 +33,9 @@ begin
             select r.refunded + r.disputed + case when r.disputed > 0 then 1e-250 else 0 end as amount
         ) as s
         -- A payment of nothing has nothing to give back.
-        cross join lateral (select coalesce(r.paid > 0 and s.amount >= r.paid, false) as is_whole) as w
+        cross join lateral (
+            select coalesce(r.paid > 0 and s.amount >= r.paid, false) or r.is_taken_back as is_whole
+        ) as w
     ),
     written as (
         update public.coin_purchases as cp

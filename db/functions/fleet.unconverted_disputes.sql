@@ -7,11 +7,9 @@ set search_path = '', pg_temp
 as $$
     select distinct d.payment_id
     from fleet.disputes as d
-    left join public.coin_purchases as cp on cp.payment_id = d.payment_id
-    left join fleet.payments as p on p.id = d.payment_id
-    where d.payment_id = any(p_payment_ids)
-        and d.payment_rate is null
-        and d.currency <> coalesce(cp.currency, p.held_currency)
+    join fleet.amounts_paid(p_payment_ids) as b on b.payment_id = d.payment_id
+    where d.payment_rate is null
+        and d.currency <> b.currency
         and d.status not in ('won', 'prevented', 'warning_closed')
 $$;
 

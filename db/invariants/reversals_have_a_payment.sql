@@ -10,6 +10,7 @@ where e.state = 'applied'
         or e.event_type like 'charge.dispute.%'
     )
     and cp.id is null
+    and not exists (select 1 from fleet.joined_purchases as j where j.payment_id = e.payment_id)
     and p.held_minor is null
     -- A payment that joined another has no name any more.
     and exists (select 1 from fleet.payment_keys as k where k.payment_id = e.payment_id)

@@ -8,11 +8,20 @@ from (
         cp.status,
         cp.granted_at,
         cp.coin_amount::numeric as coin_amount,
-        cp.amount_minor::numeric as amount_minor,
+        coalesce(kept.amount_minor, cp.amount_minor)::numeric as amount_minor,
+        coalesce(j.is_taken_back, false) as is_taken_back,
         r.refunded_minor + d.disputed_minor as reversed_minor,
         d.disputed_minor > 0 as is_disputed
     from public.coin_purchases as cp
-    left join fleet.payments as p on p.id = cp.payment_id
+    left join fleet.joined_purchases as j on j.purchase_id = cp.id
+    left join public.coin_purchases as kept on kept.payment_id = j.payment_id
+    left join fleet.payments as p on p.id = coalesce(j.payment_id, cp.payment_id)
+    cross join lateral (
+        select
+            coalesce(j.payment_id, cp.payment_id) as payment_id,
+            coalesce(kept.amount_minor, cp.amount_minor) as paid_minor,
+            case when kept.id is null then cp.currency else kept.currency end as currency
+    ) as o
     cross join lateral (
         select greatest(
             0,
@@ -32,7 +41,7 @@ from (
         ) as refunded_minor
         from fleet.refunds as f
         cross join lateral (select f.status = any('{failed,canceled}') as is_undone) as u
-        where f.payment_id = cp.payment_id
+        where f.payment_id = o.payment_id
     ) as r
     cross join lateral (
         select coalesce(
@@ -49,10 +58,10 @@ from (
         from fleet.disputes as x
         cross join lateral (
             select case
-                when x.currency is null or x.currency = cp.currency then x.amount_minor
-                when abs(x.amount_minor * x.payment_rate - cp.amount_minor) * 20 > cp.amount_minor
+                when x.currency is null or x.currency = o.currency then x.amount_minor
+                when abs(x.amount_minor * x.payment_rate - o.paid_minor) * 20 > o.paid_minor
                     then x.amount_minor * x.payment_rate
-                else cp.amount_minor
+                else o.paid_minor
             end as minor
         ) as v
         -- The part of the largest withdrawal that is back, in the currency of which least is.
@@ -66,18 +75,19 @@ from (
                 having min(t.amount) < 0
             ) as c
         ) as w
-        where x.payment_id = cp.payment_id
+        where x.payment_id = o.payment_id
     ) as d
 ) as s
 -- Thirds have 300 decimals, of which 250 are meant.
 cross join lateral (
     select
         round(s.reversed_minor, 250) as reversed,
-        s.amount_minor > 0 and round(s.reversed_minor, 250) >= s.amount_minor as is_whole
+        s.is_taken_back or (s.amount_minor > 0 and round(s.reversed_minor, 250) >= s.amount_minor) as is_whole
 ) as t
 where case
-    when s.granted_at is null or coalesce(s.amount_minor, 0) = 0 then s.refunded_coins <> 0
+    when s.granted_at is null then s.refunded_coins <> 0
     when t.is_whole then s.refunded_coins <> s.coin_amount
+    when coalesce(s.amount_minor, 0) = 0 then s.refunded_coins <> 0
     else s.refunded_coins * s.amount_minor > s.coin_amount * t.reversed
         or (s.refunded_coins + 1) * s.amount_minor <= s.coin_amount * t.reversed
 end

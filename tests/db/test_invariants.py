@@ -42,8 +42,18 @@ BREAKAGES = {
     ),
     "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
     "ledger_has_no_orphans": "delete from public.gifts",
+    "names_lead_to_one_grant": (
+        "update fleet.payment_keys set payment_id = (select payment_id from public.coin_purchases"
+        " where status = 'pending') where key like 'pi_%'; update public.coin_purchases"
+        " set granted_at = now(), status = 'confirmed' where status = 'pending'"
+    ),
     "open_events_have_no_purchase": (
         "update fleet.inbox_events set state = 'waiting' where state = 'applied'"
+    ),
+    "payments_are_granted_once": (
+        "insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)"
+        " select id, 0, 'evt' from public.coin_purchases;"
+        " update public.coin_purchases set granted_at = now()"
     ),
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
