@@ -65,6 +65,15 @@ BREAKAGES = {
     ),
     "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
     "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
+    "sessions_are_granted_once": (
+        "update public.coin_purchases set granted_at = now();"
+        " update fleet.inbox_events as e set event_type = 'checkout.session.completed',"
+        ' payload = convert_to(\'{"data": {"object": {"id": "cs_1", "payment_intent": "\' ||'
+        " cp.provider_payment_id || '\"}}}', 'UTF8') from public.coin_purchases as cp"
+        " where cp.provider_event_id = e.provider_event_id;"
+        " update public.coin_purchases set provider_payment_id = 'cs_1' where id ="
+        " (select min(id) from public.coin_purchases)"
+    ),
     "totals_match_ledger": (
         "update public.profiles set total_gifts_received = total_gifts_received + 1"
     ),
