@@ -251,8 +251,6 @@ def make_server(
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
             backlog=backlog,
-            # uvicorn refuses at this number: one more than are let in.
-            limit_concurrency=connections_max + 1,
         )
 
     scraped = None
