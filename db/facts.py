@@ -85,15 +85,23 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     transactions: list[DisputeTransaction]
 
 
+class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
+    """These are names of one payment. Nothing else is told: it may be anybody's, and unpaid."""
+
+    payment_keys: PaymentKeys
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
     """The event moves nothing. `payment_keys` name a payment that is not ours.
 
     `failed` counts an attempt, with `reason` as its error: the event is tried again, then dead.
+    `detail` is what a person needs to know besides the reason: an id, never a part of a payload.
     """
 
     state: Literal["ignored", "rejected", "dead", "failed"]
     reason: Text
     payment_keys: PaymentKeys | None = None
+    detail: Text | None = None
 
 
-Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Verdict
+Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Names | Verdict

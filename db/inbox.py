@@ -6,6 +6,7 @@ nothing here knows a provider, and nothing calls one.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NewType
@@ -13,8 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, NewType
 import asyncpg
 import msgspec
 
-from db.errors import CoinfleetError, StoreUnavailable, is_transient
-from db.pool import distrust
+from db.errors import (
+    CoinfleetError,
+    Fate,
+    StoreUnavailable,
+    describe,
+    fate,
+    is_server_unfit,
+    is_timeout,
+    sqlstate_of,
+)
+from db.pool import expire_if_unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,6 +71,8 @@ class ClaimedEvent:
     payload: bytes
     received_at: datetime
     attempts: int
+    age_s: float = 0.0
+    """Time since it was received when it was claimed, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +85,44 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt at an event: `pending` until the next, in so many seconds, or `dead`."""
+
+    event_id: EventId
+    state: str
+    attempts: int
+    error: str
+    retry_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResult:
-    """How many events were claimed and what became of each."""
+    """How many events were claimed and what became of each.
+
+    `latencies_s` holds, for each applied event, the time from its receipt to the batch's commit.
+    """
 
     claimed: int
     outcomes: Sequence[Outcome]
+    failures: Sequence[Failure] = ()
+    latencies_s: Sequence[float] = ()
 
 
 class BatchFailed(CoinfleetError):
     """A batch was rolled back; its events are as they were before."""
 
-    def __init__(self, event_ids: Sequence[EventId], *, transient: bool, error: str) -> None:
-        super().__init__(f"{len(event_ids)} events: {error}")
+    def __init__(self, event_ids: Sequence[EventId], *, fate: Fate, error: Exception) -> None:
+        self.error = describe(error)
+        super().__init__(f"{len(event_ids)} events: {self.error}")
         self.event_ids = event_ids
-        self.transient = transient
-        self.error = error
+        self.fate = fate
+        self.sqlstate = sqlstate_of(error)
+        self.is_timeout = is_timeout(error)
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same batch may succeed later."""
+        return self.fate is Fate.TRANSIENT
 
 
 async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
@@ -109,13 +144,23 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
             [arrival.reason for arrival in arrivals],
         )
     except BaseException as error:
-        await distrust(pool, error)
-        if is_transient(error):
-            raise StoreUnavailable from error
+        await expire_if_unfit(pool, error)
+        if isinstance(error, Exception) and _is_no_rows_fault(error):
+            raise StoreUnavailable(describe(error)) from error
         raise
     for row in seen:
         found[row["no"] - 1] = Stored.SEEN if row["same_body"] else Stored.CONFLICT
     return found
+
+
+def _is_no_rows_fault(error: Exception) -> bool:
+    """Return whether storing fewer rows, or others, would fail as well."""
+    return (
+        fate(error) is Fate.TRANSIENT
+        or is_server_unfit(error)
+        # No such function, table or right: a release is half way, or is yet to come.
+        or isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.InvalidSchemaNameError)
+    )
 
 
 class Inbox:
@@ -140,21 +185,29 @@ class Inbox:
         """
         claimed: list[ClaimedEvent] = []
         xact_id = 0
+        failures: list[Failure] = []
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection, connection.transaction():
                 claimed, xact_id = await _claim(connection, limit)
                 if not claimed:
                     return BatchResult(claimed=0, outcomes=())
+                claimed_at = time.monotonic()
                 await self._note_start(xact_id, [event.id for event in claimed])
                 outcomes = await _apply(connection, [(e, interpret(e)) for e in claimed])
+                failures = await _read_failures(connection, claimed, outcomes)
         except BaseException as error:
             if claimed:
                 self._failed_starts.append((xact_id, [event.id for event in claimed]))
             if not isinstance(error, Exception):
                 raise
-            raise _fate(error, claimed) from error
-        return BatchResult(claimed=len(claimed), outcomes=outcomes)
+            raise _failure(error, claimed) from error
+        return BatchResult(
+            claimed=len(claimed),
+            outcomes=outcomes,
+            failures=failures,
+            latencies_s=_latencies(claimed, outcomes, since_claim_s=time.monotonic() - claimed_at),
+        )
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
         """Count a failed attempt of one event; gives its state, `pending` or `dead`.
@@ -165,6 +218,11 @@ class Inbox:
             "select fleet.fail_event($1, $2)", event_id, error
         )
         return state
+
+    async def read_failures(self, event_ids: Sequence[EventId]) -> list[Failure]:
+        """Return what is known of events that failed: attempt, error, and when the next is due."""
+        rows = await self._pool.fetch("select * from fleet.event_failures($1)", event_ids)
+        return [Failure(*row) for row in rows if row["error"]]
 
     async def _note_start(self, xact_id: int, event_ids: list[EventId]) -> None:
         # Committed before anything is read of the events, so that a death while reading tells.
@@ -198,6 +256,7 @@ class Inbox:
 async def _claim(connection: Connection, limit: int) -> tuple[list[ClaimedEvent], int]:
     rows = await connection.fetch(
         "select id, provider, provider_event_id, event_type, payload, received_at, attempts,"
+        " extract(epoch from clock_timestamp() - received_at)::float8 as age_s,"
         " xact_id::text::bigint as xact_id from fleet.claim_events($1)",
         limit,
     )
@@ -215,6 +274,26 @@ async def _apply(
     return [Outcome(*row) for row in rows]
 
 
+async def _read_failures(
+    connection: Connection, claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome]
+) -> list[Failure]:
+    """Return what failed in this batch: what is to be tried again or dead, with an attempt more."""
+    open_ids = [each.event_id for each in outcomes if each.state in {"pending", "dead"}]
+    if not open_ids:
+        return []
+    attempts = {event.id: event.attempts for event in claimed}
+    rows = await connection.fetch("select * from fleet.event_failures($1)", open_ids)
+    found = [Failure(*row) for row in rows]
+    return [each for each in found if each.error and each.attempts > attempts[each.event_id]]
+
+
+def _latencies(
+    claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome], *, since_claim_s: float
+) -> list[float]:
+    ages_s = {event.id: event.age_s for event in claimed}
+    return [ages_s[each.event_id] + since_claim_s for each in outcomes if each.state == "applied"]
+
+
 def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
     return msgspec.structs.asdict(fact) | {
         "kind": type(fact).__struct_config__.tag,
@@ -225,15 +304,14 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
     }
 
 
-def _fate(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-    if is_transient(error) and not isinstance(error, asyncpg.PostgresError):
-        return StoreUnavailable()
-    if not claimed:
-        return StoreUnavailable() if is_transient(error) else error
-    return BatchFailed(
-        [event.id for event in claimed],
-        transient=is_transient(error),
-        error=f"{type(error).__name__}: {error}",
+def _failure(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
+    """Return what the caller hears: that the store is away, or that this batch failed."""
+    found = fate(error, is_alone=len(claimed) == 1)
+    is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
+    if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
+        return StoreUnavailable(describe(error))
+    return (
+        BatchFailed([event.id for event in claimed], fate=found, error=error) if claimed else error
     )
 
 

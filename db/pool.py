@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from db.errors import StoreUnavailable, is_transient
+from db.errors import StoreUnavailable, is_server_unfit, is_transient
 from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded
 
 if TYPE_CHECKING:
@@ -69,17 +69,18 @@ async def open_pool(
         raise
 
 
-async def distrust(pool: Pool, error: BaseException) -> None:
-    """Have connections opened anew once one of them was cut or went silent; else do nothing.
+async def expire_if_unfit(pool: Pool, error: BaseException) -> None:
+    """Have the pool open its connections anew if the error says that their server serves nobody.
 
-    A failover leaves all of them dangling, and each would take its time to be found out.
+    A failover leaves all of them dangling, or at a server that only reads: each would be found out
+    at its next use, or never. Whatever the address leads to now is reached by the next call.
     """
-    if isinstance(error, OSError | asyncio.CancelledError):  # TimeoutError is an OSError
+    if is_server_unfit(error):
         await pool.expire_connections()
 
 
 async def answered(pool: Pool, call: Awaitable[T], *, within_s: float) -> T:
-    """Give the call's result, or turn away from a server that goes silent, and distrust the rest.
+    """Return the call's result, or abandon a server that goes silent, and expire the pool.
 
     Raises TimeoutError when it is due: the driver's own would wait as long again, and more, for a
     dangling connection to confirm that the statement was cancelled.
@@ -87,7 +88,7 @@ async def answered(pool: Pool, call: Awaitable[T], *, within_s: float) -> T:
     try:
         return await turning_away(call, after_s=within_s)
     except TimeoutError as silence:
-        await distrust(pool, silence)
+        await expire_if_unfit(pool, silence)
         raise
 
 

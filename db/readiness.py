@@ -1,4 +1,4 @@
-"""Whether a fleet has come to life, as the database saw it. For the supervisor."""
+"""Whether the database serves: a process that begins, a webhook, a fleet just started."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from db.errors import StoreUnavailable, is_transient
-from db.pool import Connection, open_connection
+from db.errors import ReadOnlyServer, StoreUnavailable, is_transient, sqlstate_of
+from db.inbox import store_arrivals
+from db.migrate import is_current
+from db.pool import Connection, Pool, expire_if_unfit, open_connection
 
 # A question that takes longer counts as no answer; it is asked again.
 TIMEOUT_S = 2.0
+READ_ONLY = "25006"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,49 @@ async def signs_of_life(url: str, *, since: datetime) -> SignsOfLife:
     async with _asking(url) as connection:
         return SignsOfLife(
             worker_answered=await connection.fetchval(
-                "select exists (select from fleet.worker_reports where last_doorbell_at > $1)",
+                "select exists (select from fleet.worker_reports"
+                " where last_doorbell_at > $1 and last_doorbell_at <= clock_timestamp())",
                 since,
             ),
             scheduler_fired=await connection.fetchval(
-                "select exists (select from fleet.schedules where fired_at > $1)", since
+                "select exists (select from fleet.schedules"
+                " where fired_at > $1 and fired_at <= clock_timestamp())",
+                since,
             ),
         )
+
+
+class Readiness(StrEnum):
+    """Whether a webhook would be stored, or why not."""
+
+    CURRENT = "current"
+    MIGRATION_PENDING = "migration_pending"
+    READ_ONLY = "read_only"
+
+
+async def ask_readiness(pool: Pool) -> Readiness:
+    """Ask what a webhook needs: this release's schema, and a server that lets `web` store.
+
+    Nothing is written: the function that stores webhooks is called for none of them, which a
+    standby, a missing right and a locked inbox refuse all the same. Raises what the database does,
+    and leaves connections to a server that can't serve.
+    """
+    try:
+        if not await is_current(pool):
+            return Readiness.MIGRATION_PENDING
+        await store_arrivals(pool, [])
+    except Exception as error:
+        await expire_if_unfit(pool, error)
+        if sqlstate_of(error) == READ_ONLY:
+            return Readiness.READ_ONLY
+        raise
+    return Readiness.CURRENT
+
+
+async def check_writable(store: Pool | Connection) -> None:
+    """Raise ReadOnlyServer if nothing can be written where this leads to."""
+    if await store.fetchval("show transaction_read_only") == "on":
+        raise ReadOnlyServer
 
 
 @asynccontextmanager

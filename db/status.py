@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from db.pool import Pool
+
+
+_PARKED = (
+    "select id, provider, provider_event_id, event_type, reason, received_at, last_error"
+    " from fleet.inbox_events where state = $1"
+)
+_OLDEST = f"{_PARKED} order by id limit $2"
+_NEWEST = f"{_PARKED} order by id desc limit $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +33,37 @@ class ParkedEvent:
     last_error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class HeldCount:
+    """Events held for one reason until a person decides; `worth_usd` is null where unknown."""
+
+    reason: str
+    events: int
+    worth_usd: Decimal | None
+    oldest_id: int
+    oldest_at: datetime
+
+
 async def read_clock(pool: Pool) -> datetime:
     """Give the database's time, by which everything else here is dated."""
     now: datetime = await pool.fetchval("select clock_timestamp()")
     return now
 
 
-async def newest_parked_events(
-    pool: Pool, state: Literal["held", "dead"], *, limit: int
+async def parked_events(
+    pool: Pool, state: Literal["held", "dead"], *, oldest_first: bool, limit: int
 ) -> list[ParkedEvent]:
-    """Give the newest events in this state."""
-    rows = await pool.fetch(
-        "select id, provider, provider_event_id, event_type, reason, received_at, last_error"
-        " from fleet.inbox_events where state = $1 order by id desc limit $2",
-        state,
-        limit,
-    )
+    """Return the oldest or the newest events in this state."""
+    rows = await pool.fetch(_OLDEST if oldest_first else _NEWEST, state, limit)
     return [ParkedEvent(*row) for row in rows]
+
+
+async def read_held_counts(pool: Pool) -> list[HeldCount]:
+    """Return what waits for a person's decision, by reason, the longest held first."""
+    return [HeldCount(*row) for row in await pool.fetch("select * from fleet.held_counts()")]
+
+
+async def is_read_only(pool: Pool) -> bool:
+    """Say whether this server takes no writes: a standby, or one that is set so."""
+    setting: str = await pool.fetchval("select current_setting('transaction_read_only')")
+    return setting == "on"

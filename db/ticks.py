@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.errors import ReadOnlyServer
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
@@ -52,10 +54,17 @@ async def open_tick(
 
 
 async def find_due_ticks(store: Pool | Connection) -> list[Tick]:
-    """Give the ticks that may be claimed now: new, to be tried again, or left by a dead worker."""
-    return [
-        Tick(*row.values()) for row in await store.fetch("select job, tick from fleet.due_ticks()")
-    ]
+    """Return the ticks that may be claimed now: new, to be tried again, or left by a dead worker.
+
+    Raises ReadOnlyServer where none could be claimed.
+    """
+    rows = await store.fetch(
+        "select due.job, due.tick, current_setting('transaction_read_only') = 'on' as is_read_only"
+        " from (select) as one left join fleet.due_ticks() as due on true"
+    )
+    if rows[0]["is_read_only"]:
+        raise ReadOnlyServer
+    return [Tick(row["job"], row["tick"]) for row in rows if row["job"] is not None]
 
 
 async def claim_tick(store: Pool | Connection, tick: Tick) -> int | None:

@@ -190,7 +190,12 @@ ROWS = (
     Row(
         "D2",
         "A heartbeat is an upsert of the signed-in viewer's own row",
-        ("db/test_heartbeats.py", "db/test_gateways.py", "db/test_presence.py::*heartbeat*"),
+        (
+            "db/test_heartbeats.py",
+            "db/test_gateways.py",
+            "db/test_tabs.py",
+            "db/test_presence.py::*heartbeat*",
+        ),
     ),
     Row(
         "D3",

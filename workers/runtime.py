@@ -7,26 +7,32 @@ does once a second in any case.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
 from db import ticks
-from db.errors import is_transient
+from db.errors import describe, is_server_unfit, is_transient
 from db.inbox import Inbox
 from db.migrate import is_current
-from db.pool import Pool, answered, open_pool
+from db.pool import Pool, answered, expire_if_unfit, open_pool
+from db.readiness import check_writable
 from db.ticks import Tick
-from db.worker_reports import WorkerReport, report_worker
+from db.worker_reports import (
+    FailureCount,
+    OutcomeCount,
+    Trouble,
+    WorkDetail,
+    WorkerReport,
+    report_worker,
+)
 from schedules.timetable import TIMETABLE
 from tasks import TASKS, Task
 from tasks.context import Context, Meter
 from workers.drain import Drain
+from workers.naming import WorkerName
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,7 +64,10 @@ class Runtime:
     """What a worker process holds open and keeps doing."""
 
     def __init__(self, settings: Settings) -> None:
-        self.worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._name = WorkerName(
+            settings.worker_name, database_url=settings.url_for("worker", warn=False)
+        )
+        self.worker = self._name.text
         self._settings = settings
         self._started = time.monotonic()
         self._doorbell_at: float | None = None
@@ -124,6 +133,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the pool, by force if it takes long."""
+        self._name.release()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pool.close()
@@ -135,6 +145,7 @@ class Runtime:
             pool=self._pool,
             inbox=self._inbox,
             stripe_livemode=self._settings.stripe_livemode,
+            stripe_accounts=frozenset(self._settings.stripe_accounts),
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,
@@ -197,8 +208,10 @@ class Runtime:
                     await task.function(self._context())
         # The edge of the process for jobs: whatever one raises is recorded and tried again.
         except Exception as error:
+            await expire_if_unfit(self._pool, error)
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
-            if is_transient(error):
+            self._meter.note_trouble(describe(error))
+            if is_transient(error) or is_server_unfit(error):
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
                 log.exception("job_failed", attempt=attempt)
@@ -235,6 +248,7 @@ class Runtime:
                 events=self._meter.events,
                 apply_ms_total=self._meter.apply_ms_total,
                 apply_buckets=self._meter.apply_buckets,
+                detail=work_detail(self._meter),
             ),
         )
         await answered(self._pool, reporting, within_s=LOOK_TIMEOUT_S)
@@ -244,10 +258,12 @@ class Runtime:
         try:
             await work
         except Exception as error:
-            if not is_transient(error):
+            self._meter.note_trouble(describe(error))
+            await expire_if_unfit(self._pool, error)
+            if not (is_transient(error) or is_server_unfit(error)):
                 log.exception("look_failed")
             elif not self._is_away:
-                log.warning("store_away", reason=str(error) or type(error).__name__)
+                log.warning("store_away", reason=describe(error))
                 self._is_away = True
             return False
         if self._is_away:
@@ -256,18 +272,36 @@ class Runtime:
         return True
 
 
+def work_detail(meter: Meter) -> WorkDetail:
+    """Return what the meter counted, as a report holds it."""
+    trouble = meter.trouble()
+    return WorkDetail(
+        outcomes=tuple(
+            OutcomeCount(state, reason, events)
+            for (state, reason), events in sorted(meter.outcomes.items())
+        ),
+        failures=tuple(FailureCount(*each) for each in sorted(meter.failures.items())),
+        latency_s_total=meter.latency_s_total,
+        latency_buckets=tuple(meter.latency_buckets),
+        trouble=Trouble(*trouble) if trouble else None,
+    )
+
+
 async def greet_store(pool: Pool) -> bool:
     """Speak to the database once before work begins, and say whether it is there.
 
-    One that is away, or not yet at this release's schema, is warned of. What it answers that
-    waiting won't cure (a wrong password, no such database) is raised.
+    One that is away, takes no writes or has no session left for us, or is not yet at this release's
+    schema, is warned of. What it answers that waiting won't cure (a wrong password, no such
+    database) is raised.
     """
     try:
+        await check_writable(pool)
         if not await is_current(pool):
             log.warning("schema_not_current", then="waiting for the release")
     except Exception as error:
         if not is_transient(error):
             raise
-        log.warning("store_away", reason=str(error) or type(error).__name__, then="waiting for it")
+        await expire_if_unfit(pool, error)
+        log.warning("store_away", reason=describe(error), then="waiting for it")
         return False
     return True

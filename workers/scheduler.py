@@ -15,8 +15,8 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from db.errors import is_transient
-from db.pool import Pool, answered, open_pool
+from db.errors import describe, is_server_unfit, is_transient
+from db.pool import Pool, answered, expire_if_unfit, open_pool
 from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
 from tasks import TASKS
@@ -58,6 +58,7 @@ class Firing:
             due = await answered(self._pool, opening, within_s=FIRE_TIMEOUT_S)
         # The edge of the process: the next firing does what this one could not.
         except Exception as error:  # noqa: BLE001
+            await expire_if_unfit(self._pool, error)
             self._note_failure(schedule, error)
             return
         if self._is_away:
@@ -71,11 +72,11 @@ class Firing:
         await asyncio.to_thread(self._bell.ring, TASKS["process_payment_events"])
 
     def _note_failure(self, schedule: Schedule, error: Exception) -> None:
-        if not is_transient(error):
+        if not (is_transient(error) or is_server_unfit(error)):
             log.error("tick_not_opened", job=schedule.name, exc_info=error)
         elif not self._is_away:
             self._is_away = True
-            log.warning("store_away", reason=str(error) or type(error).__name__)
+            log.warning("store_away", reason=describe(error))
 
 
 async def run(settings: Settings, termination: Termination) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -50,10 +51,18 @@ class SettingsFault(SystemExit):
 
 
 def _split(value: object) -> object:
-    """Read a list as an operator writes it: by commas, with or without blanks."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    """Read a list as an operator writes it: by commas, with or without blanks.
+
+    One comma may end it. Any other empty item is a value that got lost.
+    """
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    if not all(parts):
+        raise ValueError("has an empty item; write one comma between two items")
+    return tuple(parts)
 
 
 def _postgres_address(value: str) -> str:
@@ -86,19 +95,36 @@ def _standard_webhooks_secret(value: str) -> str:
         key = b""
     # The standard asks for 24 to 64 bytes.
     if not value.startswith("whsec_") or not 24 <= len(key) <= 64:
-        raise ValueError("each must be whsec_ and the base64 of 24 to 64 bytes")
+        raise ValueError(
+            "each must be whsec_ and the base64 of 24 to 64 bytes; write a comma between two"
+        )
     return value
 
 
 def _stripe_secret(value: str) -> str:
-    if not value.startswith("whsec_"):
-        raise ValueError("each must start with whsec_, as Stripe shows it")
+    if not _STRIPE_SECRET.fullmatch(value) or value.count("whsec_") > 1:
+        raise ValueError(
+            "each must be whsec_ and at least 10 letters and digits, as Stripe shows it;"
+            " write a comma between two"
+        )
+    return value
+
+
+# Stripe's own keys have 32 characters and more. A shorter one than this is a placeholder or a part
+# of one; whatever else stands in a value was to separate two, and would never match.
+_STRIPE_SECRET = re.compile(r"whsec_[A-Za-z0-9_+/=-]{10,250}")
+
+
+def _stripe_account(value: str) -> str:
+    if not re.fullmatch(r"(acct|org)_[A-Za-z0-9_]{1,200}", value):
+        raise ValueError("each must be an account's id, as acct_1AbcDef; write a comma between two")
     return value
 
 
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(_redis_address)]
 StripeSecret: TypeAlias = Annotated[str, AfterValidator(_stripe_secret)]
+StripeAccount: TypeAlias = Annotated[str, AfterValidator(_stripe_account)]
 AppSecret: TypeAlias = Annotated[str, AfterValidator(_standard_webhooks_secret)]
 CommaSeparated = (NoDecode, BeforeValidator(_split))
 SecretField = Field(default=(), repr=False)
@@ -135,6 +161,8 @@ class Settings(BaseSettings):
     """`whsec_<base64>`, comma-separated; several while one is being replaced."""
     stripe_livemode: bool = False
     """Whether Stripe's live events count; test events are refused then, and the other way."""
+    stripe_accounts: Annotated[tuple[StripeAccount, ...], *CommaSeparated] = ()
+    """Ids of Stripe accounts whose events count though they name an account."""
 
     purchase_limit_usd: Decimal = Field(
         default=Decimal("50000.00"), gt=0, decimal_places=2, max_digits=12
@@ -149,21 +177,27 @@ class Settings(BaseSettings):
     max_active_streams_per_viewer: int = Field(default=4, ge=1, le=1_000_000)
     """Streams on which one viewer counts at the same time."""
 
+    status_held_after_minutes: int = Field(default=30, ge=0, le=1_000_000)
+    """Minutes that money may be held before `coinfleet status` calls a person."""
+
     worker_threads: int = Field(default=8, ge=1, le=64)
     """Threads of a worker process; each runs one actor at a time."""
+    worker_name: str | None = Field(default=None, pattern=r"^[\x21-\x7e]{1,100}$")
+    """What a worker is called in metrics, before its number; the machine's name if unset."""
     batch_size: int = Field(default=500, ge=1, le=5000)
     """Events that a worker claims at once, at most."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is colours on a terminal and JSON elsewhere."""
 
-    def url_for(self, role: Role) -> str:
+    def url_for(self, role: Role, *, warn: bool = True) -> str:
         """The database address of this role; the owner's, with a warning, when it has none."""
         own: str | None = getattr(self, f"{role}_database_url")
         if own is not None:
             return own
         if self.database_url is None:
             raise SettingsFault([f"{role.upper()}_DATABASE_URL is missing"])
-        structlog.get_logger().warning("owner_address_used", role=role)
+        if warn:
+            structlog.get_logger().warning("owner_address_used", role=role)
         return self.database_url
 
 

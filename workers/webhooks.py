@@ -21,9 +21,10 @@ from redis.exceptions import RedisError
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
+from db.errors import describe
 from db.inbox import Stored, store_arrivals
-from db.migrate import is_current
-from db.pool import open_pool
+from db.pool import answered, open_pool
+from db.readiness import Readiness, ask_readiness
 from tasks.providers import app, stripe
 from workers.connection import BoundedConnection
 from workers.doorbell import Doorbell
@@ -71,7 +72,7 @@ async def readyz(request: Request) -> Response:
     """Say whether a webhook would be stored, and why not; without the queue it still would."""
     web: Web = request.state.web
     database, queue = await asyncio.gather(_probe_database(web.pool), _probe_queue(web.queue))
-    is_ready = database == "current"
+    is_ready = database is Readiness.CURRENT
     return JSONResponse(
         {"ready": is_ready, "database": database, "queue": queue},
         status_code=200 if is_ready else 503,
@@ -176,13 +177,12 @@ def _queue_client(settings: Settings) -> redis.asyncio.Redis:
     )
 
 
-async def _probe_database(pool: Pool) -> Literal["current", "migration_pending", "unreachable"]:
+async def _probe_database(pool: Pool) -> Readiness | Literal["unreachable"]:
     try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            return "current" if await is_current(pool) else "migration_pending"
+        return await answered(pool, ask_readiness(pool), within_s=PROBE_TIMEOUT_S)
     # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
     except Exception as error:  # noqa: BLE001
-        log.warning("database_unreachable", error=type(error).__name__)
+        log.warning("database_unreachable", error=describe(error))
         return "unreachable"
 
 

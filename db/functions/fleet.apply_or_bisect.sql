@@ -12,10 +12,17 @@ begin
     begin
         v_outcomes := array(select o from fleet.apply_facts(p_facts, p_batch_ids, p_now) as o);
     exception
-        -- The caller tries these again as they are.
-        when transaction_rollback or lock_not_available or query_canceled or operator_intervention or insufficient_resources or io_error then
+        -- Transient (FATES in db/errors.py): the caller tries the batch again as it is. A code that ends in 000 stands
+        -- for its whole class.
+        when sqlstate '08000' or sqlstate '25006' or sqlstate '25P03' or sqlstate '25P04' or sqlstate '26000'
+            or sqlstate '40000' or sqlstate '42P05' or sqlstate '53000' or sqlstate '55006' or sqlstate '55P03'
+            or sqlstate '57000' or sqlstate '58000' or sqlstate '72000'
+        then
             raise;
         when others then
+            if sqlstate = 'XX000' and sqlerrm ~ '\(E[A-Z_]+\)' then
+                raise;
+            end if;
             if cardinality(p_facts) = 1 then
                 return next row(
                     p_facts[1].event_id, 'failed', null, p_facts[1].payment_id, null, null, false, null,

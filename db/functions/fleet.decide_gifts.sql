@@ -37,6 +37,7 @@ begin
             known.id as known_gift_id,
             dense_rank() over (order by f.sender_id) as sender_no,
             case
+                when f.id_is_a_clients then 'reserved_event_id'
                 when known.id is not null then null
                 when t.code is null then 'unknown_gift_type'
                 when f.sender_id = f.recipient_id then 'self_gift'
@@ -47,12 +48,16 @@ begin
                 -- More coins than an account can count.
                 when t.coin_cost::numeric * f.quantity > 9223372036854775807 then 'insufficient_coins'
             end as refusal
-        from unnest(p_facts) with ordinality as f
+        from (
+            -- `client:` begins the ids that process_gift makes: an event of the app must not use up a viewer's key.
+            select u.*, u.event_id is not null and starts_with(u.provider_event_id, 'client:') as id_is_a_clients
+            from unnest(p_facts) with ordinality as u
+        ) as f
         left join public.gift_types as t on t.code = f.gift_type and t.active
         left join public.profiles as sender on sender.id = f.sender_id
         left join public.profiles as recipient on recipient.id = f.recipient_id
         left join public.live_streams as stream on stream.id = f.stream_id
-        left join public.gifts as known on known.provider_event_id = f.provider_event_id
+        left join public.gifts as known on known.provider_event_id = f.provider_event_id and not f.id_is_a_clients
         where f.kind = 'gift'
     ) as g;
 
@@ -63,9 +68,10 @@ begin
     v_left := array_fill(null::bigint, array[cardinality(v_gifts)]);
     for v_i in 1 .. cardinality(v_gifts) loop
         if v_eligible[v_i] then
-            v_balances[v_i] := coalesce(v_left[v_senders[v_i]], v_balances[v_i]) - v_costs[v_i];
-            if v_balances[v_i] >= 0 then
-                v_left[v_senders[v_i]] := v_balances[v_i];
+            v_balances[v_i] := coalesce(v_left[v_senders[v_i]], v_balances[v_i]);
+            -- Compared first: a debt less the dearest gift is more than bigint holds.
+            if v_balances[v_i] >= v_costs[v_i] then
+                v_left[v_senders[v_i]] := v_balances[v_i] - v_costs[v_i];
             else
                 v_gifts[v_i].refusal := 'insufficient_coins';
             end if;

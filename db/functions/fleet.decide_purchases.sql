@@ -78,7 +78,12 @@ begin
                     ) as price_matches,
                     coalesce(
                         u.direct_usd,
-                        case when u.currency = 'usd' then least(u.amount_minor / 100.0, 9999999999.99) end
+                        case
+                            -- Nothing is nothing in every currency.
+                            when u.amount_minor = 0 then 0
+                            when u.currency = 'usd' then least(u.amount_minor / 100.0, 9999999999.99)
+                            else fleet.usd_amount(u.amount_minor, u.currency, p_now)
+                        end
                     ) as usd_amount,
                     s.purchase_limit_usd,
                     s.approval_threshold_usd,

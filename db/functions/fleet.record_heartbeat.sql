@@ -21,7 +21,8 @@ begin
         is_unmuted = coalesce(p_is_unmuted, false),
         is_visible = coalesce(p_is_visible, false),
         is_subscribed = coalesce(p_is_subscribed, false),
-        last_active_at = coalesce(p_now, clock_timestamp())
+        last_active_at = coalesce(p_now, clock_timestamp()),
+        tabs = null
     where v.stream_id = p_stream_id and v.viewer_id = p_viewer_id;
     if found then
         return;
@@ -50,11 +51,12 @@ begin
         is_unmuted = excluded.is_unmuted,
         is_visible = excluded.is_visible,
         is_subscribed = excluded.is_subscribed,
-        last_active_at = excluded.last_active_at;
+        last_active_at = excluded.last_active_at,
+        tabs = null;
 end
 $$;
 
 revoke all on function fleet.record_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.record_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, timestamptz) is
-    'Notes that a viewer was heard on a stream. A row that the sweep took meanwhile is made anew. Raises CF006 for an unknown profile, CF007 for an unknown stream.';
+    'Notes that a viewer was heard on a stream, by a client that names no tab: this beat counts, whatever tabs said. A row that the sweep took meanwhile is made anew. Raises CF006 for an unknown profile, CF007 for an unknown stream.';

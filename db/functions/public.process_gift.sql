@@ -48,6 +48,7 @@ begin
         from public.gifts as g
         where g.id = v_outcome.gift_id and g.recipient_id = p_recipient_id
             and g.gift_type = p_gift_type and g.quantity = p_quantity
+            and (g.stream_id, g.slot_index::integer) is not distinct from (p_stream_id, p_slot_index)
     ) then
         perform fleet.raise_refusal('idempotency_conflict');
     end if;

@@ -32,20 +32,27 @@ begin
     end if;
     select e.* into v_entry from public.ledger_entries as e where e.idempotency_key = p_idempotency_key and e.leg = 0;
     if found then
-        if (v_entry.profile_id, v_entry.amount) is distinct from (p_profile_id, p_amount) then
+        if (v_entry.profile_id, v_entry.account, v_entry.amount) is distinct from (p_profile_id, 'coins', p_amount) then
             perform fleet.raise_refusal('idempotency_conflict');
         end if;
         return v_entry.balance_after;
     end if;
-    select pr.coin_balance + p_amount into v_balance from public.profiles as pr where pr.id = p_profile_id;
-    if p_amount < 0 and v_balance < 0 then
+    select pr.coin_balance into v_balance from public.profiles as pr where pr.id = p_profile_id;
+    -- In numeric, for a debt less the largest amount is more than bigint holds.
+    if p_amount < 0 and v_balance + p_amount::numeric < 0 then
         perform fleet.raise_refusal('insufficient_coins');
     end if;
-    perform fleet.post_ledger(array[
-        row(1, 0, p_profile_id, 'coins', p_amount, p_reason, p_idempotency_key, null)::fleet.posting,
-        row(1, 1, null, p_counter_account, -p_amount, p_reason, p_idempotency_key, null)::fleet.posting
-    ]);
-    return v_balance;
+    begin
+        perform fleet.post_ledger(array[
+            row(1, 0, p_profile_id, 'coins', p_amount, p_reason, p_idempotency_key, null)::fleet.posting,
+            row(1, 1, null, p_counter_account, -p_amount, p_reason, p_idempotency_key, null)::fleet.posting
+        ]);
+    exception
+        -- Calls for this profile wait for its lock above: whoever took the key meanwhile moved another's coins.
+        when unique_violation then
+            perform fleet.raise_refusal('idempotency_conflict');
+    end;
+    return v_balance + p_amount;
 end
 $$;
 

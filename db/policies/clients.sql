@@ -3,7 +3,7 @@
 grant usage on schema public to anon, authenticated, service_role;
 grant execute on function public.process_gift(uuid, text, text, integer, bigint, integer) to authenticated;
 grant execute on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) to service_role;
-grant execute on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean) to authenticated;
+grant execute on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text) to authenticated;
 -- A gateway speaks for many viewers, so it holds the backend's key.
 grant execute on function public.update_viewer_heartbeats(jsonb) to service_role;
 

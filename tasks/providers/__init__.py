@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from tasks.providers import app, stripe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from db.facts import Fact
     from db.inbox import Arrival, ClaimedEvent
@@ -31,9 +31,14 @@ class Verify(Protocol):
 
 
 class Interpret(Protocol):
-    """Says what an event means: pure and total."""
+    """Says what an event means: pure and total.
 
-    def __call__(self, event: ClaimedEvent, *, livemode: bool) -> Fact: ...  # noqa: D102
+    `livemode` and `accounts` are Stripe's: the mode that counts, and the account ids that do.
+    """
+
+    def __call__(  # noqa: D102
+        self, event: ClaimedEvent, *, livemode: bool, accounts: Collection[str] = ()
+    ) -> Fact: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from tasks.providers.signed import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from db.facts import Fact
     from db.inbox import Arrival, ClaimedEvent
@@ -105,7 +105,12 @@ def _signature(key: bytes, event_id: bytes, timestamp: bytes, body: bytes) -> by
     return b"v1," + b64encode(hmac_sha256(key, event_id, timestamp, body))
 
 
-def interpret(event: ClaimedEvent, *, livemode: bool) -> Fact:  # noqa: ARG001 - the app has one mode
+def interpret(
+    event: ClaimedEvent,
+    *,
+    livemode: bool,  # noqa: ARG001 - the app has one mode
+    accounts: Collection[str] = (),  # noqa: ARG001 - and no accounts
+) -> Fact:
     """Say what an event means for coins: pure and total, any bytes give a fact."""
     try:
         told = _EVENT.decode(event.payload)

@@ -30,9 +30,9 @@ Currency = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z]{3}\Z")]
 UNREADABLE_ERRORS = (ValueError, RecursionError)
 
 
-def rejected(reason: str) -> Verdict:
-    """Refuse an event for good."""
-    return Verdict(state="rejected", reason=reason)
+def rejected(reason: str, detail: str | None = None) -> Verdict:
+    """Refuse an event for good; `detail` names an id that a person needs to know."""
+    return Verdict(state="rejected", reason=reason, detail=detail)
 
 
 def malformed() -> Verdict:

@@ -48,15 +48,23 @@ class Audience:
         )
         return stream_id
 
-    async def hear(self, viewer: UUID, stream_id: int, *, second: float = 0, **off: bool) -> None:
+    async def hear(
+        self,
+        viewer: UUID,
+        stream_id: int,
+        *,
+        second: float = 0,
+        tab: str | None = None,
+        **off: bool,
+    ) -> None:
         """A heartbeat: all four flags hold but those set to False by name."""
-        await self.db.execute(
-            "select fleet.record_heartbeat($1, $2, $3, $4, $5, $6, $7)",
-            viewer,
-            stream_id,
-            *(off.get(flag, True) for flag in FLAGS),
-            at(second),
-        )
+        flags = (off.get(flag, True) for flag in FLAGS)
+        if tab is None:
+            beat = "select fleet.record_heartbeat($1, $2, $3, $4, $5, $6, $7)"
+            await self.db.execute(beat, viewer, stream_id, *flags, at(second))
+        else:
+            beat = "select fleet.record_tab_heartbeat($1, $2, $3, $4, $5, $6, $7, $8)"
+            await self.db.execute(beat, viewer, stream_id, *flags, tab, at(second))
 
     async def hear_all(
         self, *entries: object, second: float = 0

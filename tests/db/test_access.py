@@ -89,15 +89,18 @@ MATRIX: Final = {
     # Not in F: a shop shows its prices.
     "coin_packages": Row(None, EVERYONE, NOBODY, NOBODY, NOBODY, "",
         "default values", "coin_amount = 1"),
+    "fx_rates": Row(None, EVERYONE, NOBODY, NOBODY, NOBODY, "",
+        "default values", "usd_per_unit = 1"),
 }
 # fmt: on
 
 # A row of each table for ME, and one for OTHER.
 PEOPLE = f"""
 {PRICE_LIST}
+insert into public.fx_rates (currency, usd_per_unit) values ('eur', 1.08);
 insert into auth.users (id) values ('{ME}'), ('{OTHER}'), ('{THIRD}');
 insert into public.live_streams (profile_id) values ('{ME}'), ('{OTHER}'), ('{THIRD}');
-select public.process_coin_purchase(id, 'test', 'evt_' || id, 'pay_' || id, 100, 1.00)
+select public.process_coin_purchase(id, 'app', 'evt_' || id, 'pay_' || id, 100, 1.00)
 from auth.users;
 insert into public.active_viewers (viewer_id, stream_id) values ('{ME}', 2), ('{OTHER}', 1);
 insert into public.user_grid_slots (viewer_id, slot_index, streamer_id)

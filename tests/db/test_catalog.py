@@ -25,6 +25,7 @@ READABLE_BY_EVERYONE = (
     "chat_messages",
     "coin_packages",
     "follows",
+    "fx_rates",
     "gift_types",
     "gifts",
     "leaderboard_cache",

@@ -53,6 +53,7 @@ def of(**tables: str) -> set[tuple[str, str]]:
 
 ERASED = of(
     profiles="username display_name avatar_url bio",
+    active_viewers="tabs",
     live_streams="title",
     chat_messages="body",
     user_links="label url",
@@ -65,6 +66,7 @@ OF_MACHINES = of(
     coin_packages="provider sku product_id currency",
     coin_purchases="provider provider_event_id provider_payment_id sku currency status hold_reason"
     " decision",
+    fx_rates="currency",
     gift_types="code name",
     gifts="provider_event_id gift_type",
     leaderboard_cache="board period",
@@ -84,7 +86,8 @@ OF_MACHINES = of(
     fleet_schema_migrations="name checksum",
     fleet_schema_objects="kind name checksum",
     fleet_ticks="job outcome last_error",
-    fleet_worker_reports="worker",
+    fleet_web_reports="web detail",
+    fleet_worker_reports="worker detail",
 )
 
 
@@ -166,6 +169,12 @@ async def person(books: Books) -> Person:
         " is_visible, is_subscribed) select $1, unnest($2::uuid[]), true, true, true, true",
         stream,
         [person, other],
+    )
+    await db.execute(
+        "update public.active_viewers set tabs = jsonb_build_object($2::text, 1)"
+        " where viewer_id = $1",
+        person,
+        f"{NAME}'s phone",
     )
     await db.execute(
         "insert into fleet.provider_calls (kind, key, state, request, result)"

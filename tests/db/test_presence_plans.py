@@ -163,6 +163,23 @@ async def test_a_heartbeat_finds_its_row_by_index(audience: Audience, mode: str)
     assert indexes(nodes) <= {PKEY, BY_VIEWER}
 
 
+async def test_a_tabs_heartbeat_finds_its_row_by_index(audience: Audience, mode: str) -> None:
+    beat = statement(
+        "fleet.record_tab_heartbeat",
+        "update",
+        p_stream_id="$1",
+        p_viewer_id="$2",
+        p_now="now()",
+        v_beats="'{}'",
+    )
+    for flag in ("active", "unmuted", "visible", "subscribed"):
+        beat = beat.replace(f"p_is_{flag}", "true")
+    viewer = await audience.db.fetchval("select md5('1')::uuid")
+    nodes = await prepared(audience, mode, "bigint, uuid", beat, 2, viewer)
+    assert [node.by for node in nodes if node.table == "active_viewers"] in ([PKEY], [BY_VIEWER])
+    assert indexes(nodes) <= {PKEY, BY_VIEWER, None}
+
+
 async def test_a_gateways_heartbeats_find_their_rows_by_index(
     audience: Audience, mode: str
 ) -> None:
@@ -212,8 +229,11 @@ async def test_a_sweep_reads_the_viewers_once_and_no_other_table_whole(audience:
     assert await reads(audience.db) == before | {"active_viewers": before["active_viewers"] + 1}
 
 
-async def test_heartbeats_read_no_table_whole_and_touch_no_index(audience: Audience) -> None:
-    entries = await thousand(audience.db)
+@pytest.mark.parametrize("tabs", [{}, {"tab": "a"}])
+async def test_heartbeats_read_no_table_whole_and_touch_no_index(
+    audience: Audience, tabs: dict[str, object]
+) -> None:
+    entries = [each | tabs for each in await thousand(audience.db)]
     hot = "select pg_stat_get_xact_tuples_hot_updated('public.active_viewers'::regclass)"
     before, hot_before = await reads(audience.db), await audience.db.fetchval(hot)
     await audience.hear_all(*entries, second=0)

@@ -136,10 +136,10 @@ async def test_through_a_transaction_pooler_it_is_refused_in_one_line(
     with pooling(tmp_path, first, "transaction") as pooler:
         address = pooler.url(first.url())
         code, printed = await Operator(address, tmp_path).run(*words)
-        assert (code, printed) == (1, f"coinfleet: {SessionNeeded()}\n")
+        assert (code, printed) == (2, f"coinfleet: {SessionNeeded()}\n")
         # Nor does it help to keep still about the pooler.
         code, printed = await Operator(address.partition("?")[0], tmp_path).run(*words)
-        assert (code, printed) == (1, f"coinfleet: {PoolerUndeclared()}\n")
+        assert (code, printed) == (2, f"coinfleet: {PoolerUndeclared()}\n")
     assert await definitions(db) == before
 
 

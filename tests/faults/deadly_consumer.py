@@ -14,6 +14,8 @@ from tasks.providers import PROVIDERS
 from workers import consumer
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from db.facts import Fact
     from db.inbox import ClaimedEvent
 
@@ -22,10 +24,10 @@ def poison(provider: str, deadly_event: str) -> None:
     """Make this event of the provider deadly."""
     door = PROVIDERS[provider]
 
-    def interpret(event: ClaimedEvent, *, livemode: bool) -> Fact:
+    def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str] = ()) -> Fact:
         if event.provider_event_id == deadly_event:
             os.kill(os.getpid(), signal.SIGKILL)
-        return door.interpret(event, livemode=livemode)
+        return door.interpret(event, livemode=livemode, accounts=accounts)
 
     PROVIDERS[provider] = replace(door, interpret=interpret)
 

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
 from db.errors import StoreUnavailable
 from db.facts import Verdict
+from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tasks.providers import PROVIDERS
 from tests.conditions import somebody_waits_for_a_lock
-from tests.db.books import APPLIED, PRICE_LIST, Books, Payment
+from tests.db.books import APPLIED, COINS, NOON, PRICE_LIST, PRICE_MINOR, SKU, Books, Payment
 from tests.tasks.contexts import make_context
+from workers.cli import simulated_stripe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Collection
+    from uuid import UUID
 
     from db.facts import Fact
     from db.inbox import ClaimedEvent
     from db.pool import Connection, Pool
+    from tasks.context import Meter
     from tests.conftest import Connect
 
 
@@ -40,7 +47,7 @@ def interpret_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Fact]],
     """Have Stripe's events mean these facts; one without a fact raises."""
 
     def take(facts: dict[int, Fact]) -> None:
-        def interpret(event: ClaimedEvent, *, livemode: bool) -> Fact:
+        def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str]) -> Fact:
             return facts[event.id]
 
         door = replace(PROVIDERS["stripe"], interpret=interpret)
@@ -163,3 +170,117 @@ async def test_money_that_moved_elsewhere_and_not_here_is_an_alarm(
         await process_payment_events(make_context(worker_pool))
     alarms = [line["log_level"] for line in logs if line.get("event_id") == event_id]
     assert alarms == ([level] if level else [])
+
+
+def an_intent(buyer: UUID, **whose: str) -> dict[str, object]:
+    payment = simulated_stripe.StripePayment(
+        key=buyer.hex,
+        amount_minor=PRICE_MINOR,
+        created_s=int(NOON.timestamp()),
+        metadata={"profile_id": str(buyer), "sku": SKU},
+    )
+    return simulated_stripe.payment_intent_succeeded(payment) | whose
+
+
+async def store(pool: Pool, event: dict[str, object]) -> None:
+    body = msgspec.json.encode(event)
+    name = str(event["id"])
+    await store_arrivals(pool, [Arrival("stripe", name, "", body, sha256(body).digest())])
+
+
+async def test_another_accounts_event_is_an_alarm_that_names_it_and_is_judged_again(
+    books: Books, worker_pool: Pool, web_pool: Pool
+) -> None:
+    buyer = await books.profile()
+    await store(web_pool, an_intent(buyer, account="acct_theirs"))
+    with capture_logs() as logs:
+        await process_payment_events(make_context(worker_pool))
+    event = await books.event(await books.db.fetchval("select id from fleet.inbox_events"))
+    assert (event["state"], event["reason"]) == ("rejected", "account_mismatch")
+    assert event["last_error"] == "acct_theirs"
+    (alarm,) = [line for line in logs if line["log_level"] == "error"]
+    assert (alarm["event_id"], alarm["account"]) == (event["id"], "acct_theirs")
+    assert str(buyer) not in str(logs)
+    assert await books.coins(buyer) == 0
+    # Nor is the payment marked as another product's: its refunds are still awaited.
+    assert await books.db.fetchval("select count(*) from fleet.payments") == 0
+
+    await books.db.execute("update fleet.inbox_events set state = 'pending'")
+    context = make_context(worker_pool, stripe_accounts=frozenset({"acct_theirs"}))
+    await process_payment_events(context)
+    assert await books.outcome(event["id"]) == APPLIED
+    assert await books.coins(buyer) == COINS
+
+
+def counted(meter: Meter) -> dict[str, int]:
+    """Outcomes by state."""
+    states: Counter[str] = Counter()
+    for (state, _reason), events in meter.outcomes.items():
+        states[state] += events
+    return dict(states)
+
+
+async def test_events_are_counted_by_outcome_and_not_by_claim(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    facts = await purchases(books, 3)
+    others: list[Fact] = [
+        Verdict(state="ignored", reason="not_ours"),
+        Verdict(state="rejected", reason="livemode_mismatch"),
+        Verdict(state="rejected", reason="malformed"),
+    ]
+    facts |= dict(zip(await books.receive(*others), others, strict=True))
+    poisoned = next(iter(facts))
+    interpret_as({event_id: fact for event_id, fact in facts.items() if event_id != poisoned})
+    context = make_context(worker_pool, batch_size=4)
+    with capture_logs() as logs:
+        await process_payment_events(context)
+    assert counted(context.meter) == {"applied": 2, "ignored": 1, "rejected": 2}
+    assert context.meter.events == 2
+    assert sum(context.meter.latency_buckets) == 2
+    batches = [line for line in logs if line["event"] == "batch_applied"]
+    assert sum(line["events"] for line in batches) == 2
+    assert sum(line["claimed"] for line in batches) == 6
+    assert sum(line.get("failed", 0) for line in batches) == 1
+
+
+async def test_an_event_that_fails_five_times_is_one_dead_event_and_five_failures(
+    books: Books,
+    worker_pool: Pool,
+    db: Connection,
+    interpret_as: Callable[[dict[int, Fact]], None],
+) -> None:
+    (poisoned,) = await purchases(books, 1)
+    interpret_as({})
+    context = make_context(worker_pool)
+    with capture_logs() as logs:
+        for _ in range(5):
+            await db.execute("update fleet.inbox_events set next_attempt_at = now()")
+            await process_payment_events(context)
+    assert (await books.event(poisoned))["state"] == "dead"
+    assert context.meter.events == 0
+    assert counted(context.meter) == {"dead": 1}
+    assert context.meter.failures == {"KeyError": 5}
+    told = [line for line in logs if line["event"] == "event_failed"]
+    assert {line["event_id"] for line in told} == {poisoned}
+    assert [line["attempt"] for line in told] == [1, 2, 3, 4, 5]
+    assert [line["log_level"] for line in told] == [*["warning"] * 4, "error"]
+    assert [line["then"].partition(" in ")[0] for line in told[:4]] == ["tried again"] * 4
+    assert told[4]["then"].startswith("dead: ")
+
+
+async def test_a_failure_in_sql_is_logged_with_its_sqlstate_and_without_values(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    facts = await purchases(books, 2)
+    culprit = list(facts)[1]
+    facts[culprit] = Payment().bought(await books.profile(), ip_address="300.1.1.1")
+    interpret_as(facts)
+    context = make_context(worker_pool)
+    with capture_logs() as logs:
+        await process_payment_events(context)
+    (told,) = [line for line in logs if line["event"] == "event_failed"]
+    assert told["event_id"] == culprit
+    assert told["attempt"] == 1
+    assert "300.1.1.1" not in str(logs)
+    assert context.meter.events == 1

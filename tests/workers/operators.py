@@ -9,13 +9,16 @@ import sys
 from tests.workers.processes import ROOT
 
 
-def coinfleet(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def coinfleet(
+    *words: str, stdout: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run it to its end in an environment of these variables; gives what is seen of it."""
     return subprocess.run(
         [sys.executable, "-c", "from workers.cli import main; main()", *words],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "COINFLEET_DATA_DIR": "/nonexistent"} | environment,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
     )

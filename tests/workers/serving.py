@@ -58,7 +58,7 @@ async def serving(database_url: str, redis_url: str) -> AsyncIterator[Web]:
         Settings(
             web_database_url=database_url,
             redis_url=redis_url,
-            stripe_webhook_secrets=("whsec_old", STRIPE_SECRET),
+            stripe_webhook_secrets=("whsec_until_it_was_rotated", STRIPE_SECRET),
             app_webhook_secrets=(APP_SECRET,),
         )
     )

@@ -37,7 +37,7 @@ async def test_it_prints_what_it_cleared(database: Database, db: Connection) -> 
 def test_an_unknown_profile_is_one_clear_line(database: Database) -> None:
     nobody = uuid4()
     erased = erase(database, nobody)
-    assert erased.returncode == 1
+    assert erased.returncode == 2
     assert erased.stderr.strip() == f"coinfleet: no profile has the id {nobody}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from decimal import Decimal
 
@@ -63,9 +64,71 @@ def test_a_rule_that_the_database_could_not_hold_is_refused(
         load_settings()
 
 
-def test_secrets_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("STRIPE_WEBHOOK_SECRETS", "whsec_new, whsec_old,")
-    assert load_settings().stripe_webhook_secrets == ("whsec_new", "whsec_old")
+NEW, OLD = "whsec_new4567890", "whsec_old4567890"
+APP_NEW, APP_OLD = ("whsec_" + base64.b64encode(32 * letter).decode() for letter in (b"n", b"o"))
+
+
+@pytest.mark.parametrize("between", [",", ", ", " ,", " , ", ",\n", "\t,"])
+@pytest.mark.parametrize("end", ["", ",", " ", ", ", "\n"])
+def test_secrets_are_separated_by_commas(
+    environment: pytest.MonkeyPatch, between: str, end: str
+) -> None:
+    environment.setenv("STRIPE_WEBHOOK_SECRETS", NEW + between + OLD + end)
+    environment.setenv("APP_WEBHOOK_SECRETS", APP_NEW + between + APP_OLD + end)
+    settings = load_settings()
+    assert settings.stripe_webhook_secrets == (NEW, OLD)
+    assert settings.app_webhook_secrets == (APP_NEW, APP_OLD)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("whsec_live0123456789abcdefghijklmnopqrst", "whsec_" + "0f" * 32),
+        DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"],
+    ],
+)
+def test_a_secret_as_stripe_shows_it_is_taken(environment: pytest.MonkeyPatch, secret: str) -> None:
+    environment.setenv("STRIPE_WEBHOOK_SECRETS", secret)
+    assert load_settings().stripe_webhook_secrets == (secret,)
+
+
+@pytest.mark.parametrize(
+    "joint",
+    ["\n", "\r\n", ";", "; ", " ", "\t", "", ":", "|", ",,", ", ,", "\u00a0", "\u200b", "\u3001"],
+    ids=ascii,
+)
+@pytest.mark.parametrize(
+    ("name", "new", "old"),
+    [("STRIPE_WEBHOOK_SECRETS", NEW, OLD), ("APP_WEBHOOK_SECRETS", APP_NEW, APP_OLD)],
+)
+def test_secrets_separated_by_anything_else_stop_the_process(
+    environment: pytest.MonkeyPatch, name: str, new: str, old: str, joint: str
+) -> None:
+    environment.setenv(name, new + joint + old)
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert [each.split(":")[0] for each in fault.value.faults] == [name]
+    assert new not in str(fault.value)
+    assert old not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("whsec_", "whsec_short", "whsec_,", NEW + ",whsec_", "whsec_whsec_new4567890"),
+        *("WHSEC_new4567890", "'" + NEW + "'", '"' + NEW + '"', NEW + "\x00", NEW + "é"),
+        *(" ", ",", ",,", "," + NEW, NEW + ",,"),
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("name", ["STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS"])
+def test_a_secret_that_is_none_stops_the_process(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    # The environment itself can hold no NUL.
+    monkeypatch.setattr(os, "environ", {**os.environ, name: value})
+    with pytest.raises(SettingsFault, match=name):
+        load_settings()
 
 
 def test_all_faults_come_in_one_message_by_name(environment: pytest.MonkeyPatch) -> None:
@@ -85,6 +148,7 @@ def test_all_faults_come_in_one_message_by_name(environment: pytest.MonkeyPatch)
     ("name", "secret"),
     [
         ("STRIPE_WEBHOOK_SECRETS", "sk_live_abc"),
+        ("STRIPE_WEBHOOK_SECRETS", "whsec_abc"),
         ("APP_WEBHOOK_SECRETS", "whsec_abc"),
         ("DATABASE_URL", "mysql://u:hunter2@db"),
         ("REDIS_URL", "http://:hunter2@queue"),
@@ -138,3 +202,20 @@ def test_the_owner_stands_in_for_a_role_with_a_warning(environment: pytest.Monke
 def test_settings_can_not_be_changed(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().__setattr__("port", 1)
+
+
+def test_accounts_are_ids(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_ACCOUNTS", "acct_1AbcDef, acct_2,")
+    assert load_settings().stripe_accounts == ("acct_1AbcDef", "acct_2")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["act_1", "acct_", "acct_1;acct_2", "acct_1 acct_2", "acct_1\nacct_2", "sk_live_1", ","],
+)
+def test_an_account_that_is_none_stops_the_process(
+    environment: pytest.MonkeyPatch, value: str
+) -> None:
+    environment.setenv("STRIPE_ACCOUNTS", value)
+    with pytest.raises(SettingsFault, match="STRIPE_ACCOUNTS"):
+        load_settings()

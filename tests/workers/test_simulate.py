@@ -330,7 +330,7 @@ async def test_a_real_database_is_refused_without_consent(
     database: Database, db: Connection
 ) -> None:
     result = await asyncio.to_thread(coinfleet, "simulate", DATABASE_URL=database.url())
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "--yes-make-test-users" in result.stderr
     assert result.stderr.count("\n") == 1
     assert await db.fetchval("select count(*) from auth.users") == 0
@@ -340,7 +340,7 @@ def test_secrets_are_needed_beside_a_real_database() -> None:
     result = coinfleet(
         "simulate", "--yes-make-test-users", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x"
     )
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr.startswith("coinfleet: STRIPE_WEBHOOK_SECRETS and APP_WEBHOOK_SECRETS")
 
 
@@ -356,5 +356,5 @@ async def test_a_fleet_that_does_not_answer_is_one_line(database: Database) -> N
         STRIPE_WEBHOOK_SECRETS=SECRETS.stripe,
         APP_WEBHOOK_SECRETS=SECRETS.app,
     )
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr == f"coinfleet: nothing answers at {address}: is the fleet running?\n"

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
-from db.errors import StoreUnavailable
+from db.errors import CoinfleetError, StoreUnavailable
 from db.inbox import Arrival, store_arrivals
 from db.reaching import NotReleased, StoreRefused
 from schedules.timetable import TIMETABLE
 from tests.workers.operators import coinfleet
+from workers.cli import status_checks
 from workers.cli.status import read_health
-from workers.cli.words import counted, duration
+from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
     from db.pool import Connection, Pool
     from tests.clusters import Database
+    from workers.cli.status_checks import Asked
     from workers.cli.status_health import FleetHealth
 
 NOWHERE = "postgresql://nobody:secret@127.0.0.1:1/nowhere"
@@ -37,6 +40,15 @@ reported as (
 )
 insert into fleet.ticks (job, tick, started_at, finished_at, attempts, outcome)
 select job, 1, clock_timestamp(), clock_timestamp(), 1, 'done' from job
+"""
+
+
+A_REJECTED_PURCHASE = """
+insert into public.coin_purchases (
+    profile_id, payment_id, provider, provider_event_id, provider_payment_id, coin_amount,
+    amount_minor, currency, hold_reason, decision, purchased_at
+)
+values ($1, 1, 'stripe', 'evt_over_limit', 'pi_1', 100, 999, 'usd', 'over_limit', 'rejected', now())
 """
 
 
@@ -70,15 +82,11 @@ async def test_a_fleet_at_work_is_healthy(database: Database, redis_url: str) ->
     assert [worker.events for worker in health.workers] == [7]
 
 
-async def test_a_fleet_that_never_ran_lacks_its_schedules_and_a_worker(database: Database) -> None:
+async def test_a_fleet_that_never_ran_lacks_its_scheduler_and_a_worker(database: Database) -> None:
     attention = (await health_of(database)).attention
-    assert attention == [
-        *(
-            f"{schedule.name} is overdue: never done, and due each {duration(schedule.every_s)}"
-            for schedule in TIMETABLE
-        ),
-        "no worker reports",
-    ]
+    no_scheduler, no_worker = attention
+    assert no_scheduler.startswith(f"no scheduler: no job was ever fired, {len(TIMETABLE)} jobs")
+    assert no_worker == "no worker reports"
 
 
 @pytest.mark.usefixtures("at_work")
@@ -105,8 +113,10 @@ async def test_a_dead_event_needs_a_person(
         "update fleet.inbox_events set state = 'dead', reason = 'failed', last_error = 'Boom'"
     )
     health = await health_of(database)
-    assert health.attention == ["dead: 1 event"]
-    (dead,) = health.dead.newest
+    (line,) = health.attention
+    (dead,) = health.dead.oldest
+    assert line.startswith(f"dead: 1 event, the oldest with id {dead.id} (Boom): mend the cause")
+    assert health.dead.newest == [dead]
     assert (dead.provider_event_id, dead.reason, dead.last_error) == (
         "evt_poison",
         "failed",
@@ -115,7 +125,7 @@ async def test_a_dead_event_needs_a_person(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_the_newest_held_events_are_listed_and_raise_no_alarm(
+async def test_the_oldest_held_events_are_listed_first_and_raise_no_alarm_at_once(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
     for number in range(5):
@@ -123,8 +133,78 @@ async def test_the_newest_held_events_are_listed_and_raise_no_alarm(
     await db.execute("update fleet.inbox_events set state = 'held', reason = 'over_limit'")
     health = await health_of(database)
     assert health.held.count == 5
+    assert [event.provider_event_id for event in health.held.oldest] == ["evt_0", "evt_1", "evt_2"]
     assert [event.provider_event_id for event in health.held.newest] == ["evt_4", "evt_3", "evt_2"]
     assert health.healthy
+
+
+async def hold_events(web_pool: Pool, db: Connection, *, minutes: float, reason: str) -> None:
+    """Leave one event as it is after being held for so long."""
+    await store_event(web_pool, f"evt_{reason}")
+    await db.execute(
+        "update fleet.inbox_events set state = 'held', reason = $1,"
+        " received_at = clock_timestamp() - interval '1 minute' * $2,"
+        " processed_at = clock_timestamp() - interval '1 minute' * $2"
+        " where provider_event_id = 'evt_' || $1",
+        reason,
+        minutes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "after", "healthy"),
+    [(29, 30, True), (31, 30, False), (44, 30, False), (44, 60, True), (1, 0, False)],
+)
+@pytest.mark.usefixtures("at_work")
+async def test_money_held_for_longer_than_the_setting_needs_a_person(
+    database: Database,
+    web_pool: Pool,
+    db: Connection,
+    minutes: int,
+    after: int,
+    *,
+    healthy: bool,
+) -> None:
+    await hold_events(web_pool, db, minutes=minutes, reason="over_limit")
+    health = await read_health(database.url(), None, held_after_minutes=after)
+    assert health.healthy is healthy
+    if not healthy:
+        (line,) = health.attention
+        assert line.startswith("held (over_limit): 1 event, the oldest (id ")
+        assert f"{minutes} min ago" in line
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_held_events_are_told_by_reason_the_longest_held_first(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    await hold_events(web_pool, db, minutes=5, reason="velocity")
+    await hold_events(web_pool, db, minutes=44, reason="wrong_amount")
+    await hold_events(web_pool, db, minutes=20, reason="unknown_buyer")
+    health = await health_of(database)
+    assert [each.reason for each in health.held_by_reason] == [
+        *("wrong_amount", "unknown_buyer", "velocity")
+    ]
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_held_money_dated_ahead_needs_a_person(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    await hold_events(web_pool, db, minutes=-20, reason="over_limit")
+    (line,) = (await health_of(database)).attention
+    assert "20 min ahead of the clock" in line
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_what_a_person_rejected_waits_for_its_refund_not_for_a_person(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    await hold_events(web_pool, db, minutes=44, reason="over_limit")
+    await db.execute("update fleet.inbox_events set payment_id = 1")
+    buyer = await db.fetchval("insert into auth.users (id) values (gen_random_uuid()) returning id")
+    await db.execute(A_REJECTED_PURCHASE, buyer)
+    assert (await health_of(database)).healthy
 
 
 @pytest.mark.parametrize(("age_s", "healthy"), [(30, True), (61, False)])
@@ -189,6 +269,81 @@ async def test_a_job_that_is_asked_for_and_never_done_is_overdue(
     )
     assert (await health_of(database)).attention == [
         "stale_viewers is overdue: never done, and due each 30 s"
+    ]
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_the_error_of_a_failed_job_is_told(database: Database, db: Connection) -> None:
+    await db.execute(
+        "update fleet.ticks set outcome = 'failed', last_error = 'ValueError: no such period'"
+        " where job = 'leaderboard'"
+    )
+    (line,) = (await health_of(database)).attention
+    assert line.startswith("leaderboard failed")
+    assert "ValueError: no such period" in line
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_the_error_of_a_job_that_is_retried_is_told_with_its_delay(
+    database: Database, db: Connection
+) -> None:
+    await db.execute(
+        "update fleet.ticks set started_at = null, finished_at = null, outcome = null,"
+        " last_error = 'OSError: out of reach',"
+        " enqueued_at = clock_timestamp() - interval '5 minutes' where job = 'stale_viewers'"
+    )
+    (line,) = (await health_of(database)).attention
+    assert line.endswith("its last error: OSError: out of reach")
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_scheduler_that_fires_nothing_is_one_line_and_not_one_per_job(
+    database: Database, db: Connection
+) -> None:
+    await db.execute(
+        "with moved as (update fleet.schedules set fired_at = now() - interval '10 minutes')"
+        " update fleet.ticks set finished_at = now() - interval '10 minutes'"
+    )
+    (line,) = (await health_of(database)).attention
+    assert line.startswith("no scheduler: the last fired 10 min ago, ")
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_time_that_lies_ahead_tells_of_a_clock_that_was_set_back(
+    database: Database, db: Connection
+) -> None:
+    await db.execute("update fleet.schedules set fired_at = now() + interval '20 minutes'")
+    (line,) = (await health_of(database)).attention
+    assert line == "the database's clock was set back: it stored times 20 min ahead of it"
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_server_that_takes_no_writes_needs_a_person(
+    database: Database, db: Connection
+) -> None:
+    await db.execute("alter role current_user set default_transaction_read_only = on")
+    try:
+        attention = (await health_of(database)).attention
+    finally:
+        await db.execute("alter role current_user reset default_transaction_read_only")
+    assert attention == [
+        "the database is read-only: nothing is stored or applied; is this a standby?"
+    ]
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_check_that_fails_is_a_line_and_stops_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_nothing_at_all(asked: Asked) -> list[str]:
+        raise CoinfleetError("no such thing")
+
+    async def find_something(asked: Asked) -> list[str]:
+        return ["something"]
+
+    monkeypatch.setattr(status_checks, "CHECKS", (find_nothing_at_all, find_something))
+    assert (await health_of(database)).attention == [
+        *("find nothing at all: no such thing", "something")
     ]
 
 
@@ -265,7 +420,7 @@ async def test_a_healthy_fleet_exits_zero_and_says_so(database: Database, redis_
 async def test_what_needs_a_person_comes_first_and_exits_one(database: Database) -> None:
     result = await asyncio.to_thread(coinfleet, "status", DATABASE_URL=database.url())
     assert (result.returncode, result.stderr) == (1, "")
-    assert result.stdout.startswith("✗ publish_state is overdue: never done")
+    assert result.stdout.startswith("✗ 2 things need a person\n- no scheduler: ")
     assert "healthy" not in result.stdout
 
 
@@ -279,7 +434,8 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
     assert told["healthy"] is True
     assert list(told) == [
         *("healthy", "attention", "checked_at", "schema_current", "events", "events_by_provider"),
-        *("oldest_pending_s", "held", "dead", "schedules", "drift", "workers", "queue"),
+        *("oldest_pending_s", "held", "held_by_reason", "dead", "scheduler_fired_at"),
+        *("schedules", "drift", "workers", "queue"),
     ]
     assert list(told["events"]) == [
         *("pending", "waiting", "held", "applied", "ignored", "rejected", "dead")
@@ -291,13 +447,86 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
     assert told["queue"] == {"reachable": True, "waiting": 0}
 
 
-@pytest.mark.parametrize("words", [("status",), ("status", "--json")])
-def test_an_unreachable_database_is_one_line(words: tuple[str, ...]) -> None:
-    result = coinfleet(*words, DATABASE_URL=NOWHERE)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("coinfleet: The database can't be reached")
+def test_an_unreachable_database_is_one_line_and_exits_two() -> None:
+    result = coinfleet("status", DATABASE_URL=NOWHERE)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("coinfleet: ")
     assert result.stderr.count("\n") == 1
     assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        ((), {"DATABASE_URL": NOWHERE}),
+        ((), {"DATABASE_URL": "no address"}),
+        ((), {}),
+        (("--no-such-option",), {"DATABASE_URL": NOWHERE}),
+        ((), {"DATABASE_URL": NOWHERE, "STATUS_HELD_AFTER_MINUTES": "soon"}),
+    ],
+)
+def test_what_could_not_be_asked_is_json_all_the_same(
+    words: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    result = coinfleet("status", "--json", *words, **environment)
+    told = json.loads(result.stdout)
+    assert result.returncode == 2
+    assert told["healthy"] is False
+    assert told["error"]
+    assert "secret" not in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.usefixtures("at_work")
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+async def test_any_encoding_of_the_output_will_do(database: Database, encoding: str) -> None:
+    result = await asyncio.to_thread(
+        coinfleet, "status", DATABASE_URL=database.url(), PYTHONIOENCODING=encoding
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("ok healthy\n")
+
+
+async def test_it_works_at_forty_columns_and_cuts_no_id(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    event_id = "evt_1NG8Du2eZvKYlo2CUI79vXWy" + "x" * 40
+    await store_event(web_pool, event_id)
+    await db.execute("update fleet.inbox_events set state = 'held', reason = 'over_limit'")
+    result = await asyncio.to_thread(coinfleet, "status", DATABASE_URL=database.url(), COLUMNS="40")
+    assert result.stderr == ""
+    assert [line for line in result.stdout.splitlines() if len(line) > 40] == [f"  {event_id}"]
+
+
+async def test_what_is_piped_is_cut_nowhere_and_wrapped_nowhere(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    event_id = "evt_" + "x" * 200
+    await store_event(web_pool, event_id)
+    await db.execute(
+        "update fleet.inbox_events set state = 'dead', reason = 'failed', last_error = $1",
+        "Boom " * 60,
+    )
+    result = await asyncio.to_thread(coinfleet, "status", DATABASE_URL=database.url())
+    assert event_id in result.stdout
+    assert "Boom " * 60 in result.stdout
+    assert "update fleet.inbox_events set state = 'pending'" in result.stdout
+
+
+@pytest.mark.usefixtures("at_work")
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("database-url",)])
+async def test_a_reader_that_has_left_is_no_failure(
+    database: Database, words: tuple[str, ...]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = await asyncio.to_thread(
+            coinfleet, *words, stdout=writer, DATABASE_URL=database.url()
+        )
+    finally:
+        os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 # Its words
@@ -309,6 +538,20 @@ def test_an_unreachable_database_is_one_line(words: tuple[str, ...]) -> None:
 )
 def test_a_duration_is_one_number_and_one_unit(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (59, "59 s ago"),
+        (0, "0 s ago"),
+        (-0.4, "0 s ago"),
+        (-3, "3 s ahead of the clock"),
+        (-1_200, "20 min ahead of the clock"),
+    ],
+)
+def test_what_lies_ahead_is_told_so(seconds: float, said: str) -> None:
+    assert ago(seconds) == said
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 rows"), (1, "1 row"), (2_000, "2,000 rows")])

@@ -8,6 +8,9 @@ from importlib import import_module
 
 import typer
 
+from workers.cli.endings import run_command
+from workers.cli.terminal import prepare_streams
+
 # The names as typed; a module has _ for -.
 COMMANDS = ("up", "database-url", "migrate", "status", "simulate", "erase", "upgrade")
 
@@ -34,5 +37,10 @@ def _coinfleet() -> None:
 
 def main() -> None:
     """Entry point of the console script; a command doesn't wait for the others' imports."""
+    prepare_streams()
     typed = [name for name in COMMANDS if name in sys.argv[1:2]]
-    make_app(typed or COMMANDS)()
+
+    def command() -> None:
+        make_app(typed or COMMANDS)()
+
+    sys.exit(run_command(command, as_json="--json" in sys.argv[1:]))

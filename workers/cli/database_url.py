@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
+from workers.cli.terminal import write
 from workers.operator_settings import load_operator_settings
 
 
 def command() -> None:
     """Print the database owner's address: DATABASE_URL, or the running fleet's."""
-    typer.echo(load_operator_settings().database_url)
+    write(str(load_operator_settings().database_url))

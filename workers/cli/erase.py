@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import sys
 from typing import Annotated
 from uuid import UUID
 
@@ -15,6 +14,8 @@ from rich.table import Table
 from db.erasure import Erasure, erase_profile
 from db.errors import CoinfleetError, UnknownProfile
 from db.reaching import reaching_store
+from workers.cli.endings import CommandFailed, failed
+from workers.cli.terminal import make_console
 from workers.operator_settings import load_operator_settings
 
 
@@ -42,11 +43,11 @@ def command(
                 reason=reason,
             )
         )
-    except UnknownProfile:
-        sys.exit(f"coinfleet: no profile has the id {profile}")
+    except UnknownProfile as error:
+        raise CommandFailed(f"coinfleet: no profile has the id {profile}") from error
     except CoinfleetError as error:
-        sys.exit(f"coinfleet: {error}")
-    _show(Console(), erasure, profile)
+        raise failed(error) from error
+    _show(make_console(), erasure, profile)
 
 
 async def _erase(url: str, profile: UUID, *, requested_by: str, reason: str) -> Erasure:

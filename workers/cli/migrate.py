@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from db.errors import CoinfleetError
 from db.export import export
 from db.migrate import status
 from db.schema import StatusRow
+from workers.cli.endings import CommandFailed, one_line_errors
+from workers.cli.terminal import make_console, print_rows, write
 from workers.logs import configure_logging
 from workers.operator_settings import load_operator_settings
 from workers.release import release
@@ -39,35 +37,31 @@ def command(
         return
     settings = load_operator_settings()
     configure_logging(settings.log_format)
-    try:
+    with one_line_errors():
         if show_status:
             _show_status(settings)
         else:
-            typer.echo(f"{asyncio.run(release(settings))} steps applied")
-    except CoinfleetError as error:
-        sys.exit(f"coinfleet: {error}")
+            write(f"{asyncio.run(release(settings))} steps applied")
 
 
 def _export(folder: Path) -> None:
     """Write what the folder lacks; no database is asked."""
     try:
-        written = export(folder)
-    except (CoinfleetError, OSError) as error:
-        sys.exit(f"coinfleet: {error}")
+        with one_line_errors():
+            written = export(folder)
+    except OSError as error:
+        raise CommandFailed(f"coinfleet: {error}") from error
     for path in written:
-        typer.echo(path)
-    typer.echo(f"{len(written)} files written")
+        write(str(path))
+    write(f"{len(written)} files written")
 
 
 def _show_status(settings: Settings) -> None:
     rows = asyncio.run(status(str(settings.database_url)))
-    Console().print(_table(rows))
+    print_rows(make_console(), ["kind", "name", "state", "applied at (UTC)"], map(_row, rows))
     raise typer.Exit(code=any(row.state != "applied" for row in rows))
 
 
-def _table(rows: list[StatusRow]) -> Table:
-    table = Table("kind", "name", "state", "applied at (UTC)", box=None)
-    for row in rows:
-        applied_at = row.applied_at.isoformat(sep=" ", timespec="seconds") if row.applied_at else ""
-        table.add_row(row.kind, row.name, row.state, applied_at.removesuffix("+00:00"))
-    return table
+def _row(row: StatusRow) -> tuple[list[str], str]:
+    applied_at = row.applied_at.isoformat(sep=" ", timespec="seconds") if row.applied_at else ""
+    return [row.kind, row.name, row.state, applied_at.removesuffix("+00:00")], ""

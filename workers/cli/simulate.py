@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 
 from db import reconciliation, simulation
 from db.errors import CoinfleetError, StoreUnavailable
 from db.pool import open_pool
 from db.reaching import reaching_store
+from workers.cli.endings import CommandFailed, failed
 from workers.cli.simulate_delivery import Address, Deliveries, NoAnswer, deliver, is_ready
 from workers.cli.simulate_findings import Findings
 from workers.cli.simulate_plan import Balance, Ending, Secrets
 from workers.cli.simulate_report import Stopwatch, progress, show
 from workers.cli.simulate_stage import GIFT_TYPES, PACKAGES, Stage
 from workers.cli.simulate_stories import tell
+from workers.cli.terminal import make_console
 from workers.operator_settings import load_operator_settings, uses_embedded_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
     from rich.progress import Progress
 
     from db.pool import Pool
@@ -99,9 +101,11 @@ def command(
             " say --yes-make-test-users if that is meant"
         )
     try:
-        clean = asyncio.run(simulate(settings, options, Console()))
+        clean = asyncio.run(simulate(settings, options, make_console()))
+    except NotSimulated as error:
+        raise CommandFailed(f"coinfleet: {error}") from error
     except CoinfleetError as error:
-        sys.exit(f"coinfleet: {error}")
+        raise failed(error) from error
     except KeyboardInterrupt:
         sys.stderr.write("coinfleet: interrupted; nothing was checked\n")
         sys.exit(INTERRUPTED)

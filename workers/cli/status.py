@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from typing import TYPE_CHECKING, Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import redis
 import typer
-from rich.console import Console
 
 from db import reconciliation
-from db.errors import CoinfleetError
 from db.migrate import is_current
 from db.pool import open_pool
 from db.reaching import reaching_store
-from db.status import newest_parked_events, read_clock
+from db.status import parked_events, read_clock, read_held_counts
 from db.ticks import read_schedules
 from db.vital_signs import read_vital_signs
 from db.worker_reports import read_workers
 from schedules.timetable import TIMETABLE
 from tasks import TASKS
+from workers.cli.endings import NEEDS_A_PERSON, one_line_errors
+from workers.cli.status_checks import Asked, ask_checks
 from workers.cli.status_health import (
     FleetHealth,
     Parked,
@@ -31,6 +31,7 @@ from workers.cli.status_health import (
     judge_jobs,
 )
 from workers.cli.status_report import show
+from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
 from workers.queue import QueueBroker
 
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 # A database that takes longer than this to count is one of the things to be told.
 TIMEOUT_S = 5.0
-NEWEST = 3
+SHOWN = 3
+HELD_AFTER_MINUTES = 30
 
 
 def command(
@@ -48,36 +50,45 @@ def command(
 ) -> None:
     """Tell how the fleet is: events, schedules, proofs, workers, queue, schema.
 
-    Exit 1 when a person should look: something is dead, late, adrift, silent or out of reach.
+    Exit 0 if all is well, 1 if a person should look (something is dead, held for long, late,
+    adrift, silent or out of reach), 2 if the database could not be asked.
     """
     settings = load_operator_settings()
-    try:
-        health = asyncio.run(read_health(str(settings.database_url), settings.redis_url))
-    except CoinfleetError as error:
-        sys.exit(f"coinfleet: {error}")
+    with one_line_errors():
+        health = asyncio.run(
+            read_health(
+                str(settings.database_url),
+                settings.redis_url,
+                held_after_minutes=settings.status_held_after_minutes,
+            )
+        )
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(health)).decode())
+        write(msgspec.json.format(msgspec.json.encode(health)).decode())
     else:
-        show(Console(), health)
-    raise typer.Exit(code=not health.healthy)
+        show(make_console(), health)
+    raise typer.Exit(code=0 if health.healthy else NEEDS_A_PERSON)
 
 
-async def read_health(database_url: str, redis_url: str | None) -> FleetHealth:
+async def read_health(
+    database_url: str, redis_url: str | None, *, held_after_minutes: int = HELD_AFTER_MINUTES
+) -> FleetHealth:
     """Ask the database, as the owner, and the queue. Raises CoinfleetError."""
     with reaching_store():
         pool = await open_pool(
             database_url, application_name="coinfleet status", min_size=0, max_size=1
         )
         try:
-            return await _ask(pool, await asyncio.to_thread(_ask_queue, redis_url))
+            queue = await asyncio.to_thread(_ask_queue, redis_url)
+            return await _ask(pool, queue, timedelta(minutes=held_after_minutes))
         finally:
             pool.terminate()
 
 
-async def _ask(pool: Pool, queue: Queue) -> FleetHealth:
+async def _ask(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
     now = await read_clock(pool)
     signs = await read_vital_signs(pool, timeout_s=TIMEOUT_S)
     states = by_state(signs.events)
+    schedules = await read_schedules(pool)
     timetable = {schedule.name: schedule.every_s for schedule in TIMETABLE}
     return FleetHealth(
         checked_at=now,
@@ -85,16 +96,23 @@ async def _ask(pool: Pool, queue: Queue) -> FleetHealth:
         events=states,
         events_by_provider=by_provider(signs.events),
         oldest_pending_s=signs.oldest_pending_s,
-        held=Parked(
-            count=states["held"], newest=await newest_parked_events(pool, "held", limit=NEWEST)
-        ),
-        dead=Parked(
-            count=states["dead"], newest=await newest_parked_events(pool, "dead", limit=NEWEST)
-        ),
-        schedules=judge_jobs(timetable, await read_schedules(pool), now=now),
+        held=await _parked(pool, "held", count=states["held"]),
+        held_by_reason=await read_held_counts(pool),
+        dead=await _parked(pool, "dead", count=states["dead"]),
+        scheduler_fired_at=max((each.fired_at for each in schedules), default=None),
+        schedules=judge_jobs(timetable, schedules, now=now),
         drift=await reconciliation.read_status(pool),
         workers=await read_workers(pool),
         queue=queue,
+        found=await ask_checks(Asked(pool=pool, now=now, held_after=held_after)),
+    )
+
+
+async def _parked(pool: Pool, state: Literal["held", "dead"], *, count: int) -> Parked:
+    return Parked(
+        count=count,
+        oldest=await parked_events(pool, state, oldest_first=True, limit=SHOWN),
+        newest=await parked_events(pool, state, oldest_first=False, limit=SHOWN),
     )
 
 

@@ -5,17 +5,17 @@ Values only; nothing here asks anybody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
-from workers.cli.words import counted, duration
+from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from db.reconciliation import ProofStatus
-    from db.status import ParkedEvent
+    from db.status import HeldCount, ParkedEvent
     from db.ticks import ScheduleStatus
     from db.vital_signs import EventCount
     from db.worker_reports import WorkerStatus
@@ -26,13 +26,22 @@ OLDEST_PENDING_MAX_S = 60.0
 # What a job may take longer than its cadence before somebody should look.
 LATE_AT_LEAST_S = 30
 LATE_AT_MOST_S = 3_600
+# A scheduler fires each job at least once a minute, however rare the job is.
+SCHEDULER_SILENT_AFTER_S = 120
+# What is dated so far ahead tells of a clock that was set back.
+CLOCK_TOLERANCE_S = 5
+REPLAY = (
+    "update fleet.inbox_events set state = 'pending', attempts = 0, starts = 0,"
+    " next_attempt_at = now() where state = 'dead' and id = "
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """Events that only a person ends: how many, and the newest of them."""
+    """Events that only a person ends: how many, the oldest and the newest of them."""
 
     count: int
+    oldest: list[ParkedEvent]
     newest: list[ParkedEvent]
 
 
@@ -70,14 +79,18 @@ class FleetHealth:
     events_by_provider: dict[str, dict[str, int]]
     oldest_pending_s: float | None
     held: Parked
+    held_by_reason: list[HeldCount]
     dead: Parked
+    scheduler_fired_at: datetime | None
     schedules: list[Job]
     drift: ProofStatus
     workers: list[WorkerStatus]
     queue: Queue
+    found: InitVar[Sequence[str]] = ()
+    """The lines that the checks of workers.cli.status_checks add to attention."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "attention", list(_attention(self)))
+    def __post_init__(self, found: Sequence[str]) -> None:
+        object.__setattr__(self, "attention", [*_attention(self), *found])
         object.__setattr__(self, "healthy", not self.attention)
 
 
@@ -127,30 +140,70 @@ def _job(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) 
         missed=status.missed_total,
         failed=status.failed_total,
         last_error=status.last_error,
-        overdue=(now - since).total_seconds() > every_s + late_s,
+        # A run of later than now tells nothing.
+        overdue=not -late_s <= (now - since).total_seconds() <= every_s + late_s,
     )
 
 
 def _when(job: Job, now: datetime) -> str:
     if job.last_done_at is None:
         return f"never done, and due each {duration(job.every_s)}"
-    ago = duration((now - job.last_done_at).total_seconds())
-    return f"last done {ago} ago, and due each {duration(job.every_s)}"
+    done = ago((now - job.last_done_at).total_seconds())
+    return f"last done {done}, and due each {duration(job.every_s)}"
 
 
 def _attention(health: FleetHealth) -> Iterator[str]:
     if not health.schema_current:
         yield "the schema is not this release's: run `coinfleet migrate`"
     if health.dead.count:
-        yield f"dead: {counted(health.dead.count, 'event')}"
+        yield _dead(health.dead)
     if (health.oldest_pending_s or 0) > OLDEST_PENDING_MAX_S:
         yield f"an event has been pending for {duration(health.oldest_pending_s or 0)}"
     if health.drift.violations:
         yield f"the proofs found {counted(health.drift.violations, 'violation')} in the books"
-    for job in health.schedules:
-        if job.overdue:
-            yield f"{job.job} is overdue: {_when(job, health.checked_at)}"
+    yield from _jobs(health)
+    yield from _clock(health)
     if not any(worker.is_alive for worker in health.workers):
         yield "no worker reports"
     if health.queue.reachable is False:
         yield "the queue can't be reached: workers look once a second"
+
+
+def _dead(dead: Parked) -> str:
+    told = f"dead: {counted(dead.count, 'event')}"
+    if not dead.oldest:
+        return told
+    oldest = dead.oldest[0]
+    return (
+        f"{told}, the oldest with id {oldest.id} ({oldest.last_error or oldest.reason}):"
+        f" mend the cause, then send it round again: {REPLAY}{oldest.id};"
+    )
+
+
+def _jobs(health: FleetHealth) -> Iterator[str]:
+    fired_at = health.scheduler_fired_at
+    silent_s = (health.checked_at - fired_at).total_seconds() if fired_at else None
+    if silent_s is None or silent_s > SCHEDULER_SILENT_AFTER_S:
+        since = "no job was ever fired" if silent_s is None else f"the last fired {ago(silent_s)}"
+        overdue = sum(job.overdue for job in health.schedules)
+        yield (
+            f"no scheduler: {since}, {counted(overdue, 'job')} overdue;"
+            " start `python -m workers.scheduler`"
+        )
+        return
+    for job in health.schedules:
+        if job.outcome == "failed":
+            yield f"{job.job} failed, and is tried again at its next time: {job.last_error}"
+        elif job.overdue:
+            is_failing = job.last_error and job.outcome != "done"
+            error = f"; its last error: {job.last_error}" if is_failing else ""
+            yield f"{job.job} is overdue: {_when(job, health.checked_at)}{error}"
+
+
+def _clock(health: FleetHealth) -> Iterator[str]:
+    stored = [worker.reported_at for worker in health.workers]
+    if health.scheduler_fired_at is not None:
+        stored.append(health.scheduler_fired_at)
+    ahead_s = max(((each - health.checked_at).total_seconds() for each in stored), default=0)
+    if ahead_s > CLOCK_TOLERANCE_S:
+        yield f"the database's clock was set back: it stored times {duration(ahead_s)} ahead of it"

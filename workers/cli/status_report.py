@@ -1,14 +1,12 @@
-"""Shows how the fleet is on a terminal: first what needs a person, then the rest."""
+"""Shows how the fleet is on a terminal: the verdict, what needs a person, then the rest."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
 from workers.cli.status_health import STATES
-from workers.cli.words import counted, duration
+from workers.cli.terminal import print_lines, print_rows, width_of, wrapped
+from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,94 +19,98 @@ if TYPE_CHECKING:
 
 def show(console: Console, health: FleetHealth) -> None:
     """Print it all."""
-    for line in _verdict(health):
-        console.print(line, soft_wrap=True)
+    _show_verdict(console, health)
+    _show_events(console, health)
+    for title, parked in (("Held", health.held), ("Dead", health.dead)):
+        if parked.oldest:
+            _show_parked(console, title, parked, now=health.checked_at)
+    _show_schedules(console, health)
     console.print()
-    console.print(_events(health))
-    for title, parked in (("held", health.held), ("dead", health.dead)):
-        if parked.newest:
-            console.print()
-            console.print(_parked(title, parked, now=health.checked_at))
-    console.print()
-    console.print(_schedules(health))
-    console.print()
-    console.print(_rest(health))
+    width = width_of(console)
+    for line in _rest(health):
+        print_lines(console, wrapped(line, width=width, indent="  "))
 
 
-def _verdict(health: FleetHealth) -> Iterator[Text]:
-    for line in health.attention:
-        yield Text(f"✗ {line}", style="red")
+def _show_verdict(console: Console, health: FleetHealth) -> None:
+    width = width_of(console)
     if health.healthy:
-        yield Text("✓ healthy", style="green")
+        print_lines(console, ["✓ healthy"], style="green")
+    else:
+        things = counted(len(health.attention), "thing")
+        needs = "needs" if len(health.attention) == 1 else "need"
+        print_lines(console, [f"✗ {things} {needs} a person"], style="bold red")
+        for line in health.attention:
+            print_lines(console, wrapped(f"- {line}", width=width, indent="  "), style="red")
+    for held in health.held_by_reason:
+        told = f"held ({held.reason}): {counted(held.events, 'event')}"
+        age = ago((health.checked_at - held.oldest_at).total_seconds())
+        print_lines(console, wrapped(f"{told}, the oldest {age}", width=width, indent="  "))
+    console.print()
 
 
-def _events(health: FleetHealth) -> Table:
-    table = _table("Events", *health.events_by_provider, "total")
+def _show_events(console: Console, health: FleetHealth) -> None:
+    rows = []
     for state in STATES:
         counts = [events[state] for events in health.events_by_provider.values()]
         total = health.events[state]
-        row = [f"{count:,}" for count in (*counts, total)]
-        table.add_row(state, *row, style="red" if state == "dead" and total else None)
-    return table
+        row = [state, *(f"{count:,}" for count in (*counts, total))]
+        rows.append((row, "red" if state == "dead" and total else ""))
+    print_rows(console, ["Events", *health.events_by_provider, "total"], rows)
 
 
-def _parked(title: str, parked: Parked, *, now: datetime) -> Table:
-    table = _table(f"Newest {title}", "id", "received")
-    table.add_column("event", no_wrap=True, max_width=40)
-    for event in parked.newest:
-        table.add_row(
-            event.reason,
-            str(event.id),
-            _ago(event.received_at, now),
-            f"{event.provider} {event.provider_event_id}",
+def _show_parked(console: Console, title: str, parked: Parked, *, now: datetime) -> None:
+    """Show the oldest, each as lines of its own: ids are there to be copied whole."""
+    console.print()
+    shown = min(parked.count, len(parked.oldest))
+    more = f" {shown} of {parked.count:,}" if parked.count > shown else ""
+    print_lines(console, [f"{title}, the oldest{more} first"], style="bold")
+    width = width_of(console)
+    for event in parked.oldest:
+        age = ago((now - event.received_at).total_seconds())
+        told = f"id {event.id}  {event.reason}  received {age}"
+        print_lines(console, wrapped(told, width=width, indent="  "))
+        told = f"  {event.provider} {event.provider_event_id} {event.event_type}"
+        print_lines(console, wrapped(told, width=width, indent="  "))
+        if event.last_error:
+            print_lines(console, wrapped(f"  {event.last_error}", width=width, indent="  "))
+
+
+def _show_schedules(console: Console, health: FleetHealth) -> None:
+    console.print()
+    rows = [
+        (
+            [
+                job.job,
+                duration(job.every_s),
+                _ago(job.last_done_at, health.checked_at),
+                f"{job.missed:,}",
+                f"{job.failed:,}",
+            ],
+            "red" if job.overdue or job.outcome == "failed" else "",
         )
-    return table
+        for job in health.schedules
+    ]
+    print_rows(console, ["Schedules", "every", "last done", "missed", "failed"], rows)
 
 
-def _schedules(health: FleetHealth) -> Table:
-    table = _table("Schedules", "every", "last done", "missed", "failed")
-    for job in health.schedules:
-        table.add_row(
-            job.job,
-            duration(job.every_s),
-            _ago(job.last_done_at, health.checked_at),
-            f"{job.missed:,}",
-            f"{job.failed:,}",
-            style="red" if job.overdue else None,
-        )
-    return table
-
-
-def _rest(health: FleetHealth) -> Table:
+def _rest(health: FleetHealth) -> Iterator[str]:
     now, drift, queue = health.checked_at, health.drift, health.queue
-    table = Table.grid(padding=(0, 2))
     oldest = health.oldest_pending_s
-    table.add_row("oldest pending", "none" if oldest is None else duration(oldest))
+    yield f"oldest pending: {'none' if oldest is None else ago(oldest)}"
     proved = f"new entries {_ago(drift.last_new_at, now)}, all {_ago(drift.last_full_at, now)}"
-    table.add_row("drift", f"{counted(drift.violations, 'violation')}; proved {proved}")
+    yield f"drift: {counted(drift.violations, 'violation')}; proved {proved}"
     for worker in health.workers:
         if worker.is_alive:
             since = duration((now - worker.started_at).total_seconds())
-            table.add_row(
-                "worker", f"{worker.worker}: {counted(worker.events, 'event')} in {since}"
-            )
+            yield f"worker {worker.worker}: {counted(worker.events, 'event')} in {since}"
     reachable = {
         True: f"reachable, {counted(queue.waiting or 0, 'message')}",
         False: "unreachable",
         None: "unknown",
     }
-    table.add_row("queue", reachable[queue.reachable])
-    table.add_row("schema", "current" if health.schema_current else "not this release's")
-    return table
+    yield f"queue: {reachable[queue.reachable]}"
+    yield f"schema: {'current' if health.schema_current else 'of another release'}"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
-    return "never" if moment is None else f"{duration((now - moment).total_seconds())} ago"
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, min_width=17, no_wrap=True)
-    for other in others:
-        table.add_column(other, justify="right", min_width=8, no_wrap=True)
-    return table
+    return "never" if moment is None else ago((now - moment).total_seconds())

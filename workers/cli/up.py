@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
+from workers.cli.endings import NEEDS_A_PERSON, CommandFailed
 from workers.embedded import EmbeddedServerError, StartInterrupted
 from workers.logs import configure_logging
 from workers.settings import load_settings
@@ -24,4 +24,4 @@ def command() -> None:
     except StartInterrupted:
         return
     except (FleetFailed, EmbeddedServerError) as error:
-        sys.exit(f"coinfleet: {error}")
+        raise CommandFailed(f"coinfleet: {error}", code=NEEDS_A_PERSON) from error

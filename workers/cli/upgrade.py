@@ -7,12 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from db.errors import CoinfleetError
 from db.generations import Generation
 from db.upgrades import BATCH_ROWS, undo, upgrade
+from workers.cli.endings import failed
 from workers.cli.simulate_report import progress
+from workers.cli.terminal import make_console
 from workers.cli.upgrade_report import show
 from workers.operator_settings import load_operator_settings
 
@@ -51,7 +52,7 @@ def command(
     May be interrupted and run again: it goes on where it was. Exit 1 unless the proof holds.
     """
     settings = load_operator_settings()
-    console = Console()
+    console = make_console()
     try:
         if take_back:
             asyncio.run(undo(str(settings.database_url), generation))
@@ -69,7 +70,7 @@ def command(
                 )
             )
     except CoinfleetError as error:
-        sys.exit(f"coinfleet: {error}")
+        raise failed(error) from error
     except KeyboardInterrupt:
         sys.stderr.write("coinfleet: interrupted; the same command goes on from here\n")
         sys.exit(INTERRUPTED)

@@ -17,3 +17,10 @@ def duration(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {name}"
     return "0 s"
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was; what a clock that was set back dates ahead is told so."""
+    if seconds <= -1:
+        return f"{duration(-seconds)} ahead of the clock"
+    return f"{duration(seconds)} ago"

@@ -14,6 +14,8 @@ from tasks.providers import stripe
 from workers.cli import simulated_stripe as made
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from db.facts import Fact
 
 NOW_S = 1_763_788_800
@@ -34,7 +36,7 @@ PURCHASE = Purchase(
 )
 
 
-def interpret(event: Any, *, livemode: bool = False) -> Fact:
+def interpret(event: Any, *, livemode: bool = False, accounts: Collection[str] = ()) -> Fact:
     payload = event if isinstance(event, bytes) else json.dumps(event).encode()
     claimed = ClaimedEvent(
         id=1,  # type: ignore[arg-type]
@@ -45,7 +47,7 @@ def interpret(event: Any, *, livemode: bool = False) -> Fact:
         received_at=RECEIVED_AT,
         attempts=0,
     )
-    return stripe.interpret(claimed, livemode=livemode)
+    return stripe.interpret(claimed, livemode=livemode, accounts=accounts)
 
 
 def purchase(event: Any) -> Purchase:

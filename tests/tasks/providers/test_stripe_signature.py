@@ -58,6 +58,31 @@ def test_other_schemes_beside_v1_are_passed_over() -> None:
     assert verify(stripe_signs() + b",v0=6ffbb59b2300aae63f272406069a9788")
 
 
+@pytest.mark.parametrize(
+    ("written", "rewritten"),
+    [
+        (b",v1=", b", v1="),
+        (b",v1=", b" , v1="),
+        (b",v1=", b",\tv1="),
+        (b",v1=", b",  v1 = "),
+        (b"t=", b" t="),
+        (b"t=", b"t= "),
+        (b",v1=", b", v0=00, v1="),
+    ],
+)
+def test_blanks_around_the_parts_of_a_signature_say_nothing(
+    written: bytes, rewritten: bytes
+) -> None:
+    assert verify(stripe_signs().replace(written, rewritten, 1))
+    assert verify(stripe_signs().replace(written, rewritten, 1) + b" ")
+
+
+@pytest.mark.parametrize("rewritten", [b"t=17 637 888 00", b"t=1763788800 0", b"t=\n1763788800"])
+def test_blanks_inside_a_timestamp_make_it_none(rewritten: bytes) -> None:
+    with pytest.raises(NotAuthentic):
+        verify(stripe_signs().replace(b"t=1763788800", rewritten))
+
+
 @pytest.mark.parametrize("late_s", [-TOLERANCE_S, 0, TOLERANCE_S])
 def test_a_timestamp_within_five_minutes_counts(late_s: int) -> None:
     assert verify(stripe_signs(at_s=NOW_S + late_s))

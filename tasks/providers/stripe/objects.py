@@ -6,12 +6,15 @@ that only adds to it (`Any`) is read leniently, for a payment must not be lost o
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from db.facts import Amount, SignedAmount
 from tasks.providers.reading import Currency, Identifier
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 T = TypeVar("T")
 
@@ -28,9 +31,19 @@ class Event(msgspec.Struct):
 
     type: str
     object: str = "event"
+    # Whose event it is, where it isn't our own account's; an account's id or a path of ids.
+    account: Any = None
+    context: Any = None
     livemode: bool = False
     created: Any = None  # epoch seconds; text in a thin event
     data: msgspec.Raw = msgspec.Raw()
+
+
+class Told(NamedTuple):
+    """What an event tells, not read yet, and Stripe's time of it."""
+
+    data: msgspec.Raw
+    at: datetime
 
 
 class Data(msgspec.Struct, Generic[T]):
@@ -48,6 +61,7 @@ class PaymentIntent(msgspec.Struct):
     amount_received: Amount
     metadata: Any = None
     latest_charge: Any = None
+    charges: Any = None  # before 2022-11-15, a list in place of the latest charge
 
 
 class CheckoutSession(msgspec.Struct):
@@ -55,12 +69,20 @@ class CheckoutSession(msgspec.Struct):
 
     id: Identifier
     payment_status: str
+    mode: Any = None
     amount_total: Amount | None = None
     currency: Currency | None = None
     payment_intent: Any = None
     client_reference_id: Any = None
     customer_details: Any = None
     metadata: Any = None
+
+
+class NamedCharge(msgspec.Struct):
+    """In events that say nothing of a charge but its names."""
+
+    id: Any = None
+    payment_intent: Any = None
 
 
 class Charge(msgspec.Struct):

@@ -1,0 +1,34 @@
+-- Definer: the process roles have no right to the inbox itself.
+create or replace function fleet.held_counts()
+returns table (reason text, events bigint, worth_usd numeric, oldest_id bigint, oldest_at timestamptz)
+language sql
+stable
+security definer
+set search_path = '', pg_temp
+as $$
+    select
+        h.reason,
+        count(*),
+        sum(h.usd_amount) filter (where h.nth = 1),
+        (array_agg(h.id order by h.since, h.id))[1],
+        min(h.since)
+    from (
+        select
+            e.id,
+            e.reason,
+            cp.usd_amount,
+            -- A clock that was set back between the two makes no event younger.
+            least(e.received_at, e.processed_at) as since,
+            row_number() over (partition by coalesce(cp.id, -e.id) order by e.id) as nth
+        from fleet.inbox_events as e
+        left join public.coin_purchases as cp on cp.payment_id = e.payment_id
+        -- One that a person rejected waits for its refund, not for a person.
+        where e.state = 'held' and cp.decision is distinct from 'rejected'
+    ) as h
+    group by h.reason
+    order by min(h.since), h.reason
+$$;
+
+revoke all on function fleet.held_counts() from public, anon, authenticated, service_role;
+comment on function fleet.held_counts() is
+    'Events that wait for a person''s decision, by reason, the longest held first: how many, what their purchases are worth in US dollars where that is known, and which is the oldest. Costs as much as is held.';

@@ -1,0 +1,7 @@
+-- Everyone reads, as a shop may show prices in other currencies; they are set by the schema's owner.
+revoke all on public.fx_rates from public, anon, authenticated, service_role;
+grant select on public.fx_rates to anon, authenticated, service_role;
+
+drop policy if exists everyone_reads on public.fx_rates;
+create policy everyone_reads on public.fx_rates
+for select to anon, authenticated using (true);

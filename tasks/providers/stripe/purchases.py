@@ -1,0 +1,182 @@
+"""Which of Stripe's events are purchases, whose, and of what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from db.facts import Purchase, Quantity
+from tasks.providers import reading
+from tasks.providers.reading import ignored, malformed
+from tasks.providers.stripe.names import payment_keys
+from tasks.providers.stripe.objects import CheckoutSession, Data, PaymentIntent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.facts import Fact
+    from tasks.providers.stripe.objects import Told
+
+_PAYMENT_INTENT = msgspec.json.Decoder(Data[PaymentIntent])
+_CHECKOUT_SESSION = msgspec.json.Decoder(Data[CheckoutSession])
+
+
+def read_payment_intent(told: Told) -> Fact:
+    """Return the purchase of an intent that succeeded."""
+    intent = _PAYMENT_INTENT.decode(told.data).object
+    if intent.status != "succeeded":
+        return ignored("not_succeeded")
+    metadata = reading.as_object(intent.metadata)
+    charges = [intent.latest_charge, *_listed_charges(intent.charges)]
+    keys = payment_keys(intent.id, *charges)
+    order = _order(metadata, reference=None)
+    if order is None:
+        return ignored("not_ours", keys)
+    billing = reading.as_object(reading.as_object(_first(charges)).get("billing_details"))
+    return _purchase(
+        order,
+        metadata,
+        paid_at=told.at,
+        keys=keys,
+        amount_minor=intent.amount_received,
+        currency=intent.currency,
+        address=billing.get("address"),
+    )
+
+
+def _listed_charges(charges: Any) -> list[Any]:
+    """Return the newest of an intent's charges, as API versions before 2022-11-15 list them."""
+    data = reading.as_object(charges).get("data")
+    return data[:1] if isinstance(data, list) else []
+
+
+def _first(charges: list[Any]) -> Any:
+    """Return the first charge that is there in full."""
+    return next((charge for charge in charges if isinstance(charge, dict)), None)
+
+
+def read_checkout_session(told: Told) -> Fact:
+    """Return the purchase of a paid session, or of one that costs nothing.
+
+    One that isn't paid yet succeeds later under another type.
+    """
+    session = _CHECKOUT_SESSION.decode(told.data).object
+    if session.payment_status != "paid" and not _is_free(session):
+        return ignored("unpaid")
+    metadata = reading.as_object(session.metadata)
+    keys = payment_keys(session.payment_intent)
+    order = _order(metadata, reference=session.client_reference_id)
+    if order is None:
+        return ignored("not_ours", keys)
+    if session.amount_total is None or session.currency is None:
+        return malformed()
+    if not keys:
+        keys = [session.id]
+        if not _is_free(session):
+            # A subscription's first payment has no intent here, so its refund could never be
+            # matched with it: a person decides.
+            order = order._replace(sku=None)
+    return _purchase(
+        order,
+        metadata,
+        paid_at=told.at,
+        keys=keys,
+        amount_minor=session.amount_total,
+        currency=session.currency,
+        address=reading.as_object(session.customer_details).get("address"),
+    )
+
+
+def _is_free(session: CheckoutSession) -> bool:
+    """Say whether a session is an order of nothing, for which Stripe makes no intent.
+
+    Its package costs nothing, or a discount took all of the price. A session of another mode that
+    asks for no payment sets a card up or begins a trial: nothing was bought yet.
+    """
+    return (
+        session.mode == "payment"
+        and session.amount_total == 0
+        and session.payment_status in ("paid", "no_payment_required")
+    )
+
+
+class _Order(NamedTuple):
+    """What our metadata say was bought, and by whom. None: they don't say, or not readably."""
+
+    profile_id: UUID | None
+    buyer_unreadable: bool
+    sku: str | None
+    quantity: int
+
+
+def _order(metadata: dict[str, Any], *, reference: Any) -> _Order | None:
+    """Read our metadata; None when there are none, so that the payment is another product's.
+
+    `reference` is a session's client_reference_id. Every product on a shared account has its own
+    use for that, so alone it is ours only if it is a uuid.
+    """
+    named, sku = metadata.get("profile_id"), metadata.get("sku")
+    if not named and (sku or _uuid(reference)):
+        named = reference
+    if not named and not sku:
+        return None
+    profile_id = _uuid(named)
+    quantity = _quantity(metadata.get("quantity"))
+    return _Order(
+        profile_id=profile_id,
+        buyer_unreadable=bool(named) and profile_id is None,
+        # What can't be counted can't be priced: without a product it is held for a person.
+        sku=reading.identifier(sku) if quantity else None,
+        quantity=quantity or 1,
+    )
+
+
+def _uuid(value: Any) -> UUID | None:
+    try:
+        return msgspec.convert(value, UUID)
+    except msgspec.ValidationError:
+        return None
+
+
+def _quantity(value: Any) -> int | None:
+    """Read a quantity, as text in Stripe's metadata; absent is 1, None is nonsense."""
+    if value is None or value == "":
+        return 1
+    try:
+        return msgspec.convert(value, Quantity, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def _purchase(
+    order: _Order,
+    metadata: dict[str, Any],
+    *,
+    paid_at: datetime,
+    keys: list[str],
+    amount_minor: int,
+    currency: str,
+    address: Any,
+) -> Purchase:
+    """Put a purchase together.
+
+    It is dated by its event. The intent's own time is when the buyer opened the checkout, minutes
+    or days before, and both events of a payment must count in the same minute.
+    """
+    return Purchase(
+        provider_payment_id=keys[0],
+        payment_keys=keys,
+        profile_id=order.profile_id,
+        buyer_unreadable=order.buyer_unreadable,
+        sku=order.sku,
+        quantity=order.quantity,
+        amount_minor=amount_minor,
+        currency=currency.lower(),
+        purchased_at=paid_at,
+        ip_address=reading.ip_address(metadata.get("ip_address")),
+        country_code=reading.country_code(metadata.get("country_code"))
+        or reading.country_code(reading.as_object(address).get("country")),
+        user_agent=reading.user_agent(metadata.get("user_agent")),
+    )

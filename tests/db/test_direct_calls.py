@@ -1,0 +1,156 @@
+"""Ids and keys in direct calls: told again with other facts they are refused, never misread."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from db.errors import IdempotencyConflict, InsufficientCoins
+from tests.db.books import COINS, ROSE, SHORT, Books, Outcome, Payment, gift
+from tests.db.races import second_waits_for_first
+from tests.db.test_rpcs import give, refused
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+    from tests.conftest import Connect, SignIn
+
+MOST = 2**63 - 1
+
+
+@pytest.fixture
+async def observer(connect: Connect) -> Connection:
+    """Sees who waits for whom."""
+    return await connect("superuser")
+
+
+# Gifts
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"slot": 1}, {"slot": 2}),
+        ({"slot": 1}, {}),
+        ({}, {"slot": 1}),
+        ({"stream": "one"}, {"stream": "other"}),
+        ({"stream": "one"}, {}),
+        ({}, {"stream": "one"}),
+        ({"stream": "one", "slot": 1}, {"stream": "one", "slot": 2}),
+    ],
+)
+async def test_a_gifts_key_for_another_stream_or_slot_is_a_conflict(
+    books: Books, signed_in: SignIn, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    sender, streamer = await books.profile(coins=10), await books.profile()
+    streams = {
+        name: await books.db.fetchval(
+            "insert into public.live_streams (profile_id) values ($1) returning id", streamer
+        )
+        for name in ("one", "other")
+    }
+
+    def told(arguments: dict[str, Any]) -> dict[str, Any]:
+        return {name: streams.get(value, value) for name, value in arguments.items()}
+
+    viewer = await signed_in(sender)
+    await give(viewer, streamer, **told(first))
+    assert isinstance(await refused(give(viewer, streamer, **told(second))), IdempotencyConflict)
+    assert await give(viewer, streamer, **told(first)) == (9, True)
+
+
+@pytest.mark.parametrize("sub", ["me", "", "5", "auth0|123", "6f9619ff-8b86-4011-b42d"])
+async def test_a_token_whose_subject_is_no_uuid_is_refused_clearly(
+    books: Books, connect: Connect, sub: str
+) -> None:
+    streamer = await books.profile()
+    client = await connect("authenticator")
+    await client.execute(
+        "select set_config('role', 'authenticated', false),"
+        " set_config('request.jwt.claims', $1, false)",
+        json.dumps({"role": "authenticated", "sub": sub}),
+    )
+    for call in (
+        f"select public.process_gift('{streamer}', '{ROSE}', 'key')",
+        "select public.update_viewer_heartbeat(1, true, true, true, true)",
+        "select * from public.ledger_entries",
+    ):
+        with pytest.raises(asyncpg.PostgresError) as caught:
+            await client.fetch(call)
+        # PostgREST answers 400 to the first and 403 to the other.
+        assert caught.value.sqlstate in ("22P02", "42501"), call
+
+
+async def test_an_event_of_the_app_can_not_use_up_a_viewers_key(
+    books: Books, signed_in: SignIn
+) -> None:
+    mallory, victim, streamer = await books.profiles(3, coins=10)
+    (event_id,) = await books.receive(gift(mallory, streamer, 1), ids=[f"client:{victim}:key"])
+    assert await books.work() == {event_id: Outcome("rejected", "reserved_event_id")}
+    assert await give(await signed_in(victim), streamer, quantity=2) == (8, False)
+    assert await books.coins(mallory) == 10
+
+
+@pytest.mark.parametrize("rest", ["", "x", "{sender}", "{sender}:", "{sender}:key", "a:b:c"])
+async def test_no_event_of_the_app_is_taken_for_a_viewers_own_gift(
+    books: Books, signed_in: SignIn, rest: str
+) -> None:
+    sender, streamer = await books.profile(coins=10), await books.profile()
+    await give(await signed_in(sender), streamer)
+    event = f"client:{rest.format(sender=sender)}"
+    await books.receive(gift(sender, streamer, 1), ids=[event])
+    assert list((await books.work()).values()) == [Outcome("rejected", "reserved_event_id")]
+    assert await books.coins(sender) == 9
+
+
+@pytest.mark.parametrize("cost", [MOST, MOST - 1, 2**62])
+async def test_the_dearest_gift_of_a_debtor_is_one_short_of_coins(
+    books: Books, signed_in: SignIn, cost: int
+) -> None:
+    debtor, streamer = await books.profile(), await books.profile()
+    payment = Payment()
+    await books.apply(payment.bought(debtor), gift(debtor, streamer, COINS))
+    await books.apply_one(payment.refund(100))
+    assert await books.coins(debtor) == -COINS
+    await books.db.execute(
+        "insert into public.gift_types (code, name, coin_cost) values ('sun', 'Sun', $1)", cost
+    )
+    assert await books.apply_one(gift(debtor, streamer, gift_type="sun")) == SHORT
+    viewer = await signed_in(debtor)
+    assert isinstance(await refused(give(viewer, streamer, gift_type="sun")), InsufficientCoins)
+
+
+# Adjustments
+
+
+@pytest.mark.parametrize("amount", [-MOST, -MOST - 1, -101])
+async def test_a_debtors_largest_adjustment_is_short_of_coins(books: Books, amount: int) -> None:
+    debtor, streamer = await books.profile(), await books.profile()
+    payment = Payment()
+    await books.apply(payment.bought(debtor), gift(debtor, streamer, COINS))
+    await books.apply_one(payment.refund(100))
+    assert isinstance(await refused(books.adjust(debtor, amount)), InsufficientCoins)
+
+
+async def test_a_key_used_for_two_profiles_at_once_is_a_conflict(
+    books: Books, observer: Connection, connect: Connect
+) -> None:
+    one, other = await books.profiles(2)
+    second = Books(await connect("owner"))
+    first = Books(await connect("owner"))
+
+    async def adjust_other() -> object:
+        return await refused(second.adjust(other, 5, key="once"))
+
+    results = await second_waits_for_first(
+        observer,
+        first=first.db,
+        first_work=first.adjust(one, 5, key="once"),
+        second=second.db,
+        second_work=adjust_other(),
+    )
+    assert results[0] == 5
+    assert isinstance(results[1], IdempotencyConflict)
+    assert (await books.coins(one), await books.coins(other)) == (5, 0)

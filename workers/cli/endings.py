@@ -1,0 +1,84 @@
+"""How a command ends: 0 good, 1 something needs a person, 2 it could not be asked.
+
+A command that can't do its work ends with one line on standard error. With --json there is a JSON
+object on standard output in every case, whatever went wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from db.errors import CoinfleetError, StoreUnavailable
+from db.pooler import PoolerUndeclared, SessionNeeded
+from db.reaching import NotReleased, StoreRefused
+from workers.cli.terminal import discard_output, write
+
+NEEDS_A_PERSON = 1
+NOT_ASKED = 2
+# Nothing was asked of the database, or it gave no answer.
+_UNASKED = (StoreUnavailable, StoreRefused, NotReleased, PoolerUndeclared, SessionNeeded)
+
+
+class CommandFailed(SystemExit):
+    """Ends the command with one line on standard error and this exit code."""
+
+    def __init__(self, message: str, *, code: int = NOT_ASKED) -> None:
+        super().__init__(code)
+        self.message = message
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the command with one line where a CoinfleetError is raised."""
+    try:
+        yield
+    except CoinfleetError as error:
+        raise failed(error) from error
+
+
+def failed(error: CoinfleetError) -> CommandFailed:
+    """Return the end that this error means for a command."""
+    code = NOT_ASKED if isinstance(error, _UNASKED) else NEEDS_A_PERSON
+    return CommandFailed(f"coinfleet: {error}", code=code)
+
+
+def run_command(command: Callable[[], object], *, as_json: bool) -> int:
+    """Run a command to its end and return its exit code; nothing it raises goes through."""
+    try:
+        command()
+    except CommandFailed as end:
+        return _fail(end.message, code=int(str(end.code)), as_json=as_json)
+    except SystemExit as end:
+        # Python's own form of it: a message to print.
+        if isinstance(end.code, str):
+            return _fail(end.code, code=NOT_ASKED, as_json=as_json)
+        if end.code == NOT_ASKED and as_json:
+            _write_error("the arguments are wrong: standard error says which")
+        return int(end.code or 0)
+    except BrokenPipeError:
+        discard_output()
+    # The edge of the process: what nobody expected still owes a program its JSON.
+    except Exception as error:
+        if not as_json:
+            raise
+        traceback.print_exc()
+        _write_error(f"{type(error).__name__}: {error}")
+        return NOT_ASKED
+    return 0
+
+
+def _fail(message: str, *, code: int, as_json: bool) -> int:
+    sys.stderr.write(message + "\n")
+    if as_json:
+        _write_error(message.removeprefix("coinfleet: "))
+    return code
+
+
+def _write_error(message: str) -> None:
+    told = {"healthy": False, "attention": [message], "error": message}
+    write(msgspec.json.format(msgspec.json.encode(told)).decode())

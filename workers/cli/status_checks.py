@@ -1,0 +1,70 @@
+"""What else `coinfleet status` asks the database: one question a function, all listed in CHECKS.
+
+To add a line under attention, write a function that returns the lines to show (none if all is
+well) and append it to CHECKS. Each runs with the schema owner's rights and a bounded time; one that
+fails is itself a line, and the others are still asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from db.errors import CoinfleetError
+from db.pool import Pool
+from db.reaching import reaching_store
+from db.status import is_read_only, read_held_counts
+from workers.cli.words import ago, counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a check may use; `now` is the database's time."""
+
+    pool: Pool
+    now: datetime
+    held_after: timedelta
+
+
+Check: TypeAlias = Callable[[Asked], Awaitable[list[str]]]
+
+
+async def find_read_only_server(asked: Asked) -> list[str]:
+    """Tell of a server that takes no writes."""
+    if not await is_read_only(asked.pool):
+        return []
+    return ["the database is read-only: nothing is stored or applied; is this a standby?"]
+
+
+async def find_held_money(asked: Asked) -> list[str]:
+    """Tell what waits for a decision for longer than STATUS_HELD_AFTER_MINUTES, by reason."""
+    return [
+        f"held ({held.reason}): {counted(held.events, 'event')}"
+        + (f" worth {held.worth_usd:,.2f} USD" if held.worth_usd else "")
+        + f", the oldest (id {held.oldest_id}) {ago((asked.now - held.oldest_at).total_seconds())}:"
+        " a person decides"
+        for held in await read_held_counts(asked.pool)
+        # One that is dated ahead has been held for nobody knows how long.
+        if not timedelta(0) <= asked.now - held.oldest_at <= asked.held_after
+    ]
+
+
+CHECKS: tuple[Check, ...] = (
+    find_read_only_server,
+    find_held_money,
+)
+
+
+async def ask_checks(asked: Asked) -> list[str]:
+    """Return the lines of all checks, in their order."""
+    return [line for check in CHECKS for line in await _ask(check, asked)]
+
+
+async def _ask(check: Check, asked: Asked) -> list[str]:
+    try:
+        with reaching_store():
+            return await check(asked)
+    except CoinfleetError as error:
+        return [f"{check.__name__.replace('_', ' ')}: {error}"]

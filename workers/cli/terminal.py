@@ -1,0 +1,135 @@
+"""What a command prints on: any encoding, any width, and a reader that may leave early.
+
+Every command gets its console here, so that none of the three can end one in a traceback.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+# What stands for a character that the output's encoding lacks.
+_PLAIN = {"✓": "ok", "✗": "!!", "→": "->", "\N{MULTIPLICATION SIGN}": "x", "…": "...", "·": "-"}
+_PLAIN |= {"\N{EN DASH}": "-", "—": "-", "•": "*", "≥": ">=", "≤": "<=", "≠": "!=", "µ": "u"}
+_PLAIN |= {"━": "-", "╸": "-", "╺": "-"}
+_ERRORS = "coinfleet_plain"
+
+
+def prepare_streams() -> None:
+    """Let standard output and error write any text in any encoding."""
+    codecs.register_error(_ERRORS, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def make_console() -> Console:
+    """Return a console on standard output for which a reader that has left is no error."""
+    return _Console(highlight=False)
+
+
+def write(text: str) -> None:
+    """Write a line to standard output; if its reader has left, do nothing."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send what is still written to standard output nowhere: its reader has left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def width_of(console: Console) -> int | None:
+    """Return how many columns a line may have, or None if it goes to a file or a program."""
+    return console.width if console.is_terminal or os.environ.get("COLUMNS") else None
+
+
+def wrapped(line: str, *, width: int | None, indent: str = "") -> list[str]:
+    """Break a line between words; a word that is longer than the width stays whole."""
+    if width is None:
+        return [line]
+    return textwrap.wrap(
+        line,
+        max(width, 20),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def print_lines(console: Console, lines: Iterable[str], *, style: str = "") -> None:
+    """Print lines as they are, whatever the width."""
+    for line in lines:
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def print_rows(
+    console: Console,
+    header: Sequence[str],
+    rows: Iterable[tuple[Sequence[str], str]],
+) -> None:
+    """Print rows, each with its style, under a header.
+
+    Never cuts a cell off: where the rows are too wide, each cell gets a line of its own. The first
+    column stands at the left, the others at the right.
+    """
+    found = list(rows)
+    widths = [max(len(row[column]) for row in [header, *(r for r, _ in found)])
+              for column in range(len(header))]  # fmt: skip
+    width = width_of(console)
+    if width is None or sum(widths) + 2 * (len(widths) - 1) <= width:
+        print_lines(console, [_aligned(header, widths)], style="bold")
+        for row, style in found:
+            print_lines(console, [_aligned(row, widths)], style=style)
+        return
+    print_lines(console, [header[0]], style="bold")
+    for row, style in found:
+        cells = [f"{name}: {cell}" for name, cell in zip(header[1:], row[1:], strict=True) if cell]
+        lines = [each for cell in cells for each in wrapped(f"  {cell}", width=width, indent="   ")]
+        print_lines(console, [*wrapped(row[0], width=width, indent="  "), *lines], style=style)
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = f"{cells[0]:<{widths[0]}}"
+    others = [f"{cell:>{width}}" for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    return "  ".join([first, *others]).rstrip()
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on without a reader: the exit code says how things are."""
+        discard_output()
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_plain_character(each) for each in text), error.end
+
+
+def _plain_character(character: str) -> str:
+    if character in _PLAIN:
+        return _PLAIN[character]
+    name = unicodedata.name(character, "")
+    if name.startswith("BOX DRAWINGS"):
+        is_line = "HORIZONTAL" in name and "VERTICAL" not in name
+        is_bar = "VERTICAL" in name and "HORIZONTAL" not in name
+        return (
+            "-" if is_line and "AND" not in name else "|" if is_bar and "AND" not in name else "+"
+        )
+    decomposed = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return decomposed or "?"
