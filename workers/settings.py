@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from db.address import Address, AddressFault
+
 Role: TypeAlias = Literal["web", "worker", "scheduler"]
 Process: TypeAlias = Literal["release", "web", "worker", "scheduler"]
 
@@ -72,9 +74,12 @@ def _split(value: object) -> object:
 
 
 def _postgres_address(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must start with postgresql://")
-    return _readable_address(value)
+    try:
+        Address.parse(value)
+    # From None, as below: nothing of the value may be quoted.
+    except AddressFault as fault:
+        raise ValueError(str(fault)) from None
+    return value
 
 
 def _redis_address(value: str) -> str:
