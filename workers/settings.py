@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 import structlog
 from pydantic import (
@@ -27,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.address import Address, AddressFault
+from workers.queue_address import check_redis_address
 
 Role: TypeAlias = Literal["web", "worker", "scheduler"]
 Process: TypeAlias = Literal["release", "web", "worker", "scheduler"]
@@ -82,23 +82,6 @@ def _postgres_address(value: str) -> str:
     return value
 
 
-def _redis_address(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return _readable_address(value)
-
-
-def _readable_address(value: str) -> str:
-    try:
-        _ = urlsplit(value).port
-    # From None: its own message quotes a part of the password.
-    except ValueError:
-        raise ValueError(
-            "isn't an address; in a password write / as %2F, # as %23, ? as %3F, [ as %5B, @ as %40"
-        ) from None
-    return value
-
-
 def _standard_webhooks_secret(value: str) -> str:
     try:
         key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
@@ -133,7 +116,7 @@ def _stripe_account(value: str) -> str:
 
 
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
-RedisAddress: TypeAlias = Annotated[str, AfterValidator(_redis_address)]
+RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 StripeSecret: TypeAlias = Annotated[str, AfterValidator(_stripe_secret)]
 StripeAccount: TypeAlias = Annotated[str, AfterValidator(_stripe_account)]
 AppSecret: TypeAlias = Annotated[str, AfterValidator(_standard_webhooks_secret)]

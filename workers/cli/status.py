@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import redis
 import typer
+from msgspec import UNSET
 
 from db import reconciliation
 from db.migrate import is_current
@@ -36,7 +37,7 @@ from workers.cli.status_processes import judge_workers
 from workers.cli.status_report import show
 from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
-from workers.queue import QueueBroker
+from workers.queue import REFUSALS, QueueBroker
 
 if TYPE_CHECKING:
     from db.pool import Pool
@@ -129,9 +130,12 @@ def _ask_queue(url: str | None) -> Queue:
         return Queue(reachable=None, waiting=None)
     broker = QueueBroker(url, middleware=[])
     try:
+        refusal = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
+    except REFUSALS as error:
+        return Queue(reachable=True, waiting=None, refusal=str(error))
     except redis.RedisError:
         return Queue(reachable=False, waiting=None)
     finally:
         broker.close()
-    return Queue(reachable=True, waiting=waiting)
+    return Queue(reachable=True, waiting=waiting, refusal=refusal or UNSET)
