@@ -24,7 +24,7 @@ from db.errors import describe
 from db.inbox import Stored, store_arrivals
 from db.pool import answered, open_pool
 from db.readiness import Readiness, ask_readiness
-from tasks.providers import app, stripe
+from tasks.providers import PROVIDERS, app, stripe
 from workers.connection import BoundedConnection
 from workers.doorbell import Doorbell
 from workers.intake import Intake
@@ -65,6 +65,19 @@ KEEP_ALIVE_S = 75
 CONCURRENCY_MAX = 5_000
 
 
+LANDING = f"""coinfleet takes in payment events for a ledger of coins.
+
+Webhooks   POST {", POST ".join(f"/webhooks/{name}" for name in PROVIDERS)}
+Probes     GET /healthz (it lives), GET /readyz (it can store)
+Metrics    GET /metrics
+"""
+
+
+async def landing(_request: Request) -> Response:
+    """Say what answers here, to whoever opens the address."""
+    return PlainTextResponse(LANDING)
+
+
 async def healthz(_request: Request) -> Response:
     """Say that the process lives."""
     return PlainTextResponse("ok")
@@ -88,6 +101,7 @@ async def metrics(request: Request) -> Response:
 
 
 ROUTES = (
+    Route("/", landing),
     Route("/webhooks/{provider}", WebhookEndpoint(), methods=["POST"]),
     Route("/healthz", healthz),
     Route("/readyz", readyz),
