@@ -13,6 +13,7 @@ import asyncpg
 from db.errors import refusal
 from db.generations import UpgradeUnfinished, unfinished_upgrade
 from db.pool import CONNECT_TIMEOUT_S, open_connection
+from db.roles import check_owner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -57,6 +58,7 @@ async def erase_profile(
         url, application_name="coinfleet erase", command_timeout_s=TIMEOUT_S
     )
     try:
+        await check_owner(connection, url=url)
         if generation := await unfinished_upgrade(connection):
             raise UpgradeUnfinished(generation)
         async with _transaction(connection, keep=not dry_run):

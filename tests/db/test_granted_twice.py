@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from db.facts import Names, Verdict
 from tests.db.books import APPLIED, COINS, DUPLICATE, Books, Outcome, Payment
+from tests.db.races import second_waits_for_first
 from tests.db.test_rpcs import buy
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from db.facts import Fact, Purchase
     from db.pool import Connection
-    from tests.conftest import SignIn
+    from tests.conftest import Connect, SignIn
 
 GRANTED_TWICE = Outcome("applied", "granted_twice")
 CLOSE = "select fleet.close_double_grant($1, $2, $3, $4)"
@@ -305,3 +306,39 @@ async def test_a_session_that_is_not_paid_yet_already_joins_its_names(
     assert await books.apply_one(unpaid) == Outcome("ignored", "unpaid")
     assert await books.apply_one(payment.bought(buyer)) == DUPLICATE
     assert await books.coins(buyer) == COINS
+
+
+# Two connections
+
+
+async def test_an_event_waits_for_the_call_that_names_its_session(
+    books: Books, backend: Connection, connect: Connect
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.receive(session(payment, buyer))
+    observer, worker = await connect(), Books(await connect())
+    results = await second_waits_for_first(
+        observer,
+        first=backend,
+        first_work=record(backend, buyer, session_of(payment)),
+        second=worker.db,
+        second_work=worker.work(),
+    )
+    assert list(results[1].values()) == [DUPLICATE]  # type: ignore[attr-defined]
+    assert await books.coins(buyer) == COINS
+
+
+async def test_a_call_waits_for_the_event_that_names_its_session(
+    books: Books, backend: Connection, connect: Connect
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.receive(session(payment, buyer))
+    observer, worker = await connect(), Books(await connect())
+    results: tuple[object, object] = await second_waits_for_first(
+        observer,
+        first=worker.db,
+        first_work=worker.work(),
+        second=backend,
+        second_work=record(backend, buyer, session_of(payment)),
+    )
+    assert results[1] == ("confirmed", COINS, True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.db.books import APPLIED, COINS, DUPLICATE, Books, Outcome, Payment
+from tests.db.books import APPLIED, COINS, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
 from tests.db.test_rpcs import buy
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ RENAME_ENTRIES = """
 update public.ledger_entries
 set idempotency_key = 'purchase:' || $1 || ':' || split_part(idempotency_key, ':', 3)
 """
+CLOSE = "select fleet.close_id_conflict($1, $2, $3)"
 ID_CONFLICT = Outcome("held", "id_conflict")
 
 
@@ -147,6 +149,39 @@ async def test_half_of_a_payment_whose_ids_are_taken_waits_for_nothing(
     buyer, payment = await books.profile(), Payment()
     await buy(backend, buyer, "evt_other", payment.intent)
     assert await books.apply_one(payment.bought(buyer, **told)) == ID_CONFLICT
+
+
+@pytest.mark.parametrize("clash", ["payment", "event", "charge"])
+@pytest.mark.parametrize("first", ["refund", "decision"])
+async def test_a_person_says_that_a_clashing_event_is_the_same_payment(
+    books: Books, backend: Connection, clash: str, first: str
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    names = {"payment": payment.intent, "charge": payment.charge}
+    event = "evt_1" if clash == "event" else "evt_other"
+    await buy(backend, buyer, event, names.get(clash, "pay"), provider="app")
+    (held,) = await books.receive(payment.bought(buyer), ids=["evt_1"])
+    await books.work()
+    if first == "refund":
+        assert await books.apply_one(payment.refund(40)) == NO_PURCHASE_YET
+    assert await books.db.fetchval(CLOSE, held, "ann", "the app sent it") is not None
+    if first == "decision":
+        assert await books.apply_one(payment.refund(40)) == APPLIED
+    assert await books.coins(buyer) == 60
+    assert await books.outcome(held) == DUPLICATE
+    assert not await books.db.fetchval(
+        "select exists (select from fleet.inbox_events where state in ('held', 'waiting'))"
+    )
+    kept = await books.db.fetchrow("select closed_by, closed_reason from fleet.joined_purchases")
+    assert tuple(kept or ()) == ("ann", "the app sent it")
+
+
+async def test_only_a_clash_of_ids_is_closed_so(books: Books) -> None:
+    (event_id,) = await books.receive(Payment().bought(None, buyer_unreadable=True))
+    await books.work()
+    for arguments in ((event_id, "ann", "x"), (404, "ann", "x"), (event_id, " ", "x")):
+        with pytest.raises(asyncpg.InvalidParameterValueError):
+            await books.db.execute(CLOSE, *arguments)
 
 
 async def test_the_names_of_providers_are_checked_by_the_tables_too(books: Books) -> None:
