@@ -9,6 +9,7 @@ declare
     v_decisions fleet.purchase_decision[];
     v_breaches bigint[];
 begin
+    p_facts := fleet.combine_halves(p_facts);
     select array_agg(
         row(
             c.event_id, c.payment_id, c.purchase_id, c.creates, c.creates and c.hold_reason is null,
@@ -46,6 +47,7 @@ begin
                 q.known_purchase_id is null and q.ordinality is not distinct from q.first_complete as creates,
                 q.known_purchase_id is not null or q.ordinality <> q.first_complete as is_duplicate,
                 case
+                    when q.halves_differ is not null then q.halves_differ
                     when q.direct_coins is null and not q.has_package then 'unknown_product'
                     when q.usd_amount is null then 'no_fx_rate'
                     when q.direct_coins is null and not q.price_matches then 'wrong_amount'
@@ -64,6 +66,7 @@ begin
                             and cp.provider = u.provider and cp.provider_event_id = u.provider_event_id
                             then cp.hold_reason
                     end as own_hold,
+                    u.hold_reason as halves_differ,
                     priced.sku is not null as has_package,
                     -- Beyond bigint no price matches, and the purchase is held before its coins are needed.
                     coalesce(
@@ -72,7 +75,12 @@ begin
                     )::bigint as coin_amount,
                     coalesce(
                         priced.currency = u.currency
-                        and priced.amount_minor::numeric * coalesce(u.quantity, 1) = u.amount_minor
+                        and (
+                            priced.amount_minor::numeric * coalesce(u.quantity, 1) = u.amount_minor
+                            -- Less shipping, less shipping and tax.
+                            or u.amount_minor - priced.amount_minor::numeric * coalesce(u.quantity, 1)
+                            = any(u.deductions_minor::numeric[])
+                        )
                         and priced.coin_amount::numeric * coalesce(u.quantity, 1) <= 9223372036854775807,
                         false
                     ) as price_matches,
@@ -88,10 +96,20 @@ begin
                     s.purchase_limit_usd,
                     s.approval_threshold_usd,
                     buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
-                    min(u.ordinality) filter (
-                        where buyer.id is not null and (u.sku is not null or u.direct_coins is not null)
-                    ) over (partition by u.payment_id) as first_complete
-                from unnest(p_facts) with ordinality as u
+                    -- Of a payment's events the first that tells all by itself, else the first.
+                    coalesce(
+                        min(u.ordinality) filter (where buyer.id is not null and u.is_priced and u.is_whole)
+                        over (partition by u.payment_id),
+                        min(u.ordinality) filter (where buyer.id is not null and u.is_priced)
+                        over (partition by u.payment_id)
+                    ) as first_complete
+                from (
+                    select
+                        f.*,
+                        f.direct_coins is not null or f.sku is not null or f.hold_reason is not null as is_priced,
+                        coalesce(f.told_whole, true) as is_whole
+                    from unnest(p_facts) with ordinality as f
+                ) as u
                 cross join fleet.settings as s
                 left join public.coin_purchases as cp on cp.payment_id = u.payment_id
                 left join public.profiles as buyer on buyer.id = u.profile_id
@@ -107,6 +125,7 @@ begin
         ) as f
     ) as c;
 
+    v_decisions := fleet.await_sessions(v_decisions, p_facts, p_now);
     -- Held for the data of the payment or for the limit beats velocity, which beats approval.
     v_breaches := fleet.velocity_breaches(v_decisions);
     if cardinality(v_breaches) = 0 then
