@@ -102,6 +102,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="na
     """These are names of one payment. Nothing else is told: it may be anybody's, and unpaid."""
 
     payment_keys: PaymentKeys
+    reason: Text = "names_only"
 
 
 class Half(msgspec.Struct, frozen=True, kw_only=True):

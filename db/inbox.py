@@ -6,6 +6,7 @@ nothing here knows a provider, and nothing calls one.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NewType
@@ -70,6 +71,8 @@ class ClaimedEvent:
     payload: bytes
     received_at: datetime
     attempts: int
+    age_s: float = 0.0
+    """Time since it was received when it was claimed, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,27 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt at an event: `pending` until the next, in so many seconds, or `dead`."""
+
+    event_id: EventId
+    state: str
+    attempts: int
+    error: str
+    retry_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResult:
-    """How many events were claimed and what became of each."""
+    """How many events were claimed and what became of each.
+
+    `latencies_s` holds, for each applied event, the time from its receipt to the batch's commit.
+    """
 
     claimed: int
     outcomes: Sequence[Outcome]
+    failures: Sequence[Failure] = ()
+    latencies_s: Sequence[float] = ()
 
 
 class BatchFailed(CoinfleetError):
@@ -166,21 +185,29 @@ class Inbox:
         """
         claimed: list[ClaimedEvent] = []
         xact_id = 0
+        failures: list[Failure] = []
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection, connection.transaction():
                 claimed, xact_id = await _claim(connection, limit)
                 if not claimed:
                     return BatchResult(claimed=0, outcomes=())
+                claimed_at = time.monotonic()
                 await self._note_start(xact_id, [event.id for event in claimed])
                 outcomes = await _apply(connection, [(e, interpret(e)) for e in claimed])
+                failures = await _read_failures(connection, claimed, outcomes)
         except BaseException as error:
             if claimed:
                 self._failed_starts.append((xact_id, [event.id for event in claimed]))
             if not isinstance(error, Exception):
                 raise
             raise _failure(error, claimed) from error
-        return BatchResult(claimed=len(claimed), outcomes=outcomes)
+        return BatchResult(
+            claimed=len(claimed),
+            outcomes=outcomes,
+            failures=failures,
+            latencies_s=_latencies(claimed, outcomes, since_claim_s=time.monotonic() - claimed_at),
+        )
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
         """Count a failed attempt of one event; gives its state, `pending` or `dead`.
@@ -191,6 +218,11 @@ class Inbox:
             "select fleet.fail_event($1, $2)", event_id, error
         )
         return state
+
+    async def read_failures(self, event_ids: Sequence[EventId]) -> list[Failure]:
+        """Return what is known of events that failed: attempt, error, and when the next is due."""
+        rows = await self._pool.fetch("select * from fleet.event_failures($1)", event_ids)
+        return [Failure(*row) for row in rows if row["error"]]
 
     async def _note_start(self, xact_id: int, event_ids: list[EventId]) -> None:
         # Committed before anything is read of the events, so that a death while reading tells.
@@ -224,6 +256,7 @@ class Inbox:
 async def _claim(connection: Connection, limit: int) -> tuple[list[ClaimedEvent], int]:
     rows = await connection.fetch(
         "select id, provider, provider_event_id, event_type, payload, received_at, attempts,"
+        " extract(epoch from clock_timestamp() - received_at)::float8 as age_s,"
         " xact_id::text::bigint as xact_id from fleet.claim_events($1)",
         limit,
     )
@@ -239,6 +272,26 @@ async def _apply(
         msgspec.json.encode([_as_row(event, fact) for event, fact in interpreted]).decode(),
     )
     return [Outcome(*row) for row in rows]
+
+
+async def _read_failures(
+    connection: Connection, claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome]
+) -> list[Failure]:
+    """Return what failed in this batch: what is to be tried again or dead, with an attempt more."""
+    open_ids = [each.event_id for each in outcomes if each.state in {"pending", "dead"}]
+    if not open_ids:
+        return []
+    attempts = {event.id: event.attempts for event in claimed}
+    rows = await connection.fetch("select * from fleet.event_failures($1)", open_ids)
+    found = [Failure(*row) for row in rows]
+    return [each for each in found if each.error and each.attempts > attempts[each.event_id]]
+
+
+def _latencies(
+    claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome], *, since_claim_s: float
+) -> list[float]:
+    ages_s = {event.id: event.age_s for event in claimed}
+    return [ages_s[each.event_id] + since_claim_s for each in outcomes if each.state == "applied"]
 
 
 def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:

@@ -7,13 +7,16 @@ does when a batch fails.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
 
 from db.facts import Verdict
+from db.failures import kind_of, without_values
 from db.inbox import BatchFailed
 from tasks.providers import PROVIDERS
 
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from db.facts import Fact
-    from db.inbox import BatchResult, ClaimedEvent, EventId
-    from tasks.context import Context
+    from db.inbox import BatchResult, ClaimedEvent, EventId, Failure, Outcome
+    from tasks.context import Context, Meter
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +61,8 @@ async def process_payment_events(ctx: Context) -> int:
         total += result.claimed
         failures = 0
         limit = ctx.batch_size
-        ctx.meter.note_batch(events=result.claimed, apply_ms=(time.monotonic() - started) * 1_000)
-        _report(result, details)
+        ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
+        _report(ctx.meter, result, details)
         if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
             await asyncio.sleep(GATHERING_S)
     return total
@@ -67,7 +70,8 @@ async def process_payment_events(ctx: Context) -> int:
 
 async def _after_failure(ctx: Context, failure: BatchFailed, *, failures: int, limit: int) -> int:
     """Give the limit of the next try: the same for a while if the failure may pass, else half."""
-    log.warning("batch_failed", events=len(failure.event_ids), error=failure.error)
+    ctx.meter.note_trouble(failure.error)
+    log.warning("batch_failed", events=len(failure.event_ids), error=without_values(failure.error))
     if failure.transient and failures % TRIES_BEFORE_HALVING:
         # Jitter keeps two workers from meeting again; it guards no secret.
         await asyncio.sleep(RETRY_PAUSE_S * random.uniform(0.5, 1.5) * failures)  # noqa: S311
@@ -75,8 +79,11 @@ async def _after_failure(ctx: Context, failure: BatchFailed, *, failures: int, l
     if len(failure.event_ids) > 1:
         return len(failure.event_ids) // 2
     event_id = failure.event_ids[0]
-    state = await ctx.inbox.fail_event(event_id, failure.error)
-    log.error("event_failed", event_id=event_id, state=state, error=failure.error)
+    await ctx.inbox.fail_event(event_id, failure.error)
+    for failed in await ctx.inbox.read_failures([event_id]):
+        _report_failure(ctx.meter, failed)
+        if failed.state == "dead":
+            ctx.meter.note_outcome("dead", "failed")
     return ctx.batch_size
 
 
@@ -99,18 +106,55 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
     return interpret
 
 
-def _report(result: BatchResult, details: Mapping[EventId, str]) -> None:
+def _report(meter: Meter, result: BatchResult, details: Mapping[EventId, str]) -> None:
+    """Count and log what became of each event: outcomes, not attempts."""
+    failed_ids = {failure.event_id for failure in result.failures}
     for outcome in result.outcomes:
-        match outcome.state, outcome.reason:
-            case "held", reason:
-                log.warning("event_held", event_id=outcome.event_id, reason=reason)
-            case "rejected", "account_mismatch":
-                # Another account's money on our endpoint: a wrong webhook, or somebody's attempt.
-                account = details.get(outcome.event_id)
-                log.error("event_of_another_account", event_id=outcome.event_id, account=account)
-            case ("dead", reason) | ("rejected", "no_purchase" | "malformed" as reason):
-                # Somebody's money moved at a provider and not here: a person must look.
-                log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
-            case _:
-                pass
-    log.info("batch_applied", events=result.claimed)
+        meter.note_outcome(outcome.state, outcome.reason)
+        if outcome.event_id not in failed_ids:
+            _log_outcome(outcome, details.get(outcome.event_id))
+    for failure in result.failures:
+        _report_failure(meter, failure)
+    for seconds in result.latencies_s:
+        meter.note_latency(seconds)
+    states = Counter(outcome.state for outcome in result.outcomes)
+    failed = sum(failure.state == "pending" for failure in result.failures)
+    others = {state: states[state] for state in sorted(states) if state not in _NOT_FINISHED}
+    # Postponed is such as a gift whose top-up may be on its way.
+    others |= {"failed": failed, "postponed": states["pending"] - failed}
+    told = {name: number for name, number in others.items() if number}
+    log.info("batch_applied", events=states["applied"], claimed=result.claimed, **told)
+
+
+_NOT_FINISHED = frozenset({"applied", "pending"})
+
+
+def _log_outcome(outcome: Outcome, detail: str | None) -> None:
+    match outcome.state, outcome.reason:
+        case "held", reason:
+            log.warning("event_held", event_id=outcome.event_id, reason=reason)
+        case "rejected", "account_mismatch":
+            # Another account's money on our endpoint: a wrong webhook, or somebody's attempt.
+            log.error("event_of_another_account", event_id=outcome.event_id, account=detail)
+        case ("dead", reason) | ("rejected", "no_purchase" | "malformed" as reason):
+            # Somebody's money moved at a provider and not here: a person must look.
+            log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
+        case _:
+            pass
+
+
+def _report_failure(meter: Meter, failure: Failure) -> None:
+    """Count a failed attempt; log its cause, its number and what happens next."""
+    meter.note_failure(kind_of(failure.error))
+    is_dead = failure.state == "dead"
+    log.log(
+        logging.ERROR if is_dead else logging.WARNING,
+        "event_failed",
+        event_id=failure.event_id,
+        sqlstate=kind_of(failure.error),
+        error=without_values(failure.error),
+        attempt=failure.attempts,
+        then="dead: see `coinfleet status`"
+        if is_dead
+        else f"tried again in {max(failure.retry_in_s or 0, 0):.0f} s",
+    )

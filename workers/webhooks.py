@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import redis.asyncio
@@ -32,8 +31,10 @@ from workers.intake import Intake
 from workers.logs import configure_logging
 from workers.metrics import Metrics
 from workers.receiver import Receiver, WebhookEndpoint
+from workers.refusals import Refusals
 from workers.settings import load_settings
 from workers.termination import Termination
+from workers.web_reporter import WebReporter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from db.inbox import Arrival
     from db.pool import Pool
     from workers.settings import Settings
 
@@ -146,10 +148,23 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
             if Stored.STORED in batch:
                 doorbell.ring()
 
-        intake = Intake(partial(store_arrivals, pool), on_stored=note_batch)
+        refusals = Refusals()
+        reporter = WebReporter(
+            pool,
+            port=settings.port,
+            refusals=refusals,
+            note_clock_ahead=metrics.note_clock_ahead,
+        )
+
+        async def store(arrivals: Sequence[Arrival]) -> Sequence[Stored]:
+            return await reporter.watch(store_arrivals(pool, arrivals))
+
+        intake = Intake(store, on_stored=note_batch)
         metrics.watch_waiting(lambda: intake.waiting)
         intake.start()
         closing.push_async_callback(intake.close)
+        reporter.start()
+        closing.push_async_callback(reporter.close)
         yield Web(
             pool=pool,
             queue=queue,
@@ -162,6 +177,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
                 },
                 intake=intake,
                 note_received=metrics.note_received,
+                refusals=refusals,
             ),
         )
 

@@ -9,16 +9,18 @@ declare
     v_held record;
     v_fact fleet.fact;
     v_facts fleet.fact[] := '{}';
+    v_purchase_ids bigint[] := '{}';
     v_decisions fleet.purchase_decision[];
 begin
     for v_held in
         select
-            cp.*, e.id as event_id, e.received_at, h.profile_id as half_profile_id, h.buyer_unreadable, h.by_reference,
+            cp.*, e.id as event_id, e.received_at, h.payment_id as half_payment_id,
+            h.profile_id as half_profile_id, h.buyer_unreadable, h.by_reference,
             h.sku as half_sku, h.quantity as half_quantity, h.quantity_unreadable, h.deductions_minor
         from public.coin_purchases as cp
         join fleet.payment_halves as h on h.provider = cp.provider and h.provider_event_id = cp.provider_event_id
         join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
-        where cp.payment_id = any(p_payment_ids) and cp.granted_at is null and cp.decision is null
+        where h.payment_id = any(p_payment_ids) and cp.granted_at is null and cp.decision is null
             and cp.status = 'pending' and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer')
         order by cp.id
     loop
@@ -26,7 +28,7 @@ begin
         v_fact.kind := 'purchase';
         v_fact.event_id := v_held.event_id;
         v_fact.received_at := v_held.received_at;
-        v_fact.payment_id := v_held.payment_id;
+        v_fact.payment_id := v_held.half_payment_id;
         v_fact.provider := v_held.provider;
         -- Its own ids are taken, by itself.
         v_fact.provider_event_id := 'amended:' || v_held.id;
@@ -42,14 +44,15 @@ begin
         v_fact.currency := v_held.currency;
         v_fact.purchased_at := v_held.purchased_at;
         v_facts := v_facts || v_fact;
+        v_purchase_ids := v_purchase_ids || v_held.id;
     end loop;
     if cardinality(v_facts) = 0 then
         return;
     end if;
-    -- Judged as if they were new, all guardrails with it, each under a payment that has no purchase.
+    -- Judged as if they were new, all guardrails with it, each as a payment that has no purchase: its own, negative.
     v_facts := fleet.combine_halves(v_facts);
     for v_i in 1 .. cardinality(v_facts) loop
-        v_facts[v_i].payment_id := -v_facts[v_i].payment_id;
+        v_facts[v_i].payment_id := -v_purchase_ids[v_i];
     end loop;
     v_decisions := fleet.decide_purchases(v_facts, p_now);
 
@@ -65,7 +68,7 @@ begin
         status = case when d.granted then 'confirmed' else cp.status end,
         granted_at = case when d.granted then p_now end
     from unnest(v_decisions) as d
-    where cp.payment_id = -d.payment_id and d.state in ('applied', 'held')
+    where cp.id = -d.payment_id and d.state in ('applied', 'held')
         and (d.granted or d.creates or d.reason is distinct from cp.hold_reason);
 
     perform fleet.post_ledger(
@@ -74,7 +77,7 @@ begin
             from (
                 select row_number() over (order by cp.id) as no, cp.profile_id, cp.coin_amount, k.key
                 from unnest(v_decisions) as d
-                join public.coin_purchases as cp on cp.payment_id = -d.payment_id
+                join public.coin_purchases as cp on cp.id = -d.payment_id
                 cross join lateral (select 'purchase:' || cp.provider || ':' || cp.provider_payment_id as key) as k
                 where d.granted
             ) as p

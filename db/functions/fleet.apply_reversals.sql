@@ -51,9 +51,14 @@ begin
 
     perform fleet.meet_other_halves(
         array(
-            select distinct cp.payment_id
+            select cp.payment_id
             from unnest(p_facts) as f
             join public.coin_purchases as cp on cp.payment_id = f.payment_id
+            where f.kind in ('refund', 'refund_total', 'dispute')
+            union
+            select j.payment_id
+            from unnest(p_facts) as f
+            join fleet.joined_purchases as j on j.payment_id = f.payment_id
             where f.kind in ('refund', 'refund_total', 'dispute')
         ),
         p_now
@@ -82,17 +87,20 @@ begin
         v.state,
         case v.state when 'ignored' then 'not_ours' when 'waiting' then 'no_purchase_yet' when 'rejected' then 'no_purchase' end,
         f.payment_id,
-        cp.id,
+        coalesce(cp.id, j.purchase_id),
         null::bigint,
         false,
         case v.state when 'waiting' then f.received_at + interval '35 days' end,
         null::text
     from unnest(p_facts) as f
     left join public.coin_purchases as cp on cp.payment_id = f.payment_id
+    left join lateral (
+        select n.purchase_id from fleet.joined_purchases as n where n.payment_id = f.payment_id limit 1
+    ) as j on true
     left join fleet.payments as p on p.id = f.payment_id
     cross join lateral (
         select case
-            when cp.id is not null then 'applied'
+            when cp.id is not null or j.purchase_id is not null then 'applied'
             when p.is_foreign then 'ignored'
             when f.received_at > p_now - interval '35 days' then 'waiting'
             else 'rejected'

@@ -60,7 +60,7 @@ begin
     select
         f.event_id,
         case f.kind when 'names' then 'ignored' else f.state end,
-        case f.kind when 'names' then 'names_only' else f.reason end,
+        coalesce(f.reason, 'names_only'),
         f.payment_id, null::bigint, null::bigint, false, null::timestamptz,
         case f.state when 'failed' then f.reason else f.detail end
     from unnest(p_facts) as f

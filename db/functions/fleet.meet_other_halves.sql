@@ -25,11 +25,16 @@ begin
         reason = case when e.reason <> 'no_purchase_yet' then 'duplicate_payment' end,
         processed_at = p_now
     where e.payment_id = any(p_payment_ids) and e.state in ('waiting', 'held')
+        -- A clash of ids is for a person, until the payment has a purchase of its own.
+        and (
+            e.reason <> 'id_conflict'
+            or exists (select 1 from public.coin_purchases as cp where cp.payment_id = e.payment_id)
+        )
         -- The event that brought a held purchase waits for a person.
         and not exists (
             select 1
             from public.coin_purchases as cp
-            where cp.provider_event_id = e.provider_event_id and cp.provider = e.provider
+            where cp.provider_event_id = e.provider_event_id and cp.provider = e.provider and cp.granted_at is null
         );
 end
 $$;

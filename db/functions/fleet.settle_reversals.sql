@@ -42,18 +42,19 @@ begin
             cp.refunded_coins,
             cp.granted_at,
             cp.coin_amount,
-            cp.amount_minor as paid,
+            coalesce(kept.amount_minor, cp.amount_minor) as paid,
+            of.is_taken_back,
             coalesce(ds.outstanding, 0) as outstanding,
             greatest(
                 coalesce(rs.standing, 0),
                 coalesce(p.refund_total_minor, 0) - coalesce(rs.undone, 0)
             ) + coalesce(ds.outstanding, 0) as amount
-        from public.coin_purchases as cp
-        left join fleet.payments as p on p.id = cp.payment_id
-        left join refund_sums as rs on rs.payment_id = cp.payment_id
-        left join dispute_sums as ds on ds.payment_id = cp.payment_id
-        where cp.payment_id = any(p_payment_ids)
-            and (p.id is not null or rs.payment_id is not null or ds.payment_id is not null)
+        from fleet.purchases_of_payments(p_payment_ids) as of
+        join public.coin_purchases as cp on cp.id = of.purchase_id
+        left join public.coin_purchases as kept on kept.payment_id = of.payment_id
+        left join fleet.payments as p on p.id = of.payment_id
+        left join refund_sums as rs on rs.payment_id = of.payment_id
+        left join dispute_sums as ds on ds.payment_id = of.payment_id
     ),
     targets as (
         select
@@ -66,13 +67,14 @@ begin
                 else 'pending'
             end as status,
             case
-                when r.granted_at is null or r.paid = 0 then 0
+                when r.granted_at is null then 0
                 when w.is_whole then r.coin_amount
+                when r.paid = 0 then 0
                 else least(floor(r.coin_amount * r.amount::numeric(60, 40) / r.paid + 1e-20), r.coin_amount - 1)::bigint
             end as coins
         from reversed as r
         -- A payment of nothing has nothing to give back. Of 40 decimals 20 matter: three thirds are a whole.
-        cross join lateral (select r.paid > 0 and r.amount + 1e-20 >= r.paid as is_whole) as w
+        cross join lateral (select r.paid > 0 and r.amount + 1e-20 >= r.paid or r.is_taken_back as is_whole) as w
     ),
     written as (
         update public.coin_purchases as cp

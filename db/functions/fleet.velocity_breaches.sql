@@ -53,8 +53,8 @@ begin
                 and cp.purchased_at > v_candidate.purchased_at - interval '60 seconds'
                 and cp.purchased_at < v_candidate.purchased_at + interval '60 seconds'
                 and cp.decision is distinct from 'rejected'
-                -- One that is judged again is no other.
-                and cp.payment_id <> -v_candidate.payment_id
+                -- One that is judged again is no other: its payment is its own number, negative.
+                and cp.id <> -v_candidate.payment_id
         );
         if fleet.velocity_exceeded(v_others || v_in_batch, v_candidate.purchased_at, v_limit) then
             v_breaches := v_breaches || v_candidate.purchase_id;

@@ -77,7 +77,9 @@ OF_MACHINES = of(
     fleet_erasures="requested_by reason counts",
     fleet_event_tallies="provider state",
     fleet_inbox_events="provider provider_event_id event_type payload_sha256 state reason",
+    fleet_joined_purchases="joined_by closed_by closed_reason",
     fleet_leaderboard_sums="board period",
+    fleet_payment_halves="provider provider_event_id sku currency told_by",
     fleet_payment_keys="provider key",
     fleet_proofs="kind detail",
     fleet_provider_calls="kind key state",
@@ -86,7 +88,8 @@ OF_MACHINES = of(
     fleet_schema_migrations="name checksum",
     fleet_schema_objects="kind name checksum",
     fleet_ticks="job outcome last_error",
-    fleet_worker_reports="worker",
+    fleet_web_reports="web detail",
+    fleet_worker_reports="worker detail",
 )
 
 

@@ -38,8 +38,18 @@ BREAKAGES = {
     ),
     "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
     "ledger_has_no_orphans": "delete from public.gifts",
+    "names_lead_to_one_grant": (
+        "update fleet.payment_keys set payment_id = (select payment_id from public.coin_purchases"
+        " where status = 'pending') where key like 'pi_%'; update public.coin_purchases"
+        " set granted_at = now(), status = 'confirmed' where status = 'pending'"
+    ),
     "open_events_have_no_purchase": (
         "update fleet.inbox_events set state = 'waiting' where state = 'applied'"
+    ),
+    "payments_are_granted_once": (
+        "insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)"
+        " select id, 0, 'evt' from public.coin_purchases;"
+        " update public.coin_purchases set granted_at = now()"
     ),
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
@@ -48,6 +58,15 @@ BREAKAGES = {
     "recent_gift_coins_match_gifts": "update public.live_streams set recent_gift_coins = 1000",
     "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
     "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
+    "sessions_are_granted_once": (
+        "update public.coin_purchases set granted_at = now();"
+        " update fleet.inbox_events as e set event_type = 'checkout.session.completed',"
+        ' payload = convert_to(\'{"data": {"object": {"id": "cs_1", "payment_intent": "\' ||'
+        " cp.provider_payment_id || '\"}}}', 'UTF8') from public.coin_purchases as cp"
+        " where cp.provider_event_id = e.provider_event_id;"
+        " update public.coin_purchases set provider_payment_id = 'cs_1' where id ="
+        " (select min(id) from public.coin_purchases)"
+    ),
     "totals_match_ledger": (
         "update public.profiles set total_gifts_received = total_gifts_received + 1"
     ),

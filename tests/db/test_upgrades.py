@@ -329,3 +329,27 @@ async def test_new_ids_go_on_after_the_old_ones(finished: Finished, look: Look) 
         assert await db.fetchval(
             "select nextval('public.gifts_id_seq') > (select max(id) from public.gifts)"
         )
+
+
+async def test_a_purchase_at_a_provider_that_is_none_of_ours_moves_as_the_apps(
+    second: Database, look: Look
+) -> None:
+    db = await look(second)
+    moved = await db.fetchval(
+        "with p as (update public.coin_purchases set provider = ' PayPal' where id ="
+        " (select min(id) from public.coin_purchases where status = 'confirmed') returning id)"
+        " select id from p"
+    )
+    await db.execute(
+        "update public.coin_purchases set provider = 'Stripe'"
+        " where id = (select max(id) from public.coin_purchases where status = 'confirmed')"
+    )
+    result = await upgraded(second, SECOND)
+    assert result.proof.breaches == {}
+    assert result.proof.holds
+    providers = await db.fetch("select distinct provider from public.coin_purchases order by 1")
+    assert [row["provider"] for row in providers] == ["app", "stripe"]
+    provider = "select provider from public.coin_purchases where id = $1"
+    assert await db.fetchval(provider, moved) == "app"
+    note = "select old_value from fleet.upgrade_notes where note = 'provider_unknown'"
+    assert await db.fetchval(note) == "paypal"

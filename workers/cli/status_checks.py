@@ -15,7 +15,7 @@ from typing import TypeAlias
 from db.errors import CoinfleetError
 from db.pool import Pool
 from db.reaching import reaching_store
-from db.status import is_read_only, read_held_counts
+from db.status import is_read_only, read_double_grants, read_held_counts
 from workers.cli.words import ago, counted
 
 
@@ -51,9 +51,20 @@ async def find_held_money(asked: Asked) -> list[str]:
     ]
 
 
+async def find_double_grants(asked: Asked) -> list[str]:
+    """Tell of payments that were granted twice, until a person closes each."""
+    return [
+        f"granted twice: purchases {' and '.join(map(str, grant.purchase_ids))} are one payment"
+        f" ({counted(grant.coins, 'coin')} in all): close it with"
+        f" select fleet.close_double_grant({grant.purchase_ids[-1]}, true, 'who', 'why');"
+        for grant in await read_double_grants(asked.pool)
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_held_money,
+    find_double_grants,
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from db.facts import Half, Verdict
+from db.facts import Half, Names, Verdict
 from tests.tasks.providers.stripe_events import (
     BUYER,
     NOT_OURS,
@@ -33,7 +33,7 @@ def test_a_succeeded_intent_is_a_purchase() -> None:
 
 def test_a_paid_session_is_the_same_purchase() -> None:
     assert interpret(session()) == msgspec.structs.replace(
-        PURCHASE, payment_keys=["pi_1"], country_code="DE", told_by="session"
+        PURCHASE, payment_keys=["pi_1", "cs_test_1"], country_code="DE", told_by="session"
     )
 
 
@@ -44,8 +44,14 @@ def test_a_session_paid_later_is_the_same_purchase() -> None:
 
 @pytest.mark.parametrize("status", ["unpaid", "no_payment_required", "something_new"])
 def test_a_session_that_is_not_paid_grants_nothing(status: str) -> None:
-    fact = interpret(session(payment_status=status))
+    fact = interpret(session(payment_status=status, payment_intent=None))
     assert fact == Verdict(state="ignored", reason="unpaid")
+
+
+@pytest.mark.parametrize("status", ["unpaid", "no_payment_required", "something_new"])
+def test_a_session_that_is_not_paid_yet_names_its_payment(status: str) -> None:
+    fact = interpret(session(payment_status=status))
+    assert fact == Names(payment_keys=["pi_1", "cs_test_1"], reason="unpaid")
 
 
 @pytest.mark.parametrize("status", ["processing", "requires_action", "canceled"])
@@ -149,7 +155,8 @@ def test_a_list_without_a_charge_names_none(charges: object) -> None:
 
 
 def test_the_session_may_hold_its_intent_in_full() -> None:
-    assert purchase(session(payment_intent=made.payment_intent(PAYMENT))).payment_keys == ["pi_1"]
+    fact = purchase(session(payment_intent=made.payment_intent(PAYMENT)))
+    assert fact.payment_keys == ["pi_1", "cs_test_1"]
 
 
 def test_a_currency_is_lower_case() -> None:
@@ -175,7 +182,7 @@ def test_a_session_of_another_product_is_not_ours() -> None:
     assert fact == Verdict(
         state="ignored",
         reason="not_ours",
-        payment_keys=["pi_1"],
+        payment_keys=["pi_1", "cs_test_1"],
         half=Half(told_by="session", currency="usd"),
     )
 
@@ -196,7 +203,7 @@ def test_a_quantity_alone_is_not_ours_and_counts_should_the_payment_be(
     assert by_session == Verdict(
         state="ignored",
         reason="not_ours",
-        payment_keys=["pi_1"],
+        payment_keys=["pi_1", "cs_test_1"],
         half=Half(told_by="session", currency="usd", **told),
     )
 
