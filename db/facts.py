@@ -67,19 +67,26 @@ class Gift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="gif
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund"):
-    """One refund, by its id, as it stands."""
+    """One refund, by its id, as it stood at `told_at`; made at `refund_created_at`."""
 
     payment_keys: PaymentKeys
+    told_at: datetime
+    refund_created_at: datetime
     refund_id: Text
     amount_minor: Amount
     status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 
 
 class RefundTotal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund_total"):
-    """All that was refunded of a payment so far."""
+    """All that was refunded of a payment up to `told_at`.
+
+    `uncaptured_minor` of it may be money that was authorised and never taken; None: not told.
+    """
 
     payment_keys: PaymentKeys
+    told_at: datetime
     cumulative_minor: Amount
+    uncaptured_minor: Amount | None = None
 
 
 class DisputeTransaction(msgspec.Struct, frozen=True):
@@ -87,15 +94,31 @@ class DisputeTransaction(msgspec.Struct, frozen=True):
 
     id: Text
     amount: SignedAmount
+    currency: CurrencyCode | None = None
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="dispute"):
-    """A dispute with the balance transactions it has so far; an inquiry has none."""
+    """A dispute as it stood at `told_at`, with its balance transactions; an inquiry has none.
+
+    `status` is one of Stripe's, or "unknown"; `currency` is that of `amount_minor`, which need not
+    be the payment's; None: it is.
+    """
 
     payment_keys: PaymentKeys
+    told_at: datetime
     dispute_id: Text
+    status: Text
     amount_minor: Amount
+    currency: CurrencyCode | None = None
     transactions: list[DisputeTransaction]
+
+
+class ChargeFailed(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="charge_failed"
+):
+    """A charge failed after its money had reached the balance: an alarm if coins were granted."""
+
+    payment_keys: PaymentKeys
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
@@ -130,4 +153,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     half: Half | None = None
 
 
-Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Names | Verdict
+Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Names | Verdict

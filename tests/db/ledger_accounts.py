@@ -1,13 +1,9 @@
-"""What the model of the ledger keeps of people, purchases and gifts."""
+"""What the model of the ledger keeps of people and gifts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
+from typing import NamedTuple
 
 
 class GiftPrice(NamedTuple):
@@ -26,17 +22,3 @@ class Account:
     bought: int = 0
     spent: int = 0
     received: int = 0
-
-
-@dataclass
-class Bought:
-    """A recorded purchase."""
-
-    event_id: int
-    buyer: UUID
-    coins: int
-    paid: int
-    at: datetime
-    hold: str | None
-    taken: int = 0
-    status: str = "pending"

