@@ -78,7 +78,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="r
 
 
 class RefundTotal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund_total"):
-    """All that was refunded of a payment up to `told_at`.
+    """All that was refunded of a payment up to `told_at`, of `amount_minor` that were captured.
 
     `uncaptured_minor` of it may be money that was authorised and never taken; None: not told.
     """
@@ -87,6 +87,8 @@ class RefundTotal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     told_at: datetime
     cumulative_minor: Amount
     uncaptured_minor: Amount | None = None
+    amount_minor: Amount | None = None
+    currency: CurrencyCode | None = None
 
 
 class DisputeTransaction(msgspec.Struct, frozen=True):

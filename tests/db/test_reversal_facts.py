@@ -338,6 +338,30 @@ async def test_a_newer_rate_moves_no_coins(books: Books) -> None:
     assert await books.breaches() == {}
 
 
+# A direct call tells dollars
+
+
+@pytest.mark.parametrize(("minor", "coins"), [(920, 0), (460, 500), (1, 999), (919, 2), (0, 1_000)])
+async def test_a_refund_in_the_charges_currency_is_a_part_of_what_was_charged(
+    books: Books, minor: int, coins: int
+) -> None:
+    for early in (True, False):
+        payment, buyer = Payment(), await books.profile()
+        told = payment.refunded_so_far(minor, amount_minor=920, currency="eur", uncaptured_minor=0)
+        if early:
+            await books.apply_one(told)
+        await books.db.execute(
+            "select public.process_coin_purchase($1, 'stripe', $2, $3, 1000, 10.00)",
+            buyer,
+            f"evt_{payment.intent}",
+            payment.intent,
+        )
+        await books.apply(told, payment.refund(minor))
+        await books.apply(payment.dispute(920, -1_000, 1_000, status="won", currency="eur"))
+        assert await books.coins(buyer) == coins
+    assert await books.breaches() == {}
+
+
 # Exactness
 
 

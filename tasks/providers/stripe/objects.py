@@ -94,6 +94,7 @@ class Charge(msgspec.Struct):
     amount_refunded: Amount
     amount: Amount | None = None
     amount_captured: Amount | None = None
+    currency: Currency | None = None
     captured: Any = None
     payment_intent: Any = None
 
