@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.schema import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -35,6 +37,11 @@ class Difference:
     name: str
     lacking: Sequence[str]
     added: Sequence[str]
+
+    @property
+    def path(self) -> str:
+        """Where a reader finds the file."""
+        return f"db/{Kind(self.kind).folder}/{self.name}.sql"
 
     @property
     def lost(self) -> list[str]:

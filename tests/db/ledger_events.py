@@ -15,7 +15,8 @@ import msgspec
 
 from db.inbox import Arrival
 from tests.db.books import CAKE, CAKE_COST, CAKE_SHARE_BPS, NOON, ROSE, SKU
-from tests.db.ledger_model import GiftPrice, Price
+from tests.db.ledger_accounts import GiftPrice
+from tests.db.ledger_prices import Price
 from workers.cli import simulated_stripe as stripe
 from workers.cli.simulated_events import gift_sent
 
@@ -30,12 +31,18 @@ STRANGER = UUID(int=404)
 # Each list is drawn from evenly: what stands there more often happens more often.
 SECONDS = [0, 0, 1, 30, 59, 60, 61, 119]
 PARTS = [0.01, 1 / 3, 0.5, 0.99, 1.0, 1.0, 1.5]
-ORDERS = [*["whole"] * 8, "none", "no_sku", "no_buyer", "nobody", "stranger"]
+ORDERS = [
+    *["whole"] * 8,
+    *("none", "no_sku", "no_buyer", "no_quantity", "quantity_only", "countless"),
+    *("nobody", "stranger", "another"),
+]
 REFUND_STATUSES = ["pending", "succeeded", "succeeded", "failed", "canceled"]
 GIFT_TYPES = [*[ROSE] * 6, *[CAKE] * 3, "nothing"]
 QUANTITIES = [1, 7, 30, 60, 100]
-# Withdrawn, a third given back, the rest given back: in another currency than the payment's.
-DISPUTED = (-93, 31, 62)
+DISPUTE_STATUSES = ["needs_response", "under_review", "won", "lost", "lost", "warning_closed", "?"]
+# Withdrawn, a third given back, the rest given back; withdrawn, little given back, withdrawn again.
+DISPUTED = ((-93, 31, 62), (-1_000, 20, -40))
+UNCAPTURED = [0, 0, 0, 0.5, 1.0]
 
 
 class Product(NamedTuple):
@@ -45,9 +52,14 @@ class Product(NamedTuple):
     amount_minor: int
     quantity: int = 1
     currency: str = "usd"
+    tax: int = 0
 
 
 PRODUCTS = [
+    *[Product(SKU, 119, tax=19)] * 2,
+    Product(SKU, 300, quantity=3, tax=48),
+    Product(SKU, 300, quantity=2, tax=100),
+    Product(SKU, 118, tax=19),
     *[Product(SKU, 100)] * 6,
     *[Product("coins_7", 300)] * 4,
     Product(SKU, 300, quantity=3),
@@ -56,6 +68,8 @@ PRODUCTS = [
     Product(SKU, 50_001_00, quantity=50_001),
     Product(SKU, 99),
     Product(SKU, 95, currency="eur"),
+    Product(SKU, 95, currency="eur"),
+    Product(SKU, 80, currency="gbp"),
     Product("nothing", 100),
 ]
 
@@ -97,7 +111,12 @@ class Storyteller:
         payment = self._payment(random.randrange(PAYMENTS), order=random.choice(ORDERS))
         if random.random() < 0.5:
             return stripe.payment_intent_succeeded(payment)
-        return stripe.checkout_session_completed(payment)
+        _, product, _ = self._bought[int(payment.key)]
+        session: dict[str, Any] = {"total_details": {"amount_tax": product.tax}}
+        if random.random() < 0.3:
+            # The buyer by reference alone, or by none at all.
+            session["client_reference_id"] = random.choice([str(self.people[0]), "17", None])
+        return stripe.checkout_session_completed(payment, changes=session)
 
     def _payment(self, number: int, order: str = "whole") -> stripe.StripePayment:
         buyer, product, second = self._bought[number]
@@ -111,6 +130,14 @@ class Storyteller:
                 metadata = {}
             case "no_sku":
                 del metadata["sku"]
+            case "no_quantity":
+                del metadata["quantity"]
+            case "quantity_only":
+                metadata = {"quantity": metadata["quantity"]}
+            case "countless":
+                metadata["quantity"] = "some"
+            case "another":
+                metadata["sku"] = "coins_7"
             case "no_buyer":
                 del metadata["profile_id"]
             case "nobody":
@@ -128,25 +155,44 @@ class Storyteller:
     def _reversal(self, random: Random) -> dict[str, Any]:
         payment, no = self._payment(random.randrange(PAYMENTS)), random.randrange(2)
         amount = max(1, int(payment.amount_minor * random.choice(PARTS)))
-        match random.randrange(4):
+        told_s = payment.created_s + random.choice(SECONDS)
+        match random.randrange(9):
             case 0:
-                event = stripe.charge_refunded(payment, amount_refunded=amount)
-            case 1:
+                event = stripe.stripe_event(
+                    payment, "charge.failed", stripe.charge(payment) | {"paid": False}
+                )
+                event["data"]["object"]["failure_balance_transaction"] = random.choice([None, "x"])
+            case 1 | 2:
+                event = stripe.charge_refunded(payment, amount_refunded=amount, created_s=told_s)
+                uncaptured = int(payment.amount_minor * random.choice(UNCAPTURED))
+                event["data"]["object"]["amount"] += uncaptured
+                event["data"]["object"]["captured"] = random.choice([*[True] * 9, False])
+            case 3 | 4:
                 dispute_id = f"dp_{payment.key}_{no}"
-                moved = [(f"txn_{dispute_id}_{n}", minor) for n, minor in enumerate(DISPUTED)]
+                moved = [(f"txn_{dispute_id}_{n}", minor) for n, minor in enumerate(DISPUTED[no])]
                 event = stripe.dispute_event(
                     payment,
                     dispute_id=dispute_id,
                     amount_minor=amount,
-                    balance_transactions=moved[: random.randrange(4)],
+                    status=random.choice(DISPUTE_STATUSES),
+                    balance_transactions=moved[: random.randrange(len(moved) + 1)],
+                    created_s=told_s,
                 )
+                event["data"]["object"]["currency"] = random.choice(
+                    [*[payment.currency] * 4, "usd", "eur", "gbp"]
+                )
+                for transaction in event["data"]["object"]["balance_transactions"][2:]:
+                    transaction["currency"] = "gbp"
             case _:
                 event = stripe.refund_event(
                     payment,
                     refund_id=f"re_{payment.key}_{no}",
                     amount_minor=amount,
                     status=random.choice(REFUND_STATUSES),
+                    created_s=told_s,
                 )
+                # A refund has one time of its own, however often it is told.
+                event["data"]["object"]["created"] = payment.created_s + 30 * no
         if random.random() < 0.5:
             # Older events name the charge alone.
             event["data"]["object"]["payment_intent"] = None

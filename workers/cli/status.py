@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import redis
 import typer
+from msgspec import UNSET
 
 from db import reconciliation
 from db.migrate import is_current
@@ -18,6 +19,7 @@ from db.roles import check_owner
 from db.status import parked_events, read_clock, read_held_counts
 from db.ticks import read_schedules
 from db.vital_signs import read_vital_signs
+from db.web_reports import read_webs
 from db.worker_reports import read_workers
 from schedules.timetable import TIMETABLE
 from tasks import TASKS
@@ -31,10 +33,11 @@ from workers.cli.status_health import (
     by_state,
     judge_jobs,
 )
+from workers.cli.status_processes import judge_workers
 from workers.cli.status_report import show
 from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
-from workers.queue import QueueBroker
+from workers.queue import REFUSALS, QueueBroker
 
 if TYPE_CHECKING:
     from db.pool import Pool
@@ -105,8 +108,12 @@ async def _ask(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
         schedules=judge_jobs(timetable, schedules, now=now),
         drift=await reconciliation.read_status(pool),
         workers=await read_workers(pool),
+        webs=await read_webs(pool),
         queue=queue,
-        found=await ask_checks(Asked(pool=pool, now=now, held_after=held_after)),
+        found=[
+            *judge_workers(signs.workers),
+            *await ask_checks(Asked(pool=pool, now=now, held_after=held_after)),
+        ],
     )
 
 
@@ -123,9 +130,12 @@ def _ask_queue(url: str | None) -> Queue:
         return Queue(reachable=None, waiting=None)
     broker = QueueBroker(url, middleware=[])
     try:
+        refusal = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
+    except REFUSALS as error:
+        return Queue(reachable=True, waiting=None, refusal=str(error))
     except redis.RedisError:
         return Queue(reachable=False, waiting=None)
     finally:
         broker.close()
-    return Queue(reachable=True, waiting=waiting)
+    return Queue(reachable=True, waiting=waiting, refusal=refusal or UNSET)

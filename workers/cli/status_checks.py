@@ -16,7 +16,7 @@ from db.catalog import find_differences
 from db.errors import CoinfleetError
 from db.pool import Pool
 from db.reaching import reaching_store
-from db.status import is_read_only, read_held_counts
+from db.status import is_read_only, read_double_grants, read_held_counts
 from workers.cli.words import ago, counted
 
 # So many of a list are named, and the others counted.
@@ -83,10 +83,21 @@ def _few(items: list[str]) -> str:
     return "; ".join(items[:FEW]) + (f" and {more:,} more" if more > 0 else "")
 
 
+async def find_double_grants(asked: Asked) -> list[str]:
+    """Tell of payments that were granted twice, until a person closes each."""
+    return [
+        f"granted twice: purchases {' and '.join(map(str, grant.purchase_ids))} are one payment"
+        f" ({counted(grant.coins, 'coin')} in all): close it with"
+        f" select fleet.close_double_grant({grant.purchase_ids[-1]}, true, 'who', 'why');"
+        for grant in await read_double_grants(asked.pool)
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_held_money,
     find_damaged_schema,
+    find_double_grants,
 )
 
 
