@@ -200,21 +200,19 @@ def plan(
     changed, migrated = bool(steps), False
     grants = _grants(files)
     for file in files:
-        is_stale = _is_new_text(file, book) or (file.kind, file.name) in damaged
+        record = book.get((file.kind, file.name))
+        is_new_text = record is None or record.checksum != file.checksum
+        is_stale = is_new_text or (file.kind, file.name) in damaged
         changed = changed or is_stale
         migrated = migrated or (is_stale and file.kind is Kind.MIGRATION)
         may_be_lost = migrated if file.is_of_a_table else changed
         if is_stale or (may_be_lost and file.kind is Kind.POLICY):
-<<<<<<< HEAD
             sql = "\n".join([file.sql, *grants.get((file.kind, file.name), [])])
             steps.append(Step(file.kind, file.name, file.path, sql, file.checksum))
-=======
-            steps.append(Step(file.kind, file.name, file.path, file.sql, file.checksum))
     functions = [no for no, step in enumerate(steps) if step.kind is Kind.FUNCTION]
     if functions:
         first, last = functions[0], functions[-1] + 1
         steps[first:last] = sorted(steps[first:last], key=lambda s: (s.kind, s.name) in book)
->>>>>>> main
     return steps
 
 
@@ -222,11 +220,6 @@ def has_new_text(step: Step, book: Book) -> bool:
     """Say whether a step brings a text that this book doesn't have, or forgets one that it has."""
     record = book.get((step.kind, step.name))
     return record is None or record.checksum != step.checksum
-
-
-def _is_new_text(file: SchemaFile, book: Book) -> bool:
-    record = book.get((file.kind, file.name))
-    return record is None or record.checksum != file.checksum
 
 
 def _grants(files: Iterable[SchemaFile]) -> dict[tuple[str, str], list[str]]:
