@@ -12,6 +12,7 @@ import asyncpg
 from db.errors import refusal
 from db.generations import UpgradeUnfinished, unfinished_upgrade
 from db.pool import CONNECT_TIMEOUT_S, open_connection
+from db.roles import check_owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,7 @@ async def erase_profile(url: str, profile_id: UUID, *, requested_by: str, reason
         url, application_name="coinfleet erase", command_timeout_s=TIMEOUT_S
     )
     try:
+        await check_owner(connection, url=url)
         if generation := await unfinished_upgrade(connection):
             raise UpgradeUnfinished(generation)
         async with connection.transaction():

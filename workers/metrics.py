@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from db.inbox import Stored
     from db.pool import Pool
     from db.vital_signs import VitalSigns
+    from workers.connection_limits import ConnectionLimits
     from workers.receiver import Answer
 
 log = structlog.get_logger(__name__)
@@ -94,6 +95,30 @@ class Metrics:
             "Arrivals that wait for the statement in flight.",
             registry=self._registry,
         )
+
+        self._requests_refused = Counter(
+            "coinfleet_requests_refused",
+            "Requests and connections refused before any provider's signature, by cause.",
+            ["cause"],
+            registry=self._registry,
+        )
+        self._connections = Gauge(
+            "coinfleet_connections", "Connections that are open.", registry=self._registry
+        )
+        self._held_bytes = Gauge(
+            "coinfleet_held_bytes",
+            "Bytes of heads and bodies that are not yet answered.",
+            registry=self._registry,
+        )
+
+    def watch_connections(self, limits: ConnectionLimits) -> None:
+        """Ask this at each scrape how many connections there are, and what they hold."""
+        self._connections.set_function(lambda: limits.connections)
+        self._held_bytes.set_function(lambda: limits.held_bytes)
+
+    def note_refused(self, cause: str) -> None:
+        """Count what was refused before it reached a route."""
+        self._requests_refused.labels(cause).inc()
 
     def watch_waiting(self, waiting: Callable[[], int]) -> None:
         """Ask this at each scrape how many arrivals wait."""

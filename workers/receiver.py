@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 256 * 1024
 # What is read of a body that is too large, so that its sender gets to the answer behind it.
 DISCARDED_BYTES_MAX = 4 * 1024 * 1024
-# Providers send a body at once; who drips it byte by byte is none.
+# A provider sends the whole body at once; a slow sender is not one.
 BODY_TIMEOUT_S = 10.0
 # Long enough for a restarted database, short enough for a buyer who waits for coins.
 RETRY_AFTER_S = 5
+
+
+_CLOSE = (b"connection", b"close")
 
 
 class Answer:
@@ -58,6 +61,10 @@ class Answer:
             ],
         }
         self._body: Message = {"type": "http.response.body", "body": body}
+        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        lines += [b"%s: %s" % header for header in (*self._start["headers"], _CLOSE)]
+        self.last_words = b"\r\n".join((*lines, b"", body))
+        """The same as bytes, for a connection that closes behind them."""
 
     async def send(self, send: Send) -> None:
         """Send it."""
@@ -65,7 +72,6 @@ class Answer:
         await send(self._body)
 
 
-_CLOSE = (b"connection", b"close")
 STORED = Answer(200, "stored")
 SEEN = Answer(200, "seen")
 MALFORMED = Answer(200, "malformed")

@@ -14,11 +14,19 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 import structlog
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from db.address import Address, AddressFault
+from workers.queue_address import check_redis_address
 
 Role: TypeAlias = Literal["web", "worker", "scheduler"]
 Process: TypeAlias = Literal["release", "web", "worker", "scheduler"]
@@ -66,25 +74,11 @@ def _split(value: object) -> object:
 
 
 def _postgres_address(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must start with postgresql://")
-    return _readable_address(value)
-
-
-def _redis_address(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return _readable_address(value)
-
-
-def _readable_address(value: str) -> str:
     try:
-        _ = urlsplit(value).port
-    # From None: its own message quotes a part of the password.
-    except ValueError:
-        raise ValueError(
-            "isn't an address; in a password write / as %2F, # as %23, ? as %3F, [ as %5B, @ as %40"
-        ) from None
+        Address.parse(value)
+    # From None, as below: nothing of the value may be quoted.
+    except AddressFault as fault:
+        raise ValueError(str(fault)) from None
     return value
 
 
@@ -122,7 +116,7 @@ def _stripe_account(value: str) -> str:
 
 
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
-RedisAddress: TypeAlias = Annotated[str, AfterValidator(_redis_address)]
+RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 StripeSecret: TypeAlias = Annotated[str, AfterValidator(_stripe_secret)]
 StripeAccount: TypeAlias = Annotated[str, AfterValidator(_stripe_account)]
 AppSecret: TypeAlias = Annotated[str, AfterValidator(_standard_webhooks_secret)]
@@ -141,6 +135,8 @@ class Settings(BaseSettings):
     """Address that `web` listens on; 0.0.0.0 in a container."""
     port: int = Field(default=8000, ge=1, le=65535)
     """Port that `web` listens on."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port at which `web` answers /metrics, and nothing else; without it `PORT` does."""
     coinfleet_data_dir: Path = Path(".coinfleet")
     """Where the embedded servers keep their data, and `fleet.json` tells where they are."""
 
@@ -189,6 +185,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is colours on a terminal and JSON elsewhere."""
 
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        if self.metrics_port == self.port:
+            raise ValueError("METRICS_PORT: must be another than PORT")
+        return self
+
     def url_for(self, role: Role, *, warn: bool = True) -> str:
         """The database address of this role; the owner's, with a warning, when it has none."""
         own: str | None = getattr(self, f"{role}_database_url")
@@ -208,7 +210,7 @@ def load_settings(needed_by: Process | None = None) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        faults = [_fault(str(item["loc"][0]), item["msg"]) for item in error.errors()]
+        faults = [_fault(item["loc"], item["msg"]) for item in error.errors()]
     if needed_by is not None:
         faults += [f"{name} is missing" for name in lacking(needed_by, os.environ)]
     if settings is None or faults:
@@ -226,5 +228,7 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _fault(field: str, message: str) -> str:
-    return f"{field.upper()}: {message.removeprefix('Value error, ')}"
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    # What concerns two settings names them itself.
+    return f"{str(location[0]).upper()}: {text}" if location else text

@@ -26,6 +26,7 @@ begin
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());
     v_outcomes := array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o);
+    v_outcomes := fleet.heed_refunds_of_held(v_outcomes);
     -- Whatever else it says, an event that showed two grants to be one payment is known for that.
     if cardinality(v_joining_ids) > 0 then
         for v_i in 1 .. cardinality(v_outcomes) loop

@@ -10,6 +10,7 @@ declare
     v_purchases integer;
     v_kept bigint;
     v_merged bigint[];
+    v_gone fleet.payments;
 begin
     -- Looked up now: an earlier merge of the batch may have moved some of these keys.
     v_payment_ids := array(
@@ -41,14 +42,23 @@ begin
     update fleet.disputes set payment_id = v_kept where payment_id = any(v_merged);
     update fleet.inbox_events set payment_id = v_kept
     where payment_id = any(v_merged) and state in ('waiting', 'held');
-    with gone as (
-        delete from fleet.payments where id = any(v_merged) returning refund_total_minor, is_foreign
-    )
-    insert into fleet.payments as p (id, is_foreign, refund_total_minor)
-    select v_kept, bool_or(g.is_foreign), max(g.refund_total_minor) from gone as g having count(*) > 0
-    on conflict (id) do update set
-        is_foreign = p.is_foreign or excluded.is_foreign,
-        refund_total_minor = greatest(p.refund_total_minor, excluded.refund_total_minor);
+    for v_gone in
+        delete from fleet.payments as p where p.id = any(v_merged) returning p.*
+    loop
+        v_gone.id := v_kept;
+        insert into fleet.payments as p select v_gone.*
+        on conflict (id) do update
+        set (
+            is_foreign, refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at,
+            held_minor, held_currency, held_event_id, held_reason, charge_minor, charge_currency
+        ) = (
+            select
+                n.is_foreign, n.refund_total_minor, n.refund_total_at, n.uncaptured_minor, n.uncaptured_at,
+                n.held_minor, n.held_currency, n.held_event_id, n.held_reason,
+                n.charge_minor, n.charge_currency
+            from fleet.newer_payment(p, excluded) as n
+        );
+    end loop;
 end
 $$;
 

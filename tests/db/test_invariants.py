@@ -33,6 +33,10 @@ BREAKAGES = {
         "update public.gifts set platform_revenue = platform_revenue - 1,"
         " streamer_revenue = streamer_revenue + 1"
     ),
+    "held_events_are_not_refunded": (
+        "update fleet.payments as p set held_minor = 40 from fleet.inbox_events as e"
+        " where e.payment_id = p.id and e.state = 'held' and p.held_minor is not null"
+    ),
     "held_purchases_have_a_held_event": (
         "update fleet.inbox_events set state = 'rejected' where state = 'held'"
     ),
@@ -56,6 +60,9 @@ BREAKAGES = {
     ),
     "purchases_match_ledger": (f"update {LEDGER} set amount = amount * 2 where reason = 'refund'"),
     "recent_gift_coins_match_gifts": "update public.live_streams set recent_gift_coins = 1000",
+    "reversals_have_a_payment": (
+        "update public.coin_purchases set payment_id = -payment_id where refunded_coins > 0"
+    ),
     "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
     "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
     "sessions_are_granted_once": (
@@ -85,6 +92,8 @@ async def tampering(books: Books, connect: Connect) -> Connection:
     )
     payment = Payment()
     await books.apply(payment.bought(buyer), Payment().worth(buyer, 25_001))
+    nobodys = Payment()
+    await books.apply(nobodys.bought(None, buyer_unreadable=True), nobodys.refund(40))
     await books.apply(payment.refund(40), gift(buyer, streamer, 10, stream_id=stream))
     await books.db.execute("insert into public.follows values ($1, $2)", buyer, streamer)
     await books.db.execute(

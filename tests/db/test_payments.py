@@ -185,6 +185,8 @@ def refund_by(*keys: str, amount_minor: int = 1) -> Refund:
     """A refund that knows its payment by these names."""
     return Refund(
         payment_keys=list(keys),
+        told_at=NOON,
+        refund_created_at=NOON,
         refund_id="re_" + "_".join(keys),
         amount_minor=amount_minor,
         status="succeeded",
