@@ -31,6 +31,10 @@ class ReadOnlyServer(StoreUnavailable):
     """The server takes no writes: a standby, or `default_transaction_read_only` is on."""
 
 
+class NoSessionFree(StoreUnavailable):
+    """The database has no session left for this process, and none of its own became free."""
+
+
 class Refused(CoinfleetError):
     """The database refused a request by a rule of the business; `reason` is the rule's name."""
 
@@ -197,6 +201,11 @@ def _fate_by_sqlstate(error: asyncpg.PostgresError, *, is_alone: bool) -> Fate:
     if _is_poolers(error) or isinstance(error, asyncpg.InvalidCachedStatementError):
         # The latter: a release changed a table under a statement that is prepared anew next time.
         return Fate.TRANSIENT
+    return fate_of_sqlstate(sqlstate)
+
+
+def fate_of_sqlstate(sqlstate: str) -> Fate:
+    """Return what FATES says of an SQLSTATE."""
     return FATES.get(sqlstate) or FATES.get(sqlstate[:2], Fate.BUG)
 
 
@@ -240,6 +249,8 @@ def is_server_unfit(error: BaseException | None) -> bool:
 def is_want_of_connections(error: BaseException | None) -> bool:
     """Return whether the server, or a pooler before it, has no session left for us just now."""
     match error:
+        case NoSessionFree():
+            return True
         case StoreUnavailable():
             return is_want_of_connections(error.__cause__)
         case asyncpg.TooManyConnectionsError():
@@ -282,6 +293,7 @@ def _is_fatal(error: asyncpg.PostgresError) -> bool:
 _QUOTES_VALUES = ("22", "P0")
 _QUOTED = re.compile(r'"[^"]*"')
 _VALUE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S*\d{5,}\S*|\S+@\S+")
+_RECORDED = re.compile(r"([0-9A-Z]{5}): (.*)")
 MESSAGE_LENGTH = 500
 
 
@@ -294,6 +306,21 @@ def describe(error: BaseException) -> str:
     message = _text(error).partition("\n")[0]
     if sqlstate is None:
         return f"{type(error).__name__}: {message}"[:MESSAGE_LENGTH].removesuffix(": ")
+    return _without_values(sqlstate, message)
+
+
+def take_apart(recorded: str) -> tuple[str | None, str]:
+    """Return the SQLSTATE and the description of an error that SQL recorded as `last_error`.
+
+    One of Python's may quote what it couldn't read, so only its class is returned.
+    """
+    found = _RECORDED.match(recorded)
+    if found is None:
+        return None, recorded.partition(":")[0][:MESSAGE_LENGTH]
+    return found[1], _without_values(found[1], found[2])
+
+
+def _without_values(sqlstate: str, message: str) -> str:
     if sqlstate.startswith(_QUOTES_VALUES):
         message = _QUOTED.sub('"…"', message)
     return f"{sqlstate}: {_VALUE.sub('…', message)}"[:MESSAGE_LENGTH]

@@ -1,18 +1,22 @@
 """The inbox: store what arrived, claim what is due, apply it and record what became of it.
 
-One transaction a batch. The row lock is the claim, so a worker that dies frees its events at once;
+One transaction per batch. The row lock is the claim: a worker that dies frees its events at once;
 nothing here knows a provider, and nothing calls one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NewType
 
 import asyncpg
 import msgspec
 
+from db.attempts import read_attempts
+from db.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
 from db.errors import (
     CoinfleetError,
     Fate,
@@ -23,19 +27,18 @@ from db.errors import (
     is_timeout,
     sqlstate_of,
 )
+from db.migrate import is_half_way
 from db.pool import expire_if_unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from db.attempts import FailedAttempt
     from db.facts import Fact
     from db.pool import Connection, Pool
 
 EventId = NewType("EventId", int)
-
-# How long a batch may wait for the second connection on which its start is noted.
-NOTE_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,24 @@ class ClaimedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an event; `reason` is null for one that was simply applied."""
+    """What became of an event; `reason` is null for one that was simply applied.
+
+    `attempt` is there for one that failed: it is `pending`, or `dead`.
+    """
 
     event_id: EventId
     state: str
     reason: str | None
+    attempt: FailedAttempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """An event that failed alone for a passing cause: how often while others didn't, since when."""
+
+    setbacks: int
+    pause_s: float
+    failing_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,28 @@ class BatchFailed(CoinfleetError):
     def transient(self) -> bool:
         """Whether the same batch may succeed later."""
         return self.fate is Fate.TRANSIENT
+
+
+class BatchLost(StoreUnavailable):
+    """The connection was lost while a batch was applied; nothing of it was done."""
+
+    def __init__(self, event_ids: Sequence[EventId], error: Exception) -> None:
+        super().__init__(describe(error))
+        self.event_ids = event_ids
+
+
+class ReleaseHalfWay(StoreUnavailable):
+    """The schema is not this release's, or a release is at work on it."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch in flight."""
+
+    interpret: Callable[[ClaimedEvent], Fact]
+    limit: int
+    claimed: list[ClaimedEvent] = field(default_factory=list)
+    note: StartNote | None = None
 
 
 async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
@@ -147,62 +185,76 @@ def _is_no_rows_fault(error: Exception) -> bool:
 class Inbox:
     """A worker's hold on the inbox, for any number of batches at once.
 
-    Each batch in flight takes two connections of the pool. Whoever ends calls
-    `forget_failed_starts` last, or the next worker takes this one for killed by its last batch.
+    Each batch in flight takes one connection of the pool, and for a moment a second if one is free.
+    Whoever ends calls `forget_failed_starts` last, or the next worker takes this one for killed by
+    its last batch.
     """
 
     def __init__(self, pool: Pool, *, worker: str) -> None:
         self._pool = pool
-        self._worker = worker
-        self._failed_starts: list[tuple[int, list[EventId]]] = []
+        self._notes = StartNotes(pool, worker=worker)
+        self._failed_starts: list[StartNote] = []
 
     async def process_batch(
         self, interpret: Callable[[ClaimedEvent], Fact], *, limit: int
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
-        All in one transaction; `interpret` is pure and must not raise. Raises StoreUnavailable
-        when the database can't be reached, BatchFailed when the batch was rolled back.
+        All in one transaction; `interpret` is pure and must not raise. The start of the batch is
+        noted in a commit of its own, see db/batch_starts.py.
+
+        Raises BatchFailed when the batch was rolled back. Raises StoreUnavailable when the database
+        can't be reached or a release is half way; BatchLost, one of these, if events were claimed.
         """
-        claimed: list[ClaimedEvent] = []
-        xact_id = 0
+        batch = _Batch(interpret, limit)
         try:
             await self.forget_failed_starts()
-            async with self._pool.acquire() as connection, connection.transaction():
-                claimed, xact_id = await _claim(connection, limit)
-                if not claimed:
-                    return BatchResult(claimed=0, outcomes=())
-                await self._note_start(xact_id, [event.id for event in claimed])
-                outcomes = await _apply(connection, [(e, interpret(e)) for e in claimed])
+            async with self._pool.acquire() as connection:
+                if not self._notes.must_be_ahead:
+                    try:
+                        return await self._process_noting_beside(connection, batch)
+                    except NoSpareSession as without:
+                        batch.claimed, batch.note = [], None
+                        if without.note is not None:
+                            self._failed_starts.append(without.note)
+                return await self._process_noting_ahead(connection, batch)
         except BaseException as error:
-            if claimed:
-                self._failed_starts.append((xact_id, [event.id for event in claimed]))
+            if batch.note is not None:
+                self._failed_starts.append(batch.note)
             if not isinstance(error, Exception):
                 raise
-            raise _failure(error, claimed) from error
-        return BatchResult(claimed=len(claimed), outcomes=outcomes)
+            await expire_if_unfit(self._pool, error)
+            raise await self._failure(error, batch.claimed) from error
 
-    async def fail_event(self, event_id: EventId, error: str) -> str | None:
-        """Count a failed attempt of one event; gives its state, `pending` or `dead`.
+    async def fail_event(self, event_id: EventId, error: str) -> Outcome | None:
+        """Count a failed attempt of one event; return what became of it: `pending` or `dead`.
 
         None if it wasn't pending any more: another worker was faster.
         """
-        state: str | None = await self._pool.fetchval(
-            "select fleet.fail_event($1, $2)", event_id, error
-        )
-        return state
-
-    async def _note_start(self, xact_id: int, event_ids: list[EventId]) -> None:
-        # Committed before anything is read of the events, so that a death while reading tells.
-        # Each may hold the connection that another waits for, so nobody waits for ever.
-        async with self._pool.acquire(timeout=NOTE_TIMEOUT_S) as connection:
-            await connection.execute(
-                "select fleet.note_batch_start($1::text::xid8, $2, $3)",
-                str(xact_id),
-                event_ids,
-                self._worker,
-                timeout=NOTE_TIMEOUT_S,
+        async with self._pool.acquire() as connection, connection.transaction():
+            state: str | None = await connection.fetchval(
+                "select fleet.fail_event($1, $2)", event_id, error
             )
+            failed = await read_attempts(connection, [event_id])
+        reason = "failed" if state == "dead" else None
+        return Outcome(event_id, state, reason, failed.get(event_id)) if state else None
+
+    async def set_aside(
+        self, event_id: EventId, failure: BatchFailed, *, others_succeed: bool
+    ) -> Setback | None:
+        """Have an event wait that failed alone for a passing cause; no attempt is counted.
+
+        While others succeed its pause doubles, and it is claimed alone. None if another worker has
+        it, or it isn't pending any more.
+        """
+        row = await self._pool.fetchrow(
+            "select setbacks, pause_s, failing_s from fleet.set_event_aside($1, $2, $3, $4)",
+            event_id,
+            failure.sqlstate,
+            failure.error,
+            others_succeed,
+        )
+        return Setback(**row) if row else None
 
     async def forget_failed_starts(self) -> None:
         """Take back the notes of batches that failed or were cancelled under this living worker.
@@ -210,35 +262,93 @@ class Inbox:
         They say nothing against their events. Raises what the database does.
         """
         while self._failed_starts:
-            failed = self._failed_starts.pop()
-            xact_id, event_ids = failed
+            note = self._failed_starts.pop()
             try:
-                await self._pool.execute(
-                    "select fleet.forget_batch_start($1::text::xid8, $2)", str(xact_id), event_ids
-                )
+                await forget_start(self._pool, note)
             except BaseException:
-                self._failed_starts.append(failed)
+                self._failed_starts.append(note)
                 raise
 
+    async def _process_noting_beside(self, connection: Connection, batch: _Batch) -> BatchResult:
+        async with connection.transaction():
+            began_at = time.monotonic()
+            rows = await connection.fetch(
+                "select id, provider, provider_event_id, event_type, payload, received_at,"
+                " attempts, xact_id::text::bigint from fleet.claim_events($1)",
+                batch.limit,
+            )
+            batch.claimed = [ClaimedEvent(*row[:-1]) for row in rows]
+            if not rows:
+                return BatchResult(claimed=0, outcomes=())
+            batch.note = StartNote(rows[0]["xact_id"], [event.id for event in batch.claimed])
+            # Committed before anything is read of the events, so that a death while reading tells.
+            await self._notes.note_beside(batch.note, claimed_in_s=time.monotonic() - began_at)
+            outcomes = await _apply(connection, batch)
+        return BatchResult(claimed=len(batch.claimed), outcomes=outcomes)
 
-async def _claim(connection: Connection, limit: int) -> tuple[list[ClaimedEvent], int]:
-    rows = await connection.fetch(
-        "select id, provider, provider_event_id, event_type, payload, received_at, attempts,"
-        " xact_id::text::bigint as xact_id from fleet.claim_events($1)",
-        limit,
-    )
-    claimed = [ClaimedEvent(*row[:-1]) for row in rows]
-    return claimed, rows[0]["xact_id"] if rows else 0
+    async def _process_noting_ahead(self, connection: Connection, batch: _Batch) -> BatchResult:
+        note = batch.note = await self._notes.note_ahead(connection, batch.limit)
+        if note is None:
+            return BatchResult(claimed=0, outcomes=())
+        async with connection.transaction():
+            rows = await connection.fetch(
+                "select id, provider, provider_event_id, event_type, payload, received_at, attempts"
+                " from fleet.claim_noted_events($1::text::xid8)",
+                str(note.xact_id),
+            )
+            batch.claimed = [ClaimedEvent(*row) for row in rows]
+            outcomes = await _apply(connection, batch) if rows else []
+            await forget_start(connection, note)
+        return BatchResult(claimed=len(batch.claimed), outcomes=outcomes)
+
+    async def _failure(self, error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
+        """Return what the caller hears: that the store is away, or that this batch failed."""
+        if isinstance(error, StoreUnavailable):
+            return error
+        event_ids = [event.id for event in claimed]
+        found = fate(error, is_alone=len(claimed) == 1)
+        is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
+        if is_lost and claimed:
+            return BatchLost(event_ids, error)
+        if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
+            return _away(error)
+        if found is Fate.BUG and isinstance(error, asyncpg.PostgresError):
+            with suppress(Exception):
+                if await is_half_way(self._pool):
+                    return ReleaseHalfWay(describe(error))
+        return BatchFailed(event_ids, fate=found, error=error) if claimed else error
 
 
-async def _apply(
-    connection: Connection, interpreted: Sequence[tuple[ClaimedEvent, Fact]]
-) -> list[Outcome]:
+def _away(error: Exception) -> StoreUnavailable:
+    away = StoreUnavailable(describe(error))
+    away.__cause__ = error
+    return away
+
+
+async def _apply(connection: Connection, batch: _Batch) -> list[Outcome]:
+    """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
+    facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason from fleet.apply_events($1::jsonb)",
-        msgspec.json.encode([_as_row(event, fact) for event, fact in interpreted]).decode(),
+        msgspec.json.encode(facts).decode(),
     )
-    return [Outcome(*row) for row in rows]
+    outcomes = [Outcome(*row) for row in rows]
+    failed = await _failed_attempts(connection, batch.claimed, outcomes)
+    if any(each.is_bug for each in failed.values()) and await is_half_way(connection):
+        raise ReleaseHalfWay
+    return [replace(each, attempt=failed.get(each.event_id)) for each in outcomes]
+
+
+async def _failed_attempts(
+    connection: Connection, claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome]
+) -> dict[int, FailedAttempt]:
+    open_or_dead = [each.event_id for each in outcomes if each.state in {"pending", "dead"}]
+    if not open_or_dead:
+        return {}
+    before: dict[int, int] = {event.id: event.attempts for event in claimed}
+    found = await read_attempts(connection, open_or_dead)
+    # One that has to wait for another is pending too, and was not attempted.
+    return {key: each for key, each in found.items() if each.attempts > before[key]}
 
 
 def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tasks.pace import Pace
+
 if TYPE_CHECKING:
     from db.inbox import Inbox
     from db.pool import Pool
@@ -48,4 +50,5 @@ class Context:
     batch_size: int = 500
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
+    pace: Pace = field(default_factory=Pace)
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.stdlib.get_logger)

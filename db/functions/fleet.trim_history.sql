@@ -23,6 +23,9 @@ begin
         and p.violations = 0
         and p.id < (select max(n.id) from fleet.proofs as n where n.kind = 'new');
     get diagnostics v_proofs = row_count;
+    delete from fleet.set_aside_events as s
+    using fleet.inbox_events as e
+    where e.id = s.event_id and e.state <> 'pending';
     delete from fleet.worker_reports as r where r.reported_at < v_now - interval '1 hour';
     get diagnostics v_reports = row_count;
     return v_ticks + v_proofs + v_reports;

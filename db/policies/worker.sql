@@ -9,9 +9,13 @@ grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worke
 select fleet.revoke_functions('coinfleet_worker');
 grant execute on function fleet.claim_events(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.note_batch_start(xid8, bigint[], text) to coinfleet_worker;
+grant execute on function fleet.note_batch_ahead(integer, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.claim_noted_events(xid8, timestamptz) to coinfleet_worker;
 grant execute on function fleet.forget_batch_start(xid8, bigint[]) to coinfleet_worker;
 grant execute on function fleet.apply_events(jsonb, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_event(bigint, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) to coinfleet_worker;
+grant execute on function fleet.failed_attempts(bigint[], timestamptz) to coinfleet_worker;
 grant execute on function fleet.event_counts() to coinfleet_worker;
 grant execute on function fleet.fold_event_tallies() to coinfleet_worker;
 grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coinfleet_worker;
