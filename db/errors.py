@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import asyncpg
 
+from db.failures import without_values
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -289,14 +291,6 @@ def _is_fatal(error: asyncpg.PostgresError) -> bool:
     return severity in _FATAL
 
 
-# Quoted text is a value in these classes, and a name elsewhere.
-_QUOTES_VALUES = ("22", "P0")
-_QUOTED = re.compile(r'"[^"]*"')
-_VALUE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S*\d{5,}\S*|\S+@\S+")
-_RECORDED = re.compile(r"([0-9A-Z]{5}): (.*)")
-MESSAGE_LENGTH = 500
-
-
 def describe(error: BaseException) -> str:
     """Return the error in a line for logs: its SQLSTATE or class, and its message without values.
 
@@ -305,25 +299,8 @@ def describe(error: BaseException) -> str:
     sqlstate = sqlstate_of(error)
     message = _text(error).partition("\n")[0]
     if sqlstate is None:
-        return f"{type(error).__name__}: {message}"[:MESSAGE_LENGTH].removesuffix(": ")
-    return _without_values(sqlstate, message)
-
-
-def take_apart(recorded: str) -> tuple[str | None, str]:
-    """Return the SQLSTATE and the description of an error that SQL recorded as `last_error`.
-
-    One of Python's may quote what it couldn't read, so only its class is returned.
-    """
-    found = _RECORDED.match(recorded)
-    if found is None:
-        return None, recorded.partition(":")[0][:MESSAGE_LENGTH]
-    return found[1], _without_values(found[1], found[2])
-
-
-def _without_values(sqlstate: str, message: str) -> str:
-    if sqlstate.startswith(_QUOTES_VALUES):
-        message = _QUOTED.sub('"…"', message)
-    return f"{sqlstate}: {_VALUE.sub('…', message)}"[:MESSAGE_LENGTH]
+        return f"{type(error).__name__}: {message}".removesuffix(": ")
+    return f"{sqlstate}: {without_values(f'{sqlstate}: {message}')}"
 
 
 def sqlstate_of(error: BaseException | None) -> str | None:

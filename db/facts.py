@@ -85,6 +85,12 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     transactions: list[DisputeTransaction]
 
 
+class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
+    """These are names of one payment. Nothing else is told: it may be anybody's, and unpaid."""
+
+    payment_keys: PaymentKeys
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
     """The event moves nothing. `payment_keys` name a payment that is not ours.
 
@@ -98,4 +104,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     detail: Text | None = None
 
 
-Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Verdict
+Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Names | Verdict

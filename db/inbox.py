@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, NewType
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 import msgspec
 
-from db.attempts import read_attempts
 from db.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
+from db.batches import Batch, BatchResult, ClaimedEvent, EventId, Failure, Outcome, Setback
 from db.errors import (
     CoinfleetError,
     Fate,
@@ -32,13 +32,26 @@ from db.pool import expire_if_unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
-    from db.attempts import FailedAttempt
     from db.facts import Fact
     from db.pool import Connection, Pool
 
-EventId = NewType("EventId", int)
+__all__ = [
+    "Arrival",
+    "BatchFailed",
+    "BatchLost",
+    "BatchResult",
+    "ClaimedEvent",
+    "EventId",
+    "Failure",
+    "Inbox",
+    "Outcome",
+    "ReleaseHalfWay",
+    "Setback",
+    "Stored",
+    "store_arrivals",
+    "wake_waiting_events",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,49 +73,6 @@ class Stored(StrEnum):
     STORED = "stored"
     SEEN = "seen"
     CONFLICT = "conflict"
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedEvent:
-    """An event whose row this worker holds."""
-
-    id: EventId
-    provider: str
-    provider_event_id: str
-    event_type: str
-    payload: bytes
-    received_at: datetime
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an event; `reason` is null for one that was simply applied.
-
-    `attempt` is there for one that failed: it is `pending`, or `dead`.
-    """
-
-    event_id: EventId
-    state: str
-    reason: str | None
-    attempt: FailedAttempt | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Setback:
-    """An event that failed alone for a passing cause: how often while others didn't, since when."""
-
-    setbacks: int
-    pause_s: float
-    failing_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """How many events were claimed and what became of each."""
-
-    claimed: int
-    outcomes: Sequence[Outcome]
 
 
 class BatchFailed(CoinfleetError):
@@ -134,14 +104,10 @@ class ReleaseHalfWay(StoreUnavailable):
     """The schema is not this release's, or a release is at work on it."""
 
 
-@dataclass(slots=True)
-class _Batch:
-    """A batch in flight."""
-
-    interpret: Callable[[ClaimedEvent], Fact]
-    limit: int
-    claimed: list[ClaimedEvent] = field(default_factory=list)
-    note: StartNote | None = None
+_CLAIMED = (
+    "id, provider, provider_event_id, event_type, payload, received_at, attempts,"
+    " extract(epoch from clock_timestamp() - received_at)::float8"
+)
 
 
 async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
@@ -177,9 +143,17 @@ def _is_no_rows_fault(error: Exception) -> bool:
     return (
         fate(error) is Fate.TRANSIENT
         or is_server_unfit(error)
-        # No such function, table or right: a release is half way, or is yet to come.
-        or isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.InvalidSchemaNameError)
+        # No such schema, function or table: a release is half way, or is yet to come.
+        or isinstance(error, _MISSING)
     )
+
+
+_MISSING = (
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+)
 
 
 class Inbox:
@@ -206,7 +180,7 @@ class Inbox:
         Raises BatchFailed when the batch was rolled back. Raises StoreUnavailable when the database
         can't be reached or a release is half way; BatchLost, one of these, if events were claimed.
         """
-        batch = _Batch(interpret, limit)
+        batch = Batch(interpret, limit)
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection:
@@ -226,18 +200,20 @@ class Inbox:
             await expire_if_unfit(self._pool, error)
             raise await self._failure(error, batch.claimed) from error
 
-    async def fail_event(self, event_id: EventId, error: str) -> Outcome | None:
-        """Count a failed attempt of one event; return what became of it: `pending` or `dead`.
+    async def fail_event(self, event_id: EventId, error: str) -> str | None:
+        """Count a failed attempt of one event; return its state, `pending` or `dead`.
 
         None if it wasn't pending any more: another worker was faster.
         """
-        async with self._pool.acquire() as connection, connection.transaction():
-            state: str | None = await connection.fetchval(
-                "select fleet.fail_event($1, $2)", event_id, error
-            )
-            failed = await read_attempts(connection, [event_id])
-        reason = "failed" if state == "dead" else None
-        return Outcome(event_id, state, reason, failed.get(event_id)) if state else None
+        state: str | None = await self._pool.fetchval(
+            "select fleet.fail_event($1, $2)", event_id, error
+        )
+        return state
+
+    async def read_failures(self, event_ids: Sequence[EventId]) -> list[Failure]:
+        """Return what is known of events that failed: attempt, error, and when the next is due."""
+        rows = await self._pool.fetch("select * from fleet.event_failures($1)", event_ids)
+        return [Failure(*row) for row in rows if row["error"]]
 
     async def set_aside(
         self, event_id: EventId, failure: BatchFailed, *, others_succeed: bool
@@ -269,37 +245,36 @@ class Inbox:
                 self._failed_starts.append(note)
                 raise
 
-    async def _process_noting_beside(self, connection: Connection, batch: _Batch) -> BatchResult:
+    async def _process_noting_beside(self, connection: Connection, batch: Batch) -> BatchResult:
         async with connection.transaction():
             began_at = time.monotonic()
             rows = await connection.fetch(
-                "select id, provider, provider_event_id, event_type, payload, received_at,"
-                " attempts, xact_id::text::bigint from fleet.claim_events($1)",
+                f"select {_CLAIMED}, xact_id::text::bigint from fleet.claim_events($1)",  # noqa: S608
                 batch.limit,
             )
-            batch.claimed = [ClaimedEvent(*row[:-1]) for row in rows]
             if not rows:
-                return BatchResult(claimed=0, outcomes=())
+                return batch.result()
+            batch.claim(row[:-1] for row in rows)
             batch.note = StartNote(rows[0]["xact_id"], [event.id for event in batch.claimed])
             # Committed before anything is read of the events, so that a death while reading tells.
             await self._notes.note_beside(batch.note, claimed_in_s=time.monotonic() - began_at)
-            outcomes = await _apply(connection, batch)
-        return BatchResult(claimed=len(batch.claimed), outcomes=outcomes)
+            await _apply(connection, batch)
+        return batch.result()
 
-    async def _process_noting_ahead(self, connection: Connection, batch: _Batch) -> BatchResult:
-        note = batch.note = await self._notes.note_ahead(connection, batch.limit)
-        if note is None:
-            return BatchResult(claimed=0, outcomes=())
+    async def _process_noting_ahead(self, connection: Connection, batch: Batch) -> BatchResult:
+        batch.note = await self._notes.note_ahead(connection, batch.limit)
+        if batch.note is None:
+            return batch.result()
         async with connection.transaction():
             rows = await connection.fetch(
-                "select id, provider, provider_event_id, event_type, payload, received_at, attempts"
-                " from fleet.claim_noted_events($1::text::xid8)",
-                str(note.xact_id),
+                f"select {_CLAIMED} from fleet.claim_noted_events($1::text::xid8)",  # noqa: S608
+                str(batch.note.xact_id),
             )
-            batch.claimed = [ClaimedEvent(*row) for row in rows]
-            outcomes = await _apply(connection, batch) if rows else []
-            await forget_start(connection, note)
-        return BatchResult(claimed=len(batch.claimed), outcomes=outcomes)
+            if rows:
+                batch.claim(rows)
+                await _apply(connection, batch)
+            await forget_start(connection, batch.note)
+        return batch.result()
 
     async def _failure(self, error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
         """Return what the caller hears: that the store is away, or that this batch failed."""
@@ -325,30 +300,28 @@ def _away(error: Exception) -> StoreUnavailable:
     return away
 
 
-async def _apply(connection: Connection, batch: _Batch) -> list[Outcome]:
+async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason from fleet.apply_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
     )
-    outcomes = [Outcome(*row) for row in rows]
-    failed = await _failed_attempts(connection, batch.claimed, outcomes)
-    if any(each.is_bug for each in failed.values()) and await is_half_way(connection):
+    batch.outcomes = [Outcome(*row) for row in rows]
+    batch.failures = await _read_failures(connection, batch)
+    if any(each.is_bug for each in batch.failures) and await is_half_way(connection):
         raise ReleaseHalfWay
-    return [replace(each, attempt=failed.get(each.event_id)) for each in outcomes]
 
 
-async def _failed_attempts(
-    connection: Connection, claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome]
-) -> dict[int, FailedAttempt]:
-    open_or_dead = [each.event_id for each in outcomes if each.state in {"pending", "dead"}]
-    if not open_or_dead:
-        return {}
-    before: dict[int, int] = {event.id: event.attempts for event in claimed}
-    found = await read_attempts(connection, open_or_dead)
-    # One that has to wait for another is pending too, and was not attempted.
-    return {key: each for key, each in found.items() if each.attempts > before[key]}
+async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:
+    """Return what failed in this batch: what is to be tried again or dead, with an attempt more."""
+    open_ids = [each.event_id for each in batch.outcomes if each.state in {"pending", "dead"}]
+    if not open_ids:
+        return []
+    attempts = {event.id: event.attempts for event in batch.claimed}
+    rows = await connection.fetch("select * from fleet.event_failures($1)", open_ids)
+    found = [Failure(*row) for row in rows]
+    return [each for each in found if each.error and each.attempts > attempts[each.event_id]]
 
 
 def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:

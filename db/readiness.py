@@ -41,11 +41,14 @@ async def signs_of_life(url: str, *, since: datetime) -> SignsOfLife:
     async with _asking(url) as connection:
         return SignsOfLife(
             worker_answered=await connection.fetchval(
-                "select exists (select from fleet.worker_reports where last_doorbell_at > $1)",
+                "select exists (select from fleet.worker_reports"
+                " where last_doorbell_at > $1 and last_doorbell_at <= clock_timestamp())",
                 since,
             ),
             scheduler_fired=await connection.fetchval(
-                "select exists (select from fleet.schedules where fired_at > $1)", since
+                "select exists (select from fleet.schedules"
+                " where fired_at > $1 and fired_at <= clock_timestamp())",
+                since,
             ),
         )
 

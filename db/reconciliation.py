@@ -51,7 +51,7 @@ async def prove_new_entries(
 ) -> SliceProof | None:
     """Prove about `limit` ledger entries past the last checkpoint, and move it.
 
-    None when the checkpoint lies ahead of this cluster's transactions, as after a restore: then
+    None when the checkpoint is of another cluster, as after a restore: then
     only a full proof sets a new one.
     """
     row = await store.fetchrow("select * from fleet.prove_new_entries($1)", limit)

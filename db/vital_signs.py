@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from db.errors import StoreUnavailable, is_transient
+from db.worker_reports import WorkDetail
 
 if TYPE_CHECKING:
     from db.pool import Connection, Pool
@@ -39,12 +40,22 @@ class WorkerReport(msgspec.Struct, frozen=True):
     events: int
     apply_ms_total: float
     apply_buckets: list[int]
+    detail: WorkDetail = WorkDetail()
+
+
+class HeldEvents(msgspec.Struct, frozen=True):
+    """Events that wait for a person for one reason; the oldest is negative if a clock went back."""
+
+    reason: str
+    events: int
+    oldest_s: float
 
 
 class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
     `oldest_pending_s` is null while nothing is pending, a proof's age until there is one.
+    `clock_behind_s` is how far stored times are ahead of the database's clock, which went back.
     """
 
     events: list[EventCount]
@@ -54,6 +65,8 @@ class VitalSigns(msgspec.Struct, frozen=True):
     last_full_proof_s: float | None
     schedules: list[Schedule]
     workers: list[WorkerReport]
+    clock_behind_s: float = 0.0
+    held: list[HeldEvents] = []
 
     def count(self, state: str) -> int:
         """How many events of all providers are in this state."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
 
+from db.failures import kind_of, without_values
 from tasks.pace import Pace
 
 if TYPE_CHECKING:
@@ -17,23 +20,67 @@ if TYPE_CHECKING:
 
 # Upper bounds of the apply histogram; one more bucket counts what took longer than the last.
 APPLY_BUCKETS_MS = (2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)
+# The same from a webhook's receipt to its application: what waits for its other half takes minutes.
+LATENCY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600)
+# States and reasons are a few dozen; what comes beyond is counted as one, so that labels end.
+KINDS_MAX = 100
+OTHER = "other"
 
 
 class Meter:
-    """Counts applied batches of one process; read by its reports. Not thread-safe: one loop."""
+    """Counts what became of events in one process; read by its reports. Not thread-safe: one loop.
+
+    Counts outcomes, not attempts: an event that fails four times and is then applied is one
+    applied event and four failures.
+    """
 
     def __init__(self) -> None:
         self.batches = 0
         self.events = 0
         self.apply_ms_total = 0.0
         self.apply_buckets = [0] * (len(APPLY_BUCKETS_MS) + 1)
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.latency_s_total = 0.0
+        self.latency_buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self._trouble: tuple[str, float] | None = None
 
-    def note_batch(self, *, events: int, apply_ms: float) -> None:
-        """Count one committed batch of `events` that took `apply_ms` from claim to commit."""
+    def note_batch(self, *, apply_ms: float) -> None:
+        """Count one committed batch that took `apply_ms` from claim to commit."""
         self.batches += 1
-        self.events += events
         self.apply_ms_total += apply_ms
         self.apply_buckets[bisect_left(APPLY_BUCKETS_MS, apply_ms)] += 1
+
+    def note_outcome(self, state: str, reason: str | None) -> None:
+        """Count one event that left a batch in this state; `pending` is no outcome."""
+        if state == "pending":
+            return
+        self.events += state == "applied"
+        kind = (state, reason or "")
+        is_known = kind in self.outcomes or len(self.outcomes) < KINDS_MAX
+        self.outcomes[kind if is_known else (state, OTHER)] += 1
+
+    def note_latency(self, seconds: float) -> None:
+        """Count one applied event by the time since it was received."""
+        # A clock that was set back makes some negative; they would take from the sum.
+        self.latency_s_total += max(seconds, 0.0)
+        self.latency_buckets[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+
+    def note_failure(self, error: str) -> None:
+        """Count one failed attempt of an event by its SQLSTATE or class of error."""
+        is_known = error in self.failures or len(self.failures) < KINDS_MAX
+        self.failures[error if is_known else OTHER] += 1
+
+    def note_trouble(self, error: str) -> None:
+        """Remember, without values, what is in the way of work just now; the newest counts."""
+        self._trouble = (f"{kind_of(error)}: {without_values(error)}", time.monotonic())
+
+    def trouble(self) -> tuple[str, float] | None:
+        """Return the newest trouble and its age in seconds."""
+        if self._trouble is None:
+            return None
+        error, noted_at = self._trouble
+        return error, time.monotonic() - noted_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

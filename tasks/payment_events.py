@@ -7,7 +7,9 @@ does when a batch fails.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ import structlog
 
 from db.errors import is_transient
 from db.facts import Verdict
+from db.failures import kind_of, without_values
 from db.inbox import BatchFailed, BatchLost
 from tasks.providers import PROVIDERS
 
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from db.facts import Fact
-    from db.inbox import BatchResult, ClaimedEvent, EventId, Outcome
-    from tasks.context import Context
+    from db.inbox import BatchResult, ClaimedEvent, EventId, Failure, Outcome
+    from tasks.context import Context, Meter
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +66,8 @@ async def process_payment_events(ctx: Context) -> int:
             break
         total += result.claimed
         ctx.pace.succeed()
-        ctx.meter.note_batch(events=result.claimed, apply_ms=(time.monotonic() - started) * 1_000)
-        _report(result, details)
+        ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
+        _report(ctx.meter, result, details)
         if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
             await asyncio.sleep(GATHERING_S)
     return total
@@ -75,6 +78,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
 
     What passes counts against no event: while others succeed it waits, and is tried alone.
     """
+    ctx.meter.note_trouble(failure.error)
     events = len(failure.event_ids)
     is_again = failure.transient and not failure.is_timeout
     if is_again and ctx.pace.is_to_be_tried_again(list(failure.event_ids)):
@@ -84,7 +88,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
     elif failure.transient:
         await _set_aside(ctx, failure)
     else:
-        _log_failed_attempt(await ctx.inbox.fail_event(failure.event_ids[0], failure.error))
+        await _fail(ctx, failure)
         ctx.pace.succeed()
         return
     if failure.transient:
@@ -128,28 +132,19 @@ async def _set_aside(ctx: Context, failure: BatchFailed) -> None:
         )
 
 
+async def _fail(ctx: Context, failure: BatchFailed) -> None:
+    """Count an attempt of the one event whose own the failure is."""
+    event_id = failure.event_ids[0]
+    await ctx.inbox.fail_event(event_id, failure.error)
+    for failed in await ctx.inbox.read_failures([event_id]):
+        _report_failure(ctx.meter, failed)
+        if failed.state == "dead":
+            ctx.meter.note_outcome("dead", "failed")
+
+
 async def _pause(ctx: Context) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(ctx.stopping.wait(), ctx.pace.pause_s)
-
-
-def _log_failed_attempt(outcome: Outcome | None) -> None:
-    """Tell of an attempt that was counted; None stands for one that another worker was ahead of."""
-    if outcome is None or outcome.attempt is None:
-        return
-    attempt = outcome.attempt
-    is_dead = outcome.state == "dead"
-    log.error(
-        "event_not_applied" if is_dead else "event_failed",
-        event_id=outcome.event_id,
-        reason=outcome.reason,
-        sqlstate=attempt.sqlstate,
-        error=attempt.error,
-        attempt=attempt.attempts,
-        then="dead: `coinfleet status` says what to do"
-        if is_dead
-        else f"tried again in {max(0.0, attempt.pause_s):.0f} s",
-    )
 
 
 def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[ClaimedEvent], Fact]:
@@ -171,21 +166,55 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
     return interpret
 
 
-def _report(result: BatchResult, details: Mapping[EventId, str]) -> None:
+def _report(meter: Meter, result: BatchResult, details: Mapping[EventId, str]) -> None:
+    """Count and log what became of each event: outcomes, not attempts."""
+    failed_ids = {failure.event_id for failure in result.failures}
     for outcome in result.outcomes:
-        if outcome.attempt is not None:
-            _log_failed_attempt(outcome)
-            continue
-        match outcome.state, outcome.reason:
-            case "held", reason:
-                log.warning("event_held", event_id=outcome.event_id, reason=reason)
-            case "rejected", "account_mismatch":
-                # Another account's money on our endpoint: a wrong webhook, or somebody's attempt.
-                account = details.get(outcome.event_id)
-                log.error("event_of_another_account", event_id=outcome.event_id, account=account)
-            case ("dead", reason) | ("rejected", "no_purchase" | "malformed" as reason):
-                # Somebody's money moved at a provider and not here: a person must look.
-                log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
-            case _:
-                pass
-    log.info("batch_applied", events=result.claimed)
+        meter.note_outcome(outcome.state, outcome.reason)
+        if outcome.event_id not in failed_ids:
+            _log_outcome(outcome, details.get(outcome.event_id))
+    for failure in result.failures:
+        _report_failure(meter, failure)
+    for seconds in result.latencies_s:
+        meter.note_latency(seconds)
+    states = Counter(outcome.state for outcome in result.outcomes)
+    failed = sum(failure.state == "pending" for failure in result.failures)
+    others = {state: states[state] for state in sorted(states) if state not in _NOT_FINISHED}
+    # Postponed is such as a gift whose top-up may be on its way.
+    others |= {"failed": failed, "postponed": states["pending"] - failed}
+    told = {name: number for name, number in others.items() if number}
+    log.info("batch_applied", events=states["applied"], claimed=result.claimed, **told)
+
+
+_NOT_FINISHED = frozenset({"applied", "pending"})
+
+
+def _log_outcome(outcome: Outcome, detail: str | None) -> None:
+    match outcome.state, outcome.reason:
+        case "held", reason:
+            log.warning("event_held", event_id=outcome.event_id, reason=reason)
+        case "rejected", "account_mismatch":
+            # Another account's money on our endpoint: a wrong webhook, or somebody's attempt.
+            log.error("event_of_another_account", event_id=outcome.event_id, account=detail)
+        case ("dead", reason) | ("rejected", "no_purchase" | "malformed" as reason):
+            # Somebody's money moved at a provider and not here: a person must look.
+            log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
+        case _:
+            pass
+
+
+def _report_failure(meter: Meter, failure: Failure) -> None:
+    """Count a failed attempt; log its cause, its number and what happens next."""
+    meter.note_failure(kind_of(failure.error))
+    is_dead = failure.state == "dead"
+    log.log(
+        logging.ERROR if is_dead else logging.WARNING,
+        "event_failed",
+        event_id=failure.event_id,
+        sqlstate=kind_of(failure.error),
+        error=without_values(failure.error),
+        attempt=failure.attempts,
+        then="dead: see `coinfleet status`"
+        if is_dead
+        else f"tried again in {max(failure.retry_in_s or 0, 0):.0f} s",
+    )

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from db.errors import describe
 from db.pool import expire_if_unfit
 from db.vital_signs import read_vital_signs
-from tasks.context import APPLY_BUCKETS_MS
+from tasks.context import APPLY_BUCKETS_MS, LATENCY_BUCKETS_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -129,7 +129,23 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         events.add_metric([count.provider, count.state], count.events)
     yield events
     yield _gauge("events_held", "Events that wait for a person.", signs.count("held"))
+    held = GaugeMetricFamily(
+        "coinfleet_held_events", "Events that wait for a decision.", labels=["reason"]
+    )
+    oldest = GaugeMetricFamily(
+        "coinfleet_held_oldest_seconds", "Age of the oldest of them.", labels=["reason"]
+    )
+    for each in signs.held:
+        held.add_metric([each.reason], each.events)
+        oldest.add_metric([each.reason], each.oldest_s)
+    yield held
+    yield oldest
     yield _gauge("events_dead", "Events given up after all attempts.", signs.count("dead"))
+    yield _gauge(
+        "clock_behind_seconds",
+        "How far stored times are ahead of the database's clock, which was set back.",
+        signs.clock_behind_s,
+    )
     yield _gauge(
         "oldest_pending_seconds",
         "Age of the oldest event that is still to do.",
@@ -162,29 +178,78 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
 
 
 def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
-    # By worker: one that ends takes its own series along, and no other looks like a reset.
+    # By worker, whose name outlives a restart: what starts again at zero is one counter's reset.
     age = GaugeMetricFamily(
         "coinfleet_worker_report_age_seconds", "Time since its last report.", labels=["worker"]
     )
     applied = CounterMetricFamily(
-        "coinfleet_events_applied", "Events that left the inbox's open states.", labels=["worker"]
+        "coinfleet_events_applied", "Events applied, each counted once.", labels=["worker"]
     )
-    duration = HistogramMetricFamily(
-        "coinfleet_apply_seconds", "From claim to commit of one batch.", labels=["worker"]
+    outcomes = CounterMetricFamily(
+        "coinfleet_event_outcomes",
+        "What became of events, by the state in which they left a batch.",
+        labels=["worker", "state", "reason"],
     )
-    bounds = [*(str(bound_ms / 1000) for bound_ms in APPLY_BUCKETS_MS), "+Inf"]
+    failures = CounterMetricFamily(
+        "coinfleet_event_failures",
+        "Attempts that failed, by SQLSTATE or class of error; the events are tried again.",
+        labels=["worker", "error"],
+    )
     for report in signs.workers:
         age.add_metric([report.worker], report.report_age_s)
         applied.add_metric([report.worker], report.events)
-        cumulative = accumulate(report.apply_buckets or [0] * len(bounds))
-        duration.add_metric(
-            [report.worker],
-            buckets=list(zip(bounds, cumulative, strict=False)),
-            sum_value=report.apply_ms_total / 1000,
-        )
+        for outcome in report.detail.outcomes:
+            outcomes.add_metric([report.worker, outcome.state, outcome.reason], outcome.events)
+        for failure in report.detail.failures:
+            failures.add_metric([report.worker, failure.error], failure.attempts)
     yield age
     yield applied
-    yield duration
+    yield outcomes
+    yield failures
+    yield from _duration_families(signs)
+
+
+def _duration_families(signs: VitalSigns) -> Iterator[Metric]:
+    applying = HistogramMetricFamily(
+        "coinfleet_apply_seconds", "From claim to commit of one batch.", labels=["worker"]
+    )
+    latency = HistogramMetricFamily(
+        "coinfleet_received_to_applied_seconds",
+        "From the receipt of an event to the commit that applied it.",
+        labels=["worker"],
+    )
+    apply_bounds_s = [bound_ms / 1000 for bound_ms in APPLY_BUCKETS_MS]
+    for report in signs.workers:
+        _add_histogram(
+            applying,
+            report.worker,
+            apply_bounds_s,
+            report.apply_buckets,
+            report.apply_ms_total / 1000,
+        )
+        _add_histogram(
+            latency,
+            report.worker,
+            LATENCY_BUCKETS_S,
+            report.detail.latency_buckets,
+            report.detail.latency_s_total,
+        )
+    yield applying
+    yield latency
+
+
+def _add_histogram(
+    family: HistogramMetricFamily,
+    worker: str,
+    bounds_s: Sequence[float],
+    counts: Sequence[int],
+    sum_s: float,
+) -> None:
+    bounds = [*map(str, bounds_s), "+Inf"]
+    cumulative = accumulate(counts or [0] * len(bounds))
+    family.add_metric(
+        [worker], buckets=list(zip(bounds, cumulative, strict=False)), sum_value=sum_s
+    )
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

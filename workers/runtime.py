@@ -7,12 +7,9 @@ does once a second in any case.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
@@ -23,11 +20,19 @@ from db.migrate import is_current
 from db.pool import Pool, answered, expire_if_unfit, open_pool
 from db.readiness import check_writable
 from db.ticks import Tick
-from db.worker_reports import WorkerReport, report_worker
+from db.worker_reports import (
+    FailureCount,
+    OutcomeCount,
+    Trouble,
+    WorkDetail,
+    WorkerReport,
+    report_worker,
+)
 from schedules.timetable import TIMETABLE
 from tasks import TASKS, Task
 from tasks.context import Context, Meter
 from workers.drain import Drain
+from workers.naming import WorkerName
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +64,10 @@ class Runtime:
     """What a worker process holds open and keeps doing."""
 
     def __init__(self, settings: Settings) -> None:
-        self.worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._name = WorkerName(
+            settings.worker_name, database_url=settings.url_for("worker", warn=False)
+        )
+        self.worker = self._name.text
         self._settings = settings
         self._started = time.monotonic()
         self._doorbell_at: float | None = None
@@ -125,6 +133,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the pool, by force if it takes long."""
+        self._name.release()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pool.close()
@@ -201,6 +210,7 @@ class Runtime:
         except Exception as error:
             await expire_if_unfit(self._pool, error)
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+            self._meter.note_trouble(describe(error))
             if is_transient(error) or is_server_unfit(error):
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
@@ -238,6 +248,7 @@ class Runtime:
                 events=self._meter.events,
                 apply_ms_total=self._meter.apply_ms_total,
                 apply_buckets=self._meter.apply_buckets,
+                detail=work_detail(self._meter),
             ),
         )
         await answered(self._pool, reporting, within_s=LOOK_TIMEOUT_S)
@@ -247,6 +258,7 @@ class Runtime:
         try:
             await work
         except Exception as error:
+            self._meter.note_trouble(describe(error))
             await expire_if_unfit(self._pool, error)
             if not (is_transient(error) or is_server_unfit(error)):
                 log.exception("look_failed")
@@ -258,6 +270,21 @@ class Runtime:
             log.info("store_back")
             self._is_away = False
         return True
+
+
+def work_detail(meter: Meter) -> WorkDetail:
+    """Return what the meter counted, as a report holds it."""
+    trouble = meter.trouble()
+    return WorkDetail(
+        outcomes=tuple(
+            OutcomeCount(state, reason, events)
+            for (state, reason), events in sorted(meter.outcomes.items())
+        ),
+        failures=tuple(FailureCount(*each) for each in sorted(meter.failures.items())),
+        latency_s_total=meter.latency_s_total,
+        latency_buckets=tuple(meter.latency_buckets),
+        trouble=Trouble(*trouble) if trouble else None,
+    )
 
 
 async def greet_store(pool: Pool) -> bool:

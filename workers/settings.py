@@ -182,19 +182,22 @@ class Settings(BaseSettings):
 
     worker_threads: int = Field(default=8, ge=1, le=64)
     """Threads of a worker process; each runs one actor at a time."""
+    worker_name: str | None = Field(default=None, pattern=r"^[\x21-\x7e]{1,100}$")
+    """What a worker is called in metrics, before its number; the machine's name if unset."""
     batch_size: int = Field(default=500, ge=1, le=5000)
     """Events that a worker claims at once, at most."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is colours on a terminal and JSON elsewhere."""
 
-    def url_for(self, role: Role) -> str:
+    def url_for(self, role: Role, *, warn: bool = True) -> str:
         """The database address of this role; the owner's, with a warning, when it has none."""
         own: str | None = getattr(self, f"{role}_database_url")
         if own is not None:
             return own
         if self.database_url is None:
             raise SettingsFault([f"{role.upper()}_DATABASE_URL is missing"])
-        structlog.get_logger().warning("owner_address_used", role=role)
+        if warn:
+            structlog.get_logger().warning("owner_address_used", role=role)
         return self.database_url
 
 

@@ -5,16 +5,23 @@ language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
+-- By the block range index, however few gifts there are.
+set enable_seqscan = off
 as $$
 declare
+    v_known fleet.recent_gifts_horizon;
+    v_now timestamptz;
     v_from timestamptz;
     v_hour_ago timestamptz;
     v_upto timestamptz;
     v_stream_ids bigint[];
     v_coins bigint[];
 begin
-    select h.counted_from into v_from from fleet.recent_gifts_horizon as h for update;
-    v_hour_ago := coalesce(p_now, clock_timestamp()) - interval '1 hour';
+    select h.* into v_known from fleet.recent_gifts_horizon as h for update;
+    v_now := coalesce(p_now, clock_timestamp());
+    perform fleet.recount_recent_gifts(v_known, v_now);
+    v_from := least(v_known.counted_from, v_now);
+    v_hour_ago := v_now - interval '1 hour';
     if v_hour_ago <= v_from then
         return true;
     end if;
@@ -28,6 +35,8 @@ begin
         where (g.created_at at time zone 'UTC') > (v_from at time zone 'UTC')
             and (g.created_at at time zone 'UTC') <= (v_upto at time zone 'UTC')
             and g.stream_id is not null
+            -- Dated by a clock that was ahead: they have left already.
+            and (g.created_at > v_known.ahead_from and g.id <= v_known.ahead_upto_id) is not true
         group by g.stream_id
     ) as c;
     perform fleet.change_streams(v_stream_ids, p_coins => v_coins);

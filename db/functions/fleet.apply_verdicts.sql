@@ -6,7 +6,7 @@ security invoker
 set search_path = '', pg_temp
 as $$
 declare
-    v_foreign bigint[];
+    v_named bigint[];
 begin
     insert into fleet.payments as p (id, is_foreign)
     select distinct f.payment_id, true
@@ -15,26 +15,32 @@ begin
     where f.kind = 'verdict' and f.payment_id is not null and cp.id is null
     on conflict (id) do update set is_foreign = true where not p.is_foreign;
 
-    v_foreign := array(select f.payment_id from unnest(p_facts) as f where f.kind = 'verdict' and f.payment_id is not null);
-    if cardinality(v_foreign) > 0 then
+    -- Each of these may have joined names: what waited under one of them is to be closed, or settled, with the others.
+    v_named := array(
+        select f.payment_id from unnest(p_facts) as f where f.kind in ('verdict', 'names') and f.payment_id is not null
+    );
+    if cardinality(v_named) > 0 then
         update fleet.inbox_events as e
         set state = 'ignored', reason = 'not_ours', processed_at = p_now
         from fleet.payments as p
-        where e.payment_id = any(v_foreign) and e.state = 'waiting' and e.reason = 'no_purchase_yet'
+        where e.payment_id = any(v_named) and e.state = 'waiting' and e.reason = 'no_purchase_yet'
             and p.id = e.payment_id and p.is_foreign;
         perform fleet.meet_other_halves(
-            array(select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_foreign)),
+            array(select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_named)),
             p_now
         );
     end if;
     return query
     select
-        f.event_id, f.state, f.reason, f.payment_id, null::bigint, null::bigint, false, null::timestamptz,
+        f.event_id,
+        case f.kind when 'names' then 'ignored' else f.state end,
+        case f.kind when 'names' then 'names_only' else f.reason end,
+        f.payment_id, null::bigint, null::bigint, false, null::timestamptz,
         case f.state when 'failed' then f.reason else f.detail end
     from unnest(p_facts) as f
-    where f.kind = 'verdict';
+    where f.kind in ('verdict', 'names');
 end
 $$;
 
 revoke all on function fleet.apply_verdicts(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_verdicts(fleet.fact[], timestamptz) is 'Takes interpretation''s word for events that move nothing; a payment that is not ours is remembered, so that its reversals are not ours either.';
+comment on function fleet.apply_verdicts(fleet.fact[], timestamptz) is 'Takes interpretation''s word for events that move nothing; a payment that is not ours is remembered, so that its reversals are not ours either. Names alone mark nothing.';

@@ -30,7 +30,8 @@ begin
     return query
     select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
     from fleet.inbox_events as e
-    where e.state = 'pending' and e.starts > 0 and e.next_attempt_at <= v_now
+    where e.state = 'pending' and e.starts > 0
+        and (e.next_attempt_at <= v_now or e.next_attempt_at > v_now + interval '5 minutes')
     order by e.id
     limit 1
     for no key update skip locked;
@@ -50,7 +51,14 @@ begin
     return query
     select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
     from fleet.inbox_events as e
-    where e.state = 'pending' and e.starts = 0 and e.next_attempt_at <= v_now and e.id <> all(v_set_aside)
+    where e.state = 'pending' and e.starts = 0 and e.id <> all(v_set_aside)
+        and (
+            e.next_attempt_at <= v_now
+            -- It was given no pause, so it waits for none: a clock that was ahead dated it.
+            or e.next_attempt_at <= e.received_at + interval '10 milliseconds'
+            -- No pause is longer than this.
+            or e.next_attempt_at > v_now + interval '5 minutes'
+        )
     order by e.id
     limit p_limit
     for no key update skip locked;

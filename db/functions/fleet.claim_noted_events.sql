@@ -1,5 +1,5 @@
 -- Definer: the worker may claim events, not read the inbox.
-create or replace function fleet.claim_noted_events(p_xact_id xid8, p_now timestamptz default null)
+create or replace function fleet.claim_noted_events(p_xact_id xid8)
 returns table (
     id bigint,
     provider text,
@@ -32,11 +32,11 @@ begin
     return query
     select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
     from fleet.inbox_events as e
-    where e.id = any(v_event_ids) and e.state = 'pending' and e.next_attempt_at <= coalesce(p_now, clock_timestamp())
+    where e.id = any(v_event_ids) and e.state = 'pending'
     order by e.id
     for no key update skip locked;
 end
 $$;
 
-revoke all on function fleet.claim_noted_events(xid8, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.claim_noted_events(xid8, timestamptz) is 'Locks a batch that fleet.note_batch_ahead noted, and those of its events that nobody took meanwhile. fleet.forget_batch_start ends it in the same transaction.';
+revoke all on function fleet.claim_noted_events(xid8) from public, anon, authenticated, service_role;
+comment on function fleet.claim_noted_events(xid8) is 'Locks a batch that fleet.note_batch_ahead noted, and those of its events that nobody took meanwhile. fleet.forget_batch_start ends it in the same transaction.';

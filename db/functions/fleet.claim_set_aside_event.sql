@@ -15,7 +15,9 @@ begin
     select e.id into v_event_id
     from fleet.set_aside_events as s
     join fleet.inbox_events as e on e.id = s.event_id
-    where s.setbacks > 0 and e.state = 'pending' and e.starts = 0 and e.next_attempt_at <= p_now
+    where s.setbacks > 0 and e.state = 'pending' and e.starts = 0
+        -- No pause is longer: a time further ahead is of a clock that was set right since.
+        and (e.next_attempt_at <= p_now or e.next_attempt_at > p_now + interval '5 minutes')
     order by e.next_attempt_at
     limit 1
     for no key update of e skip locked;

@@ -13,7 +13,11 @@ begin
     select t.attempts into v_attempts
     from fleet.ticks as t
     where t.job = p_job and t.tick = p_tick and t.finished_at is null
-        and t.claimable_at <= coalesce(p_now, clock_timestamp())
+        -- No pause is longer than 5 s: a later time is that of a clock that was ahead.
+        and (
+            t.claimable_at <= coalesce(p_now, clock_timestamp())
+            or t.claimable_at > coalesce(p_now, clock_timestamp()) + interval '10 seconds'
+        )
     for update skip locked;
     if not found then
         return null;

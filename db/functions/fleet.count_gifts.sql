@@ -1,4 +1,10 @@
-create or replace function fleet.count_gifts(p_from xid8, p_upto xid8, p_today date)
+create or replace function fleet.count_gifts(
+    p_from xid8,
+    p_upto xid8,
+    p_today date,
+    p_foreign_from xid8 default null,
+    p_foreign_upto_entry_id bigint default null
+)
 returns void
 language sql
 volatile
@@ -16,6 +22,8 @@ as $$
             limit 1
         ) as g
         where e.xact_id >= p_from and e.xact_id < p_upto and e.leg = 0 and e.reason = 'gift'
+            -- Counted already, under a number of another cluster that this one has reached by now.
+            and (e.xact_id >= p_foreign_from and e.id <= p_foreign_upto_entry_id) is not true
         union all
         select g.sender_id, g.recipient_id, g.coin_amount, g.created_at
         from public.gifts as g
@@ -24,6 +32,7 @@ as $$
                 select 1
                 from public.ledger_entries as e
                 where e.xact_id >= p_upto and e.leg = 0 and e.idempotency_key = 'gift:' || g.provider_event_id
+                    and (e.xact_id >= p_foreign_from and e.id <= p_foreign_upto_entry_id) is not true
             )
     ),
     days as (
@@ -42,5 +51,5 @@ as $$
     on conflict (board, period, starts_on, profile_id) do update set coins = l.coins + excluded.coins
 $$;
 
-revoke all on function fleet.count_gifts(xid8, xid8, date) from public, anon, authenticated, service_role;
-comment on function fleet.count_gifts(xid8, xid8, date) is 'Adds the gifts of transactions from p_from up to, not including, p_upto to fleet.leaderboard_sums; with p_from null all gifts below p_upto. Periods that ended before p_today are left out.';
+revoke all on function fleet.count_gifts(xid8, xid8, date, xid8, bigint) from public, anon, authenticated, service_role;
+comment on function fleet.count_gifts(xid8, xid8, date, xid8, bigint) is 'Adds the gifts of transactions from p_from up to, not including, p_upto to fleet.leaderboard_sums; with p_from null all gifts below p_upto. Periods that ended before p_today are left out.';

@@ -78,8 +78,10 @@ begin
                     ) as price_matches,
                     coalesce(
                         u.direct_usd,
-                        case u.currency
-                            when 'usd' then least(u.amount_minor / 100.0, 9999999999.99)
+                        case
+                            -- Nothing is nothing in every currency.
+                            when u.amount_minor = 0 then 0
+                            when u.currency = 'usd' then least(u.amount_minor / 100.0, 9999999999.99)
                             else fleet.usd_amount(u.amount_minor, u.currency, p_now)
                         end
                     ) as usd_amount,

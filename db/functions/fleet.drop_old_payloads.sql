@@ -22,11 +22,15 @@ begin
     from (
         select k.id, bool_and(k.received_at < v_before) over (order by k.id) as is_old
         from (
-            select e.id, e.received_at
-            from fleet.inbox_events as e
-            where e.id > v_horizon.upto_id
-            order by e.id
-            limit p_limit
+            -- None is younger than one behind it: a clock that was ahead holds nobody up.
+            select a.id, min(a.received_at) over (order by a.id desc) as received_at
+            from (
+                select e.id, e.received_at
+                from fleet.inbox_events as e
+                where e.id > v_horizon.upto_id
+                order by e.id
+                limit p_limit
+            ) as a
         ) as k
     ) as o
     where o.is_old;

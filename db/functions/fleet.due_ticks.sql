@@ -8,7 +8,12 @@ set search_path = '', pg_temp
 as $$
     select t.job, t.tick
     from fleet.ticks as t
-    where t.finished_at is null and t.claimable_at <= coalesce(p_now, clock_timestamp())
+    where t.finished_at is null
+        -- No pause is longer than 5 s: a later time is that of a clock that was ahead.
+        and (
+            t.claimable_at <= coalesce(p_now, clock_timestamp())
+            or t.claimable_at > coalesce(p_now, clock_timestamp()) + interval '10 seconds'
+        )
     order by t.claimable_at
 $$;
 

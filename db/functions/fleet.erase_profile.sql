@@ -25,6 +25,7 @@ begin
                 using errcode = 'object_not_in_prerequisite_state';
         end if;
     end if;
+    perform fleet.commit_durably();
     -- First, because these read whole tables: nobody waits for the rows they lock.
     v_cleared := jsonb_build_object('old_rows', fleet.erase_old_rows(fleet.old_ids(p_profile_id)));
     v_cleared := v_cleared || fleet.erase_payloads(p_profile_id);

@@ -31,6 +31,9 @@ begin
     if (v_schedule.cadence_s, v_schedule.offset_s) <> (p_cadence_s, p_offset_s) then
         delete from fleet.ticks as t where t.job = p_job;
     end if;
+    -- So do ticks of a clock that was ahead and has been set right, or was another server's: the next tick would
+    -- wait until their time is reached. One that is still to do is done first.
+    delete from fleet.ticks as t where t.job = p_job and t.tick > v_tick + 1 and t.finished_at is not null;
     select max(t.tick) into v_last_tick from fleet.ticks as t where t.job = p_job;
     if v_last_tick is null or v_tick > v_last_tick then
         insert into fleet.ticks (job, tick, missed, enqueued_at, claimable_at)
@@ -49,7 +52,9 @@ begin
     return query
     select t.tick
     from fleet.ticks as t
-    where t.job = p_job and t.finished_at is null and t.claimable_at <= v_now;
+    where t.job = p_job and t.finished_at is null
+        -- No pause is longer than 5 s: a later time is that of a clock that was ahead.
+        and (t.claimable_at <= v_now or t.claimable_at > v_now + interval '10 seconds');
 end
 $$;
 

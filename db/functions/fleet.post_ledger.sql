@@ -12,6 +12,7 @@ begin
     if coalesce(cardinality(p_postings), 0) = 0 then
         return;
     end if;
+    perform fleet.commit_durably();
     select array_agg(nextval('fleet.ledger_transaction_id')) into v_transaction_ids
     from generate_series(1, (select max(p.transaction_no) from unnest(p_postings) as p));
 

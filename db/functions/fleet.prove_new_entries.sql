@@ -19,9 +19,15 @@ begin
     v_horizon := pg_snapshot_xmin(pg_current_snapshot());
     select p.upto_xid into v_from from fleet.proofs as p where p.upto_xid is not null order by p.id desc limit 1;
     v_from := coalesce(v_from, '0'::xid8);
-    if v_from > v_horizon then
+    -- A checkpoint of another cluster says nothing here, even if this one has passed its number.
+    if v_from > v_horizon
+        or (v_from > '0'::xid8 and (select h.cluster_id from fleet.proof_horizon as h) is distinct from fleet.cluster_id())
+    then
         return;
     end if;
+    update fleet.proof_horizon as h
+    set cluster_id = fleet.cluster_id()
+    where h.cluster_id is distinct from fleet.cluster_id();
 
     -- A transaction is proved whole, so a slice may be a little larger than asked for.
     select (e.xact_id::text::bigint + 1)::text::xid8 into v_upto
@@ -42,4 +48,4 @@ $$;
 
 revoke all on function fleet.prove_new_entries(integer) from public, anon, authenticated, service_role;
 comment on function fleet.prove_new_entries(integer) is
-    'Proves about p_limit ledger entries past the last checkpoint and moves it. Returns no row when the checkpoint lies ahead of this cluster''s transactions (a restore): then only a full proof helps.';
+    'Proves about p_limit ledger entries past the last checkpoint and moves it. Returns no row when the checkpoint is of another cluster (a restore): then only a full proof helps.';

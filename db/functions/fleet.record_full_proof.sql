@@ -11,6 +11,10 @@ volatile
 security definer
 set search_path = '', pg_temp
 as $$
+    update fleet.proof_horizon as h
+    set cluster_id = fleet.cluster_id()
+    where h.cluster_id is distinct from fleet.cluster_id();
+
     insert into fleet.proofs (kind, upto_xid, violations, detail, started_at)
     values ('full', p_upto_xid, p_violations, p_detail, p_started_at)
 $$;

@@ -7,21 +7,34 @@ security definer
 set search_path = '', pg_temp
 as $$
 declare
+    v_now timestamptz;
     v_today date;
+    v_known fleet.leaderboard_horizon;
     v_horizon xid8;
     v_from xid8;
     v_upto xid8;
     v_caught_up boolean := true;
 begin
-    select h.upto_xid into v_from from fleet.leaderboard_horizon as h for update;
-    v_today := (coalesce(p_now, clock_timestamp()) at time zone 'UTC')::date;
+    select h.* into v_known from fleet.leaderboard_horizon as h for update;
+    v_now := coalesce(p_now, clock_timestamp());
+    v_today := (v_now at time zone 'UTC')::date;
+    v_from := v_known.upto_xid;
     -- All transactions below have ended, so no gift of theirs can still appear.
     v_horizon := pg_snapshot_xmin(pg_current_snapshot());
     v_upto := v_horizon;
-    -- A checkpoint ahead of the cluster is another cluster's: the database was restored.
-    if v_from is null or v_from > v_horizon then
+    if v_from is null
+        -- The checkpoint is another cluster's: the database was restored.
+        or v_from > v_horizon or v_known.cluster_id is distinct from fleet.cluster_id()
+        -- The clock was ahead, and the sums of periods that have not ended yet were removed.
+        or v_known.counted_on > v_today
+    then
         v_from := null;
         delete from fleet.leaderboard_sums;
+        -- A number that this cluster has not reached is of another, and of long ago.
+        v_known.foreign_from_xid := pg_snapshot_xmax(pg_current_snapshot());
+        select max(e.id) into v_known.foreign_upto_entry_id
+        from public.ledger_entries as e
+        where e.xact_id >= v_known.foreign_from_xid;
     else
         -- A transaction is counted whole, so a slice may be a little larger than asked for.
         select (e.xact_id::text::bigint + 1)::text::xid8 into v_upto
@@ -33,8 +46,28 @@ begin
         v_caught_up := v_upto is null;
         v_upto := coalesce(v_upto, v_horizon);
     end if;
-    perform fleet.count_gifts(v_from, v_upto, v_today);
-    update fleet.leaderboard_horizon as h set upto_xid = v_upto where h.upto_xid is distinct from v_upto;
+    perform fleet.count_gifts(v_from, v_upto, v_today, v_known.foreign_from_xid, v_known.foreign_upto_entry_id);
+    -- What was created before the mark is of transactions that began before it, so they are below its number.
+    if v_known.mark_xid <= v_upto then
+        v_known.complete_until := v_known.mark_at;
+    end if;
+    if v_known.complete_until > v_now then
+        v_known.complete_until := null;
+    end if;
+    if v_known.mark_xid is null or v_known.mark_xid <= v_upto or v_from is null or v_known.mark_at > v_now then
+        v_known.mark_xid := pg_snapshot_xmax(pg_current_snapshot());
+        v_known.mark_at := v_now;
+    end if;
+    update fleet.leaderboard_horizon as h
+    set
+        upto_xid = v_upto,
+        cluster_id = fleet.cluster_id(),
+        counted_on = v_today,
+        foreign_from_xid = v_known.foreign_from_xid,
+        foreign_upto_entry_id = v_known.foreign_upto_entry_id,
+        complete_until = v_known.complete_until,
+        mark_xid = v_known.mark_xid,
+        mark_at = v_known.mark_at;
     perform fleet.write_leaderboard(v_today);
     return v_caught_up;
 end

@@ -15,7 +15,8 @@ as $$
         where m.id <= (select max(k.id) from (select o.id from fleet.publish_marks as o order by o.id limit p_limit) as k)
         returning m.stream_id, m.viewer_id
     ),
-    -- A clock that went back (a failover) makes the range run the other way: those are heard again.
+    -- A clock that went back (a failover) makes the range run the other way: those are heard again. Who was heard
+    -- more than a minute from now is as silent as one of a minute ago.
     concerned as (
         select t.stream_id, t.viewer_id
         from taken as t
@@ -24,7 +25,10 @@ as $$
         from public.active_viewers as v
         where v.activated_at is not null
             and v.last_active_at > least(p_silent_since, p_silent_until)
-            and v.last_active_at <= greatest(p_silent_since, p_silent_until)
+            and (
+                v.last_active_at <= greatest(p_silent_since, p_silent_until)
+                or v.last_active_at > p_silent_until + interval '2 minutes'
+            )
     ),
     -- A viewer beyond the limit before or after may count on other streams now. Looked up in the order of their
     -- index, tens of thousands take half the time.

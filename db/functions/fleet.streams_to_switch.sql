@@ -19,6 +19,8 @@ as $$
             where v.stream_id = s.id
                 and v.activated_at is not null
                 and v.last_active_at > p_silent_until
+                -- Heard by a clock that was ahead: nobody knows when.
+                and v.last_active_at <= p_silent_until + interval '2 minutes'
                 -- No stream is as many places ahead of this one as this viewer may count on.
                 and (
                     select true
@@ -26,6 +28,7 @@ as $$
                     where n.viewer_id = v.viewer_id
                         and (n.activated_at, n.stream_id) > (v.activated_at, v.stream_id)
                         and n.last_active_at > p_silent_until
+                        and n.last_active_at <= p_silent_until + interval '2 minutes'
                     offset p_max_streams_per_viewer - 1
                     limit 1
                 ) is null

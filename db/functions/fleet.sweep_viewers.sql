@@ -16,7 +16,8 @@ begin
     where v.ctid = any(array(
         select s.ctid
         from public.active_viewers as s
-        where s.last_active_at <= v_silent_until
+        -- Heard more than a minute from now, by a clock that was ahead: who still watches is heard again.
+        where s.last_active_at <= v_silent_until or s.last_active_at > v_silent_until + interval '2 minutes'
         limit p_limit
         for update skip locked
     ));

@@ -11,6 +11,7 @@ declare
     v_ticks bigint;
     v_proofs bigint;
     v_reports bigint;
+    v_webs bigint;
 begin
     delete from fleet.ticks as t
     where t.finished_at < v_now - interval '2 days'
@@ -26,12 +27,19 @@ begin
     delete from fleet.set_aside_events as s
     using fleet.inbox_events as e
     where e.id = s.event_id and e.state <> 'pending';
-    delete from fleet.worker_reports as r where r.reported_at < v_now - interval '1 hour';
+    -- An hour ahead is a report of a clock that has been set right since: a living worker's is replaced every 2 s.
+    delete from fleet.worker_reports as r
+    where r.reported_at not between v_now - interval '1 hour' and v_now + interval '1 hour';
     get diagnostics v_reports = row_count;
-    return v_ticks + v_proofs + v_reports;
+    -- The last of all stays: that nobody receives any more must be seen.
+    delete from fleet.web_reports as r
+    where r.reported_at < v_now - interval '1 hour'
+        and r.reported_at < (select max(n.reported_at) from fleet.web_reports as n);
+    get diagnostics v_webs = row_count;
+    return v_ticks + v_proofs + v_reports + v_webs;
 end
 $$;
 
 revoke all on function fleet.trim_history(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.trim_history(timestamptz) is
-    'Removes finished ticks and clean continuous proofs after 2 days and workers not heard of for an hour; returns how many rows. Nothing of money is ever removed.';
+    'Removes finished ticks and clean continuous proofs after 2 days and processes not heard of for an hour; returns how many rows. Nothing of money is ever removed.';

@@ -16,11 +16,40 @@ as $$
         ),
         'oldest_pending_s',
         (
-            select greatest(0, extract(epoch from clock_timestamp() - e.received_at))
+            select extract(epoch from clock_timestamp() - e.received_at)
             from fleet.inbox_events as e
             where e.state = 'pending'
             order by e.id
             limit 1
+        ),
+        -- How far the furthest of the newest stored times is ahead of now: the clock has gone back since.
+        'clock_behind_s',
+        greatest(
+            0,
+            extract(
+                epoch from greatest(
+                    (select max(s.fired_at) from fleet.schedules as s),
+                    (select max(r.reported_at) from fleet.worker_reports as r),
+                    (select e.received_at from fleet.inbox_events as e order by e.id desc limit 1),
+                    (select h.counted_from from fleet.recent_gifts_horizon as h),
+                    p.last_new_at,
+                    p.last_full_at
+                ) - clock_timestamp()
+            )
+        ),
+        'held',
+        (
+            select coalesce(
+                jsonb_agg(
+                    jsonb_build_object(
+                        'reason', h.reason,
+                        'events', h.events,
+                        'oldest_s', extract(epoch from clock_timestamp() - h.oldest_at)
+                    )
+                ),
+                '[]'
+            )
+            from fleet.held_counts() as h
         ),
         'drift', p.violations,
         'last_new_proof_s', extract(epoch from clock_timestamp() - p.last_new_at),
@@ -41,12 +70,14 @@ as $$
                         'report_age_s', extract(epoch from clock_timestamp() - w.reported_at),
                         'events', w.events,
                         'apply_ms_total', w.apply_ms_total,
-                        'apply_buckets', w.apply_buckets
+                        'apply_buckets', w.apply_buckets,
+                        'detail', w.detail
                     )
+                    order by w.worker
                 ),
                 '[]'
             )
-            from fleet.worker_statuses() as w
+            from fleet.worker_reports as w
         )
     )
     from fleet.proof_status() as p

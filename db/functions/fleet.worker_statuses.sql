@@ -25,11 +25,12 @@ as $$
         r.events,
         r.apply_ms_total,
         r.apply_buckets,
-        r.reported_at > clock_timestamp() - interval '10 seconds'
+        -- A report of later than now tells nothing: the clock was ahead when it came.
+        r.reported_at between clock_timestamp() - interval '10 seconds' and clock_timestamp() + interval '10 seconds'
     from fleet.worker_reports as r
     order by r.worker
 $$;
 
 revoke all on function fleet.worker_statuses() from public, anon, authenticated, service_role;
 comment on function fleet.worker_statuses() is
-    'What each worker process of the last hour reported; one that missed five reports isn''t alive.';
+    'What each worker process of the last hour reported; one that missed five reports, or reported by a clock that was ahead, isn''t alive.';

@@ -35,5 +35,7 @@ when (
     (new.is_active and new.is_unmuted and new.is_visible and new.is_subscribed) <> (old.activated_at is not null)
     or new.activated_at is distinct from old.activated_at
     or new.last_active_at >= old.last_active_at + interval '60 seconds'
+    -- Activated by a clock that was ahead: it would be the viewer's newest stream until that time is reached.
+    or new.activated_at > new.last_active_at + interval '60 seconds'
 )
 execute function public.set_viewer_activation();

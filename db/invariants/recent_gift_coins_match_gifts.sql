@@ -4,7 +4,10 @@ from public.live_streams as s
 left join (
     select g.stream_id, sum(g.coin_amount) as coins
     from public.gifts as g
-    where (g.created_at at time zone 'UTC') > (select h.counted_from at time zone 'UTC' from fleet.recent_gifts_horizon as h)
+    cross join fleet.recent_gifts_horizon as h
+    where (g.created_at at time zone 'UTC') > (select k.counted_from at time zone 'UTC' from fleet.recent_gifts_horizon as k)
+        -- Dated by a clock that was ahead: they are not recent when that time comes.
+        and (g.created_at > h.ahead_from and g.id <= h.ahead_upto_id) is not true
     group by g.stream_id
 ) as g on g.stream_id = s.id
 left join (

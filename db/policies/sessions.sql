@@ -26,3 +26,37 @@ begin
     end loop;
 end
 $$;
+
+-- What is acknowledged is on disk: where the server or the database has synchronous_commit off, our roles have it on.
+-- Another value is an operator's choice and stays, the nearest to the role first; named on the role, it also outlives
+-- an `alter database … set synchronous_commit = off`. fleet.commit_durably says the same for each transaction.
+do $$
+declare
+    v_role text;
+    v_found text;
+begin
+    foreach v_role in array array['coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler'] loop
+        select pg_catalog.split_part(c.setting, '=', 2) into v_found
+        from pg_catalog.pg_db_role_setting as d
+        cross join lateral unnest(d.setconfig) as c (setting)
+        where c.setting like 'synchronous\_commit=%'
+            and d.setrole in (0, pg_catalog.to_regrole(v_role)::oid)
+            and d.setdatabase in (
+                0, (select b.oid from pg_catalog.pg_database as b where b.datname = pg_catalog.current_database())
+            )
+        order by d.setrole <> 0 desc, d.setdatabase <> 0 desc
+        limit 1;
+        if v_found is null then
+            select s.setting into v_found
+            from pg_catalog.pg_settings as s
+            where s.name = 'synchronous_commit' and s.source in ('configuration file', 'command line');
+        end if;
+        if v_found is null or v_found = 'off' then
+            v_found := 'on';
+        end if;
+        execute pg_catalog.format(
+            'alter role %I in database %I set synchronous_commit = %L', v_role, pg_catalog.current_database(), v_found
+        );
+    end loop;
+end
+$$;

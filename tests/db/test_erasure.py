@@ -86,7 +86,8 @@ OF_MACHINES = of(
     fleet_schema_migrations="name checksum",
     fleet_schema_objects="kind name checksum",
     fleet_ticks="job outcome last_error",
-    fleet_worker_reports="worker",
+    fleet_web_reports="web detail",
+    fleet_worker_reports="worker detail",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,46 @@ async def test_an_event_that_is_refused_on_arrival_is_finished(
     assert await books.claim() == []
 
 
+def malformed(event_id: str, body: bytes, **changes: object) -> Arrival:
+    """A body that can't be read, as a receiver hands it in."""
+    refused = replace(arrival(event_id, body), event_type="unreadable")
+    return replace(refused, **({"state": "rejected", "reason": "malformed"} | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("rejected", None),
+        ("rejected", "not_the_buyer"),
+        ("rejected", "malformed "),
+        ("pending", "malformed"),
+        ("pending", ""),
+        *((state, None) for state in ("applied", "ignored", "dead", "held", "waiting")),
+        *((state, "malformed") for state in ("applied", "ignored", "dead", "held", "waiting")),
+        (None, None),
+        (None, "malformed"),
+    ],
+)
+async def test_a_receiver_stores_no_event_in_a_state_that_swallows_it(
+    books: Books, web_pool: Pool, state: str | None, reason: str | None
+) -> None:
+    swallowed = malformed("evt_paid", b"{}", state=state, reason=reason)
+    with pytest.raises(asyncpg.PostgresError):
+        await store_arrivals(web_pool, [arrival("a"), swallowed])
+    assert await ids(books) == []
+
+
+async def test_a_body_that_can_not_be_read_is_kept_under_its_own_hash_whatever_is_said(
+    books: Books, web_pool: Pool
+) -> None:
+    bodies = {b"?": "evt_paid", b"!": sha256(b"?").hexdigest(), b"": "x" * 300}
+    batch = [malformed(told, body) for body, told in bodies.items()]
+    assert await store_arrivals(web_pool, batch) == [Stored.STORED] * 3
+    assert await ids(books) == [sha256(body).hexdigest() for body in bodies]
+    assert await store_arrivals(web_pool, [*batch, *batch]) == [Stored.SEEN] * 6
+    assert await store_arrivals(web_pool, [arrival("evt_paid")]) == [Stored.STORED]
+
+
 async def test_one_row_that_can_not_be_stored_keeps_the_others_out_for_a_second_try(
     books: Books, web_pool: Pool
 ) -> None:
@@ -132,8 +173,12 @@ async def test_an_event_that_another_worker_holds_is_passed_over(
 
 async def test_an_event_is_not_claimed_before_its_next_attempt(books: Books) -> None:
     await books.receive(Payment().refund(1))
-    books.wait(seconds=-1)
+    await books.db.execute(
+        "update fleet.inbox_events set next_attempt_at = next_attempt_at + interval '1 s'"
+    )
     assert await books.claim() == []
+    books.wait(seconds=1)
+    assert len(await books.claim()) == 1
 
 
 async def test_a_worker_applies_a_batch_with_its_own_rights(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from db.facts import Purchase, Refund
+from db.facts import Names, Purchase, Refund
 from db.inbox import ClaimedEvent, EventId
 from tasks.providers import stripe
 from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, NOON, SKU, Books, Outcome, Payment
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from db.facts import Fact
+
+
+NAMES_ONLY = Outcome("ignored", "names_only")
 
 
 async def ids(books: Books) -> dict[str, int]:
@@ -104,6 +107,46 @@ async def test_an_event_without_metadata_that_joins_two_names_settles_what_waite
     await books.apply_one(payment.not_ours())
     assert await books.coins(buyer) == 90
     assert await books.outcome(early) == APPLIED
+
+
+@pytest.mark.parametrize("order", list(permutations(["refund", "purchase", "names"])))
+async def test_names_alone_join_a_refund_with_its_purchase_in_any_order(
+    books: Books, order: tuple[str, ...]
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    facts: dict[str, Fact] = {
+        "refund": payment.refund(10, payment_keys=[payment.charge]),
+        "purchase": payment.bought(buyer, payment_keys=[payment.intent]),
+        "names": Names(payment_keys=payment.keys),
+    }
+    for name in order:
+        await books.apply_one(facts[name])
+    assert await books.coins(buyer) == 90
+    states = "select distinct state, reason from fleet.inbox_events order by 1"
+    assert [tuple(row) for row in await books.db.fetch(states)] == [
+        ("applied", None),
+        ("ignored", "names_only"),
+    ]
+
+
+async def test_names_alone_grant_nothing_and_make_no_payment_anothers(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    assert await books.apply_one(Names(payment_keys=payment.keys)) == NAMES_ONLY
+    assert await books.apply_one(payment.refund(10)) == NO_PURCHASE_YET
+    assert await books.apply(payment.bought(buyer), Names(payment_keys=payment.keys)) == [
+        APPLIED,
+        NAMES_ONLY,
+    ]
+    assert await books.coins(buyer) == 90
+
+
+async def test_names_show_that_what_waits_is_of_a_payment_that_is_not_ours(books: Books) -> None:
+    payment = Payment()
+    await books.apply_one(msgspec.structs.replace(payment.not_ours(), payment_keys=["pi_theirs"]))
+    (early,) = await books.receive(payment.refund(10, payment_keys=[payment.charge]))
+    await books.work()
+    await books.apply_one(Names(payment_keys=["pi_theirs", payment.charge]))
+    assert await books.outcome(early) == Outcome("ignored", "not_ours")
 
 
 async def test_joining_two_payments_keeps_all_that_was_known_of_both(books: Books) -> None:

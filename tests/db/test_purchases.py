@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, Books, Outcome, Payment, gift
+from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, SKU, Books, Outcome, Payment, gift
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -162,6 +162,46 @@ async def test_a_payment_that_does_not_fit_the_price_list_is_held_and_credits_no
     assert await books.apply_one(payment.bought(buyer, **changes)) == expected
     assert await books.coins(buyer) == 0
     assert await books.status(payment) == "pending"
+
+
+FREE_LIST = """
+    insert into public.coin_packages (provider, sku, coin_amount, amount_minor, currency) values
+        ('stripe', 'welcome', 50, 0, 'usd'), ('stripe', 'welcome', 50, 0, 'eur')
+"""
+
+
+@pytest.mark.parametrize("currency", ["usd", "eur"])
+@pytest.mark.parametrize("units", [1, 3])
+async def test_a_package_that_costs_nothing_is_granted(
+    books: Books, currency: str, units: int
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.db.execute(FREE_LIST)
+    free = payment.bought(buyer, sku="welcome", units=units, amount_minor=0, currency=currency)
+    assert await books.apply(free, free) == [APPLIED, DUPLICATE]
+    assert await books.coins(buyer) == 50 * units
+    assert await books.status(payment) == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("currency", "sku", "amount_minor"),
+    [("usd", SKU, 0), ("eur", SKU, 0), ("usd", "welcome", 1), ("gbp", "welcome", 0)],
+)
+async def test_a_full_discount_on_a_priced_package_is_held(
+    books: Books, currency: str, sku: str, amount_minor: int
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.db.execute(FREE_LIST)
+    free = payment.bought(buyer, sku=sku, amount_minor=amount_minor, currency=currency)
+    assert await books.apply_one(free) == Outcome("held", "wrong_amount")
+    assert await books.coins(buyer) == 0
+
+
+async def test_the_sixth_order_of_nothing_in_a_minute_is_held(books: Books) -> None:
+    buyer = await books.profile()
+    await books.db.execute(FREE_LIST)
+    orders = [Payment().bought(buyer, sku="welcome", amount_minor=0) for _ in range(6)]
+    assert await books.apply(*orders) == [APPLIED] * 5 + [VELOCITY]
 
 
 async def test_an_unknown_product_is_worth_no_coins(books: Books) -> None:

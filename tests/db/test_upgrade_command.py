@@ -139,7 +139,7 @@ async def test_through_a_transaction_pooler_it_is_refused_in_one_line(
         assert (code, printed) == (2, f"coinfleet: {SessionNeeded()}\n")
         # Nor does it help to keep still about the pooler.
         code, printed = await Operator(address.partition("?")[0], tmp_path).run(*words)
-        assert (code, printed) == (1, f"coinfleet: {PoolerUndeclared()}\n")
+        assert (code, printed) == (2, f"coinfleet: {PoolerUndeclared()}\n")
     assert await definitions(db) == before
 
 

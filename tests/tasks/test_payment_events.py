@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from db.facts import Fact
     from db.inbox import ClaimedEvent
     from db.pool import Connection, Pool
+    from tasks.context import Meter
     from tests.conftest import Connect
 
 
@@ -208,3 +210,77 @@ async def test_another_accounts_event_is_an_alarm_that_names_it_and_is_judged_ag
     await process_payment_events(context)
     assert await books.outcome(event["id"]) == APPLIED
     assert await books.coins(buyer) == COINS
+
+
+def counted(meter: Meter) -> dict[str, int]:
+    """Outcomes by state."""
+    states: Counter[str] = Counter()
+    for (state, _reason), events in meter.outcomes.items():
+        states[state] += events
+    return dict(states)
+
+
+async def test_events_are_counted_by_outcome_and_not_by_claim(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    facts = await purchases(books, 3)
+    others: list[Fact] = [
+        Verdict(state="ignored", reason="not_ours"),
+        Verdict(state="rejected", reason="livemode_mismatch"),
+        Verdict(state="rejected", reason="malformed"),
+    ]
+    facts |= dict(zip(await books.receive(*others), others, strict=True))
+    poisoned = next(iter(facts))
+    interpret_as({event_id: fact for event_id, fact in facts.items() if event_id != poisoned})
+    context = make_context(worker_pool, batch_size=4)
+    with capture_logs() as logs:
+        await process_payment_events(context)
+    assert counted(context.meter) == {"applied": 2, "ignored": 1, "rejected": 2}
+    assert context.meter.events == 2
+    assert sum(context.meter.latency_buckets) == 2
+    batches = [line for line in logs if line["event"] == "batch_applied"]
+    assert sum(line["events"] for line in batches) == 2
+    assert sum(line["claimed"] for line in batches) == 6
+    assert sum(line.get("failed", 0) for line in batches) == 1
+
+
+async def test_an_event_that_fails_five_times_is_one_dead_event_and_five_failures(
+    books: Books,
+    worker_pool: Pool,
+    db: Connection,
+    interpret_as: Callable[[dict[int, Fact]], None],
+) -> None:
+    (poisoned,) = await purchases(books, 1)
+    interpret_as({})
+    context = make_context(worker_pool)
+    with capture_logs() as logs:
+        for _ in range(5):
+            await db.execute("update fleet.inbox_events set next_attempt_at = now()")
+            await process_payment_events(context)
+    assert (await books.event(poisoned))["state"] == "dead"
+    assert context.meter.events == 0
+    assert counted(context.meter) == {"dead": 1}
+    assert context.meter.failures == {"KeyError": 5}
+    told = [line for line in logs if line["event"] == "event_failed"]
+    assert {line["event_id"] for line in told} == {poisoned}
+    assert [line["attempt"] for line in told] == [1, 2, 3, 4, 5]
+    assert [line["log_level"] for line in told] == [*["warning"] * 4, "error"]
+    assert [line["then"].partition(" in ")[0] for line in told[:4]] == ["tried again"] * 4
+    assert told[4]["then"].startswith("dead: ")
+
+
+async def test_a_failure_in_sql_is_logged_with_its_sqlstate_and_without_values(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    facts = await purchases(books, 2)
+    culprit = list(facts)[1]
+    facts[culprit] = Payment().bought(await books.profile(), ip_address="300.1.1.1")
+    interpret_as(facts)
+    context = make_context(worker_pool)
+    with capture_logs() as logs:
+        await process_payment_events(context)
+    (told,) = [line for line in logs if line["event"] == "event_failed"]
+    assert told["event_id"] == culprit
+    assert told["attempt"] == 1
+    assert "300.1.1.1" not in str(logs)
+    assert context.meter.events == 1

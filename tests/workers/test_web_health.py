@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,3 +148,47 @@ async def test_metrics_tell_how_long_workers_take(web: Web, db: Connection) -> N
     assert metric(text, 'coinfleet_apply_seconds_bucket{le="0.01",worker="w1"}') == 1
     assert metric(text, 'coinfleet_apply_seconds_bucket{le="0.025",worker="w1"}') == 3
     assert metric(text, 'coinfleet_events_applied_total{worker="w1"}') == 40
+
+
+async def test_metrics_count_what_became_of_events_by_outcome(web: Web, db: Connection) -> None:
+    await db.execute(
+        "insert into fleet.worker_reports (worker, started_at, events, detail)"
+        " values ('box:1', now(), 2, $1)",
+        json.dumps(
+            {
+                "outcomes": [
+                    {"state": "applied", "reason": "", "events": 2},
+                    {"state": "rejected", "reason": "malformed", "events": 3},
+                ],
+                "failures": [{"error": "22P02", "attempts": 5}],
+                "latency_s_total": 0.4,
+                "latency_buckets": [0] * 4 + [1, 1] + [0] * 10,
+            }
+        ),
+    )
+    text = (await web.client.get("/metrics")).text
+    outcomes = "coinfleet_event_outcomes_total"
+    assert metric(text, outcomes + '{reason="",state="applied",worker="box:1"}') == 2
+    assert metric(text, outcomes + '{reason="malformed",state="rejected",worker="box:1"}') == 3
+    assert metric(text, 'coinfleet_event_failures_total{error="22P02",worker="box:1"}') == 5
+    latency = "coinfleet_received_to_applied_seconds"
+    assert metric(text, latency + '_count{worker="box:1"}') == 2
+    assert metric(text, latency + '_bucket{le="0.1",worker="box:1"}') == 0
+    assert metric(text, latency + '_bucket{le="0.25",worker="box:1"}') == 1
+    assert metric(text, latency + '_sum{worker="box:1"}') == pytest.approx(0.4)
+
+
+async def test_metrics_tell_what_is_held_by_reason_with_the_age_of_the_oldest(
+    web: Web, db: Connection
+) -> None:
+    await asyncio.gather(*(web.post(a_gift(f"gift-{number}")) for number in range(3)))
+    await db.execute(
+        "update fleet.inbox_events set state = 'held', reason = 'over_limit',"
+        " received_at = now() - interval '1 minute' * id"
+    )
+    await db.execute("update fleet.inbox_events set reason = 'velocity' where id = 1")
+    text = (await web.client.get("/metrics")).text
+    assert metric(text, 'coinfleet_held_events{reason="over_limit"}') == 2
+    assert metric(text, 'coinfleet_held_events{reason="velocity"}') == 1
+    assert metric(text, 'coinfleet_held_oldest_seconds{reason="over_limit"}') >= 180
+    assert metric(text, 'coinfleet_held_oldest_seconds{reason="velocity"}') < 180

@@ -140,7 +140,8 @@ def _job(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) 
         missed=status.missed_total,
         failed=status.failed_total,
         last_error=status.last_error,
-        overdue=(now - since).total_seconds() > every_s + late_s,
+        # A run of later than now tells nothing.
+        overdue=not -late_s <= (now - since).total_seconds() <= every_s + late_s,
     )
 
 

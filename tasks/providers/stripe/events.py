@@ -8,6 +8,7 @@ import msgspec
 
 from tasks.providers import reading
 from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed, rejected
+from tasks.providers.stripe.names import read_charge
 from tasks.providers.stripe.objects import Event, Told
 from tasks.providers.stripe.purchases import read_checkout_session, read_payment_intent
 from tasks.providers.stripe.reversals import read_charge_refunded, read_dispute, read_refund
@@ -59,6 +60,9 @@ _READERS: dict[str, Callable[[Told], Fact]] = {
     "payment_intent.succeeded": read_payment_intent,
     "checkout.session.completed": read_checkout_session,
     "checkout.session.async_payment_succeeded": read_checkout_session,
+    "charge.captured": read_charge,
+    "charge.succeeded": read_charge,
+    "charge.updated": read_charge,
     "charge.refunded": read_charge_refunded,
     "charge.refund.updated": read_refund,
     "refund.created": read_refund,

@@ -61,6 +61,7 @@ class PaymentIntent(msgspec.Struct):
     amount_received: Amount
     metadata: Any = None
     latest_charge: Any = None
+    charges: Any = None  # before 2022-11-15, a list in place of the latest charge
 
 
 class CheckoutSession(msgspec.Struct):
@@ -68,12 +69,20 @@ class CheckoutSession(msgspec.Struct):
 
     id: Identifier
     payment_status: str
+    mode: Any = None
     amount_total: Amount | None = None
     currency: Currency | None = None
     payment_intent: Any = None
     client_reference_id: Any = None
     customer_details: Any = None
     metadata: Any = None
+
+
+class NamedCharge(msgspec.Struct):
+    """In events that say nothing of a charge but its names."""
+
+    id: Any = None
+    payment_intent: Any = None
 
 
 class Charge(msgspec.Struct):

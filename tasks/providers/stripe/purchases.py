@@ -29,11 +29,12 @@ def read_payment_intent(told: Told) -> Fact:
     if intent.status != "succeeded":
         return ignored("not_succeeded")
     metadata = reading.as_object(intent.metadata)
-    keys = payment_keys(intent.id, intent.latest_charge)
+    charges = [intent.latest_charge, *_listed_charges(intent.charges)]
+    keys = payment_keys(intent.id, *charges)
     order = _order(metadata, reference=None)
     if order is None:
         return ignored("not_ours", keys)
-    billing = reading.as_object(reading.as_object(intent.latest_charge).get("billing_details"))
+    billing = reading.as_object(reading.as_object(_first(charges)).get("billing_details"))
     return _purchase(
         order,
         metadata,
@@ -45,13 +46,24 @@ def read_payment_intent(told: Told) -> Fact:
     )
 
 
+def _listed_charges(charges: Any) -> list[Any]:
+    """Return the newest of an intent's charges, as API versions before 2022-11-15 list them."""
+    data = reading.as_object(charges).get("data")
+    return data[:1] if isinstance(data, list) else []
+
+
+def _first(charges: list[Any]) -> Any:
+    """Return the first charge that is there in full."""
+    return next((charge for charge in charges if isinstance(charge, dict)), None)
+
+
 def read_checkout_session(told: Told) -> Fact:
-    """Return the purchase of a paid session.
+    """Return the purchase of a paid session, or of one that costs nothing.
 
     One that isn't paid yet succeeds later under another type.
     """
     session = _CHECKOUT_SESSION.decode(told.data).object
-    if session.payment_status != "paid":
+    if session.payment_status != "paid" and not _is_free(session):
         return ignored("unpaid")
     metadata = reading.as_object(session.metadata)
     keys = payment_keys(session.payment_intent)
@@ -61,9 +73,11 @@ def read_checkout_session(told: Told) -> Fact:
     if session.amount_total is None or session.currency is None:
         return malformed()
     if not keys:
-        # A subscription's first payment has no intent here, so its refund could never be matched
-        # with it: a person decides.
-        keys, order = [session.id], order._replace(sku=None)
+        keys = [session.id]
+        if not _is_free(session):
+            # A subscription's first payment has no intent here, so its refund could never be
+            # matched with it: a person decides.
+            order = order._replace(sku=None)
     return _purchase(
         order,
         metadata,
@@ -72,6 +86,19 @@ def read_checkout_session(told: Told) -> Fact:
         amount_minor=session.amount_total,
         currency=session.currency,
         address=reading.as_object(session.customer_details).get("address"),
+    )
+
+
+def _is_free(session: CheckoutSession) -> bool:
+    """Say whether a session is an order of nothing, for which Stripe makes no intent.
+
+    Its package costs nothing, or a discount took all of the price. A session of another mode that
+    asks for no payment sets a card up or begins a trial: nothing was bought yet.
+    """
+    return (
+        session.mode == "payment"
+        and session.amount_total == 0
+        and session.payment_status in ("paid", "no_payment_required")
     )
 
 

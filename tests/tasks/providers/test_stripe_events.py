@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.facts import Dispute, DisputeTransaction, Fact, Refund, RefundTotal, Verdict
+from db.facts import Dispute, DisputeTransaction, Fact, Names, Refund, RefundTotal, Verdict
 from tests.tasks.providers.stripe_events import (
     BUYER,
     MALFORMED,
@@ -102,6 +102,25 @@ def test_an_inquiry_has_moved_no_money(transactions: object) -> None:
     fact = interpret(event)
     assert isinstance(fact, Dispute)
     assert fact.transactions == []
+
+
+# Names
+
+
+@pytest.mark.parametrize("event_type", ["charge.succeeded", "charge.updated", "charge.captured"])
+def test_a_charge_tells_the_names_of_its_payment_and_nothing_else(event_type: str) -> None:
+    charge = made.charge(PAYMENT) | {"metadata": {"profile_id": str(BUYER), "sku": "coins_100"}}
+    event = made.stripe_event(PAYMENT, event_type, charge)
+    assert interpret(event) == Names(payment_keys=["pi_1", "ch_1"])
+    charge["payment_intent"] = made.payment_intent(PAYMENT)
+    assert interpret(event) == Names(payment_keys=["pi_1", "ch_1"])
+
+
+@pytest.mark.parametrize("event_type", ["charge.succeeded", "charge.updated"])
+@pytest.mark.parametrize("missing", ["id", "payment_intent"])
+def test_a_charge_with_one_name_tells_nothing(event_type: str, missing: str) -> None:
+    event = made.stripe_event(PAYMENT, event_type, made.charge(PAYMENT) | {missing: None})
+    assert interpret(event) == Verdict(state="ignored", reason="unknown_type")
 
 
 # What moves nothing

@@ -52,6 +52,39 @@ def test_an_intent_that_has_not_succeeded_grants_nothing(status: str) -> None:
     assert interpret(intent(status=status)) == Verdict(state="ignored", reason="not_succeeded")
 
 
+FREE = {"payment_status": "no_payment_required", "amount_total": 0, "payment_intent": None}
+
+
+@pytest.mark.parametrize("status", ["no_payment_required", "paid"])
+@pytest.mark.parametrize("currency", ["usd", "EUR"])
+def test_an_order_of_nothing_is_a_purchase_under_its_sessions_name(
+    status: str, currency: str
+) -> None:
+    fact = purchase(session(**FREE | {"payment_status": status, "currency": currency}))
+    assert (fact.provider_payment_id, fact.payment_keys) == ("cs_test_1", ["cs_test_1"])
+    assert (fact.profile_id, fact.sku, fact.amount_minor) == (BUYER, "coins_100", 0)
+    assert fact.currency == currency.lower()
+
+
+def test_an_order_of_nothing_of_another_product_is_not_ours() -> None:
+    fact = interpret(session(**FREE, metadata={}, client_reference_id="order-17"))
+    assert (fact.state, fact.reason) == ("ignored", "not_ours")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"mode": mode} for mode in ("setup", "subscription", None, "something_new", ["payment"])),
+        *({"amount_total": amount} for amount in (1, 999, None)),
+        *({"payment_status": status} for status in ("unpaid", "something_new")),
+    ],
+    ids=str,
+)
+def test_what_asks_for_no_payment_yet_is_no_order_of_nothing(changes: dict[str, object]) -> None:
+    fact = interpret(session(**FREE | changes))
+    assert fact == Verdict(state="ignored", reason="unpaid")
+
+
 def test_a_session_in_mode_setup_grants_nothing() -> None:
     event = session(
         mode="setup",
@@ -87,6 +120,31 @@ def test_the_intent_may_hold_its_charge_in_full() -> None:
     fact = purchase(intent(latest_charge=made.charge(PAYMENT)))
     assert fact.payment_keys == ["pi_1", "ch_1"]
     assert fact.country_code == "DE"
+
+
+@pytest.mark.parametrize("latest", [{}, {"latest_charge": None}, {"latest_charge": "ch_1"}])
+def test_an_intent_of_an_old_api_version_names_its_charge_in_a_list(
+    latest: dict[str, object],
+) -> None:
+    event = intent(charges={"object": "list", "data": [made.charge(PAYMENT)], "has_more": False})
+    del event["data"]["object"]["latest_charge"]
+    event["data"]["object"] |= latest
+    fact = purchase(event)
+    assert fact.payment_keys == ["pi_1", "ch_1"]
+    assert fact.country_code == "DE"
+
+
+def test_an_intent_that_is_not_ours_names_its_listed_charge_too() -> None:
+    event = intent(metadata={}, latest_charge=None, charges={"data": [{"id": "ch_9"}]})
+    fact = interpret(event)
+    assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=["pi_1", "ch_9"])
+
+
+@pytest.mark.parametrize(
+    "charges", [None, {}, [], "ch_9", {"data": None}, {"data": {}}, {"data": []}, {"data": [7]}]
+)
+def test_a_list_without_a_charge_names_none(charges: object) -> None:
+    assert purchase(intent(charges=charges)).payment_keys == ["pi_1", "ch_1"]
 
 
 def test_the_session_may_hold_its_intent_in_full() -> None:

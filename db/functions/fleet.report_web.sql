@@ -1,0 +1,21 @@
+-- Definer: the receiver has no right to the table itself.
+create or replace function fleet.report_web(p_web text, p_uptime_s double precision, p_report jsonb)
+returns timestamptz
+language sql
+volatile
+security definer
+-- A lost report is followed by the next: no wait for the disk.
+set synchronous_commit = off
+set search_path = '', pg_temp
+as $$
+    insert into fleet.web_reports as r (web, started_at, detail)
+    values (p_web, clock_timestamp() - p_uptime_s * interval '1 second', p_report)
+    on conflict (web) do update
+    set started_at = excluded.started_at, reported_at = clock_timestamp(), detail = excluded.detail
+    returning clock_timestamp()
+$$;
+
+revoke all on function fleet.report_web(text, double precision, jsonb)
+from public, anon, authenticated, service_role;
+comment on function fleet.report_web(text, double precision, jsonb) is
+    'A web process''s sign of life. Returns the database''s time, so that the process learns how far its own clock is off.';
