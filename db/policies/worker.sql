@@ -21,6 +21,7 @@ grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coi
 grant execute on function fleet.due_ticks(timestamptz) to coinfleet_worker;
 grant execute on function fleet.claim_tick(text, bigint, timestamptz) to coinfleet_worker;
 grant execute on function fleet.hold_tick(text, bigint, integer) to coinfleet_worker;
+grant execute on function fleet.keep_tick(text, bigint, integer) to coinfleet_worker;
 grant execute on function fleet.finish_tick(text, bigint, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_tick(text, bigint, integer, text, timestamptz) to coinfleet_worker;
 grant execute on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) to coinfleet_worker;
