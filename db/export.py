@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from db import schema
+from db.older_users import EXPORTED
 from db.schema import Kind, Record, SchemaFile, Step, expected
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class _Writer:
             parts.append(schema.BOOKKEEPING.read_text(encoding="utf-8").strip())
             self._opens_books = False
         parts += [_text(step) for step in steps]
+        if name == OBJECTS:
+            parts.append(EXPORTED)
         path = self._folder / f"{version}_{name}.sql"
         path.write_text("\n\n".join([*parts, _CLOSING]) + "\n", encoding="utf-8")
         self._newest = version

@@ -16,6 +16,7 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"\A
 Amount: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 SignedAmount: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 BigInt: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+CurrencyCode: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z]{3}\Z")]
 Quantity: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 PaymentKeys: TypeAlias = Annotated[list[Text], Meta(min_length=1, max_length=8)]
 
@@ -31,7 +32,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     provider_payment_id: Text
     payment_keys: PaymentKeys
     amount_minor: Amount
-    currency: Annotated[str, Meta(pattern=r"\A[a-z]{3}\Z")]
+    currency: CurrencyCode
     purchased_at: datetime
     profile_id: UUID | None = None
     buyer_unreadable: bool = False
@@ -54,19 +55,26 @@ class Gift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="gif
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund"):
-    """One refund, by its id, as it stands."""
+    """One refund, by its id, as it stood at `told_at`; made at `refund_created_at`."""
 
     payment_keys: PaymentKeys
+    told_at: datetime
+    refund_created_at: datetime
     refund_id: Text
     amount_minor: Amount
     status: Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 
 
 class RefundTotal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund_total"):
-    """All that was refunded of a payment so far."""
+    """All that was refunded of a payment up to `told_at`.
+
+    `uncaptured_minor` of it may be money that was authorised and never taken; None: not told.
+    """
 
     payment_keys: PaymentKeys
+    told_at: datetime
     cumulative_minor: Amount
+    uncaptured_minor: Amount | None = None
 
 
 class DisputeTransaction(msgspec.Struct, frozen=True):
@@ -74,21 +82,38 @@ class DisputeTransaction(msgspec.Struct, frozen=True):
 
     id: Text
     amount: SignedAmount
+    currency: CurrencyCode | None = None
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="dispute"):
-    """A dispute with the balance transactions it has so far; an inquiry has none."""
+    """A dispute as it stood at `told_at`, with its balance transactions; an inquiry has none.
+
+    `status` is one of Stripe's, or "unknown"; `currency` is that of `amount_minor`, which need not
+    be the payment's; None: it is.
+    """
 
     payment_keys: PaymentKeys
+    told_at: datetime
     dispute_id: Text
+    status: Text
     amount_minor: Amount
+    currency: CurrencyCode | None = None
     transactions: list[DisputeTransaction]
+
+
+class ChargeFailed(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="charge_failed"
+):
+    """A charge failed after its money had reached the balance: an alarm if coins were granted."""
+
+    payment_keys: PaymentKeys
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
     """These are names of one payment. Nothing else is told: it may be anybody's, and unpaid."""
 
     payment_keys: PaymentKeys
+    reason: Text = "names_only"
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
@@ -104,4 +129,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     detail: Text | None = None
 
 
-Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | Names | Verdict
+Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Names | Verdict

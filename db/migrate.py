@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -33,6 +33,7 @@ import asyncpg
 from db import schema
 from db.errors import StoreUnavailable, is_transient
 from db.generations import refuse_older_generation
+from db.older_users import make_profiles
 from db.pool import CONNECT_TIMEOUT_S, open_connection
 from db.pooler import PoolerUndeclared
 from db.reaching import entering_store
@@ -83,28 +84,41 @@ class AnotherReleaseRuns(SchemaProblem):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run did, in order; no step when the database was current."""
+    """What one run did, in order; no step when the database was current.
+
+    `profiles_made` is for users older than the schema; None if auth.users could not be read.
+    """
 
     steps: tuple[Step, ...]
+    profiles_made: int | None = 0
 
 
 async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) -> Report:
     """Bring the database to this release's schema; a second call finds nothing to do.
 
+    Users who signed up before the schema was here get their profiles.
     `url` is the schema owner's. `on_step` hears of each step once it is committed. Raises
     SchemaProblem, with the steps before it kept, and StoreUnavailable.
     """
-    return await apply_files(url, expected(), on_step=on_step)
+    async with _release_session(url) as connection:
+        report = await bring_up(connection, expected(), on_step=on_step)
+        return replace(report, profiles_made=await make_profiles(connection))
 
 
 async def apply_files(
     url: str, files: Sequence[SchemaFile], *, on_step: Callable[[Step], None] | None = None
 ) -> Report:
-    """Do for any set of files what `migrate` does for this release's."""
+    """Do for any set of files what `migrate` does for this release's, but for older users."""
+    async with _release_session(url) as connection:
+        return await bring_up(connection, files, on_step=on_step)
+
+
+@asynccontextmanager
+async def _release_session(url: str) -> AsyncIterator[Connection]:
     async with owner_session(url) as connection:
         await take_turn(connection)
         await refuse_older_generation(connection)
-        return await bring_up(connection, files, on_step=on_step)
+        yield connection
 
 
 async def bring_up(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from decimal import Decimal
 
     from db.pool import Pool
@@ -44,6 +44,15 @@ class HeldCount:
     oldest_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class DoubleGrant:
+    """Purchases that were granted for one payment, not closed by a person yet."""
+
+    payment_id: int
+    purchase_ids: list[int]
+    coins: int
+
+
 async def read_clock(pool: Pool) -> datetime:
     """Give the database's time, by which everything else here is dated."""
     now: datetime = await pool.fetchval("select clock_timestamp()")
@@ -61,6 +70,33 @@ async def parked_events(
 async def read_held_counts(pool: Pool) -> list[HeldCount]:
     """Return what waits for a person's decision, by reason, the longest held first."""
     return [HeldCount(*row) for row in await pool.fetch("select * from fleet.held_counts()")]
+
+
+async def read_double_grants(pool: Pool) -> list[DoubleGrant]:
+    """Return the payments that were granted more than once, the oldest first."""
+    rows = await pool.fetch(
+        "select payment_id, purchase_ids, coins from invariants.payments_are_granted_once"
+        " order by purchase_ids limit 20"
+    )
+    return [DoubleGrant(row[0], list(row[1]), int(row[2])) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class PassingFailure:
+    """A pending event that fails for a cause which should pass, and has not for a while."""
+
+    event_id: int
+    provider: str
+    failing_s: float
+    setbacks: int
+    sqlstate: str | None
+    error: str | None
+
+
+async def read_passing_failures(pool: Pool, *, longer_than: timedelta) -> list[PassingFailure]:
+    """Return up to 20 such events, the longest failing first."""
+    rows = await pool.fetch("select * from fleet.passing_failures($1)", longer_than)
+    return [PassingFailure(*row) for row in rows]
 
 
 async def is_read_only(pool: Pool) -> bool:

@@ -196,7 +196,14 @@ def _log_outcome(outcome: Outcome, detail: str | None) -> None:
         case "rejected", "account_mismatch":
             # Another account's money on our endpoint: a wrong webhook, or somebody's attempt.
             log.error("event_of_another_account", event_id=outcome.event_id, account=detail)
-        case ("dead", reason) | ("rejected", "no_purchase" | "malformed" as reason):
+        case "applied", "no_fx_rate":
+            # A dispute in another currency: coins of the whole payment were taken. Set a rate of
+            # today in fx_rates and make the event pending again.
+            log.error("dispute_without_rate", event_id=outcome.event_id)
+        case ("dead", reason) | (
+            "rejected",
+            "no_purchase" | "malformed" | "charge_failed" as reason,
+        ):
             # Somebody's money moved at a provider and not here: a person must look.
             log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
         case _:

@@ -115,7 +115,7 @@ ROWS = (
         "A purchase is pending, confirmed, then refunded or charged back",
         (
             "db/test_reversals.py::test_a_full_refund_takes_all_coins_back",
-            "db/test_reversals.py::test_a_full_refund_of_a_held_purchase_closes_its_status",
+            "db/test_refunded_holds.py::test_a_held_purchase_that_is_refunded_whole_leaves_the_queue",
             "db/test_reversals.py::test_a_refunded_payment_whose_dispute_is_won_becomes_refunded",
         ),
     ),
@@ -130,7 +130,7 @@ ROWS = (
     Row(
         "C6",
         "Refunds and disputes take coins back, partial ones in proportion",
-        ("db/test_reversals.py",),
+        ("db/test_reversals.py", "db/test_reversal_facts.py"),
     ),
     Row(
         "C7",

@@ -1,58 +1,131 @@
 """One HTTP connection of `web`: uvicorn's own, with the bounds that it leaves open.
 
-Whoever sends no end of headers, or none at all, is cut off; whoever comes while too many are here
-hears 503 with the rest of what a sender of webhooks must know.
+Whoever sends no end of headers, or none at all, or requests without waiting for answers, or reads
+no answer, is cut off; what all connections may take together is workers/connection_limits.py's to
+say. Whoever comes while too many are here hears 503 with the rest of what a sender must know.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from workers.receiver import NOT_STORED
+from workers.receiver import BODY_BYTES_MAX, NOT_STORED
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+    from workers.connection_limits import ConnectionLimits
 
 # Providers send under 2 KB of headers, proxies add as much; other servers allow 8 to 64 KB.
 HEAD_BYTES_MAX = 64 * 1024
 # A provider sends its headers at once. A connection that says nothing is one fewer for others.
 HEAD_TIMEOUT_S = 10.0
+# Requests behind the one that is being answered. Providers and proxies wait for an answer.
+PIPELINED_MAX = 8
+# An answer is a few bytes, the metrics some 10 KB: a peer that takes neither reads nothing.
+WRITE_TIMEOUT_S = 10.0
+
+# uvicorn warns of each request that it can't read, upgrade or take in; those are counted here.
+_logger = logging.getLogger("uvicorn.error.connection")
+_logger.setLevel(logging.ERROR)
+
+
+class _TooManyRequests(Exception):
+    """More requests came than may wait on one connection; ends the parsing of what was read."""
+
+
+class _Flow(FlowControl):
+    """Flow control of a connection that may be closing: uvloop raises where asyncio doesn't."""
+
+    def resume_reading(self) -> None:
+        if not self._transport.is_closing():
+            super().resume_reading()
+
+    def pause_reading(self) -> None:
+        if not self._transport.is_closing():
+            super().pause_reading()
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection whose requests begin within a time and a size."""
+    """A connection whose requests begin within a time and a size, a few at once."""
 
+    held_bytes = 0
     _awaited_head: asyncio.TimerHandle | None = None
+    _awaited_reader: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _body_bytes = 0
     _in_head = False
     _is_between = False
+    # No more requests are read: those that are here are answered, and then it closes.
+    _is_ending = False
+    _answered: Any = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = _logger
+        self._limits: ConnectionLimits = self.app_state["limits"]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request its time."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._begin_head()
         self._await_head()
+        self._limits.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Wait for nothing more, and answer nothing more."""
         self._end_head()
+        self.resume_writing()
+        self._limits.closed(self)
+        unanswered: Any = [self._answered, *(queued for queued, _ in self.pipeline)]
+        for cycle in unanswered:
+            if cycle and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the headers have no end. Those that come in one piece need no timer."""
+        if self._is_ending or self.transport.is_closing():
+            return
         if self._is_between:
             self._begin_head()
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self._is_waiting_for_head():
             if self._head_bytes > HEAD_BYTES_MAX:
-                self.send_400_response("The headers are too large.")
+                self._refuse("head_too_large", "The headers are too large.")
             else:
+                self._limits.hold(self, len(data))
                 self._await_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what uvicorn could not read."""
+        if not self._is_ending:
+            self._refuse("unreadable", msg)
+
+    def make_room(self, cause: str) -> None:
+        """Hang up for the sake of others; say so to whoever waits for an answer to a request."""
+        if self.transport.is_closing():
+            return
+        self._limits.note_refused(cause)
+        if self.transport.get_write_buffer_size():
+            # It reads nothing, so it would stay until it does.
+            self.transport.abort()
+            return
+        cycle = self._answered
+        if cycle is not None and not cycle.response_started and not self.pipeline:
+            self.transport.write(NOT_STORED.last_words)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin with headers, also of a request that came along with its predecessor."""
@@ -61,21 +134,90 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Begin with the request."""
+        """Begin with the request, or end with those that are here if they are too many."""
         self._end_head()
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._end("too_many_requests")
+            raise _TooManyRequests
+        self._body_bytes = 0
         super().on_headers_complete()
+        self._limits.busy(self)
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of a body; what is too large is not kept, so it isn't counted either."""
+        super().on_body(body)
+        kept = min(len(body), BODY_BYTES_MAX - self._body_bytes)
+        if kept > 0 and not self.cycle.response_complete:
+            self._body_bytes += kept
+            self._limits.hold(self, kept)
 
     def on_message_complete(self) -> None:
         """Whatever comes next is another request."""
         super().on_message_complete()
+        self._limits.arrived(self)
         self._is_between = True
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, and read no more while there are some."""
+        super().on_response_complete()
+        if self._is_ending or self.pipeline:
+            self.flow.pause_reading()
+        if self.cycle.response_complete:
+            self._limits.idle(self)
+            if self._in_head and self._head_bytes:
+                self._limits.hold(self, self._head_bytes)
+
+    def pause_writing(self) -> None:
+        """Wait for a peer that does not read, for a time."""
+        super().pause_writing()
+        if self._awaited_reader is None:
+            self._awaited_reader = self.loop.call_later(WRITE_TIMEOUT_S, self._give_up_writing)
+
+    def resume_writing(self) -> None:
+        """Go on: the peer reads, or is gone."""
+        if self._awaited_reader is not None:
+            self._awaited_reader.cancel()
+            self._awaited_reader = None
+        super().resume_writing()
+
+    def _give_up_writing(self) -> None:
+        self._limits.note_refused("reads_no_answer")
+        self.transport.abort()
+
+    def _refuse(self, cause: str, message: str) -> None:
+        """Answer 400, once all is answered that was asked before."""
+        cycle: Any = self.cycle
+        is_answered = cycle is None or cycle.response_complete
+        if is_answered or (cycle.more_body and not self.pipeline):
+            self._limits.note_refused(cause)
+            self._is_ending = True
+            super().send_400_response(message)
+        else:
+            self._end(cause)
+
+    def _end(self, cause: str) -> None:
+        """Answer the requests that are here, and close."""
+        self._limits.note_refused(cause)
+        self._is_ending = True
+        self.cycle.keep_alive = False
+        self.flow.pause_reading()
+        if self.cycle.more_body:
+            self.transport.close()
 
     def _begin_head(self) -> None:
         self._in_head, self._is_between, self._head_bytes = True, False, 0
 
+    def _is_waiting_for_head(self) -> bool:
+        return self._in_head and not self._is_ending and not self.transport.is_closing()
+
     def _await_head(self) -> None:
         if self._awaited_head is None:
-            self._awaited_head = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+            self._awaited_head = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up_reading)
+
+    def _give_up_reading(self) -> None:
+        if self._head_bytes:
+            self._limits.note_refused("slow_head")
+        self.transport.close()
 
     def _end_head(self) -> None:
         self._in_head = False
@@ -84,9 +226,12 @@ class BoundedConnection(HttpToolsProtocol):
             self._awaited_head = None
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answered = cycle
         # With too many here, uvicorn puts an answer of its own in place of the application's.
-        heard: Any = app if app is self.app else _busy
-        super()._start_asgi_task(cycle, heard)
+        if app is not self.app:
+            self._limits.note_refused("crowded")
+            app = _busy
+        super()._start_asgi_task(cycle, app)
 
 
 async def _busy(_scope: Scope, _receive: Receive, send: Send) -> None:

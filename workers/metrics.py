@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -24,6 +24,8 @@ from db.errors import describe
 from db.pool import expire_if_unfit
 from db.vital_signs import read_vital_signs
 from tasks.context import APPLY_BUCKETS_MS, LATENCY_BUCKETS_S
+from tasks.providers import PROVIDERS
+from tasks.providers.signed import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from db.inbox import Stored
     from db.pool import Pool
     from db.vital_signs import VitalSigns
+    from workers.connection_limits import ConnectionLimits
+    from workers.receiver import Answer
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +63,21 @@ class Metrics:
             ["provider", "result"],
             registry=self._registry,
         )
+        self._refused = Counter(
+            "coinfleet_webhooks_refused",
+            "Webhooks refused, by cause; stale is a good signature with an old or future time.",
+            ["provider", "cause"],
+            registry=self._registry,
+        )
+        # Present from the start: a rate needs a value before the first.
+        for provider in PROVIDERS:
+            for cause in get_args(Cause):
+                self._refused.labels(provider, cause)
+        self._clock_ahead = Gauge(
+            "coinfleet_clock_ahead_seconds",
+            "This machine's clock less the database's, as measured every ten seconds.",
+            registry=self._registry,
+        )
         self._batch_size = Histogram(
             "coinfleet_stored_batch_size",
             "Arrivals stored by one statement.",
@@ -77,13 +96,43 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._requests_refused = Counter(
+            "coinfleet_requests_refused",
+            "Requests and connections refused before any provider's signature, by cause.",
+            ["cause"],
+            registry=self._registry,
+        )
+        self._connections = Gauge(
+            "coinfleet_connections", "Connections that are open.", registry=self._registry
+        )
+        self._held_bytes = Gauge(
+            "coinfleet_held_bytes",
+            "Bytes of heads and bodies that are not yet answered.",
+            registry=self._registry,
+        )
+
+    def watch_connections(self, limits: ConnectionLimits) -> None:
+        """Ask this at each scrape how many connections there are, and what they hold."""
+        self._connections.set_function(lambda: limits.connections)
+        self._held_bytes.set_function(lambda: limits.held_bytes)
+
+    def note_refused(self, cause: str) -> None:
+        """Count what was refused before it reached a route."""
+        self._requests_refused.labels(cause).inc()
+
     def watch_waiting(self, waiting: Callable[[], int]) -> None:
         """Ask this at each scrape how many arrivals wait."""
         self._waiting.set_function(waiting)
 
-    def note_received(self, provider: str, result: str) -> None:
-        """Count one request to a door of ours."""
-        self._received.labels(provider, result).inc()
+    def note_received(self, provider: str, answer: Answer) -> None:
+        """Count one request by what its sender was told, and a refusal by its cause."""
+        self._received.labels(provider, answer.result).inc()
+        if answer.cause is not None:
+            self._refused.labels(provider, answer.cause).inc()
+
+    def note_clock_ahead(self, seconds: float) -> None:
+        """Show by how much this machine's clock is ahead of the database's."""
+        self._clock_ahead.set(seconds)
 
     def note_batch(self, batch: Sequence[Stored], *, seconds: float) -> None:
         """Count one stored batch."""
@@ -150,6 +199,16 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         "oldest_pending_seconds",
         "Age of the oldest event that is still to do.",
         signs.oldest_pending_s or 0,
+    )
+    yield _gauge(
+        "events_failing",
+        "Pending events that a passing failure hits alone; no attempts are counted.",
+        signs.failing.events,
+    )
+    yield _gauge(
+        "longest_failing_seconds",
+        "For how long the first of them has been failing; past 900 somebody should look.",
+        signs.failing.longest_s or 0,
     )
     yield _gauge("ledger_drift", "Violations the proofs found in the books.", signs.drift)
     proved = GaugeMetricFamily(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, get_args
 
 from db.inbox import Stored
 from tasks.providers import PROVIDERS
-from tasks.providers.signed import NotAuthentic
+from tasks.providers.signed import Cause, NotAuthentic
 from workers.intake import NotStored
 
 if TYPE_CHECKING:
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from workers.intake import Intake
+    from workers.refusals import Refusals
 
 BODY_BYTES_MAX = 256 * 1024
 # What is read of a body that is too large, so that its sender gets to the answer behind it.
 DISCARDED_BYTES_MAX = 4 * 1024 * 1024
-# Providers send a body at once; who drips it byte by byte is none.
+# A provider sends the whole body at once; a slow sender is not one.
 BODY_TIMEOUT_S = 10.0
 # Long enough for a restarted database, short enough for a buyer who waits for coins.
 RETRY_AFTER_S = 5
+
+
+_CLOSE = (b"connection", b"close")
 
 
 class Answer:
@@ -38,10 +43,14 @@ class Answer:
     One line of JSON, put together once: it says nothing of the request.
     """
 
-    def __init__(self, status: int, result: str, *headers: tuple[bytes, bytes]) -> None:
+    def __init__(
+        self, status: int, result: str, *headers: tuple[bytes, bytes], cause: str | None = None
+    ) -> None:
         body = b'{"result":"%s"}' % result.encode()
         self.status = status
         self.result = result
+        # Why it was refused, for metrics; the sender of a forged one learns nothing of it.
+        self.cause = cause or (result if status >= HTTPStatus.BAD_REQUEST else None)
         self._start: Message = {
             "type": "http.response.start",
             "status": status,
@@ -52,6 +61,10 @@ class Answer:
             ],
         }
         self._body: Message = {"type": "http.response.body", "body": body}
+        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        lines += [b"%s: %s" % header for header in (*self._start["headers"], _CLOSE)]
+        self.last_words = b"\r\n".join((*lines, b"", body))
+        """The same as bytes, for a connection that closes behind them."""
 
     async def send(self, send: Send) -> None:
         """Send it."""
@@ -59,11 +72,10 @@ class Answer:
         await send(self._body)
 
 
-_CLOSE = (b"connection", b"close")
 STORED = Answer(200, "stored")
 SEEN = Answer(200, "seen")
 MALFORMED = Answer(200, "malformed")
-NOT_AUTHENTIC = Answer(400, "not_authentic")
+_NOT_AUTHENTIC = {cause: Answer(400, "not_authentic", cause=cause) for cause in get_args(Cause)}
 UNKNOWN_PROVIDER = Answer(404, "unknown_provider")
 TOO_SLOW = Answer(408, "too_slow", _CLOSE)
 CONFLICT = Answer(409, "conflict")
@@ -81,7 +93,8 @@ class Receiver:
 
     secrets: Mapping[str, Sequence[str]]
     intake: Intake
-    note_received: Callable[[str, str], None]
+    note_received: Callable[[str, Answer], None]
+    refusals: Refusals
     clock: Callable[[], float] = time.time
 
     async def receive(self, provider: str, scope: Scope, receive: Receive) -> Answer:
@@ -103,8 +116,10 @@ class Receiver:
                 headers, body, secrets=self.secrets[provider], now_s=self.clock()
             )
             found = await self.intake.put(arrival)
-        except NotAuthentic:
-            return NOT_AUTHENTIC
+        except NotAuthentic as refused:
+            if refused.late_s is not None:
+                self.refusals.log_stale(provider, refused.late_s)
+            return _NOT_AUTHENTIC[refused.cause]
         except NotStored:
             return NOT_STORED
         if arrival.state == "rejected":
@@ -130,7 +145,11 @@ class WebhookEndpoint:
         except _HungUp:
             return
         known = provider if provider in PROVIDERS else "unknown"
-        receiver.note_received(known, answer.result)
+        receiver.note_received(known, answer)
+        if answer.cause is None:
+            receiver.refusals.note_taken(known)
+        else:
+            receiver.refusals.note_refused(known, answer.cause)
         await answer.send(send)
 
 

@@ -11,14 +11,19 @@ import structlog
 
 from db import rules
 from db.errors import CoinfleetError
-from db.migrate import migrate
+from db.migrate import Report, migrate
 from db.schema import Step
 from workers.logs import configure_logging
 from workers.settings import Settings, load_settings
 
+OLDER_USERS_REMEDY = (
+    "users who signed up before the schema have no profile until the role of DATABASE_URL"
+    " may read auth.users: grant it select, and bypassrls where the table has row level security"
+)
 
-async def release(settings: Settings) -> int:
-    """Migrate and write the rules; return how many steps that took."""
+
+async def release(settings: Settings) -> Report:
+    """Migrate and write the rules; return what that took."""
     assert settings.database_url is not None  # noqa: S101 -- load_settings saw to it
     report = await migrate(settings.database_url, on_step=_log_step)
     await rules.configure(
@@ -28,11 +33,13 @@ async def release(settings: Settings) -> int:
         purchases_per_minute=settings.purchases_per_minute,
         max_active_streams_per_viewer=settings.max_active_streams_per_viewer,
     )
-    return len(report.steps)
+    if report.profiles_made is None:
+        structlog.get_logger().warning("older_users_not_read", remedy=OLDER_USERS_REMEDY)
+    return report
 
 
 def _log_step(step: Step) -> None:
-    structlog.get_logger().debug("step_applied", step=str(step))
+    structlog.get_logger().debug("step_applied", step=step.path)
 
 
 def main() -> None:
@@ -41,11 +48,11 @@ def main() -> None:
     configure_logging(settings.log_format)
     log = structlog.get_logger()
     try:
-        steps = asyncio.run(release(settings))
+        report = asyncio.run(release(settings))
     except CoinfleetError as error:
         log.error("release_failed", reason=str(error), kind=type(error).__name__)  # noqa: TRY400
         raise SystemExit(1) from None
-    log.info("released", steps=steps)
+    log.info("released", steps=len(report.steps), profiles_made=report.profiles_made or 0)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,13 @@ from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Role: TypeAlias = Literal["web", "worker", "scheduler"]
@@ -141,6 +147,8 @@ class Settings(BaseSettings):
     """Address that `web` listens on; 0.0.0.0 in a container."""
     port: int = Field(default=8000, ge=1, le=65535)
     """Port that `web` listens on."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port at which `web` answers /metrics, and nothing else; without it `PORT` does."""
     coinfleet_data_dir: Path = Path(".coinfleet")
     """Where the embedded servers keep their data, and `fleet.json` tells where they are."""
 
@@ -189,6 +197,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is colours on a terminal and JSON elsewhere."""
 
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        if self.metrics_port == self.port:
+            raise ValueError("METRICS_PORT: must be another than PORT")
+        return self
+
     def url_for(self, role: Role, *, warn: bool = True) -> str:
         """The database address of this role; the owner's, with a warning, when it has none."""
         own: str | None = getattr(self, f"{role}_database_url")
@@ -208,7 +222,7 @@ def load_settings(needed_by: Process | None = None) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        faults = [_fault(str(item["loc"][0]), item["msg"]) for item in error.errors()]
+        faults = [_fault(item["loc"], item["msg"]) for item in error.errors()]
     if needed_by is not None:
         faults += [f"{name} is missing" for name in lacking(needed_by, os.environ)]
     if settings is None or faults:
@@ -226,5 +240,7 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _fault(field: str, message: str) -> str:
-    return f"{field.upper()}: {message.removeprefix('Value error, ')}"
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    # What concerns two settings names them itself.
+    return f"{str(location[0]).upper()}: {text}" if location else text

@@ -6,34 +6,37 @@ No business logic and no call to a provider: it verifies, stores, acknowledges a
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import redis.asyncio
 import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from db.errors import describe
 from db.inbox import Stored, store_arrivals
-from db.pool import answered, open_pool
-from db.readiness import Readiness, ask_readiness
+from db.pool import open_pool
 from tasks.providers import app, stripe
 from workers.connection import BoundedConnection
+from workers.connection_limits import (
+    BACKLOG_MAX,
+    CONNECTIONS_MAX,
+    ConnectionLimits,
+    plan_connections,
+)
 from workers.doorbell import Doorbell
 from workers.intake import Intake
 from workers.logs import configure_logging
 from workers.metrics import Metrics
+from workers.probes import Probes, queue_client
 from workers.receiver import Receiver, WebhookEndpoint
+from workers.refusals import Refusals
 from workers.settings import load_settings
 from workers.termination import Termination
+from workers.web_reporter import WebReporter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -41,16 +44,18 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from db.inbox import Arrival
     from db.pool import Pool
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-# Two store, one answers probes, one scrapes, one to spare for a store that was given up.
-CONNECTIONS_MAX = 5
+# Two store, one is to spare for a store that was given up.
+STORING_MAX = 3
+# One answers probes, one scrapes or reports: none of them takes one that stores.
+ASKING_MAX = 2
 # No sender waits for longer; a connection that a failover left dangling is soon dropped.
 STATEMENT_MAX_S = 5.0
-PROBE_TIMEOUT_S = 2.0
 # Requests in flight get so long to end before they are cancelled; whoever would still wait for the
 # database is told to send again before that.
 DRAIN_S = 3
@@ -59,8 +64,8 @@ REFUSE_S = 2.0
 STOP_DEADLINE_S = 4.5
 # Providers keep connections open between deliveries; opening one costs more than keeping it.
 KEEP_ALIVE_S = 75
-# Each may hold a body of 256 KiB; a provider opens a few dozen.
-CONCURRENCY_MAX = 5_000
+# uvicorn's own, for a port that is taken.
+STARTUP_FAILURE = 3
 
 
 async def healthz(_request: Request) -> Response:
@@ -71,11 +76,10 @@ async def healthz(_request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Say whether a webhook would be stored, and why not; without the queue it still would."""
     web: Web = request.state.web
-    database, queue = await asyncio.gather(_probe_database(web.pool), _probe_queue(web.queue))
-    is_ready = database is Readiness.CURRENT
+    found = await web.probes.find()
     return JSONResponse(
-        {"ready": is_ready, "database": database, "queue": queue},
-        status_code=200 if is_ready else 503,
+        {"ready": found.is_ready, "database": found.database, "queue": found.queue},
+        status_code=200 if found.is_ready else 503,
     )
 
 
@@ -89,23 +93,22 @@ ROUTES = (
     Route("/webhooks/{provider}", WebhookEndpoint(), methods=["POST"]),
     Route("/healthz", healthz),
     Route("/readyz", readyz),
-    Route("/metrics", metrics),
 )
+METRICS_ROUTE = Route("/metrics", metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
     """What the routes need, open for as long as the application runs."""
 
-    pool: Pool
-    queue: redis.asyncio.Redis
+    probes: Probes
     metrics: Metrics
     intake: Intake
     receiver: Receiver
 
 
-def make_app(settings: Settings) -> Router:
-    """Put the application together; it opens its pool and clients when the server starts it.
+def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> Router:
+    """Put the application together; it opens its pools and clients when the server starts it.
 
     A router and no Starlette around it, whose middleware would take a sixth of a webhook's time:
     what no route expects is uvicorn's to log and answer.
@@ -114,10 +117,15 @@ def make_app(settings: Settings) -> Router:
     @asynccontextmanager
     async def lifespan(_running: Router) -> AsyncIterator[dict[str, Any]]:
         async with _opened(settings) as web:
-            yield {"web": web, "receiver": web.receiver}
+            limits = ConnectionLimits(
+                note_refused=web.metrics.note_refused, connections_max=connections_max
+            )
+            web.metrics.watch_connections(limits)
+            yield {"web": web, "receiver": web.receiver, "limits": limits}
 
     # A redirected POST is a lost one.
-    return Router(ROUTES, lifespan=lifespan, redirect_slashes=False)
+    routes = ROUTES if settings.metrics_port else (*ROUTES, METRICS_ROUTE)
+    return Router(routes, lifespan=lifespan, redirect_slashes=False)
 
 
 @asynccontextmanager
@@ -127,32 +135,40 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
     Neither the database nor the queue need be there yet: /readyz says so, and senders hear 503.
     """
     async with AsyncExitStack() as closing:
-        pool = await open_pool(
-            settings.url_for("web"),
-            application_name="coinfleet web",
-            min_size=0,
-            max_size=CONNECTIONS_MAX,
-            command_timeout_s=STATEMENT_MAX_S,
-        )
+        pool = await _open_pool(settings, STORING_MAX)
         closing.callback(pool.terminate)
-        queue = _queue_client(settings)
+        asking = await _open_pool(settings, ASKING_MAX)
+        closing.callback(asking.terminate)
+        queue = queue_client(settings)
         closing.push_async_callback(queue.aclose)
         doorbell = Doorbell(settings)
         closing.push_async_callback(asyncio.to_thread, doorbell.close)
-        metrics = Metrics(pool)
+        metrics = Metrics(asking)
 
         def note_batch(batch: Sequence[Stored], *, seconds: float) -> None:
             metrics.note_batch(batch, seconds=seconds)
             if Stored.STORED in batch:
                 doorbell.ring()
 
-        intake = Intake(partial(store_arrivals, pool), on_stored=note_batch)
+        refusals = Refusals()
+        reporter = WebReporter(
+            asking,
+            port=settings.port,
+            refusals=refusals,
+            note_clock_ahead=metrics.note_clock_ahead,
+        )
+
+        async def store(arrivals: Sequence[Arrival]) -> Sequence[Stored]:
+            return await reporter.watch(store_arrivals(pool, arrivals))
+
+        intake = Intake(store, on_stored=note_batch)
         metrics.watch_waiting(lambda: intake.waiting)
         intake.start()
         closing.push_async_callback(intake.close)
+        reporter.start()
+        closing.push_async_callback(reporter.close)
         yield Web(
-            pool=pool,
-            queue=queue,
+            probes=Probes(asking, queue),
             metrics=metrics,
             intake=intake,
             receiver=Receiver(
@@ -162,41 +178,49 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
                 },
                 intake=intake,
                 note_received=metrics.note_received,
+                refusals=refusals,
             ),
         )
 
 
-def _queue_client(settings: Settings) -> redis.asyncio.Redis:
-    assert settings.redis_url is not None  # noqa: S101 - load_settings("web") asks for it
-    return redis.asyncio.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=PROBE_TIMEOUT_S,
-        socket_connect_timeout=PROBE_TIMEOUT_S,
-        # A probe says how it is now.
-        retry=Retry(NoBackoff(), 0),
+async def _open_pool(settings: Settings, max_size: int) -> Pool:
+    return await open_pool(
+        settings.url_for("web"),
+        application_name="coinfleet web",
+        min_size=0,
+        max_size=max_size,
+        command_timeout_s=STATEMENT_MAX_S,
     )
-
-
-async def _probe_database(pool: Pool) -> Readiness | Literal["unreachable"]:
-    try:
-        return await answered(pool, ask_readiness(pool), within_s=PROBE_TIMEOUT_S)
-    # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
-    except Exception as error:  # noqa: BLE001
-        log.warning("database_unreachable", error=describe(error))
-        return "unreachable"
-
-
-async def _probe_queue(queue: redis.asyncio.Redis) -> Literal["reachable", "unreachable"]:
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            await queue.ping()
-    except (RedisError, OSError):  # TimeoutError is an OSError
-        return "unreachable"
-    return "reachable"
 
 
 class Server(uvicorn.Server):
     """uvicorn, which was the fastest of three ASGI servers here, and ends without cutting off."""
+
+    def __init__(self, config: uvicorn.Config, *, scraped: uvicorn.Config | None = None) -> None:
+        super().__init__(config)
+        self._scraped = scraped
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Begin to listen, for scrapers at a port of their own if there is one."""
+        await super().startup(sockets)
+        scraped = self._scraped
+        if scraped is None or not self.started:
+            return
+        scraped.load()
+
+        def connect() -> asyncio.Protocol:
+            return BoundedConnection(
+                config=scraped, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        try:
+            self.servers.append(
+                await asyncio.get_running_loop().create_server(connect, scraped.host, scraped.port)
+            )
+        except OSError as error:
+            log.error("metrics_port_refused", port=scraped.port, reason=str(error))  # noqa: TRY400
+            await self.shutdown(sockets)
+            sys.exit(STARTUP_FAILURE)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Take no more connections, and end with the requests that are there."""
@@ -205,13 +229,16 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(settings: Settings) -> Server:
+def make_server(
+    settings: Settings, *, connections_max: int = CONNECTIONS_MAX, backlog: int = BACKLOG_MAX
+) -> Server:
     """Put the application behind its server."""
-    return Server(
-        uvicorn.Config(
-            make_app(settings),
+
+    def config(application: Router, port: int) -> uvicorn.Config:
+        return uvicorn.Config(
+            application,
             host=settings.coinfleet_host,
-            port=settings.port,
+            port=port,
             loop="uvloop",
             http=BoundedConnection,
             ws="none",
@@ -223,8 +250,16 @@ def make_server(settings: Settings) -> Server:
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
-            limit_concurrency=CONCURRENCY_MAX,
-        ),
+            backlog=backlog,
+            # uvicorn refuses at this number: one more than are let in.
+            limit_concurrency=connections_max + 1,
+        )
+
+    scraped = None
+    if settings.metrics_port:
+        scraped = config(Router((METRICS_ROUTE,), redirect_slashes=False), settings.metrics_port)
+    return Server(
+        config(make_app(settings, connections_max=connections_max), settings.port), scraped=scraped
     )
 
 
@@ -233,7 +268,8 @@ def main() -> None:
     termination = Termination(deadline_s=STOP_DEADLINE_S)
     settings = load_settings("web")
     configure_logging(settings.log_format)
-    server = make_server(settings)
+    connections_max, backlog = plan_connections()
+    server = make_server(settings, connections_max=connections_max, backlog=backlog)
 
     def stop() -> None:
         server.should_exit = True

@@ -10,7 +10,8 @@ as $$
 declare
     v_facts fleet.fact[];
     v_batch_ids bigint[];
-    v_told record;
+    v_joining_ids bigint[];
+    v_outcomes fleet.outcome[];
     v_now timestamptz;
 begin
     v_facts := array(
@@ -19,26 +20,23 @@ begin
         order by array_position(array['verdict', 'purchase', 'gift'], f.kind), f.event_id
     );
     v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
-    -- A direct call may have told of the same event under another name of the payment.
-    for v_told in
-        select f.ordinality, known.key
-        from unnest(v_facts) with ordinality as f
-        cross join lateral (
-            select k.key
-            from fleet.payment_keys as k
-            where k.provider = f.provider and k.key = 'event:' || f.provider_event_id
-            limit 1
-        ) as known
-        where f.kind = 'purchase'
-    loop
-        v_facts[v_told.ordinality].payment_keys := v_facts[v_told.ordinality].payment_keys || v_told.key;
-    end loop;
-    v_facts := fleet.lock_payments(v_facts);
+    v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));
+    v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);
+    perform fleet.join_old_names(v_facts);
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());
-    return query
-    select r.event_id, r.state, r.reason
-    from fleet.record_outcomes(array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o), v_now) as r;
+    v_outcomes := array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o);
+    v_outcomes := fleet.heed_refunds_of_held(v_outcomes);
+    -- Whatever else it says, an event that showed two grants to be one payment is known for that.
+    if cardinality(v_joining_ids) > 0 then
+        for v_i in 1 .. cardinality(v_outcomes) loop
+            if v_outcomes[v_i].state in ('applied', 'ignored') and v_outcomes[v_i].event_id = any(v_joining_ids) then
+                v_outcomes[v_i].state := 'applied';
+                v_outcomes[v_i].reason := 'granted_twice';
+            end if;
+        end loop;
+    end if;
+    return query select r.event_id, r.state, r.reason from fleet.record_outcomes(v_outcomes, v_now) as r;
     -- Whatever became of them, they fail for a passing cause no more.
     if exists (select from fleet.set_aside_events) then
         delete from fleet.set_aside_events as s using unnest(v_facts) as f where s.event_id = f.event_id;

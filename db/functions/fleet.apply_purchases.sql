@@ -49,6 +49,7 @@ begin
             order by d.ordinality
         )
     );
+    perform fleet.note_held_payments(v_decisions, p_now);
     -- Also for a known purchase: this event may have shown that another payment's names are this one's.
     perform fleet.meet_other_halves(
         array(select distinct d.payment_id from unnest(v_decisions) as d where d.purchase_id is not null),

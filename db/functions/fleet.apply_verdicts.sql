@@ -20,6 +20,7 @@ begin
         select f.payment_id from unnest(p_facts) as f where f.kind in ('verdict', 'names') and f.payment_id is not null
     );
     if cardinality(v_named) > 0 then
+        perform fleet.close_refunded_holds(v_named, p_now);
         update fleet.inbox_events as e
         set state = 'ignored', reason = 'not_ours', processed_at = p_now
         from fleet.payments as p
@@ -34,7 +35,7 @@ begin
     select
         f.event_id,
         case f.kind when 'names' then 'ignored' else f.state end,
-        case f.kind when 'names' then 'names_only' else f.reason end,
+        coalesce(f.reason, 'names_only'),
         f.payment_id, null::bigint, null::bigint, false, null::timestamptz,
         case f.state when 'failed' then f.reason else f.detail end
     from unnest(p_facts) as f

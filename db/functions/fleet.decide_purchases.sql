@@ -27,6 +27,7 @@ begin
                 when f.own_hold is not null then 'held'
                 when f.is_duplicate then 'applied'
                 when f.creates then case when f.hold_reason is null then 'applied' else 'held' end
+                when f.ids_are_taken then 'held'
                 when f.names_nobody then 'held'
                 when f.received_at > p_now - interval '15 minutes' then 'waiting'
                 else 'held'
@@ -35,6 +36,7 @@ begin
                 when f.own_hold is not null then f.own_hold
                 when f.is_duplicate then 'duplicate_payment'
                 when f.creates then f.hold_reason
+                when f.ids_are_taken then 'id_conflict'
                 when f.names_nobody then 'unknown_buyer'
                 when f.received_at > p_now - interval '15 minutes' then 'incomplete_metadata'
                 when f.profile_id is null then 'unknown_buyer'
@@ -60,10 +62,12 @@ begin
                     cp.id as known_purchase_id,
                     -- Tried again, the event of a purchase that still waits for a person stays held with it.
                     case
-                        when cp.granted_at is null and cp.decision is null
-                            and cp.provider = u.provider and cp.provider_event_id = u.provider_event_id
-                            then cp.hold_reason
+                        when own.granted_at is null and own.decision is null and own.provider = u.provider
+                            and own.facts_payment_id = u.payment_id
+                            then own.hold_reason
                     end as own_hold,
+                    -- Ids are unique over all purchases: one under another provider's name, or of another payment.
+                    cp.id is null and (own.id is not null or named.id is not null) as ids_are_taken,
                     priced.sku is not null as has_package,
                     -- Beyond bigint no price matches, and the purchase is held before its coins are needed.
                     coalesce(
@@ -90,10 +94,21 @@ begin
                     buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
                     min(u.ordinality) filter (
                         where buyer.id is not null and (u.sku is not null or u.direct_coins is not null)
+                            and own.id is null and named.id is null
                     ) over (partition by u.payment_id) as first_complete
                 from unnest(p_facts) with ordinality as u
                 cross join fleet.settings as s
                 left join public.coin_purchases as cp on cp.payment_id = u.payment_id
+                left join lateral (
+                    select p.id, p.provider, p.hold_reason, p.granted_at, p.decision, coalesce(j.payment_id, p.payment_id) as facts_payment_id
+                    from public.coin_purchases as p
+                    left join fleet.joined_purchases as j on j.purchase_id = p.id
+                    where p.provider_event_id = u.provider_event_id
+                    limit 1
+                ) as own on true
+                left join lateral (
+                    select p.id from public.coin_purchases as p where p.provider_payment_id = any(u.payment_keys) limit 1
+                ) as named on true
                 left join public.profiles as buyer on buyer.id = u.profile_id
                 left join lateral (
                     select k.sku, k.coin_amount, k.amount_minor, k.currency

@@ -30,7 +30,8 @@ begin
                 regexp_replace(lower(pk.key), '([^a-z0-9_])', '\\\1', 'g') as literal,
                 row_number() over (order by pk.key) / 50 as part
             from public.coin_purchases as cp
-            join fleet.payment_keys as pk on pk.payment_id = cp.payment_id
+            left join fleet.joined_purchases as j on j.purchase_id = cp.id
+            join fleet.payment_keys as pk on pk.payment_id in (cp.payment_id, j.payment_id)
             where cp.profile_id = p_profile_id
         ) as k
         group by k.part

@@ -67,16 +67,20 @@ begin
     end loop;
 
     for v_one_payment in
-        select f.provider, f.payment_keys as keys
+        select f.ordinality as no, f.provider, f.provider_event_id, f.payment_keys as keys
         from unnest(p_facts) with ordinality as f
         cross join unnest(f.payment_keys) as named (key)
         cross join lateral (
             select k.payment_id from fleet.payment_keys as k where k.provider = f.provider and k.key = named.key limit 1
         ) as known
-        group by f.ordinality, f.provider, f.payment_keys
+        group by f.ordinality, f.provider, f.provider_event_id, f.payment_keys
         having min(known.payment_id) <> max(known.payment_id)
+        order by f.ordinality
     loop
         perform fleet.merge_payments(v_one_payment.provider, v_one_payment.keys);
+        p_facts[v_one_payment.no].joins_grants := fleet.note_joining_event(
+            v_one_payment.provider, v_one_payment.keys[1], v_one_payment.provider_event_id
+        );
     end loop;
 
     v_ids := array(

@@ -19,6 +19,16 @@ begin
         cross join lateral (
             select cp.profile_id from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1
         ) as known
+        union all
+        select joined.profile_id
+        from unnest(p_facts) as f
+        cross join lateral (
+            select cp.profile_id
+            from fleet.joined_purchases as j
+            join public.coin_purchases as cp on cp.id = j.purchase_id
+            where j.payment_id = f.payment_id
+            offset 0
+        ) as joined
     ) as u
     where u.profile_id is not null;
 

@@ -17,19 +17,37 @@ begin
     );
     if cardinality(v_met) > 0 then
         update fleet.payments set is_foreign = false where id = any(v_met) and is_foreign;
+        perform fleet.convert_disputes(v_met, p_now);
         perform fleet.settle_reversals(v_met);
+        perform fleet.close_refunded_holds(v_met, p_now);
     end if;
     update fleet.inbox_events as e
-    set
-        state = 'applied',
-        reason = case when e.reason <> 'no_purchase_yet' then 'duplicate_payment' end,
-        processed_at = p_now
+    set (state, reason, next_attempt_at, processed_at) = (
+        select
+            case when a.is_alarm then 'pending' else 'applied' end,
+            case when a.is_alarm then e.reason when e.reason <> 'no_purchase_yet' then 'duplicate_payment' end,
+            case when a.is_alarm then p_now else e.next_attempt_at end,
+            case when not a.is_alarm then p_now end
+        -- What is an alarm for a payment with a purchase is judged again, so that the alarm is raised.
+        from (
+            select e.reason = 'no_purchase_yet' and (
+                e.event_type = 'charge.failed'
+                or e.event_type like 'charge.dispute.%'
+                and exists (select 1 from fleet.unconverted_disputes(array[e.payment_id]))
+            ) as is_alarm
+        ) as a
+    )
     where e.payment_id = any(p_payment_ids) and e.state in ('waiting', 'held')
+        -- A clash of ids is for a person, until the payment has a purchase of its own.
+        and (
+            e.reason <> 'id_conflict'
+            or exists (select 1 from public.coin_purchases as cp where cp.payment_id = e.payment_id)
+        )
         -- The event that brought a held purchase waits for a person.
         and not exists (
             select 1
             from public.coin_purchases as cp
-            where cp.provider_event_id = e.provider_event_id and cp.provider = e.provider
+            where cp.provider_event_id = e.provider_event_id and cp.provider = e.provider and cp.granted_at is null
         );
 end
 $$;

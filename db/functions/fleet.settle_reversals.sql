@@ -9,70 +9,33 @@ declare
     v_settled record;
 begin
     -- A target, not a delta: what the facts of the payment say by now, whatever their order and however often told.
-    with refund_sums as (
-        select
-            r.payment_id,
-            coalesce(sum(r.amount_minor) filter (where r.status not in ('failed', 'canceled')), 0) as standing,
-            coalesce(sum(r.amount_minor) filter (where r.status in ('failed', 'canceled')), 0) as undone
-        from fleet.refunds as r
-        where r.payment_id = any(p_payment_ids)
-        group by r.payment_id
-    ),
-    withdrawn as (
-        -- In settlement currency, so only the ratio to the largest withdrawal counts.
-        select
-            d.payment_id,
-            d.amount_minor::numeric(60, 40) as amount,
-            greatest(-sum(t.amount), 0) as net,
-            -min(t.amount) filter (where t.amount < 0) as largest
-        from fleet.disputes as d
-        join fleet.dispute_transactions as t on t.provider = d.provider and t.dispute_id = d.dispute_id
-        where d.payment_id = any(p_payment_ids)
-        group by d.provider, d.dispute_id
-    ),
-    dispute_sums as (
-        select w.payment_id, sum(least(w.amount * w.net / w.largest, w.amount)) as outstanding
-        from withdrawn as w
-        where w.largest is not null
-        group by w.payment_id
-    ),
-    reversed as (
+    with targets as (
         select
             cp.id,
             cp.refunded_coins,
-            cp.granted_at,
-            cp.coin_amount,
-            cp.amount_minor as paid,
-            coalesce(ds.outstanding, 0) as outstanding,
-            greatest(
-                coalesce(rs.standing, 0),
-                coalesce(p.refund_total_minor, 0) - coalesce(rs.undone, 0)
-            ) + coalesce(ds.outstanding, 0) as amount
-        from public.coin_purchases as cp
-        left join fleet.payments as p on p.id = cp.payment_id
-        left join refund_sums as rs on rs.payment_id = cp.payment_id
-        left join dispute_sums as ds on ds.payment_id = cp.payment_id
-        where cp.payment_id = any(p_payment_ids)
-            and (p.id is not null or rs.payment_id is not null or ds.payment_id is not null)
-    ),
-    targets as (
-        select
-            r.id,
-            r.refunded_coins,
-            r.outstanding > 0 as disputed,
+            r.disputed > 0 as disputed,
             case
-                when w.is_whole then case when r.outstanding > 0 then 'chargeback' else 'refunded' end
-                when r.granted_at is not null then 'confirmed'
+                when w.is_whole then case when r.disputed > 0 then 'chargeback' else 'refunded' end
+                when cp.granted_at is not null then 'confirmed'
                 else 'pending'
             end as status,
             case
-                when r.granted_at is null or r.paid = 0 then 0
-                when w.is_whole then r.coin_amount
-                else least(floor(r.coin_amount * r.amount::numeric(60, 40) / r.paid + 1e-20), r.coin_amount - 1)::bigint
-            end as coins
-        from reversed as r
-        -- A payment of nothing has nothing to give back. Of 40 decimals 20 matter: three thirds are a whole.
-        cross join lateral (select r.paid > 0 and r.amount + 1e-20 >= r.paid as is_whole) as w
+                when cp.granted_at is null then 0
+                when w.is_whole then cp.coin_amount
+                when coalesce(r.paid, 0) = 0 then 0
+                else least(div(cp.coin_amount * s.amount, r.paid), cp.coin_amount - 1)
+            end::bigint as coins
+        from fleet.reversed_amounts(p_payment_ids) as r
+        join public.coin_purchases as cp on cp.id = r.purchase_id
+        -- Three thirds are a whole. The rest of a division is in the 300th decimal; amounts of up to 2^53 and ten
+        -- disputes that differ at all differ in the first 200. Refunds alone are whole numbers, and exact.
+        cross join lateral (
+            select r.refunded + r.disputed + case when r.disputed > 0 then 1e-250 else 0 end as amount
+        ) as s
+        -- A payment of nothing has nothing to give back.
+        cross join lateral (
+            select coalesce(r.paid > 0 and s.amount >= r.paid, false) or r.is_taken_back as is_whole
+        ) as w
     ),
     written as (
         update public.coin_purchases as cp
@@ -85,7 +48,9 @@ begin
         array_agg(w.id order by w.id) as ids,
         array_agg(w.profile_id order by w.id) as profile_ids,
         array_agg(w.taken order by w.id) as taken,
-        array_agg(case when w.taken < 0 then 'reinstatement' when w.disputed then 'chargeback' else 'refund' end order by w.id) as reasons
+        array_agg(
+            case when w.taken < 0 then 'reinstatement' when w.disputed then 'chargeback' else 'refund' end order by w.id
+        ) as reasons
     into v_settled
     from written as w
     where w.taken <> 0;

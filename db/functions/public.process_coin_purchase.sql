@@ -19,29 +19,29 @@ as $$
 #variable_conflict use_column
 declare
     v_fact fleet.fact;
-    v_facts fleet.fact[];
     v_outcome fleet.outcome;
+    v_tries integer := 0;
 begin
     if p_profile_id is null or coalesce(p_coin_amount, 0) <= 0 or coalesce(p_usd_amount, -1) < 0
         or p_usd_amount > 9999999999.99 or p_usd_amount <> round(p_usd_amount, 2)
-        or coalesce(p_provider, '') = '' or coalesce(p_provider_event_id, '') = '' or coalesce(p_provider_payment_id, '') = ''
+        or coalesce(p_provider_event_id, '') = '' or coalesce(p_provider_payment_id, '') = ''
         or char_length(p_country_code) <> 2
     then
         raise exception 'a purchase needs a profile, ids, coins > 0, whole cents >= 0, a two-letter country or none'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if coalesce(p_provider, '') not in ('stripe', 'apple', 'google', 'app') then
+        raise exception 'no such provider: pass stripe, apple, google or app, in lower case'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if starts_with(p_provider_payment_id, 'event:') then
+        raise exception 'a payment id must not begin with event: pass the id that the provider gave to the payment'
             using errcode = 'invalid_parameter_value';
     end if;
     v_fact.kind := 'purchase';
     v_fact.provider := p_provider;
     v_fact.provider_event_id := p_provider_event_id;
     v_fact.provider_payment_id := p_provider_payment_id;
-    -- The event id is a key of the payment too, so that a replay by either id is found under the same lock.
-    -- So is the payment that the event's webhook named, if that came first under another id.
-    v_fact.payment_keys := array[p_provider_payment_id, 'event:' || p_provider_event_id] || array(
-        select cp.provider_payment_id
-        from public.coin_purchases as cp
-        where cp.provider_event_id = p_provider_event_id and cp.provider = p_provider
-            and cp.provider_payment_id <> p_provider_payment_id
-    );
     v_fact.profile_id := p_profile_id;
     v_fact.direct_coins := p_coin_amount;
     v_fact.direct_usd := p_usd_amount;
@@ -52,14 +52,18 @@ begin
     v_fact.country_code := p_country_code;
     v_fact.user_agent := p_user_agent;
 
-    v_facts := fleet.lock_payments(array[v_fact]);
-    perform fleet.lock_profiles(v_facts);
-    select o.* into v_outcome from fleet.apply_purchases(v_facts, clock_timestamp()) as o;
-    if v_outcome.reason in ('over_limit', 'velocity') and not v_outcome.replayed then
-        perform fleet.raise_refusal('purchase_' || v_outcome.reason);
-    elsif v_outcome.purchase_id is null then
-        perform fleet.raise_refusal(v_outcome.reason);
-    end if;
+    while v_outcome is null loop
+        begin
+            v_outcome := fleet.record_purchase(v_fact);
+        exception
+            -- Somebody recorded one of the ids meanwhile, under another name or provider. Now it is found.
+            when unique_violation then
+                v_tries := v_tries + 1;
+                if v_tries = 3 then
+                    perform fleet.raise_refusal('idempotency_conflict');
+                end if;
+        end;
+    end loop;
     return query
     select cp.id, cp.status, pr.coin_balance, v_outcome.replayed
     from public.coin_purchases as cp
@@ -69,4 +73,4 @@ end
 $$;
 
 revoke all on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) from public, anon, authenticated, service_role;
-comment on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) is 'Credits a paid purchase once per provider event and payment. Above the approval threshold it is recorded pending; raises CF002 over the limit, CF003 on velocity, CF006 for an unknown buyer.';
+comment on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) is 'Credits a paid purchase once per provider event and payment, which any of its names may name. Above the approval threshold it is recorded pending; raises CF002 over the limit, CF003 on velocity, CF006 for an unknown buyer, CF008 for ids of another purchase, another buyer or other coins.';

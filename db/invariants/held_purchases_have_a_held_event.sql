@@ -1,5 +1,5 @@
--- A purchase that nobody has decided yet is visible as a held event, if an event brought it.
+-- A purchase that nobody has decided yet is visible as a held event, if an event brought it, until its money went back.
 select cp.id as purchase_id, e.id as event_id, e.state
 from public.coin_purchases as cp
 join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
-where (cp.granted_at is null and cp.decision is null) <> (e.state = 'held')
+where (cp.granted_at is null and cp.decision is null and cp.status = 'pending') <> (e.state = 'held')

@@ -1,36 +1,98 @@
--- What was taken back is what the refunds and disputes of the payment say, computed here a second time.
-select s.purchase_id, s.refunded_coins, s.target
+-- What was taken back is what the refunds and disputes of the payment say, computed here a second time and otherwise:
+-- a number of coins is right if it is worth no more than what was reversed, and one coin more would be worth more.
+select s.purchase_id, s.refunded_coins, s.status, s.coin_amount, s.amount_minor, s.reversed_minor
 from (
     select
         cp.id as purchase_id,
         cp.refunded_coins,
-        case
-            when cp.granted_at is null or cp.amount_minor = 0 then 0
-            else trunc(
-                cp.coin_amount * least(r.refunded_minor + d.disputed_minor, cp.amount_minor) / cp.amount_minor + 1e-20
-            )
-        end as target
+        cp.status,
+        cp.granted_at,
+        cp.coin_amount::numeric as coin_amount,
+        coalesce(kept.amount_minor, cp.amount_minor)::numeric as amount_minor,
+        coalesce(j.is_taken_back, false) as is_taken_back,
+        r.refunded_minor + d.disputed_minor as reversed_minor,
+        d.disputed_minor > 0 as is_disputed
     from public.coin_purchases as cp
+    left join fleet.joined_purchases as j on j.purchase_id = cp.id
+    left join public.coin_purchases as kept on kept.payment_id = j.payment_id
+    left join fleet.payments as p on p.id = coalesce(j.payment_id, cp.payment_id)
+    cross join lateral (
+        select
+            coalesce(j.payment_id, cp.payment_id) as payment_id,
+            coalesce(kept.amount_minor, cp.amount_minor) as paid_minor,
+            case when kept.id is null then cp.currency else kept.currency end as currency
+    ) as o
     cross join lateral (
         select greatest(
-            coalesce(sum(f.amount_minor) filter (where f.status not in ('failed', 'canceled')), 0),
-            coalesce((select p.refund_total_minor from fleet.payments as p where p.id = cp.payment_id), 0)
-            - coalesce(sum(f.amount_minor) filter (where f.status in ('failed', 'canceled')), 0)
-        )::numeric(60, 40) as refunded_minor
+            0,
+            coalesce(sum(f.amount_minor) filter (where not u.is_undone), 0) - coalesce(p.uncaptured_minor, 0),
+            coalesce(p.refund_total_minor, 0) - coalesce(p.uncaptured_minor, 0) - coalesce(
+                sum(f.amount_minor) filter (
+                    where u.is_undone
+                        -- Not made after the cumulative, nor undone by then; before times were stored, neither.
+                        and not coalesce(f.created_at > coalesce(p.refund_total_at, '-infinity'), false)
+                        and (
+                            (f.undone_at is null and p.refund_total_at is null)
+                            or f.undone_at > coalesce(p.refund_total_at, '-infinity')
+                        )
+                ),
+                0
+            )
+        ) as refunded_minor
         from fleet.refunds as f
-        where f.payment_id = cp.payment_id
+        cross join lateral (select f.status = any('{failed,canceled}') as is_undone) as u
+        where f.payment_id = o.payment_id
     ) as r
     cross join lateral (
-        select coalesce(sum(one.amount_minor * greatest(least(one.net / one.largest, 1), 0)), 0)::numeric(60, 40)
-            as disputed_minor
-        from (
-            select x.amount_minor, -sum(t.amount)::numeric(60, 40) as net, -min(t.amount) as largest
-            from fleet.disputes as x
-            join fleet.dispute_transactions as t on t.provider = x.provider and t.dispute_id = x.dispute_id
-            where x.payment_id = cp.payment_id
-            group by x.provider, x.dispute_id
-            having min(t.amount) < 0
-        ) as one
+        select coalesce(
+            sum(
+                case
+                    when x.status in ('won', 'prevented', 'warning_closed') then 0
+                    when x.status = 'lost' and not coalesce(w.came_back > 0.05, false) then v.minor
+                    when w.came_back is null then 0
+                    else v.minor * (1 - w.came_back)
+                end
+            ),
+            0
+        ) as disputed_minor
+        from fleet.disputes as x
+        cross join lateral (
+            select case
+                when x.currency is null or x.currency = o.currency then x.amount_minor
+                when abs(x.amount_minor * x.payment_rate - o.paid_minor) * 20 > o.paid_minor
+                    then x.amount_minor * x.payment_rate
+                else o.paid_minor
+            end as minor
+        ) as v
+        -- The part of the largest withdrawal that is back, in the currency of which least is.
+        cross join lateral (
+            select min(least(greatest(1 + c.net / c.largest, 0), 1)) as came_back
+            from (
+                select sum(t.amount)::numeric(400, 300) as net, -min(t.amount) as largest
+                from fleet.dispute_transactions as t
+                where t.provider = x.provider and t.dispute_id = x.dispute_id
+                group by t.currency
+                having min(t.amount) < 0
+            ) as c
+        ) as w
+        where x.payment_id = o.payment_id
     ) as d
 ) as s
-where s.refunded_coins <> s.target
+-- Thirds have 300 decimals, of which 250 are meant.
+cross join lateral (
+    select
+        round(s.reversed_minor, 250) as reversed,
+        s.is_taken_back or (s.amount_minor > 0 and round(s.reversed_minor, 250) >= s.amount_minor) as is_whole
+) as t
+where case
+    when s.granted_at is null then s.refunded_coins <> 0
+    when t.is_whole then s.refunded_coins <> s.coin_amount
+    when coalesce(s.amount_minor, 0) = 0 then s.refunded_coins <> 0
+    else s.refunded_coins * s.amount_minor > s.coin_amount * t.reversed
+        or (s.refunded_coins + 1) * s.amount_minor <= s.coin_amount * t.reversed
+end
+or s.status <> case
+    when t.is_whole then case when s.is_disputed then 'chargeback' else 'refunded' end
+    when s.granted_at is null then 'pending'
+    else 'confirmed'
+end

@@ -65,11 +65,13 @@ def verify(
     event_id = headers.get(b"webhook-id", b"")
     timestamp = headers.get(b"webhook-timestamp", b"")
     signature = headers.get(b"webhook-signature", b"")
+    if not signature:
+        raise NotAuthentic("missing")
     if len(signature) > SIGNATURE_HEADER_BYTES_MAX:
-        raise NotAuthentic
-    check_fresh(timestamp, now_s=now_s)
+        raise NotAuthentic("unreadable")
     expected = (_signature(signing_key(secret), event_id, timestamp, body) for secret in secrets)
     check_any_match(expected, signature.split(b" "))
+    check_fresh(timestamp, now_s=now_s)
     try:
         event = _EVENT.decode(body)
         name = event_id.decode()

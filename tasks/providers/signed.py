@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from db.errors import CoinfleetError
 from db.inbox import Arrival
@@ -29,16 +29,33 @@ EVENT_TYPE_CHARACTERS_MAX = 255
 UNREADABLE = "unreadable"
 
 
+# Why a request isn't authentic: no signature, one that can't be read, one of no secret of ours, and
+# a good one that is more than five minutes old or ahead.
+Cause: TypeAlias = Literal["missing", "unreadable", "no_match", "stale"]
+
+
 class NotAuthentic(CoinfleetError):
-    """The request wasn't signed with a secret of ours within the last five minutes."""
+    """The request wasn't signed with a secret of ours within the last five minutes.
+
+    `late_s` is how long ago a stale one was signed by this machine's clock; negative if ahead.
+    """
+
+    def __init__(self, cause: Cause = "no_match", *, late_s: float | None = None) -> None:
+        super().__init__()
+        self.cause = cause
+        self.late_s = late_s
 
 
 def check_fresh(timestamp: bytes, *, now_s: float) -> None:
-    """Raise NotAuthentic unless `timestamp` is decimal epoch seconds within the tolerance."""
+    """Raise NotAuthentic unless `timestamp` is decimal epoch seconds within the tolerance.
+
+    Comes after the signature was found good: only then an old time tells of a clock.
+    """
     if not timestamp.isdigit() or len(timestamp) > TIMESTAMP_DIGITS_MAX:
-        raise NotAuthentic
-    if abs(now_s - int(timestamp)) > TOLERANCE_S:
-        raise NotAuthentic
+        raise NotAuthentic("unreadable")
+    late_s = now_s - int(timestamp)
+    if abs(late_s) > TOLERANCE_S:
+        raise NotAuthentic("stale", late_s=late_s)
 
 
 def hmac_sha256(key: bytes, *parts: bytes) -> bytes:
@@ -48,11 +65,13 @@ def hmac_sha256(key: bytes, *parts: bytes) -> bytes:
 
 def check_any_match(expected: Iterable[bytes], given: list[bytes]) -> None:
     """Raise NotAuthentic unless one of `given` is one of `expected`."""
+    if not any(given):
+        raise NotAuthentic("unreadable")
     for one in expected:
         for other in given:
             if hmac.compare_digest(one, other):
                 return
-    raise NotAuthentic
+    raise NotAuthentic("no_match")
 
 
 def arrival(provider: str, *, event_id: str, event_type: str, body: bytes) -> Arrival:

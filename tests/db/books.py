@@ -11,7 +11,17 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from db.facts import Dispute, DisputeTransaction, Fact, Gift, Purchase, Refund, RefundTotal, Verdict
+from db.facts import (
+    ChargeFailed,
+    Dispute,
+    DisputeTransaction,
+    Fact,
+    Gift,
+    Purchase,
+    Refund,
+    RefundTotal,
+    Verdict,
+)
 from db.schema import Kind, expected
 
 if TYPE_CHECKING:
@@ -31,6 +41,14 @@ ROSE, ROSE_COST = "rose", 1
 CAKE, CAKE_COST, CAKE_SHARE_BPS = "cake", 3, 5_500
 
 INVARIANTS = tuple(file.name for file in expected() if file.kind is Kind.INVARIANT)
+
+EVENT_TYPES: dict[type, str] = {
+    Gift: "gift.sent",
+    Refund: "refund.updated",
+    RefundTotal: "charge.refunded",
+    Dispute: "charge.dispute.updated",
+    ChargeFailed: "charge.failed",
+}
 
 _numbers = count(1)
 
@@ -101,6 +119,8 @@ class Payment:
         """One refund stands like this."""
         told: dict[str, Any] = {
             "payment_keys": self.keys,
+            "told_at": NOON,
+            "refund_created_at": NOON,
             "refund_id": f"{refund_id}_{self.number}",
             "amount_minor": amount_minor,
             "status": status,
@@ -109,21 +129,35 @@ class Payment:
 
     def refunded_so_far(self, cumulative_minor: int, **changes: Any) -> RefundTotal:
         """So much was refunded in all."""
-        told: dict[str, Any] = {"payment_keys": self.keys, "cumulative_minor": cumulative_minor}
+        told: dict[str, Any] = {
+            "payment_keys": self.keys,
+            "told_at": NOON,
+            "cumulative_minor": cumulative_minor,
+        }
         return RefundTotal(**told | changes)
 
-    def dispute(self, amount_minor: int, *moved: int, dispute_id: str = "dp") -> Dispute:
+    def dispute(
+        self, amount_minor: int, *moved: int, dispute_id: str = "dp", **changes: Any
+    ) -> Dispute:
         """A dispute for which these amounts moved, in settlement currency."""
         name = f"{dispute_id}_{self.number}"
-        return Dispute(
-            payment_keys=self.keys,
-            dispute_id=name,
-            amount_minor=amount_minor,
-            transactions=[
-                DisputeTransaction(id=f"txn_{name}_{no}", amount=amount)
+        told: dict[str, Any] = {
+            "payment_keys": self.keys,
+            "told_at": NOON,
+            "dispute_id": name,
+            "status": "needs_response",
+            "amount_minor": amount_minor,
+            "currency": "usd",
+            "transactions": [
+                DisputeTransaction(id=f"txn_{name}_{no}", amount=amount, currency="usd")
                 for no, amount in enumerate(moved)
             ],
-        )
+        }
+        return Dispute(**told | changes)
+
+    def charge_failed(self) -> ChargeFailed:
+        """The money came, and was taken again by the buyer's bank."""
+        return ChargeFailed(payment_keys=self.keys)
 
     def not_ours(self) -> Verdict:
         """The payment carries none of our metadata."""
@@ -299,11 +333,10 @@ async def breaches(connection: Connection) -> dict[str, list[asyncpg.Record]]:
 
 def _as_arrival(fact: Fact, name: str) -> tuple[object, ...]:
     body = msgspec.json.encode(fact)
-    is_gift = isinstance(fact, Gift)
     return (
-        "app" if is_gift else "stripe",
+        "app" if isinstance(fact, Gift) else "stripe",
         name,
-        "gift.sent" if is_gift else "test",
+        EVENT_TYPES.get(type(fact), "test"),
         body,
         sha256(body).digest(),
         "pending",

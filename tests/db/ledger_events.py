@@ -34,8 +34,10 @@ ORDERS = [*["whole"] * 8, "none", "no_sku", "no_buyer", "nobody", "stranger"]
 REFUND_STATUSES = ["pending", "succeeded", "succeeded", "failed", "canceled"]
 GIFT_TYPES = [*[ROSE] * 6, *[CAKE] * 3, "nothing"]
 QUANTITIES = [1, 7, 30, 60, 100]
-# Withdrawn, a third given back, the rest given back: in another currency than the payment's.
-DISPUTED = (-93, 31, 62)
+DISPUTE_STATUSES = ["needs_response", "under_review", "won", "lost", "lost", "warning_closed", "?"]
+# Withdrawn, a third given back, the rest given back; withdrawn, little given back, withdrawn again.
+DISPUTED = ((-93, 31, 62), (-1_000, 20, -40))
+UNCAPTURED = [0, 0, 0, 0.5, 1.0]
 
 
 class Product(NamedTuple):
@@ -56,6 +58,8 @@ PRODUCTS = [
     Product(SKU, 50_001_00, quantity=50_001),
     Product(SKU, 99),
     Product(SKU, 95, currency="eur"),
+    Product(SKU, 95, currency="eur"),
+    Product(SKU, 80, currency="gbp"),
     Product("nothing", 100),
 ]
 
@@ -128,25 +132,44 @@ class Storyteller:
     def _reversal(self, random: Random) -> dict[str, Any]:
         payment, no = self._payment(random.randrange(PAYMENTS)), random.randrange(2)
         amount = max(1, int(payment.amount_minor * random.choice(PARTS)))
-        match random.randrange(4):
+        told_s = payment.created_s + random.choice(SECONDS)
+        match random.randrange(9):
             case 0:
-                event = stripe.charge_refunded(payment, amount_refunded=amount)
-            case 1:
+                event = stripe.stripe_event(
+                    payment, "charge.failed", stripe.charge(payment) | {"paid": False}
+                )
+                event["data"]["object"]["failure_balance_transaction"] = random.choice([None, "x"])
+            case 1 | 2:
+                event = stripe.charge_refunded(payment, amount_refunded=amount, created_s=told_s)
+                uncaptured = int(payment.amount_minor * random.choice(UNCAPTURED))
+                event["data"]["object"]["amount"] += uncaptured
+                event["data"]["object"]["captured"] = random.choice([*[True] * 9, False])
+            case 3 | 4:
                 dispute_id = f"dp_{payment.key}_{no}"
-                moved = [(f"txn_{dispute_id}_{n}", minor) for n, minor in enumerate(DISPUTED)]
+                moved = [(f"txn_{dispute_id}_{n}", minor) for n, minor in enumerate(DISPUTED[no])]
                 event = stripe.dispute_event(
                     payment,
                     dispute_id=dispute_id,
                     amount_minor=amount,
-                    balance_transactions=moved[: random.randrange(4)],
+                    status=random.choice(DISPUTE_STATUSES),
+                    balance_transactions=moved[: random.randrange(len(moved) + 1)],
+                    created_s=told_s,
                 )
+                event["data"]["object"]["currency"] = random.choice(
+                    [*[payment.currency] * 4, "usd", "eur", "gbp"]
+                )
+                for transaction in event["data"]["object"]["balance_transactions"][2:]:
+                    transaction["currency"] = "gbp"
             case _:
                 event = stripe.refund_event(
                     payment,
                     refund_id=f"re_{payment.key}_{no}",
                     amount_minor=amount,
                     status=random.choice(REFUND_STATUSES),
+                    created_s=told_s,
                 )
+                # A refund has one time of its own, however often it is told.
+                event["data"]["object"]["created"] = payment.created_s + 30 * no
         if random.random() < 0.5:
             # Older events name the charge alone.
             event["data"]["object"]["payment_intent"] = None

@@ -5,14 +5,23 @@ It follows REQUIREMENTS and the contract, not the functions of db/; fractions ar
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from db.facts import Dispute, Fact, Gift, Purchase, Refund, RefundTotal, Verdict
+from db.facts import (
+    ChargeFailed,
+    Dispute,
+    Fact,
+    Gift,
+    Purchase,
+    Refund,
+    RefundTotal,
+    Verdict,
+)
 from tests.db.books import Outcome
+from tests.db.ledger_payments import USD_PER_UNIT, Bought, Hold, Paid, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -23,8 +32,7 @@ GIFT_PATIENCE = timedelta(seconds=5)
 METADATA_PATIENCE = timedelta(minutes=15)
 REVERSAL_PATIENCE = timedelta(days=35)
 PURCHASES_PER_MINUTE = 5
-STANDING = ("pending", "requires_action", "succeeded")
-UNDONE = ("failed", "canceled")
+Reversal: TypeAlias = Refund | RefundTotal | Dispute | ChargeFailed
 
 
 class Price(NamedTuple):
@@ -51,63 +59,6 @@ class Account:
     bought: int = 0
     spent: int = 0
     received: int = 0
-
-
-@dataclass
-class Bought:
-    """A recorded purchase."""
-
-    event_id: int
-    buyer: UUID
-    coins: int
-    paid: int
-    at: datetime
-    hold: str | None
-    taken: int = 0
-    status: str = "pending"
-
-
-@dataclass(eq=False)
-class PaymentState:
-    """All that is known of one payment."""
-
-    bought: Bought | None = None
-    foreign: bool = False
-    total: int = 0
-    refunds: dict[str, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
-    disputes: dict[str, tuple[int, dict[str, int]]] = field(default_factory=dict)
-
-    def absorb(self, other: PaymentState) -> None:
-        """Learn that another payment is this one."""
-        self.bought = self.bought or other.bought
-        self.foreign |= other.foreign
-        self.total = max(self.total, other.total)
-        for refund_id, told in other.refunds.items():
-            self.refunds[refund_id] |= told
-        self.disputes |= other.disputes
-
-    @property
-    def outstanding(self) -> Fraction:
-        """What disputes have out of the money now."""
-        out = Fraction(0)
-        for amount, moved in self.disputes.values():
-            largest = max((-moved_amount for moved_amount in moved.values()), default=0)
-            if largest > 0:
-                back = Fraction(-sum(moved.values()), largest)
-                out += amount * min(max(back, Fraction(0)), Fraction(1))
-        return out
-
-    @property
-    def reversed(self) -> Fraction:
-        """What was taken back of the money by now."""
-        standing = undone = 0
-        for told in self.refunds.values():
-            amount = max(amount for _, amount in told)
-            if any(status in UNDONE for status, _ in told):
-                undone += amount
-            else:
-                standing += amount
-        return max(standing, self.total - undone) + self.outstanding
 
 
 @dataclass
@@ -163,6 +114,8 @@ class Model:
         self._purchases(batch)
         self._gifts(batch)
         self._reversals(batch)
+        for payment in {id(p): p for p in self.payments.values()}.values():
+            self._close_holds(payment)
         return {event.id: event.outcome for event in batch}
 
     # Payments
@@ -180,7 +133,7 @@ class Model:
         for name in [*keys, *(k for k, s in self.payments.items() if s in states)]:
             self.payments[name] = kept
 
-    def _payment(self, fact: Purchase | Refund | RefundTotal | Dispute | Verdict) -> PaymentState:
+    def _payment(self, fact: Purchase | Reversal | Verdict) -> PaymentState:
         assert fact.payment_keys
         return self.payments[fact.payment_keys[0]]
 
@@ -206,6 +159,10 @@ class Model:
             self._settle(payment)
             return
         payment.foreign = True
+        self._close_holds(payment)
+        self._ignore_waiting(payment)
+
+    def _ignore_waiting(self, payment: PaymentState) -> None:
         for event in self._events_of(payment, "waiting"):
             if event.reason == "no_purchase_yet":
                 event.state, event.reason = "ignored", "not_ours"
@@ -228,6 +185,9 @@ class Model:
                 event.state, event.reason = "applied", "duplicate_payment"
             else:
                 event.state, event.reason = self._incomplete(event, fact)
+                if event.state == "held":
+                    paid = Paid(fact.amount_minor, fact.currency)
+                    payment.hold(Hold(paid, event.id, event.reason))
         for _, fact in told:
             if self._payment(fact).bought:
                 self._settle(self._payment(fact))
@@ -248,7 +208,13 @@ class Model:
         hold = self._hold(fact, price)
         coins = price.coins * fact.quantity if price else 0
         payment.bought = Bought(
-            event.id, fact.profile_id, coins, fact.amount_minor, fact.purchased_at, hold
+            event.id,
+            fact.profile_id,
+            coins,
+            fact.amount_minor,
+            fact.currency,
+            fact.purchased_at,
+            hold,
         )
         event.state, event.reason = ("held", hold) if hold else ("applied", None)
         if not hold:
@@ -260,15 +226,17 @@ class Model:
     def _hold(self, fact: Purchase, price: Price | None) -> str | None:
         if price is None:
             return "unknown_product"
-        if fact.currency != "usd":
+        if fact.currency not in USD_PER_UNIT:
             return "no_fx_rate"
-        if (price.amount_minor * fact.quantity, price.currency) != (fact.amount_minor, "usd"):
+        asked = (price.amount_minor * fact.quantity, price.currency)
+        if asked != (fact.amount_minor, fact.currency):
             return "wrong_amount"
-        if fact.amount_minor > 50_000_00:
+        cents = fact.amount_minor * USD_PER_UNIT[fact.currency]
+        if cents > 50_000_00:
             return "over_limit"
         if self._too_fast(fact):
             return "velocity"
-        return "needs_approval" if fact.amount_minor > 25_000_00 else None
+        return "needs_approval" if cents > 25_000_00 else None
 
     def _too_fast(self, fact: Purchase) -> bool:
         bought = {id(p): p.bought for p in self.payments.values() if p.bought}.values()
@@ -318,40 +286,50 @@ class Model:
     # Reversals
 
     def _reversals(self, batch: list[Event]) -> None:
-        for event in batch:
-            match event.fact:
-                case Refund(refund_id=refund_id, amount_minor=amount, status=status):
-                    self._payment(event.fact).refunds[refund_id].add((status, amount))
-                case RefundTotal(cumulative_minor=total):
-                    payment = self._payment(event.fact)
-                    payment.total = max(payment.total, total)
-                case Dispute(dispute_id=dispute_id, amount_minor=amount, transactions=moved):
-                    disputes = self._payment(event.fact).disputes
-                    known, transactions = disputes.get(dispute_id, (0, {}))
-                    transactions = {t.id: t.amount for t in moved} | transactions
-                    disputes[dispute_id] = (max(known, amount), transactions)
-                case _:
-                    continue
-            self._reverse(event, self._payment(event.fact))
+        told = [(e, e.fact) for e in batch if isinstance(e.fact, Reversal)]
+        for _, fact in told:
+            payment = self._payment(fact)
+            match fact:
+                case Refund():
+                    payment.refunds.append(fact)
+                case RefundTotal():
+                    payment.totals.append(fact)
+                case Dispute():
+                    payment.disputes.append(fact)
+        for _, fact in told:
+            payment = self._payment(fact)
+            if payment.bought:
+                self._settle(payment)
+                continue
+            self._close_holds(payment)
+            if payment.foreign:
+                self._ignore_waiting(payment)
+        for event, fact in told:
+            event.state, event.reason = self._reverse(event, fact, self._payment(fact))
 
-    def _reverse(self, event: Event, payment: PaymentState) -> None:
+    def _reverse(self, event: Event, fact: Reversal, payment: PaymentState) -> Outcome:
+        is_failure = isinstance(fact, ChargeFailed)
         if payment.bought:
-            event.state, event.reason = "applied", None
-            self._settle(payment)
-        elif payment.foreign:
-            event.state, event.reason = "ignored", "not_ours"
-        elif event.received + REVERSAL_PATIENCE > self.now:
-            event.state, event.reason = "waiting", "no_purchase_yet"
-        else:
-            event.state, event.reason = "rejected", "no_purchase"
+            is_alarm = isinstance(fact, Dispute) and payment.lacks_a_rate
+            reason = "no_fx_rate" if is_alarm else None
+            return (
+                Outcome("rejected", "charge_failed") if is_failure else Outcome("applied", reason)
+            )
+        if payment.is_given_back and not is_failure:
+            return Outcome("applied")
+        if payment.foreign:
+            return Outcome("ignored", "not_ours")
+        if event.received + REVERSAL_PATIENCE > self.now:
+            return Outcome("waiting", "no_purchase_yet")
+        return Outcome(*("ignored", "charge_failed") if is_failure else ("rejected", "no_purchase"))
 
     def _settle(self, payment: PaymentState) -> None:
         """Bring the purchase to what is known of its reversals; close what waited for it."""
         bought = payment.bought
         assert bought
-        back = min(payment.reversed, Fraction(bought.paid))
-        is_whole = 0 < bought.paid <= back
-        if is_whole:
+        payment.foreign = False
+        back = min(payment.refunded + payment.outstanding, Fraction(bought.paid))
+        if payment.is_given_back:
             bought.status = "chargeback" if payment.outstanding else "refunded"
         else:
             bought.status = "pending" if bought.hold else "confirmed"
@@ -360,6 +338,34 @@ class Model:
             self.accounts[bought.buyer].coins -= target - bought.taken
             bought.taken = target
         for event in self._events_of(payment, "waiting", "held"):
-            if event.id != bought.event_id:
-                reason = None if event.reason == "no_purchase_yet" else "duplicate_payment"
-                event.state, event.reason = "applied", reason
+            if event.id == bought.event_id:
+                continue
+            if event.reason != "no_purchase_yet":
+                event.state, event.reason = "applied", "duplicate_payment"
+            elif isinstance(event.fact, ChargeFailed) or (
+                isinstance(event.fact, Dispute) and payment.lacks_a_rate
+            ):
+                # To be judged again, so that the alarm is raised.
+                event.state = "pending"
+            else:
+                event.state, event.reason = "applied", None
+
+    def _close_holds(self, payment: PaymentState) -> None:
+        """What went back whole is held no more; what came again is held again."""
+        if payment.bought:
+            own = self.events[payment.bought.event_id]
+            closed, reason = payment.bought.status != "pending", payment.bought.hold
+            held = [own] if reason and own.state == "held" else []
+        elif payment.held:
+            own = self.events[payment.held.event_id]
+            closed, reason = payment.is_given_back, payment.held.reason
+            held = self._events_of(payment, "held")
+            for event in self._events_of(payment, "waiting") if closed else []:
+                if event.reason == "no_purchase_yet" and not isinstance(event.fact, ChargeFailed):
+                    event.state, event.reason = "applied", None
+        else:
+            return
+        for event in held if closed else []:
+            event.state, event.reason = "applied", "refunded_while_held"
+        if not closed and own.outcome == Outcome("applied", "refunded_while_held"):
+            own.state, own.reason = "held", reason

@@ -11,13 +11,22 @@ import pytest
 from db.errors import IdempotencyConflict, InsufficientCoins
 from tests.db.books import COINS, ROSE, SHORT, Books, Outcome, Payment, gift
 from tests.db.races import second_waits_for_first
-from tests.db.test_rpcs import give, refused
+from tests.db.test_rpcs import buy, give, refused
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from db.pool import Connection
     from tests.conftest import Connect, SignIn
 
 MOST = 2**63 - 1
+KEYS = "select key from fleet.payment_keys order by key"
+
+
+@pytest.fixture
+async def backend(signed_in: SignIn) -> Connection:
+    """The platform's backend, with the service key."""
+    return await signed_in(role="service_role")
 
 
 @pytest.fixture
@@ -154,3 +163,170 @@ async def test_a_key_used_for_two_profiles_at_once_is_a_conflict(
     assert results[0] == 5
     assert isinstance(results[1], IdempotencyConflict)
     assert (await books.coins(one), await books.coins(other)) == (5, 0)
+
+
+# Names of providers
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "Stripe",
+        "STRIPE",
+        " stripe",
+        "stripe ",
+        "Apple",
+        "paypal",
+        "backend",
+        "test",
+        "",
+        "stripe:x",
+    ],
+)
+async def test_a_purchase_under_a_name_that_is_no_providers_is_refused(
+    books: Books, backend: Connection, provider: str
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await buy(backend, buyer, provider=provider, payment=payment.intent)
+    assert await books.db.fetch(KEYS) == []
+    await books.apply_one(payment.bought(buyer))
+    assert await books.coins(buyer) == COINS
+
+
+@pytest.mark.parametrize("provider", ["stripe", "apple", "google", "app"])
+async def test_a_purchase_is_recorded_under_each_providers_name(
+    books: Books, backend: Connection, provider: str
+) -> None:
+    buyer = await books.profile()
+    assert await buy(backend, buyer, provider=provider) == ("confirmed", COINS, False)
+
+
+async def test_a_payment_id_can_not_pass_for_an_event(books: Books, backend: Connection) -> None:
+    buyer = await books.profile()
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await buy(backend, buyer, "evt_1", "event:evt_2")
+
+
+# Purchases told again with other facts
+
+
+@pytest.mark.parametrize(("event", "payment"), [("evt", "pay"), ("new", "pay"), ("evt", "new")])
+@pytest.mark.parametrize("changed", ["buyer", "coins", "provider"])
+async def test_a_purchases_ids_for_other_facts_are_a_conflict(
+    books: Books, backend: Connection, event: str, payment: str, changed: str
+) -> None:
+    buyer, other = await books.profiles(2)
+    await buy(backend, buyer)
+    call = {
+        "buyer": buy(backend, other, event, payment),
+        "coins": buy(backend, buyer, event, payment, coins=COINS + 1),
+        "provider": buy(backend, buyer, event, payment, provider="google"),
+    }
+    error = await refused(call.pop(changed))
+    for unused in call.values():
+        unused.close()
+    assert isinstance(error, IdempotencyConflict)
+    assert (await books.coins(buyer), await books.coins(other)) == (COINS, 0)
+    assert await buy(backend, buyer) == ("confirmed", COINS, True)
+
+
+@pytest.mark.parametrize("event", ["evt_hook", "evt_rpc"])
+@pytest.mark.parametrize("units", [1, 30_000])
+async def test_what_a_webhook_recorded_is_a_conflict_with_other_facts(
+    books: Books, backend: Connection, event: str, units: int
+) -> None:
+    buyer, other = await books.profiles(2)
+    payment = Payment()
+    await books.receive(payment.bought(buyer, units=units), ids=["evt_hook"])
+    await books.work()
+    ids = {"event": event, "payment": payment.intent, "provider": "stripe"}
+    coins = units * COINS
+    for conflict in (buy(backend, other, coins=coins, **ids), buy(backend, buyer, coins=7, **ids)):
+        assert isinstance(await refused(conflict), IdempotencyConflict)
+    status, balance = ("confirmed", COINS) if units == 1 else ("pending", 0)
+    assert await buy(backend, buyer, coins=coins, **ids) == (status, balance, True)
+
+
+async def test_another_price_alone_is_the_same_purchase(books: Books, backend: Connection) -> None:
+    buyer = await books.profile()
+    await buy(backend, buyer)
+    assert await buy(backend, buyer, usd="9.99") == ("confirmed", COINS, True)
+
+
+async def test_one_event_with_two_payments_is_a_conflict_and_joins_nothing(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await buy(backend, buyer, "evt_1", "pi_first", provider="stripe")
+    second = buy(backend, buyer, "evt_1", payment.intent, provider="stripe")
+    assert isinstance(await refused(second), IdempotencyConflict)
+    assert payment.intent not in [row["key"] for row in await books.db.fetch(KEYS)]
+    # So the second payment's own event still grants it.
+    await books.apply_one(payment.bought(buyer))
+    assert await books.coins(buyer) == 2 * COINS
+
+
+@pytest.mark.parametrize("told", ["webhook", "another call"])
+async def test_an_event_of_another_payment_is_a_conflict_however_it_was_told(
+    books: Books, backend: Connection, told: str
+) -> None:
+    buyer, first, second = await books.profile(), Payment(), Payment()
+    if told == "webhook":
+        await books.receive(first.bought(buyer), ids=["evt_1"])
+        await books.work()
+    else:
+        await buy(backend, buyer, "evt_0", first.intent, provider="stripe")
+        assert await buy(backend, buyer, "evt_1", first.intent, provider="stripe") == (
+            "confirmed",
+            COINS,
+            True,
+        )
+    wrong = buy(backend, buyer, "evt_1", second.intent, provider="stripe")
+    assert isinstance(await refused(wrong), IdempotencyConflict)
+    await books.apply_one(second.bought(buyer))
+    assert await books.coins(buyer) == 2 * COINS
+
+
+async def test_two_payments_each_recorded_are_a_conflict_in_one_call(
+    books: Books, backend: Connection
+) -> None:
+    buyer = await books.profile()
+    await buy(backend, buyer, "evt_1", "pi_1", provider="stripe")
+    await buy(backend, buyer, "evt_2", "pi_2", provider="stripe")
+    wrong = buy(backend, buyer, "evt_1", "pi_2", provider="stripe")
+    assert isinstance(await refused(wrong), IdempotencyConflict)
+    assert await books.coins(buyer) == 2 * COINS
+
+
+@pytest.mark.parametrize(
+    ("event", "payment", "provider", "other"),
+    [
+        ("evt", "new", "app", "same"),
+        ("evt", "pay", "app", "other"),
+        ("evt", "new", "google", "same"),
+        ("new", "pay", "google", "same"),
+    ],
+)
+async def test_ids_that_clash_at_once_are_a_conflict(  # noqa: PLR0917
+    books: Books,
+    observer: Connection,
+    signed_in: SignIn,
+    event: str,
+    payment: str,
+    provider: str,
+    other: str,
+) -> None:
+    buyer, somebody = await books.profiles(2)
+    one, two = await signed_in(role="service_role"), await signed_in(role="service_role")
+
+    async def clash() -> object:
+        profile: UUID = buyer if other == "same" else somebody
+        return await refused(buy(two, profile, event, payment, provider=provider))
+
+    results = await second_waits_for_first(
+        observer, first=one, first_work=buy(one, buyer), second=two, second_work=clash()
+    )
+    assert results[0] == ("confirmed", COINS, False)
+    assert isinstance(results[1], IdempotencyConflict)
+    assert await books.coins(buyer) == COINS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db import housekeeping
+from db.web_reports import WebDetail, read_webs, report_web
 from db.worker_reports import WorkerReport, read_workers, report_worker
 
 if TYPE_CHECKING:
@@ -132,6 +133,23 @@ async def test_a_worker_not_heard_of_for_an_hour_is_forgotten(
     await db.execute("update fleet.worker_reports set reported_at = now() - interval '61 minutes'")
     await housekeeping.trim_history(worker_pool)
     assert await read_workers(pool) == []
+
+
+async def test_web_processes_not_heard_of_for_an_hour_are_forgotten_but_the_last(
+    db: Connection, web_pool: Pool, worker_pool: Pool
+) -> None:
+    for number in range(3):
+        await report_web(web_pool, f"box:{number}", uptime_s=1, detail=WebDetail())
+        await db.execute(
+            "update fleet.web_reports set reported_at = now() - interval '1 hour' * (3 - $1)"
+            " where web = 'box:' || $1::integer",
+            number,
+        )
+    await housekeeping.trim_history(worker_pool)
+    assert [report.web for report in await read_webs(db)] == ["box:2"]
+    await db.execute("update fleet.web_reports set reported_at = now() - interval '9 hours'")
+    await housekeeping.trim_history(worker_pool)
+    assert [report.web for report in await read_webs(db)] == ["box:2"]
 
 
 async def test_a_report_replaces_the_one_before(pool: Pool, worker_pool: Pool) -> None:

@@ -33,21 +33,47 @@ BREAKAGES = {
         "update public.gifts set platform_revenue = platform_revenue - 1,"
         " streamer_revenue = streamer_revenue + 1"
     ),
+    "held_events_are_not_refunded": (
+        "update fleet.payments as p set held_minor = 40 from fleet.inbox_events as e"
+        " where e.payment_id = p.id and e.state = 'held' and p.held_minor is not null"
+    ),
     "held_purchases_have_a_held_event": (
         "update fleet.inbox_events set state = 'rejected' where state = 'held'"
     ),
     "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
     "ledger_has_no_orphans": "delete from public.gifts",
+    "names_lead_to_one_grant": (
+        "update fleet.payment_keys set payment_id = (select payment_id from public.coin_purchases"
+        " where status = 'pending') where key like 'pi_%'; update public.coin_purchases"
+        " set granted_at = now(), status = 'confirmed' where status = 'pending'"
+    ),
     "open_events_have_no_purchase": (
         "update fleet.inbox_events set state = 'waiting' where state = 'applied'"
+    ),
+    "payments_are_granted_once": (
+        "insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)"
+        " select id, 0, 'evt' from public.coin_purchases;"
+        " update public.coin_purchases set granted_at = now()"
     ),
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
     ),
     "purchases_match_ledger": (f"update {LEDGER} set amount = amount * 2 where reason = 'refund'"),
     "recent_gift_coins_match_gifts": "update public.live_streams set recent_gift_coins = 1000",
+    "reversals_have_a_payment": (
+        "update public.coin_purchases set payment_id = -payment_id where refunded_coins > 0"
+    ),
     "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
     "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
+    "sessions_are_granted_once": (
+        "update public.coin_purchases set granted_at = now();"
+        " update fleet.inbox_events as e set event_type = 'checkout.session.completed',"
+        ' payload = convert_to(\'{"data": {"object": {"id": "cs_1", "payment_intent": "\' ||'
+        " cp.provider_payment_id || '\"}}}', 'UTF8') from public.coin_purchases as cp"
+        " where cp.provider_event_id = e.provider_event_id;"
+        " update public.coin_purchases set provider_payment_id = 'cs_1' where id ="
+        " (select min(id) from public.coin_purchases)"
+    ),
     "totals_match_ledger": (
         "update public.profiles set total_gifts_received = total_gifts_received + 1"
     ),
@@ -66,6 +92,8 @@ async def tampering(books: Books, connect: Connect) -> Connection:
     )
     payment = Payment()
     await books.apply(payment.bought(buyer), Payment().worth(buyer, 25_001))
+    nobodys = Payment()
+    await books.apply(nobodys.bought(None, buyer_unreadable=True), nobodys.refund(40))
     await books.apply(payment.refund(40), gift(buyer, streamer, 10, stream_id=stream))
     await books.db.execute("insert into public.follows values ($1, $2)", buyer, streamer)
     await books.db.execute(

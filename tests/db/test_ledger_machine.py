@@ -47,6 +47,7 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
 )
 OPENING_COINS = 100
+RATES = "insert into public.fx_rates (currency, usd_per_unit) values ('eur', 1.25)"
 OPENING = "select public.update_coin_balance_via_ledger($1, $2, 'adjustment', $3)"
 # New events come from the future, so that the test's own slowness ages nothing.
 AHEAD = timedelta(hours=1)
@@ -116,7 +117,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.database.url("worker"), application_name="worker", max_size=2
         )
         self.inbox = Inbox(self.worker, worker="machine")
-        await self.owner.execute(PRICE_LIST)
+        await self.owner.execute(PRICE_LIST + RATES)
 
     async def close(self) -> None:
         self.owner.terminate()

@@ -5,20 +5,27 @@ A payment is 100 coins for 1.00, so a cent is a coin.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
 
 from db.facts import Verdict
-from tests.db.books import APPLIED, COINS, NO_PURCHASE_YET, Books, Outcome, Payment, gift
+from tests.db.books import APPLIED, COINS, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from db.facts import Fact
 
 NOT_OURS = Outcome("ignored", "not_ours")
+
+
+def at(minute: int) -> datetime:
+    """A provider's time."""
+    return NOON + timedelta(minutes=minute)
 
 
 async def bought(books: Books) -> tuple[UUID, Payment]:
@@ -82,10 +89,21 @@ async def test_many_small_refunds_lose_nothing_to_rounding(books: Books) -> None
     assert await left_after(books, payment, payment.refund(1, "last")) == (0, "refunded")
 
 
-async def test_the_largest_total_seen_counts_whatever_comes_later(books: Books) -> None:
+async def test_of_totals_told_in_one_second_the_largest_counts(books: Books) -> None:
     _, payment = await bought(books)
     facts = (payment.refunded_so_far(70), payment.refunded_so_far(30))
     assert await left_after(books, payment, *facts) == (30, "confirmed")
+
+
+@pytest.mark.parametrize("apart", [True, False])
+async def test_the_newest_total_counts_whatever_comes_later(books: Books, *, apart: bool) -> None:
+    facts = ((40, at(1)), (70, at(2)), (30, at(3)))
+    for ordered in permutations(facts):
+        buyer, payment = await bought(books)
+        told = [payment.refunded_so_far(minor, told_at=when) for minor, when in ordered]
+        for batch in [[fact] for fact in told] if apart else [told]:
+            await books.apply(*batch)
+        assert await books.coins(buyer) == 70
 
 
 async def test_more_refunded_than_paid_takes_no_more_than_was_granted(books: Books) -> None:
@@ -102,7 +120,11 @@ async def test_a_refund_on_its_way_takes_coins_already(books: Books, status: str
 @pytest.mark.parametrize("status", ["failed", "canceled"])
 async def test_a_refund_that_failed_gives_coins_back(books: Books, status: str) -> None:
     buyer, payment = await bought(books)
-    facts = (payment.refund(100), payment.refunded_so_far(100), payment.refund(100, status=status))
+    facts = (
+        payment.refund(100),
+        payment.refunded_so_far(100),
+        payment.refund(100, status=status, told_at=at(1)),
+    )
     assert await left_after(books, payment, *facts) == (COINS, "confirmed")
     assert await books.entries(buyer) == [
         ("purchase", 100),
@@ -117,7 +139,7 @@ async def test_a_failed_refund_beside_another_leaves_the_other(books: Books) -> 
         payment.refund(30, "stands"),
         payment.refund(50, "fails"),
         payment.refunded_so_far(80),
-        payment.refund(50, "fails", status="failed"),
+        payment.refund(50, "fails", status="failed", told_at=at(1)),
     )
     assert await left_after(books, payment, *facts) == (70, "confirmed")
 
@@ -128,7 +150,7 @@ async def test_the_events_of_a_failing_refund_end_alike_in_every_order(books: Bo
         facts = (
             payment.refund(60, status="pending"),
             payment.refund(60, status="succeeded"),
-            payment.refund(60, status="failed"),
+            payment.refund(60, status="failed", told_at=at(1)),
             payment.refunded_so_far(60),
         )
         for no in ordered:
@@ -206,29 +228,6 @@ async def test_a_purchase_after_its_refund_was_rejected_still_heeds_it(books: Bo
     await books.work()
     await books.apply_one(payment.bought(buyer))
     assert await books.coins(buyer) == 60
-
-
-# Held purchases
-
-
-async def test_a_partial_refund_of_a_held_purchase_moves_no_coins_yet(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    await books.apply_one(payment.worth(buyer, 30_000))
-    assert await left_after(books, payment, payment.refund(15_000_00)) == (0, "pending")
-
-
-async def test_a_full_refund_of_a_held_purchase_closes_its_status(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    await books.apply_one(payment.worth(buyer, 30_000))
-    assert await left_after(books, payment, payment.refund(30_000_00)) == (0, "refunded")
-
-
-async def test_a_refund_that_waited_for_a_purchase_that_is_held_is_applied(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    (refund,) = await books.receive(payment.refund(1))
-    await books.work()
-    await books.apply_one(payment.worth(buyer, 30_000))
-    assert await books.outcome(refund) == APPLIED
 
 
 # Disputes

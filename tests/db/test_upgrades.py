@@ -264,6 +264,11 @@ async def test_of_rows_with_one_id_the_first_that_can_move_does(
 # History lives on
 
 
+def total(key: str, cumulative_minor: int) -> RefundTotal:
+    """So much of a payment was refunded in all."""
+    return RefundTotal(payment_keys=[key], told_at=NOON, cumulative_minor=cumulative_minor)
+
+
 async def test_a_refund_that_comes_after_the_upgrade_takes_the_coins_back(
     first: Database, look: Look
 ) -> None:
@@ -274,11 +279,11 @@ async def test_a_refund_that_comes_after_the_upgrade_takes_the_coins_back(
         "select profile_id from public.coin_purchases where provider_payment_id = 'pi_5'"
     )
     before = await books.coins(buyer)
-    await books.apply_one(RefundTotal(payment_keys=["pi_5"], cumulative_minor=104))
+    await books.apply_one(total("pi_5", 104))
     assert await books.coins(buyer) == before - 105
     # One that the old platform had heard already takes nothing more.
     refunded = await books.coins(person(5))
-    await books.apply_one(RefundTotal(payment_keys=["pi_refunded"], cumulative_minor=90))
+    await books.apply_one(total("pi_refunded", 90))
     assert await books.coins(person(5)) == refunded
     assert await books.breaches() == {}
 
@@ -290,9 +295,9 @@ async def test_a_part_that_was_refunded_before_is_not_taken_again(
     db = await look(second)
     books = Books(db)
     before = await books.coins(person(4))
-    await books.apply_one(RefundTotal(payment_keys=["pi_partly"], cumulative_minor=330))
+    await books.apply_one(total("pi_partly", 330))
     assert await books.coins(person(4)) == before
-    await books.apply_one(RefundTotal(payment_keys=["pi_partly"], cumulative_minor=1000))
+    await books.apply_one(total("pi_partly", 1000))
     assert await books.coins(person(4)) == before - 67
     assert await books.breaches() == {}
 
@@ -329,3 +334,27 @@ async def test_new_ids_go_on_after_the_old_ones(finished: Finished, look: Look) 
         assert await db.fetchval(
             "select nextval('public.gifts_id_seq') > (select max(id) from public.gifts)"
         )
+
+
+async def test_a_purchase_at_a_provider_that_is_none_of_ours_moves_as_the_apps(
+    second: Database, look: Look
+) -> None:
+    db = await look(second)
+    moved = await db.fetchval(
+        "with p as (update public.coin_purchases set provider = ' PayPal' where id ="
+        " (select min(id) from public.coin_purchases where status = 'confirmed') returning id)"
+        " select id from p"
+    )
+    await db.execute(
+        "update public.coin_purchases set provider = 'Stripe'"
+        " where id = (select max(id) from public.coin_purchases where status = 'confirmed')"
+    )
+    result = await upgraded(second, SECOND)
+    assert result.proof.breaches == {}
+    assert result.proof.holds
+    providers = await db.fetch("select distinct provider from public.coin_purchases order by 1")
+    assert [row["provider"] for row in providers] == ["app", "stripe"]
+    provider = "select provider from public.coin_purchases where id = $1"
+    assert await db.fetchval(provider, moved) == "app"
+    note = "select old_value from fleet.upgrade_notes where note = 'provider_unknown'"
+    assert await db.fetchval(note) == "paypal"

@@ -15,8 +15,9 @@ import httpx
 from tasks.providers import stripe
 from workers.cli.simulated_events import Webhook, app_webhook, gift_sent, stripe_webhook
 from workers.cli.simulated_stripe import StripePayment, payment_intent_succeeded
+from workers.connection_limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.settings import DEVELOPMENT_SECRETS, Settings
-from workers.webhooks import make_server
+from workers.webhooks import Server, make_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,6 +36,13 @@ class Web:
 
     port: int
     client: httpx.AsyncClient
+    server: Server
+
+    @property
+    def limits(self) -> ConnectionLimits:
+        """What its connections may take together."""
+        found: ConnectionLimits = self.server.lifespan.state["limits"]
+        return found
 
     async def post(self, webhook: Webhook) -> httpx.Response:
         return await self.client.post(
@@ -52,7 +60,13 @@ class Web:
 
 
 @asynccontextmanager
-async def serving(database_url: str, redis_url: str) -> AsyncIterator[Web]:
+async def serving(
+    database_url: str,
+    redis_url: str,
+    *,
+    connections_max: int = CONNECTIONS_MAX,
+    metrics_port: int | None = None,
+) -> AsyncIterator[Web]:
     """Serve on a free port, in the test's own loop."""
     server = make_server(
         Settings(
@@ -60,7 +74,9 @@ async def serving(database_url: str, redis_url: str) -> AsyncIterator[Web]:
             redis_url=redis_url,
             stripe_webhook_secrets=("whsec_until_it_was_rotated", STRIPE_SECRET),
             app_webhook_secrets=(APP_SECRET,),
-        )
+            metrics_port=metrics_port,
+        ),
+        connections_max=connections_max,
     )
     # Without its protocol named, asyncio would leave Nagle's algorithm on.
     with socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) as listener:
@@ -70,7 +86,7 @@ async def serving(database_url: str, redis_url: str) -> AsyncIterator[Web]:
         try:
             await until(lambda: server.started or task.done())
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-                yield Web(port, client)
+                yield Web(port, client, server)
         finally:
             server.should_exit = True
             await task

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.workers.serving import Web, a_purchase, serving
+from tests.workers.serving import Web, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,12 +65,3 @@ async def test_headers_without_end_are_cut_off(web: Web) -> None:
     with pytest.raises(ConnectionError):
         await send_for_ever()
     assert (await web.client.get("/healthz")).is_success
-
-
-async def test_whoever_comes_while_too_many_are_here_hears_when_to_come_again(
-    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workers.webhooks.CONCURRENCY_MAX", 1)
-    async with serving(database.url("web"), redis_url) as crowded:
-        answer = await crowded.post(a_purchase())
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

@@ -13,6 +13,7 @@ from db.migrate import status
 from db.schema import StatusRow
 from workers.cli.endings import CommandFailed, one_line_errors
 from workers.cli.terminal import make_console, print_rows, write
+from workers.cli.words import counted
 from workers.logs import configure_logging
 from workers.operator_settings import load_operator_settings
 from workers.release import release
@@ -41,7 +42,10 @@ def command(
         if show_status:
             _show_status(settings)
         else:
-            write(f"{asyncio.run(release(settings))} steps applied")
+            report = asyncio.run(release(settings))
+            write(f"{len(report.steps)} steps applied")
+            if report.profiles_made:
+                write(f"{counted(report.profiles_made, 'profile')} made for older users")
 
 
 def _export(folder: Path) -> None:

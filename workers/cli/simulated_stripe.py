@@ -336,7 +336,7 @@ def refund(
         "amount": amount_minor,
         "balance_transaction": f"txn_{refund_id}",
         "charge": payment.charge_id,
-        "created": payment.created_s + 3_600,
+        "created": payment.created_s,
         "currency": payment.currency,
         "destination_details": {"card": {"reference_status": "pending", "type": "refund"}},
         "metadata": {},

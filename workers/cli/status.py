@@ -17,6 +17,7 @@ from db.reaching import reaching_store
 from db.status import parked_events, read_clock, read_held_counts
 from db.ticks import read_schedules
 from db.vital_signs import read_vital_signs
+from db.web_reports import read_webs
 from db.worker_reports import read_workers
 from schedules.timetable import TIMETABLE
 from tasks import TASKS
@@ -30,6 +31,7 @@ from workers.cli.status_health import (
     by_state,
     judge_jobs,
 )
+from workers.cli.status_processes import judge_workers
 from workers.cli.status_report import show
 from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
@@ -103,8 +105,12 @@ async def _ask(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
         schedules=judge_jobs(timetable, schedules, now=now),
         drift=await reconciliation.read_status(pool),
         workers=await read_workers(pool),
+        webs=await read_webs(pool),
         queue=queue,
-        found=await ask_checks(Asked(pool=pool, now=now, held_after=held_after)),
+        found=[
+            *judge_workers(signs.workers),
+            *await ask_checks(Asked(pool=pool, now=now, held_after=held_after)),
+        ],
     )
 
 

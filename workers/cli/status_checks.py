@@ -15,8 +15,8 @@ from typing import TypeAlias
 from db.errors import CoinfleetError
 from db.pool import Pool
 from db.reaching import reaching_store
-from db.status import is_read_only, read_held_counts
-from workers.cli.words import ago, counted
+from db.status import is_read_only, read_double_grants, read_held_counts, read_passing_failures
+from workers.cli.words import ago, counted, duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,34 @@ async def find_held_money(asked: Asked) -> list[str]:
     ]
 
 
+async def find_double_grants(asked: Asked) -> list[str]:
+    """Tell of payments that were granted twice, until a person closes each."""
+    return [
+        f"granted twice: purchases {' and '.join(map(str, grant.purchase_ids))} are one payment"
+        f" ({counted(grant.coins, 'coin')} in all): close it with"
+        f" select fleet.close_double_grant({grant.purchase_ids[-1]}, true, 'who', 'why');"
+        for grant in await read_double_grants(asked.pool)
+    ]
+
+
+# What passes has passed by then.
+FAILING_AFTER = timedelta(minutes=15)
+
+
+async def find_failing_events(asked: Asked) -> list[str]:
+    """Tell which events fail for a cause that should have passed, and of what."""
+    return [
+        f"event {failing.event_id} ({failing.provider}) has been failing for"
+        f" {duration(failing.failing_s)}: {failing.error}; it is tried on"
+        for failing in await read_passing_failures(asked.pool, longer_than=FAILING_AFTER)
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_held_money,
+    find_failing_events,
+    find_double_grants,
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
+from workers.cli.status_processes import judge_webs
 from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from db.status import HeldCount, ParkedEvent
     from db.ticks import ScheduleStatus
     from db.vital_signs import EventCount
+    from db.web_reports import WebStatus
     from db.worker_reports import WorkerStatus
 
 STATES = ("pending", "waiting", "held", "applied", "ignored", "rejected", "dead")
@@ -85,6 +87,7 @@ class FleetHealth:
     schedules: list[Job]
     drift: ProofStatus
     workers: list[WorkerStatus]
+    webs: list[WebStatus]
     queue: Queue
     found: InitVar[Sequence[str]] = ()
     """The lines that the checks of workers.cli.status_checks add to attention."""
@@ -165,6 +168,7 @@ def _attention(health: FleetHealth) -> Iterator[str]:
     yield from _clock(health)
     if not any(worker.is_alive for worker in health.workers):
         yield "no worker reports"
+    yield from judge_webs(health.webs, health.checked_at)
     if health.queue.reachable is False:
         yield "the queue can't be reached: workers look once a second"
 

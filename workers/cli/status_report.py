@@ -103,6 +103,9 @@ def _rest(health: FleetHealth) -> Iterator[str]:
         if worker.is_alive:
             since = duration((now - worker.started_at).total_seconds())
             yield f"worker {worker.worker}: {counted(worker.events, 'event')} in {since}"
+    for web in health.webs:
+        if web.is_alive:
+            yield f"web {web.web}: up for {duration((now - web.started_at).total_seconds())}"
     reachable = {
         True: f"reachable, {counted(queue.waiting or 0, 'message')}",
         False: "unreachable",

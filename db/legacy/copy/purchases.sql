@@ -102,6 +102,7 @@ begin
         values
         ('refund_beyond_its_amount', case when s.old_taken <> s.coins_taken then s.old_taken::text end),
         ('provider_event_id_taken', case when s.event_id is null then s.old_event_id end),
+        ('provider_unknown', case when s.provider <> s.old_provider then s.old_provider end),
         ('time_unknown', case when s.purchased_at is null then '' end)
     ) as n (note, old_value)
     where s.no > p_after and s.no <= p_upto and s.fate = 'move' and n.old_value is not null;

@@ -3,7 +3,8 @@ with examined as (
     select
         r.source_table, r.source_key, r.source_row, r.id, r.coins, r.coins_taken, u.profile_id, r.purchased_at,
         lower(btrim(r.status)) as status,
-        coalesce(lower(nullif(btrim(r.provider), '')), 'stripe') as provider,
+        p.old_name as old_provider,
+        case when p.old_name in ('stripe', 'apple', 'google', 'app') then p.old_name else 'app' end as provider,
         nullif(btrim(r.provider_event_id), '') as provider_event_id,
         coalesce(nullif(btrim(r.provider_payment_id), ''), t.prefix || 'payment:' || r.id) as payment_id,
         coalesce(r.amount_minor, 0) as amount_minor,
@@ -26,6 +27,8 @@ with examined as (
         end as problem
     from upgrade.raw_purchases as r
     cross join upgrade.this as t
+    -- Of a provider that is none of ours no event ever comes.
+    cross join lateral (select coalesce(lower(nullif(btrim(r.provider), '')), 'stripe') as old_name) as p
     left join fleet.upgraded_users as u on u.old_id = r.old_id
 ),
 -- Of several with one id the first that can move does, and so of several with one payment.
@@ -59,7 +62,7 @@ select
     case when n.reason is null then 'move' when n.reason = 'never_granted' then 'archive' else 'quarantine' end as fate,
     n.reason, 'history' as account, coalesce(n.coins, 0) as coins,
     case when n.reason is not null then n.source_row end as source_row,
-    n.id, n.profile_id, n.provider, n.payment_id, n.amount_minor, n.currency, n.purchased_at,
+    n.id, n.profile_id, n.provider, n.old_provider, n.payment_id, n.amount_minor, n.currency, n.purchased_at,
     case when n.event_copy = 1 then n.provider_event_id end as event_id,
     n.provider_event_id as old_event_id,
     r.old_taken,

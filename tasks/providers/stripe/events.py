@@ -11,7 +11,12 @@ from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed, rejec
 from tasks.providers.stripe.names import read_charge
 from tasks.providers.stripe.objects import Event, Told
 from tasks.providers.stripe.purchases import read_checkout_session, read_payment_intent
-from tasks.providers.stripe.reversals import read_charge_refunded, read_dispute, read_refund
+from tasks.providers.stripe.reversals import (
+    read_charge_failed,
+    read_charge_refunded,
+    read_dispute,
+    read_refund,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -60,6 +65,7 @@ _READERS: dict[str, Callable[[Told], Fact]] = {
     "payment_intent.succeeded": read_payment_intent,
     "checkout.session.completed": read_checkout_session,
     "checkout.session.async_payment_succeeded": read_checkout_session,
+    "charge.failed": read_charge_failed,
     "charge.captured": read_charge,
     "charge.succeeded": read_charge,
     "charge.updated": read_charge,

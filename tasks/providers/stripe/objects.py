@@ -86,10 +86,21 @@ class NamedCharge(msgspec.Struct):
 
 
 class Charge(msgspec.Struct):
-    """In `charge.refunded`."""
+    """In `charge.refunded`; before 2020 without `amount_captured`."""
 
     id: Identifier
     amount_refunded: Amount
+    amount: Amount | None = None
+    amount_captured: Amount | None = None
+    captured: Any = None
+    payment_intent: Any = None
+
+
+class FailedCharge(msgspec.Struct):
+    """In `charge.failed`; with a transaction, the money had come and was taken again."""
+
+    id: Identifier
+    failure_balance_transaction: Any = None
     payment_intent: Any = None
 
 
@@ -99,6 +110,7 @@ class Refund(msgspec.Struct):
     id: Identifier
     amount: Amount
     status: Any = None
+    created: Any = None  # epoch seconds
     charge: Any = None
     payment_intent: Any = None
 
@@ -108,6 +120,7 @@ class BalanceTransaction(msgspec.Struct):
 
     id: Identifier
     amount: SignedAmount
+    currency: Currency | None = None
 
 
 class Dispute(msgspec.Struct):
@@ -115,6 +128,8 @@ class Dispute(msgspec.Struct):
 
     id: Identifier
     amount: Amount
+    status: Any = None
+    currency: Currency | None = None
     balance_transactions: list[BalanceTransaction] | None = None
     charge: Any = None
     payment_intent: Any = None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from db.facts import Purchase, Quantity
+from db.facts import Names, Purchase, Quantity
 from tasks.providers import reading
 from tasks.providers.reading import ignored, malformed
 from tasks.providers.stripe.names import payment_keys
@@ -63,21 +63,21 @@ def read_checkout_session(told: Told) -> Fact:
     One that isn't paid yet succeeds later under another type.
     """
     session = _CHECKOUT_SESSION.decode(told.data).object
+    keys = payment_keys(session.payment_intent, session.id)
+    is_of_an_intent = len(keys) > 1
     if session.payment_status != "paid" and not _is_free(session):
-        return ignored("unpaid")
+        # Its intent may succeed before this session is told to be paid: they are one payment.
+        return Names(payment_keys=keys, reason="unpaid") if is_of_an_intent else ignored("unpaid")
     metadata = reading.as_object(session.metadata)
-    keys = payment_keys(session.payment_intent)
     order = _order(metadata, reference=session.client_reference_id)
     if order is None:
         return ignored("not_ours", keys)
     if session.amount_total is None or session.currency is None:
         return malformed()
-    if not keys:
-        keys = [session.id]
-        if not _is_free(session):
-            # A subscription's first payment has no intent here, so its refund could never be
-            # matched with it: a person decides.
-            order = order._replace(sku=None)
+    if not is_of_an_intent and not _is_free(session):
+        # A subscription's first payment has no intent here, so its refund could never be
+        # matched with it: a person decides.
+        order = order._replace(sku=None)
     return _purchase(
         order,
         metadata,

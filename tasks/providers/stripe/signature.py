@@ -42,10 +42,13 @@ def verify(
 
     `headers` have lower-case names; `secrets` are as Stripe shows them, any one may have signed.
     """
-    timestamp, signatures = _read_signature(headers.get(b"stripe-signature", b""))
-    check_fresh(timestamp, now_s=now_s)
+    header = headers.get(b"stripe-signature", b"")
+    if not header:
+        raise NotAuthentic("missing")
+    timestamp, signatures = _read_signature(header)
     expected = (_signature(secret, timestamp, body) for secret in secrets)
     check_any_match(expected, signatures)
+    check_fresh(timestamp, now_s=now_s)
     try:
         envelope = _ENVELOPE.decode(body)
     except UNREADABLE_ERRORS:
@@ -59,7 +62,7 @@ def _read_signature(header: bytes) -> tuple[bytes, list[bytes]]:
     Other schemes are passed over, as Stripe asks.
     """
     if len(header) > SIGNATURE_HEADER_BYTES_MAX:
-        raise NotAuthentic
+        raise NotAuthentic("unreadable")
     timestamp, signatures = b"", []
     for item in header.split(b","):
         scheme, _, value = item.partition(b"=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,10 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.facts import Dispute, DisputeTransaction, Fact, Names, Refund, RefundTotal, Verdict
+from db.facts import (
+    ChargeFailed,
+    Dispute,
+    DisputeTransaction,
+    Fact,
+    Names,
+    Refund,
+    RefundTotal,
+    Verdict,
+)
 from tests.tasks.providers.stripe_events import (
     BUYER,
     MALFORMED,
+    NOW_S,
     PAYMENT,
     PURCHASE,
     intent,
@@ -23,6 +34,13 @@ from tests.tasks.providers.stripe_events import (
 )
 from workers.cli import simulated_stripe as made
 
+AT = datetime.fromtimestamp(NOW_S, UTC)
+
+
+def at(second: int) -> datetime:
+    return AT + timedelta(seconds=second)
+
+
 # Reversals
 
 
@@ -30,6 +48,8 @@ def test_a_refund_is_told_by_its_id_and_status() -> None:
     event = made.refund_event(PAYMENT, refund_id="re_1", amount_minor=300)
     assert interpret(event) == Refund(
         payment_keys=["pi_1", "ch_1", "re_1"],
+        told_at=AT,
+        refund_created_at=AT,
         refund_id="re_1",
         amount_minor=300,
         status="succeeded",
@@ -65,13 +85,77 @@ def test_a_refund_of_no_payment_is_ignored() -> None:
 
 def test_a_refunded_charge_tells_all_that_was_refunded_so_far() -> None:
     event = made.charge_refunded(PAYMENT, amount_refunded=500)
-    assert interpret(event) == RefundTotal(payment_keys=["pi_1", "ch_1"], cumulative_minor=500)
+    assert interpret(event) == RefundTotal(
+        payment_keys=["pi_1", "ch_1"], told_at=AT, cumulative_minor=500, uncaptured_minor=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "uncaptured"),
+    [
+        ({"amount": 1500, "amount_captured": 1000}, 500),
+        ({"amount": 1500, "amount_captured": 1500}, 0),
+        ({"amount": 1500, "amount_captured": 1600}, 0),
+        ({"amount": 1500, "amount_captured": 0}, 1500),
+        ({"amount": 1500, "amount_captured": None}, None),
+        ({"amount": None, "amount_captured": 1000}, None),
+    ],
+)
+def test_a_refunded_charge_tells_what_was_never_captured(
+    changes: dict[str, int | None], uncaptured: int | None
+) -> None:
+    event = made.charge_refunded(PAYMENT, amount_refunded=750)
+    event["data"]["object"] |= changes
+    fact = interpret(event)
+    assert isinstance(fact, RefundTotal)
+    assert fact.uncaptured_minor == uncaptured
+
+
+def test_a_charge_of_which_nothing_was_captured_bought_nothing() -> None:
+    event = made.charge_refunded(PAYMENT, amount_refunded=999)
+    event["data"]["object"] |= {"captured": False, "amount_captured": 0}
+    assert interpret(event) == Verdict(
+        state="ignored", reason="not_captured", payment_keys=["pi_1", "ch_1"]
+    )
+
+
+@pytest.mark.parametrize("changes", [{"amount": "1500"}, {"amount_captured": -1}])
+def test_a_charge_with_unreadable_amounts_is_malformed(changes: dict[str, object]) -> None:
+    event = made.charge_refunded(PAYMENT, amount_refunded=999)
+    event["data"]["object"] |= changes
+    assert interpret(event) == MALFORMED
+
+
+def test_a_refund_has_a_time_of_its_own_and_one_of_its_event() -> None:
+    event = made.refund_event(PAYMENT, refund_id="re_1", amount_minor=300, created_s=NOW_S + 9)
+    event["data"]["object"]["created"] = NOW_S + 5
+    fact = interpret(event)
+    assert isinstance(fact, Refund)
+    assert (fact.refund_created_at, fact.told_at) == (at(5), at(9))
+
+
+@pytest.mark.parametrize("created", [None, "now", 1.5, -1])
+def test_a_refund_without_a_readable_time_was_made_when_it_was_told(created: object) -> None:
+    event = made.refund_event(PAYMENT, refund_id="re_1", amount_minor=300, created_s=NOW_S + 9)
+    event["data"]["object"]["created"] = created
+    fact = interpret(event)
+    assert isinstance(fact, Refund)
+    assert fact.refund_created_at == at(9)
+
+
+def test_a_charge_whose_money_came_and_went_has_failed() -> None:
+    event = made.stripe_event(PAYMENT, "charge.failed", made.charge(PAYMENT))
+    assert interpret(event) == Verdict(state="ignored", reason="charge_failed")
+    event["data"]["object"]["failure_balance_transaction"] = "txn_9"
+    assert interpret(event) == ChargeFailed(payment_keys=["pi_1", "ch_1"])
 
 
 def test_a_charge_without_an_intent_is_known_by_its_own_id() -> None:
     event = made.charge_refunded(PAYMENT, amount_refunded=500)
     event["data"]["object"]["payment_intent"] = None
-    assert interpret(event) == RefundTotal(payment_keys=["ch_1"], cumulative_minor=500)
+    fact = interpret(event)
+    assert isinstance(fact, RefundTotal)
+    assert fact.payment_keys == ["ch_1"]
 
 
 @pytest.mark.parametrize(
@@ -86,13 +170,40 @@ def test_every_event_of_a_dispute_tells_the_money_that_moved(moment: str) -> Non
     )
     assert interpret(event) == Dispute(
         payment_keys=["pi_1", "ch_1", "dp_1"],
+        told_at=AT,
         dispute_id="dp_1",
+        status="needs_response",
         amount_minor=999,
+        currency="usd",
         transactions=[
-            DisputeTransaction(id="txn_1", amount=-999),
-            DisputeTransaction(id="txn_2", amount=999),
+            DisputeTransaction(id="txn_1", amount=-999, currency="usd"),
+            DisputeTransaction(id="txn_2", amount=999, currency="usd"),
         ],
     )
+
+
+def test_a_dispute_tells_its_own_currency_and_those_of_its_transactions() -> None:
+    event = made.dispute_event(PAYMENT, dispute_id="dp_1", balance_transactions=[("txn_1", -999)])
+    event["data"]["object"]["currency"] = "EUR"
+    fact = interpret(event)
+    assert isinstance(fact, Dispute)
+    assert (fact.currency, fact.transactions[0].currency) == ("eur", "usd")
+
+
+@pytest.mark.parametrize("status", ["won", "lost", "prevented", "warning_closed", "under_review"])
+def test_a_dispute_tells_its_status(status: str) -> None:
+    fact = interpret(made.dispute_event(PAYMENT, dispute_id="dp_1", status=status))
+    assert isinstance(fact, Dispute)
+    assert fact.status == status
+
+
+@pytest.mark.parametrize("status", [None, "something_new", "lost\x00", 5, ["lost"], {}])
+def test_a_status_that_stripe_adds_some_day_is_unknown(status: object) -> None:
+    event = made.dispute_event(PAYMENT, dispute_id="dp_1")
+    event["data"]["object"]["status"] = status
+    fact = interpret(event)
+    assert isinstance(fact, Dispute)
+    assert fact.status == "unknown"
 
 
 @pytest.mark.parametrize("transactions", [None, []])

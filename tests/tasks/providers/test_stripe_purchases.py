@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from db.facts import Verdict
+from db.facts import Names, Verdict
 from tests.tasks.providers.stripe_events import (
     BUYER,
     NOT_OURS,
@@ -32,7 +32,7 @@ def test_a_succeeded_intent_is_a_purchase() -> None:
 
 def test_a_paid_session_is_the_same_purchase() -> None:
     assert interpret(session()) == msgspec.structs.replace(
-        PURCHASE, payment_keys=["pi_1"], country_code="DE"
+        PURCHASE, payment_keys=["pi_1", "cs_test_1"], country_code="DE"
     )
 
 
@@ -43,8 +43,14 @@ def test_a_session_paid_later_is_the_same_purchase() -> None:
 
 @pytest.mark.parametrize("status", ["unpaid", "no_payment_required", "something_new"])
 def test_a_session_that_is_not_paid_grants_nothing(status: str) -> None:
-    fact = interpret(session(payment_status=status))
+    fact = interpret(session(payment_status=status, payment_intent=None))
     assert fact == Verdict(state="ignored", reason="unpaid")
+
+
+@pytest.mark.parametrize("status", ["unpaid", "no_payment_required", "something_new"])
+def test_a_session_that_is_not_paid_yet_names_its_payment(status: str) -> None:
+    fact = interpret(session(payment_status=status))
+    assert fact == Names(payment_keys=["pi_1", "cs_test_1"], reason="unpaid")
 
 
 @pytest.mark.parametrize("status", ["processing", "requires_action", "canceled"])
@@ -148,7 +154,8 @@ def test_a_list_without_a_charge_names_none(charges: object) -> None:
 
 
 def test_the_session_may_hold_its_intent_in_full() -> None:
-    assert purchase(session(payment_intent=made.payment_intent(PAYMENT))).payment_keys == ["pi_1"]
+    fact = purchase(session(payment_intent=made.payment_intent(PAYMENT)))
+    assert fact.payment_keys == ["pi_1", "cs_test_1"]
 
 
 def test_a_currency_is_lower_case() -> None:
@@ -171,7 +178,8 @@ def test_metadata_without_buyer_and_product_are_not_ours(metadata: object) -> No
 
 def test_a_session_of_another_product_is_not_ours() -> None:
     fact = interpret(session(metadata={}, client_reference_id="order-17"))
-    assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=["pi_1"])
+    keys = ["pi_1", "cs_test_1"]
+    assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=keys)
 
 
 def test_the_buyer_may_stand_in_client_reference_id() -> None:

@@ -196,3 +196,36 @@ def test_an_id_of_255_characters_is_usable() -> None:
     body = json.dumps({"id": "ä" * 255, "type": "t"}).encode()
     header = stripe.sign(body, secret=SECRET, timestamp_s=NOW_S)["stripe-signature"].encode()
     assert verify(header, body).provider_event_id == "ä" * 255
+
+
+@pytest.mark.parametrize(
+    ("header", "cause"),
+    [
+        (None, "missing"),
+        (b"", "missing"),
+        (b"t=1", "unreadable"),
+        (b"v1=", "unreadable"),
+        (b"x" * 5_000, "unreadable"),
+        (b"t=1,v1=00", "no_match"),
+        (b"v1=00", "no_match"),
+    ],
+)
+def test_a_refused_signature_says_its_cause(header: bytes | None, cause: str) -> None:
+    headers = {} if header is None else {b"stripe-signature": header}
+    with pytest.raises(NotAuthentic) as refused:
+        stripe.verify(headers, b"{}", secrets=["whsec_secret"], now_s=0.0)
+    assert (refused.value.cause, refused.value.late_s) == (cause, None)
+
+
+@pytest.mark.parametrize("late_s", [TOLERANCE_S + 1, -TOLERANCE_S - 1, 86_400])
+def test_a_good_signature_that_is_stale_says_how_late_it_is(late_s: int) -> None:
+    now_s = 1_800_000_000
+    signed = stripe.sign(b"{}", secret="whsec_secret", timestamp_s=now_s - late_s)
+    headers = {name.encode(): value.encode() for name, value in signed.items()}
+    with pytest.raises(NotAuthentic) as refused:
+        stripe.verify(headers, b"{}", secrets=["whsec_secret"], now_s=now_s)
+    assert (refused.value.cause, refused.value.late_s) == ("stale", late_s)
+    # A forged one with an old time tells nothing of clocks.
+    with pytest.raises(NotAuthentic) as refused:
+        stripe.verify(headers, b"{}", secrets=["whsec_another"], now_s=now_s)
+    assert refused.value.cause == "no_match"

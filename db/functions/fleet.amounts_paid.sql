@@ -1,0 +1,24 @@
+create or replace function fleet.amounts_paid(p_payment_ids bigint[])
+returns table (payment_id bigint, purchase_id bigint, is_taken_back boolean, amount bigint, currency text)
+language sql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+    -- Two grants of one payment are settled by the amount that the provider told.
+    select
+        of.payment_id, of.purchase_id, of.is_taken_back,
+        case when kept.id is null then cp.amount_minor else kept.amount_minor end,
+        case when kept.id is null then cp.currency else kept.currency end
+    from fleet.purchases_of_payments(p_payment_ids) as of
+    join public.coin_purchases as cp on cp.id = of.purchase_id
+    left join public.coin_purchases as kept on kept.payment_id = of.payment_id
+    union all
+    select p.id, null, false, p.held_minor, p.held_currency
+    from fleet.payments as p
+    where p.id = any(p_payment_ids) and p.held_minor is not null
+        and not exists (select 1 from fleet.purchases_of_payments(array[p.id]))
+$$;
+
+revoke all on function fleet.amounts_paid(bigint[]) from public, anon, authenticated, service_role;
+comment on function fleet.amounts_paid(bigint[]) is 'What was paid for each purchase of these payments, and by payments that are held without a purchase, whose purchase_id is null.';

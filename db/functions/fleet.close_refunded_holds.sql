@@ -1,0 +1,61 @@
+create or replace function fleet.close_refunded_holds(p_payment_ids bigint[], p_now timestamptz)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = '', pg_temp
+as $$
+declare
+    v_without_purchase bigint[];
+begin
+    -- Nobody has to decide about money that went back; should its refund fail, somebody has to again.
+    update fleet.inbox_events as e
+    set (state, reason, processed_at) = (
+        select
+            case when cp.status = 'pending' then 'held' else 'applied' end,
+            case when cp.status = 'pending' then cp.hold_reason else 'refunded_while_held' end,
+            p_now
+    )
+    from fleet.purchases_of_payments(p_payment_ids) as of
+    join public.coin_purchases as cp on cp.id = of.purchase_id
+    where cp.granted_at is null
+        and cp.decision is null
+        and e.provider = cp.provider
+        and e.provider_event_id = cp.provider_event_id
+        and case
+            when cp.status = 'pending' then e.state = 'applied' and e.reason = 'refunded_while_held'
+            else e.state = 'held'
+        end;
+
+    -- The same for events that are held without a purchase, as for want of a buyer, and what waits with them.
+    v_without_purchase := array(
+        select b.payment_id from fleet.amounts_paid(p_payment_ids) as b where b.purchase_id is null
+    );
+    if cardinality(v_without_purchase) = 0 then
+        return;
+    end if;
+    perform fleet.convert_disputes(v_without_purchase, p_now);
+    update fleet.inbox_events as e
+    set
+        state = 'applied',
+        reason = case when e.state = 'held' then 'refunded_while_held' end,
+        processed_at = p_now
+    from fleet.reversed_amounts(v_without_purchase) as r
+    where r.paid > 0
+        and r.refunded + r.disputed >= r.paid
+        and e.payment_id = r.payment_id
+        and (e.state = 'held' or (e.state = 'waiting' and e.reason = 'no_purchase_yet'))
+        and e.event_type <> 'charge.failed';
+    update fleet.inbox_events as e
+    set state = 'held', reason = p.held_reason, processed_at = p_now
+    from fleet.reversed_amounts(v_without_purchase) as r
+    join fleet.payments as p on p.id = r.payment_id
+    where r.refunded + r.disputed < r.paid
+        and e.id = p.held_event_id
+        and e.state = 'applied'
+        and e.reason = 'refunded_while_held';
+end
+$$;
+
+revoke all on function fleet.close_refunded_holds(bigint[], timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.close_refunded_holds(bigint[], timestamptz) is 'Takes held events off the queue whose payment was given back whole, and puts them on it again if that failed. The caller has settled the payments.';

@@ -1,0 +1,12 @@
+create or replace function fleet.dispute_rank(p_status text)
+returns integer
+language sql
+immutable
+security invoker
+set search_path = '', pg_temp
+as $$
+    select case when p_status = 'lost' then 2 when p_status in ('won', 'prevented', 'warning_closed') then 1 else 0 end
+$$;
+
+revoke all on function fleet.dispute_rank(text) from public, anon, authenticated, service_role;
+comment on function fleet.dispute_rank(text) is 'Which of two statuses told in one second is the later one: closed beats open, lost beats won.';

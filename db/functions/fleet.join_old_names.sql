@@ -1,0 +1,26 @@
+create or replace function fleet.join_old_names(p_facts fleet.fact[])
+returns void
+language sql
+volatile
+security invoker
+set search_path = '', pg_temp
+as $$
+    -- `Stripe` was a provider's name before names were checked. The event of such a purchase is held, for its ids are
+    -- taken; but its money is known, and a refund of it takes the coins.
+    insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)
+    select distinct on (old.id) old.id, f.payment_id, f.provider_event_id
+    from unnest(p_facts) as f
+    cross join lateral (
+        select cp.id
+        from public.coin_purchases as cp
+        where cp.provider not in ('stripe', 'apple', 'google', 'app')
+            and cp.provider_payment_id = any(f.payment_keys)
+            and lower(btrim(cp.provider)) = f.provider
+        limit 1
+    ) as old
+    order by old.id, f.event_id
+    on conflict do nothing
+$$;
+
+revoke all on function fleet.join_old_names(fleet.fact[]) from public, anon, authenticated, service_role;
+comment on function fleet.join_old_names(fleet.fact[]) is 'Joins purchases that were recorded under another spelling of the provider''s name to the payment that events name by the same id. The caller holds the payments'' locks.';

@@ -1,0 +1,36 @@
+create or replace function fleet.newer_payment(p_known fleet.payments, p_told fleet.payments)
+returns fleet.payments
+language plpgsql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+begin
+    p_known.is_foreign := p_known.is_foreign or p_told.is_foreign;
+    if (coalesce(p_told.refund_total_at, '-infinity'), p_told.refund_total_minor)
+        > (coalesce(p_known.refund_total_at, '-infinity'), p_known.refund_total_minor)
+    then
+        p_known.refund_total_at := p_told.refund_total_at;
+        p_known.refund_total_minor := p_told.refund_total_minor;
+    end if;
+    -- In one second the smaller: more of a charge is captured as time goes on, never less.
+    if p_told.uncaptured_at > coalesce(p_known.uncaptured_at, '-infinity')
+        or (p_told.uncaptured_at = p_known.uncaptured_at and p_told.uncaptured_minor < p_known.uncaptured_minor)
+    then
+        p_known.uncaptured_at := p_told.uncaptured_at;
+        p_known.uncaptured_minor := p_told.uncaptured_minor;
+    end if;
+    if p_told.held_minor > coalesce(p_known.held_minor, -1)
+        or (p_told.held_minor = p_known.held_minor and p_told.held_event_id < p_known.held_event_id)
+    then
+        p_known.held_minor := p_told.held_minor;
+        p_known.held_currency := p_told.held_currency;
+        p_known.held_event_id := p_told.held_event_id;
+        p_known.held_reason := p_told.held_reason;
+    end if;
+    return p_known;
+end
+$$;
+
+revoke all on function fleet.newer_payment(fleet.payments, fleet.payments) from public, anon, authenticated, service_role;
+comment on function fleet.newer_payment(fleet.payments, fleet.payments) is 'Joins two accounts of one payment: of each fact the newest. Whatever the order and however often, the result is the same.';

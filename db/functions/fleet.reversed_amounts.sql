@@ -1,0 +1,85 @@
+create or replace function fleet.reversed_amounts(p_payment_ids bigint[])
+returns table (
+    payment_id bigint, purchase_id bigint, is_taken_back boolean, paid numeric, refunded numeric, disputed numeric
+)
+language sql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+    with paid as (
+        select
+            b.payment_id, b.purchase_id, b.is_taken_back, b.amount::numeric as amount, b.currency,
+            coalesce(p.refund_total_minor, 0) as refund_total,
+            coalesce(p.refund_total_at, '-infinity') as refund_total_at,
+            coalesce(p.uncaptured_minor, 0) as uncaptured
+        from fleet.amounts_paid(p_payment_ids) as b
+        left join fleet.payments as p on p.id = b.payment_id
+    ),
+    refund_sums as (
+        select
+            d.payment_id, d.purchase_id,
+            sum(r.amount_minor) filter (where r.status not in ('failed', 'canceled')) as standing,
+            -- What the cumulative holds, though it came to nothing afterwards.
+            sum(r.amount_minor) filter (
+                where r.status in ('failed', 'canceled')
+                    and coalesce(r.created_at, '-infinity') <= d.refund_total_at
+                    and case
+                        when r.undone_at is null then d.refund_total_at = '-infinity'
+                        else r.undone_at > d.refund_total_at
+                    end
+            ) as undone
+        from paid as d
+        join fleet.refunds as r on r.payment_id = d.payment_id
+        group by d.payment_id, d.purchase_id
+    ),
+    dispute_parts as (
+        select
+            d.payment_id, d.purchase_id,
+            case
+                when w.currency = d.currency or w.currency is null then w.amount_minor
+                when w.payment_rate is null then d.amount
+                -- Rates of two days differ: what is nearly the whole is the whole.
+                when w.amount_minor * w.payment_rate between d.amount * 0.95 and d.amount * 1.05 then d.amount
+                else w.amount_minor * w.payment_rate
+            end as amount,
+            case
+                when w.status in ('won', 'prevented', 'warning_closed') then 0
+                when w.status = 'lost' and coalesce(m.ratio, 1) >= 0.95 then 1
+                else coalesce(m.ratio, 0)
+            end as ratio
+        from paid as d
+        join fleet.disputes as w on w.payment_id = d.payment_id
+        left join lateral (
+            -- In settlement currency, so only the ratio to the largest withdrawal counts. What was withdrawn in one
+            -- currency and came back in another is out until the status says that it was won.
+            select max(case when c.largest is not null then least(c.net / c.largest, 1) end) as ratio
+            from (
+                select
+                    greatest(-sum(t.amount), 0)::numeric(400, 300) as net,
+                    -min(t.amount) filter (where t.amount < 0) as largest
+                from fleet.dispute_transactions as t
+                where t.provider = w.provider and t.dispute_id = w.dispute_id
+                group by t.currency
+            ) as c
+        ) as m on true
+    ),
+    dispute_sums as (
+        select p.payment_id, p.purchase_id, sum(p.amount * p.ratio) as disputed
+        from dispute_parts as p
+        group by p.payment_id, p.purchase_id
+    )
+    select
+        d.payment_id,
+        d.purchase_id,
+        d.is_taken_back,
+        d.amount,
+        greatest(greatest(coalesce(r.standing, 0), d.refund_total - coalesce(r.undone, 0)) - d.uncaptured, 0),
+        coalesce(s.disputed, 0)
+    from paid as d
+    left join refund_sums as r on r.payment_id = d.payment_id and r.purchase_id is not distinct from d.purchase_id
+    left join dispute_sums as s on s.payment_id = d.payment_id and s.purchase_id is not distinct from d.purchase_id
+$$;
+
+revoke all on function fleet.reversed_amounts(bigint[]) from public, anon, authenticated, service_role;
+comment on function fleet.reversed_amounts(bigint[]) is 'What was paid, refunded and taken by disputes, a row a purchase and a row a payment that is held without one, in minor units of its currency. Thirds of a dispute have 300 decimals.';

@@ -1,0 +1,17 @@
+create or replace function fleet.unconverted_disputes(p_payment_ids bigint[])
+returns setof bigint
+language sql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+    select distinct d.payment_id
+    from fleet.disputes as d
+    join fleet.amounts_paid(p_payment_ids) as b on b.payment_id = d.payment_id
+    where d.payment_rate is null
+        and d.currency <> b.currency
+        and d.status not in ('won', 'prevented', 'warning_closed')
+$$;
+
+revoke all on function fleet.unconverted_disputes(bigint[]) from public, anon, authenticated, service_role;
+comment on function fleet.unconverted_disputes(bigint[]) is 'Which of these payments have an open or lost dispute in another currency without a rate: the whole payment counts as disputed.';

@@ -1,0 +1,210 @@
+"""What is held and given back leaves the queue, and comes back to it if the refund fails.
+
+Charges that failed after the grant are here, too: nothing is taken, and a person is told.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.db.books import APPLIED, COINS, NO_PURCHASE_YET, NOON, Books, Outcome, Payment
+
+if TYPE_CHECKING:
+    from db.facts import Fact, Purchase
+
+NEEDS_APPROVAL = Outcome("held", "needs_approval")
+UNKNOWN_BUYER = Outcome("held", "unknown_buyer")
+REFUNDED = Outcome("applied", "refunded_while_held")
+CHARGE_FAILED = Outcome("rejected", "charge_failed")
+WHOLE = 30_000_00
+LATER = NOON + timedelta(minutes=1)
+
+
+async def held(books: Books) -> tuple[int, Payment]:
+    """The event of a purchase of 30,000.00 that waits for a person."""
+    payment = Payment()
+    (event_id,) = await books.receive(payment.worth(await books.profile(), 30_000))
+    assert await books.work() == {event_id: NEEDS_APPROVAL}
+    return event_id, payment
+
+
+def of_nobody(payment: Payment) -> Purchase:
+    """A payment of 30,000.00 that names a buyer whom we cannot read."""
+    return payment.bought(None, buyer_unreadable=True, units=30_000)
+
+
+def whole(payment: Payment, kind: str) -> Fact:
+    """The whole is given back, in one of the ways that tell it."""
+    match kind:
+        case "total":
+            return payment.refunded_so_far(WHOLE)
+        case "dispute":
+            return payment.dispute(WHOLE, -WHOLE, 20, status="lost")
+        case "captured":
+            return payment.refunded_so_far(2 * WHOLE, uncaptured_minor=WHOLE)
+        case _:
+            return payment.refund(WHOLE)
+
+
+KINDS = ["refund", "total", "dispute", "captured"]
+
+
+async def test_a_partial_refund_of_a_held_purchase_leaves_it_held(books: Books) -> None:
+    event_id, payment = await held(books)
+    assert await books.apply_one(payment.refund(WHOLE - 1)) == APPLIED
+    assert await books.outcome(event_id) == NEEDS_APPROVAL
+    assert await books.status(payment) == "pending"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_held_purchase_that_is_refunded_whole_leaves_the_queue(
+    books: Books, kind: str
+) -> None:
+    event_id, payment = await held(books)
+    assert await books.apply_one(whole(payment, kind)) == APPLIED
+    assert await books.outcome(event_id) == REFUNDED
+    assert await books.status(payment) == ("chargeback" if kind == "dispute" else "refunded")
+    assert await books.breaches() == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("apart", [True, False])
+async def test_a_purchase_that_was_refunded_before_it_is_held_is_not_held(
+    books: Books, kind: str, *, apart: bool
+) -> None:
+    payment, buyer = Payment(), await books.profile()
+    (refund,) = await books.receive(whole(payment, kind))
+    if apart:
+        assert await books.work() == {refund: NO_PURCHASE_YET}
+    (purchase,) = await books.receive(payment.worth(buyer, 30_000))
+    assert (await books.work())[purchase] == REFUNDED
+    assert await books.outcome(refund) == APPLIED
+    assert await books.coins(buyer) == 0
+    assert await books.breaches() == {}
+
+
+async def test_two_partial_refunds_close_a_hold_together(books: Books) -> None:
+    event_id, payment = await held(books)
+    await books.apply_one(payment.refund(WHOLE - 1, "a"))
+    await books.apply_one(payment.refund(1, "b"))
+    assert await books.outcome(event_id) == REFUNDED
+
+
+@pytest.mark.parametrize("nobody", [True, False])
+async def test_a_hold_comes_back_when_its_refund_failed(books: Books, *, nobody: bool) -> None:
+    payment, buyer = Payment(), await books.profile()
+    purchase = of_nobody(payment) if nobody else payment.worth(buyer, 30_000)
+    (event_id,) = await books.receive(purchase)
+    (before,) = (await books.work()).values()
+    await books.apply_one(payment.refund(WHOLE))
+    assert await books.outcome(event_id) == REFUNDED
+    await books.apply_one(payment.refund(WHOLE, status="failed", told_at=LATER))
+    assert await books.outcome(event_id) == before
+    await books.apply_one(payment.refund(WHOLE, "other", told_at=LATER))
+    assert await books.outcome(event_id) == REFUNDED
+    assert await books.breaches() == {}
+
+
+async def test_a_refunded_hold_that_is_tried_again_stays_closed(books: Books) -> None:
+    event_id, payment = await held(books)
+    await books.apply_one(payment.refund(WHOLE))
+    await books.db.execute(
+        "update fleet.inbox_events set state = 'pending' where id = $1", event_id
+    )
+    assert await books.work() == {event_id: REFUNDED}
+    assert await books.breaches() == {}
+
+
+# Held without a purchase, for want of a buyer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_held_for_want_of_a_buyer_leaves_the_queue_when_refunded(
+    books: Books, kind: str
+) -> None:
+    payment = Payment()
+    (event_id,) = await books.receive(of_nobody(payment))
+    assert await books.work() == {event_id: UNKNOWN_BUYER}
+    (part,) = await books.receive(payment.refund(1, "part"))
+    assert await books.work() == {part: NO_PURCHASE_YET}
+    assert await books.apply_one(whole(payment, kind)) == APPLIED
+    assert await books.outcome(event_id) == REFUNDED
+    assert await books.outcome(part) == APPLIED
+    assert await books.breaches() == {}
+
+
+@pytest.mark.parametrize("apart", [True, False])
+async def test_a_refund_before_its_hold_for_want_of_a_buyer_ends_the_same(
+    books: Books, *, apart: bool
+) -> None:
+    payment = Payment()
+    (refund,) = await books.receive(payment.refund(WHOLE))
+    if apart:
+        await books.work()
+    (event_id,) = await books.receive(of_nobody(payment))
+    assert (await books.work())[event_id] == REFUNDED
+    assert await books.outcome(refund) == APPLIED
+    assert await books.breaches() == {}
+
+
+async def test_half_a_payment_that_was_refunded_is_not_held_when_its_time_is_over(
+    books: Books,
+) -> None:
+    payment = Payment()
+    (event_id,) = await books.receive(payment.bought(None, units=30_000))
+    assert await books.work() == {event_id: Outcome("waiting", "incomplete_metadata")}
+    (refund,) = await books.receive(payment.refund(WHOLE))
+    assert await books.work() == {refund: NO_PURCHASE_YET}
+    books.wait(minutes=15)
+    assert await books.wake() == 1
+    assert await books.work() == {event_id: REFUNDED}
+    assert await books.outcome(refund) == APPLIED
+
+
+async def test_a_buyer_who_is_found_after_the_refund_gets_nothing(books: Books) -> None:
+    payment, buyer = Payment(), await books.profile()
+    await books.apply(of_nobody(payment), payment.refund(WHOLE))
+    assert await books.apply_one(payment.worth(buyer, 30_000)) == REFUNDED
+    assert await books.coins(buyer) == 0
+    assert await books.breaches() == {}
+
+
+# Charges that failed after all
+
+
+async def test_a_charge_that_fails_after_the_grant_takes_nothing_and_is_an_alarm(
+    books: Books,
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(payment.bought(buyer))
+    assert await books.apply_one(payment.charge_failed()) == CHARGE_FAILED
+    assert await books.coins(buyer) == COINS
+    assert await books.breaches() == {}
+
+
+@pytest.mark.parametrize("apart", [True, False])
+async def test_a_charge_that_failed_before_its_grant_is_an_alarm_then(
+    books: Books, *, apart: bool
+) -> None:
+    payment = Payment()
+    (failure,) = await books.receive(payment.charge_failed())
+    if apart:
+        assert await books.work() == {failure: NO_PURCHASE_YET}
+    (purchase,) = await books.receive(payment.bought(await books.profile()))
+    outcomes = await books.work() | (await books.work() if apart else {})
+    assert outcomes == {failure: CHARGE_FAILED, purchase: APPLIED}
+
+
+async def test_a_charge_that_failed_and_bought_nothing_is_ignored(books: Books) -> None:
+    payment, other = Payment(), Payment()
+    (failure,) = await books.receive(payment.charge_failed())
+    await books.work()
+    books.wait(days=35)
+    await books.wake()
+    assert await books.work() == {failure: Outcome("ignored", "charge_failed")}
+    not_ours = Outcome("ignored", "not_ours")
+    assert await books.apply(other.not_ours(), other.charge_failed()) == [not_ours] * 2
+    assert await books.breaches() == {}

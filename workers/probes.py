@@ -1,0 +1,99 @@
+"""What /readyz tells, found at most once a second however many ask.
+
+Its questions go over connections of their own, so that whoever asks takes none from webhooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import redis.asyncio
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from db.errors import describe
+from db.pool import answered
+from db.readiness import Readiness, ask_readiness
+
+if TYPE_CHECKING:
+    from db.pool import Pool
+    from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# A balancer asks every few seconds; what it hears may be so old.
+FOUND_AGE_MAX_S = 1.0
+PROBE_TIMEOUT_S = 2.0
+
+DatabaseState: TypeAlias = Readiness | Literal["unreachable"]
+QueueState: TypeAlias = Literal["reachable", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How the database and the queue were when they were last asked."""
+
+    database: DatabaseState
+    queue: QueueState
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a webhook would be stored; without the queue it still would."""
+        return self.database is Readiness.CURRENT
+
+
+class Probes:
+    """Asks the database and the queue for all who want to know, one round at a time."""
+
+    def __init__(self, pool: Pool, queue: redis.asyncio.Redis) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._asking = asyncio.Lock()
+        self._found: Found | None = None
+        self._found_at = float("-inf")
+
+    async def find(self) -> Found:
+        """Say how it is now, or was within the last second."""
+        async with self._asking:
+            if self._found is None or time.monotonic() - self._found_at >= FOUND_AGE_MAX_S:
+                database, queue = await asyncio.gather(
+                    _probe_database(self._pool), _probe_queue(self._queue)
+                )
+                self._found = Found(database, queue)
+                self._found_at = time.monotonic()
+            return self._found
+
+
+def queue_client(settings: Settings) -> redis.asyncio.Redis:
+    """Give a client that waits no longer than a probe; the caller closes it."""
+    assert settings.redis_url is not None  # noqa: S101 - load_settings("web") asks for it
+    return redis.asyncio.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=PROBE_TIMEOUT_S,
+        socket_connect_timeout=PROBE_TIMEOUT_S,
+        # A probe says how it is now.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def _probe_database(pool: Pool) -> DatabaseState:
+    try:
+        return await answered(pool, ask_readiness(pool), within_s=PROBE_TIMEOUT_S)
+    # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
+    except Exception as error:  # noqa: BLE001
+        log.warning("database_unreachable", error=describe(error))
+        return "unreachable"
+
+
+async def _probe_queue(queue: redis.asyncio.Redis) -> QueueState:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            await queue.ping()
+    except (RedisError, OSError):  # TimeoutError is an OSError
+        return "unreachable"
+    return "reachable"
