@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db.errors import CoinfleetError
-from db.sessions import execute_on_spare
+from db.sessions import FREE_WITHIN_S, execute_on_spare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from db.pool import Connection, Pool
 
-# How long a batch may wait for the second session: it holds one that others may be waiting for.
-NOTE_WITHIN_S = 0.05
-NOTE_WITHIN_S_MAX = 0.5
-# For how long after that the starts are noted ahead: each time a second one is asked for in vain
-# costs a claim.
+# A session is opened as far away as the claim was made, but not for ever.
+CLAIM_MAX_S = 0.5
+# For how long after a second session was asked for in vain the starts are noted ahead:
+# asking costs a claim.
 NOTE_AHEAD_S = 10.0
 
 
@@ -65,7 +64,7 @@ class StartNotes:
             str(note.xact_id),
             note.event_ids,
             self._worker,
-            within_s=NOTE_WITHIN_S + min(claimed_in_s, NOTE_WITHIN_S_MAX),
+            free_within_s=FREE_WITHIN_S + min(claimed_in_s, CLAIM_MAX_S),
         )
         if not is_noted:
             self._ahead_until = time.monotonic() + NOTE_AHEAD_S

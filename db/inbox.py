@@ -190,7 +190,9 @@ class Inbox:
                     except NoSpareSession as without:
                         batch.claimed, batch.note = [], None
                         if without.note is not None:
+                            # Now, lest somebody takes this worker for dead, and later once more.
                             self._failed_starts.append(without.note)
+                            await forget_start(connection, without.note)
                 return await self._process_noting_ahead(connection, batch)
         except BaseException as error:
             if batch.note is not None:

@@ -30,6 +30,9 @@ WAIT_MAX_S = 30.0
 RETRY_S = 0.05
 OTHERS_END_WITHIN_S = 2.0
 CLOSE_TIMEOUT_S = 1.0
+# Whoever holds a session waits so long for a second to be free, and so long for its answer.
+FREE_WITHIN_S = 0.05
+DONE_WITHIN_S = 0.5
 # How long a session may take to be there for somebody later, who didn't wait for it now.
 SPARE_TIMEOUT_S = 5.0
 
@@ -99,15 +102,16 @@ class SharingPool(_Pool):
 
 
 async def execute_on_spare(
-    pool: Pool, statement: str, *arguments: object, within_s: float
+    pool: Pool, statement: str, *arguments: object, free_within_s: float = FREE_WITHIN_S
 ) -> bool | None:
     """Execute a statement on a session that is free; return whether it was done in time.
 
     For somebody who holds another session: waiting for a second would be waiting for oneself. None
-    says that the statement was begun and given up, so that it may be done or not. A session that
-    is there too late is kept for the next time.
+    says that the statement was begun and given up, so that it may be done or not: before it a
+    transaction pooler may have no session free. One that is there too late is kept for later.
     """
     begun: list[PoolConnectionProxy[asyncpg.Record]] = []
+    is_free = asyncio.Event()
     is_too_late = False
 
     async def execute() -> bool:
@@ -115,12 +119,18 @@ async def execute_on_spare(
             if is_too_late:
                 return False
             begun.append(session)
+            is_free.set()
             await session.execute(statement, *arguments)
             return True
 
     task = asyncio.create_task(execute())
+    becoming_free = asyncio.create_task(is_free.wait())
     try:
-        await asyncio.wait({task}, timeout=within_s)
+        await asyncio.wait(
+            {task, becoming_free}, timeout=free_within_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if begun and not task.done():
+            await asyncio.wait({task}, timeout=DONE_WITHIN_S)
         if task.done():
             return task.result()
     except Exception as error:
@@ -128,6 +138,7 @@ async def execute_on_spare(
             raise
     finally:
         is_too_late = True
+        becoming_free.cancel()
         if not task.done():
             # Asked for its error, so that the loop doesn't report it as never retrieved.
             task.add_done_callback(lambda late: late.cancelled() or late.exception())

@@ -107,7 +107,7 @@ async def hold_tick(
         if not is_ours:
             yield False
             return
-        if await execute_on_spare(pool, "select", within_s=SPARE_WITHIN_S):
+        if await execute_on_spare(pool, "select", free_within_s=SPARE_WITHIN_S):
             yield True
             await connection.execute(_FINISH, tick.job, tick.number)
             return
