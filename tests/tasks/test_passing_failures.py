@@ -97,7 +97,7 @@ async def attempts(books: Books) -> set[tuple[str, int]]:
     return {(row["state"], row["attempts"]) for row in rows}
 
 
-@pytest.mark.parametrize("sqlstate", ["53100", "58030", "55P03", "40001", "25006"])
+@pytest.mark.parametrize("sqlstate", ["53100", "58030", "55P03", "40001"])
 async def test_while_everything_fails_nothing_is_counted_and_all_is_applied_after(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], sqlstate: str
 ) -> None:
