@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import asyncpg
-
-from db.errors import CoinfleetError
+from db.errors import CoinfleetError, StoreRefused
 from db.pool import Connection, open_connection
 
 # `noinherit`, as Supabase has its API roles.
@@ -42,7 +40,7 @@ async def set_up_cluster(
     """
     try:
         connection = await open_connection(superuser_url, application_name="coinfleet set-up")
-    except asyncpg.InvalidPasswordError as error:
+    except StoreRefused as error:
         raise SuperuserRefused from error
     try:
         await _make_roles(connection, passwords)

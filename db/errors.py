@@ -29,6 +29,13 @@ class StoreUnavailable(CoinfleetError):
     """The database can't be reached or refuses work just now; the same call may work later."""
 
 
+class StoreRefused(StoreUnavailable):
+    """The database can't be used as it is addressed: a fault of configuration, which waiting
+    doesn't cure. It stops a process at its start; later it counts as an outage, for whoever mends
+    it may do so while the process lives.
+    """
+
+
 class ReadOnlyServer(StoreUnavailable):
     """The server takes no writes: a standby, or `default_transaction_read_only` is on."""
 
@@ -291,6 +298,9 @@ def _is_fatal(error: asyncpg.PostgresError) -> bool:
     return severity in _FATAL
 
 
+MESSAGE_LENGTH = 500
+
+
 def describe(error: BaseException) -> str:
     """Return the error in a line for logs: its SQLSTATE or class, and its message without values.
 
@@ -298,6 +308,9 @@ def describe(error: BaseException) -> str:
     """
     sqlstate = sqlstate_of(error)
     message = _text(error).partition("\n")[0]
+    if isinstance(error, StoreUnavailable):
+        # In words of ours, which name host and port.
+        return message[:MESSAGE_LENGTH]
     if sqlstate is None:
         return f"{type(error).__name__}: {message}".removesuffix(": ")
     return f"{sqlstate}: {without_values(f'{sqlstate}: {message}')}"

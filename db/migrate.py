@@ -36,7 +36,7 @@ from db.generations import refuse_older_generation
 from db.older_users import make_profiles
 from db.pool import CONNECT_TIMEOUT_S, open_connection
 from db.pooler import PoolerUndeclared
-from db.reaching import entering_store
+from db.roles import check_owner, check_release_rights
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ async def bring_up(
     on_step: Callable[[Step], None] | None = None,
 ) -> Report:
     """Do the same in an `owner_session` whose turn it is; inside its transaction, if it has one."""
+    await check_release_rights(connection)
     await _open_books(connection)
     book = await _read_book(connection)
     steps = schema.plan(await _files_for(connection, files), book)
@@ -199,20 +200,22 @@ async def owner_session(
     url: str, *, application_name: str = "coinfleet release"
 ) -> AsyncIterator[Connection]:
     """Open the session in which the schema's owner works on it; closed with the block."""
-    with entering_store():
-        connection = await open_connection(
-            url,
-            application_name=application_name,
-            command_timeout_s=None,
-            search_path="",
-            check_function_bodies="off",
-            client_min_messages="warning",
-            lock_timeout=str(LOCK_TIMEOUT_MS),
-            statement_timeout=str(STEP_TIMEOUT_MS),
-        )
+    connection = await open_connection(
+        url,
+        application_name=application_name,
+        command_timeout_s=None,
+        search_path="",
+        check_function_bodies="off",
+        client_min_messages="warning",
+        lock_timeout=str(LOCK_TIMEOUT_MS),
+        statement_timeout=str(STEP_TIMEOUT_MS),
+    )
     try:
         await _check_server(connection)
+        await check_owner(connection, url=url, is_released=False)
         yield connection
+    except StoreUnavailable:
+        raise
     except Exception as error:
         if is_transient(error):
             raise StoreUnavailable from error

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
+from db.address import Address
+from db.connecting import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S  # noqa: PLC0414 - others' bound, too
+from db.connecting import connect_to
 from db.errors import StoreUnavailable, is_server_unfit, is_transient
-from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded
+from db.pooler import Pooling, SessionNeeded
 from db.sessions import SharingPool
 
 if TYPE_CHECKING:
@@ -30,7 +34,6 @@ LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_MS = 60_000
 # How soon a server process that waits for a lock notices that its client was killed.
 CLIENT_CHECK_MS = 2_000
-CONNECT_TIMEOUT_S = 5.0
 # asyncpg's own values: when a session is replaced, and when an idle one is closed.
 MAX_QUERIES = 50_000
 IDLE_MAX_S = 300.0
@@ -52,31 +55,23 @@ async def open_pool(
     With `min_size=0` nothing connects yet. A connection that went silent is dropped after twice
     `command_timeout_s`: once for its statement, once for that being cancelled.
 
-    Raises StoreUnavailable when the database can't be reached, and asyncpg's own error when it
-    answers but refuses (password, database name).
+    Raises StoreUnavailable when the database can't be reached, and StoreRefused when waiting won't
+    change that (password, database name); so does whoever takes a connection of the pool later.
     The address may be a pooler's, see db/pooler.py.
     """
     address = Address.parse(url)
-    try:
-        return await SharingPool(
-            address.url,
-            min_size=min_size,
-            max_size=max_size,
-            max_queries=MAX_QUERIES,
-            max_inactive_connection_lifetime=IDLE_MAX_S,
-            loop=None,
-            connection_class=asyncpg.Connection,
-            record_class=asyncpg.Record,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=command_timeout_s,
-            connect=_connect,
-            reset=_keep_session,
-            **_manners(address, application_name, {}),
-        )
-    except Exception as error:
-        if is_transient(error):
-            raise StoreUnavailable from error
-        raise
+    return await SharingPool(
+        min_size=min_size,
+        max_size=max_size,
+        max_queries=MAX_QUERIES,
+        max_inactive_connection_lifetime=IDLE_MAX_S,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        connect=partial(_connect, address, **_manners(address, application_name, {})),
+        command_timeout=command_timeout_s,
+        reset=_keep_session,
+    )
 
 
 async def expire_if_unfit(pool: Pool, error: BaseException) -> None:
@@ -135,17 +130,11 @@ async def open_connection(
     The caller closes it. Raises SessionNeeded when there are settings and no session to set.
     """
     address = Address.parse(url)
-    try:
-        return await _connect(
-            address.url,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=command_timeout_s,
-            **_manners(address, application_name, settings),
-        )
-    except Exception as error:
-        if is_transient(error):
-            raise StoreUnavailable from error
-        raise
+    return await _connect(
+        address,
+        command_timeout=command_timeout_s,
+        **_manners(address, application_name, settings),
+    )
 
 
 def session_settings(application_name: str) -> dict[str, str]:
@@ -166,42 +155,44 @@ def _manners(
     address: Address, application_name: str, settings: Mapping[str, str]
 ) -> dict[str, Any]:
     """Say how to speak to a server, or to a pooler before it: options of `_connect`."""
-    all_settings = session_settings(application_name) | dict(settings)
-    # The one setting that every pooler takes from a client that connects.
-    name_alone = {"application_name": application_name}
+    name = address.application_name or application_name
+    all_settings = session_settings(name) | dict(settings)
+    # The one setting that every pooler takes from a client that connects, and what it was told of.
+    at_start = {"application_name": name}
+    if address.options is not None:
+        at_start["options"] = address.options
     match address.pooling:
         case Pooling.NONE:
-            return {"server_settings": all_settings}
+            return {"settings": all_settings | at_start}
         case Pooling.SESSION:
-            return {"server_settings": name_alone, "then": all_settings}
+            return {"settings": at_start, "then": all_settings}
         case Pooling.TRANSACTION:
             if settings:
                 raise SessionNeeded
             # Without a cache no statement has a name, and one is parsed and run in one go.
-            return {"server_settings": name_alone, "statement_cache_size": 0}
+            return {"settings": at_start, "statement_cache_size": 0}
 
 
 _SET = "select set_config(n, v, false) from unnest($1::text[], $2::text[]) as s (n, v)"
 
 
 async def _connect(
-    *arguments: Any, then: Mapping[str, str] | None = None, **options: Any
+    address: Address,
+    _dsn: None = None,
+    *,
+    settings: Mapping[str, str],
+    then: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> asyncpg.Connection[asyncpg.Record]:
-    """Connect; `then` are settings to make by a statement."""
-    try:
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            *arguments, **options
-        )
-    except asyncpg.ProtocolViolationError as error:
-        # PgBouncer gives this code to all it has to say; only this one won't pass by waiting.
-        if "startup parameter" in str(error):
-            raise PoolerUndeclared from error
-        raise
+    """Connect; `settings` go with the start of the session, `then` are made by a statement."""
+    connection = await connect_to(address, settings=settings, **options)
     if then:
         try:
             await connection.execute(_SET, [*then], [*then.values()])
-        except BaseException:
+        except BaseException as error:
             connection.terminate()
+            if is_transient(error):
+                raise StoreUnavailable(f"lost {address}: {error}") from error
             raise
     return connection
 

@@ -4,16 +4,14 @@ A transaction pooler may run each transaction in another session. So nothing is 
 starts (the roles carry their settings, see db/policies/sessions.sql) and no prepared statement has
 a name. A session pooler gives a whole session, but refuses or drops what a client asks for while
 it connects: settings are made by statements.
-An address says so with `?pooler=transaction` or `?pooler=session`. Supabase's needn't: all of its
-transaction poolers listen on port 6543, and its session poolers at *.pooler.supabase.com.
+An address says so with `?pooler=transaction` or `?pooler=session` (db/address.py). Supabase's
+needn't: all of its transaction poolers listen on port 6543, and its session poolers at
+*.pooler.supabase.com.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from db.errors import CoinfleetError
 
@@ -28,13 +26,6 @@ class Pooling(StrEnum):
     NONE = "none"
     SESSION = "session"
     TRANSACTION = "transaction"
-
-
-class UnknownPooler(CoinfleetError):
-    """An address names a pooler of a kind that there isn't."""
-
-    def __init__(self) -> None:
-        super().__init__(f"{PARAMETER} in an address is one of {', '.join(Pooling)}")
 
 
 class SessionNeeded(CoinfleetError):
@@ -57,34 +48,8 @@ class PoolerUndeclared(CoinfleetError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A database's address, and who answers there."""
-
-    url: str
-    pooling: Pooling
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Take our own parameter out of an address; the rest is for the driver.
-
-        Raises UnknownPooler.
-        """
-        parts = urlsplit(url)
-        parameters = parse_qsl(parts.query, keep_blank_values=True)
-        told = [value for name, value in parameters if name == PARAMETER]
-        rest = [each for each in parameters if each[0] != PARAMETER]
-        try:
-            pooling = Pooling(told[-1]) if told else None
-        except ValueError as error:
-            raise UnknownPooler from error
-        return cls(
-            parts._replace(query=urlencode(rest)).geturl(),
-            pooling or _supabases(parts.hostname, parts.port),
-        )
-
-
-def _supabases(host: str | None, port: int | None) -> Pooling:
+def supabase_pooling(host: str | None, port: int | None) -> Pooling:
+    """Say what answers there by Supabase's own conventions; a server, where they don't hold."""
     if port == _SUPABASE_TRANSACTION_PORT:
         return Pooling.TRANSACTION
     return Pooling.SESSION if (host or "").endswith(_SUPABASE_POOLERS) else Pooling.NONE

@@ -7,35 +7,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db.errors import CoinfleetError, StoreUnavailable, is_transient
+from db.errors import StoreRefused, StoreUnavailable, is_transient
+from db.roles import NotReleased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-class StoreRefused(CoinfleetError):
-    """The database answers, but lets us not in: the address, the name or the password is wrong."""
-
-
-# A wrong password is an invalid authorization.
-_REFUSALS = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.ClientConfigurationError,
-)
-
-
-class NotReleased(CoinfleetError):
-    """The database lacks tables or functions of this release: run `coinfleet migrate`."""
-
-
-@contextmanager
-def entering_store() -> Iterator[None]:
-    """Raise StoreRefused where the database lets us not in; all else goes through."""
-    try:
-        yield
-    except _REFUSALS as error:
-        raise StoreRefused(f"the database refuses: {error}") from error
+__all__ = ["NotReleased", "StoreRefused", "reaching_store"]
 
 
 @contextmanager
@@ -46,8 +24,8 @@ def reaching_store() -> Iterator[None]:
     """
     try:
         yield
-    except _REFUSALS as error:
-        raise StoreRefused(f"the database refuses: {error}") from error
+    except StoreUnavailable:
+        raise
     except (
         asyncpg.UndefinedTableError,
         asyncpg.UndefinedFunctionError,

@@ -20,6 +20,7 @@ from db.errors import CoinfleetError, is_transient
 from db.generations import Generation, check_source
 from db.migrate import bring_up, owner_session, take_turn
 from db.old_tables import LEGACY, OldTables
+from db.roles import check_release_rights
 from db.schema import expected
 from db.upgrade_batches import Batches
 from db.upgrade_doors import close_doors, open_doors
@@ -188,6 +189,7 @@ class Upgrade:
     async def go_on(self) -> Result:
         """Do what is left to do."""
         if not await self.has_begun():
+            await check_release_rights(self.connection)
             await self._begin()
         elif proof := await self.recorded_proof():
             return Result(proof, was_done=True)

@@ -140,8 +140,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._end("too_many_requests")
             raise _TooManyRequests
         self._body_bytes = 0
-        super().on_headers_complete()
         self._limits.busy(self)
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of a body; what is too large is not kept, so it isn't counted either."""
@@ -227,8 +227,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._answered = cycle
-        # With too many here, uvicorn puts an answer of its own in place of the application's.
-        if app is not self.app:
+        if self._limits.is_over:
             self._limits.note_refused("crowded")
             app = _busy
         super()._start_asgi_task(cycle, app)

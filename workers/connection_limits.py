@@ -85,10 +85,18 @@ class ConnectionLimits:
             self.closed(oldest)
             oldest.make_room("crowded")
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there are more connections with a request than are served."""
+        return self._busy > self.connections_max
+
+    @property
+    def _busy(self) -> int:
+        return len(self._connections) - len(self._idle)
+
     def _room(self) -> int:
         # With a request on each connection, some more are let in to be told to come again.
-        is_full = len(self._connections) - len(self._idle) >= self.connections_max
-        return self.connections_max + (TOLD_MAX if is_full else 0)
+        return self.connections_max + (TOLD_MAX if self._busy >= self.connections_max else 0)
 
     def closed(self, connection: Connection) -> None:
         """Count it no more."""

@@ -14,11 +14,11 @@ import redis.asyncio
 import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from db.errors import describe
 from db.pool import answered
 from db.readiness import Readiness, ask_readiness
+from workers.queue import QueueState, probe_queue
 
 if TYPE_CHECKING:
     from db.pool import Pool
@@ -31,7 +31,6 @@ FOUND_AGE_MAX_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 
 DatabaseState: TypeAlias = Readiness | Literal["unreachable"]
-QueueState: TypeAlias = Literal["reachable", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,6 @@ async def _probe_database(pool: Pool) -> DatabaseState:
 async def _probe_queue(queue: redis.asyncio.Redis) -> QueueState:
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
-            await queue.ping()
-    except (RedisError, OSError):  # TimeoutError is an OSError
+            return await probe_queue(queue)
+    except TimeoutError:
         return "unreachable"
-    return "reachable"

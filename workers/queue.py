@@ -6,15 +6,18 @@ The one place that knows how patient a client of Redis (or Valkey) may be.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import redis
+import redis.asyncio
 import structlog
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
+
+from workers.queue_address import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+QueueState: TypeAlias = Literal["reachable", "refuses_writes", "unreachable"]
+
 # A healthy server answers in under a millisecond; a frozen one must not hold up a shutdown.
 SOCKET_TIMEOUT_S = 1.0
 RETRIES = 1
@@ -34,13 +39,28 @@ DEAD_MESSAGE_TTL_MS = 600_000
 WAITING_MESSAGES_MAX = 4
 # How soon a worker asks again for a queue that is away; it looks into the database meanwhile.
 AWAY_PAUSE_S = 1.0
+# What is said of a queue, each once while it lasts.
+UNREACHABLE = "queue_away"
+REFUSES = "queue_refuses"
+
+
+# Whether the queue takes writes is asked by writing this; it is gone soon after.
+PROBE_KEY = "dramatiq:probe"
+PROBE_TTL_MS = 60_000
+# It answers, and does not do what it is asked: no memory left, a failed save, a replica, a password
+# or a right that is missing. Waiting alone doesn't cure it.
+REFUSALS = (redis.ResponseError, redis.AuthenticationError, redis.exceptions.AuthorizationError)
+
+
+class QueueTrouble(redis.ConnectionError):
+    """The queue is unreachable or refuses; the broker has told so already."""
 
 
 class QueueBroker(RedisBroker):
-    """A broker whose losses of connection all look alike, and that is calm about unacked messages.
+    """A broker whose troubles all look alike, and that is calm about unacked messages.
 
-    Dramatiq tells a lost connection from a bug by its class, and knows one of the two that a
-    client raises. An acknowledgement that fails it repeats for ever, once in 5 s, with the thread.
+    Dramatiq tells a lost connection from a bug by its class, and knows one of those that a client
+    raises. An acknowledgement that fails it repeats for ever, once in 5 s, with the thread.
     """
 
     def __init__(self, url: str, *, middleware: list[Middleware]) -> None:
@@ -55,7 +75,8 @@ class QueueBroker(RedisBroker):
         super().__init__(  # type: ignore[no-untyped-call]
             client=client, middleware=middleware, dead_message_ttl=DEAD_MESSAGE_TTL_MS
         )
-        self._is_away = False
+        self._server = server_of(url)
+        self._trouble: str | None = None
 
     @property
     def consumer_class(self) -> type[_CalmConsumer]:
@@ -65,9 +86,19 @@ class QueueBroker(RedisBroker):
     def waiting(self, queue_name: str) -> int:
         """Count the messages that no worker has fetched yet."""
         length = self.client.llen(f"{self.namespace}:{queue_name}")
-        self.note_back()
+        # One that can be read may refuse to be written still.
+        if self._trouble == UNREACHABLE:
+            self.note_back()
         assert isinstance(length, int)  # noqa: S101 - a blocking client awaits nothing
         return length
+
+    def write_refusal(self) -> str | None:
+        """Write something, and return why that is refused, or None. Raises RedisError."""
+        try:
+            self.client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
+        except REFUSALS as error:
+            return str(error)
+        return None
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -79,25 +110,31 @@ class QueueBroker(RedisBroker):
         def dispatch(queue_name: str, *args: object) -> Any:
             try:
                 answer = run(queue_name, *args)
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                self.note_away(error)
-                raise redis.ConnectionError(str(error)) from error
+            except redis.RedisError as error:
+                self.note_trouble(error)
+                raise QueueTrouble(str(error)) from error
             self.note_back()
             return answer
 
         return dispatch
 
-    def note_away(self, error: Exception) -> None:
-        """Say once that the queue is away, however often and by whom it is missed."""
-        if not self._is_away:
-            log.warning("queue_away", reason=str(error), then="workers look each second")
-        self._is_away = True
+    def note_trouble(self, error: Exception) -> None:
+        """Say once that the queue is unreachable or refuses, however often that is met."""
+        if isinstance(error, redis.exceptions.ReadOnlyError):
+            # A failover may have left us with a replica: whoever has the name now is asked next.
+            self.client.connection_pool.disconnect(inuse_connections=False)
+        trouble = REFUSES if isinstance(error, REFUSALS) else UNREACHABLE
+        if self._trouble != trouble:
+            log.warning(
+                trouble, server=self._server, reason=str(error), then="workers look each second"
+            )
+        self._trouble = trouble
 
     def note_back(self) -> None:
-        """Say that the queue is back, if it was away."""
-        if self._is_away:
-            log.info("queue_back")
-        self._is_away = False
+        """Say that the queue is back, if there was trouble with it."""
+        if self._trouble:
+            log.info("queue_back", server=self._server)
+        self._trouble = None
 
 
 class _CalmConsumer(_RedisConsumer):
@@ -129,6 +166,17 @@ class _CalmConsumer(_RedisConsumer):
             log.debug("queue_not_told", reason=str(error))
 
 
+async def probe_queue(client: redis.asyncio.Redis) -> QueueState:
+    """Return how the queue is: whether it answers, and whether it takes what is written."""
+    try:
+        await client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
+    except REFUSALS:
+        return "refuses_writes"
+    except (redis.RedisError, OSError):  # TimeoutError is an OSError
+        return "unreachable"
+    return "reachable"
+
+
 class Bell:
     """Rings for tasks. Blocks for a moment: call it on a thread, never on an event loop."""
 
@@ -148,8 +196,10 @@ class Bell:
                         options={},
                     )
                 )
+        except QueueTrouble:
+            pass
         except redis.RedisError as error:
-            self._broker.note_away(error)
+            self._broker.note_trouble(error)
 
     def close(self) -> None:
         """Close the connections."""

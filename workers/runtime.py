@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from db import ticks
-from db.errors import describe, is_transient
+from db.errors import StoreRefused, describe, is_transient
 from db.inbox import Inbox
 from db.migrate import is_current
 from db.pool import Pool, answered, expire_if_unfit, open_pool
 from db.readiness import check_writable, is_passing
+from db.roles import Process, check_process_role
 from db.ticks import Tick
 from db.worker_reports import (
     FailureCount,
@@ -86,14 +87,15 @@ class Runtime:
         A database that is away is waited for while running; one that answers and refuses us raises
         its error, with nothing left open.
         """
+        url = self._settings.url_for("worker")
         self._pool = await open_pool(
-            self._settings.url_for("worker"),
+            url,
             application_name="coinfleet worker",
             min_size=0,
             max_size=POOL_SIZE,
         )
         try:
-            self._is_away = not await greet_store(self._pool)
+            self._is_away = not await greet_store(self._pool, "worker", url=url)
         except BaseException:
             self._pool.terminate()
             raise
@@ -287,19 +289,20 @@ def work_detail(meter: Meter) -> WorkDetail:
     )
 
 
-async def greet_store(pool: Pool) -> bool:
+async def greet_store(pool: Pool, process: Process, *, url: str) -> bool:
     """Speak to the database once before work begins, and say whether it is there.
 
     One that is away, takes no writes or has no session left for us, or is not yet at this release's
     schema, is warned of. What it answers that waiting won't cure (a wrong password, no such
-    database) is raised.
+    database, another process's role) is raised.
     """
     try:
+        await check_process_role(pool, process, url=url)
         await check_writable(pool)
         if not await is_current(pool):
             log.warning("schema_not_current", then="waiting for the release")
     except Exception as error:
-        if not is_transient(error):
+        if isinstance(error, StoreRefused) or not is_transient(error):
             raise
         await expire_if_unfit(pool, error)
         log.warning("store_away", reason=describe(error), then="waiting for it")

@@ -105,8 +105,9 @@ async def run(settings: Settings, termination: Termination) -> int:
 async def _fire_for_ever(settings: Settings) -> None:
     assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
     async with AsyncExitStack() as closing:
+        url = settings.url_for("scheduler")
         pool = await open_pool(
-            settings.url_for("scheduler"),
+            url,
             application_name="coinfleet scheduler",
             min_size=0,
             max_size=POOL_SIZE,
@@ -114,7 +115,7 @@ async def _fire_for_ever(settings: Settings) -> None:
         closing.callback(pool.terminate)
         bell = Bell(settings.redis_url)
         closing.callback(bell.close)
-        firing = Firing(pool, bell, is_away=not await greet_store(pool))
+        firing = Firing(pool, bell, is_away=not await greet_store(pool, "scheduler", url=url))
         scheduler = _make_scheduler(firing)
         closing.callback(scheduler.shutdown, wait=False)
         scheduler.start()

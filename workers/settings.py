@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 import structlog
 from pydantic import (
@@ -25,6 +24,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from db.address import Address, AddressFault
+from workers.queue_address import check_redis_address
 
 Role: TypeAlias = Literal["web", "worker", "scheduler"]
 Process: TypeAlias = Literal["release", "web", "worker", "scheduler"]
@@ -72,25 +74,11 @@ def _split(value: object) -> object:
 
 
 def _postgres_address(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must start with postgresql://")
-    return _readable_address(value)
-
-
-def _redis_address(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return _readable_address(value)
-
-
-def _readable_address(value: str) -> str:
     try:
-        _ = urlsplit(value).port
-    # From None: its own message quotes a part of the password.
-    except ValueError:
-        raise ValueError(
-            "isn't an address; in a password write / as %2F, # as %23, ? as %3F, [ as %5B, @ as %40"
-        ) from None
+        Address.parse(value)
+    # From None, as below: nothing of the value may be quoted.
+    except AddressFault as fault:
+        raise ValueError(str(fault)) from None
     return value
 
 
@@ -128,7 +116,7 @@ def _stripe_account(value: str) -> str:
 
 
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
-RedisAddress: TypeAlias = Annotated[str, AfterValidator(_redis_address)]
+RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 StripeSecret: TypeAlias = Annotated[str, AfterValidator(_stripe_secret)]
 StripeAccount: TypeAlias = Annotated[str, AfterValidator(_stripe_account)]
 AppSecret: TypeAlias = Annotated[str, AfterValidator(_standard_webhooks_secret)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,9 +17,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
+from db.errors import StoreRefused, describe
 from db.inbox import Stored, store_arrivals
 from db.pool import open_pool
-from tasks.providers import app, stripe
+from db.roles import greet_as
+from tasks.providers import PROVIDERS, app, stripe
 from workers.connection import BoundedConnection
 from workers.connection_limits import (
     BACKLOG_MAX,
@@ -68,6 +70,19 @@ KEEP_ALIVE_S = 75
 STARTUP_FAILURE = 3
 
 
+LANDING = f"""coinfleet takes in payment events for a ledger of coins.
+
+Webhooks   POST {", POST ".join(f"/webhooks/{name}" for name in PROVIDERS)}
+Probes     GET /healthz (it lives), GET /readyz (it can store)
+Metrics    GET /metrics
+"""
+
+
+async def landing(_request: Request) -> Response:
+    """Say what answers here, to whoever opens the address."""
+    return PlainTextResponse(LANDING)
+
+
 async def healthz(_request: Request) -> Response:
     """Say that the process lives."""
     return PlainTextResponse("ok")
@@ -90,6 +105,7 @@ async def metrics(request: Request) -> Response:
 
 
 ROUTES = (
+    Route("/", landing),
     Route("/webhooks/{provider}", WebhookEndpoint(), methods=["POST"]),
     Route("/healthz", healthz),
     Route("/readyz", readyz),
@@ -101,6 +117,7 @@ METRICS_ROUTE = Route("/metrics", metrics)
 class Web:
     """What the routes need, open for as long as the application runs."""
 
+    database_url: str = field(repr=False)
     probes: Probes
     metrics: Metrics
     intake: Intake
@@ -135,9 +152,10 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
     Neither the database nor the queue need be there yet: /readyz says so, and senders hear 503.
     """
     async with AsyncExitStack() as closing:
-        pool = await _open_pool(settings, STORING_MAX)
+        url = settings.url_for("web")
+        pool = await _open_pool(url, STORING_MAX)
         closing.callback(pool.terminate)
-        asking = await _open_pool(settings, ASKING_MAX)
+        asking = await _open_pool(url, ASKING_MAX)
         closing.callback(asking.terminate)
         queue = queue_client(settings)
         closing.push_async_callback(queue.aclose)
@@ -168,6 +186,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
         reporter.start()
         closing.push_async_callback(reporter.close)
         yield Web(
+            database_url=url,
             probes=Probes(asking, queue),
             metrics=metrics,
             intake=intake,
@@ -183,9 +202,9 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
         )
 
 
-async def _open_pool(settings: Settings, max_size: int) -> Pool:
+async def _open_pool(url: str, max_size: int) -> Pool:
     return await open_pool(
-        settings.url_for("web"),
+        url,
         application_name="coinfleet web",
         min_size=0,
         max_size=max_size,
@@ -199,13 +218,36 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, scraped: uvicorn.Config | None = None) -> None:
         super().__init__(config)
         self._scraped = scraped
+        self._greeting: asyncio.Task[None] | None = None
+        # Whether the process ends because the database can't be used as it is addressed.
+        self.refused = False
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Begin to listen, for scrapers at a port of their own if there is one."""
+        """Begin to listen, for scrapers at a port of their own if there is one.
+
+        Meanwhile it is found out whether the database's address is of use.
+        """
         await super().startup(sockets)
-        scraped = self._scraped
-        if scraped is None or not self.started:
+        if not self.started:
             return
+        self._greeting = asyncio.create_task(self._greet())
+        if self._scraped is not None:
+            await self._listen_to_scrapers(self._scraped, sockets)
+
+    async def _greet(self) -> None:
+        web: Web = self.lifespan.state["web"]
+        try:
+            await greet_as("web", url=web.database_url, within_s=STATEMENT_MAX_S)
+        except StoreRefused as error:
+            log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
+            self.refused = self.should_exit = True
+        # What passes by waiting is told by /readyz, and by each webhook that isn't stored.
+        except Exception as error:  # noqa: BLE001
+            log.warning("store_away", reason=describe(error))
+
+    async def _listen_to_scrapers(
+        self, scraped: uvicorn.Config, sockets: list[socket] | None
+    ) -> None:
         scraped.load()
 
         def connect() -> asyncio.Protocol:
@@ -226,6 +268,8 @@ class Server(uvicorn.Server):
         """Take no more connections, and end with the requests that are there."""
         web: Web = self.lifespan.state["web"]
         web.intake.hurry(REFUSE_S)
+        if self._greeting:
+            self._greeting.cancel()
         await super().shutdown(sockets)
 
 
@@ -251,8 +295,6 @@ def make_server(
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
             backlog=backlog,
-            # uvicorn refuses at this number: one more than are let in.
-            limit_concurrency=connections_max + 1,
         )
 
     scraped = None
@@ -278,6 +320,7 @@ def main() -> None:
     log.info("web_starting", host=settings.coinfleet_host, port=settings.port)
     server.run()
     log.info("web_stopped")
+    sys.exit(server.refused)
 
 
 if __name__ == "__main__":

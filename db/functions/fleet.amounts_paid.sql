@@ -5,14 +5,21 @@ stable
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- Two grants of one payment are settled by the amount that the provider told.
+    -- Two grants of one payment are settled by the amount that the provider told. So is one that a direct call recorded
+    -- in dollars though the charge was in another currency.
     select
         of.payment_id, of.purchase_id, of.is_taken_back,
-        case when kept.id is null then cp.amount_minor else kept.amount_minor end,
-        case when kept.id is null then cp.currency else kept.currency end
+        case when p.charge_currency <> t.currency then p.charge_minor else t.amount_minor end,
+        case when p.charge_currency <> t.currency then p.charge_currency else t.currency end
     from fleet.purchases_of_payments(p_payment_ids) as of
     join public.coin_purchases as cp on cp.id = of.purchase_id
     left join public.coin_purchases as kept on kept.payment_id = of.payment_id
+    left join fleet.payments as p on p.id = of.payment_id
+    cross join lateral (
+        select
+            case when kept.id is null then cp.amount_minor else kept.amount_minor end as amount_minor,
+            case when kept.id is null then cp.currency else kept.currency end as currency
+    ) as t
     union all
     select p.id, null, false, p.held_minor, p.held_currency
     from fleet.payments as p

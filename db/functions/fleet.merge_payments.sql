@@ -40,6 +40,7 @@ begin
     update fleet.payment_keys set payment_id = v_kept where payment_id = any(v_merged);
     update fleet.refunds set payment_id = v_kept where payment_id = any(v_merged);
     update fleet.disputes set payment_id = v_kept where payment_id = any(v_merged);
+    update fleet.payment_halves set payment_id = v_kept where payment_id = any(v_merged);
     update fleet.inbox_events set payment_id = v_kept
     where payment_id = any(v_merged) and state in ('waiting', 'held');
     for v_gone in
@@ -50,11 +51,12 @@ begin
         on conflict (id) do update
         set (
             is_foreign, refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at,
-            held_minor, held_currency, held_event_id, held_reason
+            held_minor, held_currency, held_event_id, held_reason, charge_minor, charge_currency
         ) = (
             select
                 n.is_foreign, n.refund_total_minor, n.refund_total_at, n.uncaptured_minor, n.uncaptured_at,
-                n.held_minor, n.held_currency, n.held_event_id, n.held_reason
+                n.held_minor, n.held_currency, n.held_event_id, n.held_reason,
+                n.charge_minor, n.charge_currency
             from fleet.newer_payment(p, excluded) as n
         );
     end loop;

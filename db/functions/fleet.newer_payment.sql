@@ -28,6 +28,9 @@ begin
         p_known.held_event_id := p_told.held_event_id;
         p_known.held_reason := p_told.held_reason;
     end if;
+    -- One charge has one currency, and captures more as time goes on.
+    p_known.charge_minor := greatest(p_known.charge_minor, p_told.charge_minor);
+    p_known.charge_currency := greatest(p_known.charge_currency, p_told.charge_currency);
     return p_known;
 end
 $$;

@@ -33,7 +33,9 @@ begin
         or excluded.created_at < r.created_at
         or excluded.undone_at < r.undone_at;
 
-    insert into fleet.payments as p (id, refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at)
+    insert into fleet.payments as p (
+        id, refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at, charge_minor, charge_currency
+    )
     select
         f.payment_id,
         (array_agg(f.cumulative_minor order by t.at desc, f.cumulative_minor desc))[1],
@@ -42,14 +44,18 @@ begin
             array_agg(f.uncaptured_minor order by t.at desc, f.uncaptured_minor)
             filter (where f.uncaptured_minor is not null)
         )[1],
-        max(t.at) filter (where f.uncaptured_minor is not null)
+        max(t.at) filter (where f.uncaptured_minor is not null),
+        max(f.amount_minor) filter (where f.currency is not null),
+        max(f.currency) filter (where f.amount_minor is not null)
     from unnest(p_facts) as f
     cross join lateral (select coalesce(f.told_at, f.received_at) as at) as t
     where f.kind = 'refund_total'
     group by f.payment_id
     on conflict (id) do update
-    set (refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at) = (
-        select n.refund_total_minor, n.refund_total_at, n.uncaptured_minor, n.uncaptured_at
+    set (refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at, charge_minor, charge_currency) = (
+        select
+            n.refund_total_minor, n.refund_total_at, n.uncaptured_minor, n.uncaptured_at,
+            n.charge_minor, n.charge_currency
         from fleet.newer_payment(p, excluded) as n
     );
 

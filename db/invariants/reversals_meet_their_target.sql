@@ -8,7 +8,7 @@ from (
         cp.status,
         cp.granted_at,
         cp.coin_amount::numeric as coin_amount,
-        coalesce(kept.amount_minor, cp.amount_minor)::numeric as amount_minor,
+        o.paid_minor::numeric as amount_minor,
         coalesce(j.is_taken_back, false) as is_taken_back,
         r.refunded_minor + d.disputed_minor as reversed_minor,
         d.disputed_minor > 0 as is_disputed
@@ -17,10 +17,14 @@ from (
     left join public.coin_purchases as kept on kept.payment_id = j.payment_id
     left join fleet.payments as p on p.id = coalesce(j.payment_id, cp.payment_id)
     cross join lateral (
+        select coalesce(kept.amount_minor, cp.amount_minor) as minor, coalesce(kept.currency, cp.currency) as currency
+    ) as told
+    cross join lateral (
         select
             coalesce(j.payment_id, cp.payment_id) as payment_id,
-            coalesce(kept.amount_minor, cp.amount_minor) as paid_minor,
-            case when kept.id is null then cp.currency else kept.currency end as currency
+            case when told.currency = coalesce(p.charge_currency, told.currency) then told.minor else p.charge_minor end
+                as paid_minor,
+            coalesce(p.charge_currency, told.currency) as currency
     ) as o
     cross join lateral (
         select greatest(

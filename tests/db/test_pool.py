@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
-from db.errors import StoreUnavailable
+from db.errors import StoreRefused, StoreUnavailable
 from db.pool import open_connection, open_pool, session_settings
 
 if TYPE_CHECKING:
@@ -52,5 +51,5 @@ async def test_a_database_that_is_away_is_unavailable() -> None:
 
 async def test_a_wrong_password_is_no_outage(database: Database) -> None:
     url = database.url("web").replace(":test@", ":wrong@")
-    with pytest.raises(asyncpg.InvalidPasswordError):
+    with pytest.raises(StoreRefused, match="password authentication failed"):
         await open_pool(url, application_name="test", max_size=1)

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from db.migrate import migrate
 from db.pool import open_connection, open_pool, session_settings
-from db.pooler import Address, PoolerUndeclared, Pooling, SessionNeeded, UnknownPooler
+from db.pooler import PoolerUndeclared, SessionNeeded
 from tests.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
@@ -43,42 +43,6 @@ async def pooled(pooler: PgBouncer, database: Database) -> AsyncIterator[Pool]:
     pool = await open_pool(url, application_name="test pooled", max_size=8)
     yield pool
     pool.terminate()
-
-
-@pytest.mark.parametrize(
-    ("url", "rest", "pooling"),
-    [
-        ("postgresql://u:p@h:5432/d", "postgresql://u:p@h:5432/d", "none"),
-        ("postgresql://u:p@h/d?pooler=transaction", "postgresql://u:p@h/d", "transaction"),
-        ("postgresql://u:p@h/d?pooler=session", "postgresql://u:p@h/d", "session"),
-        (
-            "postgresql://u:p@h/d?sslmode=require&pooler=transaction",
-            "postgresql://u:p@h/d?sslmode=require",
-            "transaction",
-        ),
-        ("postgresql://u:p@h:6543/d", "postgresql://u:p@h:6543/d", "transaction"),
-        ("postgresql://u:p@h:6543/d?pooler=none", "postgresql://u:p@h:6543/d", "none"),
-        (
-            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:5432/d",
-            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:5432/d",
-            "session",
-        ),
-        (
-            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:6543/d",
-            "postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:6543/d",
-            "transaction",
-        ),
-    ],
-)
-def test_an_address_tells_its_pooler_by_a_parameter_or_is_supabases(
-    url: str, rest: str, pooling: str
-) -> None:
-    assert Address.parse(url) == Address(rest, Pooling(pooling))
-
-
-def test_a_pooler_of_another_kind_is_refused() -> None:
-    with pytest.raises(UnknownPooler):
-        Address.parse("postgresql://u:p@h/d?pooler=statement")
 
 
 async def test_the_roles_carry_what_a_session_starts_with(

@@ -51,11 +51,17 @@ class Process:
 
 
 @asynccontextmanager
-async def running(log: Path, *command: str, **environment: str) -> AsyncIterator[Process]:
-    """Run `python -m command` in an environment of these variables; kill it in the end."""
+async def running(
+    log: Path, *command: str, descriptors: int | None = None, **environment: str
+) -> AsyncIterator[Process]:
+    """Run `python -m command` in an environment of these variables; kill it in the end.
+
+    With `descriptors` it may open so many files, and not raise that.
+    """
+    limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     with log.open("wb") as output:
         popen = subprocess.Popen(  # noqa: ASYNC220 - starting one takes a millisecond
-            [sys.executable, "-m", *command],
+            [*limited, sys.executable, "-m", *command],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environment,
             stdout=output,

@@ -41,6 +41,24 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.stripe_livemode is False
 
 
+def test_metrics_have_another_port_than_webhooks_or_none(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().metrics_port is None
+    environment.setenv("METRICS_PORT", "9100")
+    assert load_settings().metrics_port == 9100
+    environment.setenv("PORT", "9100")
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert fault.value.faults == ("METRICS_PORT: must be another than PORT",)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_a_port_that_is_none_is_named(environment: pytest.MonkeyPatch, port: str) -> None:
+    environment.setenv("METRICS_PORT", port)
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert [each.split(":")[0] for each in fault.value.faults] == ["METRICS_PORT"]
+
+
 @pytest.mark.parametrize("password", ["half/other", "half[other", "half#other"])
 def test_an_address_with_an_unquoted_password_is_told_by_name_alone(
     environment: pytest.MonkeyPatch, password: str

@@ -10,9 +10,12 @@ import pytest
 import pytest_asyncio
 import redis
 
+from db.readiness import Readiness, ask_readiness
 from db.vital_signs import read_vital_signs
 from tasks import TASKS
+from tests.conditions import somebody_waits_for_a_lock
 from tests.workers.serving import NOBODY, Web, a_gift, a_purchase, inbox, serving, until
+from workers.probes import FOUND_AGE_MAX_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from db.pool import Connection, Pool
     from db.vital_signs import VitalSigns
     from tests.clusters import Database
+    from tests.conftest import Connect
 
 
 @pytest_asyncio.fixture
@@ -85,6 +89,87 @@ async def test_a_stored_webhook_rings_for_the_workers(web: Web, redis_url: str) 
     with redis.Redis.from_url(redis_url) as queue:
         messages = f"dramatiq:{TASKS['process_payment_events'].queue}"
         await until(lambda: queue.llen(messages) == 1)
+
+
+async def test_the_address_itself_says_what_answers_there(web: Web) -> None:
+    answer = await web.client.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    for path in ("/webhooks/stripe", "/webhooks/app", "/healthz", "/readyz", "/metrics"):
+        assert path in answer.text
+    assert max(map(len, answer.text.splitlines())) <= 80
+    assert (await web.client.head("/")).status_code == 200
+    assert (await web.client.post("/")).status_code == 405
+
+
+async def test_the_database_is_asked_once_a_second_however_many_probe(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Pool] = []
+
+    async def ask(pool: Pool) -> Readiness:
+        asked.append(pool)
+        return await ask_readiness(pool)
+
+    monkeypatch.setattr("workers.probes.ask_readiness", ask)
+    monkeypatch.setattr("workers.probes.FOUND_AGE_MAX_S", 3600)
+    answers = await asyncio.gather(*(web.client.get("/readyz") for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(asked) == 1
+    monkeypatch.setattr("workers.probes.FOUND_AGE_MAX_S", 0)
+    await web.client.get("/readyz")
+    assert len(asked) == 2
+
+
+async def test_what_was_found_is_no_older_than_a_second() -> None:
+    assert FOUND_AGE_MAX_S == 1.0
+
+
+async def test_probes_and_scrapes_take_no_connection_from_webhooks(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = asyncio.Event()
+
+    async def hang(pool: Pool, **_: object) -> None:
+        async with pool.acquire():
+            await never.wait()
+
+    monkeypatch.setattr("workers.probes.ask_readiness", hang)
+    monkeypatch.setattr("workers.metrics.read_vital_signs", hang)
+    async with serving(database.url("web"), redis_url) as web:
+        asking = [
+            asyncio.create_task(web.client.get(path)) for path in ("/readyz", "/metrics") * 10
+        ]
+        answers = await asyncio.gather(*(web.post(a_gift(f"gift-{n}")) for n in range(20)))
+        assert {answer.json()["result"] for answer in answers} == {"stored"}
+        assert not any(task.done() for task in asking)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_webhooks_that_hang_take_no_connection_from_probes(
+    database: Database,
+    redis_url: str,
+    db: Connection,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.webhooks.STORING_MAX", 1)
+    webhook = a_gift("gift-1")
+    other = await connect("owner")
+    async with serving(database.url("web"), redis_url) as web, other.transaction():
+        # Who stores the same event waits for the end of this transaction.
+        await other.execute(
+            "select fleet.store_events(array['app'], array['gift-1'], array['t'],"
+            " array[''::bytea], array[''::bytea], array['pending'], array[null])"
+        )
+        storing = asyncio.create_task(web.post(webhook))
+        await somebody_waits_for_a_lock(db)
+        answer = await web.client.get("/readyz")
+        assert (answer.status_code, answer.json()["database"]) == (200, "current")
+        assert "coinfleet_database_up 1.0" in (await web.client.get("/metrics")).text
+        storing.cancel()
 
 
 # Metrics

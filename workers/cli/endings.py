@@ -15,13 +15,13 @@ import msgspec
 
 from db.errors import CoinfleetError, StoreUnavailable
 from db.pooler import PoolerUndeclared, SessionNeeded
-from db.reaching import NotReleased, StoreRefused
+from db.roles import NotReleased
 from workers.cli.terminal import discard_output, write
 
 NEEDS_A_PERSON = 1
 NOT_ASKED = 2
 # Nothing was asked of the database, or it gave no answer.
-_UNASKED = (StoreUnavailable, StoreRefused, NotReleased, PoolerUndeclared, SessionNeeded)
+_UNASKED = (StoreUnavailable, NotReleased, PoolerUndeclared, SessionNeeded)
 
 
 class CommandFailed(SystemExit):

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import redis
 import typer
+from msgspec import UNSET
 
 from db import reconciliation
 from db.migrate import is_current
 from db.pool import open_pool
 from db.reaching import reaching_store
+from db.roles import check_owner
 from db.status import parked_events, read_clock, read_held_counts
 from db.ticks import read_schedules
 from db.vital_signs import read_vital_signs
@@ -35,7 +37,7 @@ from workers.cli.status_processes import judge_workers
 from workers.cli.status_report import show
 from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
-from workers.queue import QueueBroker
+from workers.queue import REFUSALS, QueueBroker
 
 if TYPE_CHECKING:
     from db.pool import Pool
@@ -80,6 +82,7 @@ async def read_health(
             database_url, application_name="coinfleet status", min_size=0, max_size=1
         )
         try:
+            await check_owner(pool, url=database_url)
             queue = await asyncio.to_thread(_ask_queue, redis_url)
             return await _ask(pool, queue, timedelta(minutes=held_after_minutes))
         finally:
@@ -127,9 +130,12 @@ def _ask_queue(url: str | None) -> Queue:
         return Queue(reachable=None, waiting=None)
     broker = QueueBroker(url, middleware=[])
     try:
+        refusal = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
+    except REFUSALS as error:
+        return Queue(reachable=True, waiting=None, refusal=str(error))
     except redis.RedisError:
         return Queue(reachable=False, waiting=None)
     finally:
         broker.close()
-    return Queue(reachable=True, waiting=waiting)
+    return Queue(reachable=True, waiting=waiting, refusal=refusal or UNSET)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET, UnsetType
+
 from workers.cli.status_processes import judge_webs
 from workers.cli.words import ago, counted, duration
 
@@ -63,10 +65,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """The doorbell's queue; `reachable` is null when no address is known here."""
+    """The doorbell's queue; `reachable` is null when no address is known here.
+
+    `refusal` is what it says if it answers and doesn't take what is written; else it isn't there.
+    """
 
     reachable: bool | None
     waiting: int | None
+    refusal: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +177,8 @@ def _attention(health: FleetHealth) -> Iterator[str]:
     yield from judge_webs(health.webs, health.checked_at)
     if health.queue.reachable is False:
         yield "the queue can't be reached: workers look once a second"
+    if refusal := health.queue.refusal:
+        yield f"the queue refuses what is written: {refusal}; workers look once a second"
 
 
 def _dead(dead: Parked) -> str:

@@ -111,7 +111,8 @@ def _rest(health: FleetHealth) -> Iterator[str]:
         False: "unreachable",
         None: "unknown",
     }
-    yield f"queue: {reachable[queue.reachable]}"
+    refuses = ", refuses what is written" if queue.refusal else ""
+    yield f"queue: {reachable[queue.reachable]}{refuses}"
     yield f"schema: {'current' if health.schema_current else 'of another release'}"
 
 

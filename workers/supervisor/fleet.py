@@ -107,7 +107,11 @@ class Fleet:
         try:
             self._start_servers(signals)
             fleet = fleet_environment(
-                self._environment, postgres=self._postgres, valkey=self._valkey
+                self._environment,
+                postgres=self._postgres,
+                valkey=self._valkey,
+                columns=self._output.columns,
+                is_terminal=self._output.is_terminal,
             )
             self._release_schema(signals, fleet)
             readiness = Readiness(

@@ -75,6 +75,8 @@ class CheckoutSession(msgspec.Struct):
     payment_intent: Any = None
     client_reference_id: Any = None
     customer_details: Any = None
+    total_details: Any = None
+    shipping_cost: Any = None
     metadata: Any = None
 
 
@@ -92,6 +94,7 @@ class Charge(msgspec.Struct):
     amount_refunded: Amount
     amount: Amount | None = None
     amount_captured: Amount | None = None
+    currency: Currency | None = None
     captured: Any = None
     payment_intent: Any = None
 

@@ -52,14 +52,17 @@ def read_charge_refunded(told: Told) -> Fact:
     keys = payment_keys(charge.payment_intent, charge.id)
     if charge.captured is False:
         return ignored("not_captured", keys)
-    uncaptured = None
+    uncaptured, captured = None, charge.amount
     if charge.amount is not None and charge.amount_captured is not None:
         uncaptured = max(charge.amount - charge.amount_captured, 0)
+        captured = charge.amount_captured
     return RefundTotal(
         payment_keys=keys,
         told_at=told.at,
         cumulative_minor=charge.amount_refunded,
         uncaptured_minor=uncaptured,
+        amount_minor=captured,
+        currency=_lower(charge.currency),
     )
 
 

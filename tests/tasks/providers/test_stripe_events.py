@@ -86,7 +86,12 @@ def test_a_refund_of_no_payment_is_ignored() -> None:
 def test_a_refunded_charge_tells_all_that_was_refunded_so_far() -> None:
     event = made.charge_refunded(PAYMENT, amount_refunded=500)
     assert interpret(event) == RefundTotal(
-        payment_keys=["pi_1", "ch_1"], told_at=AT, cumulative_minor=500, uncaptured_minor=0
+        payment_keys=["pi_1", "ch_1"],
+        told_at=AT,
+        cumulative_minor=500,
+        uncaptured_minor=0,
+        amount_minor=999,
+        currency="usd",
     )
 
 

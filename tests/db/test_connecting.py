@@ -1,0 +1,395 @@
+"""Connecting: what each parameter of an address does on a real server, and why there is no way in.
+
+What waiting won't cure is refused; what may come back is unavailable. Both name host and port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from db.address import Host
+from db.connecting import _failure
+from db.errors import StoreRefused, StoreUnavailable
+from db.pool import open_connection, open_pool
+from tests.tls import Authority, needs_openssl, tls_before
+from tests.workers.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from db.pool import Connection
+    from tests.clusters import Database
+
+CLOSED = "127.0.0.1:1"
+
+
+@asynccontextmanager
+async def connected(url: str, **settings: str) -> AsyncIterator[Connection]:
+    """A connection to this address."""
+    connection = await open_connection(url, application_name="test", **settings)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+def hosts_of(url: str, *hosts: str) -> str:
+    """The address with these hosts in place of its own; {} is its own."""
+    parts = urlsplit(url)
+    account, _, own = parts.netloc.rpartition("@")
+    netloc = f"{account}@{','.join(each.format(own) for each in hosts)}"
+    return parts._replace(netloc=netloc).geturl()
+
+
+@pytest.fixture
+def url(database: Database) -> str:
+    """A worker's address."""
+    return database.url("worker")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder with a .postgresql in it."""
+    (tmp_path / ".postgresql").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path / ".postgresql"
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "channel_binding=prefer",
+        "connect_timeout=10",
+        "connect_timeout=0",
+        "gssencmode=disable",
+        "sslmode=disable",
+        "sslmode=prefer",
+        "sslmode=allow",
+        "target_session_attrs=read-write",
+        "target_session_attrs=primary",
+        "target_session_attrs=any",
+        "keepalives=0",
+        "keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3",
+        "tcp_user_timeout=30000",
+        "client_encoding=utf8",
+        "fallback_application_name=other",
+        "supa=base-pooler.x",
+        "passfile=/nonexistent/pgpass",
+    ],
+)
+async def test_an_ordinary_parameter_works(url: str, query: str) -> None:
+    async with connected(f"{url}?{query}") as connection:
+        assert await connection.fetchval("select session_user") == "coinfleet_worker"
+
+
+async def test_a_session_is_named_as_its_address_says(url: str) -> None:
+    async with connected(f"{url}?application_name=shop%201") as connection:
+        assert await connection.fetchval("show application_name") == "shop 1"
+
+
+async def test_options_reach_the_server_and_our_bounds_stay(url: str) -> None:
+    options = quote("-c work_mem=7MB -c statement_timeout=0")
+    async with connected(f"{url}?options={options}") as connection:
+        assert await connection.fetchval("show work_mem") == "7MB"
+        assert await connection.fetchval("show statement_timeout") == "30s"
+
+
+async def test_the_kernel_watches_a_connection_as_its_address_says(url: str) -> None:
+    async with connected(f"{url}?keepalives_idle=30&keepalives_count=3") as connection:
+        found: Any = connection._transport.get_extra_info("socket")
+        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+        assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+    async with connected(f"{url}?keepalives=0") as connection:
+        found = connection._transport.get_extra_info("socket")
+        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+async def test_a_password_is_found_in_a_file(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "pgpass"
+    file.write_text("*:*:*:coinfleet_worker:test\n")
+    file.chmod(0o600)
+    url = database.url("worker").replace(":test@", "@")
+    async with connected(f"{url}?passfile={file}") as connection:
+        assert await connection.fetchval("select session_user") == "coinfleet_worker"
+
+
+async def test_a_pool_takes_the_same_parameters(url: str) -> None:
+    query = "connect_timeout=10&application_name=shop&target_session_attrs=read-write"
+    pool = await open_pool(f"{url}?{query}", application_name="test", max_size=1)
+    try:
+        assert await pool.fetchval("show application_name") == "shop"
+    finally:
+        pool.terminate()
+
+
+# Several hosts
+
+
+@pytest.mark.parametrize("hosts", [(CLOSED, "{}"), ("{}", CLOSED), (CLOSED, CLOSED, "{}")])
+async def test_the_first_host_that_accepts_is_taken(url: str, hosts: tuple[str, ...]) -> None:
+    async with connected(hosts_of(url, *hosts)) as connection:
+        assert await connection.fetchval("select session_user") == "coinfleet_worker"
+
+
+async def test_a_silent_host_does_not_use_up_the_next_ones_time(url: str) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        several = hosts_of(url, f"127.0.0.1:{port}", "{}")
+        async with connected(f"{several}?connect_timeout=1") as connection:
+            assert await connection.fetchval("select 1") == 1
+        with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{port}: no answer within 1 s"):
+            await open_connection(
+                f"postgresql://u@127.0.0.1:{port}/d?connect_timeout=1", application_name="test"
+            )
+
+
+async def test_of_several_hosts_one_that_takes_no_writes_is_left_out(
+    database: Database, url: str
+) -> None:
+    async with connected(database.url("superuser")) as superuser:
+        await superuser.execute(
+            f"alter role coinfleet_worker in database {database.name}"
+            " set default_transaction_read_only = on"
+        )
+    with pytest.raises(StoreUnavailable, match="takes no writes"):
+        await open_connection(hosts_of(url, "{}", "{}"), application_name="test")
+    # Alone it is used as before: it may be in the middle of a failover.
+    async with connected(url) as connection:
+        assert await connection.fetchval("select 1") == 1
+
+
+async def test_hosts_that_are_all_away_are_all_named(url: str) -> None:
+    with pytest.raises(StoreUnavailable) as failure:
+        await open_connection(hosts_of(url, CLOSED, "127.0.0.1:2"), application_name="test")
+    assert str(failure.value) == (
+        "The database can't be reached at 127.0.0.1:1: Connection refused;"
+        " at 127.0.0.1:2: Connection refused"
+    )
+    assert not isinstance(failure.value, StoreRefused)
+
+
+# What waiting won't cure
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ((":test@", ":hunter2@"), 'password authentication failed for user "coinfleet_worker"'),
+        (("coinfleet_worker:", "nobody:"), 'password authentication failed for user "nobody"'),
+        (("/test_", "/gone_"), "does not exist"),
+    ],
+)
+async def test_what_waiting_does_not_cure_is_refused_with_its_cause(
+    url: str, change: tuple[str, str], cause: str
+) -> None:
+    wrong = url.replace(*change)
+    place = wrong.rpartition("@")[2].partition("/")[0]
+    pool = await open_pool(wrong, application_name="test", max_size=1, min_size=0)
+    for opening in (open_connection(wrong, application_name="test"), pool.fetchval("select 1")):
+        with pytest.raises(StoreRefused) as refusal:
+            await opening
+        assert f"the database at {place} can't be used: " in str(refusal.value)
+        assert cause in str(refusal.value)
+        assert "hunter2" not in str(refusal.value)
+    pool.terminate()
+
+
+async def test_a_setting_that_the_server_does_not_know_is_refused(url: str) -> None:
+    with pytest.raises(StoreRefused, match="unrecognized configuration parameter"):
+        await open_connection(f"{url}?options=-c%20no_such%3D1", application_name="test")
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcrl", "sslcert", "sslkey"])
+@pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])
+async def test_a_file_that_is_missing_is_refused_by_name(url: str, name: str, mode: str) -> None:
+    with pytest.raises(StoreRefused, match=f"{name} names /nonexistent/x, which can't be read"):
+        await open_connection(
+            f"{url}?sslmode={mode}&{name}=/nonexistent/x", application_name="test"
+        )
+
+
+@pytest.mark.parametrize("name", ["root.crt", "root.crl", "postgresql.crt"])
+async def test_a_file_at_home_that_is_no_certificate_is_refused(
+    url: str, home: Path, name: str
+) -> None:
+    (home / name).write_text("no certificate")
+    with pytest.raises(StoreRefused, match="a certificate or key file can't be used"):
+        await open_connection(f"{url}?sslmode=require", application_name="test")
+
+
+async def test_a_full_check_without_a_ca_is_refused(url: str, home: Path) -> None:
+    with pytest.raises(StoreRefused, match=r"root certificate file .* does not exist"):
+        await open_connection(f"{url}?sslmode=verify-full", application_name="test")
+
+
+async def test_a_home_that_cannot_be_read_is_refused_whatever_asks_for_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so another way of being unreadable stands in for it here."""
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql/postgresql.crt").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(StoreRefused, match="HOME that it may read"):
+        await open_connection(url, application_name="test")
+    async with connected(f"{url}?sslmode=disable") as connection:
+        assert await connection.fetchval("select 1") == 1
+
+
+async def test_a_server_without_tls_is_refused_where_tls_is_asked_for(url: str) -> None:
+    with pytest.raises(StoreRefused, match="the server speaks no TLS"):
+        await open_connection(f"{url}?sslmode=require", application_name="test")
+
+
+@pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_NODATA])
+def test_a_host_that_nobody_knows_is_refused(number: int) -> None:
+    """A resolver that can't be asked says something else, see below."""
+    failure = _failure(socket.gaierror(number, "unknown"), Host("db.example"), timeout_s=5)
+    assert isinstance(failure, StoreRefused)
+    assert (
+        str(failure)
+        == "the database at db.example:5432 can't be used: there is no host of this name"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"),
+        OSError(errno.EHOSTUNREACH, "Connect call failed"),
+        PermissionError(errno.EPERM, "a firewall says no"),
+        FileNotFoundError(errno.ENOENT, "no socket yet"),
+        TimeoutError(),
+        ConnectionResetError(errno.ECONNRESET, "reset"),
+    ],
+)
+def test_what_the_network_does_is_no_refusal(error: OSError) -> None:
+    failure = _failure(error, Host("db.example", 6000), timeout_s=5)
+    assert type(failure) is StoreUnavailable
+    assert "db.example:6000" in str(failure)
+
+
+# TLS
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """A certificate authority."""
+    folder = tmp_path / "ca"
+    folder.mkdir()
+    authority = Authority(folder)
+    authority.make()
+    return authority
+
+
+@pytest.fixture
+def tls_url(url: str, authority: Authority, home: Path) -> Iterator[str]:
+    """The worker's address where TLS is spoken."""
+    with tls_before(url, authority.context()) as through:
+        yield through
+
+
+@needs_openssl
+@pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])
+async def test_each_mode_of_tls_works_with_the_ca(
+    tls_url: str, authority: Authority, mode: str
+) -> None:
+    query = f"sslmode={mode}&sslrootcert={authority.certificate}"
+    async with connected(f"{tls_url}?{query}") as connection:
+        assert await connection.fetchval("select session_user") == "coinfleet_worker"
+
+
+@needs_openssl
+async def test_without_a_ca_tls_is_required_and_nobody_is_checked(tls_url: str) -> None:
+    async with connected(f"{tls_url}?sslmode=require") as connection:
+        assert await connection.fetchval("select 1") == 1
+
+
+@needs_openssl
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_a_certificate_of_another_ca_is_refused(
+    tls_url: str, tmp_path: Path, mode: str
+) -> None:
+    other = Authority(tmp_path)
+    other.make()
+    query = f"sslmode={mode}&sslrootcert={other.certificate}"
+    with pytest.raises(StoreRefused, match="its certificate is not trusted"):
+        await open_connection(f"{tls_url}?{query}", application_name="test")
+
+
+@needs_openssl
+async def test_the_systems_certificates_do_not_trust_a_ca_of_ones_own(tls_url: str) -> None:
+    with pytest.raises(StoreRefused, match="its certificate is not trusted"):
+        await open_connection(f"{tls_url}?sslrootcert=system", application_name="test")
+
+
+@needs_openssl
+async def test_a_certificate_of_another_name_is_for_a_full_check_alone(
+    url: str, authority: Authority, home: Path
+) -> None:
+    with tls_before(url, authority.context("DNS:other.example")) as through:
+        trusted = f"{through}?sslrootcert={authority.certificate}"
+        with pytest.raises(StoreRefused, match="its certificate is not trusted"):
+            await open_connection(f"{trusted}&sslmode=verify-full", application_name="test")
+        async with connected(f"{trusted}&sslmode=verify-ca") as connection:
+            assert await connection.fetchval("select 1") == 1
+
+
+@needs_openssl
+async def test_a_pool_connects_through_tls(tls_url: str, authority: Authority) -> None:
+    query = f"sslmode=verify-full&sslrootcert={authority.certificate}"
+    pool = await open_pool(f"{tls_url}?{query}", application_name="test", max_size=1)
+    try:
+        assert await pool.fetchval("select 1") == 1
+    finally:
+        pool.terminate()
+
+
+# Another user's home, as systemd and sudo leave it
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="becomes another user"
+)
+def test_the_home_of_another_user_is_refused_with_its_cause(url: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    program = (
+        "import asyncio, sys; from db.pool import open_connection;"
+        "asyncio.run(open_connection(sys.argv[1], application_name='test'))"
+    )
+    ended = subprocess.run(
+        [
+            *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+            *("--inh-caps=+dac_override", "--ambient-caps=-all"),
+            *(sys.executable, "-c", program, url),
+        ],
+        cwd=ROOT,
+        env={"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "StoreRefused" in ended.stderr
+    assert "Permission denied" in ended.stderr
+    assert "HOME" in ended.stderr

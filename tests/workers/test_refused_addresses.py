@@ -1,0 +1,72 @@
+"""A process whose database can't be used as it is addressed ends, and says why in one line."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import pytest
+
+from tests.workers.processes import Process
+from workers.settings import DEVELOPMENT_SECRETS
+
+if TYPE_CHECKING:
+    from tests.clusters import Database
+    from tests.workers.conftest import Run
+
+Name = Literal["web", "worker", "scheduler"]
+MODULES: dict[Name, str] = {
+    "web": "workers.webhooks",
+    "worker": "workers.consumer",
+    "scheduler": "workers.scheduler",
+}
+OTHERS: dict[Name, Name] = {"web": "scheduler", "worker": "web", "scheduler": "worker"}
+
+
+async def run_process(run: Run, name: Name, url: str) -> Process:
+    """Start a process with this address of its database."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = {f"{name.upper()}_DATABASE_URL": url}
+    return await run(MODULES[name], **address, **DEVELOPMENT_SECRETS, PORT=str(port))
+
+
+def reason_of(process: Process) -> str:
+    """Why it ended, by the last line that says so."""
+    lines = [msgspec.json.decode(line) for line in process.text.splitlines()]
+    [line] = [line for line in lines if line["event"].endswith("_not_started")]
+    return str(line["reason"])
+
+
+@pytest.mark.parametrize("name", MODULES)
+async def test_a_missing_ca_ends_a_process_with_its_cause(
+    run: Run, database: Database, name: Name
+) -> None:
+    url = database.url(name)
+    process = await run_process(run, name, f"{url}?sslmode=verify-full&sslrootcert=/nonexistent/ca")
+    assert await process.ended() == 1
+    assert "sslrootcert names /nonexistent/ca" in reason_of(process)
+    assert url.rpartition("@")[2].partition("/")[0] in reason_of(process)
+    assert ":test@" not in process.text
+
+
+@pytest.mark.parametrize("name", MODULES)
+async def test_another_processs_role_ends_a_process_with_both_named(
+    run: Run, database: Database, name: Name
+) -> None:
+    process = await run_process(run, name, database.url(OTHERS[name]))
+    assert await process.ended() == 1
+    assert f"let us in as coinfleet_{OTHERS[name]}" in reason_of(process)
+    assert f"this needs coinfleet_{name}" in reason_of(process)
+
+
+async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(
+    run: Run, database: Database
+) -> None:
+    url = database.url("worker").replace(":test@", ":hunter@2@")
+    process = await run_process(run, "worker", url)
+    assert await process.ended() == 1
+    assert "WORKER_DATABASE_URL: isn't an address" in process.text
+    assert "%40" in process.text
+    assert "hunter" not in process.text
