@@ -13,20 +13,28 @@ import msgspec
 from msgspec import Meta
 
 Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"\A[^\x00]*\Z")]
-Amount: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
-SignedAmount: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+AMOUNT_MAX = 2**53
+Amount: TypeAlias = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+SignedAmount: TypeAlias = Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
 BigInt: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 CurrencyCode: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z]{3}\Z")]
 Quantity: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 PaymentKeys: TypeAlias = Annotated[list[Text], Meta(min_length=1, max_length=8)]
 
 
+Deductions: TypeAlias = Annotated[tuple[Amount, ...], Meta(max_length=4)]
+ToldBy: TypeAlias = Literal["intent", "session"]
+
+
 class Purchase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="purchase"):
     """A payment was made. Amounts in minor units of `currency` (lower case); times by the provider.
 
-    `payment_keys` are all names of the payment, the most lasting one first. Without `profile_id`
-    or `sku` the event waits for its other half; `buyer_unreadable` says that a buyer was named,
-    but is nobody's id.
+    `payment_keys` are all names of the payment, the most lasting one first. An event tells a half
+    of its payment: what it leaves out (None) may stand in another. Without `profile_id` or `sku` it
+    waits for that; `buyer_unreadable` says that a buyer was named, but is nobody's id, and a buyer
+    `by_reference` gives way to one that another half names directly. `deductions_minor` are what
+    may be taken off `amount_minor` before it is compared with a price: shipping, shipping and tax.
+    A price that doesn't match waits for the session if it was `told_by` the intent.
     """
 
     provider_payment_id: Text
@@ -36,8 +44,12 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     purchased_at: datetime
     profile_id: UUID | None = None
     buyer_unreadable: bool = False
+    by_reference: bool = False
     sku: Text | None = None
-    quantity: Quantity = 1
+    quantity: Quantity | None = None
+    quantity_unreadable: bool = False
+    deductions_minor: Deductions = ()
+    told_by: ToldBy | None = None
     ip_address: str | None = None
     country_code: Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z")] | None = None
     user_agent: Text | None = None
@@ -118,10 +130,21 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="na
     reason: Text = "names_only"
 
 
+class Half(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event adds to a payment that only another event shows to be ours."""
+
+    currency: CurrencyCode | None = None
+    quantity: Quantity | None = None
+    quantity_unreadable: bool = False
+    deductions_minor: Deductions = ()
+    told_by: ToldBy
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
     """The event moves nothing. `payment_keys` name a payment that is not ours.
 
     `failed` counts an attempt, with `reason` as its error: the event is tried again, then dead.
+    `half` is what the event adds nevertheless, should the payment turn out to be ours.
     `detail` is what a person needs to know besides the reason: an id, never a part of a payload.
     """
 
@@ -129,6 +152,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     reason: Text
     payment_keys: PaymentKeys | None = None
     detail: Text | None = None
+    half: Half | None = None
 
 
 Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Names | Verdict

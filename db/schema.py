@@ -181,6 +181,7 @@ def plan(files: Sequence[SchemaFile], book: Book) -> list[Step]:
 
     Policies come again after any change, since an object that was dropped and made anew has lost
     its grants; a table's own only after a migration, since they lock the table against everybody.
+    New functions come before changed ones, which may call them: a fleet is at work meanwhile.
     Raises MigrationChanged or UnknownMigrations.
     """
     _check_history(files, book)
@@ -194,6 +195,10 @@ def plan(files: Sequence[SchemaFile], book: Book) -> list[Step]:
         may_be_lost = migrated if file.is_of_a_table else changed
         if is_stale or (may_be_lost and file.kind is Kind.POLICY):
             steps.append(Step(file.kind, file.name, file.path, file.sql, file.checksum))
+    functions = [no for no, step in enumerate(steps) if step.kind is Kind.FUNCTION]
+    if functions:
+        first, last = functions[0], functions[-1] + 1
+        steps[first:last] = sorted(steps[first:last], key=lambda s: (s.kind, s.name) in book)
     return steps
 
 

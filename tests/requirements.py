@@ -130,7 +130,7 @@ ROWS = (
     Row(
         "C6",
         "Refunds and disputes take coins back, partial ones in proportion",
-        ("db/test_reversals.py", "db/test_reversal_facts.py"),
+        ("db/test_reversals.py", "db/test_reversal_facts.py", "db/test_disputes.py"),
     ),
     Row(
         "C7",

@@ -44,8 +44,8 @@ begin
         return query
         select
             o.event_id,
-            case when cp.id is null then o.state else 'applied' end,
-            case when cp.id is null then o.reason else 'duplicate_payment' end,
+            case when cp.id is null and own.id is null then o.state else 'applied' end,
+            case when own.id is not null then null when cp.id is null then o.reason else 'duplicate_payment' end,
             o.payment_id,
             coalesce(o.purchase_id, cp.id),
             o.gift_id,
@@ -54,7 +54,9 @@ begin
             o.error
         from unnest(v_outcomes) as o
         left join public.coin_purchases as cp
-            on cp.payment_id = o.payment_id and o.purchase_id is null and o.state in ('waiting', 'held');
+            on cp.payment_id = o.payment_id and o.purchase_id is null and o.state in ('waiting', 'held')
+        -- Nor is a purchase held that the other half of the batch completed.
+        left join public.coin_purchases as own on own.id = o.purchase_id and o.state = 'held' and own.granted_at is not null;
     end if;
 end
 $$;

@@ -8,6 +8,7 @@ as $$
 #variable_conflict use_column
 declare
     v_decisions fleet.purchase_decision[] := fleet.decide_purchases(p_facts, p_now);
+    v_unsettled_ids bigint[];
 begin
     if v_decisions is null then
         return;
@@ -49,6 +50,24 @@ begin
             order by d.ordinality
         )
     );
+    -- What nothing was granted for may need another half, whatever it waits or is held for.
+    v_unsettled_ids := array(
+        select d.event_id
+        from unnest(v_decisions) as d
+        where not d.granted and d.event_id is not null
+            and not exists (
+                select 1 from public.coin_purchases as cp where cp.payment_id = d.payment_id and cp.granted_at is not null
+            )
+    );
+    if cardinality(v_unsettled_ids) > 0 then
+        perform fleet.add_halves(
+            array(select f from unnest(p_facts) as f where f.kind = 'purchase' and f.event_id = any(v_unsettled_ids))
+        );
+        perform fleet.amend_purchases(
+            array(select d.payment_id from unnest(v_decisions) as d where d.event_id = any(v_unsettled_ids) and not d.creates),
+            p_now
+        );
+    end if;
     perform fleet.note_held_payments(v_decisions, p_now);
     -- Also for a known purchase: this event may have shown that another payment's names are this one's.
     perform fleet.meet_other_halves(
@@ -57,11 +76,17 @@ begin
     );
     return query
     select
-        d.event_id, d.state, d.reason, d.payment_id, d.purchase_id, null::bigint,
+        d.event_id,
+        case when own.granted_at is null then d.state else 'applied' end,
+        case when own.id is null then d.reason when own.granted_at is null then own.hold_reason end,
+        d.payment_id, d.purchase_id, null::bigint,
         d.purchase_id is not null and not d.creates,
         case when d.state = 'waiting' then d.received_at + interval '15 minutes' end,
         null::text
-    from unnest(v_decisions) as d;
+    from unnest(v_decisions) as d
+    -- Held, and judged again already by what else this batch told.
+    left join public.coin_purchases as own
+        on d.state = 'held' and own.id = d.purchase_id and own.provider_event_id = d.provider_event_id;
 end
 $$;
 

@@ -7,14 +7,40 @@ set search_path = '', pg_temp
 as $$
 declare
     v_named bigint[];
+    v_told fleet.fact[];
 begin
     insert into fleet.payments as p (id, is_foreign)
     select distinct f.payment_id, true
     from unnest(p_facts) as f
     left join public.coin_purchases as cp on cp.payment_id = f.payment_id
     where f.kind = 'verdict' and f.payment_id is not null and cp.id is null
+        -- One event without our metadata makes no other's purchase another product's.
+        and not exists (
+            select 1
+            from fleet.payment_halves as h
+            where h.payment_id = f.payment_id and (h.profile_id is not null or h.buyer_unreadable or h.sku is not null)
+        )
     on conflict (id) do update set is_foreign = true where not p.is_foreign;
 
+    v_told := array(
+        select f
+        from unnest(p_facts) as f
+        where f.kind = 'verdict' and f.payment_id is not null and f.half is not null
+            and not exists (
+                select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id and cp.granted_at is not null
+            )
+    );
+    if cardinality(v_told) > 0 then
+        perform fleet.add_halves(v_told);
+        perform fleet.amend_purchases(array(select f.payment_id from unnest(v_told) as f), p_now);
+        -- What waits, or is held without a purchase, is judged again by whoever claims it next.
+        update fleet.inbox_events as e
+        set state = 'pending', next_attempt_at = p_now
+        from unnest(v_told) as f
+        where e.payment_id = f.payment_id and e.state in ('waiting', 'held')
+            and e.reason in ('no_session_yet', 'incomplete_metadata', 'unknown_buyer', 'unknown_product')
+            and not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id);
+    end if;
     -- Each of these may have joined names: what waited under one of them is to be closed, or settled, with the others.
     v_named := array(
         select f.payment_id from unnest(p_facts) as f where f.kind in ('verdict', 'names') and f.payment_id is not null

@@ -9,6 +9,7 @@ declare
     v_decisions fleet.purchase_decision[];
     v_breaches bigint[];
 begin
+    p_facts := fleet.combine_halves(p_facts);
     select array_agg(
         row(
             c.event_id, c.payment_id, c.purchase_id, c.creates, c.creates and c.hold_reason is null,
@@ -20,6 +21,7 @@ begin
         order by c.ordinality
     ) into v_decisions
     from (
+        -- Level 3: what becomes of each event, and why.
         select
             f.*,
             case when f.creates then nextval('public.coin_purchases_id_seq') else f.known_purchase_id end as purchase_id,
@@ -43,11 +45,13 @@ begin
                 else 'unknown_product'
             end as reason
         from (
+            -- Level 2: which of them creates its payment's purchase, and what holds it.
             select
                 q.*,
                 q.known_purchase_id is null and q.ordinality is not distinct from q.first_complete as creates,
                 q.known_purchase_id is not null or q.ordinality <> q.first_complete as is_duplicate,
                 case
+                    when q.halves_differ is not null then q.halves_differ
                     when q.direct_coins is null and not q.has_package then 'unknown_product'
                     when q.usd_amount is null then 'no_fx_rate'
                     when q.direct_coins is null and not q.price_matches then 'wrong_amount'
@@ -55,6 +59,7 @@ begin
                     when q.usd_amount > q.approval_threshold_usd then 'needs_approval'
                 end as hold_reason
             from (
+                -- Level 1: the facts beside their purchase, buyer and price.
                 select
                     u.event_id, u.ordinality, u.payment_id, u.received_at, u.profile_id, u.buyer_unreadable,
                     u.provider, u.provider_event_id, u.provider_payment_id, u.sku, coalesce(u.quantity, 1) as quantity,
@@ -66,6 +71,7 @@ begin
                             and own.facts_payment_id = u.payment_id
                             then own.hold_reason
                     end as own_hold,
+                    u.hold_reason as halves_differ,
                     -- Ids are unique over all purchases: one under another provider's name, or of another payment.
                     cp.id is null and (own.id is not null or named.id is not null) as ids_are_taken,
                     priced.sku is not null as has_package,
@@ -76,7 +82,12 @@ begin
                     )::bigint as coin_amount,
                     coalesce(
                         priced.currency = u.currency
-                        and priced.amount_minor::numeric * coalesce(u.quantity, 1) = u.amount_minor
+                        and (
+                            priced.amount_minor::numeric * coalesce(u.quantity, 1) = u.amount_minor
+                            -- Less shipping, less shipping and tax.
+                            or u.amount_minor - priced.amount_minor::numeric * coalesce(u.quantity, 1)
+                            = any(u.deductions_minor::numeric[])
+                        )
                         and priced.coin_amount::numeric * coalesce(u.quantity, 1) <= 9223372036854775807,
                         false
                     ) as price_matches,
@@ -92,11 +103,22 @@ begin
                     s.purchase_limit_usd,
                     s.approval_threshold_usd,
                     buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
-                    min(u.ordinality) filter (
-                        where buyer.id is not null and (u.sku is not null or u.direct_coins is not null)
-                            and own.id is null and named.id is null
-                    ) over (partition by u.payment_id) as first_complete
-                from unnest(p_facts) with ordinality as u
+                    -- Of a payment's events the first that tells all by itself, else the first.
+                    coalesce(
+                        min(u.ordinality) filter (
+                            where u.is_whole and u.is_priced and buyer.id is not null and own.id is null and named.id is null
+                        ) over of_payment,
+                        min(u.ordinality) filter (
+                            where u.is_priced and buyer.id is not null and own.id is null and named.id is null
+                        ) over of_payment
+                    ) as first_complete
+                from (
+                    select
+                        f.*,
+                        f.direct_coins is not null or f.sku is not null or f.hold_reason is not null as is_priced,
+                        coalesce(f.told_whole, true) as is_whole
+                    from unnest(p_facts) with ordinality as f
+                ) as u
                 cross join fleet.settings as s
                 left join public.coin_purchases as cp on cp.payment_id = u.payment_id
                 left join lateral (
@@ -118,10 +140,12 @@ begin
                     limit 1
                 ) as priced on true
                 where u.kind = 'purchase'
+                window of_payment as (partition by u.payment_id)
             ) as q
         ) as f
     ) as c;
 
+    v_decisions := fleet.await_sessions(v_decisions, p_facts, p_now);
     -- Held for the data of the payment or for the limit beats velocity, which beats approval.
     v_breaches := fleet.velocity_breaches(v_decisions);
     if cardinality(v_breaches) = 0 then

@@ -20,6 +20,13 @@ begin
             select cp.profile_id from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1
         ) as known
         union all
+        -- A buyer whom another event of the payment named.
+        select half.profile_id
+        from unnest(p_facts) as f
+        cross join lateral (
+            select h.profile_id from fleet.payment_halves as h where h.payment_id = f.payment_id offset 0
+        ) as half
+        union all
         select joined.profile_id
         from unnest(p_facts) as f
         cross join lateral (

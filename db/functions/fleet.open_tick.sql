@@ -1,63 +1,27 @@
 -- Definer: the scheduler has no right to the tables themselves.
-create or replace function fleet.open_tick(
-    p_job text,
-    p_cadence_s integer,
-    p_offset_s integer default 0,
-    p_now timestamptz default null
-)
+
+-- The signature of the last release took a time: its holder could open a tick of the year 2999, after which none
+-- would be due. It goes as this one comes, in one transaction; schedulers of that release call this one.
+drop function if exists fleet.open_tick(text, integer, integer, timestamptz);
+
+create or replace function fleet.open_tick(p_job text, p_cadence_s integer, p_offset_s integer default 0)
 returns table (tick bigint)
-language plpgsql
+language sql
 volatile
 security definer
 set search_path = '', pg_temp
 as $$
-#variable_conflict use_column
-declare
-    v_schedule fleet.schedules;
-    v_now timestamptz;
-    v_tick bigint;
-    v_last_tick bigint;
-    v_missed bigint := 0;
-begin
-    insert into fleet.schedules (job, cadence_s, offset_s)
-    values (p_job, p_cadence_s, p_offset_s)
-    on conflict (job) do nothing;
-    select s.* into v_schedule from fleet.schedules as s where s.job = p_job for update;
-    v_now := coalesce(p_now, clock_timestamp());
-    -- Half a second early counts: a scheduler whose clock is ahead would be late by a whole cadence.
-    v_tick := floor((extract(epoch from v_now) + 0.5 - p_offset_s) / p_cadence_s);
-
-    -- Ticks of another cadence count something else; what they left undone the next one does.
-    if (v_schedule.cadence_s, v_schedule.offset_s) <> (p_cadence_s, p_offset_s) then
-        delete from fleet.ticks as t where t.job = p_job;
-    end if;
-    -- So do ticks of a clock that was ahead and has been set right, or was another server's: the next tick would
-    -- wait until their time is reached. One that is still to do is done first.
-    delete from fleet.ticks as t where t.job = p_job and t.tick > v_tick + 1 and t.finished_at is not null;
-    select max(t.tick) into v_last_tick from fleet.ticks as t where t.job = p_job;
-    if v_last_tick is null or v_tick > v_last_tick then
-        insert into fleet.ticks (job, tick, missed, enqueued_at, claimable_at)
-        values (p_job, v_tick, coalesce(v_tick - v_last_tick - 1, 0), v_now, v_now)
-        on conflict do nothing
-        returning missed into v_missed;
-    end if;
-    update fleet.schedules as s
-    set
-        cadence_s = p_cadence_s,
-        offset_s = p_offset_s,
-        fired_at = v_now,
-        missed_total = s.missed_total + coalesce(v_missed, 0)
-    where s.job = p_job;
-
-    return query
-    select t.tick
-    from fleet.ticks as t
-    where t.job = p_job and t.finished_at is null
-        -- No pause is longer than 5 s: a later time is that of a clock that was ahead.
-        and (t.claimable_at <= v_now or t.claimable_at > v_now + interval '10 seconds');
-end
+    select t.tick from fleet.add_tick(p_job, p_cadence_s, p_offset_s) as t
 $$;
 
-revoke all on function fleet.open_tick(text, integer, integer, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.open_tick(text, integer, integer, timestamptz) is
+revoke all on function fleet.open_tick(text, integer, integer) from public, anon, authenticated, service_role;
+-- Here too, not in policies/ alone, which come later: schedulers go on calling while the release runs.
+do $$
+begin
+    if to_regrole('coinfleet_scheduler') is not null then
+        grant execute on function fleet.open_tick(text, integer, integer) to coinfleet_scheduler;
+    end if;
+end
+$$;
+comment on function fleet.open_tick(text, integer, integer) is
     'Opens the job''s tick of this moment unless it was opened, or an earlier one is still to do; returns the tick to ring a worker for, if any. Ticks that nobody opened are counted as missed.';

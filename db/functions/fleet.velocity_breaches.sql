@@ -15,7 +15,7 @@ declare
 begin
     -- Most buyers have too few purchases, old and new, to break the rule in any order: they cost one look-up.
     for v_candidate in
-        select d.purchase_id, d.profile_id, d.purchased_at
+        select d.purchase_id, d.payment_id, d.profile_id, d.purchased_at
         from unnest(p_decisions) with ordinality as d
         join (
             select b.profile_id
@@ -53,11 +53,16 @@ begin
                 and cp.purchased_at > v_candidate.purchased_at - interval '60 seconds'
                 and cp.purchased_at < v_candidate.purchased_at + interval '60 seconds'
                 and cp.decision is distinct from 'rejected'
+                -- One that is judged again is no other: its payment is its own number, negative.
+                and cp.id <> -v_candidate.payment_id
         );
         if fleet.velocity_exceeded(v_others || v_in_batch, v_candidate.purchased_at, v_limit) then
             v_breaches := v_breaches || v_candidate.purchase_id;
         end if;
-        v_in_batch := v_in_batch || v_candidate.purchased_at;
+        -- What is judged again stands among the others already.
+        if v_candidate.payment_id > 0 then
+            v_in_batch := v_in_batch || v_candidate.purchased_at;
+        end if;
     end loop;
     return v_breaches;
 end

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from db.facts import Verdict
+from db.facts import AMOUNT_MAX, Verdict
+
+if TYPE_CHECKING:
+    from db.facts import Half
 
 IDENTIFIER_CHARACTERS_MAX = 255
 USER_AGENT_CHARACTERS_MAX = 512
@@ -40,9 +43,15 @@ def malformed() -> Verdict:
     return rejected("malformed")
 
 
-def ignored(reason: str, payment_keys: list[str] | None = None) -> Verdict:
-    """Set an event aside; `payment_keys` names a payment that isn't ours."""
-    return Verdict(state="ignored", reason=reason, payment_keys=payment_keys or None)
+def ignored(
+    reason: str, payment_keys: list[str] | None = None, half: Half | None = None
+) -> Verdict:
+    """Set an event aside; `payment_keys` names a payment that isn't ours.
+
+    `half` is what it adds should another event show that the payment is ours.
+    """
+    keys = payment_keys or None
+    return Verdict(state="ignored", reason=reason, payment_keys=keys, half=half if keys else None)
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -57,6 +66,11 @@ def identifier(value: Any) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= IDENTIFIER_CHARACTERS_MAX:
         return None
     return value if value.isascii() and value.isprintable() else None
+
+
+def amount(value: Any) -> int:
+    """Give an amount in minor units that only adds to a fact; 0 for anything else."""
+    return value if type(value) is int and 0 <= value <= AMOUNT_MAX else 0
 
 
 def moment(epoch_s: Any) -> datetime | None:

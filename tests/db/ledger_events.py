@@ -15,7 +15,8 @@ import msgspec
 
 from db.inbox import Arrival
 from tests.db.books import CAKE, CAKE_COST, CAKE_SHARE_BPS, NOON, ROSE, SKU
-from tests.db.ledger_model import GiftPrice, Price
+from tests.db.ledger_accounts import GiftPrice
+from tests.db.ledger_prices import Price
 from workers.cli import simulated_stripe as stripe
 from workers.cli.simulated_events import gift_sent
 
@@ -30,7 +31,11 @@ STRANGER = UUID(int=404)
 # Each list is drawn from evenly: what stands there more often happens more often.
 SECONDS = [0, 0, 1, 30, 59, 60, 61, 119]
 PARTS = [0.01, 1 / 3, 0.5, 0.99, 1.0, 1.0, 1.5]
-ORDERS = [*["whole"] * 8, "none", "no_sku", "no_buyer", "nobody", "stranger"]
+ORDERS = [
+    *["whole"] * 8,
+    *("none", "no_sku", "no_buyer", "no_quantity", "quantity_only", "countless"),
+    *("nobody", "stranger", "another"),
+]
 REFUND_STATUSES = ["pending", "succeeded", "succeeded", "failed", "canceled"]
 GIFT_TYPES = [*[ROSE] * 6, *[CAKE] * 3, "nothing"]
 QUANTITIES = [1, 7, 30, 60, 100]
@@ -47,9 +52,14 @@ class Product(NamedTuple):
     amount_minor: int
     quantity: int = 1
     currency: str = "usd"
+    tax: int = 0
 
 
 PRODUCTS = [
+    *[Product(SKU, 119, tax=19)] * 2,
+    Product(SKU, 300, quantity=3, tax=48),
+    Product(SKU, 300, quantity=2, tax=100),
+    Product(SKU, 118, tax=19),
     *[Product(SKU, 100)] * 6,
     *[Product("coins_7", 300)] * 4,
     Product(SKU, 300, quantity=3),
@@ -101,7 +111,12 @@ class Storyteller:
         payment = self._payment(random.randrange(PAYMENTS), order=random.choice(ORDERS))
         if random.random() < 0.5:
             return stripe.payment_intent_succeeded(payment)
-        return stripe.checkout_session_completed(payment)
+        _, product, _ = self._bought[int(payment.key)]
+        session: dict[str, Any] = {"total_details": {"amount_tax": product.tax}}
+        if random.random() < 0.3:
+            # The buyer by reference alone, or by none at all.
+            session["client_reference_id"] = random.choice([str(self.people[0]), "17", None])
+        return stripe.checkout_session_completed(payment, changes=session)
 
     def _payment(self, number: int, order: str = "whole") -> stripe.StripePayment:
         buyer, product, second = self._bought[number]
@@ -115,6 +130,14 @@ class Storyteller:
                 metadata = {}
             case "no_sku":
                 del metadata["sku"]
+            case "no_quantity":
+                del metadata["quantity"]
+            case "quantity_only":
+                metadata = {"quantity": metadata["quantity"]}
+            case "countless":
+                metadata["quantity"] = "some"
+            case "another":
+                metadata["sku"] = "coins_7"
             case "no_buyer":
                 del metadata["profile_id"]
             case "nobody":

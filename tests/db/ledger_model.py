@@ -21,44 +21,33 @@ from db.facts import (
     Verdict,
 )
 from tests.db.books import Outcome
-from tests.db.ledger_payments import USD_PER_UNIT, Bought, Hold, Paid, PaymentState
+from tests.db.ledger_accounts import Account, GiftPrice
+from tests.db.ledger_halves import Together, is_ours, together
+from tests.db.ledger_payments import Bought, Hold, Paid, PaymentState
+from tests.db.ledger_prices import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from uuid import UUID
 
-MINUTE = timedelta(minutes=1)
+    from tests.db.ledger_prices import Price
+
 GIFT_PATIENCE = timedelta(seconds=5)
 METADATA_PATIENCE = timedelta(minutes=15)
 REVERSAL_PATIENCE = timedelta(days=35)
-PURCHASES_PER_MINUTE = 5
+# Why an event waits or is held that another half may help, and a purchase.
+JUDGED_AGAIN = ("no_session_yet", "incomplete_metadata", "unknown_buyer", "unknown_product")
+AMENDED = ("wrong_amount", "unknown_product", "unknown_buyer")
 Reversal: TypeAlias = Refund | RefundTotal | Dispute | ChargeFailed
 
 
-class Price(NamedTuple):
-    """A line of the price list."""
+class Reading(NamedTuple):
+    """What a batch finds of a payment before it decides."""
 
-    coins: int
-    amount_minor: int
-    currency: str = "usd"
-
-
-class GiftPrice(NamedTuple):
-    """What a gift costs, and the streamer's part of it."""
-
-    coins: int
-    share_bps: int
-
-
-@dataclass
-class Account:
-    """A profile."""
-
-    coins: int = 0
-    earnings: int = 0
-    bought: int = 0
-    spent: int = 0
-    received: int = 0
+    said: Together
+    creator: Event | None
+    is_known: bool
+    waits: bool
 
 
 @dataclass
@@ -83,7 +72,7 @@ class Model:
         self, *, now: datetime, prices: Iterable[tuple[str, Price]], gifts: Mapping[str, GiftPrice]
     ) -> None:
         self.now = now
-        self.prices = list(prices)
+        self._judge = Judge(list(prices))
         self.gift_prices = gifts
         self.accounts: dict[UUID, Account] = {}
         self.events: dict[int, Event] = {}
@@ -148,104 +137,145 @@ class Model:
         ]
 
     def _verdicts(self, batch: list[Event]) -> None:
-        for event in batch:
-            if isinstance(event.fact, Verdict):
-                event.state, event.reason = event.fact.state, event.fact.reason
-                if event.fact.payment_keys:
-                    self._not_ours(self._payment(event.fact))
+        told = [(e, e.fact) for e in batch if isinstance(e.fact, Verdict)]
+        for event, fact in told:
+            event.state, event.reason = fact.state, fact.reason
+        named = [(e, fact, self._payment(fact)) for e, fact in told if fact.payment_keys]
+        for _, _, payment in named:
+            is_told = any(is_ours(half) for half in payment.halves.values())
+            payment.foreign |= not (payment.bought or is_told)
+        for event, fact, payment in named:
+            if fact.half and not payment.is_granted:
+                payment.halves[event.id] = fact.half
+        for _, fact, payment in named:
+            if fact.half:
+                self._judge_again(payment)
+        for _, _, payment in named:
+            if payment.bought:
+                self._settle(payment)
+            else:
+                self._close_holds(payment)
+                self._ignore_waiting(payment)
 
-    def _not_ours(self, payment: PaymentState) -> None:
-        if payment.bought:
-            self._settle(payment)
-            return
-        payment.foreign = True
-        self._close_holds(payment)
-        self._ignore_waiting(payment)
+    def _judge_again(self, payment: PaymentState) -> None:
+        self._amend(payment)
+        for event in self._events_of(payment, "waiting", "held"):
+            if not payment.bought and event.reason in JUDGED_AGAIN:
+                event.state = "pending"
 
     def _ignore_waiting(self, payment: PaymentState) -> None:
         for event in self._events_of(payment, "waiting"):
-            if event.reason == "no_purchase_yet":
+            if event.reason == "no_purchase_yet" and payment.foreign:
                 event.state, event.reason = "ignored", "not_ours"
 
     # Purchases
 
     def _purchases(self, batch: list[Event]) -> None:
         told = [(e, e.fact) for e in batch if isinstance(e.fact, Purchase)]
-        complete = {
-            id(self._payment(fact)): event
-            for event, fact in reversed(told)
-            if fact.profile_id in self.accounts and fact.sku
-        }
+        payments = list({id(p): p for _, fact in told if (p := self._payment(fact))}.values())
+        readings = {id(payment): self._read(payment, told) for payment in payments}
         for event, fact in told:
             payment = self._payment(fact)
-            first = complete.get(id(payment))
-            if payment.bought is None and first is event:
-                self._record(event, fact, payment)
-            elif payment.bought or first:
-                event.state, event.reason = "applied", "duplicate_payment"
-            else:
-                event.state, event.reason = self._incomplete(event, fact)
-                if event.state == "held":
-                    paid = Paid(fact.amount_minor, fact.currency)
-                    payment.hold(Hold(paid, event.id, event.reason))
-        for _, fact in told:
-            if self._payment(fact).bought:
-                self._settle(self._payment(fact))
+            self._decide(event, fact, payment, readings[id(payment)])
+        for event, fact in told:
+            if not self._payment(fact).is_granted:
+                self._payment(fact).halves[event.id] = fact
+        for payment in payments:
+            if readings[id(payment)].is_known:
+                self._amend(payment)
+            if payment.bought:
+                self._settle(payment)
 
-    def _incomplete(self, event: Event, fact: Purchase) -> Outcome:
-        if fact.buyer_unreadable or (fact.profile_id and fact.profile_id not in self.accounts):
+    def _read(self, payment: PaymentState, told: list[tuple[Event, Purchase]]) -> Reading:
+        """Read what all events say, and which of the batch brings the purchase."""
+        mine = [(event, fact) for event, fact in told if self._payment(fact) is payment]
+        said = together([*payment.halves.values(), *(fact for _, fact in mine)])
+        whole = [event for event, fact in mine if fact.profile_id and fact.sku]
+        is_complete = said.buyer in self.accounts and (said.sku or said.hold)
+        creator = (whole or [event for event, _ in mine])[0] if is_complete else None
+        waits = creator is not None and not payment.bought and self._awaits_session(creator, said)
+        return Reading(said, creator, is_known=payment.bought is not None, waits=waits)
+
+    def _decide(self, event: Event, fact: Purchase, payment: PaymentState, read: Reading) -> None:
+        if read.waits:
+            event.state, event.reason = "waiting", "no_session_yet"
+        elif not read.is_known and read.creator is event:
+            self._record(event, fact, payment, read.said)
+        elif read.is_known or read.creator:
+            event.state, event.reason = "applied", "duplicate_payment"
+        else:
+            event.state, event.reason = self._incomplete(event, read.said)
+            if event.state == "held":
+                paid = Paid(fact.amount_minor, fact.currency)
+                payment.hold(Hold(paid, event.id, event.reason))
+
+    def _awaits_session(self, event: Event, said: Together) -> bool:
+        fact = event.fact
+        assert isinstance(fact, Purchase)
+        return (
+            self._hold_reason(fact, said) == "wrong_amount"
+            and not said.hold
+            and not said.has_session
+            and fact.told_by == "intent"
+            and event.received + METADATA_PATIENCE > self.now
+        )
+
+    def _incomplete(self, event: Event, said: Together) -> Outcome:
+        if said.names_nobody or (said.buyer and said.buyer not in self.accounts):
             return Outcome("held", "unknown_buyer")
         if event.received + METADATA_PATIENCE > self.now:
             return Outcome("waiting", "incomplete_metadata")
-        return Outcome("held", "unknown_product" if fact.profile_id else "unknown_buyer")
+        return Outcome("held", "unknown_product" if said.buyer else "unknown_buyer")
 
-    def _record(self, event: Event, fact: Purchase, payment: PaymentState) -> None:
-        assert fact.profile_id
-        offers = [price for sku, price in self.prices if sku == fact.sku]
-        price = next(
-            (p for p in offers if p.currency == fact.currency), offers[0] if offers else None
-        )
-        hold = self._hold(fact, price)
-        coins = price.coins * fact.quantity if price else 0
+    def _record(self, event: Event, fact: Purchase, payment: PaymentState, said: Together) -> None:
+        assert said.buyer
+        hold = self._hold_reason(fact, said)
         payment.bought = Bought(
-            event.id,
-            fact.profile_id,
-            coins,
-            fact.amount_minor,
-            fact.currency,
-            fact.purchased_at,
-            hold,
+            event_id=event.id,
+            buyer=said.buyer,
+            coins=self._judge.coins(fact, said),
+            paid=fact.amount_minor,
+            currency=fact.currency,
+            at=fact.purchased_at,
+            hold=hold,
         )
         event.state, event.reason = ("held", hold) if hold else ("applied", None)
         if not hold:
-            payment.bought.status = "confirmed"
-            account = self.accounts[fact.profile_id]
-            account.coins += coins
-            account.bought += coins
+            self._grant(payment.bought)
 
-    def _hold(self, fact: Purchase, price: Price | None) -> str | None:
-        if price is None:
-            return "unknown_product"
-        if fact.currency not in USD_PER_UNIT:
-            return "no_fx_rate"
-        asked = (price.amount_minor * fact.quantity, price.currency)
-        if asked != (fact.amount_minor, fact.currency):
-            return "wrong_amount"
-        cents = fact.amount_minor * USD_PER_UNIT[fact.currency]
-        if cents > 50_000_00:
-            return "over_limit"
-        if self._too_fast(fact):
-            return "velocity"
-        return "needs_approval" if cents > 25_000_00 else None
+    def _grant(self, bought: Bought) -> None:
+        bought.status = "confirmed"
+        self.accounts[bought.buyer].coins += bought.coins
+        self.accounts[bought.buyer].bought += bought.coins
 
-    def _too_fast(self, fact: Purchase) -> bool:
+    def _amend(self, payment: PaymentState) -> None:
+        """Judge a purchase again that was held for its metadata or its amount."""
+        bought = payment.bought
+        if not bought or bought.status != "pending" or bought.hold not in AMENDED:
+            return
+        event = self.events[bought.event_id]
+        fact = payment.halves[event.id]
+        assert isinstance(fact, Purchase)
+        said = together(list(payment.halves.values()))
+        if said.buyer in self.accounts and (said.sku or said.hold):
+            assert said.buyer
+            payment.bought = None
+            hold = self._hold_reason(fact, said)
+            payment.bought = bought
+            bought.buyer, bought.coins = said.buyer, self._judge.coins(fact, said)
+        else:
+            state, hold = self._incomplete(event, said)
+            if state == "waiting":
+                return
+        bought.hold = hold
+        event.state, event.reason = ("held", hold) if hold else ("applied", None)
+        if not hold:
+            self._grant(bought)
+
+    def _hold_reason(self, fact: Purchase, said: Together) -> str | None:
         bought = {id(p): p.bought for p in self.payments.values() if p.bought}.values()
-        times = [b.at for b in bought if b.buyer == fact.profile_id] + [fact.purchased_at]
-        return any(
-            start <= fact.purchased_at < start + MINUTE
-            and sum(start <= at < start + MINUTE for at in times) > PURCHASES_PER_MINUTE
-            for start in times
-        )
+        others = [b.at for b in bought if b.buyer == said.buyer]
+        return self._judge.hold_reason(fact, said, others)
 
     # Gifts
 
@@ -309,14 +339,11 @@ class Model:
 
     def _reverse(self, event: Event, fact: Reversal, payment: PaymentState) -> Outcome:
         is_failure = isinstance(fact, ChargeFailed)
-        if payment.bought:
+        if payment.bought and is_failure:
+            return Outcome("rejected", "charge_failed")
+        if payment.bought or (payment.is_given_back and not is_failure):
             is_alarm = isinstance(fact, Dispute) and payment.lacks_a_rate
-            reason = "no_fx_rate" if is_alarm else None
-            return (
-                Outcome("rejected", "charge_failed") if is_failure else Outcome("applied", reason)
-            )
-        if payment.is_given_back and not is_failure:
-            return Outcome("applied")
+            return Outcome("applied", "no_fx_rate" if is_alarm else None)
         if payment.foreign:
             return Outcome("ignored", "not_ours")
         if event.received + REVERSAL_PATIENCE > self.now:

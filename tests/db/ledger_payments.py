@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from db.facts import Dispute, Refund, RefundTotal
+    from db.facts import Dispute, Half, Purchase, Refund, RefundTotal
 
 UNDONE = ("failed", "canceled")
 OVER = ("won", "prevented", "warning_closed")
@@ -60,6 +60,7 @@ class PaymentState:
     bought: Bought | None = None
     held: Hold | None = None
     foreign: bool = False
+    halves: dict[int, Purchase | Half] = field(default_factory=dict)
     totals: list[RefundTotal] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     disputes: list[Dispute] = field(default_factory=list)
@@ -68,6 +69,7 @@ class PaymentState:
         """Learn that another payment is this one."""
         self.bought = self.bought or other.bought
         self.foreign |= other.foreign
+        self.halves |= other.halves
         self.hold(other.held)
         self.totals += other.totals
         self.refunds += other.refunds
@@ -77,6 +79,11 @@ class PaymentState:
         """Learn of an event that is held: of the largest amount, the first."""
         holds = [known for known in (self.held, hold) if known]
         self.held = min(holds, key=lambda h: (-h.paid.minor, h.event_id), default=None)
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether coins were given for it."""
+        return self.bought is not None and self.bought.hold is None
 
     @property
     def paid(self) -> Paid | None:

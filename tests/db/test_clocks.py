@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AHEAD = pytest.mark.parametrize(
     "ahead", [timedelta(minutes=20), timedelta(hours=5), timedelta(days=365)], ids=str
 )
-OPEN = "select tick from fleet.open_tick('job', $1, 0, $2)"
+OPEN = "select tick from fleet.add_tick('job', $1, 0, $2)"
 
 
 async def fire(db: Connection, at: object, *, every_s: int = 10) -> list[int]:

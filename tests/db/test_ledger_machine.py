@@ -26,8 +26,9 @@ from db.inbox import ClaimedEvent, Inbox, Stored, store_arrivals
 from db.pool import open_connection, open_pool
 from tasks.providers import PROVIDERS
 from tests.db.books import PRICE_LIST, Outcome, breaches
+from tests.db.ledger_accounts import Account
 from tests.db.ledger_events import GIFTS, PRICES, Storyteller
-from tests.db.ledger_model import Account, Model
+from tests.db.ledger_model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence

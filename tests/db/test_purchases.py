@@ -249,7 +249,7 @@ async def test_a_buyer_who_is_no_uuid_is_held_at_once(books: Books) -> None:
 
 async def test_an_event_that_names_the_buyer_closes_the_held_one_that_did_not(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
-    (nameless,) = await books.receive(payment.bought(uuid4()))
+    (nameless,) = await books.receive(payment.bought(None, buyer_unreadable=True))
     await books.work()
     assert await books.apply_one(payment.bought(buyer)) == APPLIED
     assert await books.outcome(nameless) == DUPLICATE

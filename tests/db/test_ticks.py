@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from db import ticks
+from db.schema import expected
 from db.ticks import Tick
 from tests.conditions import eventually
 
@@ -37,7 +38,7 @@ class Clock:
 
     async def fire(self, second: float, *, every_s: int = EVERY_S, offset_s: int = 0) -> list[int]:
         rows = await self.db.fetch(
-            "select tick from fleet.open_tick('job', $1, $2, $3)", every_s, offset_s, at(second)
+            "select tick from fleet.add_tick('job', $1, $2, $3)", every_s, offset_s, at(second)
         )
         return [row["tick"] for row in rows]
 
@@ -265,6 +266,48 @@ async def test_only_workers_claim_ticks(connect: Connect, login: str) -> None:
     process = await connect(login)  # type: ignore[arg-type]
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await ticks.claim_tick(process, Tick("job", 1))
+
+
+OPEN = "select tick from fleet.open_tick($1, $2, $3)"
+(NEW,) = (file.sql for file in expected() if file.name == "fleet.open_tick")
+
+
+async def test_a_scheduler_cannot_say_when_it_is(connect: Connect) -> None:
+    scheduler = await connect("scheduler")
+    for sql in (
+        "select fleet.open_tick('job', 10, 0, '2999-01-01')",
+        "select fleet.open_tick('job', 10, p_now => '2999-01-01')",
+    ):
+        with pytest.raises(asyncpg.UndefinedFunctionError):
+            await scheduler.execute(sql)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await scheduler.execute("select fleet.add_tick('job', 10, 0, '2999-01-01')")
+
+
+async def test_a_scheduler_of_the_last_release_goes_on_while_the_signature_changes(
+    db: Connection, connect: Connect
+) -> None:
+    async with db.transaction():
+        await db.execute(
+            """
+            drop function fleet.open_tick(text, integer, integer);
+            create function fleet.open_tick(
+                p_job text, p_cadence_s integer, p_offset_s integer default 0,
+                p_now timestamptz default null
+            ) returns table (tick bigint) language sql security definer
+            as 'select * from fleet.add_tick($1, $2, $3, $4)';
+            grant execute on function fleet.open_tick(text, integer, integer, timestamptz)
+            to coinfleet_scheduler;
+            """
+        )
+    scheduler = await connect("scheduler")
+    statement = await scheduler.prepare(OPEN)
+    [tick] = await statement.fetch("job", 86_400, 0)
+    # What a release does with one file, without the policies that come at its end.
+    async with db.transaction():
+        await db.execute(NEW)
+    assert await statement.fetch("job", 86_400, 0) == [tick]
+    assert await db.fetchval("select count(*) from pg_proc where proname = 'open_tick'") == 1
 
 
 async def test_only_schedulers_open_ticks(worker_pool: Pool) -> None:

@@ -41,6 +41,24 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.stripe_livemode is False
 
 
+def test_metrics_have_another_port_than_webhooks_or_none(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().metrics_port is None
+    environment.setenv("METRICS_PORT", "9100")
+    assert load_settings().metrics_port == 9100
+    environment.setenv("PORT", "9100")
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert fault.value.faults == ("METRICS_PORT: must be another than PORT",)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_a_port_that_is_none_is_named(environment: pytest.MonkeyPatch, port: str) -> None:
+    environment.setenv("METRICS_PORT", port)
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert [each.split(":")[0] for each in fault.value.faults] == ["METRICS_PORT"]
+
+
 @pytest.mark.parametrize("password", ["half/other", "half[other", "half#other"])
 def test_an_address_with_an_unquoted_password_is_told_by_name_alone(
     environment: pytest.MonkeyPatch, password: str
@@ -197,6 +215,31 @@ def test_the_owner_stands_in_for_a_role_with_a_warning(environment: pytest.Monke
     with capture_logs() as logs:
         assert load_settings().url_for("worker") == ADDRESS
     assert logs == [{"event": "owner_address_used", "role": "worker", "log_level": "warning"}]
+
+
+@pytest.mark.parametrize(
+    ("written", "hosts"),
+    [
+        ("10.0.0.1", ["10.0.0.1"]),
+        ("10.0.0.1, ::", ["10.0.0.1", "::"]),
+        ("[::]", ["::"]),
+        ("localhost", ["localhost"]),
+    ],
+)
+def test_web_listens_on_one_address_or_several(
+    environment: pytest.MonkeyPatch, written: str, hosts: list[str]
+) -> None:
+    environment.setenv("COINFLEET_HOST", written)
+    assert load_settings().hosts == hosts
+
+
+@pytest.mark.parametrize("written", [",", "0.0.0.0,", " "])
+def test_an_empty_address_to_listen_on_is_refused(
+    environment: pytest.MonkeyPatch, written: str
+) -> None:
+    environment.setenv("COINFLEET_HOST", written)
+    with pytest.raises(SettingsFault, match="COINFLEET_HOST: names no address"):
+        load_settings()
 
 
 def test_settings_can_not_be_changed(environment: pytest.MonkeyPatch) -> None:

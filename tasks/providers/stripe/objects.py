@@ -75,6 +75,8 @@ class CheckoutSession(msgspec.Struct):
     payment_intent: Any = None
     client_reference_id: Any = None
     customer_details: Any = None
+    total_details: Any = None
+    shipping_cost: Any = None
     metadata: Any = None
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from db.facts import Names, Purchase, Quantity
+from db.facts import Half, Names, Purchase, Quantity
 from tasks.providers import reading
 from tasks.providers.reading import ignored, malformed
 from tasks.providers.stripe.names import payment_keys
@@ -16,7 +16,7 @@ from tasks.providers.stripe.objects import CheckoutSession, Data, PaymentIntent
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from db.facts import Fact
+    from db.facts import Fact, ToldBy
     from tasks.providers.stripe.objects import Told
 
 _PAYMENT_INTENT = msgspec.json.Decoder(Data[PaymentIntent])
@@ -33,7 +33,8 @@ def read_payment_intent(told: Told) -> Fact:
     keys = payment_keys(intent.id, *charges)
     order = _order(metadata, reference=None)
     if order is None:
-        return ignored("not_ours", keys)
+        half = _half(metadata, told_by="intent") if "quantity" in metadata else None
+        return ignored("not_ours", keys, half)
     billing = reading.as_object(reading.as_object(_first(charges)).get("billing_details"))
     return _purchase(
         order,
@@ -43,6 +44,7 @@ def read_payment_intent(told: Told) -> Fact:
         amount_minor=intent.amount_received,
         currency=intent.currency,
         address=billing.get("address"),
+        told_by="intent",
     )
 
 
@@ -70,8 +72,12 @@ def read_checkout_session(told: Told) -> Fact:
         return Names(payment_keys=keys, reason="unpaid") if is_of_an_intent else ignored("unpaid")
     metadata = reading.as_object(session.metadata)
     order = _order(metadata, reference=session.client_reference_id)
+    deductions = _deductions(session)
     if order is None:
-        return ignored("not_ours", keys)
+        half = _half(
+            metadata, told_by="session", currency=session.currency, deductions_minor=deductions
+        )
+        return ignored("not_ours", keys, half)
     if session.amount_total is None or session.currency is None:
         return malformed()
     if not is_of_an_intent and not _is_free(session):
@@ -86,6 +92,8 @@ def read_checkout_session(told: Told) -> Fact:
         amount_minor=session.amount_total,
         currency=session.currency,
         address=reading.as_object(session.customer_details).get("address"),
+        told_by="session",
+        deductions_minor=deductions,
     )
 
 
@@ -107,8 +115,10 @@ class _Order(NamedTuple):
 
     profile_id: UUID | None
     buyer_unreadable: bool
+    by_reference: bool
     sku: str | None
-    quantity: int
+    quantity: int | None
+    quantity_unreadable: bool
 
 
 def _order(metadata: dict[str, Any], *, reference: Any) -> _Order | None:
@@ -118,19 +128,60 @@ def _order(metadata: dict[str, Any], *, reference: Any) -> _Order | None:
     use for that, so alone it is ours only if it is a uuid.
     """
     named, sku = metadata.get("profile_id"), metadata.get("sku")
-    if not named and (sku or _uuid(reference)):
+    by_reference = not named and bool(sku or _uuid(reference))
+    if by_reference:
         named = reference
     if not named and not sku:
         return None
     profile_id = _uuid(named)
-    quantity = _quantity(metadata.get("quantity"))
+    quantity, is_unreadable = _quantity(metadata)
     return _Order(
         profile_id=profile_id,
         buyer_unreadable=bool(named) and profile_id is None,
+        by_reference=by_reference and bool(named),
         # What can't be counted can't be priced: without a product it is held for a person.
-        sku=reading.identifier(sku) if quantity else None,
-        quantity=quantity or 1,
+        sku=None if is_unreadable else reading.identifier(sku),
+        quantity=quantity,
+        quantity_unreadable=is_unreadable,
     )
+
+
+def _half(
+    metadata: dict[str, Any],
+    *,
+    told_by: ToldBy,
+    currency: str | None = None,
+    deductions_minor: tuple[int, ...] = (),
+) -> Half:
+    """Return what an event without buyer and product adds to its payment."""
+    quantity, is_unreadable = _quantity(metadata)
+    return Half(
+        currency=currency.lower() if currency else None,
+        quantity=quantity,
+        quantity_unreadable=is_unreadable,
+        deductions_minor=deductions_minor,
+        told_by=told_by,
+    )
+
+
+def _deductions(session: CheckoutSession) -> tuple[int, ...]:
+    """Return what a session's total may hold besides the price: shipping, shipping and tax.
+
+    Tax that a price includes is in its total as well, so the total itself is compared first. Stripe
+    tells shipping with and without the tax on it, and that tax may be in the sum of all tax: each
+    of these counts. A discount is not among them: who paid less has not paid the price.
+    """
+    details = reading.as_object(session.total_details)
+    cost = reading.as_object(session.shipping_cost)
+    tax = reading.amount(details.get("amount_tax"))
+    shipping = {
+        reading.amount(details.get("amount_shipping")),
+        reading.amount(cost.get("amount_total")),
+    }
+    # Without shipping there is 0 only; with it, one of both may be absent.
+    shipping = {amount for amount in shipping if amount} or {0}
+    sums = {sum_ for amount in shipping for sum_ in (amount, amount + tax)}
+    return tuple(sorted(sum_ for sum_ in sums if 0 < sum_ <= (session.amount_total or 0)))
 
 
 def _uuid(value: Any) -> UUID | None:
@@ -140,14 +191,15 @@ def _uuid(value: Any) -> UUID | None:
         return None
 
 
-def _quantity(value: Any) -> int | None:
-    """Read a quantity, as text in Stripe's metadata; absent is 1, None is nonsense."""
+def _quantity(metadata: dict[str, Any]) -> tuple[int | None, bool]:
+    """Read a quantity, as text in Stripe's metadata, and say whether it makes no sense."""
+    value = metadata.get("quantity")
     if value is None or value == "":
-        return 1
+        return None, False
     try:
-        return msgspec.convert(value, Quantity, strict=False)
+        return msgspec.convert(value, Quantity, strict=False), False
     except msgspec.ValidationError:
-        return None
+        return None, True
 
 
 def _purchase(
@@ -159,6 +211,8 @@ def _purchase(
     amount_minor: int,
     currency: str,
     address: Any,
+    told_by: ToldBy,
+    deductions_minor: tuple[int, ...] = (),
 ) -> Purchase:
     """Put a purchase together.
 
@@ -168,10 +222,9 @@ def _purchase(
     return Purchase(
         provider_payment_id=keys[0],
         payment_keys=keys,
-        profile_id=order.profile_id,
-        buyer_unreadable=order.buyer_unreadable,
-        sku=order.sku,
-        quantity=order.quantity,
+        **order._asdict(),
+        told_by=told_by,
+        deductions_minor=deductions_minor,
         amount_minor=amount_minor,
         currency=currency.lower(),
         purchased_at=paid_at,

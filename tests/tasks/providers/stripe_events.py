@@ -33,6 +33,7 @@ PURCHASE = Purchase(
     purchased_at=datetime.fromtimestamp(NOW_S, UTC),
     profile_id=BUYER,
     sku="coins_100",
+    told_by="intent",
 )
 
 

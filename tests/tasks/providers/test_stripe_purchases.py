@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 
-from db.facts import Names, Verdict
+from db.facts import Half, Names, Verdict
 from tests.tasks.providers.stripe_events import (
     BUYER,
     NOT_OURS,
@@ -32,7 +33,7 @@ def test_a_succeeded_intent_is_a_purchase() -> None:
 
 def test_a_paid_session_is_the_same_purchase() -> None:
     assert interpret(session()) == msgspec.structs.replace(
-        PURCHASE, payment_keys=["pi_1", "cs_test_1"], country_code="DE"
+        PURCHASE, payment_keys=["pi_1", "cs_test_1"], country_code="DE", told_by="session"
     )
 
 
@@ -170,7 +171,7 @@ def test_a_payment_without_our_metadata_is_another_products() -> None:
     assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=["pi_1", "ch_1"])
 
 
-@pytest.mark.parametrize("metadata", [None, {}, {"quantity": "2"}, {"sku": ""}, [], "text"])
+@pytest.mark.parametrize("metadata", [None, {}, {"order": "17"}, {"sku": ""}, [], "text"])
 def test_metadata_without_buyer_and_product_are_not_ours(metadata: object) -> None:
     fact = interpret(intent(metadata=metadata))
     assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=["pi_1", "ch_1"])
@@ -178,18 +179,50 @@ def test_metadata_without_buyer_and_product_are_not_ours(metadata: object) -> No
 
 def test_a_session_of_another_product_is_not_ours() -> None:
     fact = interpret(session(metadata={}, client_reference_id="order-17"))
-    keys = ["pi_1", "cs_test_1"]
-    assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=keys)
+    assert fact == Verdict(
+        state="ignored",
+        reason="not_ours",
+        payment_keys=["pi_1", "cs_test_1"],
+        half=Half(told_by="session", currency="usd"),
+    )
+
+
+@pytest.mark.parametrize(("written", "quantity"), [("2", 2), (3, 3), ("two", None), ("0", None)])
+def test_a_quantity_alone_is_not_ours_and_counts_should_the_payment_be(
+    written: object, quantity: int | None
+) -> None:
+    told: dict[str, Any] = {"quantity": quantity, "quantity_unreadable": quantity is None}
+    by_intent = interpret(intent(metadata={"quantity": written}))
+    assert by_intent == Verdict(
+        state="ignored",
+        reason="not_ours",
+        payment_keys=["pi_1", "ch_1"],
+        half=Half(told_by="intent", **told),
+    )
+    by_session = interpret(session(metadata={"quantity": written}, client_reference_id=None))
+    assert by_session == Verdict(
+        state="ignored",
+        reason="not_ours",
+        payment_keys=["pi_1", "cs_test_1"],
+        half=Half(told_by="session", currency="usd", **told),
+    )
 
 
 def test_the_buyer_may_stand_in_client_reference_id() -> None:
     event = session(metadata={"sku": "coins_100"}, client_reference_id=str(BUYER))
     assert purchase(event).profile_id == BUYER
+    assert purchase(event).by_reference
 
 
 def test_metadata_name_the_buyer_before_client_reference_id() -> None:
     event = session(client_reference_id="7f9619ff-8b86-4011-b42d-00c04fc964ff")
     assert purchase(event).profile_id == BUYER
+    assert not purchase(event).by_reference
+
+
+def test_a_product_alone_names_its_buyer_by_no_reference() -> None:
+    fact = purchase(session(metadata={"sku": "coins_100"}, client_reference_id=None))
+    assert (fact.profile_id, fact.buyer_unreadable, fact.by_reference) == (None, False, False)
 
 
 def test_a_buyer_without_a_product_waits_for_it() -> None:
@@ -215,7 +248,13 @@ def test_a_buyer_that_is_no_uuid_is_unreadable(named: str) -> None:
 
 def test_a_client_reference_id_that_is_no_uuid_names_nobody() -> None:
     fact = purchase(session(metadata={"sku": "coins_100"}, client_reference_id="order-17"))
-    assert (fact.profile_id, fact.buyer_unreadable) == (None, True)
+    assert (fact.profile_id, fact.buyer_unreadable, fact.by_reference) == (None, True, True)
+
+
+@pytest.mark.parametrize("written", [None, ""])
+def test_a_quantity_that_is_absent_is_not_told(written: object) -> None:
+    fact = purchase(with_metadata(quantity=written))
+    assert (fact.quantity, fact.quantity_unreadable) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -233,13 +272,63 @@ def test_a_quantity_is_read(written: object, quantity: int) -> None:
 )
 def test_a_quantity_that_makes_no_sense_waits_for_a_person(written: object) -> None:
     fact = purchase(with_metadata(quantity=written))
-    assert (fact.quantity, fact.sku, fact.profile_id) == (1, None, BUYER)
+    assert (fact.quantity, fact.quantity_unreadable) == (None, True)
+    assert (fact.sku, fact.profile_id) == (None, BUYER)
 
 
 @pytest.mark.parametrize("sku", ["coins\x00", "x" * 256, 5, ["coins_100"], "coins\n"], ids=repr)
 def test_a_product_that_cannot_be_read_waits_for_a_person(sku: object) -> None:
     fact = purchase(with_metadata(sku=sku))
     assert (fact.sku, fact.profile_id) == (None, BUYER)
+
+
+# What a session's total holds besides the price
+
+
+@pytest.mark.parametrize(
+    ("total", "details", "deductions"),
+    [
+        (1190, {"total_details": {"amount_tax": 190}}, (190,)),
+        (1000, {"total_details": {"amount_tax": 160, "amount_shipping": 0}}, (160,)),
+        (1500, {"total_details": {"amount_shipping": 500}}, (500,)),
+        (1690, {"total_details": {"amount_shipping": 500, "amount_tax": 190}}, (500, 690)),
+        (1500, {"shipping_cost": {"amount_total": 500}}, (500,)),
+        # Shipping with and without its own tax.
+        (
+            1785,
+            {
+                "total_details": {"amount_shipping": 500, "amount_tax": 285},
+                "shipping_cost": {"amount_total": 595, "amount_subtotal": 500},
+            },
+            (500, 595, 785, 880),
+        ),
+        (900, {"total_details": {"amount_discount": 100}}, ()),
+        (1000, {"total_details": {"amount_discount": 190, "amount_tax": 190}}, (190,)),
+        (100, {"total_details": {"amount_tax": 101, "amount_shipping": 99}}, (99,)),
+    ],
+    ids=str,
+)
+def test_a_session_tells_shipping_and_tax_apart(
+    total: int, details: dict[str, object], deductions: tuple[int, ...]
+) -> None:
+    told = session(**{"amount_total": total, "total_details": None} | details)
+    assert purchase(told).deductions_minor == deductions
+    assert purchase(told).amount_minor == total
+    theirs = session(
+        **{"amount_total": total, "total_details": None, "metadata": {}} | details,
+        client_reference_id=None,
+    )
+    fact = interpret(theirs)
+    assert isinstance(fact, Verdict)
+    assert fact.half == Half(told_by="session", currency="usd", deductions_minor=deductions)
+
+
+@pytest.mark.parametrize("amount", [None, "190", -190, 1.9, True, [], {}, 2**53 + 1, 10**30])
+def test_tax_that_makes_no_sense_is_none(amount: object) -> None:
+    for details in ({"amount_tax": amount}, {"amount_shipping": amount}, amount):
+        told = session(amount_total=1190, total_details=details, shipping_cost=details)
+        assert purchase(told).deductions_minor == ()
+    assert purchase(session(shipping_cost={"amount_total": amount})).deductions_minor == ()
 
 
 # Where from
