@@ -36,6 +36,11 @@ _POOLERS_REFUSALS = (
     "no such database",
     "authentication failed",
     "auth failed",
+    # A server's own words, handed on.
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied",
+    "not permitted to log in",
     "tenant or user not found",
 )
 _OPTIONS = {
@@ -187,6 +192,8 @@ def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line
 
 def _is_poolers_refusal(error: Exception) -> bool:
     told = str(error).lower()
+    if not isinstance(error, asyncpg.ProtocolViolationError | asyncpg.InternalServerError):
+        return False
     return any(each in told for each in _POOLERS_REFUSALS)
 
 

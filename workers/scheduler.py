@@ -16,8 +16,9 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from db.errors import describe, is_server_unfit, is_transient
+from db.errors import describe
 from db.pool import Pool, answered, expire_if_unfit, open_pool
+from db.readiness import is_passing
 from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
 from tasks import TASKS
@@ -60,7 +61,7 @@ class Firing:
         # The edge of the process: the next firing does what this one could not.
         except Exception as error:  # noqa: BLE001
             await expire_if_unfit(self._pool, error)
-            self._note_failure(schedule, error)
+            await self._note_failure(schedule, error)
             return
         if self._is_away:
             log.info("store_back")
@@ -72,8 +73,8 @@ class Firing:
         """Ring for payment events: what came while nobody could ring needn't wait for a look."""
         await asyncio.to_thread(self._bell.ring, TASKS["process_payment_events"])
 
-    def _note_failure(self, schedule: Schedule, error: Exception) -> None:
-        if not (is_transient(error) or is_server_unfit(error)):
+    async def _note_failure(self, schedule: Schedule, error: Exception) -> None:
+        if not await is_passing(self._pool, error):
             log.error("tick_not_opened", job=schedule.name, exc_info=error)
         elif not self._is_away:
             self._is_away = True
