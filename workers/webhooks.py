@@ -281,7 +281,8 @@ def make_server(
     def config(application: Router, port: int) -> uvicorn.Config:
         return uvicorn.Config(
             application,
-            host=settings.coinfleet_host,
+            # Several are handed on to the loop as they are.
+            host=settings.hosts,  # type: ignore[arg-type]
             port=port,
             loop="uvloop",
             http=BoundedConnection,
