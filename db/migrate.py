@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from db.pool import Connection, Pool
 
 OLDEST_SERVER = 150_000
+# The advisory lock of whoever is at work on the schema.
+TURN = "coinfleet.release"
 # Whoever queues behind a waiting step waits no longer than this.
 LOCK_TIMEOUT_MS = 1_500
 # With the pauses between them, about half a minute of trying.
@@ -207,6 +209,27 @@ async def is_current(store: Pool | Connection) -> bool:
     return not lacking
 
 
+async def is_half_way(store: Pool | Connection) -> bool:
+    """Return whether a release is at work here, or has not brought this code's schema yet.
+
+    Older code finds each of its files in the books all the while; a runner is known by its lock.
+    """
+    if not await is_current(store):
+        return True
+    is_locked: bool = await store.fetchval(
+        """
+        select exists (
+            select from pg_locks as l
+            where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+                and l.database = (select oid from pg_database where datname = current_database())
+                and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended($1, 0)
+        )
+        """,
+        TURN,
+    )
+    return is_locked
+
+
 @asynccontextmanager
 async def owner_session(
     url: str, *, application_name: str = "coinfleet release"
@@ -253,9 +276,7 @@ async def take_turn(connection: Connection) -> None:
     try:
         async with connection.transaction():
             await connection.execute(f"set local lock_timeout = {STEP_TIMEOUT_MS}")
-            await connection.execute(
-                "select pg_advisory_lock(hashtextextended('coinfleet.release', 0))"
-            )
+            await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", TURN)
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
         raise AnotherReleaseRuns from error
 

@@ -88,6 +88,7 @@ OF_MACHINES = of(
     fleet_schedules="job",
     fleet_schema_migrations="name checksum",
     fleet_schema_objects="kind name checksum items",
+    fleet_set_aside_events="sqlstate",
     fleet_ticks="job outcome last_error",
     fleet_web_reports="web detail",
     fleet_worker_reports="worker detail",

@@ -16,8 +16,8 @@ from db.catalog import find_differences
 from db.errors import CoinfleetError
 from db.pool import Pool
 from db.reaching import reaching_store
-from db.status import is_read_only, read_double_grants, read_held_counts
-from workers.cli.words import ago, counted
+from db.status import is_read_only, read_double_grants, read_held_counts, read_passing_failures
+from workers.cli.words import ago, counted, duration
 
 # So many of a list are named, and the others counted.
 FEW = 3
@@ -93,10 +93,24 @@ async def find_double_grants(asked: Asked) -> list[str]:
     ]
 
 
+# What passes has passed by then.
+FAILING_AFTER = timedelta(minutes=15)
+
+
+async def find_failing_events(asked: Asked) -> list[str]:
+    """Tell which events fail for a cause that should have passed, and of what."""
+    return [
+        f"event {failing.event_id} ({failing.provider}) has been failing for"
+        f" {duration(failing.failing_s)}: {failing.error}; it is tried on"
+        for failing in await read_passing_failures(asked.pool, longer_than=FAILING_AFTER)
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_held_money,
     find_damaged_schema,
+    find_failing_events,
     find_double_grants,
 )
 
