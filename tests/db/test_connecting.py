@@ -416,3 +416,15 @@ def test_the_home_of_another_user_is_refused_with_its_cause(url: str, tmp_path: 
     assert "StoreRefused" in ended.stderr
     assert "Permission denied" in ended.stderr
     assert "HOME" in ended.stderr
+
+
+async def test_a_refusal_has_no_cause_but_what_led_to_it(url: str) -> None:
+    """Whoever asks an error for its cause comes to an end."""
+    with pytest.raises(StoreRefused) as refusal:
+        await open_connection(f"{url}?sslrootcert=/nonexistent/x", application_name="test")
+    causes: list[BaseException] = []
+    cause: BaseException | None = refusal.value
+    while cause is not None:
+        assert cause not in causes
+        causes.append(cause)
+        cause = cause.__cause__
