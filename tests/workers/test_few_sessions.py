@@ -73,6 +73,7 @@ async def test_a_worker_with_one_session_applies_events_and_does_its_jobs(
     await eventually(lambda: jobs_done(db))
     await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.worker_reports"))
     assert errors(worker.text) == []
+    assert worker.text.count("sessions_scarce") == 1
     worker.signal()
     assert await worker.ended() == 0
 
