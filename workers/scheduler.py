@@ -6,6 +6,7 @@ python -m workers.scheduler
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -124,8 +125,14 @@ async def _fire_for_ever(settings: Settings) -> None:
         await asyncio.Event().wait()
 
 
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Keep from the log what is cancelled when the process ends: that is no error of a job."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 def _make_scheduler(firing: Firing) -> AsyncIOScheduler:
     """Give each schedule a job that fires at once and then at each tick's moment."""
+    logging.getLogger("apscheduler.executors.default").addFilter(_is_no_cancellation)
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         # Late is better than never, once is better than often.

@@ -61,7 +61,7 @@ def test_a_process_gets_its_own_address_and_no_other(folder: DataFolder, process
 
 
 def test_what_is_set_here_comes_first_and_is_quoted(folder: DataFolder) -> None:
-    address = "postgresql://me:a%20b$(touch gone)'@db/coinfleet"
+    address = "postgresql://me:a%20b$(id)';x@db/coinfleet"
     given = {"WORKER_DATABASE_URL": address, "DATABASE_URL": address, "LOG_FORMAT": "json"}
     told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(folder.path), UNKNOWN="x", **given)
     found = exports(told.stdout)
