@@ -42,6 +42,7 @@ _POOLERS_REFUSALS = (
     "permission denied",
     "not permitted to log in",
     "tenant or user not found",
+    "(enotfound) tenant/user",
 )
 _OPTIONS = {
     "tcp_user_timeout": getattr(socket, "TCP_USER_TIMEOUT", None),
@@ -72,7 +73,7 @@ async def connect_to(
             )
         except Exception as error:
             failure = _failure(error, host, timeout_s=timeout_s)
-            if failure is None:
+            if failure is None or failure is error:
                 raise
             if isinstance(failure, StoreRefused) or not isinstance(failure, StoreUnavailable):
                 raise failure from error
@@ -81,7 +82,10 @@ async def connect_to(
             _keep_alive(connection, address)
             return connection
     told = ";".join(str(failure).removeprefix(UNREACHABLE) for failure, _ in failures)
-    raise StoreUnavailable(f"{UNREACHABLE}{told}") from failures[-1][1]
+    causes = [error for _, error in failures]
+    # What a server says tells more than that another host is away, or writes nothing.
+    said = [error for error in causes if isinstance(error, asyncpg.PostgresError)]
+    raise StoreUnavailable(f"{UNREACHABLE}{told}") from (said or causes)[-1]
 
 
 def _driver_options(address: Address, host: Host) -> dict[str, Any]:
@@ -180,7 +184,9 @@ def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line
         case ssl.SSLError():
             return f"TLS failed ({error.reason})"
         case ConnectionError() if "rejected SSL upgrade" in str(error):
-            return "the server speaks no TLS, and sslmode asks for it"
+            return (
+                "no PostgreSQL answers there, or one that speaks no TLS while sslmode asks for it"
+            )
         case asyncpg.PostgresError():
             is_refused = not is_transient(error) and error.sqlstate != "XX000"
             return str(error) if is_refused or _is_poolers_refusal(error) else None

@@ -2,6 +2,11 @@
 -- Rights on functions only, one line each, by file name; no right on any table of money.
 grant usage on schema fleet to coinfleet_worker;
 
+-- The nightly proof reads every invariant, those of later releases too.
+grant usage on schema invariants to coinfleet_worker;
+grant select on all tables in schema invariants to coinfleet_worker;
+alter default privileges in schema invariants grant select on tables to coinfleet_worker;
+
 -- /readyz and start-up checks: is the schema the one this code was written for?
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worker;
 
