@@ -55,6 +55,11 @@ BREAKAGES = {
         " select id, 0, 'evt' from public.coin_purchases;"
         " update public.coin_purchases set granted_at = now()"
     ),
+    "payments_have_one_intent": (
+        "insert into fleet.payment_keys (provider, key, payment_id)"
+        " select 'stripe', 'pi_other', payment_id from fleet.payment_keys"
+        " where key like 'pi_%' limit 1"
+    ),
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
     ),
