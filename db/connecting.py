@@ -36,6 +36,11 @@ _POOLERS_REFUSALS = (
     "no such database",
     "authentication failed",
     "auth failed",
+    # A server's own words, handed on.
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied",
+    "not permitted to log in",
     "tenant or user not found",
 )
 _OPTIONS = {
@@ -67,7 +72,7 @@ async def connect_to(
             )
         except Exception as error:
             failure = _failure(error, host, timeout_s=timeout_s)
-            if failure is None:
+            if failure is None or failure is error:
                 raise
             if isinstance(failure, StoreRefused) or not isinstance(failure, StoreUnavailable):
                 raise failure from error
@@ -76,7 +81,10 @@ async def connect_to(
             _keep_alive(connection, address)
             return connection
     told = ";".join(str(failure).removeprefix(UNREACHABLE) for failure, _ in failures)
-    raise StoreUnavailable(f"{UNREACHABLE}{told}") from failures[-1][1]
+    causes = [error for _, error in failures]
+    # What a server says tells more than that another host is away, or writes nothing.
+    said = [error for error in causes if isinstance(error, asyncpg.PostgresError)]
+    raise StoreUnavailable(f"{UNREACHABLE}{told}") from (said or causes)[-1]
 
 
 def _driver_options(address: Address, host: Host) -> dict[str, Any]:
@@ -187,6 +195,8 @@ def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line
 
 def _is_poolers_refusal(error: Exception) -> bool:
     told = str(error).lower()
+    if not isinstance(error, asyncpg.ProtocolViolationError | asyncpg.InternalServerError):
+        return False
     return any(each in told for each in _POOLERS_REFUSALS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -15,10 +16,24 @@ from db.pool import CONNECT_TIMEOUT_S, open_connection
 from db.roles import check_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
+
+    from db.pool import Connection
 
 # Every kept payload is read, which takes minutes when there are millions.
 TIMEOUT_S = 1_800
+
+
+@asynccontextmanager
+async def _transaction(connection: Connection, *, keep: bool) -> AsyncIterator[None]:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await (transaction.commit() if keep else transaction.rollback())
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +45,12 @@ class Erasure:
     is_supabase: bool
 
 
-async def erase_profile(url: str, profile_id: UUID, *, requested_by: str, reason: str) -> Erasure:
+async def erase_profile(
+    url: str, profile_id: UUID, *, requested_by: str, reason: str, dry_run: bool = False
+) -> Erasure:
     """Erase a person as the schema's owner; a repeated call clears what came since.
+
+    With `dry_run` all of it is done and taken back in one transaction, whose locks it takes.
 
     Raises UnknownProfile, UpgradeUnfinished, asyncpg's own errors, and StoreUnavailable.
     """
@@ -42,7 +61,7 @@ async def erase_profile(url: str, profile_id: UUID, *, requested_by: str, reason
         await check_owner(connection, url=url)
         if generation := await unfinished_upgrade(connection):
             raise UpgradeUnfinished(generation)
-        async with connection.transaction():
+        async with _transaction(connection, keep=not dry_run):
             await connection.execute(f"set local statement_timeout = '{TIMEOUT_S}s'")
             counts = json.loads(
                 await connection.fetchval(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import asyncpg
 
+from db.failures import without_values
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,6 +38,10 @@ class StoreRefused(StoreUnavailable):
 
 class ReadOnlyServer(StoreUnavailable):
     """The server takes no writes: a standby, or `default_transaction_read_only` is on."""
+
+
+class NoSessionFree(StoreUnavailable):
+    """The database has no session left for this process, and none of its own became free."""
 
 
 class Refused(CoinfleetError):
@@ -204,6 +210,11 @@ def _fate_by_sqlstate(error: asyncpg.PostgresError, *, is_alone: bool) -> Fate:
     if _is_poolers(error) or isinstance(error, asyncpg.InvalidCachedStatementError):
         # The latter: a release changed a table under a statement that is prepared anew next time.
         return Fate.TRANSIENT
+    return fate_of_sqlstate(sqlstate)
+
+
+def fate_of_sqlstate(sqlstate: str) -> Fate:
+    """Return what FATES says of an SQLSTATE."""
     return FATES.get(sqlstate) or FATES.get(sqlstate[:2], Fate.BUG)
 
 
@@ -247,6 +258,8 @@ def is_server_unfit(error: BaseException | None) -> bool:
 def is_want_of_connections(error: BaseException | None) -> bool:
     """Return whether the server, or a pooler before it, has no session left for us just now."""
     match error:
+        case NoSessionFree():
+            return True
         case StoreUnavailable():
             return is_want_of_connections(error.__cause__)
         case asyncpg.TooManyConnectionsError():
@@ -285,10 +298,6 @@ def _is_fatal(error: asyncpg.PostgresError) -> bool:
     return severity in _FATAL
 
 
-# Quoted text is a value in these classes, and a name elsewhere.
-_QUOTES_VALUES = ("22", "P0")
-_QUOTED = re.compile(r'"[^"]*"')
-_VALUE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\S*\d{5,}\S*|\S+@\S+")
 MESSAGE_LENGTH = 500
 
 
@@ -303,10 +312,8 @@ def describe(error: BaseException) -> str:
         # In words of ours, which name host and port.
         return message[:MESSAGE_LENGTH]
     if sqlstate is None:
-        return f"{type(error).__name__}: {message}"[:MESSAGE_LENGTH].removesuffix(": ")
-    if sqlstate.startswith(_QUOTES_VALUES):
-        message = _QUOTED.sub('"…"', message)
-    return f"{sqlstate}: {_VALUE.sub('…', message)}"[:MESSAGE_LENGTH]
+        return f"{type(error).__name__}: {message}".removesuffix(": ")
+    return f"{sqlstate}: {without_values(f'{sqlstate}: {message}')}"
 
 
 def sqlstate_of(error: BaseException | None) -> str | None:

@@ -42,6 +42,7 @@ insert into fleet.schema_objects (kind, name, checksum)
 values ('{step.kind}', '{step.name}', '{step.checksum}')
 on conflict (kind, name) do update
     set checksum = excluded.checksum, applied_at = clock_timestamp();"""
+_RECORD = "select fleet.record_catalog(p_everything => true);"
 _NOTE_REMOVAL = """\
 delete from fleet.schema_objects where kind = '{step.kind}' and name = '{step.name}';"""
 
@@ -91,7 +92,7 @@ class _Writer:
             self._opens_books = False
         parts += [_text(step) for step in steps]
         if name == OBJECTS:
-            parts.append(EXPORTED)
+            parts += [EXPORTED, _RECORD]
         path = self._folder / f"{version}_{name}.sql"
         path.write_text("\n\n".join([*parts, _CLOSING]) + "\n", encoding="utf-8")
         self._newest = version

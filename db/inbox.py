@@ -1,19 +1,22 @@
 """The inbox: store what arrived, claim what is due, apply it and record what became of it.
 
-One transaction a batch. The row lock is the claim, so a worker that dies frees its events at once;
+One transaction per batch. The row lock is the claim: a worker that dies frees its events at once;
 nothing here knows a provider, and nothing calls one.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, NewType
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 import msgspec
 
+from db.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
+from db.batches import Batch, BatchResult, ClaimedEvent, EventId, Failure, Outcome, Setback
 from db.errors import (
     CoinfleetError,
     Fate,
@@ -24,19 +27,31 @@ from db.errors import (
     is_timeout,
     sqlstate_of,
 )
+from db.migrate import is_half_way
 from db.pool import expire_if_unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from db.facts import Fact
     from db.pool import Connection, Pool
 
-EventId = NewType("EventId", int)
-
-# How long a batch may wait for the second connection on which its start is noted.
-NOTE_TIMEOUT_S = 5.0
+__all__ = [
+    "Arrival",
+    "BatchFailed",
+    "BatchLost",
+    "BatchResult",
+    "ClaimedEvent",
+    "EventId",
+    "Failure",
+    "Inbox",
+    "Outcome",
+    "ReleaseHalfWay",
+    "Setback",
+    "Stored",
+    "store_arrivals",
+    "wake_waiting_events",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,54 +75,6 @@ class Stored(StrEnum):
     CONFLICT = "conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedEvent:
-    """An event whose row this worker holds."""
-
-    id: EventId
-    provider: str
-    provider_event_id: str
-    event_type: str
-    payload: bytes
-    received_at: datetime
-    attempts: int
-    age_s: float = 0.0
-    """Time since it was received when it was claimed, by the database's clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an event; `reason` is null for one that was simply applied."""
-
-    event_id: EventId
-    state: str
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A failed attempt at an event: `pending` until the next, in so many seconds, or `dead`."""
-
-    event_id: EventId
-    state: str
-    attempts: int
-    error: str
-    retry_in_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """How many events were claimed and what became of each.
-
-    `latencies_s` holds, for each applied event, the time from its receipt to the batch's commit.
-    """
-
-    claimed: int
-    outcomes: Sequence[Outcome]
-    failures: Sequence[Failure] = ()
-    latencies_s: Sequence[float] = ()
-
-
 class BatchFailed(CoinfleetError):
     """A batch was rolled back; its events are as they were before."""
 
@@ -123,6 +90,24 @@ class BatchFailed(CoinfleetError):
     def transient(self) -> bool:
         """Whether the same batch may succeed later."""
         return self.fate is Fate.TRANSIENT
+
+
+class BatchLost(StoreUnavailable):
+    """The connection was lost while a batch was applied; nothing of it was done."""
+
+    def __init__(self, event_ids: Sequence[EventId], error: Exception) -> None:
+        super().__init__(describe(error))
+        self.event_ids = event_ids
+
+
+class ReleaseHalfWay(StoreUnavailable):
+    """The schema is not this release's, or a release is at work on it."""
+
+
+_CLAIMED = (
+    "id, provider, provider_event_id, event_type, payload, received_at, attempts,"
+    " extract(epoch from clock_timestamp() - received_at)::float8"
+)
 
 
 async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
@@ -158,59 +143,67 @@ def _is_no_rows_fault(error: Exception) -> bool:
     return (
         fate(error) is Fate.TRANSIENT
         or is_server_unfit(error)
-        # No such function, table or right: a release is half way, or is yet to come.
-        or isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.InvalidSchemaNameError)
+        # No such schema, function or table: a release is half way, or is yet to come.
+        or isinstance(error, _MISSING)
     )
+
+
+_MISSING = (
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+)
 
 
 class Inbox:
     """A worker's hold on the inbox, for any number of batches at once.
 
-    Each batch in flight takes two connections of the pool. Whoever ends calls
-    `forget_failed_starts` last, or the next worker takes this one for killed by its last batch.
+    Each batch in flight takes one connection of the pool, and for a moment a second if one is free.
+    Whoever ends calls `forget_failed_starts` last, or the next worker takes this one for killed by
+    its last batch.
     """
 
     def __init__(self, pool: Pool, *, worker: str) -> None:
         self._pool = pool
-        self._worker = worker
-        self._failed_starts: list[tuple[int, list[EventId]]] = []
+        self._notes = StartNotes(pool, worker=worker)
+        self._failed_starts: list[StartNote] = []
 
     async def process_batch(
         self, interpret: Callable[[ClaimedEvent], Fact], *, limit: int
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
-        All in one transaction; `interpret` is pure and must not raise. Raises StoreUnavailable
-        when the database can't be reached, BatchFailed when the batch was rolled back.
+        All in one transaction; `interpret` is pure and must not raise. The start of the batch is
+        noted in a commit of its own, see db/batch_starts.py.
+
+        Raises BatchFailed when the batch was rolled back. Raises StoreUnavailable when the database
+        can't be reached or a release is half way; BatchLost, one of these, if events were claimed.
         """
-        claimed: list[ClaimedEvent] = []
-        xact_id = 0
-        failures: list[Failure] = []
+        batch = Batch(interpret, limit)
         try:
             await self.forget_failed_starts()
-            async with self._pool.acquire() as connection, connection.transaction():
-                claimed, xact_id = await _claim(connection, limit)
-                if not claimed:
-                    return BatchResult(claimed=0, outcomes=())
-                claimed_at = time.monotonic()
-                await self._note_start(xact_id, [event.id for event in claimed])
-                outcomes = await _apply(connection, [(e, interpret(e)) for e in claimed])
-                failures = await _read_failures(connection, claimed, outcomes)
+            async with self._pool.acquire() as connection:
+                if not self._notes.must_be_ahead:
+                    try:
+                        return await self._process_noting_beside(connection, batch)
+                    except NoSpareSession as without:
+                        batch.claimed, batch.note = [], None
+                        if without.note is not None:
+                            # Now, lest somebody takes this worker for dead, and later once more.
+                            self._failed_starts.append(without.note)
+                            await forget_start(connection, without.note)
+                return await self._process_noting_ahead(connection, batch)
         except BaseException as error:
-            if claimed:
-                self._failed_starts.append((xact_id, [event.id for event in claimed]))
+            if batch.note is not None:
+                self._failed_starts.append(batch.note)
             if not isinstance(error, Exception):
                 raise
-            raise _failure(error, claimed) from error
-        return BatchResult(
-            claimed=len(claimed),
-            outcomes=outcomes,
-            failures=failures,
-            latencies_s=_latencies(claimed, outcomes, since_claim_s=time.monotonic() - claimed_at),
-        )
+            await expire_if_unfit(self._pool, error)
+            raise await self._failure(error, batch.claimed) from error
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
-        """Count a failed attempt of one event; gives its state, `pending` or `dead`.
+        """Count a failed attempt of one event; return its state, `pending` or `dead`.
 
         None if it wasn't pending any more: another worker was faster.
         """
@@ -224,17 +217,22 @@ class Inbox:
         rows = await self._pool.fetch("select * from fleet.event_failures($1)", event_ids)
         return [Failure(*row) for row in rows if row["error"]]
 
-    async def _note_start(self, xact_id: int, event_ids: list[EventId]) -> None:
-        # Committed before anything is read of the events, so that a death while reading tells.
-        # Each may hold the connection that another waits for, so nobody waits for ever.
-        async with self._pool.acquire(timeout=NOTE_TIMEOUT_S) as connection:
-            await connection.execute(
-                "select fleet.note_batch_start($1::text::xid8, $2, $3)",
-                str(xact_id),
-                event_ids,
-                self._worker,
-                timeout=NOTE_TIMEOUT_S,
-            )
+    async def set_aside(
+        self, event_id: EventId, failure: BatchFailed, *, others_succeed: bool
+    ) -> Setback | None:
+        """Have an event wait that failed alone for a passing cause; no attempt is counted.
+
+        While others succeed its pause doubles, and it is claimed alone. None if another worker has
+        it, or it isn't pending any more.
+        """
+        row = await self._pool.fetchrow(
+            "select setbacks, pause_s, failing_s from fleet.set_event_aside($1, $2, $3, $4)",
+            event_id,
+            failure.sqlstate,
+            failure.error,
+            others_succeed,
+        )
+        return Setback(**row) if row else None
 
     async def forget_failed_starts(self) -> None:
         """Take back the notes of batches that failed or were cancelled under this living worker.
@@ -242,56 +240,90 @@ class Inbox:
         They say nothing against their events. Raises what the database does.
         """
         while self._failed_starts:
-            failed = self._failed_starts.pop()
-            xact_id, event_ids = failed
+            note = self._failed_starts.pop()
             try:
-                await self._pool.execute(
-                    "select fleet.forget_batch_start($1::text::xid8, $2)", str(xact_id), event_ids
-                )
+                await forget_start(self._pool, note)
             except BaseException:
-                self._failed_starts.append(failed)
+                self._failed_starts.append(note)
                 raise
 
+    async def _process_noting_beside(self, connection: Connection, batch: Batch) -> BatchResult:
+        async with connection.transaction():
+            began_at = time.monotonic()
+            rows = await connection.fetch(
+                f"select {_CLAIMED}, xact_id::text::bigint from fleet.claim_events($1)",  # noqa: S608
+                batch.limit,
+            )
+            if not rows:
+                return batch.result()
+            batch.claim(row[:-1] for row in rows)
+            batch.note = StartNote(rows[0]["xact_id"], [event.id for event in batch.claimed])
+            # Committed before anything is read of the events, so that a death while reading tells.
+            await self._notes.note_beside(batch.note, claimed_in_s=time.monotonic() - began_at)
+            await _apply(connection, batch)
+        return batch.result()
 
-async def _claim(connection: Connection, limit: int) -> tuple[list[ClaimedEvent], int]:
-    rows = await connection.fetch(
-        "select id, provider, provider_event_id, event_type, payload, received_at, attempts,"
-        " extract(epoch from clock_timestamp() - received_at)::float8 as age_s,"
-        " xact_id::text::bigint as xact_id from fleet.claim_events($1)",
-        limit,
-    )
-    claimed = [ClaimedEvent(*row[:-1]) for row in rows]
-    return claimed, rows[0]["xact_id"] if rows else 0
+    async def _process_noting_ahead(self, connection: Connection, batch: Batch) -> BatchResult:
+        batch.note = await self._notes.note_ahead(connection, batch.limit)
+        if batch.note is None:
+            return batch.result()
+        async with connection.transaction():
+            rows = await connection.fetch(
+                f"select {_CLAIMED} from fleet.claim_noted_events($1::text::xid8)",  # noqa: S608
+                str(batch.note.xact_id),
+            )
+            if rows:
+                batch.claim(rows)
+                await _apply(connection, batch)
+            await forget_start(connection, batch.note)
+        return batch.result()
+
+    async def _failure(self, error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
+        """Return what the caller hears: that the store is away, or that this batch failed."""
+        if isinstance(error, StoreUnavailable):
+            return error
+        event_ids = [event.id for event in claimed]
+        found = fate(error, is_alone=len(claimed) == 1)
+        is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
+        if is_lost and claimed:
+            return BatchLost(event_ids, error)
+        if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
+            return _away(error)
+        if found is Fate.BUG and isinstance(error, asyncpg.PostgresError):
+            with suppress(Exception):
+                if await is_half_way(self._pool):
+                    return ReleaseHalfWay(describe(error))
+        return BatchFailed(event_ids, fate=found, error=error) if claimed else error
 
 
-async def _apply(
-    connection: Connection, interpreted: Sequence[tuple[ClaimedEvent, Fact]]
-) -> list[Outcome]:
+def _away(error: Exception) -> StoreUnavailable:
+    away = StoreUnavailable(describe(error))
+    away.__cause__ = error
+    return away
+
+
+async def _apply(connection: Connection, batch: Batch) -> None:
+    """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
+    facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason from fleet.apply_events($1::jsonb)",
-        msgspec.json.encode([_as_row(event, fact) for event, fact in interpreted]).decode(),
+        msgspec.json.encode(facts).decode(),
     )
-    return [Outcome(*row) for row in rows]
+    batch.outcomes = [Outcome(*row) for row in rows]
+    batch.failures = await _read_failures(connection, batch)
+    if any(each.is_bug for each in batch.failures) and await is_half_way(connection):
+        raise ReleaseHalfWay
 
 
-async def _read_failures(
-    connection: Connection, claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome]
-) -> list[Failure]:
+async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:
     """Return what failed in this batch: what is to be tried again or dead, with an attempt more."""
-    open_ids = [each.event_id for each in outcomes if each.state in {"pending", "dead"}]
+    open_ids = [each.event_id for each in batch.outcomes if each.state in {"pending", "dead"}]
     if not open_ids:
         return []
-    attempts = {event.id: event.attempts for event in claimed}
+    attempts = {event.id: event.attempts for event in batch.claimed}
     rows = await connection.fetch("select * from fleet.event_failures($1)", open_ids)
     found = [Failure(*row) for row in rows]
     return [each for each in found if each.error and each.attempts > attempts[each.event_id]]
-
-
-def _latencies(
-    claimed: Sequence[ClaimedEvent], outcomes: Sequence[Outcome], *, since_claim_s: float
-) -> list[float]:
-    ages_s = {event.id: event.age_s for event in claimed}
-    return [ages_s[each.event_id] + since_claim_s for each in outcomes if each.state == "applied"]
 
 
 def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:

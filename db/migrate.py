@@ -1,6 +1,6 @@
 """The release: brings a database to the schema that the SQL files of db/ describe.
 
-    shim → migrations → functions → views → invariants → policies
+    shim → logins → migrations → functions → views → invariants → policies
 
 migrations/   tables, constraints, indexes; each applied once, in the order of their versions. A
               changed one is an error. What can't run inside a transaction (`create index
@@ -14,6 +14,11 @@ policies/     <process>.sql says what a login role may execute, clients.sql what
               They are applied again after any change; <schema>.<table>.sql, the rights to a table
               and its row level security, after a migration. Each must bear being applied twice.
 shim/         Supabase's roles and auth schema, for databases that aren't Supabase's.
+logins/       the roles of our processes, without a password.
+
+What a file made may be lost without its text having changed: a restore without the roles, a dropped
+trigger, a revoked grant. A release records what it left in the catalog and first compares with that
+(db/catalog.py): a file of which something is lost or added is applied again.
 
 Each step is a short transaction with a lock timeout, tried again when it ran into one, so that live
 workers go on. One runner works at a time, others wait for it. The search path is empty here: names
@@ -30,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db import schema
+from db import catalog, schema
 from db.errors import StoreUnavailable, is_transient
 from db.generations import refuse_older_generation
 from db.older_users import make_profiles
@@ -42,9 +47,12 @@ from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from db.catalog import Difference
     from db.pool import Connection, Pool
 
 OLDEST_SERVER = 150_000
+# The advisory lock of whoever is at work on the schema.
+TURN = "coinfleet.release"
 # Whoever queues behind a waiting step waits no longer than this.
 LOCK_TIMEOUT_MS = 1_500
 # With the pauses between them, about half a minute of trying.
@@ -89,6 +97,8 @@ class Report:
 
     steps: tuple[Step, ...]
     profiles_made: int | None = 0
+    different: tuple[Difference, ...] = ()
+    """What somebody added to the catalog, or took, that applying the files again does not undo."""
 
 
 async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) -> Report:
@@ -124,24 +134,51 @@ async def bring_up(
     files: Sequence[SchemaFile],
     *,
     on_step: Callable[[Step], None] | None = None,
+    makes_good: bool = True,
 ) -> Report:
-    """Do the same in an `owner_session` whose turn it is; inside its transaction, if it has one."""
+    """Do the same in an `owner_session` whose turn it is; inside its transaction, if it has one.
+
+    An upgrade, which takes rights away while it runs, lets nothing be made good.
+    """
     await check_release_rights(connection)
     await _open_books(connection)
     book = await _read_book(connection)
-    steps = schema.plan(await _files_for(connection, files), book)
+    wanted = await _files_for(connection, files)
+    damaged = await _find_damaged(connection, wanted) if makes_good else set()
+    steps = schema.plan(wanted, book, damaged)
     for step in steps:
         await _take(connection, step, is_new=(step.kind, step.name) not in book)
         if on_step:
             on_step(step)
-    return Report(tuple(steps))
+    changed = [step for step in steps if schema.has_new_text(step, book)]
+    migrated = any(step.kind == Kind.MIGRATION for step in changed)
+    async with connection.transaction():
+        different = await catalog.record(connection, changed, everything=migrated)
+    return Report(tuple(steps), different=tuple(different))
+
+
+async def _find_damaged(
+    connection: Connection, files: Sequence[SchemaFile]
+) -> set[tuple[str, str]]:
+    """Return the files that the catalog differs from; all of them where nobody can tell."""
+    differences = await catalog.find_differences(connection)
+    if differences is not None:
+        return catalog.keys(differences)
+    can_tell = (Kind.FUNCTION, "fleet.catalog_differences")
+    everything: set[tuple[str, str]] = {
+        (file.kind, file.name) for file in files if file.kind is not Kind.MIGRATION
+    }
+    return everything if can_tell in everything else set()
 
 
 async def status(url: str) -> list[StatusRow]:
     """Say of each file whether this database has it; changes nothing."""
     async with owner_session(url) as connection:
-        book = {} if await _lacks_books(connection) else await _read_book(connection)
-        return schema.compare(await _files_for(connection, expected()), book)
+        files = await _files_for(connection, expected())
+        if await _lacks_books(connection):
+            return schema.compare(files, {})
+        damaged = await _find_damaged(connection, files)
+        return schema.compare(files, await _read_book(connection), damaged)
 
 
 async def is_current(store: Pool | Connection) -> bool:
@@ -170,6 +207,27 @@ async def is_current(store: Pool | Connection) -> bool:
     ):
         return False
     return not lacking
+
+
+async def is_half_way(store: Pool | Connection) -> bool:
+    """Return whether a release is at work here, or has not brought this code's schema yet.
+
+    Older code finds each of its files in the books all the while; a runner is known by its lock.
+    """
+    if not await is_current(store):
+        return True
+    is_locked: bool = await store.fetchval(
+        """
+        select exists (
+            select from pg_locks as l
+            where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+                and l.database = (select oid from pg_database where datname = current_database())
+                and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended($1, 0)
+        )
+        """,
+        TURN,
+    )
+    return is_locked
 
 
 @asynccontextmanager
@@ -218,9 +276,7 @@ async def take_turn(connection: Connection) -> None:
     try:
         async with connection.transaction():
             await connection.execute(f"set local lock_timeout = {STEP_TIMEOUT_MS}")
-            await connection.execute(
-                "select pg_advisory_lock(hashtextextended('coinfleet.release', 0))"
-            )
+            await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", TURN)
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
         raise AnotherReleaseRuns from error
 

@@ -13,6 +13,7 @@ from db.connecting import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S  # noqa: PLC041
 from db.connecting import connect_to
 from db.errors import StoreUnavailable, is_server_unfit, is_transient
 from db.pooler import Pooling, SessionNeeded
+from db.sessions import SharingPool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -33,6 +34,9 @@ LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_MS = 60_000
 # How soon a server process that waits for a lock notices that its client was killed.
 CLIENT_CHECK_MS = 2_000
+# asyncpg's own values: when a session is replaced, and when an idle one is closed.
+MAX_QUERIES = 50_000
+IDLE_MAX_S = 300.0
 # Past the server's own timeout: only a server that is frozen or gone is met by this one.
 COMMAND_TIMEOUT_S = STATEMENT_TIMEOUT_MS / 1000 + 5.0
 
@@ -47,6 +51,7 @@ async def open_pool(
 ) -> Pool:
     """Open a pool that belongs to the running loop.
 
+    Its users share what sessions there are if the server has no more, see db/sessions.py.
     With `min_size=0` nothing connects yet. A connection that went silent is dropped after twice
     `command_timeout_s`: once for its statement, once for that being cancelled.
 
@@ -55,9 +60,14 @@ async def open_pool(
     The address may be a pooler's, see db/pooler.py.
     """
     address = Address.parse(url)
-    return await asyncpg.create_pool(
+    return await SharingPool(
         min_size=min_size,
         max_size=max_size,
+        max_queries=MAX_QUERIES,
+        max_inactive_connection_lifetime=IDLE_MAX_S,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         connect=partial(_connect, address, **_manners(address, application_name, {})),
         command_timeout=command_timeout_s,
         reset=_keep_session,
@@ -70,7 +80,11 @@ async def expire_if_unfit(pool: Pool, error: BaseException) -> None:
     A failover leaves all of them dangling, or at a server that only reads: each would be found out
     at its next use, or never. Whatever the address leads to now is reached by the next call.
     """
-    if is_server_unfit(error):
+    # Who waits for a free session while there are few says nothing against the server.
+    is_in_want = (
+        isinstance(pool, SharingPool) and pool.is_scarce and isinstance(error, TimeoutError)
+    )
+    if is_server_unfit(error) and not is_in_want:
         await pool.expire_connections()
 
 

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from db.errors import ReadOnlyServer, StoreUnavailable, is_transient, sqlstate_of
+from db.errors import (
+    Fate,
+    ReadOnlyServer,
+    StoreUnavailable,
+    fate,
+    is_server_unfit,
+    is_transient,
+    sqlstate_of,
+)
 from db.inbox import store_arrivals
-from db.migrate import is_current
+from db.migrate import is_current, is_half_way
 from db.pool import Connection, Pool, expire_if_unfit, open_connection
 
 # A question that takes longer counts as no answer; it is asked again.
@@ -78,6 +86,19 @@ async def ask_readiness(pool: Pool) -> Readiness:
             return Readiness.READ_ONLY
         raise
     return Readiness.CURRENT
+
+
+async def is_passing(pool: Pool, error: BaseException) -> bool:
+    """Return whether the error passes by itself: an outage, or a release that is half way."""
+    if is_transient(error) or is_server_unfit(error):
+        return True
+    if sqlstate_of(error) is None or fate(error) is not Fate.BUG:
+        return False
+    try:
+        return await is_half_way(pool)
+    # It is the first error that is to be told.
+    except Exception:  # noqa: BLE001
+        return False
 
 
 async def check_writable(store: Pool | Connection) -> None:

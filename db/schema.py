@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from db.errors import CoinfleetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
 FOLDER = Path(__file__).parent
 BOOKKEEPING = FOLDER / "bookkeeping.sql"
 
 _MIGRATION_NAME = re.compile(r"\d{14}_[a-z0-9_]+")
+_GRANT = re.compile(r"^grant execute on function (?P<name>[\w.]+)\(.*;$", re.MULTILINE)
 _OBJECT_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 
 
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     """What a file is. The order of the members is the order in which a release applies them."""
 
     SHIM = "shim"
+    LOGIN = "login"
     MIGRATION = "migration"
     FUNCTION = "function"
     VIEW = "view"
@@ -44,6 +46,7 @@ class Kind(StrEnum):
 
 _FOLDERS = {
     Kind.SHIM: "shim",
+    Kind.LOGIN: "logins",
     Kind.MIGRATION: "migrations",
     Kind.FUNCTION: "functions",
     Kind.VIEW: "views",
@@ -146,11 +149,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """How a file stands to a database; `unknown` was applied there and has no file here."""
+    """How a file stands to a database.
+
+    `unknown` was applied there and has no file here; of a `damaged` one the catalog holds less or
+    more than the last release left.
+    """
 
     kind: str
     name: str
-    state: Literal["applied", "pending", "changed", "unknown"]
+    state: Literal["applied", "pending", "changed", "unknown", "damaged"]
     applied_at: datetime | None
 
 
@@ -176,33 +183,71 @@ def read_folder(folder: Path) -> Iterator[SchemaFile]:
             yield file
 
 
-def plan(files: Sequence[SchemaFile], book: Book) -> list[Step]:
+def plan(
+    files: Sequence[SchemaFile], book: Book, damaged: Collection[tuple[str, str]] = ()
+) -> list[Step]:
     """List what brings a database with this book to these files.
 
+    `damaged` are the files, by kind and name, of which the catalog differs from what the last
+    release left: all but migrations are applied again.
     Policies come again after any change, since an object that was dropped and made anew has lost
     its grants; a table's own only after a migration, since they lock the table against everybody.
+    New functions come before changed ones, which may call them: a fleet is at work meanwhile.
     Raises MigrationChanged or UnknownMigrations.
     """
     _check_history(files, book)
     steps = [_removal(book[key]) for key in _without_file(files, book)]
     changed, migrated = bool(steps), False
+    grants = _grants(files)
     for file in files:
         record = book.get((file.kind, file.name))
-        is_stale = record is None or record.checksum != file.checksum
+        is_new_text = record is None or record.checksum != file.checksum
+        is_stale = is_new_text or (file.kind, file.name) in damaged
         changed = changed or is_stale
         migrated = migrated or (is_stale and file.kind is Kind.MIGRATION)
         may_be_lost = migrated if file.is_of_a_table else changed
         if is_stale or (may_be_lost and file.kind is Kind.POLICY):
-            steps.append(Step(file.kind, file.name, file.path, file.sql, file.checksum))
+            sql = "\n".join([file.sql, *grants.get((file.kind, file.name), [])])
+            steps.append(Step(file.kind, file.name, file.path, sql, file.checksum))
+    functions = [no for no, step in enumerate(steps) if step.kind is Kind.FUNCTION]
+    if functions:
+        first, last = functions[0], functions[-1] + 1
+        steps[first:last] = sorted(steps[first:last], key=lambda s: (s.kind, s.name) in book)
     return steps
 
 
-def compare(files: Sequence[SchemaFile], book: Book) -> list[StatusRow]:
+def has_new_text(step: Step, book: Book) -> bool:
+    """Say whether a step brings a text that this book doesn't have, or forgets one that it has."""
+    record = book.get((step.kind, step.name))
+    return record is None or record.checksum != step.checksum
+
+
+def _grants(files: Iterable[SchemaFile]) -> dict[tuple[str, str], list[str]]:
+    """Return the lines of policies that grant a function, by the function's file.
+
+    A function's text revokes what clients may do with it. Granted again in the same transaction,
+    nobody is refused while the release goes on to the policies.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for file in files:
+        if file.kind is Kind.POLICY:
+            for match in _GRANT.finditer(file.text):
+                found.setdefault((Kind.FUNCTION, match["name"]), []).append(match[0])
+    return found
+
+
+def compare(
+    files: Sequence[SchemaFile], book: Book, damaged: Collection[tuple[str, str]] = ()
+) -> list[StatusRow]:
     """Put each file beside its record; records without a file come last."""
     gone = (book[key] for key in _without_file(files, book))
-    return [_status_row(file, book.get((file.kind, file.name))) for file in files] + [
-        StatusRow(record.kind, record.name, "unknown", record.applied_at) for record in gone
-    ]
+    rows = [_status_row(file, book.get((file.kind, file.name))) for file in files]
+    return [
+        replace(row, state="damaged")
+        if row.state == "applied" and (row.kind, row.name) in damaged
+        else row
+        for row in rows
+    ] + [StatusRow(record.kind, record.name, "unknown", record.applied_at) for record in gone]
 
 
 def _without_file(files: Iterable[SchemaFile], book: Book) -> list[tuple[str, str]]:

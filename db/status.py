@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from decimal import Decimal
 
     from db.pool import Pool
@@ -79,6 +79,24 @@ async def read_double_grants(pool: Pool) -> list[DoubleGrant]:
         " order by purchase_ids limit 20"
     )
     return [DoubleGrant(row[0], list(row[1]), int(row[2])) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class PassingFailure:
+    """A pending event that fails for a cause which should pass, and has not for a while."""
+
+    event_id: int
+    provider: str
+    failing_s: float
+    setbacks: int
+    sqlstate: str | None
+    error: str | None
+
+
+async def read_passing_failures(pool: Pool, *, longer_than: timedelta) -> list[PassingFailure]:
+    """Return up to 20 such events, the longest failing first."""
+    rows = await pool.fetch("select * from fleet.passing_failures($1)", longer_than)
+    return [PassingFailure(*row) for row in rows]
 
 
 async def is_read_only(pool: Pool) -> bool:

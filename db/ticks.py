@@ -5,17 +5,26 @@ A tick is opened once however many schedulers fire it, and is done by whoever ho
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db.errors import ReadOnlyServer
+from db.sessions import execute_on_spare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
     from db.pool import Connection, Pool
+
+
+# A running job's connection is held while there is one more for its statements. The database may be
+# in another region.
+SPARE_WITHIN_S = 0.25
+# A third of what fleet.keep_tick gives.
+KEEP_EVERY_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,8 @@ async def hold_tick(
     """Hold the claimed tick's row while its job runs, and record it as done when the block ends.
 
     Gives False when another worker took it meanwhile. If the block raises, nothing is recorded
-    here: `fail_tick` does it. Takes one connection for as long as the job runs.
+    here: `fail_tick` does it. Takes one connection for as long as the job runs, if there is another
+    for the job; else the tick is kept from others by being told so again and again.
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
@@ -94,9 +104,45 @@ async def hold_tick(
         is_ours: bool = await connection.fetchval(
             "select fleet.hold_tick($1, $2, $3)", tick.job, tick.number, attempt
         )
+        if not is_ours:
+            yield False
+            return
+        if await execute_on_spare(pool, "select", free_within_s=SPARE_WITHIN_S):
+            yield True
+            await connection.execute(_FINISH, tick.job, tick.number)
+            return
+    async with _kept(pool, tick, attempt) as is_ours:
         yield is_ours
         if is_ours:
-            await connection.execute("select fleet.finish_tick($1, $2)", tick.job, tick.number)
+            await pool.execute(_FINISH, tick.job, tick.number)
+
+
+_FINISH = "select fleet.finish_tick($1, $2)"
+
+
+@asynccontextmanager
+async def _kept(pool: Pool, tick: Tick, attempt: int) -> AsyncIterator[bool]:
+    """Keep the tick from others while the block runs, without a connection of its own."""
+
+    async def keep() -> bool:
+        is_ours: bool = await pool.fetchval(
+            "select fleet.keep_tick($1, $2, $3)", tick.job, tick.number, attempt
+        )
+        return is_ours
+
+    async def keep_on() -> None:
+        while True:
+            await asyncio.sleep(KEEP_EVERY_S)
+            # The next time will do; a job that runs twice at once does no harm.
+            with suppress(Exception):
+                await keep()
+
+    is_ours = await keep()
+    keeping = asyncio.create_task(keep_on())
+    try:
+        yield is_ours
+    finally:
+        keeping.cancel()
 
 
 async def fail_tick(store: Pool | Connection, tick: Tick, *, attempt: int, error: str) -> bool:

@@ -197,7 +197,7 @@ class Upgrade:
         await take_turn(self.connection)
         # All at once: nobody enters by a grant of the release before the doors are closed.
         async with self.connection.transaction():
-            await bring_up(self.connection, expected())
+            await bring_up(self.connection, expected(), makes_good=False)
             await close_doors(self.connection)
         self._say("release", 1, 1)
         await self._open_workshop()

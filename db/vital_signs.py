@@ -51,6 +51,13 @@ class HeldEvents(msgspec.Struct, frozen=True):
     oldest_s: float
 
 
+class Failing(msgspec.Struct, frozen=True):
+    """Pending events that a passing failure hit alone, and for how long the first of them."""
+
+    events: int = 0
+    longest_s: float | None = None
+
+
 class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
@@ -67,6 +74,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     workers: list[WorkerReport]
     clock_behind_s: float = 0.0
     held: list[HeldEvents] = []
+    failing: Failing = msgspec.field(default_factory=Failing)
 
     def count(self, state: str) -> int:
         """How many events of all providers are in this state."""

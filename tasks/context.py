@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from db.failures import kind_of, without_values
+from tasks.pace import Pace
 
 if TYPE_CHECKING:
     from db.inbox import Inbox
@@ -96,4 +97,5 @@ class Context:
     batch_size: int = 500
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
+    pace: Pace = field(default_factory=Pace)
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.stdlib.get_logger)

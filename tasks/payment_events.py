@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from db.errors import is_transient
 from db.facts import Verdict
 from db.failures import kind_of, without_values
-from db.inbox import BatchFailed
+from db.inbox import BatchFailed, BatchLost
 from tasks.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Deadlocks and lock timeouts pass; a batch that fails so often is tried in halves.
-TRIES_BEFORE_HALVING = 3
-RETRY_PAUSE_S = 0.05
+# An event that fails alone for a passing cause for so long is an alarm, again every five minutes.
+ALARM_AFTER_S = 15 * 60.0
+ALARM_AGAIN_S = 5 * 60.0
 # When so many came at once, more are on their way. Let them gather for a moment: in a batch of
 # hundreds an event costs half of what it does in one of fifty. A few, or one, wait for nothing.
 FLOW_FROM_EVENTS = 10
@@ -45,22 +46,26 @@ async def process_payment_events(ctx: Context) -> int:
     while the database is away; nothing is lost by that.
     """
     total = 0
-    limit = ctx.batch_size
-    failures = 0
     while not ctx.stopping.is_set():
+        limit = min(ctx.pace.limit or ctx.batch_size, ctx.batch_size)
         started = time.monotonic()
         try:
             details: dict[EventId, str] = {}
             result = await ctx.inbox.process_batch(_interpreter(ctx, details), limit=limit)
+        except BatchLost as lost:
+            # Nobody's fault, unless it goes on so: a smaller batch finds out whose.
+            ctx.pace.fail(batches=ctx.meter.batches)
+            if not ctx.pace.is_to_be_tried_again(list(lost.event_ids)):
+                ctx.pace.halve(len(lost.event_ids))
+            raise
         except BatchFailed as failure:
-            failures += 1
-            limit = await _after_failure(ctx, failure, failures=failures, limit=limit)
+            ctx.pace.fail(batches=ctx.meter.batches)
+            await _after_failure(ctx, failure)
             continue
         if result.claimed == 0:
             break
         total += result.claimed
-        failures = 0
-        limit = ctx.batch_size
+        ctx.pace.succeed()
         ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
         _report(ctx.meter, result, details)
         if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
@@ -68,23 +73,78 @@ async def process_payment_events(ctx: Context) -> int:
     return total
 
 
-async def _after_failure(ctx: Context, failure: BatchFailed, *, failures: int, limit: int) -> int:
-    """Give the limit of the next try: the same for a while if the failure may pass, else half."""
+async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
+    """Try the same again if the failure may pass, else in halves; at last do with the one event.
+
+    What passes counts against no event: while others succeed it waits, and is tried alone.
+    """
     ctx.meter.note_trouble(failure.error)
-    log.warning("batch_failed", events=len(failure.event_ids), error=without_values(failure.error))
-    if failure.transient and failures % TRIES_BEFORE_HALVING:
-        # Jitter keeps two workers from meeting again; it guards no secret.
-        await asyncio.sleep(RETRY_PAUSE_S * random.uniform(0.5, 1.5) * failures)  # noqa: S311
-        return limit
-    if len(failure.event_ids) > 1:
-        return len(failure.event_ids) // 2
+    events = len(failure.event_ids)
+    is_again = failure.transient and not failure.is_timeout
+    if is_again and ctx.pace.is_to_be_tried_again(list(failure.event_ids)):
+        _log_failure(ctx, failure, then="tried again")
+    elif events > 1:
+        _log_failure(ctx, failure, then=f"tried by {ctx.pace.halve(events)}")
+    elif failure.transient:
+        await _set_aside(ctx, failure)
+    else:
+        await _fail(ctx, failure)
+        ctx.pace.succeed()
+        return
+    if failure.transient:
+        await _pause(ctx)
+
+
+def _log_failure(ctx: Context, failure: BatchFailed, *, then: str) -> None:
+    log.warning(
+        "batch_failed",
+        events=len(failure.event_ids),
+        sqlstate=failure.sqlstate,
+        error=failure.error,
+        attempt=ctx.pace.failures,
+        then=then,
+    )
+
+
+async def _set_aside(ctx: Context, failure: BatchFailed) -> None:
+    """Have an event wait that failed alone; while nothing succeeds, with all the others."""
+    event_id = failure.event_ids[0]
+    others_succeed = ctx.pace.set_aside(event_id, batches=ctx.meter.batches)
+    try:
+        setback = await ctx.inbox.set_aside(event_id, failure, others_succeed=others_succeed)
+    except Exception as error:
+        # A full disk takes this note as little as the event.
+        if not is_transient(error):
+            raise
+        setback = None
+    if setback is None:
+        _log_failure(ctx, failure, then="tried again")
+        return
+    _log_failure(ctx, failure, then=f"tried again in {setback.pause_s:.0f} s")
+    if setback.failing_s >= ALARM_AFTER_S and ctx.pace.is_alarm_due(event_id, ALARM_AGAIN_S):
+        log.error(
+            "event_keeps_failing",
+            event_id=event_id,
+            sqlstate=failure.sqlstate,
+            error=failure.error,
+            failing_s=round(setback.failing_s),
+            then="tried on for as long as it takes: find what is in its way",
+        )
+
+
+async def _fail(ctx: Context, failure: BatchFailed) -> None:
+    """Count an attempt of the one event whose own the failure is."""
     event_id = failure.event_ids[0]
     await ctx.inbox.fail_event(event_id, failure.error)
     for failed in await ctx.inbox.read_failures([event_id]):
         _report_failure(ctx.meter, failed)
         if failed.state == "dead":
             ctx.meter.note_outcome("dead", "failed")
-    return ctx.batch_size
+
+
+async def _pause(ctx: Context) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(ctx.stopping.wait(), ctx.pace.pause_s)
 
 
 def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[ClaimedEvent], Fact]:

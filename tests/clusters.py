@@ -32,6 +32,26 @@ begin
 end
 $$
 """
+COPY_SETTINGS = """
+do $$
+declare
+    v_one record;
+begin
+    for v_one in
+        select s.setrole::regrole as role, split_part(c.setting, '=', 1) as name,
+            substr(c.setting, strpos(c.setting, '=') + 1) as value
+        from pg_db_role_setting as s
+        join pg_database as d on d.oid = s.setdatabase and d.datname = '{template}'
+        cross join unnest(s.setconfig) as c (setting)
+        where s.setrole <> 0
+    loop
+        execute format(
+            'alter role %s in database {database} set %s = %L', v_one.role, v_one.name, v_one.value
+        );
+    end loop;
+end
+$$
+"""
 
 _numbers = count(1)
 
@@ -79,13 +99,20 @@ class Cluster:
         await migrate(template.url())
         return template
 
-    async def create(self, template: str = "template0") -> Database:
-        """Create a database for the owner; an empty one unless a template is named."""
+    async def create(self, template: str = "template0", *, copy_settings: bool = True) -> Database:
+        """Create a database for the owner; an empty one unless a template is named.
+
+        What the roles' sessions there begin with is the cluster's and is copied besides.
+        """
         database = self._next_database()
         async with self._administrator() as administrator:
             await administrator.execute(
                 f"create database {database.name} template {template} owner coinfleet_owner"
             )
+            if template != "template0" and copy_settings:
+                await administrator.execute(
+                    COPY_SETTINGS.format(template=template, database=database.name)
+                )
         return database
 
     async def drop(self, database: Database) -> None:

@@ -108,6 +108,10 @@ ROWS = (
             "db/test_purchases.py::test_a_second_event_of_a_payment_credits_nothing",
             "db/test_purchases.py::test_of_two_events_of_a_payment_in_a_batch_the_first_grants",
             "workers/test_webhooks.py::test_a_second_delivery_is_acknowledged_and_stores_nothing",
+            "db/test_direct_calls.py",
+            "db/test_granted_twice.py",
+            "db/test_id_conflicts.py",
+            "db/test_names_at_random.py",
         ),
     ),
     Row(
@@ -130,7 +134,7 @@ ROWS = (
     Row(
         "C6",
         "Refunds and disputes take coins back, partial ones in proportion",
-        ("db/test_reversals.py", "db/test_reversal_facts.py"),
+        ("db/test_reversals.py", "db/test_reversal_facts.py", "db/test_disputes.py"),
     ),
     Row(
         "C7",

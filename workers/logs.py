@@ -6,7 +6,10 @@ A static snake_case event name first, ids as fields; never a payload, a header o
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import structlog
@@ -50,13 +53,69 @@ def configure_logging(log_format: LogFormat = "auto") -> None:
 
 def _renderers(log_format: LogFormat) -> list[Processor]:
     if log_format == "console" or (log_format == "auto" and sys.stdout.isatty()):
-        # Its own choice where rich is installed shows the locals: payloads, headers, secrets.
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        return [structlog.processors.format_exc_info, ConsoleLine(colours=_has_colours())]
     return [
         structlog.processors.format_exc_info,
         _event_first,
         structlog.processors.JSONRenderer(),
     ]
+
+
+class ConsoleLine:
+    """Renders an entry for a person: the time, the event and its fields, within the width.
+
+    What doesn't fit goes on under it, a field in one piece. Under `coinfleet up` the width is what
+    the process's name leaves of the terminal's.
+    """
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    def __call__(self, _logger: WrappedLogger, _name: str, entry: EventDict) -> str:
+        """Return the line or lines."""
+        exception = entry.pop("exception", None)
+        # The day is today's, and all here is in UTC.
+        time = str(entry.pop("timestamp", "")).partition("T")[2].partition(".")[0]
+        level = str(entry.pop("level", "info"))
+        words = [time, "" if level == "info" else level, str(entry.pop("event", ""))]
+        fields = [f"{name}={_plain(value)}" for name, value in entry.items()]
+        lines = _fill([*filter(None, words), *fields], width=shutil.get_terminal_size().columns)
+        if self._colours and level in _COLOURS:
+            lines = [f"\033[{_COLOURS[level]}m{line}\033[0m" for line in lines]
+        return "\n".join([*lines, exception] if exception else lines)
+
+
+_COLOURS = {"warning": "33", "error": "31", "critical": "31"}
+_INDENT = " " * 9
+
+
+def _fill(words: list[str], *, width: int) -> list[str]:
+    """Put words on lines; one that is longer than a line is broken between its own words."""
+    lines = [""]
+    for word in words:
+        if lines[-1].strip() and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(_INDENT)
+        if len(lines[-1]) + len(word) + 1 > width and " " in word:
+            first, *rest = textwrap.wrap(
+                word,
+                max(width - len(_INDENT), 20),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            lines[-1] += first
+            lines += [_INDENT + each for each in rest]
+        else:
+            lines[-1] += word if not lines[-1].strip() else f" {word}"
+    return lines
+
+
+def _plain(value: object) -> str:
+    text = str(value)
+    return repr(text) if " " in text or not text else text
+
+
+def _has_colours() -> bool:
+    return sys.stdout.isatty() or bool(os.environ.get("COINFLEET_COLOURS"))
 
 
 def _event_first(_logger: WrappedLogger, _name: str, entry: EventDict) -> EventDict:

@@ -200,6 +200,16 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         "Age of the oldest event that is still to do.",
         signs.oldest_pending_s or 0,
     )
+    yield _gauge(
+        "events_failing",
+        "Pending events that a passing failure hits alone; no attempts are counted.",
+        signs.failing.events,
+    )
+    yield _gauge(
+        "longest_failing_seconds",
+        "For how long the first of them has been failing; past 900 somebody should look.",
+        signs.failing.longest_s or 0,
+    )
     yield _gauge("ledger_drift", "Violations the proofs found in the books.", signs.drift)
     proved = GaugeMetricFamily(
         "coinfleet_proof_age_seconds", "Time since the newest proof of a kind.", labels=["kind"]

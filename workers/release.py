@@ -21,6 +21,8 @@ OLDER_USERS_REMEDY = (
     " may read auth.users: grant it select, and bypassrls where the table has row level security"
 )
 
+DIFFERENT_REMEDY = "applying the files again does not undo it: undo it by hand"
+
 
 async def release(settings: Settings) -> Report:
     """Migrate and write the rules; return what that took."""
@@ -35,6 +37,14 @@ async def release(settings: Settings) -> Report:
     )
     if report.profiles_made is None:
         structlog.get_logger().warning("older_users_not_read", remedy=OLDER_USERS_REMEDY)
+    for difference in report.different:
+        structlog.get_logger().error(
+            "catalog_differs",
+            file=difference.path,
+            lost=difference.lost,
+            gained=difference.gained,
+            remedy=DIFFERENT_REMEDY,
+        )
     return report
 
 

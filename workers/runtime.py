@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from db import ticks
-from db.errors import StoreRefused, describe, is_server_unfit, is_transient
+from db.errors import StoreRefused, describe, is_transient
 from db.inbox import Inbox
 from db.migrate import is_current
 from db.pool import Pool, answered, expire_if_unfit, open_pool
-from db.readiness import check_writable
+from db.readiness import check_writable, is_passing
 from db.roles import Process, check_process_role
 from db.ticks import Tick
 from db.worker_reports import (
@@ -213,7 +213,7 @@ class Runtime:
             await expire_if_unfit(self._pool, error)
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
             self._meter.note_trouble(describe(error))
-            if is_transient(error) or is_server_unfit(error):
+            if await is_passing(self._pool, error):
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
                 log.exception("job_failed", attempt=attempt)
@@ -262,7 +262,7 @@ class Runtime:
         except Exception as error:
             self._meter.note_trouble(describe(error))
             await expire_if_unfit(self._pool, error)
-            if not (is_transient(error) or is_server_unfit(error)):
+            if not await is_passing(self._pool, error):
                 log.exception("look_failed")
             elif not self._is_away:
                 log.warning("store_away", reason=describe(error))

@@ -6,6 +6,7 @@ python -m workers.scheduler
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,9 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from db.errors import describe, is_server_unfit, is_transient
+from db.errors import describe
 from db.pool import Pool, answered, expire_if_unfit, open_pool
+from db.readiness import is_passing
 from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
 from tasks import TASKS
@@ -59,7 +61,7 @@ class Firing:
         # The edge of the process: the next firing does what this one could not.
         except Exception as error:  # noqa: BLE001
             await expire_if_unfit(self._pool, error)
-            self._note_failure(schedule, error)
+            await self._note_failure(schedule, error)
             return
         if self._is_away:
             log.info("store_back")
@@ -71,8 +73,8 @@ class Firing:
         """Ring for payment events: what came while nobody could ring needn't wait for a look."""
         await asyncio.to_thread(self._bell.ring, TASKS["process_payment_events"])
 
-    def _note_failure(self, schedule: Schedule, error: Exception) -> None:
-        if not (is_transient(error) or is_server_unfit(error)):
+    async def _note_failure(self, schedule: Schedule, error: Exception) -> None:
+        if not await is_passing(self._pool, error):
             log.error("tick_not_opened", job=schedule.name, exc_info=error)
         elif not self._is_away:
             self._is_away = True
@@ -123,8 +125,14 @@ async def _fire_for_ever(settings: Settings) -> None:
         await asyncio.Event().wait()
 
 
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Keep from the log what is cancelled when the process ends: that is no error of a job."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 def _make_scheduler(firing: Firing) -> AsyncIOScheduler:
     """Give each schedule a job that fires at once and then at each tick's moment."""
+    logging.getLogger("apscheduler.executors.default").addFilter(_is_no_cancellation)
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         # Late is better than never, once is better than often.

@@ -82,6 +82,13 @@ def _postgres_address(value: str) -> str:
     return value
 
 
+def _addresses_to_listen_on(value: str) -> str:
+    hosts = [host.strip().removeprefix("[").removesuffix("]") for host in value.split(",")]
+    if not all(hosts):
+        raise ValueError("names no address; write one, or several with commas: 0.0.0.0,::")
+    return ",".join(hosts)
+
+
 def _standard_webhooks_secret(value: str) -> str:
     try:
         key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
@@ -131,8 +138,8 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    coinfleet_host: str = "127.0.0.1"
-    """Address that `web` listens on; 0.0.0.0 in a container."""
+    coinfleet_host: Annotated[str, AfterValidator(_addresses_to_listen_on)] = "127.0.0.1"
+    """Address that `web` listens on; 0.0.0.0 in a container, `0.0.0.0,::` for IPv6 too."""
     port: int = Field(default=8000, ge=1, le=65535)
     """Port that `web` listens on."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
@@ -190,6 +197,11 @@ class Settings(BaseSettings):
         if self.metrics_port == self.port:
             raise ValueError("METRICS_PORT: must be another than PORT")
         return self
+
+    @property
+    def hosts(self) -> list[str]:
+        """The addresses that `web` listens on, one or more."""
+        return self.coinfleet_host.split(",")
 
     def url_for(self, role: Role, *, warn: bool = True) -> str:
         """The database address of this role; the owner's, with a warning, when it has none."""

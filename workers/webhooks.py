@@ -21,7 +21,7 @@ from db.errors import StoreRefused, describe
 from db.inbox import Stored, store_arrivals
 from db.pool import open_pool
 from db.roles import greet_as
-from tasks.providers import app, stripe
+from tasks.providers import PROVIDERS, app, stripe
 from workers.connection import BoundedConnection
 from workers.connection_limits import (
     BACKLOG_MAX,
@@ -70,6 +70,19 @@ KEEP_ALIVE_S = 75
 STARTUP_FAILURE = 3
 
 
+LANDING = f"""coinfleet takes in payment events for a ledger of coins.
+
+Webhooks   POST {", POST ".join(f"/webhooks/{name}" for name in PROVIDERS)}
+Probes     GET /healthz (it lives), GET /readyz (it can store)
+Metrics    GET /metrics
+"""
+
+
+async def landing(_request: Request) -> Response:
+    """Say what answers here, to whoever opens the address."""
+    return PlainTextResponse(LANDING)
+
+
 async def healthz(_request: Request) -> Response:
     """Say that the process lives."""
     return PlainTextResponse("ok")
@@ -92,6 +105,7 @@ async def metrics(request: Request) -> Response:
 
 
 ROUTES = (
+    Route("/", landing),
     Route("/webhooks/{provider}", WebhookEndpoint(), methods=["POST"]),
     Route("/healthz", healthz),
     Route("/readyz", readyz),
@@ -267,7 +281,8 @@ def make_server(
     def config(application: Router, port: int) -> uvicorn.Config:
         return uvicorn.Config(
             application,
-            host=settings.coinfleet_host,
+            # Several are handed on to the loop as they are.
+            host=settings.hosts,  # type: ignore[arg-type]
             port=port,
             loop="uvloop",
             http=BoundedConnection,

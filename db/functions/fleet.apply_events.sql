@@ -37,6 +37,10 @@ begin
         end loop;
     end if;
     return query select r.event_id, r.state, r.reason from fleet.record_outcomes(v_outcomes, v_now) as r;
+    -- Whatever became of them, they fail for a passing cause no more.
+    if exists (select from fleet.set_aside_events) then
+        delete from fleet.set_aside_events as s using unnest(v_facts) as f where s.event_id = f.event_id;
+    end if;
     delete from fleet.batch_starts where xact_id = pg_current_xact_id();
 end
 $$;

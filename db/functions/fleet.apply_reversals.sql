@@ -59,7 +59,7 @@ begin
         coalesce(cp.id, j.purchase_id),
         null::bigint,
         false,
-        case v.state when 'waiting' then f.received_at + interval '35 days' end,
+        case v.state when 'waiting' then greatest(f.received_at + interval '35 days', p_now + interval '1 hour') end,
         null::text
     from unnest(p_facts) as f
     left join public.coin_purchases as cp on cp.payment_id = f.payment_id
@@ -67,13 +67,15 @@ begin
         select n.purchase_id from fleet.joined_purchases as n where n.payment_id = f.payment_id limit 1
     ) as j on true
     left join fleet.payments as p on p.id = f.payment_id
+    left join fleet.inbox_events as held on held.id = p.held_event_id and held.state = 'held'
     cross join lateral (
         select case
             when cp.id is not null or j.purchase_id is not null then
                 case when f.kind = 'charge_failed' then 'rejected' else 'applied' end
             when f.kind <> 'charge_failed' and f.payment_id = any(v_refunded) then 'applied'
             when p.is_foreign then 'ignored'
-            when f.received_at > p_now - interval '35 days' then 'waiting'
+            -- What a person decides about has no purchase yet, however long that takes.
+            when f.received_at > p_now - interval '35 days' or held.id is not null then 'waiting'
             when f.kind = 'charge_failed' then 'ignored'
             else 'rejected'
         end as state

@@ -23,6 +23,7 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
+    v_set_aside bigint[];
 begin
     perform fleet.recover_batch_starts(v_now);
     -- An event that a worker died with is tried alone: the next death has one suspect.
@@ -37,10 +38,20 @@ begin
     if found then
         return;
     end if;
+    v_set_aside := array(select s.event_id from fleet.set_aside_events as s where s.setbacks > 0);
+    if cardinality(v_set_aside) > 0 then
+        return query
+        select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
+        from fleet.claim_set_aside_event(v_now) as c
+        join fleet.inbox_events as e on e.id = c.event_id;
+        if found then
+            return;
+        end if;
+    end if;
     return query
     select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
     from fleet.inbox_events as e
-    where e.state = 'pending' and e.starts = 0
+    where e.state = 'pending' and e.starts = 0 and e.id <> all(v_set_aside)
         and (
             e.next_attempt_at <= v_now
             -- It was given no pause, so it waits for none: a clock that was ahead dated it.
@@ -55,4 +66,4 @@ end
 $$;
 
 revoke all on function fleet.claim_events(integer, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.claim_events(integer, timestamptz) is 'Locks and returns up to p_limit due events in order of arrival. The row lock is the claim: it ends with the transaction, however that ends.';
+comment on function fleet.claim_events(integer, timestamptz) is 'Locks and returns up to p_limit due events in order of arrival, or one that has to be tried alone. The row lock is the claim: it ends with the transaction, however that ends.';

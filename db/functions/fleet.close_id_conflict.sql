@@ -18,20 +18,27 @@ begin
     select e.provider, e.provider_event_id, e.payment_id, k.key into v_event
     from fleet.inbox_events as e
     join fleet.payment_keys as k on k.payment_id = e.payment_id and k.provider = e.provider
-    where e.id = p_event_id and e.state = 'held' and e.reason = 'id_conflict'
+    where e.id = p_event_id
     limit 1;
     if not found then
-        raise exception 'event % is not held for a clash of ids', p_event_id using errcode = 'invalid_parameter_value';
+        raise exception 'event % names no payment', p_event_id using errcode = 'invalid_parameter_value';
     end if;
     v_fact.provider := v_event.provider;
     v_fact.payment_keys := array[v_event.key];
     v_facts := fleet.lock_payments(array[v_fact]);
     select cp.id into v_purchase_id
     from public.coin_purchases as cp
-    where cp.provider_event_id = v_event.provider_event_id
-        or cp.provider_payment_id in (select k.key from fleet.payment_keys as k where k.payment_id = v_facts[1].payment_id)
+    where (
+            cp.provider_event_id = v_event.provider_event_id
+            or cp.provider_payment_id in (select k.key from fleet.payment_keys as k where k.payment_id = v_facts[1].payment_id)
+        )
+        and not exists (select 1 from public.coin_purchases as own where own.payment_id = v_facts[1].payment_id)
     order by cp.provider_event_id = v_event.provider_event_id, cp.id
     limit 1;
+    if v_purchase_id is null then
+        raise exception 'event % has no ids of another purchase, or its payment has a purchase of its own', p_event_id
+            using errcode = 'invalid_parameter_value';
+    end if;
     insert into fleet.joined_purchases as j (purchase_id, payment_id, joined_by)
     values (v_purchase_id, v_facts[1].payment_id, v_event.provider_event_id)
     on conflict do nothing;
@@ -49,4 +56,4 @@ end
 $$;
 
 revoke all on function fleet.close_id_conflict(bigint, text, text) from public, anon, authenticated, service_role;
-comment on function fleet.close_id_conflict(bigint, text, text) is 'For the owner: says that an event held as id_conflict tells of the same payment as the purchase that has its ids, which it returns. Its refunds and disputes, earlier ones too, take that purchase''s coins from now on. A payment of its own is refunded at the provider instead.';
+comment on function fleet.close_id_conflict(bigint, text, text) is 'For the owner: says that an event, held as id_conflict or a refund of it, tells of the same payment as the purchase that has its ids, which it returns. Its refunds and disputes, earlier ones too, take that purchase''s coins from now on. A payment of its own is refunded at the provider instead.';

@@ -9,7 +9,10 @@ as $$
 begin
     -- The note has to outlive a worker, not the database: no wait for the disk.
     set local synchronous_commit = off;
-    insert into fleet.batch_starts (xact_id, event_ids, worker) values (p_xact_id, p_event_ids, p_worker);
+    insert into fleet.batch_starts (xact_id, event_ids, worker)
+    select p_xact_id, p_event_ids, p_worker
+    -- A worker that gave up waiting for this note has rolled back, and is alive.
+    where pg_xact_status(p_xact_id) = 'in progress';
 end
 $$;
 

@@ -8,11 +8,12 @@ as $$
 begin
     -- Each fact is joined to what is stored so that order and repetition change nothing: of a refund the furthest
     -- status and the earliest failure, of a cumulative and of a dispute the newest. A stored null time is the oldest.
+    -- Workers of the release before tell no times: a cumulative of theirs counts if it is larger, as it did for them.
     insert into fleet.refunds as r (provider, refund_id, payment_id, amount_minor, status, created_at, undone_at)
     select
         f.provider, f.refund_id, min(f.payment_id), max(f.amount_minor),
         (array_agg(f.status order by fleet.refund_rank(f.status) desc))[1],
-        min(coalesce(f.refund_created_at, f.told_at, f.received_at)),
+        case when bool_and(f.told_at is not null) then min(coalesce(f.refund_created_at, f.told_at)) end,
         min(coalesce(f.told_at, f.received_at)) filter (where f.status in ('failed', 'canceled'))
     from unnest(p_facts) as f
     where f.kind = 'refund'
@@ -23,14 +24,17 @@ begin
         status = case
             when fleet.refund_rank(excluded.status) > fleet.refund_rank(r.status) then excluded.status else r.status
         end,
-        created_at = case when r.created_at is not null then least(r.created_at, excluded.created_at) end,
+        created_at = case
+            when r.created_at is not null and excluded.created_at is not null
+                then least(r.created_at, excluded.created_at)
+        end,
         undone_at = case
             when r.status not in ('failed', 'canceled') then excluded.undone_at
             when r.undone_at is not null then least(r.undone_at, excluded.undone_at)
         end
     where excluded.amount_minor > r.amount_minor
         or fleet.refund_rank(excluded.status) > fleet.refund_rank(r.status)
-        or excluded.created_at < r.created_at
+        or (r.created_at is not null and (excluded.created_at is null or excluded.created_at < r.created_at))
         or excluded.undone_at < r.undone_at;
 
     insert into fleet.payments as p (
@@ -38,17 +42,19 @@ begin
     )
     select
         f.payment_id,
-        (array_agg(f.cumulative_minor order by t.at desc, f.cumulative_minor desc))[1],
+        (array_agg(f.cumulative_minor order by t.at desc nulls last, f.cumulative_minor desc))[1],
         max(t.at),
         (
-            array_agg(f.uncaptured_minor order by t.at desc, f.uncaptured_minor)
+            array_agg(f.uncaptured_minor order by t.at desc nulls last, f.uncaptured_minor)
             filter (where f.uncaptured_minor is not null)
         )[1],
         max(t.at) filter (where f.uncaptured_minor is not null),
         max(f.amount_minor) filter (where f.currency is not null),
         max(f.currency) filter (where f.amount_minor is not null)
     from unnest(p_facts) as f
-    cross join lateral (select coalesce(f.told_at, f.received_at) as at) as t
+    cross join lateral (
+        select coalesce(f.told_at, (select k.refund_total_at from fleet.payments as k where k.id = f.payment_id)) as at
+    ) as t
     where f.kind = 'refund_total'
     group by f.payment_id
     on conflict (id) do update
@@ -59,41 +65,7 @@ begin
         from fleet.newer_payment(p, excluded) as n
     );
 
-    insert into fleet.disputes as d (provider, dispute_id, payment_id, amount_minor, told_at, status, currency)
-    select distinct on (f.provider, f.dispute_id)
-        f.provider, f.dispute_id, min(f.payment_id) over (partition by f.provider, f.dispute_id),
-        f.amount_minor, t.at, f.status, f.currency
-    from unnest(p_facts) as f
-    cross join lateral (select coalesce(f.told_at, f.received_at) as at) as t
-    where f.kind = 'dispute'
-    order by
-        f.provider, f.dispute_id,
-        t.at desc, fleet.dispute_rank(f.status) desc, f.amount_minor desc,
-        coalesce(f.status, '') desc, coalesce(f.currency, '') desc
-    on conflict (provider, dispute_id) do update
-    set
-        amount_minor = excluded.amount_minor,
-        told_at = excluded.told_at,
-        status = excluded.status,
-        currency = excluded.currency,
-        payment_rate = case when excluded.currency = d.currency then d.payment_rate end
-    where (
-            excluded.told_at, fleet.dispute_rank(excluded.status), excluded.amount_minor,
-            coalesce(excluded.status, ''), coalesce(excluded.currency, '')
-        ) > (
-            coalesce(d.told_at, '-infinity'), fleet.dispute_rank(d.status), d.amount_minor,
-            coalesce(d.status, ''), coalesce(d.currency, '')
-        );
-
-    insert into fleet.dispute_transactions as m (provider, dispute_id, transaction_id, amount, currency)
-    select distinct on (f.provider, f.dispute_id, t.id) f.provider, f.dispute_id, t.id, t.amount, t.currency
-    from unnest(p_facts) with ordinality as f
-    cross join lateral jsonb_to_recordset(f.transactions) as t (id text, amount bigint, currency text)
-    where f.kind = 'dispute'
-    order by f.provider, f.dispute_id, t.id, f.ordinality
-    on conflict (provider, dispute_id, transaction_id) do update
-    set currency = excluded.currency
-    where m.currency is null and excluded.currency is not null;
+    perform fleet.store_disputes(p_facts);
 end
 $$;
 

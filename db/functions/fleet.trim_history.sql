@@ -24,6 +24,9 @@ begin
         and p.violations = 0
         and p.id < (select max(n.id) from fleet.proofs as n where n.kind = 'new');
     get diagnostics v_proofs = row_count;
+    delete from fleet.set_aside_events as s
+    using fleet.inbox_events as e
+    where e.id = s.event_id and e.state <> 'pending';
     -- An hour ahead is a report of a clock that has been set right since: a living worker's is replaced every 2 s.
     delete from fleet.worker_reports as r
     where r.reported_at not between v_now - interval '1 hour' and v_now + interval '1 hour';

@@ -51,6 +51,11 @@ as $$
             )
             from fleet.held_counts() as h
         ),
+        'failing',
+        (
+            select jsonb_build_object('events', count(*), 'longest_s', max(f.failing_s))
+            from fleet.passing_failures(p_limit => 10000) as f
+        ),
         'drift', p.violations,
         'last_new_proof_s', extract(epoch from clock_timestamp() - p.last_new_at),
         'last_full_proof_s', extract(epoch from clock_timestamp() - p.last_full_at),

@@ -1,4 +1,5 @@
 -- A viewer's own rows. The flags are theirs to write; when they were heard is the database's to say.
+alter table public.active_viewers enable row level security;
 revoke all on public.active_viewers from public, anon, authenticated, service_role;
 grant select, delete on public.active_viewers to authenticated, service_role;
 grant insert (stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed) on public.active_viewers to authenticated, service_role;

@@ -1,4 +1,5 @@
 -- Everyone reads; who is signed in speaks as themselves. The backend removes what must go.
+alter table public.chat_messages enable row level security;
 revoke all on public.chat_messages from public, anon, authenticated, service_role;
 grant select on public.chat_messages to anon, authenticated, service_role;
 grant insert (stream_id, profile_id, body) on public.chat_messages to authenticated, service_role;

@@ -1,4 +1,5 @@
 -- Everyone reads; a follower makes and ends their own.
+alter table public.follows enable row level security;
 revoke all on public.follows from public, anon, authenticated, service_role;
 grant select on public.follows to anon, authenticated, service_role;
 grant insert (follower_id, followee_id), delete on public.follows to authenticated, service_role;

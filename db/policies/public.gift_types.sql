@@ -1,4 +1,5 @@
 -- Everyone reads; prices are changed by the schema's owner.
+alter table public.gift_types enable row level security;
 revoke all on public.gift_types from public, anon, authenticated, service_role;
 grant select on public.gift_types to anon, authenticated, service_role;
 

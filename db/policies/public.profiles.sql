@@ -1,4 +1,5 @@
 -- Everyone reads; its owner writes the display fields. Balances and totals are the functions' own.
+alter table public.profiles enable row level security;
 revoke all on public.profiles from public, anon, authenticated, service_role;
 grant select on public.profiles to anon, authenticated, service_role;
 grant update (username, display_name, avatar_url, bio) on public.profiles to authenticated, service_role;

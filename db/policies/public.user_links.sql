@@ -1,4 +1,5 @@
 -- Everyone reads; their owner writes them.
+alter table public.user_links enable row level security;
 revoke all on public.user_links from public, anon, authenticated, service_role;
 grant select on public.user_links to anon, authenticated, service_role;
 grant insert, update, delete on public.user_links to authenticated, service_role;

@@ -2,6 +2,11 @@
 -- Rights on functions only, one line each, by file name; no right on any table of money.
 grant usage on schema fleet to coinfleet_worker;
 
+-- The nightly proof reads every invariant, those of later releases too.
+grant usage on schema invariants to coinfleet_worker;
+grant select on all tables in schema invariants to coinfleet_worker;
+alter default privileges in schema invariants grant select on tables to coinfleet_worker;
+
 -- /readyz and start-up checks: is the schema the one this code was written for?
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worker;
 
@@ -9,15 +14,19 @@ grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worke
 select fleet.revoke_functions('coinfleet_worker');
 grant execute on function fleet.claim_events(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.note_batch_start(xid8, bigint[], text) to coinfleet_worker;
+grant execute on function fleet.note_batch_ahead(integer, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.claim_noted_events(xid8) to coinfleet_worker;
 grant execute on function fleet.forget_batch_start(xid8, bigint[]) to coinfleet_worker;
 grant execute on function fleet.apply_events(jsonb, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_event(bigint, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) to coinfleet_worker;
 grant execute on function fleet.event_counts() to coinfleet_worker;
 grant execute on function fleet.fold_event_tallies() to coinfleet_worker;
 grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.due_ticks(timestamptz) to coinfleet_worker;
 grant execute on function fleet.claim_tick(text, bigint, timestamptz) to coinfleet_worker;
 grant execute on function fleet.hold_tick(text, bigint, integer) to coinfleet_worker;
+grant execute on function fleet.keep_tick(text, bigint, integer) to coinfleet_worker;
 grant execute on function fleet.finish_tick(text, bigint, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_tick(text, bigint, integer, text, timestamptz) to coinfleet_worker;
 grant execute on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) to coinfleet_worker;

@@ -22,6 +22,7 @@ from db.address import Host
 from db.connecting import _failure
 from db.errors import StoreRefused, StoreUnavailable
 from db.pool import open_connection, open_pool
+from tests.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.tls import Authority, needs_openssl, tls_before
 from tests.workers.processes import ROOT
 
@@ -214,6 +215,28 @@ async def test_what_waiting_does_not_cure_is_refused_with_its_cause(
     pool.terminate()
 
 
+@needs_pgbouncer
+@pytest.mark.parametrize(
+    "change",
+    [(":test@", ":hunter2@"), ("coinfleet_worker:", "nobody:"), ("/test_", "/gone_")],
+)
+async def test_what_a_pooler_will_never_let_in_is_refused(
+    database: Database, server_folder: Path, change: tuple[str, str]
+) -> None:
+    """PgBouncer may give it the code of a lost connection."""
+    pooler = PgBouncer(
+        server_folder / f"refusing-{database.name}", [database.url("worker")], sessions=2
+    )
+    pooler.start()
+    try:
+        wrong = pooler.url(database.url("worker")).replace(*change)
+        with pytest.raises(StoreRefused) as refusal:
+            await open_connection(wrong, application_name="test")
+        assert "hunter2" not in str(refusal.value)
+    finally:
+        pooler.stop()
+
+
 async def test_a_setting_that_the_server_does_not_know_is_refused(url: str) -> None:
     with pytest.raises(StoreRefused, match="unrecognized configuration parameter"):
         await open_connection(f"{url}?options=-c%20no_such%3D1", application_name="test")
@@ -393,3 +416,15 @@ def test_the_home_of_another_user_is_refused_with_its_cause(url: str, tmp_path: 
     assert "StoreRefused" in ended.stderr
     assert "Permission denied" in ended.stderr
     assert "HOME" in ended.stderr
+
+
+async def test_a_refusal_has_no_cause_but_what_led_to_it(url: str) -> None:
+    """Whoever asks an error for its cause comes to an end."""
+    with pytest.raises(StoreRefused) as refusal:
+        await open_connection(f"{url}?sslrootcert=/nonexistent/x", application_name="test")
+    causes: list[BaseException] = []
+    cause: BaseException | None = refusal.value
+    while cause is not None:
+        assert cause not in causes
+        causes.append(cause)
+        cause = cause.__cause__

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from db.errors import IdempotencyConflict, InsufficientCoins
-from tests.db.books import COINS, ROSE, SHORT, Books, Outcome, Payment, gift
+from tests.db.books import COINS, DUPLICATE, ROSE, SHORT, Books, Outcome, Payment, gift
 from tests.db.races import second_waits_for_first
 from tests.db.test_rpcs import buy, give, refused
 
@@ -246,6 +246,18 @@ async def test_what_a_webhook_recorded_is_a_conflict_with_other_facts(
         assert isinstance(await refused(conflict), IdempotencyConflict)
     status, balance = ("confirmed", COINS) if units == 1 else ("pending", 0)
     assert await buy(backend, buyer, coins=coins, **ids) == (status, balance, True)
+
+
+@pytest.mark.parametrize("event", ["evt_hook", "evt_rpc"])
+async def test_a_call_that_names_the_buyer_closes_the_event_that_was_held_without(
+    books: Books, backend: Connection, event: str
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (held,) = await books.receive(payment.bought(None, buyer_unreadable=True), ids=["evt_hook"])
+    assert await books.work() == {held: Outcome("held", "unknown_buyer")}
+    await buy(backend, buyer, event, payment.intent, provider="stripe")
+    assert await books.outcome(held) == DUPLICATE
+    assert await books.coins(buyer) == COINS
 
 
 async def test_another_price_alone_is_the_same_purchase(books: Books, backend: Connection) -> None:

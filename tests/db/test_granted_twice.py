@@ -342,3 +342,16 @@ async def test_a_call_waits_for_the_event_that_names_its_session(
         second_work=record(backend, buyer, session_of(payment)),
     )
     assert results[1] == ("confirmed", COINS, True)
+
+
+async def test_an_erasure_finds_the_names_that_joined_purchases_share(
+    books: Books, backend: Connection
+) -> None:
+    (buyer, other), payment = await books.profiles(2), Payment()
+    await record(backend, other, session_of(payment))
+    await books.apply_one(payment.bought(buyer))
+    await books.apply_one(session(payment, buyer))
+    await books.apply_one(payment.refund(40, payment_keys=[payment.charge]))
+    erased = "select fleet.erase_profile($1, 'ann', 'asked') ->> 'payloads'"
+    assert await books.db.fetchval(erased, other) == "3"
+    await close(books)

@@ -176,6 +176,52 @@ async def test_a_person_says_that_a_clashing_event_is_the_same_payment(
     assert tuple(kept or ()) == ("ann", "the app sent it")
 
 
+async def test_a_clashing_payment_that_is_refunded_whole_is_named_until_a_person_says_whose_it_is(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await buy(backend, buyer, "evt_other", payment.intent, provider="app")
+    (held,) = await books.receive(payment.bought(buyer))
+    await books.work()
+    await books.apply_one(payment.refund(100))
+    assert await books.outcome(held) == Outcome("applied", "refunded_while_held")
+    assert (await books.coins(buyer), list(await books.breaches())) == (
+        COINS,
+        ["refunds_reach_their_purchase"],
+    )
+    await books.db.execute(CLOSE, held, "ann", "the app sent it")
+    assert await books.coins(buyer) == 0
+
+
+async def test_a_part_refund_of_a_clashing_payment_waits_as_long_as_the_decision(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await buy(backend, buyer, "evt_1", "pay", provider="app")
+    (held, refund) = await books.receive(
+        payment.bought(buyer), payment.refund(40), ids=["evt_1", "evt_2"]
+    )
+    assert await books.work() == {held: ID_CONFLICT, refund: NO_PURCHASE_YET}
+    for _ in range(2):
+        books.wait(days=36)
+        assert await books.wake() == 1
+        assert await books.work() == {refund: NO_PURCHASE_YET}
+    await books.db.execute(CLOSE, held, "ann", "the same")
+    assert await books.coins(buyer) == 60
+
+
+async def test_a_refund_alone_of_a_purchase_recorded_for_another_provider_is_found(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await buy(backend, buyer, "evt_other", payment.intent, provider="app")
+    (refund,) = await books.receive(payment.refund(40))
+    assert await books.work() == {refund: NO_PURCHASE_YET}
+    assert list(await books.breaches()) == ["refunds_reach_their_purchase"]
+    await books.db.execute(CLOSE, refund, "ann", "the app sent it")
+    assert (await books.coins(buyer), await books.outcome(refund)) == (60, APPLIED)
+
+
 async def test_only_a_clash_of_ids_is_closed_so(books: Books) -> None:
     (event_id,) = await books.receive(Payment().bought(None, buyer_unreadable=True))
     await books.work()

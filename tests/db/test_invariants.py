@@ -63,6 +63,10 @@ BREAKAGES = {
     "reversals_have_a_payment": (
         "update public.coin_purchases set payment_id = -payment_id where refunded_coins > 0"
     ),
+    "refunds_reach_their_purchase": (
+        "update fleet.payment_keys set payment_id = 0 where payment_id in"
+        " (select payment_id from fleet.refunds); update fleet.refunds set payment_id = 0"
+    ),
     "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
     "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
     "sessions_are_granted_once": (

@@ -151,6 +151,20 @@ async def test_a_changed_function_is_applied_again_and_policies_after_it(
     assert await names(url, function("select 2"), policy) == []
 
 
+async def test_a_new_function_comes_before_the_changed_one_that_calls_it(
+    empty_database: Database,
+) -> None:
+    url = empty_database.url()
+    new = SchemaFile(
+        Kind.FUNCTION, "public.zero", function("select 0").text.replace("answer", "zero")
+    )
+    await names(url, function("select 1"))
+    assert await names(url, function("select public.zero()"), new) == [
+        "public.zero",
+        "public.answer",
+    ]
+
+
 async def test_a_tables_own_policy_comes_again_after_a_migration_but_no_changed_function(
     empty_database: Database,
 ) -> None:

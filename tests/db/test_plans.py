@@ -168,6 +168,7 @@ async def test_a_claim_reads_the_index_of_pending_events_in_order(books: Books) 
         "    where e.state = 'pending' and e.starts = 0",
         v_now="now()",
         p_limit=500,
+        v_set_aside="'{}'::bigint[]",
     )
     expected = [Node("Index Scan", "inbox_events_pending_idx", "inbox_events")]
     assert await plan(books.db, claim) == expected

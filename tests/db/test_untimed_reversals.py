@@ -137,13 +137,42 @@ async def test_a_dispute_without_a_time_is_brought_up_by_its_next_event(
     assert await books.breaches() == {}
 
 
-async def test_a_worker_of_the_release_before_tells_no_time(books: Books) -> None:
+@pytest.mark.parametrize(
+    ("totals", "refunds", "left"),
+    [
+        ([400], [], 600),
+        # In no order: the larger counts, as it did for that worker.
+        ([700, 300], [], 300),
+        ([400], [("b", 500, "pending")], 500),
+        ([400], [("a", 400, "pending"), ("a", 400, "failed")], 1_000),
+        ([400], [("a", 400, "failed"), ("a", 400, "pending")], 1_000),
+        ([], [("a", 400, "canceled")], 1_000),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_a_worker_of_the_release_before_tells_counts_as_it_did(
+    books: Books,
+    totals: Sequence[int],
+    refunds: Sequence[tuple[str, int, str]],
+    left: int,
+    *,
+    known: bool,
+) -> None:
     payment = Payment()
     await books.apply_one(payment.bought(await books.profile(), units=10))
-    told = {"provider": "stripe", "received_at": NOON.isoformat(), "payment_keys": payment.keys}
-    facts = [
-        told | {"kind": "refund_total", "cumulative_minor": 400},
-        told | {"kind": "refund", "refund_id": "re", "amount_minor": 500, "status": "pending"},
+    if known and totals:
+        # A worker of this release has told of the same.
+        await books.apply(*[payment.refunded_so_far(total) for total in totals])
+    told = {"provider": "stripe", "payment_keys": payment.keys}
+    facts = [told | {"kind": "refund_total", "cumulative_minor": total} for total in totals]
+    facts += [
+        told | {"kind": "refund", "refund_id": name, "amount_minor": minor, "status": status}
+        for name, minor, status in refunds
     ]
-    await books.db.execute("select fleet.apply_events($1, $2)", json.dumps(facts), NOON)
-    assert await coins(books, payment) == 500
+    for no, fact in enumerate(facts):
+        received = {"received_at": (NOON + timedelta(seconds=5 + no)).isoformat()}
+        await books.db.execute(
+            "select fleet.apply_events($1, $2)", json.dumps([fact | received]), NOON
+        )
+    assert await coins(books, payment) == left
+    assert await books.breaches() == {}

@@ -95,3 +95,101 @@ async def test_starts_that_came_with_a_restore_stop_nobody(books: Books) -> None
         [event_id],
     )
     assert list(await books.work()) == [event_id]
+
+
+# With one session the start is noted ahead of the claim
+
+
+async def note_ahead(books: Books, worker: Connection, limit: int = 500) -> tuple[str, list[int]]:
+    """Note what is to be claimed; gives the note and its events."""
+    row = await worker.fetchrow(
+        "select xact_id::text, event_ids from fleet.note_batch_ahead($1, 'test', $2)",
+        limit,
+        books.now,
+    )
+    assert row is not None
+    return row["xact_id"], row["event_ids"]
+
+
+async def claim_noted(worker: Connection, xact_id: str) -> list[int]:
+    """Claim what was noted, in a transaction that stays open."""
+    await worker.execute("begin")
+    rows = await worker.fetch("select id from fleet.claim_noted_events($1::text::xid8)", xact_id)
+    return [row["id"] for row in rows]
+
+
+async def test_a_batch_noted_ahead_is_claimed_by_its_worker(books: Books, connect: Connect) -> None:
+    event_ids = await books.receive(*(Payment().refund(1) for _ in range(3)))
+    worker = await connect("worker")
+    xact_id, noted = await note_ahead(books, worker)
+    assert noted == event_ids
+    assert await claim_noted(worker, xact_id) == event_ids
+    # However long it takes.
+    books.wait(minutes=1)
+    assert await books.work() == {}
+    assert (await books.event(event_ids[0]))["starts"] == 0
+
+
+async def test_what_others_took_meanwhile_is_left_to_them(books: Books, connect: Connect) -> None:
+    first, second = await books.receive(Payment().refund(1), Payment().refund(1))
+    worker = await connect("worker")
+    xact_id, _ = await note_ahead(books, worker)
+    assert list(await books.work(limit=1)) == [first]
+    assert await claim_noted(worker, xact_id) == [second]
+
+
+async def test_a_worker_that_dies_with_a_batch_noted_ahead_is_found_out(
+    books: Books, connect: Connect
+) -> None:
+    event_ids = await books.receive(*(Payment().refund(1) for _ in range(2)))
+    worker = await connect("worker")
+    xact_id, _ = await note_ahead(books, worker)
+    await claim_noted(worker, xact_id)
+    await gone(books.db, worker)
+    books.wait(seconds=11)
+    for event_id in event_ids:
+        assert list(await books.work()) == [event_id]
+    assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
+
+
+async def test_an_event_that_kills_three_workers_with_one_session_each_is_dead(
+    books: Books, connect: Connect
+) -> None:
+    (killer,) = await books.receive(Payment().refund(1))
+    for _ in range(3):
+        worker = await connect("worker")
+        xact_id, noted = await note_ahead(books, worker)
+        assert noted == [killer]
+        await claim_noted(worker, xact_id)
+        await gone(books.db, worker)
+        books.wait(seconds=11)
+        # Found out by the next that looks, which lets it pause.
+        await books.db.execute("select fleet.recover_batch_starts($1)", books.now)
+        books.wait(seconds=10)
+    assert await books.work() == {}
+    assert await books.outcome(killer) == Outcome("dead", "killed_its_worker")
+
+
+async def test_between_its_note_and_its_claim_a_worker_is_not_taken_for_dead(
+    books: Books, connect: Connect
+) -> None:
+    (event_id,) = await books.receive(Payment().refund(1))
+    worker = await connect("worker")
+    await note_ahead(books, worker)
+    books.wait(seconds=9)
+    assert list(await books.work()) == [event_id]
+    assert (await books.event(event_id))["starts"] == 0
+
+
+async def test_a_note_of_a_clock_that_was_ahead_protects_nobody(
+    books: Books, connect: Connect
+) -> None:
+    (event_id,) = await books.receive(Payment().refund(1))
+    worker = await connect("worker")
+    await note_ahead(books, worker)
+    await gone(books.db, worker)
+    await books.db.execute(
+        "update fleet.batch_starts set noted_at = noted_at + interval '20 minutes'"
+    )
+    assert list(await books.work()) == [event_id]
+    assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0

@@ -103,10 +103,10 @@ async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
     await gate.open()
     port = free_port()
     await fleet.start_web(port, WEB_DATABASE_URL=gate.url)
-    (purchase,) = await sign_up(db, 1)
+    purchase, *others = await sign_up(db, 17)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         # As many of them as it may open.
-        await asyncio.gather(*(client.get("/readyz") for _ in range(16)))
+        await asyncio.gather(client.get("/readyz"), *(deliver(client, [each]) for each in others))
         gate.strand()
 
         async def is_stored() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from db.pool import open_connection
 from tests.clusters import Database
+from tests.conditions import eventually
 from tests.journeys.fleet_run import ROOT, FleetRun, free_port
 from workers.settings import DEVELOPMENT_SECRETS
 
@@ -119,6 +122,53 @@ def test_a_taken_port_gets_one_clear_line(fleet: FleetRun, tmp_path: Path) -> No
             f"coinfleet: can't listen on port {fleet.port} (Address already in use): "
             "stop what listens there, or set PORT to another"
         )
+
+
+def test_the_example_of_the_readme_pays_once_and_is_seen_ever_after(fleet: FleetRun) -> None:
+    told = [
+        subprocess.run(
+            [ROOT / ".venv/bin/python", ROOT / "docs/examples/pay.py"],
+            env={"COINFLEET_DATA_DIR": str(fleet.folder.path), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for _ in range(2)
+    ]
+    assert [each.stderr for each in told] == ["", ""]
+    assert [each.stdout.splitlines() for each in told] == [
+        ['{"result":"stored"}', "100 coins"],
+        ['{"result":"seen"}', "100 coins"],
+    ]
+
+
+async def test_the_stock_command_of_the_readme_works_as_printed(
+    fleet: FleetRun, tmp_path: Path
+) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (line,) = [line for line in readme.splitlines() if "dramatiq workers.broker:set_up" in line]
+    owner_url = coinfleet(fleet, "database-url").stdout.strip()
+    owner = await open_connection(owner_url, application_name="owner")
+    with (tmp_path / "stock.log").open("wb") as log:
+        stock = subprocess.Popen(  # noqa: ASYNC220 -- starting one takes a millisecond
+            ["bash", "-c", line],
+            cwd=ROOT,
+            env={"COINFLEET_DATA_DIR": str(fleet.folder.path), "PATH": "/usr/bin:/bin"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        # The fleet's own worker is the first of this machine; the stock one reports beside it.
+        await eventually(
+            lambda: owner.fetchval(
+                "select exists (select from fleet.worker_reports where worker like '%:2')"
+            )
+        )
+    finally:
+        os.killpg(stock.pid, signal.SIGKILL)
+        stock.wait()
+        await owner.close()
 
 
 def test_a_killed_process_is_started_again(fleet: FleetRun) -> None:

@@ -226,3 +226,38 @@ def test_other_terminals_see_a_fleet_only_while_it_holds_the_folder(tmp_path: Pa
     assert DataFolder(tmp_path).read_fleet() == fleet
     folder.release()
     assert DataFolder(tmp_path).read_fleet() is None
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (
+            "creating subdirectories ... initdb: error: could not write\ninitdb: removing it",
+            "creating subdirectories ... initdb: error: could not write",
+        ),
+        (
+            "script ... FATAL:  could not map: Cannot allocate memory\nchild process exited",
+            "script ... FATAL:  could not map: Cannot allocate memory",
+        ),
+        ("one line that complains of nothing\nand another", "and another"),
+        ("", "it said nothing"),
+    ],
+)
+def test_a_cluster_that_is_not_made_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, cause: str
+) -> None:
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    (binaries / "initdb").write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\nexit 1\n")
+    (binaries / "initdb").chmod(0o755)
+    monkeypatch.setenv("COINFLEET_POSTGRES_BIN", str(binaries))
+    server = EmbeddedPostgres(tmp_path / "data")
+    with pytest.raises(ServerFailed) as failed:
+        server.start()
+    assert str(failed.value).endswith(f"postgres.log): {cause}")
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path, postgres: EmbeddedPostgres) -> None:
+    taken = EmbeddedPostgres(tmp_path / "data", port=postgres.port)
+    with pytest.raises(ServerFailed, match=r"could not bind .* Address already in use"):
+        taken.start()

@@ -76,3 +76,64 @@ def test_set_up_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json")
     structlog.get_logger().info("once")
     assert len(entries(capsys)) == 1
+
+
+def console_lines(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    **fields: object,
+) -> list[str]:
+    """What a person reads of one entry."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    configure_logging("console")
+    structlog.get_logger().warning("event_failed", **fields)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("columns", [80, 68, 55])
+def test_a_line_for_a_person_fits_the_width_and_loses_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    fields = {
+        "event_id": 123_456_789,
+        "sqlstate": "53100",
+        "error": "could not extend file because there is no space left on this device at all",
+        "then": "tried again in 16 s",
+        "provider_event_id": "evt_1NG8Du2eZvKYlo2CUI79vX",
+        "nothing": "",
+    }
+    lines = console_lines(capsys, monkeypatch, columns, **fields)
+    assert max(map(len, lines)) <= columns
+    told = " ".join(" ".join(lines).split())
+    assert "warning event_failed event_id=123456789 sqlstate=53100" in told
+    assert fields["error"] in told
+    assert f"provider_event_id={fields['provider_event_id']}" in told
+
+
+def test_a_word_that_is_longer_than_the_width_stays_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = console_lines(capsys, monkeypatch, 40, address="x" * 100)
+    assert f"address={'x' * 100}" in " ".join(lines)
+
+
+def test_a_short_entry_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (line,) = console_lines(capsys, monkeypatch, 80, attempt=1)
+    assert line.endswith(" warning event_failed attempt=1")
+    assert len(line.partition(" ")[0]) == len("12:34:56")
+
+
+def test_an_exception_stands_under_its_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("console")
+    try:
+        int("of no value")
+    except ValueError:
+        structlog.get_logger().exception("it_failed")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(" error it_failed")
+    assert lines[1].startswith("Traceback")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from tasks import TASKS
 from tests.conditions import DEADLINE_S
 from tests.tls import Authority, needs_openssl, tls_before
 from tests.workers.operators import coinfleet
+from tests.workers.processes import ROOT
 from tests.workers.serving import a_purchase, inbox, serving
 from workers.embedded import EmbeddedValkey
 from workers.queue import Bell, QueueBroker, QueueTrouble, probe_queue
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
     from tests.workers.conftest import Run
 
 TASK = TASKS["process_payment_events"]
-# What docs/deploying.md tells an operator to write.
-ACL = (
-    "on >secret resetchannels ~dramatiq* -@all +ping +hello +auth +select +client|setinfo +llen"
-    " +set +evalsha +script|load +zadd +zrem +zrangebyscore +sadd +srem +smembers +scard +hset"
-    " +hget +hdel +hmget +hexists +hlen +rpush +lpop +del +keys"
+# What the docs tell an operator to write.
+[RIGHTS] = re.findall(
+    r"^ACL SETUSER coinfleet on >password (.*)$",
+    (ROOT / "docs/deploying.md").read_text(),
+    re.MULTILINE,
 )
+ACL = f"on >secret {RIGHTS}"
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Literal
 
+import httpx
 import msgspec
 import pytest
 
+from tests.conditions import eventually
 from tests.workers.processes import Process
 from workers.settings import DEVELOPMENT_SECRETS
 
@@ -59,6 +61,33 @@ async def test_another_processs_role_ends_a_process_with_both_named(
     assert await process.ended() == 1
     assert f"let us in as coinfleet_{OTHERS[name]}" in reason_of(process)
     assert f"this needs coinfleet_{name}" in reason_of(process)
+
+
+async def test_web_listens_on_both_families_at_once(run: Run, database: Database) -> None:
+    """As a platform needs it whose private network speaks IPv6 alone, and its public one IPv4."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+            port = free.getsockname()[1]
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    await run(
+        MODULES["web"],
+        **DEVELOPMENT_SECRETS,
+        WEB_DATABASE_URL=database.url("web"),
+        COINFLEET_HOST="127.0.0.1,::1",
+        PORT=str(port),
+    )
+
+    async def both_answer() -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                for host in ("127.0.0.1", "[::1]"):
+                    (await client.get(f"http://{host}:{port}/healthz")).raise_for_status()
+        except httpx.TransportError:
+            return False
+        return True
+
+    await eventually(both_answer)
 
 
 async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 import pytest
 
 from db.errors import StoreUnavailable
-from db.pool import open_connection
+from db.pool import Connection, open_connection
 from db.reaching import StoreRefused
 from tests.clusters import Database
+from tests.workers.operators import coinfleet
 from workers.release import release
 from workers.settings import Settings
 
@@ -50,3 +52,23 @@ async def test_a_wrong_password_fails_the_release_with_one_line(database: Databa
     wrong = url._replace(netloc=f"{url.username}:wrong@{url.hostname}:{url.port}")
     with pytest.raises(StoreRefused, match="password authentication failed"):
         await release(Settings(database_url=wrong.geturl()))
+
+
+async def test_what_only_a_person_can_undo_is_logged_and_is_exit_code_1(
+    database: Database, db: Connection
+) -> None:
+    await db.execute("grant usage on schema fleet to anon")
+    result = await asyncio.to_thread(coinfleet, "migrate", DATABASE_URL=database.url())
+    assert result.returncode == 1
+    assert "grant usage on schema fleet to anon" in result.stdout + result.stderr
+    await db.execute("revoke usage on schema fleet from anon")
+    result = await asyncio.to_thread(coinfleet, "migrate", DATABASE_URL=database.url())
+    assert (result.returncode, result.stdout) == (0, "0 steps applied\n")
+
+
+async def test_the_profiles_of_older_users_are_told(database: Database, db: Connection) -> None:
+    await db.execute("alter table auth.users disable trigger coinfleet_makes_a_profile")
+    await db.execute("insert into auth.users (id) values (gen_random_uuid())")
+    await db.execute("alter table auth.users enable trigger coinfleet_makes_a_profile")
+    result = await asyncio.to_thread(coinfleet, "migrate", DATABASE_URL=database.url())
+    assert "1 profile made for older users" in result.stdout

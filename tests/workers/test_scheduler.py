@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,13 @@ import redis
 
 from schedules.timetable import TIMETABLE
 from tests.conditions import eventually
+from workers.scheduler import Firing, _make_scheduler
 
 if TYPE_CHECKING:
+    import pytest
+
     from db.pool import Connection
+    from schedules.timetable import Schedule
     from tests.clusters import Database
     from tests.gate import Gate
     from tests.workers.conftest import Run
@@ -88,6 +93,41 @@ async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
     for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
         scheduler.signal(signum)
     assert await scheduler.ended() == 0
+
+
+async def test_what_is_under_way_when_a_scheduler_ends_is_no_error(
+    run: Run, store_gate: Gate
+) -> None:
+    address = store_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
+    await store_gate.open()
+    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=address)
+    await scheduler.said("scheduler_started")
+    scheduler.signal()
+    assert await scheduler.ended() == 0
+    assert "Traceback" not in scheduler.text
+    assert "CancelledError" not in scheduler.text
+
+
+async def test_a_cancelled_job_leaves_no_trace_and_a_failed_one_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    firing = asyncio.Event()
+
+    class Hanging(Firing):
+        async def fire(self, schedule: Schedule) -> None:
+            if schedule.name == "publish_state":
+                raise ZeroDivisionError
+            firing.set()
+            await asyncio.Event().wait()
+
+    scheduler = _make_scheduler(Hanging(None, None))  # type: ignore[arg-type]
+    scheduler.start()
+    await firing.wait()
+    scheduler.shutdown(wait=False)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    errors = [record.exc_info[0] for record in caplog.records if record.exc_info]
+    assert set(errors) == {ZeroDivisionError}
 
 
 async def test_sigterm_ends_a_scheduler_whose_servers_were_never_there(run: Run) -> None:

@@ -217,6 +217,31 @@ def test_the_owner_stands_in_for_a_role_with_a_warning(environment: pytest.Monke
     assert logs == [{"event": "owner_address_used", "role": "worker", "log_level": "warning"}]
 
 
+@pytest.mark.parametrize(
+    ("written", "hosts"),
+    [
+        ("10.0.0.1", ["10.0.0.1"]),
+        ("10.0.0.1, ::", ["10.0.0.1", "::"]),
+        ("[::]", ["::"]),
+        ("localhost", ["localhost"]),
+    ],
+)
+def test_web_listens_on_one_address_or_several(
+    environment: pytest.MonkeyPatch, written: str, hosts: list[str]
+) -> None:
+    environment.setenv("COINFLEET_HOST", written)
+    assert load_settings().hosts == hosts
+
+
+@pytest.mark.parametrize("written", [",", "0.0.0.0,", " "])
+def test_an_empty_address_to_listen_on_is_refused(
+    environment: pytest.MonkeyPatch, written: str
+) -> None:
+    environment.setenv("COINFLEET_HOST", written)
+    with pytest.raises(SettingsFault, match="COINFLEET_HOST: names no address"):
+        load_settings()
+
+
 def test_settings_can_not_be_changed(environment: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().__setattr__("port", 1)

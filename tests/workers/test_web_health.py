@@ -91,6 +91,17 @@ async def test_a_stored_webhook_rings_for_the_workers(web: Web, redis_url: str) 
         await until(lambda: queue.llen(messages) == 1)
 
 
+async def test_the_address_itself_says_what_answers_there(web: Web) -> None:
+    answer = await web.client.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    for path in ("/webhooks/stripe", "/webhooks/app", "/healthz", "/readyz", "/metrics"):
+        assert path in answer.text
+    assert max(map(len, answer.text.splitlines())) <= 80
+    assert (await web.client.head("/")).status_code == 200
+    assert (await web.client.post("/")).status_code == 405
+
+
 async def test_the_database_is_asked_once_a_second_however_many_probe(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from importlib import import_module
+from importlib import import_module, metadata
+from typing import Annotated
 
 import typer
 
 from workers.cli.endings import run_command
-from workers.cli.terminal import prepare_streams
+from workers.cli.terminal import prepare_streams, write
 
 # The names as typed; a module has _ for -.
-COMMANDS = ("up", "database-url", "migrate", "status", "simulate", "erase", "upgrade")
+COMMANDS = ("up", "env", "database-url", "migrate", "status", "simulate", "erase", "upgrade")
 
 
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
@@ -31,8 +32,30 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     return app
 
 
-def _coinfleet() -> None:
+def _show_version(value: bool) -> None:  # noqa: FBT001 -- typer calls it so
+    if value:
+        write(f"coinfleet {release_version()}")
+        raise typer.Exit
+
+
+def _coinfleet(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
     """A worker fleet that turns payment events, gifts and heartbeats into exact balances."""
+
+
+def release_version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return metadata.version("coinfleet")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def main() -> None:

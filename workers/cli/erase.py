@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import sys
 from typing import Annotated
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from db.erasure import Erasure, erase_profile
 from db.errors import CoinfleetError, UnknownProfile
 from db.reaching import reaching_store
-from workers.cli.endings import CommandFailed, failed
-from workers.cli.terminal import make_console
+from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, failed
+from workers.cli.terminal import make_console, print_rows
 from workers.operator_settings import load_operator_settings
+from workers.settings import Settings
 
 
 def command(
@@ -25,15 +27,22 @@ def command(
     reason: Annotated[
         str, typer.Option(help="Why; kept with the record of the erasure.")
     ] = "asked for by the person",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be cleared, and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask on a terminal.")] = False,
     requested_by: Annotated[
         str | None, typer.Option("--by", help="Who erases; your account's name by default.")
     ] = None,
 ) -> None:
     """Erase a person: profile, chat, links, follows, grid, fraud fields, payloads and sign-in.
 
-    Can't be undone, may be repeated. The id and the books stay.
+    Can't be undone, may be repeated. The id and the books stay. Asks before it begins where there
+    is a terminal to ask on.
     """
     settings = load_operator_settings()
+    if not (dry_run or yes) and sys.stdin.isatty():
+        _ask(profile, settings)
     try:
         erasure = asyncio.run(
             _erase(
@@ -41,31 +50,47 @@ def command(
                 profile,
                 requested_by=requested_by or getpass.getuser(),
                 reason=reason,
+                dry_run=dry_run,
             )
         )
     except UnknownProfile as error:
         raise CommandFailed(f"coinfleet: no profile has the id {profile}") from error
     except CoinfleetError as error:
         raise failed(error) from error
-    _show(make_console(), erasure, profile)
+    _show(make_console(), erasure, profile, dry_run=dry_run)
 
 
-async def _erase(url: str, profile: UUID, *, requested_by: str, reason: str) -> Erasure:
+def _ask(profile: UUID, settings: Settings) -> None:
+    """Ask whether this is meant; end the command unless it is."""
+    where = urlsplit(str(settings.database_url))
+    database = f"{where.hostname}{where.path}"
+    sys.stderr.write(f"Erase {profile} for good, on {database}? Type yes: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != "yes":
+        raise CommandFailed("coinfleet: nothing was erased", code=NEEDS_A_PERSON)
+
+
+async def _erase(
+    url: str, profile: UUID, *, requested_by: str, reason: str, dry_run: bool
+) -> Erasure:
     with reaching_store():
-        return await erase_profile(url, profile, requested_by=requested_by, reason=reason)
+        return await erase_profile(
+            url, profile, requested_by=requested_by, reason=reason, dry_run=dry_run
+        )
 
 
-def _show(console: Console, erasure: Erasure, profile: UUID) -> None:
-    table = Table("cleared", "rows", box=None)
-    for kind, rows in erasure.cleared.items():
-        table.add_row(kind.replace("_", " "), str(rows))
-    console.print(table)
+def _show(console: Console, erasure: Erasure, profile: UUID, *, dry_run: bool) -> None:
+    title = "would be cleared" if dry_run else "cleared"
+    rows = [([kind.replace("_", " "), f"{rows:,}"], "") for kind, rows in erasure.cleared.items()]
+    print_rows(console, [title, "rows"], rows)
     if erasure.open_events:
         console.print(
             f"{erasure.open_events} events about this person are still open and keep their"
             " payloads: erase again when they are finished."
         )
-    if erasure.is_supabase:
+    if dry_run:
+        console.print("Nothing was changed.")
+    elif erasure.is_supabase:
         console.print(
             "Now delete the user softly in Supabase's auth service, which ends what it keeps"
             f' elsewhere:\n  supabase.auth.admin.deleteUser("{profile}", true)'

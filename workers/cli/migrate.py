@@ -32,7 +32,11 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Bring the database to this release's schema and rules; a second run finds nothing to do."""
+    """Bring the database to this release's schema and rules; a second run finds nothing to do.
+
+    What was lost since, as by a restore without the roles, is made again. Exit 1 when somebody
+    added to the schema's rights or policies what only a person can undo.
+    """
     if folder is not None:
         _export(folder)
         return
@@ -46,6 +50,8 @@ def command(
             write(f"{len(report.steps)} steps applied")
             if report.profiles_made:
                 write(f"{counted(report.profiles_made, 'profile')} made for older users")
+            # The release has told each of them.
+            raise typer.Exit(code=bool(report.different))
 
 
 def _export(folder: Path) -> None:

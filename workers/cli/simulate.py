@@ -267,8 +267,9 @@ async def _check_invariants(pool: Pool) -> dict[str, int]:
 
 
 def _address(settings: Settings) -> Address:
-    everywhere = settings.coinfleet_host in ("0.0.0.0", "::")  # noqa: S104 - asked, not bound
-    return Address("127.0.0.1" if everywhere else settings.coinfleet_host, settings.port)
+    host = settings.hosts[0]
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - asked, not bound
+    return Address("127.0.0.1" if everywhere else host, settings.port)
 
 
 def _signing_secrets(settings: Settings) -> Secrets:

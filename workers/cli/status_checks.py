@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from db.catalog import find_differences
 from db.errors import CoinfleetError
 from db.pool import Pool
 from db.reaching import reaching_store
-from db.status import is_read_only, read_double_grants, read_held_counts
-from workers.cli.words import ago, counted
+from db.status import is_read_only, read_double_grants, read_held_counts, read_passing_failures
+from workers.cli.words import ago, counted, duration
+
+# So many of a list are named, and the others counted.
+FEW = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,34 @@ async def find_held_money(asked: Asked) -> list[str]:
     ]
 
 
+async def find_damaged_schema(asked: Asked) -> list[str]:
+    """Tell what was lost of what the release made, as after a restore, and what was added."""
+    return await find_damage(asked.pool)
+
+
+async def find_damage(pool: Pool) -> list[str]:
+    """Return a line for what is lost and one for what is added."""
+    differences = await find_differences(pool) or []
+    lost = [item for difference in differences for item in difference.lost]
+    gained = [item for difference in differences for item in difference.gained]
+    lines = []
+    if lost:
+        lines.append(
+            f"the database lacks what the release made: {_few(lost)}: run `coinfleet migrate`"
+        )
+    if gained:
+        lines.append(
+            f"somebody added to what the release made: {_few(gained)}:"
+            " undo it by hand if it stays after `coinfleet migrate`"
+        )
+    return lines
+
+
+def _few(items: list[str]) -> str:
+    more = len(items) - FEW
+    return "; ".join(items[:FEW]) + (f" and {more:,} more" if more > 0 else "")
+
+
 async def find_double_grants(asked: Asked) -> list[str]:
     """Tell of payments that were granted twice, until a person closes each."""
     return [
@@ -61,9 +93,24 @@ async def find_double_grants(asked: Asked) -> list[str]:
     ]
 
 
+# What passes has passed by then.
+FAILING_AFTER = timedelta(minutes=15)
+
+
+async def find_failing_events(asked: Asked) -> list[str]:
+    """Tell which events fail for a cause that should have passed, and of what."""
+    return [
+        f"event {failing.event_id} ({failing.provider}) has been failing for"
+        f" {duration(failing.failing_s)}: {failing.error}; it is tried on"
+        for failing in await read_passing_failures(asked.pool, longer_than=FAILING_AFTER)
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_held_money,
+    find_damaged_schema,
+    find_failing_events,
     find_double_grants,
 )
 

@@ -18,9 +18,8 @@ def command() -> None:
     """
     settings = load_settings()
     configure_logging(settings.log_format)
-    fleet = Fleet(settings, os.environ)
     try:
-        fleet.run(Signals())
+        Fleet(settings, os.environ).run(Signals())
     except StartInterrupted:
         return
     except (FleetFailed, EmbeddedServerError) as error:

@@ -185,7 +185,7 @@ class EmbeddedPostgres(EmbeddedServer):
         finally:
             self.kill()
         if self.process.returncode != 0:
-            raise ServerFailed(f"initdb failed (see {self.log_path}): {self._last_words()}")
+            raise ServerFailed(f"initdb failed (see {self.log_path}): {self._cause()}")
 
     def _clear_pid_file(self, pause: Pause) -> None:
         """Wait for a dying server and remove its pid file.

@@ -7,6 +7,7 @@ those who need it, and dies with the process that started it.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -36,7 +37,7 @@ PORT_TRIES = 3
 
 
 class ServerFailed(EmbeddedServerError):
-    """A server didn't start; the message ends with the last line it logged."""
+    """A server didn't start; the message ends with the line that says why."""
 
 
 class StartInterrupted(EmbeddedServerError):
@@ -87,7 +88,7 @@ class EmbeddedServer(ABC):
             if not (self._port_is_ours_to_choose and "Address already in use" in self._log_tail()):
                 break
             self.port = 0
-        raise ServerFailed(f"{self.name} didn't start (see {self.log_path}): {self._last_words()}")
+        raise ServerFailed(f"{self.name} didn't start (see {self.log_path}): {self._cause()}")
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Stop the server in order, or by force when it takes too long; then it may start again."""
@@ -188,9 +189,20 @@ class EmbeddedServer(ABC):
             log.seek(max(self._log_from, log.seek(0, os.SEEK_END) - 4096))
             return log.read().decode(errors="replace")
 
-    def _last_words(self) -> str:
-        lines = [line for line in self._log_tail().splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+    def _cause(self) -> str:
+        """Return the line that says what went wrong: the first that does, for others follow of it.
+
+        The last line is that of a tidy end: "shut down", "removing data directory".
+        """
+        lines = [line.strip() for line in self._log_tail().splitlines() if line.strip()]
+        if not lines:
+            return "it said nothing"
+        return next((line for line in lines if _COMPLAINT.search(line)), lines[-1])
+
+
+_COMPLAINT = re.compile(
+    r"error|fatal|panic|failed|could not|cannot|denied|no space left|not permitted", re.IGNORECASE
+)
 
 
 def _private(path: str, flags: int) -> int:

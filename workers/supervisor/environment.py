@@ -7,11 +7,18 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
+from workers.embedded.folder import Login
 from workers.settings import DEVELOPMENT_SECRETS
 
 _OWN_ADDRESS = {
     "release": "DATABASE_URL",
+    "web": "WEB_DATABASE_URL",
+    "worker": "WORKER_DATABASE_URL",
+    "scheduler": "SCHEDULER_DATABASE_URL",
+}
+_LOGINS: Mapping[Login, str] = {
+    "owner": "DATABASE_URL",
     "web": "WEB_DATABASE_URL",
     "worker": "WORKER_DATABASE_URL",
     "scheduler": "SCHEDULER_DATABASE_URL",
@@ -33,8 +40,13 @@ def fleet_environment(
     *,
     postgres: EmbeddedPostgres | None,
     valkey: EmbeddedValkey | None,
+    columns: int,
+    is_terminal: bool,
 ) -> dict[str, str]:
-    """The environment with what the embedded servers add to it; they must have been started."""
+    """The environment with what the embedded servers add to it; they must have been started.
+
+    `columns` is the width that a log line for a person may have.
+    """
     found = {**environment, **development_secrets(environment)}
     if postgres is not None:
         found["DATABASE_URL"] = postgres.owner_url()
@@ -43,11 +55,29 @@ def fleet_environment(
         found["SCHEDULER_DATABASE_URL"] = postgres.role_url("scheduler")
     if valkey is not None:
         found["REDIS_URL"] = valkey.url
-    if sys.stdout.isatty():
+    found["COLUMNS"] = str(columns)
+    if is_terminal:
         found.setdefault("LOG_FORMAT", "console")
+        found["COINFLEET_COLOURS"] = "1"
     # The Procfile says `python`; it means this one.
     found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found.get("PATH", "")])
     found["PYTHONUNBUFFERED"] = "1"
+    return found
+
+
+def embedded_addresses(
+    folder: DataFolder, fleet: RunningFleet, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The addresses of a running fleet's own servers, as far as the environment names no others.
+
+    Raises DataFolderUnusable when its passwords can't be read.
+    """
+    found: dict[str, str] = {}
+    if fleet.postgres_port is not None and not environment.get("DATABASE_URL"):
+        for login, name in _LOGINS.items():
+            found[name] = folder.database_url(login, port=fleet.postgres_port)
+    if fleet.valkey_port is not None and not environment.get("REDIS_URL"):
+        found["REDIS_URL"] = folder.redis_url(fleet.valkey_port)
     return found
 
 

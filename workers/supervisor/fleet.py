@@ -107,11 +107,15 @@ class Fleet:
         try:
             self._start_servers(signals)
             fleet = fleet_environment(
-                self._environment, postgres=self._postgres, valkey=self._valkey
+                self._environment,
+                postgres=self._postgres,
+                valkey=self._valkey,
+                columns=self._output.columns,
+                is_terminal=self._output.is_terminal,
             )
             self._release_schema(signals, fleet)
             readiness = Readiness(
-                host=self._settings.coinfleet_host,
+                host=self._settings.hosts[0],
                 port=self._settings.port,
                 database_url=fleet["DATABASE_URL"],
             )
@@ -132,10 +136,11 @@ class Fleet:
             raise SettingsFault(missing)
 
     def _demand_port(self) -> None:
-        host, port = self._settings.coinfleet_host, self._settings.port
+        port = self._settings.port
         try:
-            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            socket.create_server((host, port), family=family).close()
+            for host in self._settings.hosts:
+                family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+                socket.create_server((host, port), family=family).close()
         except socket.gaierror as error:
             raise FleetFailed(
                 f"COINFLEET_HOST is no address of this machine ({error.strerror})"
@@ -199,7 +204,8 @@ class Fleet:
             if is_ready:
                 continue
             if is_ready := readiness.check():
-                url = f"http://{self._settings.coinfleet_host}:{self._settings.port}"
+                host = self._settings.hosts[0]
+                url = f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
                 self._output.announce(f"coinfleet is ready: {url}")
             elif now > complain_at:
                 self._output.say(f"not ready yet: waiting for {readiness.lacking}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
+import textwrap
 import threading
 from itertools import count
 from typing import IO
 
 _COLOURS = ("36", "33", "32", "35", "34", "31")
+_SEPARATOR = " | "
 # A longer line is cut into several.
 _LONGEST_LINE_BYTES = 64 * 1024
 
@@ -19,13 +22,20 @@ class Output:
     def __init__(self, *, width: int) -> None:
         self._width = width
         self._lock = threading.Lock()
-        self._is_terminal = sys.stdout.isatty()
+        self.is_terminal = sys.stdout.isatty()
         self._prefixes: dict[str, bytes] = {}
         self._numbers = count()
 
+    @property
+    def columns(self) -> int:
+        """How much of the terminal's width, or of 80 columns, is left beside the name."""
+        return max(shutil.get_terminal_size().columns - self._width - len(_SEPARATOR), 20)
+
     def say(self, text: str, *, name: str = "coinfleet") -> None:
-        """Write a line behind a name."""
-        self._write(self._prefix(name) + text.encode() + b"\n")
+        """Write a line behind a name; on a terminal, several where it is too long for one."""
+        lines = textwrap.wrap(text, self.columns, break_long_words=False, break_on_hyphens=False)
+        for line in lines if self.is_terminal else [text]:
+            self._write(self._prefix(name) + line.encode() + b"\n")
 
     def announce(self, text: str) -> None:
         """Write a line that stands alone, for programs to look for."""
@@ -46,8 +56,8 @@ class Output:
     def _prefix(self, name: str) -> bytes:
         with self._lock:
             if name not in self._prefixes:
-                text = f"{name:<{self._width}} | "
-                if self._is_terminal:
+                text = f"{name:<{self._width}}{_SEPARATOR}"
+                if self.is_terminal:
                     text = f"\033[{_COLOURS[next(self._numbers) % len(_COLOURS)]}m{text}\033[0m"
                 self._prefixes[name] = text.encode()
             return self._prefixes[name]

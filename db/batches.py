@@ -1,0 +1,115 @@
+"""A batch of events in flight: what is claimed, what became of each, what failed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NewType
+
+from db.errors import Fate, fate_of_sqlstate
+from db.failures import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from db.batch_starts import StartNote
+    from db.facts import Fact
+
+EventId = NewType("EventId", int)
+
+SQLSTATE_LENGTH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedEvent:
+    """An event whose row this worker holds."""
+
+    id: EventId
+    provider: str
+    provider_event_id: str
+    event_type: str
+    payload: bytes
+    received_at: datetime
+    attempts: int
+    age_s: float = 0.0
+    """Time since it was received when it was claimed, by the database's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event; `reason` is null for one that was simply applied."""
+
+    event_id: EventId
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt at an event: `pending` until the next, in so many seconds, or `dead`."""
+
+    event_id: EventId
+    state: str
+    attempts: int
+    error: str
+    retry_in_s: float | None
+
+    @property
+    def is_bug(self) -> bool:
+        """Whether it is of a kind that a release can cause while it is half way."""
+        kind = kind_of(self.error)
+        return len(kind) == SQLSTATE_LENGTH and fate_of_sqlstate(kind) is Fate.BUG
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """An event that failed alone for a passing cause: how often while others didn't, since when."""
+
+    setbacks: int
+    pause_s: float
+    failing_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """How many events were claimed and what became of each.
+
+    `latencies_s` holds, for each applied event, the time from its receipt to the batch's commit.
+    """
+
+    claimed: int
+    outcomes: Sequence[Outcome]
+    failures: Sequence[Failure] = ()
+    latencies_s: Sequence[float] = ()
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch in flight."""
+
+    interpret: Callable[[ClaimedEvent], Fact]
+    limit: int
+    note: StartNote | None = None
+    claimed: list[ClaimedEvent] = field(default_factory=list)
+    claimed_at: float = 0.0
+    outcomes: list[Outcome] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def claim(self, rows: Iterable[Iterable[Any]]) -> None:
+        """Take the events of these rows, which are now held."""
+        self.claimed = [ClaimedEvent(*row) for row in rows]
+        self.claimed_at = time.monotonic()
+
+    def result(self) -> BatchResult:
+        """Return what became of it, once it is committed."""
+        ages_s = {event.id: event.age_s for event in self.claimed}
+        since_s = time.monotonic() - self.claimed_at
+        return BatchResult(
+            claimed=len(self.claimed),
+            outcomes=self.outcomes,
+            failures=self.failures,
+            latencies_s=[
+                ages_s[each.event_id] + since_s for each in self.outcomes if each.state == "applied"
+            ],
+        )

@@ -1,0 +1,30 @@
+create or replace function fleet.catalog_differences()
+returns table (kind text, name text, lacking text[], added text[])
+language sql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+    select d.kind, d.name, d.lacking, d.added
+    from (
+        select
+            o.kind, o.name,
+            case
+                when o.items is null then '{}'
+                else array(select i from unnest(o.items) as i where i <> all(c.items) order by i)
+            end as lacking,
+            case
+                when o.items is null then '{}'
+                else array(select i from unnest(c.items) as i where i <> all(o.items) order by i)
+            end as added,
+            o.items is null as is_unknown
+        from fleet.schema_objects as o
+        join fleet.catalog_items() as c on c.kind = o.kind and c.name = o.name
+    ) as d (kind, name, lacking, added, is_unknown)
+    where d.is_unknown or cardinality(d.lacking) > 0 or cardinality(d.added) > 0
+    order by 1, 2
+$$;
+
+revoke all on function fleet.catalog_differences() from public, anon, authenticated, service_role;
+comment on function fleet.catalog_differences() is
+    'Files of which the catalog holds less or more than the last release left; both empty for a file that was never recorded. For the schema''s owner.';

@@ -1,0 +1,22 @@
+create or replace function fleet.catalog_items()
+returns table (kind text, name text, items text[])
+language sql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+    select o.kind, o.name, coalesce(array_agg(i.item order by i.item) filter (where i.item is not null), '{}')
+    from fleet.schema_objects as o
+    left join (
+        select f.kind, f.name, f.item from fleet.function_items() as f
+        union
+        select r.kind, r.name, r.item from fleet.relation_items() as r
+        union
+        select r.kind, r.name, r.item from fleet.role_items() as r
+    ) as i on i.kind = o.kind and i.name = o.name
+    group by o.kind, o.name
+$$;
+
+revoke all on function fleet.catalog_items() from public, anon, authenticated, service_role;
+comment on function fleet.catalog_items() is
+    'What the catalog of this database holds now of what each repeatable file makes, as lines; what follows `=` is a hash of the rest. For the schema''s owner.';

@@ -1,0 +1,21 @@
+create or replace function fleet.watched_roles()
+returns table (role oid, name text)
+language sql
+stable
+security invoker
+set search_path = '', pg_temp
+as $$
+    select 0::oid, 'public'
+    union all
+    select r.oid, r.rolname::text
+    from pg_catalog.pg_roles as r
+    where r.rolname in ('anon', 'authenticated', 'service_role')
+        or (
+            r.rolname like 'coinfleet\_%' and r.rolname not in ('coinfleet_owner', current_user)
+            and r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'fleet')
+        )
+$$;
+
+revoke all on function fleet.watched_roles() from public, anon, authenticated, service_role;
+comment on function fleet.watched_roles() is
+    'Whose rights a release compares with what it made: everybody''s, the API''s and our processes'' roles. What is granted to others, such as a reader for reports, is nobody''s business here.';

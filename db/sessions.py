@@ -1,0 +1,147 @@
+"""A pool that goes on with the sessions it gets, be it one: a server or pooler may have no more.
+
+While they are scarce, whoever wants one waits for one of ours to be free, and a session that nobody
+here waits for is closed, so that other processes have their turn. Refuses to wait for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from db.errors import NoSessionFree, is_server_unfit, is_transient, is_want_of_connections
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    from db.pool import Pool
+
+    _Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    _Pool = asyncpg.Pool
+
+# How long after a refusal sessions count as scarce; then one more is asked for.
+SCARCE_S = 10.0
+# A batch or a job ends within this, or something is stuck.
+WAIT_MAX_S = 30.0
+# While other processes have all sessions, one is asked for so often, and for so long.
+RETRY_S = 0.05
+OTHERS_END_WITHIN_S = 2.0
+CLOSE_TIMEOUT_S = 1.0
+# Whoever holds a session waits so long for a second to be free, and so long for its answer.
+FREE_WITHIN_S = 0.05
+DONE_WITHIN_S = 0.5
+# How long a session may take to be there for somebody later, who didn't wait for it now.
+SPARE_TIMEOUT_S = 5.0
+
+
+class SharingPool(_Pool):
+    """asyncpg's pool, whose users share what there is when the server refuses another session."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._scarce_until = float("-inf")
+        self._freed = asyncio.Event()
+        self._waiting = 0
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether the server has lately refused a session."""
+        return asyncio.get_running_loop().time() < self._scarce_until
+
+    async def _acquire(  # the one way to a session, of `acquire` and of each statement
+        self,
+        timeout: float | None,  # noqa: ASYNC109
+    ) -> PoolConnectionProxy[asyncpg.Record]:
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        give_up_at = began_at + (WAIT_MAX_S if timeout is None else timeout)
+        while True:
+            if self.is_scarce and self.get_size() and not self.get_idle_size():
+                await self._wait_until_one_is_freed(give_up_at - loop.time())
+                continue
+            try:
+                session: PoolConnectionProxy[asyncpg.Record] = await super()._acquire(timeout)  # type: ignore[misc]
+            except Exception as error:
+                if not is_want_of_connections(error) or loop.time() >= give_up_at:
+                    raise
+                self._scarce_until = loop.time() + SCARCE_S
+                if not self.get_size():
+                    if loop.time() - began_at > OTHERS_END_WITHIN_S:
+                        raise
+                    await asyncio.sleep(RETRY_S)
+            else:
+                return session
+
+    async def release(
+        self,
+        connection: PoolConnectionProxy[asyncpg.Record],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
+        """Give a session back, or up while others than this process may be in want of it."""
+        try:
+            if self.is_scarce and not self._waiting and not connection.is_closed():
+                await connection.close(timeout=CLOSE_TIMEOUT_S)
+            await super().release(connection, timeout=timeout)
+        finally:
+            self._freed.set()
+
+    async def _wait_until_one_is_freed(self, within_s: float) -> None:
+        self._freed.clear()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(within_s):
+                await self._freed.wait()
+        except TimeoutError:
+            raise NoSessionFree from None
+        finally:
+            self._waiting -= 1
+
+
+async def execute_on_spare(
+    pool: Pool, statement: str, *arguments: object, free_within_s: float = FREE_WITHIN_S
+) -> bool | None:
+    """Execute a statement on a session that is free; return whether it was done in time.
+
+    For somebody who holds another session: waiting for a second would be waiting for oneself. None
+    says that the statement was begun and given up, so that it may be done or not: before it a
+    transaction pooler may have no session free. One that is there too late is kept for later.
+    """
+    begun: list[PoolConnectionProxy[asyncpg.Record]] = []
+    is_free = asyncio.Event()
+    is_too_late = False
+
+    async def execute() -> bool:
+        async with pool.acquire(timeout=SPARE_TIMEOUT_S) as session:
+            if is_too_late:
+                return False
+            begun.append(session)
+            is_free.set()
+            await session.execute(statement, *arguments)
+            return True
+
+    task = asyncio.create_task(execute())
+    becoming_free = asyncio.create_task(is_free.wait())
+    try:
+        await asyncio.wait(
+            {task, becoming_free}, timeout=free_within_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if begun and not task.done():
+            await asyncio.wait({task}, timeout=DONE_WITHIN_S)
+        if task.done():
+            return task.result()
+    except Exception as error:
+        if not (is_transient(error) or is_server_unfit(error)):
+            raise
+    finally:
+        is_too_late = True
+        becoming_free.cancel()
+        if not task.done():
+            # Asked for its error, so that the loop doesn't report it as never retrieved.
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
+            for session in begun:
+                session.terminate()
+    return None if begun else False

@@ -1,0 +1,99 @@
+"""Stories of refunds and disputes, and all the ways in which their events may come.
+
+A payment is 1,000 coins for 10.00, so a cent is a coin; times are minutes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from itertools import permutations
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from db.facts import Fact
+from tests.db.books import NOON, Books, Payment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Story: TypeAlias = list[Callable[[Payment], Fact]]
+
+
+def at(minute: int) -> datetime:
+    """A provider's time."""
+    return NOON + timedelta(minutes=minute)
+
+
+def total(minor: int, minute: int, uncaptured: int | None = None) -> Callable[[Payment], Fact]:
+    """So much was refunded in all by then."""
+    return lambda payment: payment.refunded_so_far(
+        minor, told_at=at(minute), uncaptured_minor=uncaptured
+    )
+
+
+def refund(
+    minor: int, minute: int, *, no: str = "a", status: str = "succeeded", made: int = 1
+) -> Callable[[Payment], Fact]:
+    """One refund, as told at that minute."""
+    return lambda payment: payment.refund(
+        minor, f"re_{no}", status, told_at=at(minute), refund_created_at=at(made)
+    )
+
+
+def dispute(
+    *moved: int, minute: int = 1, minor: int = 1_000, **changes: Any
+) -> Callable[[Payment], Fact]:
+    """A dispute, as told at that minute."""
+    return lambda payment: payment.dispute(minor, *moved, told_at=at(minute), **changes)
+
+
+async def bought(books: Books, **changes: Any) -> Payment:
+    """Somebody's payment of 10.00 for 1,000 coins."""
+    payment = Payment()
+    await books.apply_one(payment.bought(await books.profile(), units=10, **changes))
+    return payment
+
+
+async def left(books: Books, payment: Payment) -> tuple[int, str]:
+    """What the buyer has left, and the status."""
+    purchase = await books.purchase(payment)
+    return await books.coins(purchase["profile_id"]), purchase["status"]
+
+
+async def ends(books: Books, story: Story) -> set[tuple[int, str]]:
+    """All the ways in which a story ends: in any order, in one batch, told twice, told early."""
+    endings = set()
+    orders = list(permutations(story))
+    orders = orders[:: max(1, len(orders) // 6)]
+    for no, order in enumerate(orders):
+        payment = await bought(books)
+        for event in order:
+            await books.apply(event(payment))
+            if no % 3 == 0:
+                await books.apply(event(payment))
+        endings.add(await left(books, payment))
+    together = await bought(books)
+    shuffled = Random(0).sample(story * 2, len(story) * 2)
+    await books.apply(*[event(together) for event in shuffled])
+    endings.add(await left(books, together))
+    early = Payment()
+    await books.apply(*[event(early) for event in story])
+    await books.apply_one(early.bought(await books.profile(), units=10))
+    endings.add(await left(books, early))
+    assert await books.breaches() == {}
+    return endings
+
+
+async def set_rate(books: Books, currency: str, usd: str, as_of: datetime = NOON) -> None:
+    await books.db.execute(
+        "insert into public.fx_rates (currency, usd_per_unit, as_of) values ($1, $2, $3)",
+        currency,
+        Decimal(usd),
+        as_of,
+    )
+
+
+LOST, WON = partial(dispute, status="lost"), partial(dispute, status="won")

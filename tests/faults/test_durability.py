@@ -1,0 +1,49 @@
+"""A database that may lose what it commits: what a sender was told is stored outlives its crash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from db.pool import open_connection
+from tests.faults.shop import deliver, sign_up
+from tests.journeys.fleet_run import free_port
+
+if TYPE_CHECKING:
+    from tests.conftest import Connect
+    from tests.faults.fleets import Fleet
+    from workers.embedded import EmbeddedPostgres
+
+pytestmark = pytest.mark.faults
+
+STORED = "select count(*) from fleet.inbox_events where provider_event_id = any($1)"
+
+
+async def test_what_is_acknowledged_outlives_a_crash_where_commits_need_not_be_on_disk(
+    fleet: Fleet, postgres: EmbeddedPostgres, connect: Connect
+) -> None:
+    name = fleet.database.name
+    superuser = await open_connection(fleet.database.url("superuser"), application_name="test")
+    # As long as it goes: what isn't on disk when its commit is answered is lost with the server.
+    await superuser.execute("alter system set wal_writer_delay = '10s'")
+    await superuser.execute("select pg_reload_conf()")
+    await superuser.execute(f"alter database {name} set synchronous_commit = off")
+    # What the release says of the roles is of its own database, and this is a copy: the functions
+    # alone make it durable.
+    purchases = await sign_up(superuser, 30)
+    port = free_port()
+    try:
+        await fleet.start_web(port)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            await deliver(client, purchases)
+        postgres.kill()
+        postgres.start()
+        stored = await (await connect()).fetchval(STORED, [each.event_id for each in purchases])
+        assert stored == len(purchases)
+    finally:
+        superuser.terminate()
+        restored = await open_connection(fleet.database.url("superuser"), application_name="test")
+        await restored.execute("alter system reset wal_writer_delay")
+        await restored.close()

@@ -1,0 +1,233 @@
+"""What passes counts against no event: locks, full disks, a release half way; and what is told."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from db.errors import StoreUnavailable
+from db.migrate import TURN
+from tasks import pace
+from tasks.payment_events import process_payment_events
+from tasks.providers import PROVIDERS
+from tests.db.books import APPLIED, PRICE_LIST, Books, gift
+from tests.tasks.contexts import make_context
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from db.facts import Fact
+    from db.inbox import ClaimedEvent
+    from db.pool import Connection, Pool
+    from tests.conftest import Connect
+
+DISK_FULL = "could not extend file: No space left on device"
+
+
+@pytest_asyncio.fixture
+async def books(db: Connection) -> AsyncIterator[Books]:
+    """The test's books; whatever it did, they are right when it ends."""
+    await db.execute(PRICE_LIST)
+    yield (books := Books(db))
+    assert await books.breaches() == {}
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the loop wait for nothing between its tries."""
+    monkeypatch.setattr(pace, "PAUSE_MAX_S", 0)
+
+
+@pytest.fixture
+def facts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Fact]:
+    """What the app's events mean, by number."""
+    facts: dict[int, Fact] = {}
+
+    def interpret(event: ClaimedEvent, **_: object) -> Fact:
+        return facts[event.id]
+
+    monkeypatch.setitem(PROVIDERS, "app", replace(PROVIDERS["app"], interpret=interpret))
+    return facts
+
+
+@asynccontextmanager
+async def failing(
+    books: Books, sqlstate: str, message: str = DISK_FULL, *, sender: UUID | None = None
+) -> AsyncIterator[None]:
+    """Have gifts fail like this while the block runs: all, or those of one sender."""
+    which = f"for each row when (new.sender_id = '{sender}')" if sender else "for each statement"
+    await books.db.execute(
+        f"""
+        create or replace function public.fail() returns trigger language plpgsql as
+        $$ begin raise exception '{message}' using errcode = '{sqlstate}'; end $$;
+        create trigger fails before insert on public.gifts {which} execute function public.fail();
+        """
+    )
+    yield
+    await books.db.execute("drop trigger fails on public.gifts")
+
+
+async def gifts(books: Books, facts: dict[int, Fact], number: int) -> dict[int, UUID]:
+    """So many gifts, each of a sender of its own; gives events and senders."""
+    streamer = await books.profile()
+    senders = await books.profiles(number, coins=5)
+    given = [gift(sender, streamer) for sender in senders]
+    event_ids = await books.receive(*given)
+    facts.update(zip(event_ids, given, strict=True))
+    return dict(zip(event_ids, senders, strict=True))
+
+
+async def due_now(books: Books) -> None:
+    """Let all pauses pass."""
+    await books.db.execute("update fleet.inbox_events set next_attempt_at = received_at")
+
+
+async def attempts(books: Books) -> set[tuple[str, int]]:
+    """The states of all open events with their attempts."""
+    rows = await books.db.fetch(
+        "select state, attempts from fleet.inbox_events"
+        " where state not in ('applied', 'rejected', 'ignored')"
+    )
+    return {(row["state"], row["attempts"]) for row in rows}
+
+
+@pytest.mark.parametrize("sqlstate", ["53100", "58030", "55P03", "40001"])
+async def test_while_everything_fails_nothing_is_counted_and_all_is_applied_after(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact], sqlstate: str
+) -> None:
+    events = await gifts(books, facts, 5)
+    context = make_context(worker_pool)
+    async with failing(books, sqlstate):
+        for _ in range(4):
+            await process_payment_events(context)
+            assert await attempts(books) == {("pending", 0)}
+            await due_now(books)
+    assert await process_payment_events(context) == 5
+    assert {await books.outcome(event_id) for event_id in events} == {APPLIED}
+    assert await books.db.fetchval("select count(*) from fleet.set_aside_events") == 0
+
+
+async def test_what_fails_alone_is_set_aside_while_the_others_are_applied(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    events = await gifts(books, facts, 8)
+    culprit, sender = list(events.items())[3]
+    context = make_context(worker_pool)
+    async with failing(books, "55P03", sender=sender):
+        await process_payment_events(context)
+        for _ in range(6):
+            await due_now(books)
+            await process_payment_events(context)
+        outcomes = {event_id: await books.outcome(event_id) for event_id in events}
+        del outcomes[culprit]
+        assert set(outcomes.values()) == {APPLIED}
+        assert await attempts(books) == {("pending", 0)}
+        # It fails alone, others come, and then it has to wait.
+        await gifts(books, facts, 2)
+        await due_now(books)
+        await process_payment_events(context)
+        row = await books.db.fetchrow("select * from fleet.set_aside_events")
+        assert row is not None
+        assert (row["event_id"], row["sqlstate"]) == (culprit, "55P03")
+        assert row["setbacks"] > 0
+    await due_now(books)
+    await process_payment_events(context)
+    assert await books.outcome(culprit) == APPLIED
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "message"),
+    [("57014", "canceling statement due to statement timeout"), ("23505", "duplicate key value")],
+)
+async def test_a_lone_events_own_failure_counts(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact], sqlstate: str, message: str
+) -> None:
+    await gifts(books, facts, 1)
+    context = make_context(worker_pool)
+    async with failing(books, sqlstate, message):
+        for tried in range(1, 5):
+            await process_payment_events(context)
+            assert await attempts(books) == {("pending", tried)}
+            await due_now(books)
+        await process_payment_events(context)
+    assert await attempts(books) == {("dead", 5)}
+
+
+async def test_each_failure_is_told_with_its_sqlstate_and_what_happens_next(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    await gifts(books, facts, 2)
+    async with failing(books, "53100"):
+        with capture_logs() as logs:
+            await process_payment_events(make_context(worker_pool))
+    told = [line for line in logs if line["event"] == "batch_failed"]
+    assert {line["sqlstate"] for line in told} == {"53100"}
+    assert {line["error"] for line in told} == {f"53100: {DISK_FULL}"}
+    assert [line["attempt"] for line in told] == list(range(1, len(told) + 1))
+    then = [line["then"] for line in told]
+    assert then[:3] == ["tried again", "tried again", "tried by 1"]
+    assert then[3:] == ["tried again in 1 s"] * 2
+
+
+async def test_what_fails_alone_for_a_quarter_of_an_hour_is_an_alarm_told_once(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    (event_id,) = await gifts(books, facts, 1)
+    context = make_context(worker_pool)
+    async with failing(books, "53100"):
+        await process_payment_events(context)
+        await books.db.execute(
+            "update fleet.set_aside_events set failing_since = failing_since - interval '15 min'"
+        )
+        with capture_logs() as logs:
+            for _ in range(3):
+                await due_now(books)
+                await process_payment_events(context)
+    alarms = [line for line in logs if line["log_level"] == "error"]
+    assert [(line["event_id"], line["sqlstate"]) for line in alarms] == [(event_id, "53100")]
+
+
+BUGS = ["42883", "42P01", "42703", "42846", "42804", "42P13", "0A000"]
+
+
+@pytest.mark.parametrize("sqlstate", BUGS)
+async def test_what_a_release_half_way_breaks_counts_against_no_event(
+    books: Books, worker_pool: Pool, connect: Connect, facts: dict[int, Fact], sqlstate: str
+) -> None:
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    async with failing(books, sqlstate, "function fleet.next(jsonb) does not exist"):
+        release = await connect()
+        await release.execute("select pg_advisory_lock(hashtextextended($1, 0))", TURN)
+        for _ in range(6):
+            with pytest.raises(StoreUnavailable):
+                await process_payment_events(context)
+        assert await attempts(books) == {("pending", 0)}
+    await release.close()
+    assert await process_payment_events(context) == 2
+
+
+async def test_what_is_broken_while_the_schema_is_not_this_release_s_counts_against_no_event(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    books_row = "fleet.schema_objects where name = 'fleet.apply_gifts'"
+    kept = await books.db.fetchrow(f"delete from {books_row} returning *")
+    assert kept is not None
+    async with failing(books, "42883"):
+        with pytest.raises(StoreUnavailable):
+            await process_payment_events(context)
+        assert await attempts(books) == {("pending", 0)}
+        await books.db.execute(
+            "insert into fleet.schema_objects values ($1, $2, $3, $4)", *kept.values()
+        )
+        # Now it is a bug.
+        await process_payment_events(context)
+        assert await attempts(books) == {("pending", 1)}

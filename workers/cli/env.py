@@ -1,0 +1,61 @@
+"""`coinfleet env`: a process's settings as the shell reads them, to run one process by hand."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Annotated
+
+import typer
+
+from workers.cli.endings import CommandFailed
+from workers.cli.terminal import write
+from workers.embedded import DataFolder, DataFolderUnusable
+from workers.settings import NEEDS, Settings, load_settings
+from workers.supervisor.environment import (
+    development_secrets,
+    embedded_addresses,
+    environment_of,
+)
+
+
+def command(
+    process: Annotated[str, typer.Argument(metavar="PROCESS", help=f"One of {', '.join(NEEDS)}.")],
+) -> None:
+    """Print one process's settings as shell exports: eval "$(coinfleet env worker)".
+
+    Those of the fleet that runs on the data folder, and those that are set here. They hold
+    passwords: only who can read the data folder can print them.
+    """
+    if process not in NEEDS:
+        raise CommandFailed(f"coinfleet: no process {process}: it is one of {', '.join(NEEDS)}")
+    try:
+        settings = settings_of(process)
+    except DataFolderUnusable as error:
+        raise CommandFailed(f"coinfleet: {error}") from error
+    for name, value in settings.items():
+        write(f"export {name}={shlex.quote(value)}")
+
+
+def settings_of(process: str) -> dict[str, str]:
+    """Return the process's settings by their names in the environment.
+
+    Raises DataFolderUnusable where the passwords can't be read.
+    """
+    settings = load_settings()
+    folder = DataFolder(settings.coinfleet_data_dir)
+    known = {name: value for name, value in os.environ.items() if name in _NAMES and value}
+    fleet = folder.read_fleet()
+    if fleet is None and "DATABASE_URL" not in known:
+        raise CommandFailed(
+            f"coinfleet: no fleet runs on {folder.path}: start one (make run), or set DATABASE_URL"
+        )
+    known["COINFLEET_DATA_DIR"] = str(folder.path)
+    if fleet is not None:
+        known |= development_secrets(known)
+        known |= embedded_addresses(folder, fleet, known)
+        known["PORT"] = str(fleet.port)
+    return environment_of(process, known)
+
+
+_NAMES = frozenset(name.upper() for name in Settings.model_fields)
