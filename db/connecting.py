@@ -42,6 +42,7 @@ _POOLERS_REFUSALS = (
     "permission denied",
     "not permitted to log in",
     "tenant or user not found",
+    "(enotfound) tenant/user",
 )
 _OPTIONS = {
     "tcp_user_timeout": getattr(socket, "TCP_USER_TIMEOUT", None),
@@ -183,7 +184,9 @@ def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line
         case ssl.SSLError():
             return f"TLS failed ({error.reason})"
         case ConnectionError() if "rejected SSL upgrade" in str(error):
-            return "the server speaks no TLS, and sslmode asks for it"
+            return (
+                "no PostgreSQL answers there, or one that speaks no TLS while sslmode asks for it"
+            )
         case asyncpg.PostgresError():
             is_refused = not is_transient(error) and error.sqlstate != "XX000"
             return str(error) if is_refused or _is_poolers_refusal(error) else None

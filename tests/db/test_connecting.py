@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+import asyncpg
 import pytest
 
 from db.address import Host
@@ -279,8 +280,26 @@ async def test_a_home_that_cannot_be_read_is_refused_whatever_asks_for_it(
 
 
 async def test_a_server_without_tls_is_refused_where_tls_is_asked_for(url: str) -> None:
-    with pytest.raises(StoreRefused, match="the server speaks no TLS"):
+    with pytest.raises(StoreRefused, match="speaks no TLS while sslmode asks for it"):
         await open_connection(f"{url}?sslmode=require", application_name="test")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_refused"),
+    [
+        ("Tenant or user not found", True),
+        ("(ENOTFOUND) tenant/user postgres.ref not found", True),
+        ("(EMAXCONNSESSION) max clients reached in session mode", False),
+        ("(ECHECKOUTTIMEOUT) unable to check out connection from the pool", False),
+        ("unexpected end of the world", False),
+    ],
+)
+def test_what_supavisor_says_is_told_apart_by_its_words(said: str, *, is_refused: bool) -> None:
+    error = asyncpg.InternalServerError(said)
+    failure = _failure(error, Host("db.example", 6543), timeout_s=5)
+    assert isinstance(failure, StoreUnavailable)
+    assert isinstance(failure, StoreRefused) is is_refused
+    assert said in str(failure)
 
 
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_NODATA])
