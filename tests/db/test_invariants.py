@@ -60,6 +60,11 @@ BREAKAGES = {
         " select id, 0, 'evt' from public.coin_purchases;"
         " update public.coin_purchases set granted_at = now()"
     ),
+    "payments_have_one_intent": (
+        "insert into fleet.payment_keys (provider, key, payment_id)"
+        " select 'stripe', 'pi_other', payment_id from fleet.payment_keys"
+        " where key like 'pi_%' limit 1"
+    ),
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
     ),
@@ -89,6 +94,11 @@ BREAKAGES = {
     "transactions_are_whole": f"update {LEDGER} set reason = 'other' where leg = 1",
     "transactions_sum_to_zero": f"update {LEDGER} set amount = amount - 1 where leg = 1",
     "viewer_counts_match_viewers": "delete from public.active_viewers",
+    "waiting_halves_have_not_met": (
+        "with come as (update fleet.payment_halves set told_by = 'session')"
+        " update fleet.inbox_events set state = 'waiting', reason = 'no_session_yet'"
+        " where state = 'held'"
+    ),
 }
 
 
