@@ -64,6 +64,10 @@ class Event:
     def outcome(self) -> Outcome:
         return Outcome(self.state, self.reason)
 
+    @property
+    def is_final(self) -> bool:
+        return self.state not in ("pending", "waiting", "held")
+
 
 class Model:
     """The books of one fleet."""
@@ -349,7 +353,8 @@ class Model:
             return Outcome("applied", "no_fx_rate" if is_alarm else None)
         if payment.foreign:
             return Outcome("ignored", "not_ours")
-        if event.received + REVERSAL_PATIENCE > self.now:
+        held = payment.held and not self.events[payment.held.event_id].is_final
+        if event.received + REVERSAL_PATIENCE > self.now or held:
             return Outcome("waiting", "no_purchase_yet")
         return Outcome(*("ignored", "charge_failed") if is_failure else ("rejected", "no_purchase"))
 
