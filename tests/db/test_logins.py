@@ -200,9 +200,7 @@ async def test_roles_that_the_owner_may_not_change_are_named(tmp_path: Path) -> 
         await superuser.close()
         if version < 160_000:
             pytest.skip("the right to create roles is one to change them")
-        with pytest.raises(
-            UnfitOwner, match="grant coinfleet_worker to coinfleet_owner"
-        ):
+        with pytest.raises(UnfitOwner, match="grant coinfleet_worker to coinfleet_owner"):
             await migrate(server.owner_url())
     finally:
         server.stop()
