@@ -13,7 +13,7 @@ from db.connecting import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S  # noqa: PLC041
 from db.connecting import connect_to
 from db.errors import StoreUnavailable, is_server_unfit, is_transient
 from db.pooler import Pooling, SessionNeeded
-from db.sessions import SharingPool
+from db.sessions import SharingPool, are_sessions_scarce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -81,9 +81,7 @@ async def expire_if_unfit(pool: Pool, error: BaseException) -> None:
     at its next use, or never. Whatever the address leads to now is reached by the next call.
     """
     # Who waits for a free session while there are few says nothing against the server.
-    is_in_want = (
-        isinstance(pool, SharingPool) and pool.is_scarce and isinstance(error, TimeoutError)
-    )
+    is_in_want = are_sessions_scarce(pool) and isinstance(error, TimeoutError)
     if is_server_unfit(error) and not is_in_want:
         await pool.expire_connections()
 

@@ -101,6 +101,11 @@ class SharingPool(_Pool):
             self._waiting -= 1
 
 
+def are_sessions_scarce(pool: Pool) -> bool:
+    """Return whether the pool's server has lately refused it a session."""
+    return isinstance(pool, SharingPool) and pool.is_scarce
+
+
 async def execute_on_spare(
     pool: Pool, statement: str, *arguments: object, free_within_s: float = FREE_WITHIN_S
 ) -> bool | None:

@@ -20,6 +20,7 @@ from db.migrate import is_current
 from db.pool import Pool, answered, expire_if_unfit, open_pool
 from db.readiness import check_writable, is_passing
 from db.roles import Process, check_process_role
+from db.sessions import are_sessions_scarce
 from db.ticks import Tick
 from db.worker_reports import (
     FailureCount,
@@ -80,6 +81,7 @@ class Runtime:
         self._ticking: dict[Tick, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._is_away = False
+        self._is_scarce = False
 
     async def open(self) -> None:
         """Open the pool and begin to look for work.
@@ -271,7 +273,18 @@ class Runtime:
         if self._is_away:
             log.info("store_back")
             self._is_away = False
+        self._note_scarcity()
         return True
+
+    def _note_scarcity(self) -> None:
+        """Say once that the database has few sessions for us, and once that it has more."""
+        if self._is_scarce == are_sessions_scarce(self._pool):
+            return
+        self._is_scarce = not self._is_scarce
+        if self._is_scarce:
+            log.warning("sessions_scarce", then="work goes on, slowly: raise the server's limit")
+        else:
+            log.info("sessions_enough")
 
 
 def work_detail(meter: Meter) -> WorkDetail:

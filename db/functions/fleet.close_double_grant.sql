@@ -1,4 +1,9 @@
-create or replace function fleet.close_double_grant(p_purchase_id bigint, p_take_back boolean, p_who text, p_reason text)
+create or replace function fleet.close_double_grant(
+    p_purchase_id bigint,
+    p_take_back boolean,
+    p_who text,
+    p_reason text
+)
 returns bigint
 language plpgsql
 volatile
@@ -21,7 +26,7 @@ begin
     limit 1;
     if not found then
         raise exception 'purchase % was not granted twice', p_purchase_id
-            using errcode = 'invalid_parameter_value', hint = 'invariants.payments_are_granted_once names the purchases';
+            using errcode = 'invalid_parameter_value', hint = 'invariants.payments_are_granted_once names purchases';
     end if;
     v_facts := fleet.lock_payments(array[v_fact]);
     perform fleet.lock_profiles(v_facts);

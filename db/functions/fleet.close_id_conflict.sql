@@ -13,7 +13,8 @@ declare
     v_now timestamptz;
 begin
     if coalesce(btrim(p_who), '') = '' or coalesce(btrim(p_reason), '') = '' then
-        raise exception 'closing a clash of ids needs an event, who decided and why' using errcode = 'invalid_parameter_value';
+        raise exception 'closing a clash of ids needs an event, who decided and why'
+            using errcode = 'invalid_parameter_value';
     end if;
     select e.provider, e.provider_event_id, e.payment_id, k.key into v_event
     from fleet.inbox_events as e
@@ -30,7 +31,9 @@ begin
     from public.coin_purchases as cp
     where (
             cp.provider_event_id = v_event.provider_event_id
-            or cp.provider_payment_id in (select k.key from fleet.payment_keys as k where k.payment_id = v_facts[1].payment_id)
+            or cp.provider_payment_id in (
+                select k.key from fleet.payment_keys as k where k.payment_id = v_facts[1].payment_id
+            )
         )
         and not exists (select 1 from public.coin_purchases as own where own.payment_id = v_facts[1].payment_id)
     order by cp.provider_event_id = v_event.provider_event_id, cp.id

@@ -122,7 +122,9 @@ begin
                 cross join fleet.settings as s
                 left join public.coin_purchases as cp on cp.payment_id = u.payment_id
                 left join lateral (
-                    select p.id, p.provider, p.hold_reason, p.granted_at, p.decision, coalesce(j.payment_id, p.payment_id) as facts_payment_id
+                    select
+                        p.id, p.provider, p.hold_reason, p.granted_at, p.decision,
+                        coalesce(j.payment_id, p.payment_id) as facts_payment_id
                     from public.coin_purchases as p
                     left join fleet.joined_purchases as j on j.purchase_id = p.id
                     where p.provider_event_id = u.provider_event_id

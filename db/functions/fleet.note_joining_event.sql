@@ -9,7 +9,9 @@ declare
     v_payment_id bigint;
 begin
     select k.payment_id into v_payment_id from fleet.payment_keys as k where k.provider = p_provider and k.key = p_key;
-    update fleet.joined_purchases set joined_by = coalesce(p_event_id, '') where payment_id = v_payment_id and joined_by is null;
+    update fleet.joined_purchases
+    set joined_by = coalesce(p_event_id, '')
+    where payment_id = v_payment_id and joined_by is null;
     if not found then
         return false;
     end if;

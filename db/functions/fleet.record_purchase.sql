@@ -18,34 +18,40 @@ begin
     v_facts := fleet.lock_payments(v_facts || p_fact);
     perform fleet.lock_profiles(v_facts);
 
-    -- By the ids of a purchase before by another name of its payment. After the locks, so that it is the newest there is.
+    -- By the ids of a purchase before by another name of its payment; after the locks, so that nothing is missed.
     select
         (array_agg(k.id order by k.by_id desc, k.is_same desc, k.is_named desc, k.id))[1] as purchase_id,
         bool_and(k.is_same and k.is_named) filter (where k.by_id) as is_same_by_id,
         bool_or(k.is_same) filter (where k.is_named) as is_same_by_name,
         bool_or(not k.is_named and not k.by_id) as is_of_another_event,
-        bool_and(k.is_same and k.is_reported) filter (where k.by_id) and not bool_or(k.is_named) as is_replay_without_name
+        bool_and(k.is_same and k.is_reported) filter (where k.by_id) and not bool_or(k.is_named) as is_without_name
     into v_known
     from (
         select
             cp.id,
             u.by_id,
-            cp.payment_id is not distinct from v_facts[1].payment_id or j.payment_id is not distinct from v_facts[1].payment_id
-            as is_named,
-            (cp.provider, cp.profile_id, cp.coin_amount) = (p_fact.provider, p_fact.profile_id, p_fact.direct_coins) as is_same,
+            v_facts[1].payment_id in (cp.payment_id, coalesce(j.payment_id, cp.payment_id)) as is_named,
+            (cp.provider, cp.profile_id, cp.coin_amount) = (p_fact.provider, p_fact.profile_id, p_fact.direct_coins)
+            as is_same,
             -- Stripe's own event told of this payment by its intent; a session is no other payment.
-            fleet.name_kind(p_fact.provider_payment_id) = 'session' and fleet.name_kind(cp.provider_payment_id) <> 'session'
+            fleet.name_kind(p_fact.provider_payment_id) = 'session'
+            and fleet.name_kind(cp.provider_payment_id) <> 'session'
+            and p_fact.provider = 'stripe'
             and exists (
                 select 1
                 from fleet.inbox_events as e
-                where e.provider = 'stripe' and e.provider_event_id = p_fact.provider_event_id and p_fact.provider = 'stripe'
+                where e.provider = 'stripe' and e.provider_event_id = p_fact.provider_event_id
             ) as is_reported
         from (
             select f.id, bool_or(f.by_id) as by_id
             from (
-                select p.id, true as by_id from public.coin_purchases as p where p.provider_event_id = p_fact.provider_event_id
+                select p.id, true as by_id
+                from public.coin_purchases as p
+                where p.provider_event_id = p_fact.provider_event_id
                 union all
-                select p.id, true from public.coin_purchases as p where p.provider_payment_id = p_fact.provider_payment_id
+                select p.id, true
+                from public.coin_purchases as p
+                where p.provider_payment_id = p_fact.provider_payment_id
                 union all
                 -- A name that another provider gave.
                 select p.id, true
@@ -68,7 +74,7 @@ begin
         left join fleet.joined_purchases as j on j.purchase_id = cp.id
     ) as k;
     if v_known.purchase_id is not null then
-        if v_known.is_replay_without_name then
+        if v_known.is_without_name then
             return row(null, null, null, v_facts[2].payment_id, v_known.purchase_id, null, true, null, null)::fleet.outcome;
         end if;
         if v_known.is_of_another_event or not coalesce(v_known.is_same_by_id, v_known.is_same_by_name, false) then

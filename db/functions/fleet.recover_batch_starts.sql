@@ -17,9 +17,10 @@ begin
             from fleet.batch_starts as k
             -- A number that this cluster has not reached is of another: these rows came with a restore.
             where case
-                -- Noted ahead of the claim: who works on the batch holds the note, but for a moment at first. A time
-                -- that is yet to come is of a clock that was ahead.
-                when k.is_ahead then k.noted_at not between p_now - interval '10 seconds' and p_now + interval '10 seconds'
+                -- Noted ahead of the claim, which locks the note as long as it is worked on: a lock that is gone leaves its
+                -- transaction in xmax. Until that lock the note has a moment; a time to come is of a clock that was ahead.
+                when k.is_ahead then k.xmax <> '0'
+                    or k.noted_at not between p_now - interval '10 seconds' and p_now + interval '10 seconds'
                 when k.xact_id >= pg_snapshot_xmax(pg_current_snapshot()) then true
                 else pg_xact_status(k.xact_id) is distinct from 'in progress'
             end

@@ -1,5 +1,5 @@
--- Once a payment has its purchase, or is known not to be ours, none of its events waits or is held but those that brought
--- a purchase of it.
+-- Once a payment has its purchase, or is known not to be ours, none of its events waits or is held but those that
+-- brought a purchase of it.
 select e.id as event_id, e.state, e.reason
 from fleet.inbox_events as e
 left join public.coin_purchases as cp on cp.payment_id = e.payment_id

@@ -1,5 +1,5 @@
--- A checkout session and its intent are one payment, also where an event from before sessions' names were kept showed that.
--- Sent round again, the event joins the two grants.
+-- A checkout session and its intent are one payment, also where an event from before sessions' names were kept showed
+-- that. Sent round again, the event joins the two grants.
 with sessions as (
     select cp.id, cp.provider_payment_id, coalesce(j.payment_id, cp.payment_id) as payment_id
     from public.coin_purchases as cp
@@ -19,7 +19,8 @@ told as (
 select s.id as purchase_id, cp.id as other_purchase_id, min(t.event_id) as event_id
 from sessions as s
 join told as t on t.session = s.provider_payment_id
-join public.coin_purchases as cp on cp.provider = 'stripe' and cp.provider_payment_id = t.intent and cp.granted_at is not null
+join public.coin_purchases as cp
+    on cp.provider = 'stripe' and cp.provider_payment_id = t.intent and cp.granted_at is not null
 left join fleet.joined_purchases as j on j.purchase_id = cp.id
 where coalesce(j.payment_id, cp.payment_id) <> s.payment_id
 group by s.id, cp.id

@@ -237,6 +237,38 @@ def reversal(payment: simulated.StripePayment, kind: str) -> dict[str, Any]:
     )
 
 
+@pytest.mark.parametrize("name", ["pi", "ch", "cs"])
+@pytest.mark.parametrize("first", ["call", "events"])
+async def test_a_call_by_any_name_and_the_events_that_stripe_sends_are_one_purchase(
+    books: Books, name: str, first: str
+) -> None:
+    buyer: UUID = await books.profile()
+    payment = simulated.StripePayment(
+        key=buyer.hex,
+        amount_minor=100,
+        created_s=int(NOON.timestamp()),
+        metadata={"profile_id": str(buyer), "sku": SKU},
+    )
+    session = simulated.checkout_session_completed(payment)
+    intent = simulated.payment_intent_succeeded(payment)
+    told = [session["data"]["object"], intent["data"]["object"]]
+    names = {"pi": told[1]["id"], "ch": told[1]["latest_charge"], "cs": told[0]["id"]}
+    if isinstance(names["ch"], dict):
+        names["ch"] = names["ch"]["id"]
+    # Stripe sends both, in either order; that of the intent does not name the session.
+    events = [interpreted(session), interpreted(intent)]
+    if name == "ch":
+        events.reverse()
+    call = "select public.process_coin_purchase($1, 'stripe', 'landing_1', $2, 100, 1.00)"
+    if first == "call":
+        await books.db.execute(call, buyer, names[name])
+    for event in events:
+        await books.apply_one(event)
+    await books.db.execute(call, buyer, names[name])
+    assert await books.coins(buyer) == 100
+    assert await books.db.fetchval("select count(*) from public.coin_purchases") == 1
+
+
 @pytest.mark.parametrize("last", ["purchase", "by_intent", "by_charge"])
 @pytest.mark.parametrize("kind", ["refund", "dispute"])
 async def test_a_reversal_told_by_its_charge_and_by_its_intent_is_one_and_takes_its_coins(

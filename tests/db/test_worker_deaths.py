@@ -146,10 +146,21 @@ async def test_a_worker_that_dies_with_a_batch_noted_ahead_is_found_out(
     xact_id, _ = await note_ahead(books, worker)
     await claim_noted(worker, xact_id)
     await gone(books.db, worker)
-    books.wait(seconds=11)
     for event_id in event_ids:
         assert list(await books.work()) == [event_id]
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
+
+
+async def test_a_worker_that_dies_before_it_claims_is_found_out_after_a_while(
+    books: Books, connect: Connect
+) -> None:
+    event_ids = await books.receive(*(Payment().refund(1) for _ in range(2)))
+    worker = await connect("worker")
+    await note_ahead(books, worker)
+    await gone(books.db, worker)
+    books.wait(seconds=11)
+    for event_id in event_ids:
+        assert list(await books.work()) == [event_id]
 
 
 async def test_an_event_that_kills_three_workers_with_one_session_each_is_dead(
@@ -162,7 +173,6 @@ async def test_an_event_that_kills_three_workers_with_one_session_each_is_dead(
         assert noted == [killer]
         await claim_noted(worker, xact_id)
         await gone(books.db, worker)
-        books.wait(seconds=11)
         # Found out by the next that looks, which lets it pause.
         await books.db.execute("select fleet.recover_batch_starts($1)", books.now)
         books.wait(seconds=10)

@@ -79,7 +79,11 @@ async def read_health(
     """Ask the database, as the owner, and the queue. Raises CoinfleetError."""
     with reaching_store():
         pool = await open_pool(
-            database_url, application_name="coinfleet status", min_size=0, max_size=1
+            database_url,
+            application_name="coinfleet status",
+            min_size=0,
+            max_size=1,
+            command_timeout_s=TIMEOUT_S,
         )
         try:
             await check_owner(pool, url=database_url)
