@@ -92,6 +92,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "fallback_application_name=other",
         "supa=base-pooler.x",
         "passfile=/nonexistent/pgpass",
+        "sslmode=disable&sslrootcert=/nonexistent/ca",
+        "options=-c work_mem=7MB",
     ],
 )
 async def test_an_ordinary_parameter_works(url: str, query: str) -> None:
