@@ -140,7 +140,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._end("too_many_requests")
             raise _TooManyRequests
         self._body_bytes = 0
-        self._limits.busy(self)
+        self._limits.begun(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -163,7 +163,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._is_ending or self.pipeline:
             self.flow.pause_reading()
         if self.cycle.response_complete:
-            self._limits.idle(self)
+            self._limits.answered(self)
             if self._in_head and self._head_bytes:
                 self._limits.hold(self, self._head_bytes)
 

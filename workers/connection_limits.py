@@ -48,7 +48,8 @@ class Connection(Protocol):
 class ConnectionLimits:
     """The limits of one process, kept by its connections.
 
-    A connection is idle while it has no request under way: it may be closed for a newer one.
+    A connection is idle, or part of a request of its has arrived, or all of it and the answer is
+    due. In the first two states it may be closed for a newer one.
     """
 
     def __init__(
@@ -65,9 +66,9 @@ class ConnectionLimits:
         self._note_refused = note_refused
         self._clock = clock
         self._connections: set[Connection] = set()
-        # Dictionaries for their order: the longest idle, and who began first, stand first.
-        self._idle: dict[Connection, None] = {}
-        self._arriving: dict[Connection, None] = {}
+        # Since when; in the order of that.
+        self._idle: dict[Connection, float] = {}
+        self._arriving: dict[Connection, float] = {}
         self._unsaid: Counter[str] = Counter()
         self._said_at: dict[str, float] = {}
 
@@ -76,27 +77,19 @@ class ConnectionLimits:
         """How many there are."""
         return len(self._connections)
 
-    def opened(self, connection: Connection) -> None:
-        """Count a new connection, and close the longest idle for it if there are too many."""
-        self._connections.add(connection)
-        self._idle[connection] = None
-        while len(self._connections) > self._room():
-            oldest = next(iter(self._idle))
-            self.closed(oldest)
-            oldest.make_room("crowded")
-
     @property
     def is_over(self) -> bool:
         """Whether there are more connections with a request than are served."""
-        return self._busy > self.connections_max
+        return len(self._connections) - len(self._idle) > self.connections_max
 
-    @property
-    def _busy(self) -> int:
-        return len(self._connections) - len(self._idle)
-
-    def _room(self) -> int:
-        # With a request on each connection, some more are let in to be told to come again.
-        return self.connections_max + (TOLD_MAX if self._busy >= self.connections_max else 0)
+    def opened(self, connection: Connection) -> None:
+        """Count a new connection; if there are too many, close whoever keeps us waiting longest."""
+        self._connections.add(connection)
+        self._idle[connection] = self._clock()
+        while len(self._connections) > self._room():
+            slowest = self._slowest()
+            self.closed(slowest)
+            slowest.make_room("crowded")
 
     def closed(self, connection: Connection) -> None:
         """Count it no more."""
@@ -104,35 +97,47 @@ class ConnectionLimits:
         self._idle.pop(connection, None)
         self.release(connection)
 
-    def busy(self, connection: Connection) -> None:
-        """Note that it has a request under way."""
+    def begun(self, connection: Connection) -> None:
+        """Note that a part of a request is there."""
         self._idle.pop(connection, None)
-
-    def idle(self, connection: Connection) -> None:
-        """Note that all its requests are answered, and nothing of them is held any more."""
-        self.release(connection)
         if connection in self._connections:
-            self._idle[connection] = None
-
-    def hold(self, connection: Connection, size: int) -> None:
-        """Count bytes of a request that is arriving; past the bound the oldest such is refused."""
-        connection.held_bytes += size
-        self.held_bytes += size
-        self._arriving.setdefault(connection)
-        while self.held_bytes > self._held_bytes_max and self._arriving:
-            oldest = next(iter(self._arriving))
-            self.release(oldest)
-            oldest.make_room("too_many_bytes")
+            self._arriving.setdefault(connection, self._clock())
 
     def arrived(self, connection: Connection) -> None:
         """Note that a request is complete: it is answered, not refused."""
         self._arriving.pop(connection, None)
+
+    def answered(self, connection: Connection) -> None:
+        """Note that all its requests are answered, and nothing of them is held any more."""
+        self.release(connection)
+        if connection in self._connections:
+            self._idle[connection] = self._clock()
+
+    def hold(self, connection: Connection, size: int) -> None:
+        """Count bytes of a request that is arriving; past the bound the oldest such is refused."""
+        self.begun(connection)
+        connection.held_bytes += size
+        self.held_bytes += size
+        while self.held_bytes > self._held_bytes_max and self._arriving:
+            oldest = next(iter(self._arriving))
+            self.release(oldest)
+            oldest.make_room("too_many_bytes")
 
     def release(self, connection: Connection) -> None:
         """Count nothing of it as held."""
         self._arriving.pop(connection, None)
         self.held_bytes -= connection.held_bytes
         connection.held_bytes = 0
+
+    def _room(self) -> int:
+        # With an answer due on each connection, some more are let in to be told to come again.
+        due = len(self._connections) - len(self._idle) - len(self._arriving)
+        return self.connections_max + (TOLD_MAX if due >= self.connections_max else 0)
+
+    def _slowest(self) -> Connection:
+        longest_idle = next(iter(self._idle.items()))
+        oldest_arriving = next(iter(self._arriving.items()), longest_idle)
+        return min(longest_idle, oldest_arriving, key=lambda each: each[1])[0]
 
     def note_refused(self, cause: str) -> None:
         """Count what was refused; a line a minute says that it happens."""

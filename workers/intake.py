@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import structlog
 
-from db.errors import CoinfleetError, StoreUnavailable
+from db.errors import CoinfleetError, StoreUnavailable, describe
 from db.pool import turning_away
 
 if TYPE_CHECKING:
@@ -185,8 +185,8 @@ class Intake:
             started_at = asyncio.get_running_loop().time()
             try:
                 answers = await self._persist([waiter.arrival for waiter in piece])
-            except (StoreUnavailable, TimeoutError):
-                self._note_away()
+            except (StoreUnavailable, TimeoutError) as error:
+                self._note_away(error)
                 break
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be one row's
                 if len(piece) > 1:
@@ -218,9 +218,9 @@ class Intake:
             for waiters in (*self._in_flight, self._waiting):  # each with its oldest first
                 _refuse_expired(waiters, now=loop.time())
 
-    def _note_away(self) -> None:
+    def _note_away(self, error: Exception) -> None:
         if not self._is_away:
-            log.warning("store_unavailable")
+            log.warning("store_unavailable", reason=describe(error), then="senders hear 503")
         self._is_away = True
 
     def _note_back(self) -> None:

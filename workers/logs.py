@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import structlog
 
+from workers.streams import prepare_streams
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -25,6 +27,7 @@ _QUIET = ("uvicorn.access", "uvicorn.error", "apscheduler", "dramatiq", "httpx",
 
 def configure_logging(log_format: LogFormat = "auto") -> None:
     """Set up logging for this process; a second call replaces the first."""
+    prepare_streams()
     stamped: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

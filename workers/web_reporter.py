@@ -64,12 +64,14 @@ class WebReporter:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def watch(self, storing: Awaitable[Sequence[Stored]]) -> Sequence[Stored]:
-        """Await what stores arrivals, and remember the error if it raises."""
+        """Await what stores arrivals, and remember its error until arrivals are stored again."""
         try:
-            return await storing
+            stored = await storing
         except Exception as error:
             self._trouble = (describe(error), time.monotonic())
             raise
+        self._trouble = None
+        return stored
 
     async def report(self) -> None:
         """Report once. Raises what the database does."""

@@ -1,9 +1,11 @@
+-- A plan made while there were few rows is kept: without seqscans it is right for many, too.
 create or replace function fleet.amounts_paid(p_payment_ids bigint[])
 returns table (payment_id bigint, purchase_id bigint, is_taken_back boolean, amount bigint, currency text)
 language sql
 stable
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
     -- Two grants of one payment are settled by the amount that the provider told. So is one that a direct call recorded
     -- in dollars though the charge was in another currency.

@@ -1,9 +1,11 @@
+-- A plan made while there were few rows is kept: without seqscans it is right for many, too.
 create or replace function fleet.convert_disputes(p_payment_ids bigint[], p_now timestamptz)
 returns void
 language sql
 volatile
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
     -- Kept from then on, so that a later rate moves no coins.
     update fleet.disputes as d

@@ -1,3 +1,4 @@
+-- A plan made while there were few rows is kept: without seqscans it is right for many, too.
 create or replace function fleet.reversed_amounts(p_payment_ids bigint[])
 returns table (
     payment_id bigint, purchase_id bigint, is_taken_back boolean, paid numeric, refunded numeric, disputed numeric
@@ -6,6 +7,7 @@ language sql
 stable
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
     with paid as (
         select

@@ -1,9 +1,11 @@
+-- A plan made while there were few rows is kept: without seqscans it is right for many, too.
 create or replace function fleet.unconverted_disputes(p_payment_ids bigint[])
 returns setof bigint
 language sql
 stable
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
     select distinct d.payment_id
     from fleet.disputes as d

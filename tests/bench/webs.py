@@ -16,8 +16,10 @@ from starlette.routing import Router
 from db.inbox import Stored, store_arrivals
 from db.pool import open_pool
 from tasks.providers import app, stripe
+from workers.connection_limits import ConnectionLimits
 from workers.metrics import Metrics
 from workers.receiver import Receiver
+from workers.refusals import Refusals
 from workers.settings import load_settings
 from workers.webhooks import ROUTES, make_server
 
@@ -54,7 +56,7 @@ def make_app(settings: Settings) -> Router:
     """Web's routes around another intake."""
 
     @asynccontextmanager
-    async def lifespan(_running: Router) -> AsyncIterator[dict[str, Receiver]]:
+    async def lifespan(_running: Router) -> AsyncIterator[dict[str, object]]:
         pool = await open_pool(
             settings.url_for("web"),
             application_name="bench insert each",
@@ -62,15 +64,20 @@ def make_app(settings: Settings) -> Router:
             max_size=CONNECTIONS,
         )
         intake = StoreNothing() if "BENCH_WITHOUT_DATABASE" in os.environ else InsertEach(pool)
+        metrics = Metrics(pool)
         receiver = Receiver(
             secrets={
                 stripe.PROVIDER: settings.stripe_webhook_secrets,
                 app.PROVIDER: settings.app_webhook_secrets,
             },
             intake=intake,  # type: ignore[arg-type]
-            note_received=Metrics(pool).note_received,
+            note_received=metrics.note_received,
+            refusals=Refusals(),
         )
-        yield {"receiver": receiver}
+        yield {
+            "receiver": receiver,
+            "limits": ConnectionLimits(note_refused=metrics.note_refused),
+        }
         pool.terminate()
 
     return Router(ROUTES, lifespan=lifespan, redirect_slashes=False)

@@ -147,9 +147,8 @@ class Model:
         for event, fact, payment in named:
             if fact.half and not payment.is_granted:
                 payment.halves[event.id] = fact.half
-        for _, fact, payment in named:
-            if fact.half:
-                self._judge_again(payment)
+        for payment in [payment for _, fact, payment in named if fact.half]:
+            self._judge_again(payment)
         for _, _, payment in named:
             if payment.bought:
                 self._settle(payment)
@@ -176,6 +175,8 @@ class Model:
         readings = {id(payment): self._read(payment, told) for payment in payments}
         for event, fact in told:
             payment = self._payment(fact)
+            # It carries some of our metadata.
+            payment.foreign = False
             self._decide(event, fact, payment, readings[id(payment)])
         for event, fact in told:
             if not self._payment(fact).is_granted:
@@ -185,6 +186,8 @@ class Model:
                 self._amend(payment)
             if payment.bought:
                 self._settle(payment)
+            else:
+                self._close_holds(payment, elsewhere=batch)
 
     def _read(self, payment: PaymentState, told: list[tuple[Event, Purchase]]) -> Reading:
         """Read what all events say, and which of the batch brings the purchase."""
@@ -377,7 +380,7 @@ class Model:
             else:
                 event.state, event.reason = "applied", None
 
-    def _close_holds(self, payment: PaymentState) -> None:
+    def _close_holds(self, payment: PaymentState, elsewhere: Collection[Event] = ()) -> None:
         """What went back whole is held no more; what came again is held again."""
         if payment.bought:
             own = self.events[payment.bought.event_id]
@@ -393,6 +396,7 @@ class Model:
         else:
             return
         for event in held if closed else []:
-            event.state, event.reason = "applied", "refunded_while_held"
+            if event not in elsewhere:
+                event.state, event.reason = "applied", "refunded_while_held"
         if not closed and own.outcome == Outcome("applied", "refunded_while_held"):
             own.state, own.reason = "held", reason

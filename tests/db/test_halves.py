@@ -5,13 +5,15 @@ Here an event is an intent or a session, as Stripe has them; their shapes are te
 
 from __future__ import annotations
 
-from itertools import permutations
+import asyncio
+from itertools import permutations, product
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from db.facts import Half, Verdict
+from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import (
     APPLIED,
     COINS,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from db.facts import Fact, Purchase
+    from tests.conftest import Connect
 
 NOTHING: dict[str, Any] = {"sku": None, "quantity": None}
 NOT_OURS = Outcome("ignored", "not_ours")
@@ -143,26 +146,25 @@ async def test_a_quantity_may_stand_on_a_half_that_tells_nothing_else(
 
 @pytest.mark.parametrize("batches", BATCHES)
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("buyer_unreadable", [True, False])
 async def test_a_buyer_in_metadata_stands_before_one_by_reference(
-    books: Books, batches: str, order: tuple[int, int], *, buyer_unreadable: bool
+    books: Books, batches: str, order: tuple[int, int]
 ) -> None:
-    (buyer, other), payment = await books.profiles(2), Payment()
-    referred = session(
-        payment,
-        None if buyer_unreadable else other,
-        buyer_unreadable=buyer_unreadable,
-        by_reference=True,
-        sku="coins_100",
+    for is_readable in (True, False):
+        (buyer, other), payment = await books.profiles(2), Payment()
         # Held for its amount until the intent tells the quantity, so that nothing is granted yet.
-        amount_minor=2 * PRICE_MINOR,
-    )
-    named = intent(payment, buyer, quantity=2, amount_minor=2 * PRICE_MINOR)
-    facts = told_in(order, named, referred)
-    outcomes = await tell(books, batches, *facts)
-    assert sorted(outcomes, key=str) == [DUPLICATE, APPLIED]
-    assert await books.coins(buyer) == 2 * COINS
-    assert await books.coins(other) == 0
+        referred = session(
+            payment,
+            other if is_readable else None,
+            buyer_unreadable=not is_readable,
+            by_reference=True,
+            sku="coins_100",
+            amount_minor=2 * PRICE_MINOR,
+        )
+        named = intent(payment, buyer, quantity=2, amount_minor=2 * PRICE_MINOR)
+        outcomes = await tell(books, batches, *told_in(order, named, referred))
+        assert sorted(outcomes, key=str) == [DUPLICATE, APPLIED]
+        assert await books.coins(buyer) == 2 * COINS
+        assert await books.coins(other) == 0
 
 
 async def test_a_payment_told_whole_is_granted_to_whom_it_names(books: Books) -> None:
@@ -205,33 +207,24 @@ async def test_halves_that_name_different_buyers_are_held(
     assert (await books.coins(buyer), await books.db.fetchval(GRANTED)) == (0, 0)
 
 
+DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], Outcome]] = [
+    ({"sku": "coins_100"}, {"sku": "coins_7"}, UNKNOWN_PRODUCT),
+    ({"sku": "coins_100", "quantity": 1}, {"quantity": 2}, WRONG_AMOUNT),
+    ({"sku": "coins_100", "quantity": 1}, {"sku": "coins_7", "quantity": 2}, UNKNOWN_PRODUCT),
+    ({"quantity": 1}, {"sku": "coins_100", "quantity": 2}, WRONG_AMOUNT),
+]
+
+
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(
-    ("on_intent", "on_session", "held"),
-    [
-        ({"sku": "coins_100"}, {"sku": "coins_7"}, UNKNOWN_PRODUCT),
-        ({"sku": "coins_100", "quantity": 1}, {"quantity": 2}, WRONG_AMOUNT),
-        ({"sku": "coins_100", "quantity": 1}, {"sku": "coins_7", "quantity": 2}, UNKNOWN_PRODUCT),
-        ({"quantity": 1}, {"sku": "coins_100", "quantity": 2}, WRONG_AMOUNT),
-    ],
-    ids=str,
-)
-async def test_halves_that_differ_in_a_batch_are_held(
-    books: Books,
-    order: tuple[int, int],
-    on_intent: dict[str, Any],
-    on_session: dict[str, Any],
-    held: Outcome,
-) -> None:
-    buyer, payment = await books.profile(), Payment()
-    facts = told_in(
-        order, intent(payment, buyer, **on_intent), session(payment, buyer, **on_session)
-    )
-    outcomes = await tell(books, "one batch", *facts)
-    assert sorted(outcomes, key=str) == [DUPLICATE, held]
-    assert await books.coins(buyer) == 0
-    bought = await books.purchase(payment)
-    assert (bought["status"], bought["hold_reason"]) == ("pending", held.reason)
+async def test_halves_that_differ_in_a_batch_are_held(books: Books, order: tuple[int, int]) -> None:
+    for on_intent, on_session, held in DIFFERENT:
+        buyer, payment = await books.profile(), Payment()
+        facts = (intent(payment, buyer, **on_intent), session(payment, buyer, **on_session))
+        outcomes = await tell(books, "one batch", *told_in(order, *facts))
+        assert sorted(outcomes, key=str) == [DUPLICATE, held]
+        assert await books.coins(buyer) == 0
+        bought = await books.purchase(payment)
+        assert (bought["status"], bought["hold_reason"]) == ("pending", held.reason)
 
 
 async def test_a_half_that_differs_from_one_that_waits_holds_the_payment(books: Books) -> None:
@@ -293,21 +286,20 @@ async def test_an_event_without_our_metadata_makes_no_half_another_products(book
     assert await books.apply_one(payment.refund(40)) == NO_PURCHASE_YET
 
 
-@pytest.mark.parametrize("order", list(permutations(range(3))))
-async def test_halves_under_two_names_meet_when_the_names_do(
-    books: Books, order: tuple[int, ...]
-) -> None:
-    buyer, payment = await books.profile(), Payment()
-    facts = (
-        intent(payment, buyer, payment_keys=[payment.intent]),
-        session(payment, sku="coins_100", payment_keys=["cs_1"]),
-        payment.refund(40, payment_keys=[payment.intent, "cs_1"]),
-    )
-    await tell(books, "after 15 minutes", *told_in(order, *facts))
-    if order[2] == 2:
-        # A refund alone grants nothing: the next event of the payment finds both.
-        await books.apply_one(intent(payment, buyer, payment_keys=[payment.intent]))
-    assert await books.coins(buyer) == 60
+async def test_halves_under_two_names_meet_when_the_names_do(books: Books) -> None:
+    for order in permutations(range(3)):
+        buyer, payment = await books.profile(), Payment()
+        by_session = [f"cs_{payment.number}"]
+        facts = (
+            intent(payment, buyer, payment_keys=[payment.intent]),
+            session(payment, sku="coins_100", payment_keys=by_session),
+            payment.refund(40, payment_keys=[payment.intent, *by_session]),
+        )
+        await tell(books, "after 15 minutes", *told_in(order, *facts))
+        if order[2] == 2:
+            # A refund alone grants nothing: the next event of the payment finds both.
+            await books.apply_one(intent(payment, buyer, payment_keys=[payment.intent]))
+        assert await books.coins(buyer) == 60
 
 
 async def test_a_half_is_kept_only_while_nothing_is_granted(books: Books) -> None:
@@ -322,33 +314,33 @@ async def test_a_half_is_kept_only_while_nothing_is_granted(books: Books) -> Non
 # Tax and shipping
 
 
-@pytest.mark.parametrize(
-    ("total", "deductions", "outcome"),
-    [
-        (119, (19,), APPLIED),
-        (100, (16,), APPLIED),
-        (100, (), APPLIED),
-        (600, (500,), APPLIED),
-        (695, (500, 595), APPLIED),
-        (785, (500, 685), APPLIED),
-        (119, (), WRONG_AMOUNT),
-        (119, (18,), WRONG_AMOUNT),
-        (99, (), WRONG_AMOUNT),
-        # A discount is no deduction: 81 + 19 tax is less than the price.
-        (90, (10,), WRONG_AMOUNT),
-        (619, (500,), WRONG_AMOUNT),
-        (0, (), WRONG_AMOUNT),
-    ],
-)
-async def test_a_price_matches_with_or_without_what_a_session_sets_apart(
-    books: Books, total: int, deductions: tuple[int, ...], outcome: Outcome
-) -> None:
-    buyer, payment = await books.profile(), Payment()
-    told = session(payment, buyer, sku="coins_100", amount_minor=total, deductions_minor=deductions)
-    assert await books.apply_one(told) == outcome
-    assert await books.coins(buyer) == (COINS if outcome == APPLIED else 0)
-    bought = await books.purchase(payment)
-    assert (bought["amount_minor"], str(bought["usd_amount"])) == (total, f"{total / 100:.2f}")
+PRICES = [
+    (119, (19,), APPLIED),
+    (100, (16,), APPLIED),
+    (100, (), APPLIED),
+    (600, (500,), APPLIED),
+    (695, (500, 595), APPLIED),
+    (785, (500, 685), APPLIED),
+    (119, (), WRONG_AMOUNT),
+    (119, (18,), WRONG_AMOUNT),
+    (99, (), WRONG_AMOUNT),
+    # A discount is no deduction: 81 + 19 tax is less than the price.
+    (90, (10,), WRONG_AMOUNT),
+    (619, (500,), WRONG_AMOUNT),
+    (0, (), WRONG_AMOUNT),
+]
+
+
+async def test_a_price_matches_with_or_without_what_a_session_sets_apart(books: Books) -> None:
+    for total, deductions, outcome in PRICES:
+        buyer, payment = await books.profile(), Payment()
+        told = session(
+            payment, buyer, sku="coins_100", amount_minor=total, deductions_minor=deductions
+        )
+        assert await books.apply_one(told) == outcome
+        assert await books.coins(buyer) == (COINS if outcome == APPLIED else 0)
+        bought = await books.purchase(payment)
+        assert (bought["amount_minor"], str(bought["usd_amount"])) == (total, f"{total / 100:.2f}")
 
 
 async def test_refunds_divide_by_the_whole_total(books: Books) -> None:
@@ -381,11 +373,12 @@ async def test_a_deduction_in_another_currency_counts_for_nothing(books: Books) 
 
 @pytest.mark.parametrize("batches", BATCHES)
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("told", ["whole", "buyer", "sku", "nothing"])
 async def test_an_intent_with_tax_is_granted_with_its_session(
-    books: Books, batches: str, order: tuple[int, int], told: str
+    books: Books, batches: str, order: tuple[int, int]
 ) -> None:
-    for total, deductions in ((119, (19,)), (100, (16,)), (719, (600, 619))):
+    for (total, deductions), told in product(
+        ((119, (19,)), (100, (16,)), (719, (600, 619))), ("whole", "buyer", "sku", "nothing")
+    ):
         buyer, payment = await books.profile(), Payment()
         apart: dict[str, Any] = {"amount_minor": total, "deductions_minor": deductions}
         its_session = {
@@ -524,4 +517,37 @@ async def test_a_held_event_of_a_wrong_amount_that_is_tried_again_is_judged_agai
     await books.db.execute("update public.coin_packages set amount_minor = 80")
     await books.db.execute("update fleet.inbox_events set state = 'pending'")
     assert await books.work() == {held: APPLIED}
+    assert await books.coins(buyer) == COINS
+
+
+# When a batch is tried in parts, and when two workers have a half each
+
+
+async def test_halves_meet_in_a_batch_that_is_tried_in_parts(books: Books) -> None:
+    (buyer, second), rich = await books.profiles(2), await books.profile(coins=2**63 - 1)
+    payment, held = Payment(), Payment()
+    outcomes = await books.apply(
+        intent(payment, buyer),
+        session(held, second, sku="coins_100", amount_minor=2 * PRICE_MINOR),
+        Payment().bought(rich),
+        session(payment, sku="coins_100"),
+        intent(held, second, quantity=2, amount_minor=2 * PRICE_MINOR),
+    )
+    assert outcomes == [DUPLICATE, APPLIED, Outcome("pending"), APPLIED, DUPLICATE]
+    assert (await books.coins(buyer), await books.coins(second)) == (COINS, 2 * COINS)
+
+
+async def test_halves_that_two_workers_apply_at_once_meet(books: Books, connect: Connect) -> None:
+    buyer, payment = await books.profile(), Payment()
+    other, superuser = Books(await connect()), await connect("superuser")
+    await books.receive(intent(payment, buyer))
+    transaction = books.db.transaction()
+    await transaction.start()
+    await books.work()
+    await other.receive(session(payment, sku="coins_100"))
+    # It waits for the names of the payment, and finds the buyer once it has them.
+    late = asyncio.create_task(other.work())
+    await somebody_waits_for_a_lock(superuser)
+    await transaction.commit()
+    assert list((await late).values()) == [APPLIED]
     assert await books.coins(buyer) == COINS

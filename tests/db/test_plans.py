@@ -229,11 +229,12 @@ async def test_the_velocity_of_a_buyer_is_read_by_buyer_and_time(books: Books) -
 # Functions, as they run
 
 
-@pytest.mark.parametrize("number", [1, 100, 500])
+@pytest.mark.parametrize("number", [1, 15, 100, 500])
 async def test_a_batch_of_all_kinds_reads_no_big_table_whole(books: Books, number: int) -> None:
     facts: list[Fact] = []
     for no in range(number):
         payment, buyer = Payment(), old_profile(no % PROFILES)
+        nobodys, large = Payment(), Payment()
         old: dict[str, Any] = {"payment_keys": [f"pi_old_{no + 1}", f"ch_old_{no + 1}"]}
         facts += [
             payment.bought(buyer),
@@ -243,6 +244,10 @@ async def test_a_batch_of_all_kinds_reads_no_big_table_whole(books: Books, numbe
             payment.dispute(1, -1),
             payment.bought(buyer, **old),
             payment.not_ours(),
+            payment.dispute(1, -1, dispute_id="abroad", currency="eur"),
+            payment.charge_failed(),
+            *(nobodys.bought(None, buyer_unreadable=True), nobodys.refund(100)),
+            *(large.worth(buyer, 30_000), large.refund(30_000_00)),
         ]
     await books.receive(*facts[:number])
     before = await read_whole(books.db)

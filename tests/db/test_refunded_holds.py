@@ -150,6 +150,22 @@ async def test_a_refund_before_its_hold_for_want_of_a_buyer_ends_the_same(
     assert await books.breaches() == {}
 
 
+@pytest.mark.parametrize("nobody", [True, False])
+async def test_beside_a_poison_event_a_refund_still_closes_the_hold(
+    books: Books, *, nobody: bool
+) -> None:
+    payment, buyer = Payment(), await books.profile()
+    # Coins beyond bigint: an error that nobody foresaw.
+    poison = Payment().bought(await books.profile(coins=2**63 - 1))
+    purchase = of_nobody(payment) if nobody else payment.worth(buyer, 30_000)
+    event_id, bad, refund = await books.receive(purchase, poison, payment.refund(WHOLE))
+    assert await books.work() == {
+        event_id: REFUNDED,
+        bad: Outcome("pending"),
+        refund: APPLIED,
+    }
+
+
 async def test_half_a_payment_that_was_refunded_is_not_held_when_its_time_is_over(
     books: Books,
 ) -> None:

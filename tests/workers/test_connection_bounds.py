@@ -15,6 +15,7 @@ import pytest_asyncio
 from tests.workers.serving import Web, a_purchase, inbox, serving, until
 from workers import connection
 from workers.connection_limits import ConnectionLimits, plan_connections
+from workers.probes import Found, Probes
 from workers.receiver import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -326,18 +327,52 @@ async def test_whoever_waits_longest_between_requests_goes_first(
                 assert await second.reader.readuntil(b"ok")
 
 
-async def test_with_a_request_on_each_connection_others_hear_when_to_come_again(
-    database: Database, redis_url: str
+@pytest.mark.parametrize(
+    "half", [POST % 100, POST % 100 + b"x", (POST % 100)[:-2], HEALTHY + POST % 100]
+)
+async def test_half_a_request_on_each_connection_makes_room_for_a_webhook(
+    database: Database, redis_url: str, half: bytes
 ) -> None:
-    async with serving(database.url("web"), redis_url, connections_max=2) as web:
-        async with peer(web) as one, peer(web) as other:
-            for each in (one, other):
-                each.send(POST % 100 + b"x")
-            await until(lambda: web.limits.held_bytes == 2)
+    async with (
+        serving(database.url("web"), redis_url, connections_max=2) as web,
+        peer(web) as one,
+        peer(web) as other,
+    ):
+        for each in (one, other):
+            each.send(half)
+        await until(lambda: len(web.limits._arriving) == 2)
+        assert (await web.post(a_purchase())).json() == {"result": "stored"}
+        said = (await one.rest()).rpartition(b"HTTP/1.1 ")[2]
+        assert said[:3] == (b"" if half.endswith(b"100\r\n") else b"503")
+        assert not other.reader.at_eof()
+
+
+async def test_with_an_answer_due_on_each_connection_others_hear_when_to_come_again(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_answer = asyncio.Event()
+    find = Probes.find
+
+    async def wait(self: Probes) -> Found:
+        await may_answer.wait()
+        return await find(self)
+
+    monkeypatch.setattr(Probes, "find", wait)
+    async with (
+        serving(database.url("web"), redis_url, connections_max=2) as web,
+        peer(web) as one,
+        peer(web) as other,
+    ):
+        for each in (one, other):
+            each.send(READY)
+        await until(lambda: len(web.server.server_state.tasks) == 2)
+        for _ in range(3):
             answer = await web.post(a_purchase())
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
             assert answer.json() == {"result": "not_stored"}
-        await until(lambda: web.limits.connections <= 1)
+        may_answer.set()
+        assert (await one.reader.readline()).startswith(b"HTTP/1.1 200 ")
+        assert (await other.reader.readline()).startswith(b"HTTP/1.1 200 ")
         assert (await web.post(a_purchase())).json() == {"result": "stored"}
 
 
@@ -371,13 +406,32 @@ def test_a_request_that_is_complete_is_not_refused_for_want_of_room() -> None:
     assert few.held_bytes == 8
 
 
+def test_whoever_keeps_us_waiting_longest_makes_room() -> None:
+    now = iter(range(100))
+    few = limits(connections_max=3, clock=lambda: next(now))
+    idle, half, fresh = Stub(), Stub(), Stub()
+    for one in (half, idle, fresh):
+        few.opened(one)
+    few.begun(half)
+    few.begun(half)
+    newcomers = [Stub() for _ in range(3)]
+    few.opened(newcomers[0])
+    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], []]
+    few.opened(newcomers[1])
+    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], ["crowded"]]
+    few.opened(newcomers[2])
+    assert half.told == ["crowded"]
+    assert not any(one.told for one in newcomers)
+
+
 def test_of_a_crowd_with_requests_the_newest_without_one_goes() -> None:
     few = limits(connections_max=1)
     everybody = [Stub() for _ in range(80)]
     for number, one in enumerate(everybody):
         few.opened(one)
         if number < 65:
-            few.busy(one)
+            few.begun(one)
+            few.arrived(one)
     assert few.connections == 65
     assert [one for one in everybody if one.told] == everybody[65:]
 

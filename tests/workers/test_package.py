@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from tests.journeys.fleet_run import free_port
 from tests.workers.processes import ROOT
+from workers.supervisor.procfile import read_procfile
 
 PACKAGES = ("workers", "tasks", "schedules", "db")
 
@@ -58,30 +60,17 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     assert set(tracked) - set(held) == set()
 
 
-def test_an_installed_package_knows_its_processes(installed: Path) -> None:
+def test_an_installed_package_starts_what_the_procfile_of_a_checkout_does(installed: Path) -> None:
     program = (
-        "import workers; from workers.supervisor.procfile import read_procfile;"
-        " print(workers.__file__, *read_procfile())"
+        "import json, workers; from workers.supervisor.procfile import read_procfile;"
+        " print(json.dumps([workers.__file__, read_procfile()]))"
     )
     told = python(installed, program)
     assert told.stderr == ""
-    assert told.stdout.split() == [
-        *(str(installed / "workers/__init__.py"), "release", "web", "worker", "scheduler")
-    ]
-
-
-def test_an_installed_package_without_its_procfile_says_so_in_one_line(
-    installed: Path, tmp_path: Path
-) -> None:
-    (installed / "workers/Procfile").rename(installed / "workers/Procfile.gone")
-    try:
-        ended = python(installed, COINFLEET, "up", COINFLEET_DATA_DIR=str(tmp_path / "data"))
-    finally:
-        (installed / "workers/Procfile.gone").rename(installed / "workers/Procfile")
-    assert ended.returncode == 1
-    assert ended.stderr == (
-        f"coinfleet: no Procfile lies in {installed}/workers: install coinfleet again\n"
-    )
+    where, commands = json.loads(told.stdout)
+    assert where == str(installed / "workers/__init__.py")
+    assert commands == read_procfile(ROOT / "Procfile")
+    assert list(commands) == list(read_procfile(ROOT / "Procfile"))
 
 
 def test_an_installed_package_exports_its_schema(installed: Path, tmp_path: Path) -> None:

@@ -164,6 +164,14 @@ async def test_an_error_of_storing_is_reported_by_its_sqlstate(
     assert report.detail.trouble is not None
     assert report.detail.trouble.error.startswith("53100: ")
 
+    async def stores() -> Sequence[Stored]:
+        return []
+
+    await ours.watch(stores())
+    await ours.report()
+    (report,) = await read_webs(db)
+    assert report.detail.trouble is None
+
 
 async def test_a_report_that_cannot_be_read_tells_nothing(web_pool: Pool, db: Connection) -> None:
     await report_web(web_pool, "box:8000", uptime_s=1, detail=WebDetail())

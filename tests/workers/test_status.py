@@ -23,7 +23,6 @@ from workers.cli.status import read_health
 from workers.cli.status_processes import (
     RECENT_S,
     REFUSED_FROM,
-    TROUBLE_RECENT_S,
     judge_webs,
 )
 from workers.cli.words import ago, counted, duration
@@ -377,6 +376,7 @@ async def test_a_silent_worker_is_no_worker(database: Database, db: Connection) 
 async def test_a_queue_that_is_away_needs_a_person(database: Database) -> None:
     health = await health_of(database, "redis://127.0.0.1:1/0")
     assert health.queue.reachable is False
+    assert "127.0.0.1:1" in str(health.queue.outage)
     assert len(health.attention) == 1
     assert "queue" in health.attention[0]
 
@@ -432,7 +432,7 @@ def test_a_receiver_that_takes_webhooks_is_no_line() -> None:
         RefusedInARow("stripe", "no_match", REFUSED_FROM - 1, 1.0),
         RefusedInARow("app", "no_match", 1_000, RECENT_S + 1),
     )
-    trouble = Trouble("53100: the disk is full", TROUBLE_RECENT_S + 1)
+    trouble = Trouble("53100: the disk is full", RECENT_S + 1)
     passing = Trouble("40P01: deadlock", 1.0)
     assert judged() == []
     assert judged(a_web(), a_web(refused=refused, trouble=trouble, clock_ahead_s=29.0)) == []
@@ -475,7 +475,9 @@ async def test_a_full_disk_that_stops_a_worker_needs_a_person(
         "update fleet.worker_reports set detail = $1", json.dumps({"trouble": trouble})
     )
     (line,) = (await health_of(database)).attention
-    assert line == f"worker host:1 is kept from its work: {trouble['error']}"
+    assert line == (
+        f"worker host:1 is kept from its work: {trouble['error']}; make room on the database's disk"
+    )
 
 
 # The command

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from workers.cli.endings import run_command
-from workers.cli.terminal import prepare_streams, write
+from workers.cli.terminal import write
+from workers.streams import prepare_streams
 
 # The names as typed; a module has _ for -.
 COMMANDS = ("up", "env", "database-url", "migrate", "status", "simulate", "erase", "upgrade")

@@ -79,7 +79,11 @@ async def read_health(
     """Ask the database, as the owner, and the queue. Raises CoinfleetError."""
     with reaching_store():
         pool = await open_pool(
-            database_url, application_name="coinfleet status", min_size=0, max_size=1
+            database_url,
+            application_name="coinfleet status",
+            min_size=0,
+            max_size=1,
+            command_timeout_s=TIMEOUT_S,
         )
         try:
             await check_owner(pool, url=database_url)
@@ -130,12 +134,13 @@ def _ask_queue(url: str | None) -> Queue:
         return Queue(reachable=None, waiting=None)
     broker = QueueBroker(url, middleware=[])
     try:
-        refusal = broker.write_refusal()
+        refused = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
     except REFUSALS as error:
-        return Queue(reachable=True, waiting=None, refusal=str(error))
-    except redis.RedisError:
-        return Queue(reachable=False, waiting=None)
+        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {error}")
+    except redis.RedisError as error:
+        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {error}")
     finally:
         broker.close()
-    return Queue(reachable=True, waiting=waiting, refusal=refusal or UNSET)
+    refusal = UNSET if refused is None else f"{broker.server}: {refused}"
+    return Queue(reachable=True, waiting=waiting, refusal=refusal)

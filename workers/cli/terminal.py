@@ -5,30 +5,13 @@ Every command gets its console here, so that none of the three can end one in a 
 
 from __future__ import annotations
 
-import codecs
-import io
 import os
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
-
-# What stands for a character that the output's encoding lacks.
-_PLAIN = {"✓": "ok", "✗": "!!", "→": "->", "\N{MULTIPLICATION SIGN}": "x", "…": "...", "·": "-"}
-_PLAIN |= {"\N{EN DASH}": "-", "—": "-", "•": "*", "≥": ">=", "≤": "<=", "≠": "!=", "µ": "u"}
-_PLAIN |= {"━": "-", "╸": "-", "╺": "-"}
-_ERRORS = "coinfleet_plain"
-
-
-def prepare_streams() -> None:
-    """Let standard output and error write any text in any encoding."""
-    codecs.register_error(_ERRORS, _plain)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_ERRORS)
 
 
 def make_console() -> Console:
@@ -112,24 +95,3 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Go on without a reader: the exit code says how things are."""
         discard_output()
-
-
-def _plain(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    text = error.object[error.start : error.end]
-    return "".join(_plain_character(each) for each in text), error.end
-
-
-def _plain_character(character: str) -> str:
-    if character in _PLAIN:
-        return _PLAIN[character]
-    name = unicodedata.name(character, "")
-    if name.startswith("BOX DRAWINGS"):
-        is_line = "HORIZONTAL" in name and "VERTICAL" not in name
-        is_bar = "VERTICAL" in name and "HORIZONTAL" not in name
-        return (
-            "-" if is_line and "AND" not in name else "|" if is_bar and "AND" not in name else "+"
-        )
-    decomposed = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return decomposed or "?"

@@ -1,4 +1,4 @@
-"""Reads the Procfile, the one list of processes."""
+"""What each process is started with: the Procfile's word, or that of PROCESSES without one."""
 
 from __future__ import annotations
 
@@ -7,27 +7,15 @@ import shlex
 from pathlib import Path
 
 import workers
-from workers.embedded import EmbeddedServerError
+from workers.processes import PROCESSES
 
-# Next to the packages in a checkout; a wheel has a copy of it inside (pyproject.toml).
-_PACKAGE = Path(workers.__file__).parent
-PLACES = (_PACKAGE.parent / "Procfile", _PACKAGE / "Procfile")
+# Next to the packages, in a checkout. An installed package has none.
+PROCFILE = Path(workers.__file__).parent.parent / "Procfile"
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*)$", re.MULTILINE)
 
 
-class NoProcfile(EmbeddedServerError):
-    """The installation lacks its Procfile."""
-
-
-def read_procfile(*places: Path) -> dict[str, list[str]]:
-    """Return each process's command as a list of words, in the order of the file.
-
-    The first of these places that holds a Procfile counts; by default, those of an installation.
-
-    Raises NoProcfile.
-    """
-    known = places or PLACES
-    found = next((path for path in known if path.is_file()), None)
-    if found is None:
-        raise NoProcfile(f"no Procfile lies in {known[-1].parent}: install coinfleet again")
-    return {name: shlex.split(command) for name, command in _LINE.findall(found.read_text())}
+def read_procfile(path: Path = PROCFILE) -> dict[str, list[str]]:
+    """Return each process's command as a list of words, in the order of the file."""
+    if not path.is_file():
+        return {process: ["python", "-m", module] for process, module in PROCESSES.items()}
+    return {name: shlex.split(command) for name, command in _LINE.findall(path.read_text())}

@@ -1,0 +1,46 @@
+"""Standard output and error that take any text, whatever their encoding.
+
+In ASCII a ✓ would end a command in a traceback, or a log line in one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+import unicodedata
+
+# What stands for a character that the encoding lacks.
+_PLAIN = {"✓": "ok", "✗": "!!", "→": "->", "\N{MULTIPLICATION SIGN}": "x", "…": "...", "·": "-"}
+_PLAIN |= {"\N{EN DASH}": "-", "—": "-", "•": "*", "≥": ">=", "≤": "<=", "≠": "!=", "µ": "u"}
+_PLAIN |= {"━": "-", "╸": "-", "╺": "-"}
+_ERRORS = "coinfleet_plain"
+
+
+def prepare_streams() -> None:
+    """Let standard output and error write any text in any encoding."""
+    codecs.register_error(_ERRORS, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_plain_character(each) for each in text), error.end
+
+
+def _plain_character(character: str) -> str:
+    if character in _PLAIN:
+        return _PLAIN[character]
+    name = unicodedata.name(character, "")
+    if name.startswith("BOX DRAWINGS"):
+        is_line = "HORIZONTAL" in name and "VERTICAL" not in name
+        is_bar = "VERTICAL" in name and "HORIZONTAL" not in name
+        return (
+            "-" if is_line and "AND" not in name else "|" if is_bar and "AND" not in name else "+"
+        )
+    decomposed = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return decomposed or "?"
