@@ -11,6 +11,7 @@ declare
     v_facts fleet.fact[];
     v_batch_ids bigint[];
     v_joining_ids bigint[];
+    v_joined bigint[];
     v_outcomes fleet.outcome[];
     v_now timestamptz;
 begin
@@ -22,9 +23,13 @@ begin
     v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
     v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));
     v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);
-    perform fleet.join_old_names(v_facts);
+    v_joined := array(select fleet.join_old_names(v_facts));
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());
+    -- A refund may have waited for them.
+    if cardinality(v_joined) > 0 then
+        perform fleet.meet_other_halves(v_joined, v_now);
+    end if;
     v_outcomes := array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o);
     v_outcomes := fleet.heed_refunds_of_held(v_outcomes);
     -- Whatever else it says, an event that showed two grants to be one payment is known for that.

@@ -1,5 +1,5 @@
 create or replace function fleet.join_old_names(p_facts fleet.fact[])
-returns void
+returns setof bigint
 language sql
 volatile
 security invoker
@@ -20,7 +20,8 @@ as $$
     ) as old
     order by old.id, f.event_id
     on conflict do nothing
+    returning payment_id
 $$;
 
 revoke all on function fleet.join_old_names(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.join_old_names(fleet.fact[]) is 'Joins purchases that were recorded under another spelling of the provider''s name to the payment that events name by the same id. The caller holds the payments'' locks.';
+comment on function fleet.join_old_names(fleet.fact[]) is 'Joins purchases that were recorded under another spelling of the provider''s name to the payment that events name by the same id, and returns those payments. The caller holds the payments'' locks.';

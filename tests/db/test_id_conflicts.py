@@ -54,7 +54,7 @@ async def old_purchase(connect: Connect, backend: Connection) -> OldPurchase:
         )
         for update in (
             "update public.coin_purchases set provider = $1, id = 1",
-            "update fleet.payment_keys set provider = $1",
+            "update fleet.payment_keys set provider = $1 where provider = 'app'",
             RENAME_ENTRIES,
         ):
             await superuser.execute(update, provider)
@@ -88,6 +88,18 @@ async def test_a_refund_of_a_purchase_with_an_old_spelling_takes_its_coins(
     assert await books.coins(buyer) == 60
     assert await books.apply_one(payment.dispute(100, -100)) == APPLIED
     assert await books.coins(buyer) == 0
+
+
+async def test_a_refund_that_waited_is_settled_when_the_old_purchase_is_found(
+    books: Books, old_purchase: OldPurchase
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    (refund,) = await books.receive(payment.refund(40))
+    assert await books.work() == {refund: NO_PURCHASE_YET}
+    await old_purchase(buyer, payment.intent, "Stripe")
+    assert await books.apply_one(payment.bought(buyer)) == ID_CONFLICT
+    assert await books.outcome(refund) == APPLIED
+    assert await books.coins(buyer) == 60
 
 
 @pytest.mark.parametrize("clash", ["payment", "event", "charge"])

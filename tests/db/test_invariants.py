@@ -40,6 +40,11 @@ BREAKAGES = {
     "held_purchases_have_a_held_event": (
         "update fleet.inbox_events set state = 'rejected' where state = 'held'"
     ),
+    "holds_have_their_reason": (
+        "update public.coin_packages set listed_at = now() - interval '1 hour';"
+        " update public.coin_purchases set hold_reason = 'unknown_product'"
+        " where hold_reason = 'needs_approval'"
+    ),
     "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
     "ledger_has_no_orphans": "delete from public.gifts",
     "names_lead_to_one_grant": (
@@ -54,6 +59,11 @@ BREAKAGES = {
         "insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)"
         " select id, 0, 'evt' from public.coin_purchases;"
         " update public.coin_purchases set granted_at = now()"
+    ),
+    "payments_have_one_intent": (
+        "insert into fleet.payment_keys (provider, key, payment_id)"
+        " select 'stripe', 'pi_other', payment_id from fleet.payment_keys"
+        " where key like 'pi_%' limit 1"
     ),
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
