@@ -126,17 +126,11 @@ async def check_release_rights(connection: Connection) -> None:
     assert row is not None  # noqa: S101 - we are somebody
     got, database = row["got"], row["database"]
     if not row["may_create_roles"]:
-        other = (
-            "" if got in _PROCESS_ROLES else f", or, as a superuser, alter role {got} createrole"
-        )
+        advice = f", or, as a superuser, alter role {got} createrole"
         raise UnfitOwner(
             f"it let us in as {got}, who may not create roles, and a release needs the schema's"
             " owner with CREATEROLE: set DATABASE_URL to that role's address"
-            + (
-                ""
-                if got in _PROCESS_ROLES
-                else f", or, as a superuser, alter role {got} createrole"
-            )
+            f"{'' if got in _PROCESS_ROLES else advice}"
         )
     if not (row["is_released"] or row["may_create_schemas"]):
         raise UnfitOwner(
