@@ -11,6 +11,8 @@ import logging
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING
 
 import structlog
@@ -158,8 +160,15 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
                 event, livemode=ctx.stripe_livemode, accounts=ctx.stripe_accounts
             )
         # One event that we can't read must not stop those beside it: it fails alone, and is seen.
-        except Exception as error:
-            log.exception("event_not_interpreted", event_id=event.id)
+        except Exception as error:  # noqa: BLE001
+            # Not the traceback: its last line may quote what somebody sent.
+            where = extract_tb(error.__traceback__)[-1]
+            log.error(  # noqa: TRY400
+                "event_not_interpreted",
+                event_id=event.id,
+                error=type(error).__name__,
+                at=f"{Path(where.filename).name}:{where.lineno}",
+            )
             return Verdict(state="failed", reason=f"{type(error).__name__}: {error}"[:500])
         if isinstance(fact, Verdict) and fact.detail:
             details[event.id] = fact.detail
