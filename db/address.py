@@ -112,7 +112,8 @@ class Address:
         parts = _PARTS.fullmatch(rest)
         if parts is None or _BROKEN_ESCAPE.search(rest):
             raise AddressFault(_UNQUOTED)
-        if not rest.isprintable() or " " in rest:
+        # libpq takes blanks in a parameter, as in options=-c name=value.
+        if not rest.isprintable() or " " in rest.partition("?")[0]:
             raise AddressFault("has a blank or a line break in it; write a blank as %20")
         user, _, password = (parts["user"] or "").partition(":")
         told = _Parameters(parts["query"] or "")

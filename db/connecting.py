@@ -123,7 +123,7 @@ def _system_tls(tls: Mapping[str, str]) -> ssl.SSLContext:
 
 def _check_files(tls: Mapping[str, str], host: Host) -> None:
     """Raise StoreRefused for a named file that can't be read; the driver wouldn't say which."""
-    for name in TLS_FILES:
+    for name in TLS_FILES if tls.get("sslmode") != "disable" else ():
         path = tls.get(name)
         if path is None or (name, path) == ("sslrootcert", SYSTEM_CERTIFICATES):
             continue

@@ -351,3 +351,12 @@ async def wake_waiting_events(pool: Pool, *, limit: int) -> int:
     """Make up to `limit` events pending whose time to wait for another half is over."""
     woken: int = await pool.fetchval("select fleet.wake_waiting_events($1)", limit)
     return woken
+
+
+async def judge_holds_again(pool: Pool, *, limit: int) -> int:
+    """Make up to `limit` held events pending whose buyer, product or rate has come since.
+
+    Those that a person has decided stay. Return how many there were.
+    """
+    judged: int = await pool.fetchval("select fleet.judge_holds_again($1)", limit)
+    return judged

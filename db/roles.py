@@ -110,8 +110,8 @@ async def check_release_rights(connection: Connection) -> None:
             current_user::text as got,
             current_database()::text as database,
             r.rolsuper or r.rolcreaterole as may_create_roles,
-            to_regnamespace('fleet') is not null
-            or has_database_privilege(current_database(), 'create') as may_create_schemas
+            to_regnamespace('fleet') is not null as is_released,
+            has_database_privilege(current_database(), 'create') as may_create_schemas
         from pg_catalog.pg_roles as r
         where r.rolname = current_user
         """
@@ -123,17 +123,20 @@ async def check_release_rights(connection: Connection) -> None:
             f"{got} may not create roles, which a release needs: as a superuser,"
             f" `alter role {got} createrole`, or set DATABASE_URL to the schema owner's address"
         )
-    if not row["may_create_schemas"]:
+    if not (row["is_released"] or row["may_create_schemas"]):
         raise UnfitOwner(
             f"{got} may not create schemas in {database}: as its owner,"
             f" `grant create on database {database} to {got}`, or set DATABASE_URL to the schema"
             " owner's address"
         )
-    await _check_cluster(connection, got)
+    # Before PostgreSQL 16 two owners could share the roles. Whoever does so already may go on.
+    if not row["is_released"]:
+        await _check_cluster(connection)
+    await _check_role_rights(connection, got)
 
 
-async def _check_cluster(connection: Connection, got: str) -> None:
-    """Raise UnfitOwner if the processes' roles serve a fleet of another owner, or aren't ours.
+async def _check_cluster(connection: Connection) -> None:
+    """Raise UnfitOwner if the processes' roles serve a fleet of another owner.
 
     Whose fleet it is tells the owner of the schema there: each database's dependencies on roles
     are known to the whole cluster, by the schema on which coinfleet_web has rights.
@@ -162,6 +165,10 @@ async def _check_cluster(connection: Connection, got: str) -> None:
             f" {other['database']} of {other['owner']} in this cluster, and roles belong to the"
             f" cluster: give a second fleet a cluster of its own, or release it as {other['owner']}"
         )
+
+
+async def _check_role_rights(connection: Connection, got: str) -> None:
+    """Raise UnfitOwner if the processes' roles are there and aren't ours to change."""
     role = await connection.fetchval(
         """
         select r.rolname::text

@@ -9,15 +9,23 @@ from db import housekeeping, inbox
 if TYPE_CHECKING:
     from tasks.context import Context
 
+# Held events that are judged again; more of them have their turn a minute later.
+JUDGED_A_RUN = 500
 # Events whose wait is over; more than these wait another minute.
 WOKEN_A_RUN = 10_000
 
 
 async def tidy_up(ctx: Context) -> None:
-    """Wake events that waited long enough, fold event counts, drop old payloads and history."""
+    """Wake events that waited long enough, fold event counts, drop old payloads and history.
+
+    What was held for a buyer, a product or a rate that has come since is judged again.
+    """
     woken = await inbox.wake_waiting_events(ctx.pool, limit=WOKEN_A_RUN)
     if woken:
         ctx.log.info("waiting_events_woken", events=woken)
+    judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_A_RUN)
+    if judged:
+        ctx.log.info("held_events_judged_again", events=judged)
     folded = housekeeping.TALLIES_A_CALL
     while folded >= housekeeping.TALLIES_A_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)

@@ -75,7 +75,7 @@ class QueueBroker(RedisBroker):
         super().__init__(  # type: ignore[no-untyped-call]
             client=client, middleware=middleware, dead_message_ttl=DEAD_MESSAGE_TTL_MS
         )
-        self._server = server_of(url)
+        self.server = server_of(url)
         self._trouble: str | None = None
 
     @property
@@ -126,14 +126,14 @@ class QueueBroker(RedisBroker):
         trouble = REFUSES if isinstance(error, REFUSALS) else UNREACHABLE
         if self._trouble != trouble:
             log.warning(
-                trouble, server=self._server, reason=str(error), then="workers look each second"
+                trouble, server=self.server, reason=str(error), then="workers look each second"
             )
         self._trouble = trouble
 
     def note_back(self) -> None:
         """Say that the queue is back, if there was trouble with it."""
         if self._trouble:
-            log.info("queue_back", server=self._server)
+            log.info("queue_back", server=self.server)
         self._trouble = None
 
 

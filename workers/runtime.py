@@ -56,8 +56,8 @@ LOOK_AT_LEAST_EVERY_S = 5.0
 REPORT_EVERY_S = 2.0
 # What runs when the process is asked to end may take so long before it is rolled back.
 GRACE_S = 5.0
-# And so long to tell the database that its last batches failed and killed nobody.
-FORGET_TIMEOUT_S = 1.0
+# And so long to tell the database what it counted, and that its last batches killed nobody.
+LAST_WORDS_TIMEOUT_S = 1.0
 CLOSE_TIMEOUT_S = 2.0
 ERROR_LENGTH = 500
 
@@ -130,10 +130,13 @@ class Runtime:
             self._end_ticks(),
             return_exceptions=True,
         )
-        # With the database away the notes stay, and the next worker takes this one for killed.
-        with suppress(Exception):
-            forgetting = self._inbox.forget_failed_starts()
-            await answered(self._pool, forgetting, within_s=FORGET_TIMEOUT_S)
+        # What was counted since the newest report would be lost. With the database away the notes
+        # stay, and the next worker takes this one for killed.
+        last_words = (self._reporting(), self._inbox.forget_failed_starts())
+        await asyncio.gather(
+            *(answered(self._pool, each, within_s=LAST_WORDS_TIMEOUT_S) for each in last_words),
+            return_exceptions=True,
+        )
 
     async def close(self) -> None:
         """Close the pool, by force if it takes long."""
@@ -241,8 +244,11 @@ class Runtime:
                     await asyncio.wait_for(self._answered.wait(), REPORT_EVERY_S)
 
     async def _report(self) -> None:
+        await answered(self._pool, self._reporting(), within_s=LOOK_TIMEOUT_S)
+
+    def _reporting(self) -> Awaitable[None]:
         now = time.monotonic()
-        reporting = report_worker(
+        return report_worker(
             self._pool,
             WorkerReport(
                 worker=self.worker,
@@ -255,7 +261,6 @@ class Runtime:
                 detail=work_detail(self._meter),
             ),
         )
-        await answered(self._pool, reporting, within_s=LOOK_TIMEOUT_S)
 
     async def _tried(self, work: Awaitable[object]) -> bool:
         """Await it; an error is logged and answered False, an outage logged once while it lasts."""

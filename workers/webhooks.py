@@ -74,7 +74,6 @@ LANDING = f"""coinfleet takes in payment events for a ledger of coins.
 
 Webhooks   POST {", POST ".join(f"/webhooks/{name}" for name in PROVIDERS)}
 Probes     GET /healthz (it lives), GET /readyz (it can store)
-Metrics    GET /metrics
 """
 
 

@@ -36,13 +36,7 @@ begin
         where r.purchase_id is null and r.paid > 0 and r.refunded + r.disputed >= r.paid
     );
     v_unconverted := array(select fleet.unconverted_disputes(v_payment_ids));
-    -- One of these may have shown that what waited under another name is of a payment that is not ours.
-    update fleet.inbox_events as e
-    set state = 'ignored', reason = 'not_ours', processed_at = p_now
-    where e.state = 'waiting' and e.reason = 'no_purchase_yet'
-        and e.payment_id = any(
-            array(select p.id from fleet.payments as p where p.is_foreign and p.id = any(v_payment_ids))
-        );
+    perform fleet.ignore_foreign_reversals(v_payment_ids, p_now);
     return query
     select
         f.event_id,

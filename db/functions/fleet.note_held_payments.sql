@@ -5,6 +5,8 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
+declare
+    v_without_purchase bigint[];
 begin
     if not exists (select 1 from unnest(p_decisions) as d where d.purchase_id is null) then
         return;
@@ -20,9 +22,10 @@ begin
         from fleet.newer_payment(p, excluded) as n
     );
     -- Also for what still waits: its event may have shown that a refund of another name is this payment's.
-    perform fleet.close_refunded_holds(
-        array(select distinct d.payment_id from unnest(p_decisions) as d where d.purchase_id is null), p_now
-    );
+    v_without_purchase := array(select distinct d.payment_id from unnest(p_decisions) as d where d.purchase_id is null);
+    perform fleet.close_refunded_holds(v_without_purchase, p_now);
+    -- What carries any of our metadata is ours, whatever another event of the payment lacked.
+    update fleet.payments as p set is_foreign = false where p.id = any(v_without_purchase) and p.is_foreign;
 end
 $$;
 

@@ -3,3 +3,5 @@ select cp.id as purchase_id, e.id as event_id, e.state
 from public.coin_purchases as cp
 join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
 where (cp.granted_at is null and cp.decision is null and cp.status = 'pending') <> (e.state = 'held')
+    -- On its way to be judged again.
+    and not (cp.granted_at is null and cp.decision is null and e.state = 'pending')

@@ -23,6 +23,7 @@ grant execute on function fleet.set_event_aside(bigint, text, text, boolean, tim
 grant execute on function fleet.event_counts() to coinfleet_worker;
 grant execute on function fleet.fold_event_tallies() to coinfleet_worker;
 grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coinfleet_worker;
+grant execute on function fleet.judge_holds_again(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.due_ticks(timestamptz) to coinfleet_worker;
 grant execute on function fleet.claim_tick(text, bigint, timestamptz) to coinfleet_worker;
 grant execute on function fleet.hold_tick(text, bigint, integer) to coinfleet_worker;

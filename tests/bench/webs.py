@@ -19,6 +19,7 @@ from tasks.providers import app, stripe
 from workers.connection_limits import ConnectionLimits
 from workers.metrics import Metrics
 from workers.receiver import Receiver
+from workers.refusals import Refusals
 from workers.settings import load_settings
 from workers.webhooks import ROUTES, make_server
 
@@ -71,6 +72,7 @@ def make_app(settings: Settings) -> Router:
             },
             intake=intake,  # type: ignore[arg-type]
             note_received=metrics.note_received,
+            refusals=Refusals(),
         )
         yield {
             "receiver": receiver,

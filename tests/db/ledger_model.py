@@ -175,6 +175,8 @@ class Model:
         readings = {id(payment): self._read(payment, told) for payment in payments}
         for event, fact in told:
             payment = self._payment(fact)
+            # It carries some of our metadata.
+            payment.foreign = False
             self._decide(event, fact, payment, readings[id(payment)])
         for event, fact in told:
             if not self._payment(fact).is_granted:

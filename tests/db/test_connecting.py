@@ -24,11 +24,10 @@ from db.connecting import _failure
 from db.errors import StoreRefused, StoreUnavailable
 from db.pool import open_connection, open_pool
 from tests.pgbouncer import PgBouncer, needs_pgbouncer
-from tests.tls import Authority, needs_openssl, tls_before
 from tests.workers.processes import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from db.pool import Connection
@@ -92,6 +91,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "fallback_application_name=other",
         "supa=base-pooler.x",
         "passfile=/nonexistent/pgpass",
+        "sslmode=disable&sslrootcert=/nonexistent/ca",
+        "options=-c work_mem=7MB",
     ],
 )
 async def test_an_ordinary_parameter_works(url: str, query: str) -> None:
@@ -329,82 +330,6 @@ def test_what_the_network_does_is_no_refusal(error: OSError) -> None:
     failure = _failure(error, Host("db.example", 6000), timeout_s=5)
     assert type(failure) is StoreUnavailable
     assert "db.example:6000" in str(failure)
-
-
-# TLS
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """A certificate authority."""
-    folder = tmp_path / "ca"
-    folder.mkdir()
-    authority = Authority(folder)
-    authority.make()
-    return authority
-
-
-@pytest.fixture
-def tls_url(url: str, authority: Authority, home: Path) -> Iterator[str]:
-    """The worker's address where TLS is spoken."""
-    with tls_before(url, authority.context()) as through:
-        yield through
-
-
-@needs_openssl
-@pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])
-async def test_each_mode_of_tls_works_with_the_ca(
-    tls_url: str, authority: Authority, mode: str
-) -> None:
-    query = f"sslmode={mode}&sslrootcert={authority.certificate}"
-    async with connected(f"{tls_url}?{query}") as connection:
-        assert await connection.fetchval("select session_user") == "coinfleet_worker"
-
-
-@needs_openssl
-async def test_without_a_ca_tls_is_required_and_nobody_is_checked(tls_url: str) -> None:
-    async with connected(f"{tls_url}?sslmode=require") as connection:
-        assert await connection.fetchval("select 1") == 1
-
-
-@needs_openssl
-@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-async def test_a_certificate_of_another_ca_is_refused(
-    tls_url: str, tmp_path: Path, mode: str
-) -> None:
-    other = Authority(tmp_path)
-    other.make()
-    query = f"sslmode={mode}&sslrootcert={other.certificate}"
-    with pytest.raises(StoreRefused, match="its certificate is not trusted"):
-        await open_connection(f"{tls_url}?{query}", application_name="test")
-
-
-@needs_openssl
-async def test_the_systems_certificates_do_not_trust_a_ca_of_ones_own(tls_url: str) -> None:
-    with pytest.raises(StoreRefused, match="its certificate is not trusted"):
-        await open_connection(f"{tls_url}?sslrootcert=system", application_name="test")
-
-
-@needs_openssl
-async def test_a_certificate_of_another_name_is_for_a_full_check_alone(
-    url: str, authority: Authority, home: Path
-) -> None:
-    with tls_before(url, authority.context("DNS:other.example")) as through:
-        trusted = f"{through}?sslrootcert={authority.certificate}"
-        with pytest.raises(StoreRefused, match="its certificate is not trusted"):
-            await open_connection(f"{trusted}&sslmode=verify-full", application_name="test")
-        async with connected(f"{trusted}&sslmode=verify-ca") as connection:
-            assert await connection.fetchval("select 1") == 1
-
-
-@needs_openssl
-async def test_a_pool_connects_through_tls(tls_url: str, authority: Authority) -> None:
-    query = f"sslmode=verify-full&sslrootcert={authority.certificate}"
-    pool = await open_pool(f"{tls_url}?{query}", application_name="test", max_size=1)
-    try:
-        assert await pool.fetchval("select 1") == 1
-    finally:
-        pool.terminate()
 
 
 # Another user's home, as systemd and sudo leave it

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db import housekeeping
+from db.vital_signs import read_vital_signs
 from db.web_reports import WebDetail, read_webs, report_web
-from db.worker_reports import WorkerReport, read_workers, report_worker
+from db.worker_reports import (
+    OutcomeCount,
+    WorkDetail,
+    WorkerReport,
+    read_workers,
+    report_worker,
+)
 
 if TYPE_CHECKING:
     from db.pool import Connection, Pool
@@ -135,6 +142,29 @@ async def test_a_worker_not_heard_of_for_an_hour_is_forgotten(
     assert await read_workers(pool) == []
 
 
+async def test_a_worker_of_the_release_before_reports_as_it_did(
+    pool: Pool, worker_pool: Pool
+) -> None:
+    await worker_pool.execute(
+        "select fleet.report_worker('old', 1, null, 2, 3, 4, array_fill(0, array[12]))"
+    )
+    [worker] = await read_workers(pool)
+    assert (worker.worker, worker.batches, worker.events) == ("old", 2, 3)
+    signs = await read_vital_signs(pool, timeout_s=5)
+    assert signs.workers[0].detail == WorkDetail()
+
+
+async def test_the_next_process_of_a_name_starts_anew(pool: Pool, worker_pool: Pool) -> None:
+    detail = WorkDetail(outcomes=(OutcomeCount("applied", "", 7),))
+    await report_worker(worker_pool, report(events=7, detail=detail, uptime_s=3_600.0))
+    [first] = await read_workers(pool)
+    await report_worker(worker_pool, report(events=0, uptime_s=1.0))
+    [second] = await read_workers(pool)
+    assert (second.worker, second.events) == (first.worker, 0)
+    assert second.started_at > first.started_at
+    assert (await read_vital_signs(pool, timeout_s=5)).workers[0].detail == WorkDetail()
+
+
 async def test_web_processes_not_heard_of_for_an_hour_are_forgotten_but_the_last(
     db: Connection, web_pool: Pool, worker_pool: Pool
 ) -> None:
@@ -161,14 +191,21 @@ async def test_a_report_replaces_the_one_before(pool: Pool, worker_pool: Pool) -
     assert worker.started_at < worker.last_doorbell_at
 
 
-def report(*, events: int = 0, doorbell_age_s: float | None = None) -> WorkerReport:
+def report(
+    *,
+    events: int = 0,
+    doorbell_age_s: float | None = None,
+    uptime_s: float = 10.0,
+    detail: WorkDetail | None = None,
+) -> WorkerReport:
     """A worker's report, ten seconds after its start."""
     return WorkerReport(
         worker="host:1:abc",
-        uptime_s=10.0,
+        uptime_s=uptime_s,
         doorbell_age_s=doorbell_age_s,
         batches=events,
         events=events,
         apply_ms_total=1.5 * events,
         apply_buckets=[events, 0],
+        detail=detail or WorkDetail(),
     )

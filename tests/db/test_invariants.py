@@ -40,6 +40,11 @@ BREAKAGES = {
     "held_purchases_have_a_held_event": (
         "update fleet.inbox_events set state = 'rejected' where state = 'held'"
     ),
+    "holds_have_their_reason": (
+        "update public.coin_packages set listed_at = now() - interval '1 hour';"
+        " update public.coin_purchases set hold_reason = 'unknown_product'"
+        " where hold_reason = 'needs_approval'"
+    ),
     "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
     "ledger_has_no_orphans": "delete from public.gifts",
     "names_lead_to_one_grant": (

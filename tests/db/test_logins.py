@@ -22,9 +22,11 @@ from db.roles import (
 )
 from tests.clusters import PASSWORD
 from tests.workers.operators import coinfleet
+from workers.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.clusters import Database, Login
 
@@ -184,3 +186,21 @@ async def test_the_same_owner_may_have_several_databases_in_a_cluster(
     database: Database, empty_database: Database
 ) -> None:
     assert (await migrate(empty_database.url())).steps
+
+
+@pytest.mark.long
+async def test_roles_that_the_owner_may_not_change_are_named(tmp_path: Path) -> None:
+    """As a superuser may have made them before the first release."""
+    server = EmbeddedPostgres(tmp_path)
+    server.start()
+    try:
+        superuser = await open_connection(server.superuser_url, application_name="test")
+        version = await superuser.fetchval("select current_setting('server_version_num')::int")
+        await superuser.execute("revoke coinfleet_worker from coinfleet_owner")
+        await superuser.close()
+        if version < 160_000:
+            pytest.skip("the right to create roles is one to change them")
+        with pytest.raises(UnfitOwner, match="grant coinfleet_worker to coinfleet_owner"):
+            await migrate(server.owner_url())
+    finally:
+        server.stop()

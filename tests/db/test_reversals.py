@@ -353,6 +353,18 @@ async def test_a_payment_that_seemed_foreign_is_ours_once_an_event_says_so(books
     assert await left_after(books, payment, payment.refund(10, "other")) == (50, "confirmed")
 
 
+async def test_a_half_of_our_metadata_makes_a_payment_ours_and_its_refund_waits(
+    books: Books,
+) -> None:
+    payment = Payment()
+    await books.apply(Verdict(state="ignored", reason="not_ours", payment_keys=[payment.intent]))
+    (refund,) = await books.receive(payment.refund(40, payment_keys=[payment.charge]))
+    await books.work()
+    await books.apply_one(payment.bought(None))
+    assert await books.outcome(refund) == NO_PURCHASE_YET
+    assert await books.breaches() == {}
+
+
 async def test_an_event_without_metadata_does_not_make_our_payment_foreign(books: Books) -> None:
     _, payment = await bought(books)
     await books.apply_one(payment.not_ours())

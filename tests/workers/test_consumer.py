@@ -102,6 +102,27 @@ async def test_a_worker_reports_that_it_answered_a_doorbell(
     )
 
 
+COUNTED = "select (detail -> 'outcomes' -> 0 ->> 'events')::integer from fleet.worker_reports"
+
+
+@pytest.mark.usefixtures("event")
+async def test_a_worker_that_ends_has_told_all_it_counted_and_leaves_its_name(
+    run: Run, db: Connection
+) -> None:
+    counted = []
+    for _ in range(2):
+        worker = await run(WORKER, WORKER_NAME="box")
+        await worker.said("worker_started")
+        await eventually(lambda: event_is_done(db))
+        worker.signal()
+        assert await worker.ended() == 0
+        reported = await db.fetch("select worker from fleet.worker_reports")
+        assert [row["worker"] for row in reported] == ["box:1"]
+        counted.append(await db.fetchval(COUNTED))
+    # The second found nothing to do.
+    assert counted == [1, None]
+
+
 @pytest.mark.usefixtures("event")
 async def test_a_worker_started_before_its_database_waits_for_it(
     run: Run, db: Connection, store_gate: Gate

@@ -71,7 +71,7 @@ async def test_a_dry_run_shows_the_same_and_changes_nothing(
 
 @pytest.mark.parametrize(
     ("answer", "words", "erased"),
-    [("yes\n", (), 1), ("y\n", (), 0), ("\n", (), 0), ("\x04", (), 0), ("", ("--yes",), 1)],
+    [("yes\n", (), 1), ("y\n", (), 0), ("\x04", (), 0), ("", ("--yes",), 1)],
 )
 async def test_on_a_terminal_it_asks_unless_it_was_told_yes(
     database: Database, db: Connection, answer: str, words: tuple[str, ...], erased: int

@@ -156,7 +156,7 @@ def test_status_says_that_the_queue_refuses(
     assert told.returncode == 1
     health = json.loads(told.stdout)
     assert health["queue"]["reachable"] is True
-    assert health["queue"]["refusal"]
+    assert f"127.0.0.1:{urlsplit(queue.url).port}: " in health["queue"]["refusal"]
     assert [line for line in health["attention"] if "the queue refuses what is written" in line]
     assert "secret" not in told.stdout + told.stderr
 

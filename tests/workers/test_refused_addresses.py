@@ -15,6 +15,7 @@ from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
     from tests.clusters import Database
+    from tests.conftest import Connect
     from tests.workers.conftest import Run
 
 Name = Literal["web", "worker", "scheduler"]
@@ -99,3 +100,25 @@ async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(
     assert "WORKER_DATABASE_URL: isn't an address" in process.text
     assert "%40" in process.text
     assert "hunter" not in process.text
+
+
+@pytest.mark.parametrize("name", ["worker", "scheduler"])
+async def test_a_process_at_work_outlives_what_would_have_ended_its_start(
+    run: Run, database: Database, connect: Connect, name: Name
+) -> None:
+    process = await run_process(run, name, database.url(name))
+    await process.said(f"{name}_started")
+    superuser = await connect("superuser")
+    await superuser.execute(f"revoke connect on database {database.name} from public")
+    await superuser.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and usename = $1::text::name",
+        f"coinfleet_{name}",
+    )
+    await process.said("store_away")
+    await superuser.execute(f"grant connect on database {database.name} to public")
+    await process.said("store_back")
+    told = [msgspec.json.decode(line) for line in process.text.splitlines()]
+    away = [line["reason"] for line in told if line["event"] == "store_away"]
+    assert len(away) == 1
+    assert process.popen.poll() is None

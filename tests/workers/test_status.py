@@ -376,6 +376,7 @@ async def test_a_silent_worker_is_no_worker(database: Database, db: Connection) 
 async def test_a_queue_that_is_away_needs_a_person(database: Database) -> None:
     health = await health_of(database, "redis://127.0.0.1:1/0")
     assert health.queue.reachable is False
+    assert "127.0.0.1:1" in str(health.queue.outage)
     assert len(health.attention) == 1
     assert "queue" in health.attention[0]
 

@@ -134,12 +134,13 @@ def _ask_queue(url: str | None) -> Queue:
         return Queue(reachable=None, waiting=None)
     broker = QueueBroker(url, middleware=[])
     try:
-        refusal = broker.write_refusal()
+        refused = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
     except REFUSALS as error:
-        return Queue(reachable=True, waiting=None, refusal=str(error))
-    except redis.RedisError:
-        return Queue(reachable=False, waiting=None)
+        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {error}")
+    except redis.RedisError as error:
+        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {error}")
     finally:
         broker.close()
-    return Queue(reachable=True, waiting=waiting, refusal=refusal or UNSET)
+    refusal = UNSET if refused is None else f"{broker.server}: {refused}"
+    return Queue(reachable=True, waiting=waiting, refusal=refusal)

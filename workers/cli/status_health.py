@@ -67,12 +67,14 @@ class Job:
 class Queue:
     """The doorbell's queue; `reachable` is null when no address is known here.
 
-    `refusal` is what it says if it answers and doesn't take what is written; else it isn't there.
+    What isn't so isn't there: `refusal`, what it says if it answers and doesn't take what is
+    written, and `outage`, why it can't be reached; each with its host and port.
     """
 
     reachable: bool | None
     waiting: int | None
     refusal: str | UnsetType = UNSET
+    outage: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ def _attention(health: FleetHealth) -> Iterator[str]:
         yield "no worker reports"
     yield from judge_webs(health.webs, health.checked_at)
     if health.queue.reachable is False:
-        yield "the queue can't be reached: workers look once a second"
+        yield f"the queue can't be reached: {health.queue.outage}; workers look once a second"
     if refusal := health.queue.refusal:
         yield f"the queue refuses what is written: {refusal}; workers look once a second"
 

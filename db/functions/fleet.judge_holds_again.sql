@@ -1,0 +1,65 @@
+-- Definer: the worker has no right to the inbox itself.
+create or replace function fleet.judge_holds_again(p_limit integer default 500, p_now timestamptz default null)
+returns bigint
+language plpgsql
+volatile
+security definer
+set search_path = '', pg_temp
+as $$
+declare
+    v_now timestamptz := coalesce(p_now, clock_timestamp());
+    v_event_ids bigint[];
+begin
+    v_event_ids := array(
+        select e.id
+        from fleet.inbox_events as e
+        left join public.coin_purchases as cp
+            on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
+        left join fleet.hold_judgements as j on j.event_id = e.id
+        where e.state = 'held' and e.reason in ('unknown_buyer', 'unknown_product', 'no_fx_rate')
+            -- Not again before its pause is over; a time ahead of now is of a clock that was ahead.
+            and (
+                j.event_id is null or j.judged_at > v_now
+                or j.judged_at + least(interval '1 minute' * 2 ^ least(j.judgements, 11), interval '1 day') <= v_now
+            )
+            and case
+                when cp.id is null then
+                    exists (
+                        select 1
+                        from fleet.payment_halves as h
+                        join public.profiles as p on p.id = h.profile_id
+                        where h.payment_id = e.payment_id and e.reason = 'unknown_buyer'
+                    )
+                    -- Held before it was noted what an event tells: judged once, which notes it.
+                    or j.event_id is null and not exists (
+                        select 1
+                        from fleet.payment_halves as h
+                        where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+                    )
+                when cp.granted_at is not null or cp.decision is not null or cp.status <> 'pending' then false
+                when cp.hold_reason = 'unknown_product' then exists (
+                    select 1 from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
+                )
+                when cp.hold_reason = 'no_fx_rate' then fleet.usd_per_minor_unit(cp.currency, v_now) is not null
+                else false
+            end
+        order by e.id
+        limit p_limit
+        for no key update of e skip locked
+    );
+    insert into fleet.hold_judgements as j (event_id, judged_at)
+    select u.event_id, v_now
+    from unnest(v_event_ids) as u (event_id)
+    on conflict (event_id) do update set judgements = j.judgements + 1, judged_at = excluded.judged_at;
+
+    -- As if it had just come: claimed, read and judged anew, under all the locks and rules of a first time.
+    update fleet.inbox_events as e
+    set state = 'pending', reason = null, attempts = 0, next_attempt_at = v_now
+    where e.id = any(v_event_ids);
+    return cardinality(v_event_ids);
+end
+$$;
+
+revoke all on function fleet.judge_holds_again(integer, timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.judge_holds_again(integer, timestamptz) is
+    'Makes up to p_limit events pending that are held for a buyer, a product or a rate that has come since, and that nobody has decided; returns how many.';

@@ -1,0 +1,24 @@
+-- Nothing is held for want of a buyer, a product or a rate that has been there for half an hour: it was to be judged again.
+select e.id as event_id, e.reason, w.since
+from fleet.inbox_events as e
+left join public.coin_purchases as cp on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
+cross join lateral (
+    select case
+        when cp.id is null and e.reason = 'unknown_buyer' then (
+            select min(p.created_at)
+            from fleet.payment_halves as h
+            join public.profiles as p on p.id = h.profile_id
+            where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+        )
+        when cp.granted_at is not null or cp.decision is not null or cp.status <> 'pending' then null
+        when cp.hold_reason = 'unknown_product' then (
+            select min(k.listed_at) from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
+        )
+        when cp.hold_reason = 'no_fx_rate' then (
+            select min(r.as_of)
+            from public.fx_rates as r
+            where r.currency = cp.currency and r.as_of between now() - interval '7 days' and now()
+        )
+    end as since
+) as w
+where e.state = 'held' and w.since < now() - interval '30 minutes' and e.processed_at < now() - interval '30 minutes'
