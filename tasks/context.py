@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from db.failures import kind_of, without_values
 from tasks.pace import Pace
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ class Meter:
         self.failures[error if is_known else OTHER] += 1
 
     def note_trouble(self, error: str) -> None:
-        """Remember, without values, what is in the way of work just now; the newest counts."""
-        self._trouble = (f"{kind_of(error)}: {without_values(error)}", time.monotonic())
+        """Remember what is in the way of work just now, as `describe` puts it."""
+        self._trouble = (error, time.monotonic())
 
     def trouble(self) -> tuple[str, float] | None:
         """Return the newest trouble and its age in seconds."""

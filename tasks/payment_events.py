@@ -11,6 +11,8 @@ import logging
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING
 
 import structlog
@@ -51,11 +53,13 @@ async def process_payment_events(ctx: Context) -> int:
         started = time.monotonic()
         try:
             details: dict[EventId, str] = {}
-            result = await ctx.inbox.process_batch(_interpreter(ctx, details), limit=limit)
+            result = await ctx.inbox.process_batch(
+                _interpreter(ctx, details), limit=limit, is_hurried=ctx.pace.is_in_trouble
+            )
         except BatchLost as lost:
             # Nobody's fault, unless it goes on so: a smaller batch finds out whose.
             ctx.pace.fail(batches=ctx.meter.batches)
-            if not ctx.pace.is_to_be_tried_again(list(lost.event_ids)):
+            if not ctx.pace.is_to_be_tried_again(lost.event_ids):
                 ctx.pace.halve(len(lost.event_ids))
             raise
         except BatchFailed as failure:
@@ -65,7 +69,7 @@ async def process_payment_events(ctx: Context) -> int:
         if result.claimed == 0:
             break
         total += result.claimed
-        ctx.pace.succeed()
+        ctx.pace.succeed(batch_size=ctx.batch_size)
         ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
         _report(ctx.meter, result, details)
         if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
@@ -81,7 +85,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
     ctx.meter.note_trouble(failure.error)
     events = len(failure.event_ids)
     is_again = failure.transient and not failure.is_timeout
-    if is_again and ctx.pace.is_to_be_tried_again(list(failure.event_ids)):
+    if is_again and ctx.pace.is_to_be_tried_again(failure.event_ids):
         _log_failure(ctx, failure, then="tried again")
     elif events > 1:
         _log_failure(ctx, failure, then=f"tried by {ctx.pace.halve(events)}")
@@ -89,7 +93,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
         await _set_aside(ctx, failure)
     else:
         await _fail(ctx, failure)
-        ctx.pace.succeed()
+        ctx.pace.succeed(batch_size=ctx.batch_size)
         return
     if failure.transient:
         await _pause(ctx)
@@ -156,8 +160,15 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
                 event, livemode=ctx.stripe_livemode, accounts=ctx.stripe_accounts
             )
         # One event that we can't read must not stop those beside it: it fails alone, and is seen.
-        except Exception as error:
-            log.exception("event_not_interpreted", event_id=event.id)
+        except Exception as error:  # noqa: BLE001
+            # Not the traceback: its last line may quote what somebody sent.
+            where = extract_tb(error.__traceback__)[-1]
+            log.error(  # noqa: TRY400
+                "event_not_interpreted",
+                event_id=event.id,
+                error=type(error).__name__,
+                at=f"{Path(where.filename).name}:{where.lineno}",
+            )
             return Verdict(state="failed", reason=f"{type(error).__name__}: {error}"[:500])
         if isinstance(fact, Verdict) and fact.detail:
             details[event.id] = fact.detail

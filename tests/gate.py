@@ -48,6 +48,11 @@ class Gate:
         for end in self._ends:
             end.is_stranded = True
 
+    def lead_to(self, url: str) -> None:
+        """Let newcomers through to another server; those who are through stay where they are."""
+        parts = urlsplit(url)
+        self._server_address = (parts.hostname, parts.port)
+
     async def close(self) -> None:
         """Refuse newcomers and cut off those who are through."""
         if self._listener is not None:

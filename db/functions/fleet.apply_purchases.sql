@@ -67,6 +67,13 @@ begin
             array(select d.payment_id from unnest(v_decisions) as d where d.event_id = any(v_unsettled_ids) and not d.creates),
             p_now
         );
+        -- The session that an intent waits for has come, and granted nothing: now it is known why.
+        update fleet.inbox_events as e
+        set state = 'pending', next_attempt_at = p_now
+        from unnest(p_facts) as f
+        where f.told_by = 'session' and f.event_id = any(v_unsettled_ids)
+            and e.payment_id = f.payment_id and e.state = 'waiting' and e.reason = 'no_session_yet'
+            and not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id);
     end if;
     perform fleet.note_held_payments(v_decisions, p_now);
     -- Also for a known purchase: this event may have shown that another payment's names are this one's.

@@ -61,7 +61,9 @@ begin
         select n.purchase_id from fleet.joined_purchases as n where n.payment_id = f.payment_id limit 1
     ) as j on true
     left join fleet.payments as p on p.id = f.payment_id
-    left join fleet.inbox_events as held on held.id = p.held_event_id and held.state = 'held'
+    left join fleet.inbox_events as held on held.id = p.held_event_id
+        -- Pending is one that this batch decides, and will hold.
+        and held.state in ('held', 'pending', 'waiting')
     cross join lateral (
         select case
             when cp.id is not null or j.purchase_id is not null then

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from tests.db.ledger_model import Event
+
 
 class Together(NamedTuple):
     """Buyer, product and quantity of a payment; `hold` where its halves differ."""
@@ -21,6 +23,15 @@ class Together(NamedTuple):
     deductions: frozenset[tuple[str | None, int]]
     has_session: bool
     hold: str | None
+
+
+class Reading(NamedTuple):
+    """What a batch finds of a payment before it decides."""
+
+    said: Together
+    creator: Event | None
+    is_known: bool
+    waits: bool
 
 
 def is_ours(half: Purchase | Half) -> bool:

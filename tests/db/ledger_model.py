@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from db.facts import (
     ChargeFailed,
@@ -22,7 +22,7 @@ from db.facts import (
 )
 from tests.db.books import Outcome
 from tests.db.ledger_accounts import Account, GiftPrice
-from tests.db.ledger_halves import Together, is_ours, together
+from tests.db.ledger_halves import Reading, Together, is_ours, together
 from tests.db.ledger_payments import Bought, Hold, Paid, PaymentState
 from tests.db.ledger_prices import Judge
 
@@ -41,15 +41,6 @@ AMENDED = ("wrong_amount", "unknown_product", "unknown_buyer")
 Reversal: TypeAlias = Refund | RefundTotal | Dispute | ChargeFailed
 
 
-class Reading(NamedTuple):
-    """What a batch finds of a payment before it decides."""
-
-    said: Together
-    creator: Event | None
-    is_known: bool
-    waits: bool
-
-
 @dataclass
 class Event:
     """An event of the inbox."""
@@ -63,6 +54,10 @@ class Event:
     @property
     def outcome(self) -> Outcome:
         return Outcome(self.state, self.reason)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state not in ("pending", "waiting", "held")
 
 
 class Model:
@@ -181,6 +176,10 @@ class Model:
         for event, fact in told:
             if not self._payment(fact).is_granted:
                 self._payment(fact).halves[event.id] = fact
+            if fact.told_by == "session" and not self._payment(fact).bought:
+                for waiting in self._events_of(self._payment(fact), "waiting"):
+                    if waiting.reason == "no_session_yet" and waiting not in batch:
+                        waiting.state = "pending"
         for payment in payments:
             if readings[id(payment)].is_known:
                 self._amend(payment)
@@ -349,7 +348,8 @@ class Model:
             return Outcome("applied", "no_fx_rate" if is_alarm else None)
         if payment.foreign:
             return Outcome("ignored", "not_ours")
-        if event.received + REVERSAL_PATIENCE > self.now:
+        held = payment.held and not self.events[payment.held.event_id].is_final
+        if event.received + REVERSAL_PATIENCE > self.now or held:
             return Outcome("waiting", "no_purchase_yet")
         return Outcome(*("ignored", "charge_failed") if is_failure else ("rejected", "no_purchase"))
 

@@ -94,7 +94,7 @@ BREAKAGES = {
     "transactions_are_whole": f"update {LEDGER} set reason = 'other' where leg = 1",
     "transactions_sum_to_zero": f"update {LEDGER} set amount = amount - 1 where leg = 1",
     "viewer_counts_match_viewers": "delete from public.active_viewers",
-    "waiting_halves_have_not_met": (
+    "awaited_sessions_have_not_come": (
         "with come as (update fleet.payment_halves set told_by = 'session')"
         " update fleet.inbox_events set state = 'waiting', reason = 'no_session_yet'"
         " where state = 'held'"

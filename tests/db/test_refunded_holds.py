@@ -180,6 +180,26 @@ async def test_half_a_payment_that_was_refunded_is_not_held_when_its_time_is_ove
     assert await books.outcome(refund) == APPLIED
 
 
+async def test_a_partial_refund_waits_while_its_payment_is_held(books: Books) -> None:
+    payment = Payment()
+    await books.receive(of_nobody(payment), payment.refund(1))
+    (refund,) = [no for no, outcome in (await books.work()).items() if outcome == NO_PURCHASE_YET]
+    books.wait(days=36)
+    assert await books.wake() == 1
+    assert await books.work() == {refund: NO_PURCHASE_YET}
+
+
+async def test_a_refund_that_waited_long_for_what_is_held_in_its_batch_waits_on(
+    books: Books,
+) -> None:
+    payment = Payment()
+    half, refund = await books.receive(payment.bought(None), payment.refund(1))
+    await books.work()
+    books.wait(days=36)
+    assert await books.wake() == 2
+    assert await books.work() == {half: UNKNOWN_BUYER, refund: NO_PURCHASE_YET}
+
+
 async def test_a_buyer_who_is_found_after_the_refund_gets_nothing(books: Books) -> None:
     payment, buyer = Payment(), await books.profile()
     await books.apply(of_nobody(payment), payment.refund(WHOLE))

@@ -284,3 +284,19 @@ async def test_a_failure_in_sql_is_logged_with_its_sqlstate_and_without_values(
     assert told["attempt"] == 1
     assert "300.1.1.1" not in str(logs)
     assert context.meter.events == 1
+
+
+async def test_an_event_that_is_not_interpreted_is_told_by_place_and_not_by_value(
+    books: Books, worker_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interpret(event: ClaimedEvent, **_: object) -> Fact:
+        raise ValueError("ada@example.org")
+
+    await purchases(books, 1)
+    monkeypatch.setitem(PROVIDERS, "stripe", replace(PROVIDERS["stripe"], interpret=interpret))
+    with capture_logs() as logs:
+        await process_payment_events(make_context(worker_pool))
+    (told,) = [line for line in logs if line["event"] == "event_not_interpreted"]
+    assert told["error"] == "ValueError"
+    assert told["at"].startswith("test_payment_events.py:")
+    assert "ada@example.org" not in str(logs)
