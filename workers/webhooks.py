@@ -22,7 +22,7 @@ from db.inbox import Stored, store_arrivals
 from db.pool import open_pool
 from db.roles import greet_as
 from tasks.providers import PROVIDERS, app, stripe
-from workers.connection import BoundedConnection
+from workers.connection import BoundedConnection, count_instead_of_logging
 from workers.connection_limits import (
     BACKLOG_MAX,
     CONNECTIONS_MAX,
@@ -276,6 +276,7 @@ def make_server(
     settings: Settings, *, connections_max: int = CONNECTIONS_MAX, backlog: int = BACKLOG_MAX
 ) -> Server:
     """Put the application behind its server."""
+    count_instead_of_logging()
 
     def config(application: Router, port: int) -> uvicorn.Config:
         return uvicorn.Config(

@@ -62,7 +62,16 @@ as $$
         'schedules',
         (
             select coalesce(
-                jsonb_agg(jsonb_build_object('job', s.job, 'missed', s.missed_total, 'failed', s.failed_total)), '[]'
+                jsonb_agg(
+                    jsonb_build_object(
+                        'job', s.job,
+                        'missed', s.missed_total,
+                        'failed', s.failed_total,
+                        'fired_age_s', extract(epoch from clock_timestamp() - s.fired_at),
+                        'done_age_s', extract(epoch from clock_timestamp() - s.last_done_at)
+                    )
+                ),
+                '[]'
             )
             from fleet.schedule_statuses() as s
         ),

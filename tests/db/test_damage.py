@@ -264,10 +264,18 @@ async def roleless(released: Database, cluster: Cluster) -> AsyncIterator[Databa
     await superuser.close()
 
 
-async def test_lost_roles_are_made_again_with_all_their_rights(roleless: Database) -> None:
-    report = await migrate(roleless.url())
-    assert report.different == ()
+async def test_lost_roles_are_made_again_with_all_their_rights(
+    roleless: Database, cluster: Cluster
+) -> None:
+    different = (await migrate(roleless.url())).different
     owner = await open_connection(roleless.url(), application_name="test")
+    if owner.get_server_version().major < 16:
+        assert [each.lost for each in different] == [["role service_role: bypassrls"]]
+        superuser = await open_connection(cluster.superuser_url, application_name="test")
+        await superuser.execute("alter role service_role bypassrls")
+        superuser.terminate()
+    else:
+        assert different == ()
     assert await catalog.find_differences(owner) == []
     assert await owner.fetchval(
         "select has_function_privilege('coinfleet_worker',"
