@@ -122,18 +122,31 @@ def _system_tls(tls: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _check_files(tls: Mapping[str, str], host: Host) -> None:
-    """Raise StoreRefused for a named file that can't be read; the driver wouldn't say which."""
+    """Raise StoreRefused for a named file that can't be used; the driver wouldn't say which."""
     for name in TLS_FILES if tls.get("sslmode") != "disable" else ():
         path = tls.get(name)
         if path is None or (name, path) == ("sslrootcert", SYSTEM_CERTIFICATES):
             continue
         try:
-            Path(path).read_bytes()
+            _load(name, tls)
         except OSError as error:
+            cause = getattr(error, "reason", None) or error.strerror or type(error).__name__
             raise StoreRefused(
-                f"the database at {host} can't be used: {name} names {path}, which can't be read"
-                f" ({error.strerror})"
+                f"the database at {host} can't be used: {name} names {path}, which can't be used"
+                f" ({cause})"
             ) from error
+
+
+def _load(name: str, tls: Mapping[str, str]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    password = tls.get("sslpassword", "")
+    match name:
+        case "sslrootcert" | "sslcrl":
+            context.load_verify_locations(tls[name])
+        case "sslcert" if "sslkey" in tls:
+            context.load_cert_chain(tls[name], tls["sslkey"], lambda: password)
+        case _:
+            Path(tls[name]).read_bytes()
 
 
 def _keep_alive(connection: asyncpg.Connection[asyncpg.Record], address: Address) -> None:

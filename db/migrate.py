@@ -41,7 +41,7 @@ from db.generations import refuse_older_generation
 from db.older_users import make_profiles
 from db.pool import CONNECT_TIMEOUT_S, open_connection
 from db.pooler import PoolerUndeclared
-from db.roles import check_owner, check_release_rights
+from db.roles import UnfitOwner, check_owner, check_release_rights
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
 if TYPE_CHECKING:
@@ -249,6 +249,8 @@ async def owner_session(
         await _check_server(connection)
         await check_owner(connection, url=url, is_released=False)
         yield connection
+    except UnfitOwner as refusal:
+        raise refusal.at(url) from refusal
     except StoreUnavailable:
         raise
     except Exception as error:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Process: TypeAlias = Literal["web", "worker", "scheduler"]
 
 
+_PROCESS_ROLES = ("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler")
+
+
 class NotReleased(CoinfleetError):
     """The database lacks tables or functions of this release: run `coinfleet migrate`."""
 
@@ -34,6 +37,10 @@ class WrongRole(StoreRefused):
 
 class UnfitOwner(StoreRefused):
     """The role that runs a release lacks a right, or the roles of a fleet here are another's."""
+
+    def at(self, url: str) -> UnfitOwner:
+        """Return the same with the server's name."""
+        return UnfitOwner(f"the database at {Address.parse(url)} can't be released: {self}")
 
 
 async def check_process_role(store: Pool | Connection, process: Process, *, url: str) -> None:
@@ -119,15 +126,17 @@ async def check_release_rights(connection: Connection) -> None:
     assert row is not None  # noqa: S101 - we are somebody
     got, database = row["got"], row["database"]
     if not row["may_create_roles"]:
+        advice = f", or, as a superuser, alter role {got} createrole"
         raise UnfitOwner(
-            f"{got} may not create roles, which a release needs: as a superuser,"
-            f" `alter role {got} createrole`, or set DATABASE_URL to the schema owner's address"
+            f"it let us in as {got}, who may not create roles, and a release needs the schema's"
+            " owner with CREATEROLE: set DATABASE_URL to that role's address"
+            f"{'' if got in _PROCESS_ROLES else advice}"
         )
     if not (row["is_released"] or row["may_create_schemas"]):
         raise UnfitOwner(
-            f"{got} may not create schemas in {database}: as its owner,"
-            f" `grant create on database {database} to {got}`, or set DATABASE_URL to the schema"
-            " owner's address"
+            f"it let us in as {got}, who may not create schemas in {database}: set DATABASE_URL to"
+            f" the schema owner's address, or, as the database's owner, grant create on database"
+            f" {database} to {got}"
         )
     # Before PostgreSQL 16 two owners could share the roles. Whoever does so already may go on.
     if not row["is_released"]:

@@ -247,10 +247,21 @@ async def test_a_setting_that_the_server_does_not_know_is_refused(url: str) -> N
 @pytest.mark.parametrize("name", ["sslrootcert", "sslcrl", "sslcert", "sslkey"])
 @pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])
 async def test_a_file_that_is_missing_is_refused_by_name(url: str, name: str, mode: str) -> None:
-    with pytest.raises(StoreRefused, match=f"{name} names /nonexistent/x, which can't be read"):
+    with pytest.raises(StoreRefused, match=r"names /nonexistent/x, which can't be used \(No such"):
         await open_connection(
             f"{url}?sslmode={mode}&{name}=/nonexistent/x", application_name="test"
         )
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcrl"])
+@pytest.mark.parametrize("text", ["", "no certificate"])
+async def test_a_file_that_is_no_certificate_is_refused_by_name(
+    url: str, tmp_path: Path, name: str, text: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text(text)
+    with pytest.raises(StoreRefused, match=f"{name} names {file}, which can't be used"):
+        await open_connection(f"{url}?sslmode=require&{name}={file}", application_name="test")
 
 
 @pytest.mark.parametrize("name", ["root.crt", "root.crl", "postgresql.crt"])

@@ -35,7 +35,9 @@ COMMANDS = (
     ("migrate",),
     ("migrate", "--status"),
     ("status",),
-    ("erase", str(NOBODY)),
+    ("erase", str(NOBODY), "--yes"),
+    ("erase", str(NOBODY), "--dry-run"),
+    ("upgrade", "--from", "first", "--dry-run"),
 )
 
 
@@ -178,8 +180,22 @@ async def test_an_owner_that_could_not_finish_is_refused_before_anything_is_made
         with pytest.raises(UnfitOwner) as refusal:
             await migrate(url)
     assert cause in str(refusal.value)
+    assert place_of(empty_database.url()) in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert await schemas(empty_database) == before
+
+
+@pytest.mark.parametrize("login", ["web", "worker"])
+def test_a_process_that_releases_is_told_whose_work_that_is(
+    empty_database: Database, login: Login
+) -> None:
+    ended = coinfleet("migrate", DATABASE_URL=empty_database.url(login))
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert place_of(empty_database.url()) in line
+    assert f"let us in as coinfleet_{login}" in line
+    assert "needs the schema's owner" in line
+    assert "alter role" not in line
 
 
 async def test_the_same_owner_may_have_several_databases_in_a_cluster(

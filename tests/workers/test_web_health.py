@@ -263,6 +263,24 @@ async def test_metrics_count_what_became_of_events_by_outcome(web: Web, db: Conn
     assert metric(text, latency + '_sum{worker="box:1"}') == pytest.approx(0.4)
 
 
+async def test_metrics_tell_of_a_scheduler_that_fires_nothing_and_of_a_job_that_is_not_done(
+    web: Web, db: Connection
+) -> None:
+    await db.execute(
+        "insert into fleet.schedules (job, cadence_s, offset_s, fired_at)"
+        " values ('fired', 60, 0, now() - interval '5 minutes'), ('done', 60, 0, now())"
+    )
+    await db.execute(
+        "insert into fleet.ticks (job, tick, finished_at, outcome)"
+        " values ('done', 1, now() - interval '10 minutes', 'done')"
+    )
+    text = (await web.client.get("/metrics")).text
+    assert metric(text, 'coinfleet_job_fired_age_seconds{job="fired"}') >= 300
+    assert metric(text, 'coinfleet_job_fired_age_seconds{job="done"}') < 300
+    assert metric(text, 'coinfleet_job_done_age_seconds{job="done"}') >= 600
+    assert 'coinfleet_job_done_age_seconds{job="fired"}' not in text
+
+
 async def test_metrics_tell_what_is_held_by_reason_with_the_age_of_the_oldest(
     web: Web, db: Connection
 ) -> None:
