@@ -104,6 +104,9 @@ class ReleaseHalfWay(StoreUnavailable):
     """The schema is not this release's, or a release is at work on it."""
 
 
+# As fleet.claim_set_aside_event sets it for one event.
+HURRIED_LOCK_TIMEOUT_MS = 1_000
+
 _CLAIMED = (
     "id, provider, provider_event_id, event_type, payload, received_at, attempts,"
     " extract(epoch from clock_timestamp() - received_at)::float8"
@@ -170,17 +173,22 @@ class Inbox:
         self._failed_starts: list[StartNote] = []
 
     async def process_batch(
-        self, interpret: Callable[[ClaimedEvent], Fact], *, limit: int
+        self,
+        interpret: Callable[[ClaimedEvent], Fact],
+        *,
+        limit: int,
+        is_hurried: bool = False,
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
         All in one transaction; `interpret` is pure and must not raise. The start of the batch is
-        noted in a commit of its own, see db/batch_starts.py.
+        noted in a commit of its own, see db/batch_starts.py. A hurried batch waits for a lock no
+        longer than a second: it is one of those that find out which event is in trouble.
 
         Raises BatchFailed when the batch was rolled back. Raises StoreUnavailable when the database
         can't be reached or a release is half way; BatchLost, one of these, if events were claimed.
         """
-        batch = Batch(interpret, limit)
+        batch = Batch(interpret, limit, is_hurried)
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection:
@@ -304,6 +312,8 @@ def _away(error: Exception) -> StoreUnavailable:
 
 async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
+    if batch.is_hurried:
+        await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason from fleet.apply_events($1::jsonb)",

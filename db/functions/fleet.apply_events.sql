@@ -26,6 +26,7 @@ begin
     v_joined := array(select fleet.join_old_names(v_facts));
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());
+    perform fleet.hold_shared_payments(array(select distinct f.payment_id from unnest(v_facts) as f));
     -- A refund may have waited for them.
     if cardinality(v_joined) > 0 then
         perform fleet.meet_other_halves(v_joined, v_now);

@@ -19,7 +19,7 @@ begin
     -- The payment with the purchase keeps all names. Of several the one that the provider itself told of: its amount is
     -- what refunds divide by.
     select
-        (array_agg(u.payment_id order by cp.id is null, cp.granted_at is null, cp.sku is null, u.payment_id))[1],
+        (array_agg(u.payment_id order by cp.id is null, cp.sku is null, cp.granted_at is null, u.payment_id))[1],
         count(cp.id)
     into v_kept, v_purchases
     from unnest(v_payment_ids) as u (payment_id)

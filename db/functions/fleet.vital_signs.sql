@@ -30,6 +30,7 @@ as $$
                 epoch from greatest(
                     (select max(s.fired_at) from fleet.schedules as s),
                     (select max(r.reported_at) from fleet.worker_reports as r),
+                    (select max(r.reported_at) from fleet.web_reports as r),
                     (select e.received_at from fleet.inbox_events as e order by e.id desc limit 1),
                     (select h.counted_from from fleet.recent_gifts_horizon as h),
                     p.last_new_at,

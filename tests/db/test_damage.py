@@ -15,8 +15,10 @@ from workers.cli.status_checks import find_damage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from db.generations import Generation
     from db.pool import Connection, Pool
     from tests.clusters import Cluster, Database
+    from tests.db.platforms import Finished, Look
 
 LEDGER = "public.ledger_entries"
 # What somebody does, and what a person is told of it.
@@ -244,6 +246,13 @@ async def test_clients_are_never_refused_while_functions_are_applied_again(
         seen.append(await watch.fetchval(may))
     watch.terminate()
     assert seen == [True]
+
+
+async def test_an_upgraded_platform_lacks_nothing(
+    finished: Finished, generation: Generation, look: Look
+) -> None:
+    upgraded, _ = finished[generation]
+    assert await catalog.find_differences(await look(upgraded)) == []
 
 
 @pytest_asyncio.fixture

@@ -91,6 +91,20 @@ async def test_processes_that_share_one_session_all_have_their_turn(
         await asyncio.gather(*(twice_at_once(pool, 5) for pool in (web, worker, scheduler)))
 
 
+async def test_two_pools_of_a_process_take_the_only_session_from_one_another(
+    limit: Limit, database: Database
+) -> None:
+    await limit(1)
+    url = database.url("web")
+    async with pooled(url) as storing:
+        asking = await open_pool(
+            url, application_name="test", max_size=1, min_size=0, shares_with=storing
+        )
+        for pool in (asking, storing, asking, storing):
+            assert await pool.fetchval("select 1") == 1
+        asking.terminate()
+
+
 async def test_without_any_session_it_is_said_what_is_lacking(
     limit: Limit, database: Database
 ) -> None:
