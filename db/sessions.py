@@ -136,6 +136,8 @@ async def execute_on_spare(
     says that the statement was begun and given up, so that it may be done or not: before it a
     transaction pooler may have no session free. One that is there too late is kept for later.
     """
+    if pool.get_idle_size():
+        return await _execute_on_idle(pool, statement, *arguments)
     begun: list[PoolConnectionProxy[asyncpg.Record]] = []
     is_free = asyncio.Event()
     is_too_late = False
@@ -171,3 +173,22 @@ async def execute_on_spare(
             for session in begun:
                 session.terminate()
     return None if begun else False
+
+
+async def _execute_on_idle(pool: Pool, statement: str, *arguments: object) -> bool | None:
+    """Do the same where a session is idle: as nearly always, and without a task of its own."""
+    is_begun = False
+    try:
+        async with asyncio.timeout(DONE_WITHIN_S), pool.acquire() as session:
+            is_begun = True
+            try:
+                await session.execute(statement, *arguments)
+            except asyncio.CancelledError:
+                # Nobody waits for it to confirm that.
+                session.terminate()
+                raise
+    except Exception as error:
+        if not (is_transient(error) or is_server_unfit(error)):
+            raise
+        return None if is_begun else False
+    return True

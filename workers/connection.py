@@ -235,7 +235,17 @@ class BoundedConnection(HttpToolsProtocol):
         if self._limits.is_over:
             self._limits.note_refused("crowded")
             app = _busy
-        super()._start_asgi_task(cycle, app)
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except RuntimeError:
+                # uvloop's, for a transport that closed a moment ago: nobody is there to be told.
+                if not self.transport.is_closing():
+                    raise
+                cycle.disconnected = True
+
+        super()._start_asgi_task(cycle, answer)
 
 
 async def _busy(_scope: Scope, _receive: Receive, send: Send) -> None:

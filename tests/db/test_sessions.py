@@ -137,10 +137,14 @@ async def test_what_is_to_be_done_beside_is_not_done_where_no_other_session_is_f
         assert await execute_on_spare(pool, "select", free_within_s=5)
 
 
-async def test_what_is_beside_and_takes_too_long_is_given_up(database: Database) -> None:
+@pytest.mark.parametrize("idle", [True, False])
+async def test_what_is_beside_and_takes_too_long_is_given_up(
+    database: Database, *, idle: bool
+) -> None:
     async with pooled(database.url("worker")) as pool, pool.acquire():
-        await pool.fetchval("select 1")
-        assert await execute_on_spare(pool, "select pg_sleep(60)") is None
+        if idle:
+            await pool.fetchval("select 1")
+        assert await execute_on_spare(pool, "select pg_sleep(60)", free_within_s=5) is None
 
 
 # Batches
