@@ -26,9 +26,7 @@ begin
         select f
         from unnest(p_facts) as f
         where f.kind = 'verdict' and f.payment_id is not null and f.half is not null
-            and not exists (
-                select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id and cp.granted_at is not null
-            )
+            and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1) is null
     );
     if cardinality(v_told) > 0 then
         perform fleet.add_halves(v_told);
