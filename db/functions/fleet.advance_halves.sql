@@ -30,7 +30,7 @@ begin
     );
     -- The session that an intent waits for has come, and granted nothing: now it is known why.
     update fleet.inbox_events as e
-    set state = 'pending', next_attempt_at = p_now
+    set state = 'pending', attempts = 0, next_attempt_at = p_now
     from unnest(p_facts) as f
     where f.told_by = 'session' and f.event_id = any(v_unsettled_ids)
         and e.payment_id = f.payment_id and e.state = 'waiting' and e.reason = 'no_session_yet'

@@ -33,7 +33,7 @@ begin
         perform fleet.amend_purchases(array(select f.payment_id from unnest(v_told) as f), p_now);
         -- What waits, or is held without a purchase, is judged again by whoever claims it next.
         update fleet.inbox_events as e
-        set state = 'pending', next_attempt_at = p_now
+        set state = 'pending', attempts = 0, next_attempt_at = p_now
         from unnest(v_told) as f
         where e.payment_id = f.payment_id and e.state in ('waiting', 'held')
             and e.reason in ('no_session_yet', 'incomplete_metadata', 'unknown_buyer', 'unknown_product')
