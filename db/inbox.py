@@ -208,7 +208,11 @@ class Inbox:
             if not isinstance(error, Exception):
                 raise
             await expire_if_unfit(self._pool, error)
-            raise await self._failure(error, batch.claimed) from error
+            failure = await self._failure(error, batch.claimed)
+            if failure is error:
+                # From itself it would be its own cause, and whoever reads causes never at an end.
+                raise
+            raise failure from error
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
         """Count a failed attempt of one event; return its state, `pending` or `dead`.

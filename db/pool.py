@@ -101,6 +101,8 @@ async def answered(pool: Pool, call: Awaitable[T], *, within_s: float) -> T:
         return await turning_away(call, after_s=within_s)
     except TimeoutError as silence:
         await expire_if_unfit(pool, silence)
+        if are_sessions_scarce(pool):
+            raise TimeoutError(f"no session was free within {within_s:g} s") from silence
         raise
 
 
@@ -118,7 +120,7 @@ async def turning_away(call: Awaitable[T], *, after_s: float) -> T:
         # Asked for its error, so that the loop doesn't report it as never retrieved.
         asked.add_done_callback(lambda late: late.cancelled() or late.exception())
         asked.cancel()
-    raise TimeoutError
+    raise TimeoutError(f"no answer within {after_s:g} s")
 
 
 async def open_connection(
