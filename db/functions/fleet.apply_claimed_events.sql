@@ -1,19 +1,12 @@
-<<<<<<< Updated upstream
 -- Definer: the worker may apply events, not write tables.
 create or replace function fleet.apply_claimed_events(p_facts jsonb, p_now timestamptz default null)
 returns table (event_id bigint, state text, reason text, waited_s double precision)
-=======
--- Definer: the worker may apply events, not write tables. What workers of the last release call.
-create or replace function fleet.apply_events(p_facts jsonb, p_now timestamptz default null)
-returns table (event_id bigint, state text, reason text)
->>>>>>> Stashed changes
 language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
-<<<<<<< Updated upstream
 declare
     v_facts fleet.fact[];
     v_batch_ids bigint[];
@@ -71,13 +64,3 @@ $$;
 
 revoke all on function fleet.apply_claimed_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_claimed_events(jsonb, timestamptz) is 'Applies a claimed batch, a JSON array of fleet.fact, and records one outcome an event, in the caller''s transaction. Returns them, and with waited_s (seconds since its receipt) each event of another batch that waited or was held and is settled now. Locks: payment keys, profiles by id, purchases by id.';
-=======
-begin
-    return query
-    select a.event_id, a.state, a.reason from fleet.apply_claimed_events(p_facts, p_now) as a where a.waited_s is null;
-end
-$$;
-
-revoke all on function fleet.apply_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_events(jsonb, timestamptz) is 'Applies a claimed batch as fleet.apply_claimed_events does; returns the batch''s own outcomes.';
->>>>>>> Stashed changes

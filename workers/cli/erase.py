@@ -33,7 +33,8 @@ def command(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask on a terminal.")] = False,
     requested_by: Annotated[
-        str | None, typer.Option("--by", help="Who erases; your account's name by default, or its number.")
+        str | None,
+        typer.Option("--by", help="Who erases; your account's name by default, or its number."),
     ] = None,
 ) -> None:
     """Erase a person: profile, chat, links, follows, grid, fraud fields, payloads and sign-in.
