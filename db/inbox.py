@@ -350,17 +350,6 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
     }
 
 
-def _failure(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-    """Return what the caller hears: that the store is away, or that this batch failed."""
-    found = fate(error, is_alone=len(claimed) == 1)
-    is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
-    if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
-        return StoreUnavailable(describe(error))
-    return (
-        BatchFailed([event.id for event in claimed], fate=found, error=error) if claimed else error
-    )
-
-
 async def wake_waiting_events(pool: Pool, *, limit: int) -> int:
     """Make up to `limit` events pending whose time to wait for another half is over."""
     woken: int = await pool.fetchval("select fleet.wake_waiting_events($1)", limit)
