@@ -106,7 +106,7 @@ class Batch:
         self.claimed = [ClaimedEvent(*row) for row in rows]
         self.claimed_at = time.monotonic()
 
-    def record(self, rows: Iterable[Sequence[Any]]) -> None:
+    def record(self, rows: Iterable[Iterable[Any]]) -> None:
         """Note what became of events: of these, and of others that waited for so many seconds."""
         for *outcome, waited_s in rows:
             if waited_s is None:
