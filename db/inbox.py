@@ -320,10 +320,10 @@ async def _apply(connection: Connection, batch: Batch) -> None:
         await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
-        "select event_id, state, reason from fleet.apply_events($1::jsonb)",
+        "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
     )
-    batch.outcomes = [Outcome(*row) for row in rows]
+    batch.record(rows)
     batch.failures = await _read_failures(connection, batch)
     if any(each.is_bug for each in batch.failures) and await is_half_way(connection):
         raise ReleaseHalfWay
