@@ -104,6 +104,9 @@ class ReleaseHalfWay(StoreUnavailable):
     """The schema is not this release's, or a release is at work on it."""
 
 
+# As fleet.claim_set_aside_event sets it for one event.
+HURRIED_LOCK_TIMEOUT_MS = 1_000
+
 _CLAIMED = (
     "id, provider, provider_event_id, event_type, payload, received_at, attempts,"
     " extract(epoch from clock_timestamp() - received_at)::float8"
@@ -170,17 +173,22 @@ class Inbox:
         self._failed_starts: list[StartNote] = []
 
     async def process_batch(
-        self, interpret: Callable[[ClaimedEvent], Fact], *, limit: int
+        self,
+        interpret: Callable[[ClaimedEvent], Fact],
+        *,
+        limit: int,
+        is_hurried: bool = False,
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
         All in one transaction; `interpret` is pure and must not raise. The start of the batch is
-        noted in a commit of its own, see db/batch_starts.py.
+        noted in a commit of its own, see db/batch_starts.py. A hurried batch waits for a lock no
+        longer than a second: it is one of those that find out which event is in trouble.
 
         Raises BatchFailed when the batch was rolled back. Raises StoreUnavailable when the database
         can't be reached or a release is half way; BatchLost, one of these, if events were claimed.
         """
-        batch = Batch(interpret, limit)
+        batch = Batch(interpret, limit, is_hurried)
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection:
@@ -200,7 +208,11 @@ class Inbox:
             if not isinstance(error, Exception):
                 raise
             await expire_if_unfit(self._pool, error)
-            raise await self._failure(error, batch.claimed) from error
+            failure = await self._failure(error, batch.claimed)
+            if failure is error:
+                # From itself it would be its own cause, and whoever reads causes never at an end.
+                raise
+            raise failure from error
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
         """Count a failed attempt of one event; return its state, `pending` or `dead`.
@@ -304,12 +316,14 @@ def _away(error: Exception) -> StoreUnavailable:
 
 async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
+    if batch.is_hurried:
+        await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
-        "select event_id, state, reason from fleet.apply_events($1::jsonb)",
+        "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
     )
-    batch.outcomes = [Outcome(*row) for row in rows]
+    batch.record(rows)
     batch.failures = await _read_failures(connection, batch)
     if any(each.is_bug for each in batch.failures) and await is_half_way(connection):
         raise ReleaseHalfWay
@@ -334,17 +348,6 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
         "provider_event_id": event.provider_event_id,
         "received_at": event.received_at,
     }
-
-
-def _failure(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-    """Return what the caller hears: that the store is away, or that this batch failed."""
-    found = fate(error, is_alone=len(claimed) == 1)
-    is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
-    if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
-        return StoreUnavailable(describe(error))
-    return (
-        BatchFailed([event.id for event in claimed], fate=found, error=error) if claimed else error
-    )
 
 
 async def wake_waiting_events(pool: Pool, *, limit: int) -> int:

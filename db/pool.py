@@ -48,10 +48,12 @@ async def open_pool(
     max_size: int,
     min_size: int = 1,
     command_timeout_s: float = COMMAND_TIMEOUT_S,
+    shares_with: Pool | None = None,
 ) -> Pool:
     """Open a pool that belongs to the running loop.
 
-    Its users share what sessions there are if the server has no more, see db/sessions.py.
+    Its users share what sessions there are if the server has no more, see db/sessions.py; with
+    those of `shares_with`, this process's other pool, too.
     With `min_size=0` nothing connects yet. A connection that went silent is dropped after twice
     `command_timeout_s`: once for its statement, once for that being cancelled.
 
@@ -60,7 +62,7 @@ async def open_pool(
     The address may be a pooler's, see db/pooler.py.
     """
     address = Address.parse(url)
-    return await SharingPool(
+    pool = await SharingPool(
         min_size=min_size,
         max_size=max_size,
         max_queries=MAX_QUERIES,
@@ -72,6 +74,9 @@ async def open_pool(
         command_timeout=command_timeout_s,
         reset=_keep_session,
     )
+    if isinstance(shares_with, SharingPool):
+        pool.share_with(shares_with)
+    return pool
 
 
 async def expire_if_unfit(pool: Pool, error: BaseException) -> None:
@@ -96,6 +101,8 @@ async def answered(pool: Pool, call: Awaitable[T], *, within_s: float) -> T:
         return await turning_away(call, after_s=within_s)
     except TimeoutError as silence:
         await expire_if_unfit(pool, silence)
+        if are_sessions_scarce(pool):
+            raise TimeoutError(f"no session was free within {within_s:g} s") from silence
         raise
 
 
@@ -113,7 +120,7 @@ async def turning_away(call: Awaitable[T], *, after_s: float) -> T:
         # Asked for its error, so that the loop doesn't report it as never retrieved.
         asked.add_done_callback(lambda late: late.cancelled() or late.exception())
         asked.cancel()
-    raise TimeoutError
+    raise TimeoutError(f"no answer within {after_s:g} s")
 
 
 async def open_connection(

@@ -7,6 +7,7 @@ here waits for is closed, so that other processes have their turn. Refuses to wa
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -45,6 +46,7 @@ class SharingPool(_Pool):
         self._scarce_until = float("-inf")
         self._freed = asyncio.Event()
         self._waiting = 0
+        self._siblings: list[SharingPool] = []
 
     @property
     def is_scarce(self) -> bool:
@@ -67,7 +69,7 @@ class SharingPool(_Pool):
             except Exception as error:
                 if not is_want_of_connections(error) or loop.time() >= give_up_at:
                     raise
-                self._scarce_until = loop.time() + SCARCE_S
+                await self._note_want()
                 if not self.get_size():
                     if loop.time() - began_at > OTHERS_END_WITHIN_S:
                         raise
@@ -88,6 +90,25 @@ class SharingPool(_Pool):
             await super().release(connection, timeout=timeout)
         finally:
             self._freed.set()
+
+    def share_with(self, other: SharingPool) -> None:
+        """Have this process's other pool give up its idle sessions when this one is in want."""
+        self._siblings.append(other)
+        other._siblings.append(self)
+
+    async def _note_want(self) -> None:
+        self._scarce_until = asyncio.get_running_loop().time() + SCARCE_S
+        for sibling in self._siblings:
+            await sibling.give_up_idle()
+
+    async def give_up_idle(self) -> None:
+        """Close what nobody uses, for somebody else who is in want."""
+        self._scarce_until = asyncio.get_running_loop().time() + SCARCE_S
+        # Whatever goes wrong with a session that is given up, it is gone.
+        with suppress(Exception):
+            while self.get_idle_size():
+                session = await super()._acquire(CLOSE_TIMEOUT_S)  # type: ignore[misc]
+                await self.release(session)
 
     async def _wait_until_one_is_freed(self, within_s: float) -> None:
         self._freed.clear()
@@ -115,6 +136,8 @@ async def execute_on_spare(
     says that the statement was begun and given up, so that it may be done or not: before it a
     transaction pooler may have no session free. One that is there too late is kept for later.
     """
+    if pool.get_idle_size():
+        return await _execute_on_idle(pool, statement, *arguments)
     begun: list[PoolConnectionProxy[asyncpg.Record]] = []
     is_free = asyncio.Event()
     is_too_late = False
@@ -150,3 +173,22 @@ async def execute_on_spare(
             for session in begun:
                 session.terminate()
     return None if begun else False
+
+
+async def _execute_on_idle(pool: Pool, statement: str, *arguments: object) -> bool | None:
+    """Do the same where a session is idle: as nearly always, and without a task of its own."""
+    is_begun = False
+    try:
+        async with asyncio.timeout(DONE_WITHIN_S), pool.acquire() as session:
+            is_begun = True
+            try:
+                await session.execute(statement, *arguments)
+            except asyncio.CancelledError:
+                # Nobody waits for it to confirm that.
+                session.terminate()
+                raise
+    except Exception as error:
+        if not (is_transient(error) or is_server_unfit(error)):
+            raise
+        return None if is_begun else False
+    return True

@@ -22,11 +22,17 @@ class EventCount(msgspec.Struct, frozen=True):
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """How many runs of a job were missed, and how many failed, since there is one."""
+    """How many runs of a job were missed, and how many failed, since there is one.
+
+    The ages are those of its newest firing, by a scheduler, and of the newest run that was done;
+    null until there is one.
+    """
 
     job: str
     missed: int
     failed: int
+    fired_age_s: float | None = None
+    done_age_s: float | None = None
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

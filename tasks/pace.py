@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from db.inbox import EventId
 
 # Deadlocks and lock timeouts pass; a batch that fails so often is tried in halves.
@@ -14,29 +16,47 @@ TRIES_BEFORE_HALVING = 3
 FIRST_PAUSE_S = 0.05
 # Whatever is in the way, somebody notices within this that it is gone.
 PAUSE_MAX_S = 2.0
+# Failures that are no further apart have one cause.
+ONE_TROUBLE_S = 60.0
 # What fails alone is a handful of events; more of them are not worth remembering.
 REMEMBERED_MAX = 1_000
 
 
 class Pace:
-    """Outlives the runs of its drain: an outage ends a run, not what was learned by then."""
+    """Outlives the runs of its drain: an outage ends a run, not what was learned by then.
+
+    Three failures in full size, then half as many events after each failure and twice as many after
+    each success, until a batch is whole again.
+    """
 
     def __init__(self) -> None:
         self.failures = 0
         self.limit: int | None = None
+        self._in_a_row = 0
+        self._failed_at = float("-inf")
         self._batches_before = 0
         self._lone: dict[EventId, int] = {}
         self._alarmed_at: dict[EventId, float] = {}
 
-    def succeed(self) -> None:
-        """Go on with whole batches."""
-        self.failures = 0
-        self.limit = None
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether the last batch failed, or those since were smaller for it."""
+        return self.failures > 0
+
+    def succeed(self, *, batch_size: int) -> None:
+        """Go on with whole batches, or towards them."""
+        self._in_a_row = 0
+        self.limit = None if self.limit is None else 2 * self.limit
+        if self.limit is None or self.limit >= batch_size:
+            self._start_anew()
 
     def fail(self, *, batches: int) -> None:
         """Count a failure; `batches` is how many succeeded in this process so far."""
-        if not self.failures:
+        now = time.monotonic()
+        if now - self._failed_at > ONE_TROUBLE_S:
             self._batches_before = batches
+        self._failed_at = now
+        self._in_a_row += 1
         self.failures += 1
 
     def halve(self, events: int) -> int:
@@ -44,7 +64,7 @@ class Pace:
         self.limit = max(1, events // 2)
         return self.limit
 
-    def is_to_be_tried_again(self, event_ids: list[EventId]) -> bool:
+    def is_to_be_tried_again(self, event_ids: Sequence[EventId]) -> bool:
         """Return whether the same batch has tries left; an event known to fail alone has one."""
         is_known = len(event_ids) == 1 and event_ids[0] in self._lone
         return self.failures < TRIES_BEFORE_HALVING and not is_known
@@ -56,7 +76,7 @@ class Pace:
             del self._lone[next(iter(self._lone))]
         self._lone[event_id] = batches
         if others_succeed:
-            self.succeed()
+            self._start_anew()
         else:
             # Perhaps nothing succeeds: one event is enough to find out when that is over.
             self.limit = 1
@@ -74,5 +94,9 @@ class Pace:
     @property
     def pause_s(self) -> float:
         """How long to wait. Jitter keeps two workers from meeting again: it guards no secret."""
-        pause_s = min(PAUSE_MAX_S, FIRST_PAUSE_S * 2.0 ** min(self.failures, 10))
+        pause_s = min(PAUSE_MAX_S, FIRST_PAUSE_S * 2.0 ** min(self._in_a_row, 10))
         return pause_s * random.uniform(0.5, 1.0)  # noqa: S311
+
+    def _start_anew(self) -> None:
+        self.failures = 0
+        self.limit = None

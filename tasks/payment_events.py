@@ -53,11 +53,13 @@ async def process_payment_events(ctx: Context) -> int:
         started = time.monotonic()
         try:
             details: dict[EventId, str] = {}
-            result = await ctx.inbox.process_batch(_interpreter(ctx, details), limit=limit)
+            result = await ctx.inbox.process_batch(
+                _interpreter(ctx, details), limit=limit, is_hurried=ctx.pace.is_in_trouble
+            )
         except BatchLost as lost:
             # Nobody's fault, unless it goes on so: a smaller batch finds out whose.
             ctx.pace.fail(batches=ctx.meter.batches)
-            if not ctx.pace.is_to_be_tried_again(list(lost.event_ids)):
+            if not ctx.pace.is_to_be_tried_again(lost.event_ids):
                 ctx.pace.halve(len(lost.event_ids))
             raise
         except BatchFailed as failure:
@@ -67,7 +69,7 @@ async def process_payment_events(ctx: Context) -> int:
         if result.claimed == 0:
             break
         total += result.claimed
-        ctx.pace.succeed()
+        ctx.pace.succeed(batch_size=ctx.batch_size)
         ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
         _report(ctx.meter, result, details)
         if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
@@ -83,7 +85,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
     ctx.meter.note_trouble(failure.error)
     events = len(failure.event_ids)
     is_again = failure.transient and not failure.is_timeout
-    if is_again and ctx.pace.is_to_be_tried_again(list(failure.event_ids)):
+    if is_again and ctx.pace.is_to_be_tried_again(failure.event_ids):
         _log_failure(ctx, failure, then="tried again")
     elif events > 1:
         _log_failure(ctx, failure, then=f"tried by {ctx.pace.halve(events)}")
@@ -91,7 +93,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
         await _set_aside(ctx, failure)
     else:
         await _fail(ctx, failure)
-        ctx.pace.succeed()
+        ctx.pace.succeed(batch_size=ctx.batch_size)
         return
     if failure.transient:
         await _pause(ctx)
@@ -182,6 +184,8 @@ def _report(meter: Meter, result: BatchResult, details: Mapping[EventId, str]) -
         meter.note_outcome(outcome.state, outcome.reason)
         if outcome.event_id not in failed_ids:
             _log_outcome(outcome, details.get(outcome.event_id))
+    for outcome in result.settled:
+        meter.note_outcome(outcome.state, outcome.reason)
     for failure in result.failures:
         _report_failure(meter, failure)
     for seconds in result.latencies_s:
@@ -191,6 +195,8 @@ def _report(meter: Meter, result: BatchResult, details: Mapping[EventId, str]) -
     others = {state: states[state] for state in sorted(states) if state not in _NOT_FINISHED}
     # Postponed is such as a gift whose top-up may be on its way.
     others |= {"failed": failed, "postponed": states["pending"] - failed}
+    # Events of earlier batches: a refund that waited for its purchase, say.
+    others["settled"] = len(result.settled)
     told = {name: number for name, number in others.items() if number}
     log.info("batch_applied", events=states["applied"], claimed=result.claimed, **told)
 

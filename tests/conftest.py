@@ -77,11 +77,13 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def cluster(server_folder: Path) -> Iterator[Cluster]:
     """The session's PostgreSQL server; whoever stops one starts one of its own."""
     if url := os.environ.get("COINFLEET_TEST_DATABASE_URL"):
-        yield Cluster(url)
+        yield (cluster := Cluster(url))
+        cluster.close()
         return
     server = EmbeddedPostgres(server_folder, settings=FORGETFUL)
     server.start()
-    yield Cluster(server.superuser_url)
+    yield (cluster := Cluster(server.superuser_url))
+    cluster.close()
     server.stop()
 
 

@@ -16,12 +16,11 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from workers.connection_limits import ConnectionLimits
 from workers.receiver import BODY_BYTES_MAX, DISCARDED_BYTES_MAX, NOT_STORED
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
-
-    from workers.connection_limits import ConnectionLimits
 
 # Providers send under 2 KB of headers, proxies add as much; other servers allow 8 to 64 KB.
 HEAD_BYTES_MAX = 64 * 1024
@@ -37,9 +36,12 @@ PIPELINED_MAX = 8
 # An answer is a few bytes, the metrics some 10 KB: a peer that takes neither reads nothing.
 WRITE_TIMEOUT_S = 10.0
 
-# uvicorn warns of each request that it can't read, upgrade or take in; those are counted here.
-_logger = logging.getLogger("uvicorn.error.connection")
-_logger.setLevel(logging.ERROR)
+LOGGER = "uvicorn.error.connection"
+
+
+def count_instead_of_logging() -> None:
+    """Leave uvicorn's warnings of single requests to the counters; errors are logged as before."""
+    logging.getLogger(LOGGER).setLevel(logging.ERROR)
 
 
 class _TooManyRequests(Exception):
@@ -83,7 +85,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.logger = _logger
+        self.logger = logging.getLogger(LOGGER)
+        # One for all connections; an application that makes none has the limits uncounted.
+        if "limits" not in self.app_state:
+            self.app_state["limits"] = ConnectionLimits(note_refused=lambda _: None)
         self._limits: ConnectionLimits = self.app_state["limits"]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -324,7 +329,17 @@ class BoundedConnection(HttpToolsProtocol):
         if self._limits.is_over:
             self._limits.note_refused("crowded")
             app = _busy
-        super()._start_asgi_task(cycle, app)
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except RuntimeError:
+                # uvloop's, for a transport that closed a moment ago: nobody is there to be told.
+                if not self.transport.is_closing():
+                    raise
+                cycle.disconnected = True
+
+        super()._start_asgi_task(cycle, answer)
 
 
 async def _busy(_scope: Scope, _receive: Receive, send: Send) -> None:

@@ -229,11 +229,23 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
     failed = CounterMetricFamily(
         "coinfleet_ticks_failed", "Runs of a job that were given up.", labels=["job"]
     )
+    fired = GaugeMetricFamily(
+        "coinfleet_job_fired_age_seconds", "Time since a scheduler fired it.", labels=["job"]
+    )
+    done = GaugeMetricFamily(
+        "coinfleet_job_done_age_seconds", "Time since a run of it was done.", labels=["job"]
+    )
     for schedule in signs.schedules:
         missed.add_metric([schedule.job], schedule.missed)
         failed.add_metric([schedule.job], schedule.failed)
+        if schedule.fired_age_s is not None:
+            fired.add_metric([schedule.job], schedule.fired_age_s)
+        if schedule.done_age_s is not None:
+            done.add_metric([schedule.job], schedule.done_age_s)
     yield missed
     yield failed
+    yield fired
+    yield done
 
 
 def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
@@ -246,7 +258,7 @@ def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
     )
     outcomes = CounterMetricFamily(
         "coinfleet_event_outcomes",
-        "What became of events, by the state in which they left a batch.",
+        "What became of events, by the state in which a batch left them.",
         labels=["worker", "state", "reason"],
     )
     failures = CounterMetricFamily(

@@ -170,7 +170,10 @@ async def probe_queue(client: redis.asyncio.Redis) -> QueueState:
     """Return how the queue is: whether it answers, and whether it takes what is written."""
     try:
         await client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
-    except REFUSALS:
+    except REFUSALS as error:
+        if isinstance(error, redis.exceptions.ReadOnlyError):
+            # As above: the next probe asks whoever has the name then.
+            await client.connection_pool.disconnect(inuse_connections=False)
         return "refuses_writes"
     except (redis.RedisError, OSError):  # TimeoutError is an OSError
         return "unreachable"

@@ -22,7 +22,7 @@ from db.inbox import Stored, store_arrivals
 from db.pool import open_pool
 from db.roles import greet_as
 from tasks.providers import PROVIDERS, app, stripe
-from workers.connection import BoundedConnection
+from workers.connection import BoundedConnection, count_instead_of_logging
 from workers.connection_limits import (
     BACKLOG_MAX,
     CONNECTIONS_MAX,
@@ -154,7 +154,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
         url = settings.url_for("web")
         pool = await _open_pool(url, STORING_MAX)
         closing.callback(pool.terminate)
-        asking = await _open_pool(url, ASKING_MAX)
+        asking = await _open_pool(url, ASKING_MAX, shares_with=pool)
         closing.callback(asking.terminate)
         queue = queue_client(settings)
         closing.push_async_callback(queue.aclose)
@@ -201,12 +201,13 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
         )
 
 
-async def _open_pool(url: str, max_size: int) -> Pool:
+async def _open_pool(url: str, max_size: int, *, shares_with: Pool | None = None) -> Pool:
     return await open_pool(
         url,
         application_name="coinfleet web",
         min_size=0,
         max_size=max_size,
+        shares_with=shares_with,
         command_timeout_s=STATEMENT_MAX_S,
     )
 
@@ -276,6 +277,7 @@ def make_server(
     settings: Settings, *, connections_max: int = CONNECTIONS_MAX, backlog: int = BACKLOG_MAX
 ) -> Server:
     """Put the application behind its server."""
+    count_instead_of_logging()
 
     def config(application: Router, port: int) -> uvicorn.Config:
         return uvicorn.Config(

@@ -22,6 +22,8 @@ begin
         join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
         where h.payment_id = any(p_payment_ids) and cp.granted_at is null and cp.decision is null
             and cp.status = 'pending' and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer', 'no_fx_rate')
+            -- What shares its payment with another purchase is a person's to decide: that may be granted.
+            and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id)
         order by cp.id
     loop
         v_fact := null;

@@ -8,7 +8,6 @@ as $$
 #variable_conflict use_column
 declare
     v_decisions fleet.purchase_decision[] := fleet.decide_purchases(p_facts, p_now);
-    v_unsettled_ids bigint[];
 begin
     if v_decisions is null then
         return;
@@ -50,31 +49,8 @@ begin
             order by d.ordinality
         )
     );
-    -- What nothing was granted for may need another half, whatever it waits or is held for.
-    v_unsettled_ids := array(
-        select d.event_id
-        from unnest(v_decisions) as d
-        where not d.granted and d.event_id is not null
-            and not exists (
-                select 1 from public.coin_purchases as cp where cp.payment_id = d.payment_id and cp.granted_at is not null
-            )
-    );
-    if cardinality(v_unsettled_ids) > 0 then
-        perform fleet.add_halves(
-            array(select f from unnest(p_facts) as f where f.kind = 'purchase' and f.event_id = any(v_unsettled_ids))
-        );
-        perform fleet.amend_purchases(
-            array(select d.payment_id from unnest(v_decisions) as d where d.event_id = any(v_unsettled_ids) and not d.creates),
-            p_now
-        );
-        -- The session that an intent waits for has come, and granted nothing: now it is known why.
-        update fleet.inbox_events as e
-        set state = 'pending', next_attempt_at = p_now
-        from unnest(p_facts) as f
-        where f.told_by = 'session' and f.event_id = any(v_unsettled_ids)
-            and e.payment_id = f.payment_id and e.state = 'waiting' and e.reason = 'no_session_yet'
-            and not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id);
-    end if;
+    perform fleet.advance_halves(p_facts, v_decisions, p_now);
+    perform fleet.note_totals(p_facts);
     perform fleet.note_held_payments(v_decisions, p_now);
     -- Also for a known purchase: this event may have shown that another payment's names are this one's.
     perform fleet.meet_other_halves(
@@ -92,8 +68,12 @@ begin
         null::text
     from unnest(v_decisions) as d
     -- Held, and judged again already by what else this batch told.
-    left join public.coin_purchases as own
-        on d.state = 'held' and own.id = d.purchase_id and own.provider_event_id = d.provider_event_id;
+    left join lateral (
+        select cp.id, cp.granted_at, cp.hold_reason
+        from public.coin_purchases as cp
+        where d.state = 'held' and cp.id = d.purchase_id and cp.provider_event_id = d.provider_event_id
+        limit 1
+    ) as own on true;
 end
 $$;
 

@@ -18,7 +18,7 @@ begin
     if cardinality(v_payment_ids) = 0 then
         return;
     end if;
-    perform fleet.store_reversals(p_facts);
+    perform fleet.store_reversals(fleet.add_times(p_facts));
     perform fleet.meet_other_halves(
         array(
             select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_payment_ids)

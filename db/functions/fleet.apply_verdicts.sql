@@ -26,16 +26,14 @@ begin
         select f
         from unnest(p_facts) as f
         where f.kind = 'verdict' and f.payment_id is not null and f.half is not null
-            and not exists (
-                select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id and cp.granted_at is not null
-            )
+            and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1) is null
     );
     if cardinality(v_told) > 0 then
         perform fleet.add_halves(v_told);
         perform fleet.amend_purchases(array(select f.payment_id from unnest(v_told) as f), p_now);
         -- What waits, or is held without a purchase, is judged again by whoever claims it next.
         update fleet.inbox_events as e
-        set state = 'pending', next_attempt_at = p_now
+        set state = 'pending', attempts = 0, next_attempt_at = p_now
         from unnest(v_told) as f
         where e.payment_id = f.payment_id and e.state in ('waiting', 'held')
             and e.reason in ('no_session_yet', 'incomplete_metadata', 'unknown_buyer', 'unknown_product')

@@ -10,6 +10,23 @@ declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_event_ids bigint[];
 begin
+    -- The release before left a hold in the queue whose money went back. Locked, lest the refund fails meanwhile.
+    perform fleet.close_refunded_holds(
+        array(
+            select cp.payment_id
+            from fleet.inbox_events as e
+            join public.coin_purchases as cp
+                on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
+            where e.state = 'held'
+                and cp.granted_at is null
+                and cp.decision is null
+                and cp.status <> 'pending'
+            order by cp.id
+            limit p_limit
+            for no key update of cp skip locked
+        ),
+        v_now
+    );
     v_event_ids := array(
         select e.id
         from fleet.inbox_events as e

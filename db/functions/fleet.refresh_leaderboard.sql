@@ -46,7 +46,9 @@ begin
         v_caught_up := v_upto is null;
         v_upto := coalesce(v_upto, v_horizon);
     end if;
-    perform fleet.count_gifts(v_from, v_upto, v_today, v_known.foreign_from_xid, v_known.foreign_upto_entry_id);
+    perform fleet.add_gifts_to_boards(
+        v_from, v_upto, v_today, v_known.foreign_from_xid, v_known.foreign_upto_entry_id
+    );
     -- What was created before the mark is of transactions that began before it, so they are below its number.
     if v_known.mark_xid <= v_upto then
         v_known.complete_until := v_known.mark_at;

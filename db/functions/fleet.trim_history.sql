@@ -33,8 +33,13 @@ begin
     get diagnostics v_reports = row_count;
     -- The last of all stays: that nobody receives any more must be seen.
     delete from fleet.web_reports as r
-    where r.reported_at < v_now - interval '1 hour'
-        and r.reported_at < (select max(n.reported_at) from fleet.web_reports as n);
+    where r.reported_at not between v_now - interval '1 hour' and v_now + interval '1 hour'
+        and r.web <> (
+            select n.web
+            from fleet.web_reports as n
+            order by n.reported_at > v_now + interval '1 hour', n.reported_at desc
+            limit 1
+        );
     get diagnostics v_webs = row_count;
     return v_ticks + v_proofs + v_reports + v_webs;
 end

@@ -13,6 +13,15 @@ as $$
     where d.payment_rate is null
         and d.currency <> b.currency
         and d.status not in ('won', 'prevented', 'warning_closed')
+        -- An inquiry takes nothing, whatever its currency.
+        and (
+            d.status = 'lost'
+            or exists (
+                select 1
+                from fleet.dispute_transactions as t
+                where t.provider = d.provider and t.dispute_id = d.dispute_id and t.amount < 0
+            )
+        )
 $$;
 
 revoke all on function fleet.unconverted_disputes(bigint[]) from public, anon, authenticated, service_role;

@@ -30,6 +30,7 @@ as $$
                 epoch from greatest(
                     (select max(s.fired_at) from fleet.schedules as s),
                     (select max(r.reported_at) from fleet.worker_reports as r),
+                    (select max(r.reported_at) from fleet.web_reports as r),
                     (select e.received_at from fleet.inbox_events as e order by e.id desc limit 1),
                     (select h.counted_from from fleet.recent_gifts_horizon as h),
                     p.last_new_at,
@@ -62,7 +63,16 @@ as $$
         'schedules',
         (
             select coalesce(
-                jsonb_agg(jsonb_build_object('job', s.job, 'missed', s.missed_total, 'failed', s.failed_total)), '[]'
+                jsonb_agg(
+                    jsonb_build_object(
+                        'job', s.job,
+                        'missed', s.missed_total,
+                        'failed', s.failed_total,
+                        'fired_age_s', extract(epoch from clock_timestamp() - s.fired_at),
+                        'done_age_s', extract(epoch from clock_timestamp() - s.last_done_at)
+                    )
+                ),
+                '[]'
             )
             from fleet.schedule_statuses() as s
         ),

@@ -29,7 +29,8 @@ begin
         for no key update skip locked
     ),
     woken as (
-        update fleet.inbox_events as e set state = 'pending' from due where e.id = due.id returning e.id
+        -- To wait is no failure: it brings no event nearer to the dead letters.
+        update fleet.inbox_events as e set state = 'pending', attempts = 0 from due where e.id = due.id returning e.id
     )
     select count(*) into v_woken from woken;
     return v_woken;

@@ -9,11 +9,10 @@ as $$
     union all
     select r.oid, r.rolname::text
     from pg_catalog.pg_roles as r
-    where r.rolname in ('anon', 'authenticated', 'service_role')
-        or (
-            r.rolname like 'coinfleet\_%' and r.rolname not in ('coinfleet_owner', current_user)
-            and r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'fleet')
-        )
+    -- Besides the API's, the roles that files of logins/ make. People's roles may be named after us, too.
+    where r.rolname in (
+        'anon', 'authenticated', 'service_role', 'coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler'
+    )
 $$;
 
 revoke all on function fleet.watched_roles() from public, anon, authenticated, service_role;

@@ -10,7 +10,8 @@ as $$
         r.web,
         r.started_at,
         r.reported_at,
-        r.reported_at > clock_timestamp() - interval '35 seconds',
+        -- A report of later than now tells nothing: the clock was ahead when it came.
+        r.reported_at between clock_timestamp() - interval '35 seconds' and clock_timestamp() + interval '35 seconds',
         r.detail
     from fleet.web_reports as r
     order by r.web

@@ -27,7 +27,3 @@ create table fleet.proof_horizon (
 );
 insert into fleet.proof_horizon default values;
 comment on table fleet.proof_horizon is 'Which cluster the newest upto_xid of fleet.proofs is of, by its system identifier: after a restore into another one everything is proved anew.';
-
--- Called by fleet.refresh_leaderboard alone, which this release's calls with two arguments more.
--- squawk-ignore ban-drop-function
-drop function if exists fleet.count_gifts(xid8, xid8, date);

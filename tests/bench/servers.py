@@ -81,7 +81,8 @@ def open_servers(folder: Path) -> Iterator[Servers]:
         try:
             postgres.start()
             valkey.start()
-            yield Servers(Cluster(postgres.superuser_url), valkey.url)
+            yield Servers(cluster := Cluster(postgres.superuser_url), valkey.url)
+            cluster.close()
         finally:
             valkey.stop()
             postgres.stop()

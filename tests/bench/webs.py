@@ -16,7 +16,6 @@ from starlette.routing import Router
 from db.inbox import Stored, store_arrivals
 from db.pool import open_pool
 from tasks.providers import app, stripe
-from workers.connection_limits import ConnectionLimits
 from workers.metrics import Metrics
 from workers.receiver import Receiver
 from workers.refusals import Refusals
@@ -56,7 +55,7 @@ def make_app(settings: Settings) -> Router:
     """Web's routes around another intake."""
 
     @asynccontextmanager
-    async def lifespan(_running: Router) -> AsyncIterator[dict[str, object]]:
+    async def lifespan(_running: Router) -> AsyncIterator[dict[str, Receiver]]:
         pool = await open_pool(
             settings.url_for("web"),
             application_name="bench insert each",
@@ -64,20 +63,16 @@ def make_app(settings: Settings) -> Router:
             max_size=CONNECTIONS,
         )
         intake = StoreNothing() if "BENCH_WITHOUT_DATABASE" in os.environ else InsertEach(pool)
-        metrics = Metrics(pool)
         receiver = Receiver(
             secrets={
                 stripe.PROVIDER: settings.stripe_webhook_secrets,
                 app.PROVIDER: settings.app_webhook_secrets,
             },
             intake=intake,  # type: ignore[arg-type]
-            note_received=metrics.note_received,
+            note_received=Metrics(pool).note_received,
             refusals=Refusals(),
         )
-        yield {
-            "receiver": receiver,
-            "limits": ConnectionLimits(note_refused=metrics.note_refused),
-        }
+        yield {"receiver": receiver}
         pool.terminate()
 
     return Router(ROUTES, lifespan=lifespan, redirect_slashes=False)

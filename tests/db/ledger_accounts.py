@@ -1,9 +1,16 @@
-"""What the model of the ledger keeps of people and gifts."""
+"""What the model of the ledger keeps of people, gifts and events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.db.books import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.facts import Fact
 
 
 class GiftPrice(NamedTuple):
@@ -22,3 +29,22 @@ class Account:
     bought: int = 0
     spent: int = 0
     received: int = 0
+
+
+@dataclass
+class Event:
+    """An event of the inbox."""
+
+    id: int
+    fact: Fact
+    received: datetime
+    state: str = "pending"
+    reason: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(self.state, self.reason)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state not in ("pending", "waiting", "held")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from tests.db.ledger_model import Event
+    from tests.db.ledger_accounts import Event
 
 
 class Together(NamedTuple):

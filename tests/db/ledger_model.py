@@ -5,7 +5,6 @@ It follows REQUIREMENTS and the contract, not the functions of db/; fractions ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,7 +20,7 @@ from db.facts import (
     Verdict,
 )
 from tests.db.books import Outcome
-from tests.db.ledger_accounts import Account, GiftPrice
+from tests.db.ledger_accounts import Account, Event, GiftPrice
 from tests.db.ledger_halves import Reading, Together, is_ours, together
 from tests.db.ledger_payments import Bought, Hold, Paid, PaymentState
 from tests.db.ledger_prices import Judge
@@ -37,27 +36,8 @@ METADATA_PATIENCE = timedelta(minutes=15)
 REVERSAL_PATIENCE = timedelta(days=35)
 # Why an event waits or is held that another half may help, and a purchase.
 JUDGED_AGAIN = ("no_session_yet", "incomplete_metadata", "unknown_buyer", "unknown_product")
-AMENDED = ("wrong_amount", "unknown_product", "unknown_buyer")
+AMENDED = ("wrong_amount", "unknown_product", "unknown_buyer", "no_fx_rate")
 Reversal: TypeAlias = Refund | RefundTotal | Dispute | ChargeFailed
-
-
-@dataclass
-class Event:
-    """An event of the inbox."""
-
-    id: int
-    fact: Fact
-    received: datetime
-    state: str = "pending"
-    reason: str | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        return Outcome(self.state, self.reason)
-
-    @property
-    def is_final(self) -> bool:
-        return self.state not in ("pending", "waiting", "held")
 
 
 class Model:
@@ -153,8 +133,14 @@ class Model:
 
     def _judge_again(self, payment: PaymentState) -> None:
         self._amend(payment)
+        if not payment.bought:
+            self._wake(payment, *JUDGED_AGAIN)
+
+    def _wake(
+        self, payment: PaymentState, *reasons: str, elsewhere: Collection[Event] = ()
+    ) -> None:
         for event in self._events_of(payment, "waiting", "held"):
-            if not payment.bought and event.reason in JUDGED_AGAIN:
+            if event.reason in reasons and event not in elsewhere:
                 event.state = "pending"
 
     def _ignore_waiting(self, payment: PaymentState) -> None:
@@ -177,9 +163,7 @@ class Model:
             if not self._payment(fact).is_granted:
                 self._payment(fact).halves[event.id] = fact
             if fact.told_by == "session" and not self._payment(fact).bought:
-                for waiting in self._events_of(self._payment(fact), "waiting"):
-                    if waiting.reason == "no_session_yet" and waiting not in batch:
-                        waiting.state = "pending"
+                self._wake(self._payment(fact), "no_session_yet", elsewhere=batch)
         for payment in payments:
             if readings[id(payment)].is_known:
                 self._amend(payment)

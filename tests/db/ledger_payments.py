@@ -131,8 +131,13 @@ class PaymentState:
     @property
     def lacks_a_rate(self) -> bool:
         """Whether a dispute that isn't over can't be converted."""
-        newest = [max(told, key=_age) for told in self._disputes()]
-        return any(d.status not in OVER and self._converted(d) is None for d in newest)
+        return any(
+            newest.status not in OVER
+            and self._converted(newest) is None
+            and (newest.status == "lost" or any(t.amount < 0 for d in told for t in d.transactions))
+            for told in self._disputes()
+            for newest in [max(told, key=_age)]
+        )
 
     def _disputes(self) -> Iterable[list[Dispute]]:
         by_id: dict[str, list[Dispute]] = defaultdict(list)

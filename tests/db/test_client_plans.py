@@ -68,7 +68,7 @@ select n, 0, {profile(f"n % {PROFILES}")}, 'coins', -10, 0, n, 'gift', 'gift:e' 
 from generate_series(1, {ROWS}) as n;
 insert into public.coin_purchases (payment_id, profile_id, provider, provider_event_id,
     provider_payment_id, coin_amount, amount_minor, currency, purchased_at, granted_at)
-select n, {profile(f"n % {PROFILES}")}, 'test', 'e' || n, 'p' || n, 1, 1, 'usd',
+select n, {profile(f"n % {PROFILES}")}, 'stripe', 'e' || n, 'p' || n, 1, 1, 'usd',
     {SECOND}, now()
 from generate_series(1, {ROWS}) as n;
 insert into public.leaderboard_cache (board, period, rank, profile_id, coins)

@@ -133,6 +133,26 @@ async def test_a_worker_that_reported_ahead_of_now_is_not_alive_and_is_forgotten
 
 
 @AHEAD
+async def test_a_web_process_that_reported_ahead_of_now_is_not_alive_and_is_forgotten(
+    db: Connection, pool: Pool, ahead: timedelta
+) -> None:
+    await db.execute(
+        "insert into fleet.web_reports (web, started_at, reported_at, detail)"
+        " select w, clock_timestamp(), clock_timestamp() + n * $1::interval, '{}'"
+        " from unnest('{lives,ahead}'::text[], '{0,1}'::integer[]) as u (w, n)",
+        ahead,
+    )
+    alive = "select web from fleet.web_statuses() where is_alive"
+    assert await db.fetchval(alive) == "lives"
+    await housekeeping.trim_history(pool)
+    left = await db.fetchval("select count(*) from fleet.web_reports")
+    assert left == 1 + (ahead < timedelta(hours=1))
+    await db.execute("delete from fleet.web_reports where web = 'lives'")
+    await housekeeping.trim_history(pool)
+    assert await db.fetchval("select count(*) from fleet.web_reports") == left - 1
+
+
+@AHEAD
 @pytest.mark.parametrize(
     "write",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +11,16 @@ import pytest_asyncio
 from db import catalog
 from db.migrate import migrate, status
 from db.pool import open_connection
+from db.schema import Kind, expected
 from workers.cli.status_checks import find_damage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from db.generations import Generation
     from db.pool import Connection, Pool
     from tests.clusters import Cluster, Database
+    from tests.db.platforms import Finished, Look
 
 LEDGER = "public.ledger_entries"
 # What somebody does, and what a person is told of it.
@@ -136,6 +140,20 @@ async def told(pool: Pool) -> list[str]:
     return [line for each in differences for line in (*each.lost, *each.gained)]
 
 
+async def test_each_role_that_a_file_makes_is_watched(db: Connection) -> None:
+    made = {
+        role
+        for file in expected()
+        if file.kind is Kind.LOGIN
+        for role in re.findall(r"'(coinfleet_\w+)'", file.text)
+    }
+    watched = await db.fetch("select name from fleet.watched_roles()")
+    assert {row["name"] for row in watched} == {
+        *made,
+        *("public", "anon", "authenticated", "service_role"),
+    }
+
+
 async def test_a_release_leaves_nothing_to_tell(released: Database, pool: Pool) -> None:
     assert await told(pool) == []
     assert (await migrate(released.url())).steps == ()
@@ -194,7 +212,8 @@ async def test_what_is_an_operators_own_business_is_not_told(
     released: Database, db: Connection, pool: Pool, cluster: Cluster
 ) -> None:
     superuser = await open_connection(cluster.superuser_url, application_name="test")
-    await superuser.execute("drop role if exists reports; create role reports")
+    await superuser.execute("drop role if exists reports, coinfleet_alice")
+    await superuser.execute("create role reports; create role coinfleet_alice login")
     try:
         for own in OPERATORS_OWN:
             await db.execute(own.format(database=released.name))
@@ -202,7 +221,7 @@ async def test_what_is_an_operators_own_business_is_not_told(
         assert (await migrate(released.url())).steps == ()
     finally:
         await db.execute(f"revoke all on {LEDGER} from reports")
-        await superuser.execute("drop role reports")
+        await superuser.execute("drop role reports, coinfleet_alice")
         superuser.terminate()
 
 
@@ -244,6 +263,13 @@ async def test_clients_are_never_refused_while_functions_are_applied_again(
         seen.append(await watch.fetchval(may))
     watch.terminate()
     assert seen == [True]
+
+
+async def test_an_upgraded_platform_lacks_nothing(
+    finished: Finished, generation: Generation, look: Look
+) -> None:
+    upgraded, _ = finished[generation]
+    assert await catalog.find_differences(await look(upgraded)) == []
 
 
 @pytest_asyncio.fixture

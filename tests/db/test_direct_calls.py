@@ -279,6 +279,27 @@ async def test_one_event_with_two_payments_is_a_conflict_and_joins_nothing(
     assert await books.coins(buyer) == 2 * COINS
 
 
+async def test_a_payment_that_an_old_call_lost_is_found_and_can_be_granted(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await buy(backend, buyer, "evt_1", "pi_first", provider="stripe")
+    # As the release before this one recorded a second call with the same event.
+    await books.db.execute(
+        "insert into fleet.payment_keys (provider, key, payment_id)"
+        " select 'stripe', $1, payment_id from public.coin_purchases",
+        payment.intent,
+    )
+    (lost,) = await books.receive(payment.bought(buyer))
+    assert await books.work() == {lost: DUPLICATE}
+    (found,) = (await books.breaches())["payments_have_one_intent"]
+    assert payment.intent in found
+    await books.db.execute("delete from fleet.payment_keys where key = any($1)", payment.keys)
+    await books.db.execute("update fleet.inbox_events set state = 'pending' where id = $1", lost)
+    assert list((await books.work()).values()) == [Outcome("applied")]
+    assert await books.coins(buyer) == 2 * COINS
+
+
 @pytest.mark.parametrize("told", ["webhook", "another call"])
 async def test_an_event_of_another_payment_is_a_conflict_however_it_was_told(
     books: Books, backend: Connection, told: str

@@ -133,6 +133,16 @@ async def test_without_a_rate_the_whole_payment_is_disputed_and_said_so(books: B
     assert await left(books, payment) == (1_000, "confirmed")
 
 
+@pytest.mark.parametrize("status", ["warning_needs_response", "needs_response", "won"])
+async def test_without_a_rate_a_dispute_that_takes_nothing_is_no_alarm(
+    books: Books, status: str
+) -> None:
+    payment = await bought(books)
+    inquiry = dispute(status=status, minor=400, currency="eur")
+    assert await books.apply_one(inquiry(payment)) == APPLIED
+    assert await left(books, payment) == (1_000, "confirmed")
+
+
 async def test_a_dispute_without_a_rate_is_said_when_its_purchase_comes(books: Books) -> None:
     payment = Payment()
     (event_id,) = await books.receive(LOST(-400, minor=400, currency="eur")(payment))

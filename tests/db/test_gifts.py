@@ -143,7 +143,7 @@ async def short_gift_behind_an_open_event(books: Books) -> tuple[UUID, int]:
     await books.db.execute(
         "update fleet.inbox_events set next_attempt_at = $2 where id = $1",
         top_up,
-        books.now.replace(hour=13),
+        books.now.replace(minute=1),
     )
     assert await books.work() == {short: PENDING}
     return sender, short
@@ -177,7 +177,7 @@ async def test_a_gift_short_of_coins_is_decided_at_once_when_nothing_earlier_is_
     await books.db.execute(
         "update fleet.inbox_events set next_attempt_at = $2 where id = $1",
         later,
-        books.now.replace(hour=13),
+        books.now.replace(minute=1),
     )
     assert await books.work() == {short: SHORT}
 

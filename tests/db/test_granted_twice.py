@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import Connect, SignIn
 
 GRANTED_TWICE = Outcome("applied", "granted_twice")
+ID_CONFLICT = Outcome("held", "id_conflict")
 CLOSE = "select fleet.close_double_grant($1, $2, $3, $4)"
 STATUSES = "select status, refunded_coins from public.coin_purchases order by id"
 
@@ -230,18 +231,38 @@ async def test_each_grant_is_still_known_by_its_own_ids(books: Books, backend: C
     await close(books)
 
 
-async def test_a_held_purchase_of_a_granted_payment_is_joined_and_stays_held(
+async def test_a_held_purchase_of_a_granted_payment_is_held_for_that(
     books: Books, backend: Connection
 ) -> None:
     buyer, payment = await books.profile(), Payment()
     await record(backend, buyer, session_of(payment))
     (held,) = await books.receive(payment.bought(buyer, amount_minor=1))
     await books.work()
-    assert await books.apply_one(session(payment, buyer)) == DUPLICATE
     assert await books.outcome(held) == Outcome("held", "wrong_amount")
+    assert await books.apply_one(session(payment, buyer)) == DUPLICATE
+    assert await books.outcome(held) == ID_CONFLICT
+    assert (await books.purchase(payment))["hold_reason"] == "id_conflict"
     await books.db.execute("update fleet.inbox_events set state = 'pending' where id = $1", held)
-    assert await books.work() == {held: Outcome("held", "wrong_amount")}
+    assert await books.work() == {held: ID_CONFLICT}
     assert await named_pairs(books) == []
+    # Its whole refund takes it off the queue, and the other's coins.
+    await books.apply_one(payment.refund(1, payment_keys=[session_of(payment)]))
+    assert await books.outcome(held) == Outcome("applied", "refunded_while_held")
+    assert await books.coins(buyer) == 0
+
+
+async def test_what_a_session_tells_of_a_held_price_grants_no_payment_twice(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await record(backend, buyer, session_of(payment))
+    (held,) = await books.receive(payment.bought(buyer, amount_minor=119))
+    await books.work()
+    assert await books.outcome(held) == Outcome("held", "wrong_amount")
+    with_tax = session(payment, buyer, amount_minor=119, deductions_minor=(19,))
+    assert await books.apply_one(with_tax) == DUPLICATE
+    assert await books.outcome(held) == ID_CONFLICT
+    assert await books.coins(buyer) == COINS
 
 
 # A person closes it

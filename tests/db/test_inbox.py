@@ -323,6 +323,16 @@ async def test_a_failed_event_pauses_then_dies(books: Books) -> None:
     assert (await books.event(event_id))["last_error"] == "why"
 
 
+async def test_an_event_that_waited_has_its_five_tries_left(books: Books) -> None:
+    (event_id,) = await books.receive(Payment().bought(await books.profile(), sku=None))
+    assert await books.work() == {event_id: Outcome("waiting", "incomplete_metadata")}
+    books.wait(minutes=15)
+    assert await books.wake() == 1
+    fail = "select fleet.fail_event($1, 'why', $2)"
+    states = [await books.db.fetchval(fail, event_id, books.now) for _ in range(5)]
+    assert states == ["pending"] * 4 + ["dead"]
+
+
 async def test_a_batch_that_can_not_be_applied_is_left_as_it_was(
     books: Books, worker_pool: Pool
 ) -> None:

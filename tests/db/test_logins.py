@@ -35,7 +35,9 @@ COMMANDS = (
     ("migrate",),
     ("migrate", "--status"),
     ("status",),
-    ("erase", str(NOBODY)),
+    ("erase", str(NOBODY), "--yes"),
+    ("erase", str(NOBODY), "--dry-run"),
+    ("upgrade", "--from", "first", "--dry-run"),
 )
 
 

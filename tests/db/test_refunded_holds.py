@@ -244,3 +244,22 @@ async def test_a_charge_that_failed_and_bought_nothing_is_ignored(books: Books) 
     not_ours = Outcome("ignored", "not_ours")
     assert await books.apply(other.not_ours(), other.charge_failed()) == [not_ours] * 2
     assert await books.breaches() == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_refunded_hold_that_the_release_before_left_queued_leaves_the_queue(
+    books: Books, kind: str
+) -> None:
+    event_id, payment = await held(books)
+    await books.apply(whole(payment, kind))
+    await books.db.execute(
+        "update fleet.inbox_events set state = 'held', reason = 'needs_approval' where id = $1",
+        event_id,
+    )
+    await books.db.execute("select fleet.judge_holds_again(500, $1)", books.now)
+    assert await books.outcome(event_id) == REFUNDED
+    # Should the refund fail, somebody has to decide after all.
+    if kind == "refund":
+        await books.apply_one(payment.refund(WHOLE, status="failed"))
+        await books.db.execute("select fleet.judge_holds_again(500, $1)", books.now)
+        assert await books.outcome(event_id) == NEEDS_APPROVAL

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.errors import StoreUnavailable, is_want_of_connections
+from db.errors import StoreUnavailable, describe, is_want_of_connections
 from db.facts import Verdict
 from db.inbox import Inbox
 from db.pool import open_pool
@@ -91,6 +91,20 @@ async def test_processes_that_share_one_session_all_have_their_turn(
         await asyncio.gather(*(twice_at_once(pool, 5) for pool in (web, worker, scheduler)))
 
 
+async def test_two_pools_of_a_process_take_the_only_session_from_one_another(
+    limit: Limit, database: Database
+) -> None:
+    await limit(1)
+    url = database.url("web")
+    async with pooled(url) as storing:
+        asking = await open_pool(
+            url, application_name="test", max_size=1, min_size=0, shares_with=storing
+        )
+        for pool in (asking, storing, asking, storing):
+            assert await pool.fetchval("select 1") == 1
+        asking.terminate()
+
+
 async def test_without_any_session_it_is_said_what_is_lacking(
     limit: Limit, database: Database
 ) -> None:
@@ -123,10 +137,14 @@ async def test_what_is_to_be_done_beside_is_not_done_where_no_other_session_is_f
         assert await execute_on_spare(pool, "select", free_within_s=5)
 
 
-async def test_what_is_beside_and_takes_too_long_is_given_up(database: Database) -> None:
+@pytest.mark.parametrize("idle", [True, False])
+async def test_what_is_beside_and_takes_too_long_is_given_up(
+    database: Database, *, idle: bool
+) -> None:
     async with pooled(database.url("worker")) as pool, pool.acquire():
-        await pool.fetchval("select 1")
-        assert await execute_on_spare(pool, "select pg_sleep(60)") is None
+        if idle:
+            await pool.fetchval("select 1")
+        assert await execute_on_spare(pool, "select pg_sleep(60)", free_within_s=5) is None
 
 
 # Batches
@@ -162,6 +180,27 @@ async def test_batches_go_on_with_the_one_session_that_supavisor_gives(
         async with pooled(supavisor.url) as pool:
             await process(pool, books)
         assert supavisor.refused
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "cause"),
+    [
+        (":test@", ":wrong@", "password authentication failed"),
+        ("coinfleet_worker:", "nobody:", "password authentication failed"),
+        ("/test_", "/no_such_", "does not exist"),
+        ("127.0.0.1", "no-such-host.invalid", "no-such-host.invalid"),
+    ],
+)
+async def test_what_keeps_batches_from_the_database_is_told_with_its_cause(
+    database: Database, right: str, wrong: str, cause: str
+) -> None:
+    url = database.url("worker")
+    assert right in url
+    async with pooled(url.replace(right, wrong)) as pool:
+        with pytest.raises(StoreUnavailable) as caught:
+            await Inbox(pool, worker="w").process_batch(ignore, limit=1)
+    assert cause in describe(caught.value)
+    assert caught.value.__cause__ is not caught.value
 
 
 @needs_pgbouncer

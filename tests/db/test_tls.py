@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from db.errors import StoreRefused
 from db.pool import open_connection, open_pool
@@ -96,3 +97,9 @@ async def test_a_pool_connects_through_tls(tls_url: str, authority: Authority) -
         assert await pool.fetchval("select 1") == 1
     finally:
         pool.terminate()
+
+
+def test_the_receivers_loop_connects_through_tls(tls_url: str, authority: Authority) -> None:
+    """Uvloop has transports and sockets of its own."""
+    query = f"sslmode=verify-full&sslrootcert={authority.certificate}&keepalives_idle=30"
+    assert uvloop.run(user_at(f"{tls_url}?{query}")) == "coinfleet_worker"

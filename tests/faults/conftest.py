@@ -49,9 +49,10 @@ def valkey_server(server_folder: Path) -> Iterator[EmbeddedValkey]:
 
 
 @pytest.fixture(scope="package")
-def cluster(postgres: FragilePostgres) -> Cluster:
+def cluster(postgres: FragilePostgres) -> Iterator[Cluster]:
     """The cluster of these tests alone."""
-    return Cluster(postgres.superuser_url)
+    yield (cluster := Cluster(postgres.superuser_url))
+    cluster.close()
 
 
 @pytest.fixture(scope="package")

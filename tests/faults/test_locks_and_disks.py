@@ -152,3 +152,24 @@ async def test_while_the_disk_is_full_paid_events_wait_and_count_nothing(
         for process in (web, worker):
             process.signal()
             await process.ended()
+
+
+async def test_what_a_locked_profile_stops_is_set_aside_and_the_others_are_applied(
+    fleet: Fleet, client: httpx.AsyncClient, db: Connection, connect: Connect
+) -> None:
+    purchases = await sign_up(db, 40)
+    stopped, others = purchases[17], purchases[:17] + purchases[18:]
+    blocker = await connect()
+    async with blocker.transaction():
+        await blocker.execute("select from public.profiles where id = $1 for update", stopped.buyer)
+        await deliver(client, purchases)
+        worker = await fleet.start(WORKER)
+
+        async def others_are_applied() -> bool:
+            return set(await states(db, others)) == {"applied"}
+
+        await eventually(others_are_applied)
+        await eventually(lambda: db.fetchval("select setbacks > 0 from fleet.set_aside_events"))
+        assert await states(db, [stopped]) == ["pending"]
+    await all_are_applied_at_once(db, purchases)
+    assert '"level": "error"' not in worker.text

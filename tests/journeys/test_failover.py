@@ -178,4 +178,6 @@ async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
     await connection.close()
     await place.works_on(place.standby)
     for process in place.processes:
-        assert '"level": "error"' not in process.text
+        lines = process.text.splitlines()
+        errors = [line for line in lines if '"level": "error"' in line]
+        assert errors == []

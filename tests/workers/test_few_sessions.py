@@ -11,6 +11,7 @@ from db.inbox import Arrival, store_arrivals
 from db.ticks import open_tick
 from tests.conditions import eventually
 from tests.supavisor import FULL, NOTHING_FREE, Supavisor
+from tests.workers.serving import a_purchase, inbox, serving
 
 if TYPE_CHECKING:
     from db.pool import Connection, Pool
@@ -89,6 +90,19 @@ async def test_a_worker_and_a_scheduler_share_one_session(
     await eventually(lambda: jobs_done(db))
     for process in both:
         assert errors(process.text) == []
+
+
+async def test_a_receiver_with_one_session_stores_and_says_that_it_is_ready(
+    db: Connection, database: Database, redis_url: str
+) -> None:
+    await db.execute(f"alter database {database.name} connection limit 2")
+    async with serving(database.url("web"), redis_url) as web:
+        for number in range(3):
+            ready = await web.client.get("/readyz")
+            assert ready.json()["database"] == "current"
+            assert (await web.client.get("/metrics")).status_code == 200
+            assert (await web.post(a_purchase(str(number)))).status_code == 200
+    assert len(await inbox(db)) == 3
 
 
 @pytest.mark.parametrize("process", [WORKER, SCHEDULER])

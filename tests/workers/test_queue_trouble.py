@@ -123,6 +123,24 @@ def test_who_fetches_from_a_queue_that_refuses_meets_an_outage(
     assert [line["event"] for line in logs] == ["queue_refuses", "queue_back"]
 
 
+async def test_who_met_a_replica_asks_whoever_has_the_name_next(queue: EmbeddedValkey) -> None:
+    """A failover leaves clients with the old server, which is a replica now."""
+    broker = QueueBroker(spoil(queue, "READONLY"), middleware=[])
+    connections = set()
+    for _ in range(3):
+        connections.add(broker.client.client_id())
+        with pytest.raises(QueueTrouble):
+            broker.do_fetch(TASK.queue, 1)
+    broker.close()
+    assert len(connections) == 3
+    async with redis.asyncio.Redis.from_url(queue.url) as client:
+        connections = set()
+        for _ in range(3):
+            connections.add(await client.client_id())
+            assert await probe_queue(client) == "refuses_writes"
+        assert len(connections) == 3
+
+
 def test_a_wrong_password_is_a_refusal_and_is_not_told(queue: EmbeddedValkey) -> None:
     port = urlsplit(queue.url).port
     bell = Bell(f"redis://:hunter2@127.0.0.1:{port}/0")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from db.inbox import Arrival, store_arrivals
+from tests.clusters import PASSWORD
 from tests.conditions import eventually
 from tests.workers.serving import a_purchase, inbox, serving
 
@@ -88,3 +89,23 @@ async def test_a_scheduler_that_met_a_read_only_server_fires_once_it_writes(
         await scheduler.said("scheduler_started")
     await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.ticks"))
     assert warnings(scheduler.text) == ["store_away"]
+
+
+async def test_a_worker_that_its_server_refuses_after_it_worked_waits_until_it_is_let_in(
+    run: Run, db: Connection, connect: Connect
+) -> None:
+    superuser = await connect("superuser")
+    worker = await run("workers.consumer")
+    await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.worker_reports"))
+    try:
+        await superuser.execute("alter role coinfleet_worker password 'another'")
+        await superuser.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and usename = 'coinfleet_worker'"
+        )
+        await worker.said("store_away")
+        await worker.said("password")
+    finally:
+        await superuser.execute(f"alter role coinfleet_worker password '{PASSWORD}'")
+    await worker.said("store_back")
+    assert set(warnings(worker.text)) == {"store_away"}

@@ -340,6 +340,24 @@ async def test_a_server_that_takes_no_writes_needs_a_person(
 
 
 @pytest.mark.usefixtures("at_work")
+async def test_an_event_that_fails_for_what_should_have_passed_is_named_with_its_sqlstate(
+    database: Database, db: Connection, web_pool: Pool
+) -> None:
+    await store_arrivals(web_pool, [Arrival("stripe", "evt_1", "test", b"{}", b"0")])
+    event_id = await db.fetchval("select id from fleet.inbox_events")
+    await db.execute(
+        "select fleet.set_event_aside($1, '53100', '53100: No space left on device', true)",
+        event_id,
+    )
+    assert (await health_of(database)).attention == []
+    await db.execute(
+        "update fleet.set_aside_events set failing_since = failing_since - interval '16 minutes'"
+    )
+    (line,) = (await health_of(database)).attention
+    assert line.startswith(f"event {event_id} (stripe) has been failing for 16 min: 53100: ")
+
+
+@pytest.mark.usefixtures("at_work")
 async def test_a_check_that_fails_is_a_line_and_stops_no_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

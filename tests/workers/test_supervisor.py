@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 import workers
 from workers.settings import DEVELOPMENT_SECRETS
-from workers.supervisor.environment import development_secrets, environment_of
+from workers.supervisor.environment import (
+    development_secrets,
+    environment_of,
+    fleet_environment,
+)
+from workers.supervisor.output import Output
 from workers.supervisor.procfile import read_procfile
 from workers.supervisor.restarts import Restarts
 
@@ -91,3 +99,42 @@ def test_development_secrets_stand_in_for_unset_ones_only() -> None:
 
 def test_a_real_database_gets_no_development_secret() -> None:
     assert development_secrets({"DATABASE_URL": "postgresql://db"}) == {}
+
+
+class Terminal(io.TextIOWrapper):
+    """Standard output that says it is a terminal, or not."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        self.written = io.BytesIO()
+        super().__init__(self.written, encoding="utf-8")
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+SECRET = DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"]
+LONG = f"APP_WEBHOOK_SECRETS is unset, for development it is {SECRET}"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_is_said_fits_a_terminal_and_is_one_line_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool
+) -> None:
+    terminal = Terminal(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    Output(width=9).say(LONG)
+    lines = re.sub(r"\033\[\d*m", "", terminal.written.getvalue().decode()).splitlines()
+    if is_terminal:
+        assert max(map(len, lines)) <= 80
+    assert " ".join(line.removeprefix("coinfleet | ") for line in lines) == LONG
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_processes_hear_how_wide_their_log_lines_may_be(*, is_terminal: bool) -> None:
+    found = fleet_environment(
+        FLEET, postgres=None, valkey=None, columns=68, is_terminal=is_terminal
+    )
+    assert found["COLUMNS"] == "68"
+    assert found.get("LOG_FORMAT") == ("console" if is_terminal else None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 import time
 from contextlib import ExitStack, asynccontextmanager
-from socket import create_connection
+from socket import SO_LINGER, SOL_SOCKET, create_connection
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tests.workers.conftest import Run
 
 APP_SECRET = DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"]
+POST = b"POST /webhooks/stripe HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
 READY = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 MB = 1_000_000
 
@@ -112,6 +114,33 @@ async def test_pipelined_requests_take_no_memory_and_no_time_from_webhooks(
         text = process.process.text
     assert "Traceback" not in text
     assert text.count("requests_refused") <= 2
+
+
+async def test_hang_ups_at_any_moment_cost_no_traceback(
+    database: Database, redis_url: str, tmp_path: Path
+) -> None:
+    empty = POST % 0
+    half = POST % 200_000 + b"x" * 100_000
+    # Its answer takes as long as the database does.
+    event = gift_sent(sender_id=uuid4(), recipient_id=uuid4(), gift_type="rose")
+    webhook = app_webhook("gift-1", event, secret=APP_SECRET, at_s=time.time())
+    lines = b"".join(b"%s: %s\r\n" % (k.encode(), v.encode()) for k, v in webhook.headers.items())
+    head = b"POST /webhooks/app HTTP/1.1\r\ncontent-length: %d\r\n" % len(webhook.body)
+    whole = head + lines + b"\r\n" + webhook.body
+    requests = [READY * 3, READY * 500, empty * 5, half, whole + half, whole, whole * 5, whole * 50]
+    async with web(database, redis_url, tmp_path / "log") as process:
+        for number, request in enumerate(requests * 6):
+            with process.connect() as one:
+                one.setblocking(False)  # noqa: FBT003 - so it is called
+                one.send(request)
+                # A reset, or a goodbye with answers unread, at once or a little later.
+                if number % 2:
+                    one.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+                await asyncio.sleep(number % 3 * 0.002)
+        assert await process.deliver("gift-last") == "stored"
+        text = process.process.text
+    assert "Traceback" not in text
+    assert "Exception" not in text
 
 
 @pytest.mark.parametrize(

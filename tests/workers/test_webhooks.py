@@ -161,7 +161,7 @@ async def test_one_providers_signature_opens_no_other_door(web: Web) -> None:
     assert (await web.post(Webhook("/webhooks/stripe", gift.headers, gift.body))).status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/webhooks/paypal", "/webhooks/", "/webhooks", "/"])
+@pytest.mark.parametrize("path", ["/webhooks/paypal", "/webhooks/", "/webhooks"])
 async def test_an_unknown_provider_is_not_found(web: Web, path: str) -> None:
     assert (await web.client.post(path, content=b"{}")).status_code == 404
 
@@ -267,7 +267,7 @@ async def test_hostile_requests_are_never_our_fault(
     lines += [b"content-length: %d" % len(body)]
     lines += [b"%s: %s" % header for header in headers]
     answer = await web.send(b"\r\n".join(lines) + b"\r\n\r\n" + body)
-    assert answer[9:12] in (b"400", b"404")
+    assert answer[9:12] in (b"400", b"404", b"405")
 
 
 # The queue's client draws from the global `random` in the doorbell's thread, now and then while a

@@ -43,6 +43,8 @@ def _show_verdict(console: Console, health: FleetHealth) -> None:
             print_lines(console, wrapped(f"- {line}", width=width, indent="  "), style="red")
     for held in health.held_by_reason:
         told = f"held ({held.reason}): {counted(held.events, 'event')}"
+        if any(line.startswith(told) for line in health.attention):
+            continue
         age = ago((health.checked_at - held.oldest_at).total_seconds())
         print_lines(console, wrapped(f"{told}, the oldest {age}", width=width, indent="  "))
     console.print()

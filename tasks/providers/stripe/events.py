@@ -36,7 +36,7 @@ def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str] 
     """
     try:
         envelope = _EVENT.decode(event.payload)
-        for named in (envelope.account, envelope.context):
+        for named in (envelope.account, envelope.user_id, envelope.context):
             if named is not None and not _is_ours(named, accounts):
                 return rejected("account_mismatch", reading.identifier(named) or "unreadable id")
         if envelope.livemode != livemode:

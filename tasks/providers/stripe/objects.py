@@ -33,6 +33,7 @@ class Event(msgspec.Struct):
     object: str = "event"
     # Whose event it is, where it isn't our own account's; an account's id or a path of ids.
     account: Any = None
+    user_id: Any = None  # its name before 2017-05-25
     context: Any = None
     livemode: bool = False
     created: Any = None  # epoch seconds; text in a thin event

@@ -9,6 +9,8 @@ from tests.tasks.providers.stripe_events import NOT_OURS, PAYMENT, PURCHASE, int
 from tests.tasks.providers.stripe_events import session as session_event
 from workers.cli import simulated_stripe as made
 
+# `user_id` is the account in API versions before 2017-05-25.
+FIELDS = ("account", "context", "user_id")
 THEIRS, OURS, CONNECTED = "acct_theirs1", "acct_ours1", "acct_connected1"
 EVENTS = {
     "intent": intent(),
@@ -36,7 +38,7 @@ def mismatch(account: str) -> Verdict:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-@pytest.mark.parametrize("field", ["account", "context"])
+@pytest.mark.parametrize("field", FIELDS)
 def test_an_event_of_another_account_is_refused_whatever_it_tells(kind: str, field: str) -> None:
     event = EVENTS[kind] | {field: THEIRS}
     assert interpret(event) == mismatch(THEIRS)
@@ -46,7 +48,7 @@ def test_an_event_of_another_account_is_refused_whatever_it_tells(kind: str, fie
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-@pytest.mark.parametrize("field", ["account", "context"])
+@pytest.mark.parametrize("field", FIELDS)
 def test_an_event_of_a_listed_account_counts(kind: str, field: str) -> None:
     event = EVENTS[kind] | {field: CONNECTED}
     assert interpret(event, accounts=[OURS, CONNECTED]) == interpret(EVENTS[kind])
@@ -54,7 +56,7 @@ def test_an_event_of_a_listed_account_counts(kind: str, field: str) -> None:
 
 @pytest.mark.parametrize("kind", EVENTS)
 def test_an_event_that_names_no_account_counts(kind: str) -> None:
-    event = EVENTS[kind] | {"account": None, "context": None}
+    event = EVENTS[kind] | dict.fromkeys(FIELDS)
     assert interpret(event, accounts=[CONNECTED]) == interpret(EVENTS[kind])
 
 
@@ -85,7 +87,7 @@ def test_a_path_of_accounts_is_the_last_ones(path: str, *, counts: bool) -> None
     assert fact == (PURCHASE if counts else mismatch(path))
 
 
-@pytest.mark.parametrize("field", ["account", "context"])
+@pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize(
     "value",
     [*("", "acct\x00", "é"), 0, 1, False, True, 1.5, [], [CONNECTED], {}, {"object": "account"}],
@@ -95,7 +97,7 @@ def test_an_account_that_cannot_be_read_is_not_ours(field: str, value: object) -
     assert interpret(intent() | {field: value}, accounts=[CONNECTED]) == mismatch("unreadable id")
 
 
-@pytest.mark.parametrize("field", ["account", "context"])
+@pytest.mark.parametrize("field", FIELDS)
 def test_an_account_in_full_is_named_and_refused(field: str) -> None:
     event = intent() | {field: {"id": CONNECTED, "object": "account"}}
     assert interpret(event, accounts=[CONNECTED]) == mismatch(CONNECTED)
