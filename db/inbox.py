@@ -320,10 +320,10 @@ async def _apply(connection: Connection, batch: Batch) -> None:
         await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
-        "select event_id, state, reason from fleet.apply_events($1::jsonb)",
+        "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
     )
-    batch.outcomes = [Outcome(*row) for row in rows]
+    batch.record(rows)
     batch.failures = await _read_failures(connection, batch)
     bugs = [each.error for each in batch.failures if each.is_bug]
     if bugs and await is_half_way(connection):
@@ -349,17 +349,6 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
         "provider_event_id": event.provider_event_id,
         "received_at": event.received_at,
     }
-
-
-def _failure(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-    """Return what the caller hears: that the store is away, or that this batch failed."""
-    found = fate(error, is_alone=len(claimed) == 1)
-    is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
-    if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
-        return StoreUnavailable(describe(error))
-    return (
-        BatchFailed([event.id for event in claimed], fate=found, error=error) if claimed else error
-    )
 
 
 async def wake_waiting_events(pool: Pool, *, limit: int) -> int:

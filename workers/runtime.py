@@ -209,9 +209,10 @@ class Runtime:
         attempt = await ticks.claim_tick(self._pool, tick)
         if attempt is None:
             return
+        time_limit = asyncio.timeout(task.time_limit_ms / 1_000)
         try:
             async with (
-                asyncio.timeout(task.time_limit_ms / 1_000),
+                time_limit,
                 ticks.hold_tick(
                     self._pool, tick, attempt=attempt, time_limit_ms=task.time_limit_ms
                 ) as is_ours,
@@ -223,12 +224,15 @@ class Runtime:
             await expire_if_unfit(self._pool, error)
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
             self._meter.note_trouble(describe(error))
-            if await is_passing(self._pool, error):
+            will_pass = await is_passing(self._pool, error)
+            if will_pass:
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
                 log.exception("job_failed", attempt=attempt)
             if await ticks.fail_tick(self._pool, tick, attempt=attempt, error=reason):
-                log.error("job_given_up", attempts=attempt, error=reason)  # noqa: TRY400
+                # An outage asks for nobody: the job's next tick does the work.
+                give_up = log.warning if will_pass and not time_limit.expired() else log.error
+                give_up("job_given_up", attempts=attempt, error=reason)
 
     async def _end_ticks(self) -> None:
         running = list(self._ticking.values())
