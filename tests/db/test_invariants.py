@@ -153,21 +153,27 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
     [
         # Granted to somebody else than the purchase says.
         (
-            "update public.coin_purchases set profile_id = (select recipient_id from public.gifts)"
-            " where granted_at is not null",
+            (
+                "update public.coin_purchases set profile_id = (select recipient_id from public.gifts)"
+                " where granted_at is not null"
+            ),
             "purchases_match_ledger",
         ),
         # Taken from somebody else.
         (
-            f"update {LEDGER} set profile_id = (select recipient_id from public.gifts)"
-            " where reason = 'refund' and account = 'coins'",
+            (
+                f"update {LEDGER} set profile_id = (select recipient_id from public.gifts)"
+                " where reason = 'refund' and account = 'coins'"
+            ),
             "purchases_match_ledger",
         ),
         # Told of again, and nobody got anything for it.
         (
-            "update fleet.inbox_events set event_type = 'checkout.session.completed',"
-            " state = 'applied', reason = 'duplicate_payment'"
-            " where state = 'held' and reason = 'unknown_buyer'",
+            (
+                "update fleet.inbox_events set event_type = 'checkout.session.completed',"
+                " state = 'applied', reason = 'duplicate_payment'"
+                " where state = 'held' and reason = 'unknown_buyer'"
+            ),
             "applied_purchase_events_have_a_purchase",
         ),
     ],
