@@ -101,7 +101,7 @@ class BatchLost(StoreUnavailable):
 
 
 class ReleaseHalfWay(StoreUnavailable):
-    """The schema is not this release's, or a release is at work on it."""
+    """The schema lacks something of this release, or a release is at work on it."""
 
 
 # As fleet.claim_set_aside_event sets it for one event.
@@ -325,8 +325,9 @@ async def _apply(connection: Connection, batch: Batch) -> None:
     )
     batch.record(rows)
     batch.failures = await _read_failures(connection, batch)
-    if any(each.is_bug for each in batch.failures) and await is_half_way(connection):
-        raise ReleaseHalfWay
+    bugs = [each.error for each in batch.failures if each.is_bug]
+    if bugs and await is_half_way(connection):
+        raise ReleaseHalfWay(f"{ReleaseHalfWay.__doc__} {bugs[0]}")
 
 
 async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:

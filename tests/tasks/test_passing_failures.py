@@ -228,3 +228,29 @@ async def test_what_is_broken_while_the_schema_is_not_this_release_s_counts_agai
         # Now it is a bug.
         await process_payment_events(context)
         assert await attempts(books) == {("pending", 1)}
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["post_ledger", "lock_profiles", "apply_gifts", "apply_events", "claim_events"],
+)
+async def test_a_function_that_somebody_dropped_counts_against_no_event(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact], function: str
+) -> None:
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    made = await books.db.fetchval(
+        "select pg_get_functiondef(p.oid) from pg_proc as p"
+        " where p.pronamespace = 'fleet'::regnamespace and p.proname = $1",
+        function,
+    )
+    await books.db.execute(f"drop function fleet.{function}")
+    with capture_logs():
+        for _ in range(6):
+            with pytest.raises(StoreUnavailable, match=f"fleet.{function}"):
+                await process_payment_events(context)
+            await due_now(books)
+    assert await attempts(books) == {("pending", 0)}
+    await books.db.execute(made)
+    await books.db.execute(f"grant execute on function fleet.{function} to coinfleet_worker")
+    assert await process_payment_events(context) == 2

@@ -50,7 +50,7 @@ def command(
             _erase(
                 str(settings.database_url),
                 profile,
-                requested_by=requested_by or _account(),
+                requested_by=requested_by or account(),
                 reason=reason,
                 dry_run=dry_run,
             )
@@ -62,7 +62,7 @@ def command(
     _show(make_console(), erasure, profile, dry_run=dry_run)
 
 
-def _account() -> str:
+def account() -> str:
     """Return the name of the account that runs this, or its number: in a container it has none."""
     try:
         return getpass.getuser()
