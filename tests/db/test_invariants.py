@@ -154,8 +154,8 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
         # Granted to somebody else than the purchase says.
         (
             (
-                "update public.coin_purchases set profile_id = (select recipient_id from public.gifts)"
-                " where granted_at is not null"
+                "update public.coin_purchases set profile_id = recipient_id"
+                " from public.gifts where granted_at is not null"
             ),
             "purchases_match_ledger",
         ),
