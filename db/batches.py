@@ -75,11 +75,14 @@ class Setback:
 class BatchResult:
     """How many events were claimed and what became of each.
 
-    `latencies_s` holds, for each applied event, the time from its receipt to the batch's commit.
+    `settled` are events of earlier batches that waited or were held, and were settled by this one:
+    a refund by its purchase, say. `latencies_s` holds, for each applied event, the time from its
+    receipt to the batch's commit.
     """
 
     claimed: int
     outcomes: Sequence[Outcome]
+    settled: Sequence[Outcome] = ()
     failures: Sequence[Failure] = ()
     latencies_s: Sequence[float] = ()
 
@@ -95,6 +98,7 @@ class Batch:
     claimed: list[ClaimedEvent] = field(default_factory=list)
     claimed_at: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
+    settled: list[tuple[Outcome, float]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
     def claim(self, rows: Iterable[Iterable[Any]]) -> None:
@@ -102,15 +106,27 @@ class Batch:
         self.claimed = [ClaimedEvent(*row) for row in rows]
         self.claimed_at = time.monotonic()
 
+    def record(self, rows: Iterable[Iterable[Any]]) -> None:
+        """Note what became of events: of these, and of others that waited for so many seconds."""
+        for *outcome, waited_s in rows:
+            if waited_s is None:
+                self.outcomes.append(Outcome(*outcome))
+            else:
+                self.settled.append((Outcome(*outcome), waited_s))
+
     def result(self) -> BatchResult:
         """Return what became of it, once it is committed."""
         ages_s = {event.id: event.age_s for event in self.claimed}
         since_s = time.monotonic() - self.claimed_at
+        own_s = [ages_s[each.event_id] + since_s for each in self.outcomes if _is_applied(each)]
         return BatchResult(
             claimed=len(self.claimed),
             outcomes=self.outcomes,
+            settled=[each for each, _ in self.settled],
             failures=self.failures,
-            latencies_s=[
-                ages_s[each.event_id] + since_s for each in self.outcomes if each.state == "applied"
-            ],
+            latencies_s=own_s + [waited_s for each, waited_s in self.settled if _is_applied(each)],
         )
+
+
+def _is_applied(outcome: Outcome) -> bool:
+    return outcome.state == "applied"

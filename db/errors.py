@@ -311,6 +311,11 @@ def describe(error: BaseException) -> str:
     if isinstance(error, StoreUnavailable):
         # In words of ours, which name host and port.
         return message[:MESSAGE_LENGTH]
+    if isinstance(error, TimeoutError):
+        return message[:MESSAGE_LENGTH] if error.args else "no answer in time"
+    if isinstance(error, asyncpg.InterfaceError) and _has_one_of(error, _LOST_CONNECTION):
+        # The driver tells which of its calls found out, and not that the server or network did it.
+        return "the connection was lost"
     if sqlstate is None:
         return f"{type(error).__name__}: {message}".removesuffix(": ")
     return f"{sqlstate}: {without_values(f'{sqlstate}: {message}')}"

@@ -101,7 +101,7 @@ class BatchLost(StoreUnavailable):
 
 
 class ReleaseHalfWay(StoreUnavailable):
-    """The schema is not this release's, or a release is at work on it."""
+    """The schema lacks something of this release, or a release is at work on it."""
 
 
 # As fleet.claim_set_aside_event sets it for one event.
@@ -208,7 +208,11 @@ class Inbox:
             if not isinstance(error, Exception):
                 raise
             await expire_if_unfit(self._pool, error)
-            raise await self._failure(error, batch.claimed) from error
+            failure = await self._failure(error, batch.claimed)
+            if failure is error:
+                # From itself it would be its own cause, and whoever reads causes never at an end.
+                raise
+            raise failure from error
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
         """Count a failed attempt of one event; return its state, `pending` or `dead`.
@@ -297,6 +301,9 @@ class Inbox:
             return BatchLost(event_ids, error)
         if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
             return _away(error)
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            # Whatever an event is refused for is its outcome. This worker lost a right.
+            return ReleaseHalfWay(describe(error))
         if found is Fate.BUG and isinstance(error, asyncpg.PostgresError):
             with suppress(Exception):
                 if await is_half_way(self._pool):
@@ -316,13 +323,14 @@ async def _apply(connection: Connection, batch: Batch) -> None:
         await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
-        "select event_id, state, reason from fleet.apply_events($1::jsonb)",
+        "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
     )
-    batch.outcomes = [Outcome(*row) for row in rows]
+    batch.record(rows)
     batch.failures = await _read_failures(connection, batch)
-    if any(each.is_bug for each in batch.failures) and await is_half_way(connection):
-        raise ReleaseHalfWay
+    bugs = [each.error for each in batch.failures if each.is_bug]
+    if bugs and await is_half_way(connection):
+        raise ReleaseHalfWay(f"{ReleaseHalfWay.__doc__} {bugs[0]}")
 
 
 async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:
@@ -344,17 +352,6 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
         "provider_event_id": event.provider_event_id,
         "received_at": event.received_at,
     }
-
-
-def _failure(error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-    """Return what the caller hears: that the store is away, or that this batch failed."""
-    found = fate(error, is_alone=len(claimed) == 1)
-    is_lost = not isinstance(error, asyncpg.PostgresError) and found is Fate.TRANSIENT
-    if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
-        return StoreUnavailable(describe(error))
-    return (
-        BatchFailed([event.id for event in claimed], fate=found, error=error) if claimed else error
-    )
 
 
 async def wake_waiting_events(pool: Pool, *, limit: int) -> int:

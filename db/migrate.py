@@ -210,11 +210,12 @@ async def is_current(store: Pool | Connection) -> bool:
 
 
 async def is_half_way(store: Pool | Connection) -> bool:
-    """Return whether a release is at work here, or has not brought this code's schema yet.
+    """Return whether a release is at work here, or has to be before this code can work.
 
-    Older code finds each of its files in the books all the while; a runner is known by its lock.
+    Older code finds each of its files in the books all the while; a runner is known by its lock. A
+    function that somebody dropped stands in the books still: the next release makes it again.
     """
-    if not await is_current(store):
+    if not await is_current(store) or await _lacks_functions(store):
         return True
     is_locked: bool = await store.fetchval(
         """
@@ -228,6 +229,22 @@ async def is_half_way(store: Pool | Connection) -> bool:
         TURN,
     )
     return is_locked
+
+
+async def _lacks_functions(store: Pool | Connection) -> bool:
+    lacks: bool = await store.fetchval(
+        """
+        select exists (
+            select unnest($1::text[])
+            except
+            select n.nspname || '.' || p.proname
+            from pg_catalog.pg_proc as p
+            join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+        )
+        """,
+        [file.name for file in expected() if file.kind is Kind.FUNCTION],
+    )
+    return lacks
 
 
 @asynccontextmanager

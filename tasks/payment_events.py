@@ -184,6 +184,8 @@ def _report(meter: Meter, result: BatchResult, details: Mapping[EventId, str]) -
         meter.note_outcome(outcome.state, outcome.reason)
         if outcome.event_id not in failed_ids:
             _log_outcome(outcome, details.get(outcome.event_id))
+    for outcome in result.settled:
+        meter.note_outcome(outcome.state, outcome.reason)
     for failure in result.failures:
         _report_failure(meter, failure)
     for seconds in result.latencies_s:
@@ -193,6 +195,8 @@ def _report(meter: Meter, result: BatchResult, details: Mapping[EventId, str]) -
     others = {state: states[state] for state in sorted(states) if state not in _NOT_FINISHED}
     # Postponed is such as a gift whose top-up may be on its way.
     others |= {"failed": failed, "postponed": states["pending"] - failed}
+    # Events of earlier batches: a refund that waited for its purchase, say.
+    others["settled"] = len(result.settled)
     told = {name: number for name, number in others.items() if number}
     log.info("batch_applied", events=states["applied"], claimed=result.claimed, **told)
 

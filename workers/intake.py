@@ -220,12 +220,12 @@ class Intake:
 
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:
-            log.warning("store_unavailable", reason=describe(error), then="senders hear 503")
+            log.warning("store_away", reason=describe(error), then="senders hear 503")
         self._is_away = True
 
     def _note_back(self) -> None:
         if self._is_away:
-            log.info("store_available_again")
+            log.info("store_back")
         self._is_away = False
 
 

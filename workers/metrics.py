@@ -258,7 +258,7 @@ def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
     )
     outcomes = CounterMetricFamily(
         "coinfleet_event_outcomes",
-        "What became of events, by the state in which they left a batch.",
+        "What became of events, by the state in which a batch left them.",
         labels=["worker", "state", "reason"],
     )
     failures = CounterMetricFamily(

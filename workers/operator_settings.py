@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 
-from workers.embedded import DataFolder
+from workers.embedded import DataFolder, DataFolderUnusable
 from workers.settings import DEVELOPMENT_SECRETS, Settings, load_settings
 
 
@@ -15,11 +15,12 @@ def load_operator_settings() -> Settings:
     """Settings that name the owner's database; exit with one line when there is none."""
     settings = load_settings()
     folder = DataFolder(settings.coinfleet_data_dir)
-    found = _found_in(folder, settings)
+    try:
+        found = _found_in(folder, settings)
+    except DataFolderUnusable as error:
+        sys.exit(f"coinfleet: {error}")
     if not settings.database_url and "database_url" not in found:
-        sys.exit(
-            f"coinfleet: no fleet runs on {folder.path}: start one (make run), or set DATABASE_URL"
-        )
+        sys.exit(f"coinfleet: {folder.why_no_fleet()}")
     return settings.model_copy(update=found)
 
 

@@ -54,6 +54,7 @@ class Probes:
         self._queue = queue
         self._asking = asyncio.Lock()
         self._found: Found | None = None
+        self._is_unreachable = False
         self._found_at = float("-inf")
 
     async def find(self) -> Found:
@@ -61,11 +62,26 @@ class Probes:
         async with self._asking:
             if self._found is None or time.monotonic() - self._found_at >= FOUND_AGE_MAX_S:
                 database, queue = await asyncio.gather(
-                    _probe_database(self._pool), _probe_queue(self._queue)
+                    self._probe_database(), _probe_queue(self._queue)
                 )
                 self._found = Found(database, queue)
                 self._found_at = time.monotonic()
             return self._found
+
+    async def _probe_database(self) -> DatabaseState:
+        """Ask the database; whatever keeps it from an answer is logged once while it lasts."""
+        try:
+            found = await answered(self._pool, ask_readiness(self._pool), within_s=PROBE_TIMEOUT_S)
+        # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
+        except Exception as error:  # noqa: BLE001
+            if not self._is_unreachable:
+                log.warning("database_unreachable", reason=describe(error))
+            self._is_unreachable = True
+            return "unreachable"
+        if self._is_unreachable:
+            log.info("database_reachable")
+        self._is_unreachable = False
+        return found
 
 
 def queue_client(settings: Settings) -> redis.asyncio.Redis:
@@ -78,15 +94,6 @@ def queue_client(settings: Settings) -> redis.asyncio.Redis:
         # A probe says how it is now.
         retry=Retry(NoBackoff(), 0),
     )
-
-
-async def _probe_database(pool: Pool) -> DatabaseState:
-    try:
-        return await answered(pool, ask_readiness(pool), within_s=PROBE_TIMEOUT_S)
-    # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
-    except Exception as error:  # noqa: BLE001
-        log.warning("database_unreachable", error=describe(error))
-        return "unreachable"
 
 
 async def _probe_queue(queue: redis.asyncio.Redis) -> QueueState:

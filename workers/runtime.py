@@ -35,10 +35,12 @@ from tasks import TASKS, Task
 from tasks.context import Context, Meter
 from workers.drain import Drain
 from workers.naming import WorkerName
+from workers.outage import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from workers.outage import Work
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -80,7 +82,7 @@ class Runtime:
         self._jobs = {schedule.name: schedule.task for schedule in TIMETABLE}
         self._ticking: dict[Tick, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
-        self._is_away = False
+        self._outage = Outage()
         self._is_scarce = False
 
     async def open(self) -> None:
@@ -97,14 +99,15 @@ class Runtime:
             max_size=POOL_SIZE,
         )
         try:
-            self._is_away = not await greet_store(self._pool, "worker", url=url)
+            if not await greet_store(self._pool, "worker", url=url):
+                self._outage.begin("looks")
         except BaseException:
             self._pool.terminate()
             raise
         self._inbox = Inbox(self._pool, worker=self.worker)
         self._drain = Drain([self._drain_with(self._context()) for _ in range(DRAINS)])
         self._loops = [
-            asyncio.create_task(self._repeat(self._look, every_s=LOOK_EVERY_S)),
+            asyncio.create_task(self._repeat(self._look, "looks", every_s=LOOK_EVERY_S)),
             asyncio.create_task(self._keep_reporting()),
         ]
 
@@ -162,10 +165,12 @@ class Runtime:
         self._doorbell_at = time.monotonic()
         self._answered.set()
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]], *, every_s: float) -> None:
+    async def _repeat(
+        self, do: Callable[[], Awaitable[None]], work: Work, *, every_s: float
+    ) -> None:
         pause_s = every_s
         while True:
-            is_done = await self._tried(work())
+            is_done = await self._tried(do(), work)
             pause_s = every_s if is_done else min(2 * pause_s, LOOK_AT_LEAST_EVERY_S)
             await asyncio.sleep(pause_s)
 
@@ -183,7 +188,7 @@ class Runtime:
         task = TASKS["process_payment_events"]
 
         async def drain() -> None:
-            await self._tried(task.function(context))
+            await self._tried(task.function(context), "batches")
 
         return drain
 
@@ -198,15 +203,16 @@ class Runtime:
 
     async def _do(self, tick: Tick, task: Task) -> None:
         with structlog.contextvars.bound_contextvars(job=tick.job, tick=tick.number):
-            await self._tried(self._claim_and_run(tick, task))
+            await self._tried(self._claim_and_run(tick, task), "jobs")
 
     async def _claim_and_run(self, tick: Tick, task: Task) -> None:
         attempt = await ticks.claim_tick(self._pool, tick)
         if attempt is None:
             return
+        time_limit = asyncio.timeout(task.time_limit_ms / 1_000)
         try:
             async with (
-                asyncio.timeout(task.time_limit_ms / 1_000),
+                time_limit,
                 ticks.hold_tick(
                     self._pool, tick, attempt=attempt, time_limit_ms=task.time_limit_ms
                 ) as is_ours,
@@ -218,12 +224,15 @@ class Runtime:
             await expire_if_unfit(self._pool, error)
             reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
             self._meter.note_trouble(describe(error))
-            if await is_passing(self._pool, error):
+            will_pass = await is_passing(self._pool, error)
+            if will_pass:
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
                 log.exception("job_failed", attempt=attempt)
             if await ticks.fail_tick(self._pool, tick, attempt=attempt, error=reason):
-                log.error("job_given_up", attempts=attempt, error=reason)  # noqa: TRY400
+                # An outage asks for nobody: the job's next tick does the work.
+                give_up = log.warning if will_pass and not time_limit.expired() else log.error
+                give_up("job_given_up", attempts=attempt, error=reason)
 
     async def _end_ticks(self) -> None:
         running = list(self._ticking.values())
@@ -235,7 +244,7 @@ class Runtime:
 
     async def _keep_reporting(self) -> None:
         while True:
-            await self._tried(self._report())
+            await self._tried(self._report(), "reports")
             # The first answer is told at once, later ones with the next report.
             if self._answered.is_set():
                 await asyncio.sleep(REPORT_EVERY_S)
@@ -262,22 +271,20 @@ class Runtime:
             ),
         )
 
-    async def _tried(self, work: Awaitable[object]) -> bool:
+    async def _tried(self, doing: Awaitable[object], work: Work) -> bool:
         """Await it; an error is logged and answered False, an outage logged once while it lasts."""
         try:
-            await work
-        except Exception as error:
+            await doing
+        # The edge of the process: whatever it is, the next try may do.
+        except Exception as error:  # noqa: BLE001
             self._meter.note_trouble(describe(error))
             await expire_if_unfit(self._pool, error)
             if not await is_passing(self._pool, error):
-                log.exception("look_failed")
-            elif not self._is_away:
-                log.warning("store_away", reason=describe(error))
-                self._is_away = True
+                self._outage.note_defect(work, error)
+            else:
+                self._outage.note_failure(work, describe(error), batches=self._meter.batches)
             return False
-        if self._is_away:
-            log.info("store_back")
-            self._is_away = False
+        self._outage.note_success(work, batches=self._meter.batches)
         self._note_scarcity()
         return True
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
+from pathlib import Path
+from typing import IO
 
 # What stands for a character that the encoding lacks.
 _PLAIN = {"✓": "ok", "✗": "!!", "→": "->", "\N{MULTIPLICATION SIGN}": "x", "…": "...", "·": "-"}
@@ -18,11 +21,18 @@ _ERRORS = "coinfleet_plain"
 
 
 def prepare_streams() -> None:
-    """Let standard output and error write any text in any encoding."""
+    """Let standard output and error write any text in any encoding; a closed one writes nowhere."""
+    # As None, or a number that the next file or connection would take.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     codecs.register_error(_ERRORS, _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
+
+
+def _nowhere() -> IO[str]:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -227,12 +227,26 @@ class Server(uvicorn.Server):
 
         Meanwhile it is found out whether the database's address is of use.
         """
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit as end:
+            # uvicorn has told the cause, but not which address and setting it concerns.
+            if isinstance(end.__context__, OSError):
+                log.error("web_not_started", reason=self._unheard)  # noqa: TRY400 - told above
+            raise
         if not self.started:
             return
         self._greeting = asyncio.create_task(self._greet())
         if self._scraped is not None:
             await self._listen_to_scrapers(self._scraped, sockets)
+
+    @property
+    def _unheard(self) -> str:
+        hosts = ", ".join(self.config.host)
+        return (
+            f"can't listen on {hosts}, port {self.config.port}: COINFLEET_HOST names addresses of "
+            "this machine with commas between them, and at PORT nobody else may listen"
+        )
 
     async def _greet(self) -> None:
         web: Web = self.lifespan.state["web"]

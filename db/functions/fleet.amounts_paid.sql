@@ -8,12 +8,12 @@ security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
-    -- Two grants of one payment are settled by the amount that the provider told. So is one that a direct call recorded
-    -- in dollars though the charge was in another currency.
+    -- Two grants of one payment are settled by the amount that the provider told. So is one that a direct call
+    -- recorded: its caller tells dollars, whatever was charged, and perhaps without tax.
     select
         of.payment_id, of.purchase_id, of.is_taken_back,
-        case when p.charge_currency <> t.currency then p.charge_minor else t.amount_minor end,
-        case when p.charge_currency <> t.currency then p.charge_currency else t.currency end
+        case w.source when 'charge' then p.charge_minor when 'event' then p.total_minor else t.amount_minor end,
+        case w.source when 'charge' then p.charge_currency when 'event' then p.total_currency else t.currency end
     from fleet.purchases_of_payments(p_payment_ids) as of
     join public.coin_purchases as cp on cp.id = of.purchase_id
     left join public.coin_purchases as kept on kept.payment_id = of.payment_id
@@ -21,8 +21,15 @@ as $$
     cross join lateral (
         select
             case when kept.id is null then cp.amount_minor else kept.amount_minor end as amount_minor,
-            case when kept.id is null then cp.currency else kept.currency end as currency
+            case when kept.id is null then cp.currency else kept.currency end as currency,
+            case when kept.id is null then cp.sku else kept.sku end is null as is_direct
     ) as t
+    cross join lateral (
+        select case
+            when p.charge_currency <> t.currency or (t.is_direct and p.charge_minor > 0) then 'charge'
+            when t.is_direct and p.total_minor is not null then 'event'
+        end as source
+    ) as w
     union all
     select p.id, null, false, p.held_minor, p.held_currency
     from fleet.payments as p

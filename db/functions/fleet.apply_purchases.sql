@@ -50,6 +50,7 @@ begin
         )
     );
     perform fleet.advance_halves(p_facts, v_decisions, p_now);
+    perform fleet.note_totals(p_facts);
     perform fleet.note_held_payments(v_decisions, p_now);
     -- Also for a known purchase: this event may have shown that another payment's names are this one's.
     perform fleet.meet_other_halves(

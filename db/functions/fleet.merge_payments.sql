@@ -51,12 +51,14 @@ begin
         on conflict (id) do update
         set (
             is_foreign, refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at,
-            held_minor, held_currency, held_event_id, held_reason, charge_minor, charge_currency
+            held_minor, held_currency, held_event_id, held_reason, charge_minor, charge_currency,
+            total_minor, total_currency, total_told_by
         ) = (
             select
                 n.is_foreign, n.refund_total_minor, n.refund_total_at, n.uncaptured_minor, n.uncaptured_at,
                 n.held_minor, n.held_currency, n.held_event_id, n.held_reason,
-                n.charge_minor, n.charge_currency
+                n.charge_minor, n.charge_currency,
+                n.total_minor, n.total_currency, n.total_told_by
             from fleet.newer_payment(p, excluded) as n
         );
     end loop;

@@ -31,6 +31,14 @@ begin
     -- One charge has one currency, and captures more as time goes on.
     p_known.charge_minor := greatest(p_known.charge_minor, p_told.charge_minor);
     p_known.charge_currency := greatest(p_known.charge_currency, p_told.charge_currency);
+    -- Of totals the intent's, then the larger: it is what was charged.
+    if p_known.total_minor is null or (p_told.total_told_by, -p_told.total_minor, p_known.total_currency)
+        < (p_known.total_told_by, -p_known.total_minor, p_told.total_currency)
+    then
+        p_known.total_minor := p_told.total_minor;
+        p_known.total_currency := p_told.total_currency;
+        p_known.total_told_by := p_told.total_told_by;
+    end if;
     return p_known;
 end
 $$;

@@ -5,3 +5,5 @@ join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id
 where (cp.granted_at is null and cp.decision is null and cp.status = 'pending') <> (e.state = 'held')
     -- On its way to be judged again.
     and not (cp.granted_at is null and cp.decision is null and e.state = 'pending')
+    -- An event of another payment, whose own id a direct call used up.
+    and not (cp.granted_at is not null and e.reason = 'id_conflict')

@@ -17,14 +17,21 @@ from (
     left join public.coin_purchases as kept on kept.payment_id = j.payment_id
     left join fleet.payments as p on p.id = coalesce(j.payment_id, cp.payment_id)
     cross join lateral (
-        select coalesce(kept.amount_minor, cp.amount_minor) as minor, coalesce(kept.currency, cp.currency) as currency
+        select coalesce(kept.amount_minor, cp.amount_minor) as minor, coalesce(kept.currency, cp.currency) as currency,
+            -- Recorded by a direct call, in dollars.
+            case when kept.id is null then cp.sku else kept.sku end is null as is_direct
     ) as told
     cross join lateral (
-        select
-            coalesce(j.payment_id, cp.payment_id) as payment_id,
-            case when told.currency = coalesce(p.charge_currency, told.currency) then told.minor else p.charge_minor end
-                as paid_minor,
-            coalesce(p.charge_currency, told.currency) as currency
+        select coalesce(j.payment_id, cp.payment_id) as payment_id, a.minor as paid_minor, a.currency
+        from (
+            values
+            (1, p.charge_minor, p.charge_currency, (told.is_direct and p.charge_minor > 0) or p.charge_currency <> told.currency),
+            (2, p.total_minor, p.total_currency, told.is_direct and p.total_minor > 0),
+            (3, told.minor, told.currency, true)
+        ) as a (rank, minor, currency, counts)
+        where a.counts
+        order by a.rank
+        limit 1
     ) as o
     cross join lateral (
         select greatest(

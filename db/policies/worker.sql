@@ -17,6 +17,7 @@ grant execute on function fleet.note_batch_start(xid8, bigint[], text) to coinfl
 grant execute on function fleet.note_batch_ahead(integer, text, timestamptz) to coinfleet_worker;
 grant execute on function fleet.claim_noted_events(xid8) to coinfleet_worker;
 grant execute on function fleet.forget_batch_start(xid8, bigint[]) to coinfleet_worker;
+grant execute on function fleet.apply_claimed_events(jsonb, timestamptz) to coinfleet_worker;
 grant execute on function fleet.apply_events(jsonb, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_event(bigint, text, timestamptz) to coinfleet_worker;
 grant execute on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) to coinfleet_worker;

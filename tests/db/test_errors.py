@@ -251,7 +251,14 @@ def test_sql_and_python_agree_on_what_is_transient() -> None:
         ),
         (told("22003", 'value "99999999999" is out of range for type integer'), "22003: value "),
         (told("P0001", "no such person: ada@example.org"), "P0001: no such person: "),
-        (TimeoutError(), "TimeoutError"),
+        (TimeoutError(), "no answer in time"),
+        (TimeoutError("no answer within 2 s"), "no answer within 2 s"),
+        (
+            asyncpg.InterfaceError(
+                "cannot call Transaction.__aexit__(): the underlying connection is closed"
+            ),
+            "the connection was lost",
+        ),
     ],
 )
 def test_an_error_is_described_without_the_values_in_it(error: Exception, expected: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.errors import StoreUnavailable, is_want_of_connections
+from db.errors import StoreUnavailable, describe, is_want_of_connections
 from db.facts import Verdict
 from db.inbox import Inbox
 from db.pool import open_pool
@@ -180,6 +180,27 @@ async def test_batches_go_on_with_the_one_session_that_supavisor_gives(
         async with pooled(supavisor.url) as pool:
             await process(pool, books)
         assert supavisor.refused
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "cause"),
+    [
+        (":test@", ":wrong@", "password authentication failed"),
+        ("coinfleet_worker:", "nobody:", "password authentication failed"),
+        ("/test_", "/no_such_", "does not exist"),
+        ("127.0.0.1", "no-such-host.invalid", "no-such-host.invalid"),
+    ],
+)
+async def test_what_keeps_batches_from_the_database_is_told_with_its_cause(
+    database: Database, right: str, wrong: str, cause: str
+) -> None:
+    url = database.url("worker")
+    assert right in url
+    async with pooled(url.replace(right, wrong)) as pool:
+        with pytest.raises(StoreUnavailable) as caught:
+            await Inbox(pool, worker="w").process_batch(ignore, limit=1)
+    assert cause in describe(caught.value)
+    assert caught.value.__cause__ is not caught.value
 
 
 @needs_pgbouncer

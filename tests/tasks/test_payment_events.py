@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,17 @@ from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tasks.providers import PROVIDERS
 from tests.conditions import somebody_waits_for_a_lock
-from tests.db.books import APPLIED, COINS, NOON, PRICE_LIST, PRICE_MINOR, SKU, Books, Payment
+from tests.db.books import (
+    APPLIED,
+    COINS,
+    NO_PURCHASE_YET,
+    NOON,
+    PRICE_LIST,
+    PRICE_MINOR,
+    SKU,
+    Books,
+    Payment,
+)
 from tests.tasks.contexts import make_context
 from workers.cli import simulated_stripe
 
@@ -242,6 +253,59 @@ async def test_events_are_counted_by_outcome_and_not_by_claim(
     assert sum(line["events"] for line in batches) == 2
     assert sum(line["claimed"] for line in batches) == 6
     assert sum(line.get("failed", 0) for line in batches) == 1
+
+
+async def test_an_event_that_another_settles_is_counted_as_applied(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    books.now = datetime.now(UTC)
+    buyers = await books.profiles(2)
+    early, bought_twice = Payment(), Payment()
+    waiting: list[Fact] = [early.refund(PRICE_MINOR), early.refunded_so_far(PRICE_MINOR)]
+    settling: list[Fact] = [
+        early.bought(buyers[0]),
+        bought_twice.bought(buyers[1]),
+        bought_twice.bought(buyers[1]),
+    ]
+    context = make_context(worker_pool)
+    with capture_logs() as logs:
+        for facts in (waiting, settling):
+            interpret_as(dict(zip(await books.receive(*facts), facts, strict=True)))
+            await process_payment_events(context)
+    applied = await books.db.fetchval(
+        "select count(*) from fleet.inbox_events where state = 'applied'"
+    )
+    assert applied == len(waiting) + len(settling)
+    assert context.meter.events == applied
+    assert sum(context.meter.latency_buckets) == applied
+    # Counted as waiting or held when it was, and once more as what it ended as.
+    assert counted(context.meter)["applied"] == applied
+    batch = next(line for line in reversed(logs) if line["event"] == "batch_applied")
+    assert (batch["events"], batch["settled"]) == (3, 2)
+
+
+async def test_what_waits_on_is_not_counted_again(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    books.now = datetime.now(UTC)
+    payment = Payment()
+    context = make_context(worker_pool)
+    for fact in (payment.refund(1), payment.refund(2, "other")):
+        (event_id,) = await books.receive(fact)
+        interpret_as({event_id: fact})
+        await process_payment_events(context)
+    assert counted(context.meter) == {"waiting": 2}
+    assert context.meter.events == 0
+
+
+async def test_a_worker_of_the_release_before_hears_of_its_own_events_alone(books: Books) -> None:
+    payment = Payment()
+    (waiting,) = await books.receive(payment.refund(PRICE_MINOR))
+    assert await books.work() == {waiting: NO_PURCHASE_YET}
+    (purchase,) = await books.receive(payment.bought(await books.profile()))
+    # By fleet.apply_events, as such a worker calls it.
+    assert await books.work() == {purchase: APPLIED}
+    assert await books.outcome(waiting) == APPLIED
 
 
 async def test_an_event_that_fails_five_times_is_one_dead_event_and_five_failures(

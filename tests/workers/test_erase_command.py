@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import pytest
 
+from workers.cli.erase import account
+
 if TYPE_CHECKING:
     from db.pool import Connection
     from tests.clusters import Database
@@ -52,6 +54,14 @@ def test_an_id_that_is_no_uuid_is_refused(database: Database) -> None:
     erased = erase(database, "somebody")
     assert erased.returncode == 2
     assert "valid UUID" in erased.stderr
+
+
+def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert account() == f"uid {os.getuid()}"
 
 
 async def test_a_dry_run_shows_the_same_and_changes_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,22 @@ def fleet(folder: DataFolder) -> RunningFleet:
 def test_without_a_fleet_and_an_address_there_is_one_clear_line(folder: DataFolder) -> None:
     with pytest.raises(SystemExit, match=f"coinfleet: no fleet runs on {folder.path}: start one"):
         load_operator_settings()
+
+
+def test_a_folder_that_this_user_may_not_read_is_said_to_be_so(
+    folder: DataFolder, fleet: RunningFleet
+) -> None:
+    assert fleet
+    user = os.geteuid()
+    folder.path.chmod(0o000)
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        with pytest.raises(SystemExit, match=f"coinfleet: {folder.path} can't be read as "):
+            load_operator_settings()
+    finally:
+        os.seteuid(user)
+        folder.path.chmod(0o700)
 
 
 def test_a_running_fleet_is_found(folder: DataFolder, fleet: RunningFleet) -> None:

@@ -190,6 +190,24 @@ async def test_metrics_have_a_port_of_their_own_if_there_is_one(
         assert await process.process.ended() == 0
 
 
+@pytest.mark.parametrize("host", ["http://0.0.0.0", "192.0.2.1"])
+async def test_an_address_that_is_not_this_machines_is_named(
+    run: Run, environment: dict[str, str], database: Database, host: str
+) -> None:
+    process = await run(
+        "workers.webhooks",
+        **DEVELOPMENT_SECRETS,
+        WEB_DATABASE_URL=database.url("web"),
+        PORT=str(a_free_port()),
+        COINFLEET_HOST=host,
+    )
+    assert await process.ended() == 3
+    (line,) = (line for line in process.text.splitlines() if "web_not_started" in line)
+    assert f"can't listen on {host}" in line
+    assert "COINFLEET_HOST" in line
+    assert "Traceback" not in process.text
+
+
 async def test_a_metrics_port_that_is_taken_is_named(
     run: Run, environment: dict[str, str], database: Database
 ) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 import redis
+from structlog.testing import capture_logs
 
+from db.errors import StoreUnavailable
 from db.readiness import Readiness, ask_readiness
 from db.vital_signs import read_vital_signs
 from tasks import TASKS
@@ -49,6 +51,26 @@ async def test_without_the_database_the_process_lives_and_is_not_ready(redis_url
         response = await web.client.get("/readyz")
         assert response.status_code == 503
         assert response.json() == {"ready": False, "database": "unreachable", "queue": "reachable"}
+
+
+async def test_an_outage_that_readiness_finds_is_logged_once(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_pool: Pool) -> Readiness:
+        raise StoreUnavailable("sorry, too many clients already")
+
+    monkeypatch.setattr("workers.probes.FOUND_AGE_MAX_S", 0)
+    async with serving(database.url("web"), redis_url) as web:
+        with capture_logs() as logs:
+            monkeypatch.setattr("workers.probes.ask_readiness", refuse)
+            for _ in range(3):
+                assert (await web.client.get("/readyz")).status_code == 503
+            monkeypatch.setattr("workers.probes.ask_readiness", ask_readiness)
+            for _ in range(2):
+                assert (await web.client.get("/readyz")).status_code == 200
+    told = [line for line in logs if line["event"].startswith("database_")]
+    assert [line["event"] for line in told] == ["database_unreachable", "database_reachable"]
+    assert told[0]["reason"] == "sorry, too many clients already"
 
 
 async def test_without_the_database_metrics_still_answer(redis_url: str) -> None:

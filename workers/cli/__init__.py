@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,12 +60,21 @@ def release_version() -> str:
         return "unknown"
 
 
+def _check_folder() -> None:
+    """Exit with one line in a folder that is gone: relative paths would lead nowhere."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        sys.exit(f"coinfleet: the current folder can't be used ({error.strerror}): go to another")
+
+
 def main() -> None:
     """Entry point of the console script; a command doesn't wait for the others' imports."""
     prepare_streams()
     typed = [name for name in COMMANDS if name in sys.argv[1:2]]
 
     def command() -> None:
+        _check_folder()
         make_app(typed or COMMANDS)()
 
     sys.exit(run_command(command, as_json="--json" in sys.argv[1:]))

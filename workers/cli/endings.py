@@ -54,6 +54,10 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
     except CommandFailed as end:
         return _fail(end.message, code=int(str(end.code)), as_json=as_json)
     except SystemExit as end:
+        # How the help's printers put it when their reader has left.
+        if isinstance(end.__context__, BrokenPipeError):
+            discard_output()
+            return 0
         # Python's own form of it: a message to print.
         if isinstance(end.code, str):
             return _fail(end.code, code=NOT_ASKED, as_json=as_json)

@@ -47,9 +47,7 @@ def settings_of(process: str) -> dict[str, str]:
     known = {name: value for name, value in os.environ.items() if name in _NAMES and value}
     fleet = folder.read_fleet()
     if fleet is None and "DATABASE_URL" not in known:
-        raise CommandFailed(
-            f"coinfleet: no fleet runs on {folder.path}: start one (make run), or set DATABASE_URL"
-        )
+        raise CommandFailed(f"coinfleet: {folder.why_no_fleet()}")
     known["COINFLEET_DATA_DIR"] = str(folder.path)
     if fleet is not None:
         known |= development_secrets(known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import sys
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -32,7 +33,8 @@ def command(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask on a terminal.")] = False,
     requested_by: Annotated[
-        str | None, typer.Option("--by", help="Who erases; your account's name by default.")
+        str | None,
+        typer.Option("--by", help="Who erases; your account's name by default, or its number."),
     ] = None,
 ) -> None:
     """Erase a person: profile, chat, links, follows, grid, fraud fields, payloads and sign-in.
@@ -48,7 +50,7 @@ def command(
             _erase(
                 str(settings.database_url),
                 profile,
-                requested_by=requested_by or getpass.getuser(),
+                requested_by=requested_by or account(),
                 reason=reason,
                 dry_run=dry_run,
             )
@@ -58,6 +60,15 @@ def command(
     except CoinfleetError as error:
         raise failed(error) from error
     _show(make_console(), erasure, profile, dry_run=dry_run)
+
+
+def account() -> str:
+    """Return the name of the account that runs this, or its number: in a container it has none."""
+    try:
+        return getpass.getuser()
+    # KeyError until Python 3.12, OSError since.
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _ask(profile: UUID, settings: Settings) -> None:

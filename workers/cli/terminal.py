@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.text import Text
@@ -16,14 +18,15 @@ from rich.text import Text
 
 def make_console() -> Console:
     """Return a console on standard output for which a reader that has left is no error."""
-    return _Console(highlight=False)
+    return _Console(highlight=False, file=cast("IO[str]", _Output(sys.stdout)))
 
 
 def write(text: str) -> None:
     """Write a line to standard output; if its reader has left, do nothing."""
+    output = _Output(sys.stdout)
     try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        output.write(text + "\n")
+        output.flush()
     except BrokenPipeError:
         discard_output()
 
@@ -89,6 +92,40 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     first = f"{cells[0]:<{widths[0]}}"
     others = [f"{cell:>{width}}" for cell, width in zip(cells[1:], widths[1:], strict=True)]
     return "  ".join([first, *others]).rstrip()
+
+
+class _Output:
+    """Standard output that can't be written (a full disk) ends the command, with one line.
+
+    As SystemExit: an OSError would be taken for an outage of the database.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _ending_what_cannot_be_written():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _ending_what_cannot_be_written():
+            self._stream.flush()
+
+
+@contextmanager
+def _ending_what_cannot_be_written() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is still in the buffer would fail once more at the end.
+        discard_output()
+        cause = os.strerror(error.errno or 0)
+        raise SystemExit(f"coinfleet: standard output can't be written ({cause})") from error
 
 
 class _Console(Console):

@@ -105,6 +105,19 @@ class DataFolder:
         except (OSError, ValueError, TypeError):
             return None
 
+    def why_no_fleet(self) -> str:
+        """Say why `read_fleet` found none, and what to do."""
+        try:
+            self._fleet_file.open().close()
+        except PermissionError:
+            return (
+                f"{self.path} can't be read as {_user_name(os.geteuid())}: "
+                "run this as the user who runs the fleet, or set DATABASE_URL"
+            )
+        except OSError:
+            pass
+        return f"no fleet runs on {self.path}: start one (make run), or set DATABASE_URL"
+
     def password(self, name: Login | Literal["valkey"]) -> str:
         """One of the passwords; raise DataFolderUnusable when it can't be read."""
         try:

@@ -1,0 +1,66 @@
+-- Definer: the worker may apply events, not write tables.
+create or replace function fleet.apply_claimed_events(p_facts jsonb, p_now timestamptz default null)
+returns table (event_id bigint, state text, reason text, waited_s double precision)
+language plpgsql
+volatile
+security definer
+set search_path = '', pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_facts fleet.fact[];
+    v_batch_ids bigint[];
+    v_joining_ids bigint[];
+    v_joined bigint[];
+    v_open_ids bigint[];
+    v_outcomes fleet.outcome[];
+    v_now timestamptz;
+begin
+    v_facts := array(
+        select f
+        from jsonb_populate_recordset(null::fleet.fact, p_facts) as f
+        order by array_position(array['verdict', 'purchase', 'gift'], f.kind), f.event_id
+    );
+    v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
+    v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));
+    v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);
+    v_joined := array(select fleet.join_old_names(v_facts));
+    perform fleet.lock_profiles(v_facts);
+    v_now := coalesce(p_now, clock_timestamp());
+    perform fleet.hold_shared_payments(array(select distinct f.payment_id from unnest(v_facts) as f));
+    -- What is open now and not when this is done was settled beside the batch: a refund by its purchase, say.
+    v_open_ids := array(
+        select o from fleet.open_events_of(v_joined || array(select distinct f.payment_id from unnest(v_facts) as f)) as o
+    );
+    -- A refund may have waited for them.
+    if cardinality(v_joined) > 0 then
+        perform fleet.meet_other_halves(v_joined, v_now);
+    end if;
+    v_outcomes := array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o);
+    v_outcomes := fleet.heed_refunds_of_held(v_outcomes);
+    -- Whatever else it says, an event that showed two grants to be one payment is known for that.
+    if cardinality(v_joining_ids) > 0 then
+        for v_i in 1 .. cardinality(v_outcomes) loop
+            if v_outcomes[v_i].state in ('applied', 'ignored') and v_outcomes[v_i].event_id = any(v_joining_ids) then
+                v_outcomes[v_i].state := 'applied';
+                v_outcomes[v_i].reason := 'granted_twice';
+            end if;
+        end loop;
+    end if;
+    return query select r.event_id, r.state, r.reason, null::double precision from fleet.record_outcomes(v_outcomes, v_now) as r;
+    if cardinality(v_open_ids) > 0 then
+        return query
+        select e.id, e.state, e.reason, extract(epoch from v_now - e.received_at)::double precision
+        from fleet.inbox_events as e
+        where e.id = any(v_open_ids) and e.state in ('applied', 'ignored', 'rejected');
+    end if;
+    -- Whatever became of them, they fail for a passing cause no more.
+    if exists (select from fleet.set_aside_events) then
+        delete from fleet.set_aside_events as s using unnest(v_facts) as f where s.event_id = f.event_id;
+    end if;
+    delete from fleet.batch_starts where xact_id = pg_current_xact_id();
+end
+$$;
+
+revoke all on function fleet.apply_claimed_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
+comment on function fleet.apply_claimed_events(jsonb, timestamptz) is 'Applies a claimed batch, a JSON array of fleet.fact, and records one outcome an event, in the caller''s transaction. Returns them, and with waited_s (seconds since its receipt) each event of another batch that waited or was held and is settled now. Locks: payment keys, profiles by id, purchases by id.';

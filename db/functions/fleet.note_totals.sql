@@ -1,0 +1,29 @@
+-- A plan made while there were few rows is kept: without seqscans it is right for many, too.
+create or replace function fleet.note_totals(p_facts fleet.fact[])
+returns void
+language sql
+volatile
+security invoker
+set search_path = '', pg_temp
+set enable_seqscan = off
+as $$
+    -- A package's purchase has the amount of its own event; one without a product was recorded by a direct call, as a
+    -- payment without a purchase may be.
+    insert into fleet.payments as p (id, total_minor, total_currency, total_told_by)
+    select distinct on (f.payment_id) f.payment_id, f.amount_minor, f.currency, t.told_by
+    from unnest(p_facts) as f
+    cross join lateral (select coalesce(f.told_by, f.half ->> 'told_by', 'session') as told_by) as t
+    where f.kind = 'purchase' and f.event_id is not null and f.amount_minor > 0 and f.currency is not null
+        and not exists (
+            select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id and cp.sku is not null
+        )
+    order by f.payment_id, t.told_by, f.amount_minor desc, f.currency desc
+    on conflict (id) do update
+    set (total_minor, total_currency, total_told_by) = (
+        select n.total_minor, n.total_currency, n.total_told_by
+        from fleet.newer_payment(p, excluded) as n
+    )
+$$;
+
+revoke all on function fleet.note_totals(fleet.fact[]) from public, anon, authenticated, service_role;
+comment on function fleet.note_totals(fleet.fact[]) is 'Keeps the totals that paid events tell of payments that a direct call recorded, or may still record. The caller holds the payments'' locks.';
