@@ -301,6 +301,9 @@ class Inbox:
             return BatchLost(event_ids, error)
         if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
             return _away(error)
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            # Whatever an event is refused for is its outcome. This worker lost a right.
+            return ReleaseHalfWay(describe(error))
         if found is Fate.BUG and isinstance(error, asyncpg.PostgresError):
             with suppress(Exception):
                 if await is_half_way(self._pool):

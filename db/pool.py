@@ -13,7 +13,7 @@ from db.connecting import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S  # noqa: PLC041
 from db.connecting import connect_to
 from db.errors import StoreUnavailable, is_server_unfit, is_transient
 from db.pooler import Pooling, SessionNeeded
-from db.sessions import SharingPool, are_sessions_scarce
+from db.sessions import Session, SharingPool, are_sessions_scarce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -68,7 +68,7 @@ async def open_pool(
         max_queries=MAX_QUERIES,
         max_inactive_connection_lifetime=IDLE_MAX_S,
         loop=None,
-        connection_class=asyncpg.Connection,
+        connection_class=Session,
         record_class=asyncpg.Record,
         connect=partial(_connect, address, **_manners(address, application_name, {})),
         command_timeout=command_timeout_s,

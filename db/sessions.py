@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from db.pool import Pool
 
+    _Connection = asyncpg.Connection[asyncpg.Record]
     _Pool = asyncpg.Pool[asyncpg.Record]
 else:
+    _Connection = asyncpg.Connection
     _Pool = asyncpg.Pool
 
 # How long after a refusal sessions count as scarce; then one more is asked for.
@@ -36,6 +38,23 @@ FREE_WITHIN_S = 0.05
 DONE_WITHIN_S = 0.5
 # How long a session may take to be there for somebody later, who didn't wait for it now.
 SPARE_TIMEOUT_S = 5.0
+
+
+class Session(_Connection):
+    """A connection of a pool, whose end is nobody's error: it is gone, whatever the server says."""
+
+    async def close(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the driver's own
+    ) -> None:
+        """Say goodbye, or hang up on a server that doesn't answer.
+
+        The pool has an expired one closed by a task that nobody asks for its error. A server that
+        froze and came back would cost a trace for each.
+        """
+        with suppress(Exception):
+            await super().close(timeout=timeout)
 
 
 class SharingPool(_Pool):

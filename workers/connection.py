@@ -29,6 +29,8 @@ HEAD_FIELDS_MAX = 128
 # Sizes and extensions of chunks, and trailers: these bytes, and as many again as there are of the
 # body. Chunks of ten bytes, which nobody sends, need half of that.
 FRAMING_BYTES_MAX = HEAD_BYTES_MAX
+# Each costs some microseconds, whatever is in it; one more is let in for each 8 bytes of the body.
+CHUNKS_MAX = 4_096
 # A provider sends its headers at once. A connection that says nothing is one fewer for others.
 HEAD_TIMEOUT_S = 10.0
 # Requests behind the one that is being answered. Providers and proxies wait for an answer.
@@ -48,8 +50,8 @@ class _TooManyRequests(Exception):
     """More requests came than may wait on one connection; ends the parsing of what was read."""
 
 
-class _HeadTooLarge(Exception):
-    """The headers passed their bound; ends the parsing of what was read."""
+class _PassedBound(Exception):
+    """The headers or the chunks passed their bound; ends the parsing of what was read."""
 
 
 class _Flow(FlowControl):
@@ -76,6 +78,9 @@ class BoundedConnection(HttpToolsProtocol):
     _head_size = 0
     _head_fields = 0
     _body_bytes = 0
+    _body_parts = 0
+    # Of the body's bytes, those that are not yet counted as held.
+    _body_unheld = 0
     _framing_bytes = 0
     _in_head = False
     _is_between = False
@@ -135,8 +140,10 @@ class BoundedConnection(HttpToolsProtocol):
                 self._head_held += len(data)
                 self._limits.hold(self, len(data))
                 self._await_head()
-        elif not (began_in_head or self._is_between):
-            self._bound_framing(len(data))
+        elif not self._is_between:
+            self._hold_body()
+            if not began_in_head:
+                self._bound_framing(len(data))
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what uvicorn could not read."""
@@ -184,7 +191,7 @@ class BoundedConnection(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED_MAX:
             self._end("too_many_requests")
             raise _TooManyRequests
-        self._body_bytes = self._framing_bytes = 0
+        self._body_bytes = self._body_parts = self._framing_bytes = 0
         self._limits.begun(self)
         super().on_headers_complete()
         self._limits.hold(self, max(self._head_size - self._head_held, 0))
@@ -195,15 +202,20 @@ class BoundedConnection(HttpToolsProtocol):
         if self.cycle.response_complete:
             return
         self._framing_bytes -= len(body)
+        self._body_parts += 1
+        if self._body_parts > CHUNKS_MAX + self._body_bytes // 8:
+            self._refuse_framing()
+            raise _PassedBound
         kept = min(len(body), BODY_BYTES_MAX - self._body_bytes)
         if kept > 0:
             self._body_bytes += kept
-            self._limits.hold(self, kept)
+            self._body_unheld += kept
 
     def on_message_complete(self) -> None:
         """Whatever comes next is another request."""
         if self._wants_upgrade():
             return
+        self._hold_body()
         super().on_message_complete()
         self._limits.arrived(self)
         self._is_between = True
@@ -264,10 +276,18 @@ class BoundedConnection(HttpToolsProtocol):
         self._head_size += size
         if self._head_size > HEAD_BYTES_MAX or self._head_fields > HEAD_FIELDS_MAX:
             self._refuse_head()
-            raise _HeadTooLarge
+            raise _PassedBound
 
     def _refuse_head(self) -> None:
         self._refuse("head_too_large", "The headers are too large.")
+
+    def _hold_body(self) -> None:
+        unheld, self._body_unheld = self._body_unheld, 0
+        if unheld:
+            self._limits.hold(self, unheld)
+
+    def _refuse_framing(self) -> None:
+        self._refuse("badly_framed", "Too little of this request is its body.")
 
     def _bound_framing(self, size: int) -> None:
         """Hang up on whoever sends much that is no body; count what the parser may keep of it."""
@@ -275,7 +295,7 @@ class BoundedConnection(HttpToolsProtocol):
             if self._framing_bytes > DISCARDED_BYTES_MAX:
                 self._end("body_unasked")
         elif self._framing_bytes > FRAMING_BYTES_MAX + self._body_bytes:
-            self._refuse("badly_framed", "Too little of this request is its body.")
+            self._refuse_framing()
         elif self._framing_bytes > 0:
             self._limits.hold(self, min(size, self._framing_bytes))
 

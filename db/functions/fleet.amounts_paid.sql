@@ -3,6 +3,7 @@ create or replace function fleet.amounts_paid(p_payment_ids bigint[])
 returns table (payment_id bigint, purchase_id bigint, is_taken_back boolean, amount bigint, currency text)
 language sql
 stable
+rows 10
 security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off

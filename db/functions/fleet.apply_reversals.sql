@@ -7,8 +7,10 @@ set search_path = '', pg_temp
 as $$
 declare
     v_payment_ids bigint[];
-    v_refunded bigint[];
-    v_unconverted bigint[];
+    v_refunded bigint[] := '{}';
+    v_unconverted bigint[] := '{}';
+    v_disputed bigint[];
+    v_held bigint[];
 begin
     v_payment_ids := array(
         select distinct f.payment_id
@@ -27,15 +29,20 @@ begin
         ),
         p_now
     );
-    perform fleet.close_refunded_holds(
-        array(select p.id from fleet.payments as p where p.id = any(v_payment_ids) and p.held_minor is not null), p_now
-    );
-    v_refunded := array(
-        select r.payment_id
-        from fleet.reversed_amounts(v_payment_ids) as r
-        where r.purchase_id is null and r.paid > 0 and r.refunded + r.disputed >= r.paid
-    );
-    v_unconverted := array(select fleet.unconverted_disputes(v_payment_ids));
+    -- Few payments are held without a purchase, and few events are disputes: the others cost nothing here.
+    v_held := array(select p.id from fleet.payments as p where p.id = any(v_payment_ids) and p.held_minor is not null);
+    if cardinality(v_held) > 0 then
+        perform fleet.close_refunded_holds(v_held, p_now);
+        v_refunded := array(
+            select r.payment_id
+            from fleet.reversed_amounts(v_held) as r
+            where r.purchase_id is null and r.paid > 0 and r.refunded + r.disputed >= r.paid
+        );
+    end if;
+    v_disputed := array(select distinct f.payment_id from unnest(p_facts) as f where f.kind = 'dispute');
+    if cardinality(v_disputed) > 0 then
+        v_unconverted := array(select fleet.unconverted_disputes(v_disputed));
+    end if;
     perform fleet.ignore_foreign_reversals(v_payment_ids, p_now);
     return query
     select

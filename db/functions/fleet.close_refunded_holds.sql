@@ -8,8 +8,16 @@ set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
 declare
+    v_undecided bigint[];
     v_without_purchase bigint[];
 begin
+    -- Most purchases are granted: they cost one look-up.
+    v_undecided := array(
+        select cp.id
+        from fleet.purchases_of_payments(p_payment_ids) as of
+        join public.coin_purchases as cp on cp.id = of.purchase_id
+        where cp.granted_at is null and cp.decision is null
+    );
     -- Nobody has to decide about money that went back; should its refund fail, somebody has to again.
     update fleet.inbox_events as e
     set (state, reason, processed_at) = (
@@ -18,9 +26,10 @@ begin
             case when cp.status = 'pending' then cp.hold_reason else 'refunded_while_held' end,
             p_now
     )
-    from fleet.purchases_of_payments(p_payment_ids) as of
-    join public.coin_purchases as cp on cp.id = of.purchase_id
-    where cp.granted_at is null
+    from public.coin_purchases as cp
+    where cardinality(v_undecided) > 0
+        and cp.id = any(v_undecided)
+        and cp.granted_at is null
         and cp.decision is null
         and e.provider = cp.provider
         and e.provider_event_id = cp.provider_event_id
@@ -31,7 +40,10 @@ begin
 
     -- The same for events that are held without a purchase, as for want of a buyer, and what waits with them.
     v_without_purchase := array(
-        select b.payment_id from fleet.amounts_paid(p_payment_ids) as b where b.purchase_id is null
+        select p.id
+        from fleet.payments as p
+        cross join lateral (select from fleet.amounts_paid(array[p.id]) as b where b.purchase_id is null) as of
+        where p.id = any(p_payment_ids) and p.held_minor is not null
     );
     if cardinality(v_without_purchase) = 0 then
         return;

@@ -7,6 +7,7 @@ set search_path = '', pg_temp
 as $$
 declare
     v_met bigint[];
+    v_disputed bigint[];
 begin
     v_met := array(
         select p.id from fleet.payments as p where p.id = any(p_payment_ids)
@@ -17,7 +18,10 @@ begin
     );
     if cardinality(v_met) > 0 then
         update fleet.payments set is_foreign = false where id = any(v_met) and is_foreign;
-        perform fleet.convert_disputes(v_met, p_now);
+        v_disputed := array(select d.payment_id from fleet.disputes as d where d.payment_id = any(v_met));
+        if cardinality(v_disputed) > 0 then
+            perform fleet.convert_disputes(v_disputed, p_now);
+        end if;
         perform fleet.settle_reversals(v_met);
         perform fleet.close_refunded_holds(v_met, p_now);
     end if;

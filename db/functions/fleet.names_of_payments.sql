@@ -2,6 +2,7 @@ create or replace function fleet.names_of_payments(p_providers text[], p_keys te
 returns table (provider text, key text)
 language sql
 stable
+rows 10
 security invoker
 set search_path = '', pg_temp
 as $$

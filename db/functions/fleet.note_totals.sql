@@ -1,9 +1,11 @@
+-- A plan made while there were few rows is kept: without seqscans it is right for many, too.
 create or replace function fleet.note_totals(p_facts fleet.fact[])
 returns void
 language sql
 volatile
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
     -- A package's purchase has the amount of its own event; one without a product was recorded by a direct call, as a
     -- payment without a purchase may be.

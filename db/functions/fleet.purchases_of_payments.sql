@@ -2,6 +2,7 @@ create or replace function fleet.purchases_of_payments(p_payment_ids bigint[])
 returns table (purchase_id bigint, payment_id bigint, is_taken_back boolean)
 language sql
 stable
+rows 10
 security invoker
 set search_path = '', pg_temp
 as $$

@@ -5,6 +5,7 @@ returns table (
 )
 language sql
 stable
+rows 10
 security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off

@@ -25,9 +25,11 @@ begin
     if p_profile_id is null or coalesce(p_coin_amount, 0) <= 0 or coalesce(p_usd_amount, -1) < 0
         or p_usd_amount > 9999999999.99 or p_usd_amount <> round(p_usd_amount, 2)
         or coalesce(p_provider_event_id, '') = '' or coalesce(p_provider_payment_id, '') = ''
+        or octet_length(p_provider_event_id) > 1000 or octet_length(p_provider_payment_id) > 1000
         or char_length(p_country_code) <> 2
     then
-        raise exception 'a purchase needs a profile, ids, coins > 0, whole cents >= 0, a two-letter country or none'
+        raise exception 'a purchase needs a profile, ids of at most 1000 bytes, coins > 0, whole cents >= 0,'
+            ' a two-letter country or none'
             using errcode = 'invalid_parameter_value';
     end if;
     if coalesce(p_provider, '') not in ('stripe', 'apple', 'google', 'app') then
@@ -50,7 +52,8 @@ begin
     v_fact.purchased_at := clock_timestamp();
     v_fact.ip_address := p_ip_address;
     v_fact.country_code := p_country_code;
-    v_fact.user_agent := p_user_agent;
+    -- A browser's is 200 characters; whatever a client makes of it is kept for as long as the books.
+    v_fact.user_agent := left(p_user_agent, 1000);
 
     while v_outcome is null loop
         begin

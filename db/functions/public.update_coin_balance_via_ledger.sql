@@ -32,7 +32,13 @@ begin
     end if;
     select e.* into v_entry from public.ledger_entries as e where e.idempotency_key = p_idempotency_key and e.leg = 0;
     if found then
-        if (v_entry.profile_id, v_entry.account, v_entry.amount) is distinct from (p_profile_id, 'coins', p_amount) then
+        if (v_entry.profile_id, v_entry.account, v_entry.amount) is distinct from (p_profile_id, 'coins', p_amount)
+            or not exists (
+                select 1
+                from public.ledger_entries as e
+                where e.idempotency_key = p_idempotency_key and e.leg = 1 and e.account = p_counter_account
+            )
+        then
             perform fleet.raise_refusal('idempotency_conflict');
         end if;
         return v_entry.balance_after;

@@ -364,3 +364,14 @@ async def test_no_role_of_the_fleet_has_a_right_over_the_server(db: Connection) 
             and (rolcreaterole or rolbypassrls)
     """
     assert await rows(db, mighty) == set()
+
+
+async def test_what_is_joined_to_a_batch_says_that_it_returns_few_rows(db: Connection) -> None:
+    # By default a function is planned for 1,000: enough to join a table whole, at each batch.
+    planned = await rows(
+        db,
+        "select p.proname, p.prorows from pg_proc as p where p.pronamespace = 'fleet'::regnamespace"
+        " and p.proretset and p.prolang = (select oid from pg_language where lanname = 'sql')"
+        " and p.proargnames @> '{p_payment_ids}' and p.prorows > 10",
+    )
+    assert planned == set()

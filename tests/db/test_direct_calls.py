@@ -143,6 +143,22 @@ async def test_a_debtors_largest_adjustment_is_short_of_coins(books: Books, amou
     assert isinstance(await refused(books.adjust(debtor, amount)), InsufficientCoins)
 
 
+@pytest.mark.parametrize("first", ["adjustments", "coins_issued", "platform_revenue"])
+@pytest.mark.parametrize("second", ["adjustments", "coins_issued", "platform_revenue"])
+async def test_an_adjustments_key_for_another_platform_account_is_a_conflict(
+    books: Books, first: str, second: str
+) -> None:
+    person = await books.profile()
+    adjust = "select public.update_coin_balance_via_ledger($1, 5, 'gift card', 'once', $2)"
+    assert await books.db.fetchval(adjust, person, first) == 5
+    if first == second:
+        assert await books.db.fetchval(adjust, person, second) == 5
+    else:
+        told_again = books.db.fetchval(adjust, person, second)
+        assert isinstance(await refused(told_again), IdempotencyConflict)
+    assert await books.coins(person) == 5
+
+
 async def test_a_key_used_for_two_profiles_at_once_is_a_conflict(
     books: Books, observer: Connection, connect: Connect
 ) -> None:

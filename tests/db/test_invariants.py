@@ -25,6 +25,10 @@ BREAKAGES = {
         "update fleet.inbox_events set state = 'rejected', reason = 'self_gift'"
         " where state = 'applied'"
     ),
+    "applied_purchase_events_have_a_purchase": (
+        "update fleet.inbox_events set event_type = 'payment_intent.succeeded', state = 'applied',"
+        " reason = null where state = 'held' and reason = 'unknown_buyer'"
+    ),
     "balances_match_ledger": ("update public.profiles set earnings_balance = earnings_balance + 1"),
     "event_tallies_match_inbox": "update fleet.event_tallies set delta = delta + 1",
     "final_events_are_finished": "update fleet.inbox_events set processed_at = null",
@@ -139,6 +143,47 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
     transaction = tampering.transaction()
     await transaction.start()
     assert await tampering.execute(BREAKAGES[invariant]) != "UPDATE 0"
+    found = await breaches(tampering)
+    await transaction.rollback()
+    assert invariant in found
+
+
+@pytest.mark.parametrize(
+    ("breakage", "invariant"),
+    [
+        # Granted to somebody else than the purchase says.
+        (
+            (
+                "update public.coin_purchases set profile_id = recipient_id"
+                " from public.gifts where granted_at is not null"
+            ),
+            "purchases_match_ledger",
+        ),
+        # Taken from somebody else.
+        (
+            (
+                f"update {LEDGER} set profile_id = (select recipient_id from public.gifts)"
+                " where reason = 'refund' and account = 'coins'"
+            ),
+            "purchases_match_ledger",
+        ),
+        # Told of again, and nobody got anything for it.
+        (
+            (
+                "update fleet.inbox_events set event_type = 'checkout.session.completed',"
+                " state = 'applied', reason = 'duplicate_payment'"
+                " where state = 'held' and reason = 'unknown_buyer'"
+            ),
+            "applied_purchase_events_have_a_purchase",
+        ),
+    ],
+)
+async def test_money_of_another_or_of_nobody_is_found(
+    tampering: Connection, breakage: str, invariant: str
+) -> None:
+    transaction = tampering.transaction()
+    await transaction.start()
+    assert await tampering.execute(breakage) != "UPDATE 0"
     found = await breaches(tampering)
     await transaction.rollback()
     assert invariant in found

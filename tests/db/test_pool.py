@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import gc
+from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from db.errors import StoreRefused, StoreUnavailable
@@ -53,3 +56,27 @@ async def test_a_wrong_password_is_no_outage(database: Database) -> None:
     url = database.url("web").replace(":test@", ":wrong@")
     with pytest.raises(StoreRefused, match="password authentication failed"):
         await open_pool(url, application_name="test", max_size=1)
+
+
+async def test_a_session_that_ends_with_a_silent_server_leaves_no_error_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+
+    async def close(session: asyncpg.Connection[asyncpg.Record], **_: object) -> None:
+        session.terminate()
+        closed.append(session)
+        raise TimeoutError
+
+    left_behind: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, error: left_behind.append(error))
+    pool = await open_pool(database.url("web"), application_name="test", max_size=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "close", close)
+        await pool.expire_connections()
+        assert await pool.fetchval("select 1") == 1
+        gc.collect()
+        await asyncio.sleep(0)
+    pool.terminate()
+    assert closed
+    assert not left_behind

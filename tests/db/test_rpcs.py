@@ -211,6 +211,8 @@ async def test_a_recorded_purchase_of_nobody_is_refused(books: Books, signed_in:
     [
         {"event": ""},
         {"payment": ""},
+        {"event": "e" * 1001},
+        {"payment": "é" * 501},
         {"coins": 0},
         {"coins": -1},
         {"usd": "-0.01"},
@@ -226,6 +228,23 @@ async def test_a_recorded_purchase_needs_sensible_arguments(
     buyer, backend = await books.profile(), await signed_in(role="service_role")
     with pytest.raises(asyncpg.InvalidParameterValueError):
         await buy(backend, buyer, **arguments)
+
+
+async def test_of_what_a_client_calls_itself_no_more_is_kept_than_a_browser_says(
+    books: Books, signed_in: SignIn
+) -> None:
+    buyer, backend = await books.profile(), await signed_in(role="service_role")
+    await backend.fetch(
+        "select * from public.process_coin_purchase("
+        "p_profile_id => $1, p_provider => 'app', p_provider_event_id => $2,"
+        " p_provider_payment_id => $3, p_coin_amount => 5, p_usd_amount => 1, p_user_agent => $4)",
+        buyer,
+        "e" * 1000,
+        "p" * 1000,
+        "Mozilla/5.0 " + "x" * 1_000_000,
+    )
+    kept = await books.db.fetchval("select user_agent from coin_purchases")
+    assert kept == "Mozilla/5.0 " + "x" * 988
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
@@ -232,7 +233,7 @@ async def test_what_is_broken_while_the_schema_is_not_this_release_s_counts_agai
 
 @pytest.mark.parametrize(
     "function",
-    ["post_ledger", "lock_profiles", "apply_gifts", "apply_events", "claim_events"],
+    ["post_ledger", "lock_profiles", "apply_gifts", "apply_claimed_events", "claim_events"],
 )
 async def test_a_function_that_somebody_dropped_counts_against_no_event(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], function: str
@@ -254,3 +255,37 @@ async def test_a_function_that_somebody_dropped_counts_against_no_event(
     await books.db.execute(made)
     await books.db.execute(f"grant execute on function fleet.{function} to coinfleet_worker")
     assert await process_payment_events(context) == 2
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *("claim_events", "note_batch_start", "note_batch_ahead", "forget_batch_start"),
+        *("apply_claimed_events", "event_failures", "wake_waiting_events", "fail_event"),
+    ],
+)
+async def test_a_right_that_the_worker_lost_counts_against_no_event(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact], function: str
+) -> None:
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    name = await books.db.fetchval(
+        "select p.oid::regprocedure::text from pg_proc as p"
+        " where p.pronamespace = 'fleet'::regnamespace and p.proname = $1"
+        " and has_function_privilege('coinfleet_worker', p.oid, 'execute')",
+        function,
+    )
+    await books.db.execute(f"revoke execute on function {name} from coinfleet_worker")
+    with capture_logs():
+        for _ in range(6):
+            with suppress(StoreUnavailable, asyncpg.InsufficientPrivilegeError):
+                await process_payment_events(context)
+            await due_now(books)
+    assert await attempts(books) <= {("pending", 0)}
+    await books.db.execute(f"grant execute on function {name} to coinfleet_worker")
+    await process_payment_events(context)
+    assert await attempts(books) == set()
+    assert (
+        await books.db.fetchval("select array_agg(state || attempts) from fleet.inbox_events")
+        == ["applied1"] * 2
+    )

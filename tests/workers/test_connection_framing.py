@@ -82,6 +82,27 @@ async def test_what_is_no_body_has_an_end(web: Web, beginning: bytes, piece: byt
     await until(lambda: web.limits.held_bytes == 0)
 
 
+@pytest.mark.parametrize("size", [1, 3])
+async def test_of_very_small_chunks_a_bounded_number_is_read(
+    web: Web, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    parts = 0
+
+    def counted(self: Any, body: bytes) -> None:
+        nonlocal parts
+        parts += 1
+        on_body(self, body)
+
+    on_body = connection.BoundedConnection.on_body
+    monkeypatch.setattr("workers.connection.BoundedConnection.on_body", counted)
+    async with peer(web) as (_, writer):
+        writer.write(CHUNKED + b"\r\n" + b"%x\r\n%s\r\n" % (size, b"a" * size) * 40_000)
+        await until(lambda: parts > connection.CHUNKS_MAX)
+        await until(lambda: not web.server.server_state.connections)
+    assert parts < 2 * connection.CHUNKS_MAX
+    assert 'cause="badly_framed"} 1.0' in (await web.client.get("/metrics")).text
+
+
 async def test_fields_behind_a_body_are_not_kept(web: Web) -> None:
     async with peer(web) as (_, writer):
         writer.write(CHUNKED + b"\r\n1\r\na\r\n0\r\n" + b"x: y\r\n" * 5_000)
