@@ -15,7 +15,7 @@ import pytest
 from db.reaching import reaching_store
 from tests.workers.operators import coinfleet
 from tests.workers.processes import ROOT
-from workers.cli.terminal import make_console, write
+from workers.cli.terminal import make_console, print_lines, write
 
 if TYPE_CHECKING:
     from tests.clusters import Database
@@ -47,6 +47,14 @@ def test_a_full_disk_is_not_taken_for_an_outage_of_the_database(
             monkeypatch.undo()
             monkeypatch.setattr("workers.cli.terminal.discard_output", lambda: None)
             os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+
+
+@pytest.mark.parametrize("foreign", ["\x1b[2J", "\n", "\r", "\x07", "\x9b31m", "\u202e", "\u2028"])
+def test_what_an_error_quotes_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], foreign: str
+) -> None:
+    print_lines(make_console(), [f"boom{foreign}é漢✓🙂"])
+    assert capsys.readouterr().out == f"boom {foreign[1:]}é漢✓🙂\n"
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])

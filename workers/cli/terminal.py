@@ -57,9 +57,14 @@ def wrapped(line: str, *, width: int | None, indent: str = "") -> list[str]:
 
 
 def print_lines(console: Console, lines: Iterable[str], *, style: str = "") -> None:
-    """Print lines as they are, whatever the width."""
+    """Print lines as they are, whatever the width; what is no text in them is blank."""
     for line in lines:
-        console.print(Text(line, style=style), soft_wrap=True)
+        console.print(Text(_harmless(line), style=style), soft_wrap=True)
+
+
+def _harmless(line: str) -> str:
+    """Return the line without what would command the terminal: an error may quote what was sent."""
+    return "".join(each if each.isprintable() else " " for each in line)
 
 
 def print_rows(
