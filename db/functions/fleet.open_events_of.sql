@@ -3,6 +3,7 @@ create or replace function fleet.open_events_of(p_payment_ids bigint[])
 returns setof bigint
 language sql
 stable
+rows 10
 security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off
