@@ -9,7 +9,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-debian faults lint bench lock
+.PHONY: help run test test-all test-debian faults lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -19,7 +19,10 @@ run: .venv/.runtime ## the whole fleet on an embedded PostgreSQL and Valkey (POR
 	@exec .venv/bin/coinfleet up
 
 test: .venv/.development ## every test but the long ones, on embedded servers of its own
-	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not long" $(ARGS)
+	@exec .venv/bin/python -m pytest -n 4 --dist loadfile -m "not long" $(ARGS)
+
+test-all: .venv/.development ## every test, the long ones too
+	@exec .venv/bin/python -m pytest -n 4 --dist loadfile -m "not bench" $(ARGS)
 
 test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
 	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)

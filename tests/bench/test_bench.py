@@ -90,6 +90,7 @@ async def test_our_fleet_applies_what_it_receives(
     assert await books.breaches() == {}
 
 
+@pytest.mark.long
 async def test_the_textbook_applies_what_it_receives(
     books: Books, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ async def test_the_textbook_applies_what_it_receives(
     assert dict(moved) == {"purchases": 20, "gifts": 20, "sum": 0}
 
 
+@pytest.mark.long
 async def test_the_textbook_credits_a_second_delivery_nothing(
     books: Books, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -225,6 +225,7 @@ async def test_what_is_an_operators_own_business_is_not_told(
         superuser.terminate()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", ["catalog_differences()", "catalog_items()"])
 async def test_who_loses_the_means_to_compare_gets_everything_again(
     released: Database, db: Connection, function: str
@@ -236,6 +237,7 @@ async def test_who_loses_the_means_to_compare_gets_everything_again(
     assert (await migrate(released.url())).steps == ()
 
 
+@pytest.mark.long
 async def test_a_database_of_before_releases_recorded_gets_everything_again_once(
     released: Database, db: Connection
 ) -> None:
@@ -244,6 +246,7 @@ async def test_a_database_of_before_releases_recorded_gets_everything_again_once
     assert (await migrate(released.url())).steps == ()
 
 
+@pytest.mark.long
 async def test_clients_are_never_refused_while_functions_are_applied_again(
     released: Database, db: Connection
 ) -> None:

@@ -182,6 +182,7 @@ async def test_killed_while_it_waits_for_the_old_tables_it_has_moved_nothing(
     assert await definitions(db) == before
 
 
+@pytest.mark.long
 @pytest.mark.faults
 async def test_killed_in_the_middle_of_its_release_it_has_let_nobody_in(
     operator: Operator, db: Connection, first: Database
@@ -200,6 +201,7 @@ async def test_killed_in_the_middle_of_its_release_it_has_let_nobody_in(
     assert code == 0, printed
 
 
+@pytest.mark.long
 @pytest.mark.faults
 @pytest.mark.parametrize("step", ["people", "purchases", "gifts"])
 async def test_killed_in_the_middle_of_a_batch_it_goes_on_without_a_trace(

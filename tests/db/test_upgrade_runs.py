@@ -24,6 +24,7 @@ FIRST, SECOND = Generation.FIRST, Generation.SECOND
 # Trying, repeating, stopping
 
 
+@pytest.mark.long
 async def test_a_dry_run_proves_the_same_and_changes_nothing(
     finished: Finished, platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -48,6 +49,7 @@ async def test_a_second_run_finds_nothing_to_do(
         await upgraded(platform, SECOND if generation is FIRST else FIRST)
 
 
+@pytest.mark.long
 async def test_an_upgrade_that_stops_after_every_step_ends_the_same(
     finished: Finished, platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -123,6 +125,7 @@ async def test_without_a_proof_nothing_is_finished_and_the_doors_stay_closed(
     assert await db.fetchval("select has_schema_privilege('anon', 'public', 'usage')")
 
 
+@pytest.mark.long
 async def test_a_coin_too_many_is_seen(
     platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -166,6 +169,7 @@ async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_opens_no_doo
     assert (await migrate(first.url())).steps == ()
 
 
+@pytest.mark.long
 async def test_boards_that_were_counted_half_way_are_counted_anew(
     platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -273,6 +277,7 @@ async def test_an_undo_puts_everything_back(
     assert await contents(db) == before[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("step", "done"), [("release", 0), ("purchases", 100), ("proof", 0)])
 async def test_an_undo_in_the_middle_puts_everything_back(
     first: Database, look: Look, step: str, done: int
@@ -295,6 +300,7 @@ SINCE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", SINCE)
 async def test_there_is_no_way_back_once_somebody_has_worked(
     second: Database, look: Look, what: str

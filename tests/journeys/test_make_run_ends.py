@@ -44,6 +44,7 @@ def test_ctrl_c_ends_all_in_order(data_dir: Path) -> None:
         assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
 
 
+@pytest.mark.long
 def test_signals_that_come_twice_change_nothing(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:
         run.wait_until_ready()

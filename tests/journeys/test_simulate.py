@@ -104,6 +104,7 @@ def test_a_shuffled_run_with_duplicates_is_clean(operator: Operator) -> None:
     assert events_of(said, "missing") == 0
 
 
+@pytest.mark.long
 def test_a_second_run_does_not_meet_the_first(operator: Operator) -> None:
     before = operator.status()["events"]["held"]
     for _ in range(2):

@@ -239,6 +239,7 @@ async def test_what_takes_longer_than_its_grace_is_rolled_back(
     assert await outcomes(db) == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("away", ["WORKER_DATABASE_URL", "REDIS_URL", "both"])
 async def test_sigterm_ends_a_worker_whose_servers_were_never_there(run: Run, away: str) -> None:
     environment = {

@@ -105,6 +105,7 @@ async def test_a_receiver_with_one_session_stores_and_says_that_it_is_ready(
     assert len(await inbox(db)) == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("process", [WORKER, SCHEDULER])
 async def test_a_process_waits_at_its_start_for_a_session(
     run: Run, db: Connection, database: Database, connect: Connect, process: str

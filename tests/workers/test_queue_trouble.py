@@ -49,6 +49,9 @@ def queue(tmp_path: Path) -> Iterator[EmbeddedValkey]:
     server = EmbeddedValkey(tmp_path)
     server.start()
     yield server
+    # A server that can't save as it is told to refuses to end.
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("save", "")
     server.stop()
 
 

@@ -102,6 +102,7 @@ async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(
     assert "hunter" not in process.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["worker", "scheduler"])
 async def test_a_process_at_work_outlives_what_would_have_ended_its_start(
     run: Run, database: Database, connect: Connect, name: Name
