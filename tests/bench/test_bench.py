@@ -53,6 +53,7 @@ async def test_calls_send_every_gift_in_a_transaction_of_its_own(books: Books) -
     assert await books.breaches() == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("module", "variant", "stored"),
     [
@@ -75,6 +76,7 @@ async def test_each_web_acknowledges_every_webhook(
     assert await books.owner.fetchval("select count(*) from fleet.inbox_events") == stored
 
 
+@pytest.mark.long
 async def test_our_fleet_applies_what_it_receives(
     books: Books, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -75,7 +75,9 @@ def finished(cluster: Cluster, platforms: Platforms) -> Iterator[Finished]:
         asyncio.run(cluster.drop(database))
 
 
-@pytest.fixture(params=[*Generation])
+@pytest.fixture(
+    params=[Generation.FIRST, pytest.param(Generation.SECOND, marks=pytest.mark.long)], ids=str
+)
 def generation(request: pytest.FixtureRequest) -> Generation:
     """Each older generation in turn."""
     found: Generation = request.param

@@ -35,6 +35,7 @@ async def ends(process: Process, *signals: signal.Signals) -> int:
     return code
 
 
+@pytest.mark.long
 async def test_processes_that_end_under_load_finish_what_they_began(fleet: Fleet) -> None:
     port = free_port()
     commands = (WEB, WORKER, SCHEDULER)

@@ -22,6 +22,7 @@ A_ROUND = 5, 120
 PROCESSES = (WEB, WORKER, WORKER, SCHEDULER)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seed", "rounds"), [(1, 4), pytest.param(2, 75, marks=pytest.mark.long)])
 async def test_every_event_ends_once_whatever_is_killed(
     fleet: Fleet, postgres: EmbeddedPostgres, valkey_server: EmbeddedValkey, seed: int, rounds: int

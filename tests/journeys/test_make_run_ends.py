@@ -34,6 +34,7 @@ def test_sigterm_to_make_alone_ends_all_in_order(data_dir: Path) -> None:
         assert run.folder.read_fleet() is None
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_all_in_order(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:
         run.wait_until_ready()
@@ -91,6 +92,7 @@ def test_killed_servers_are_started_again(data_dir: Path) -> None:
         run.stop()
 
 
+@pytest.mark.long
 def test_five_deaths_in_a_minute_end_the_fleet(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:
         run.wait_until_ready()
