@@ -12,7 +12,11 @@ declare
 begin
     -- Received later than now, by a clock that was ahead: counted from now it waits as long as it was to wait.
     update fleet.inbox_events as e
-    set received_at = v_now, next_attempt_at = v_now + greatest(e.next_attempt_at - e.received_at, interval '0')
+    set
+        received_at = v_now,
+        -- PostgreSQL 15 and 16 can't subtract from an infinite time, which a person may have set.
+        next_attempt_at = v_now
+            + greatest(case when isfinite(e.next_attempt_at) then e.next_attempt_at - e.received_at end, interval '0')
     where e.id = any(array(
         select a.id
         from fleet.inbox_events as a
