@@ -10,9 +10,10 @@ as $$
 declare
     v_facts fleet.fact[];
     v_batch_ids bigint[];
-    v_joining_ids bigint[];
-    v_joined bigint[];
-    v_open_ids bigint[];
+    v_payment_ids bigint[];
+    v_joining_ids bigint[] := '{}';
+    v_joined bigint[] := '{}';
+    v_open_ids bigint[] := '{}';
     v_outcomes fleet.outcome[];
     v_now timestamptz;
 begin
@@ -23,15 +24,18 @@ begin
     );
     v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
     v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));
-    v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);
-    v_joined := array(select fleet.join_old_names(v_facts));
+    v_payment_ids := array(select distinct f.payment_id from unnest(v_facts) as f where f.payment_id is not null);
+    if cardinality(v_payment_ids) > 0 then
+        v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);
+        v_joined := array(select fleet.join_old_names(v_facts));
+    end if;
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());
-    perform fleet.hold_shared_payments(array(select distinct f.payment_id from unnest(v_facts) as f));
-    -- What is open now and not when this is done was settled beside the batch: a refund by its purchase, say.
-    v_open_ids := array(
-        select o from fleet.open_events_of(v_joined || array(select distinct f.payment_id from unnest(v_facts) as f)) as o
-    );
+    if cardinality(v_payment_ids) > 0 then
+        perform fleet.hold_shared_payments(v_payment_ids);
+        -- What is open now and not when this is done was settled beside the batch: a refund by its purchase, say.
+        v_open_ids := array(select o from fleet.open_events_of(v_joined || v_payment_ids) as o);
+    end if;
     -- A refund may have waited for them.
     if cardinality(v_joined) > 0 then
         perform fleet.meet_other_halves(v_joined, v_now);

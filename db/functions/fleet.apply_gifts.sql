@@ -6,12 +6,13 @@ security invoker
 set search_path = '', pg_temp
 as $$
 declare
-    v_gifts fleet.gift_decision[] := fleet.decide_gifts(p_facts);
+    v_gifts fleet.gift_decision[];
     v_first_open bigint;
 begin
-    if v_gifts is null then
+    if not exists (select 1 from unnest(p_facts) as f where f.kind = 'gift') then
         return;
     end if;
+    v_gifts := fleet.decide_gifts(p_facts);
     insert into public.gifts (
         id, provider_event_id, sender_id, recipient_id, stream_id, gift_type, quantity, slot_index,
         coin_amount, platform_revenue, streamer_revenue, created_at

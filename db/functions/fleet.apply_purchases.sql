@@ -7,11 +7,12 @@ set search_path = '', pg_temp
 as $$
 #variable_conflict use_column
 declare
-    v_decisions fleet.purchase_decision[] := fleet.decide_purchases(p_facts, p_now);
+    v_decisions fleet.purchase_decision[];
 begin
-    if v_decisions is null then
+    if not exists (select 1 from unnest(p_facts) as f where f.kind = 'purchase') then
         return;
     end if;
+    v_decisions := fleet.decide_purchases(p_facts, p_now);
     insert into public.coin_purchases (
         id, payment_id, profile_id, provider, provider_event_id, provider_payment_id, sku, quantity, coin_amount,
         amount_minor, currency, usd_amount, status, requires_approval, hold_reason, max_purchase_limit,

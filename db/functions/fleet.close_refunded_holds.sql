@@ -18,25 +18,26 @@ begin
         join public.coin_purchases as cp on cp.id = of.purchase_id
         where cp.granted_at is null and cp.decision is null
     );
-    -- Nobody has to decide about money that went back; should its refund fail, somebody has to again.
-    update fleet.inbox_events as e
-    set (state, reason, processed_at) = (
-        select
-            case when cp.status = 'pending' then 'held' else 'applied' end,
-            case when cp.status = 'pending' then cp.hold_reason else 'refunded_while_held' end,
-            p_now
-    )
-    from public.coin_purchases as cp
-    where cardinality(v_undecided) > 0
-        and cp.id = any(v_undecided)
-        and cp.granted_at is null
-        and cp.decision is null
-        and e.provider = cp.provider
-        and e.provider_event_id = cp.provider_event_id
-        and case
-            when cp.status = 'pending' then e.state = 'applied' and e.reason = 'refunded_while_held'
-            else e.state = 'held'
-        end;
+    if cardinality(v_undecided) > 0 then
+        -- Nobody has to decide about money that went back; should its refund fail, somebody has to again.
+        update fleet.inbox_events as e
+        set (state, reason, processed_at) = (
+            select
+                case when cp.status = 'pending' then 'held' else 'applied' end,
+                case when cp.status = 'pending' then cp.hold_reason else 'refunded_while_held' end,
+                p_now
+        )
+        from public.coin_purchases as cp
+        where cp.id = any(v_undecided)
+            and cp.granted_at is null
+            and cp.decision is null
+            and e.provider = cp.provider
+            and e.provider_event_id = cp.provider_event_id
+            and case
+                when cp.status = 'pending' then e.state = 'applied' and e.reason = 'refunded_while_held'
+                else e.state = 'held'
+            end;
+    end if;
 
     -- The same for events that are held without a purchase, as for want of a buyer, and what waits with them.
     v_without_purchase := array(

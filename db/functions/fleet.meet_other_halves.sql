@@ -1,9 +1,11 @@
+-- A plan made while there were few rows is kept: without seqscans it is right for many, too.
 create or replace function fleet.meet_other_halves(p_payment_ids bigint[], p_now timestamptz)
 returns void
 language plpgsql
 volatile
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
 declare
     v_met bigint[];
