@@ -4,6 +4,8 @@
 PYTHON ?= python3
 DEBIAN := COINFLEET_POSTGRES_BIN=/usr/lib/postgresql/15/bin COINFLEET_REDIS_SERVER=/usr/bin/redis-server
 export PYTHONUNBUFFERED := 1
+# Bytecode that is kept halves what a process needs to start, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps

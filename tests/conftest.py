@@ -133,9 +133,15 @@ async def connect(database: Database) -> AsyncIterator[Connect]:
 
 
 @pytest_asyncio.fixture
-async def db(connect: Connect) -> Connection:
-    """The schema owner's connection."""
+async def own_session(connect: Connect) -> Connection:
+    """The schema owner's connection to the test's own database."""
     return await connect("owner")
+
+
+@pytest.fixture
+def db(own_session: Connection) -> Connection:
+    """The schema owner's connection."""
+    return own_session
 
 
 @pytest.fixture

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
-import socket
 import ssl
 import struct
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,8 +19,11 @@ import pytest
 from tests.conditions import DEADLINE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from asyncio import StreamReader, StreamWriter
+    from collections.abc import AsyncIterator, Coroutine, Iterator
     from pathlib import Path
+
+T = TypeVar("T")
 
 OPENSSL = shutil.which("openssl")
 needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
@@ -76,39 +79,59 @@ def tls_before(address: str, context: ssl.SSLContext) -> Iterator[str]:
     parts = urlsplit(address)
     is_postgres = parts.scheme.startswith("postgres")
     account, _, _ = parts.netloc.rpartition("@")
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(32) as threads:
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
 
-        def serve(client: socket.socket) -> None:
-            with client, contextlib.suppress(OSError):
-                client.settimeout(DEADLINE_S)
-                if is_postgres:
-                    if client.recv(len(ASKS_FOR_TLS), socket.MSG_WAITALL) != ASKS_FOR_TLS:
-                        return
-                    client.sendall(b"S")
-                server = socket.create_connection((parts.hostname, parts.port))
-                with server, context.wrap_socket(client, server_side=True) as here:
-                    back = threads.submit(_pass_on, server, here)
-                    _pass_on(here, server)
-                    back.result()
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        async with _hanging_up(writer):
+            if is_postgres:
+                if await reader.readexactly(len(ASKS_FOR_TLS)) != ASKS_FOR_TLS:
+                    return
+                writer.write(b"S")
+                await writer.start_tls(context)
+            back, there = await asyncio.open_connection(parts.hostname, parts.port)
+            async with _hanging_up(there):
+                await asyncio.gather(_pass_on(reader, there), _pass_on(back, writer))
 
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    threads.submit(serve, listener.accept()[0])
+    def run(action: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(action, loop).result(DEADLINE_S)
 
-        threads.submit(accept)
-        netloc = f"{account}@127.0.0.1:{listener.getsockname()[1]}"
-        scheme = parts.scheme if is_postgres else "rediss"
+    server = run(asyncio.start_server(serve, "127.0.0.1", ssl=None if is_postgres else context))
+    netloc = f"{account}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    scheme = parts.scheme if is_postgres else "rediss"
+    try:
+        yield parts._replace(scheme=scheme, netloc=netloc, query="").geturl()
+    finally:
+        run(_stop(server))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@asynccontextmanager
+async def _hanging_up(writer: StreamWriter) -> AsyncIterator[None]:
+    """Hang up in the end, whoever hung up before."""
+    with contextlib.suppress(OSError, EOFError):
         try:
-            yield parts._replace(scheme=scheme, netloc=netloc, query="").geturl()
+            yield
         finally:
-            listener.shutdown(socket.SHUT_RDWR)
+            writer.transport.abort()
+            # The socket is closed in the loop's next round.
+            await asyncio.sleep(0)
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
-    for each in (source, target):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+async def _pass_on(source: StreamReader, target: StreamWriter) -> None:
+    while data := await source.read(65_536):
+        target.write(data)
+        await target.drain()
+    target.close()
+
+
+async def _stop(server: asyncio.Server) -> None:
+    """Stop, and hang up on whoever is still served."""
+    server.close()
+    served = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in served:
+        each.cancel()
+    await asyncio.gather(*served, return_exceptions=True)

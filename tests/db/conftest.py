@@ -12,6 +12,7 @@ from db.generations import Generation
 from tests.db.audience import Audience
 from tests.db.books import PRICE_LIST, Books
 from tests.db.platforms import Look, build, upgraded
+from tests.db.rolled_back import open_rolled_back
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,39 @@ if TYPE_CHECKING:
     from db.upgrades import Result
     from tests.clusters import Cluster, Database
     from tests.db.platforms import Finished, Platforms
+    from tests.db.rolled_back import RolledBack
+
+# Who asks for one of these looks at a database from several sessions.
+SEVERAL_SESSIONS = frozenset(
+    {"connect", "database", "database_url", "signed_in"}
+    | {"pool", "web_pool", "worker_pool", "scheduler_pool"}
+)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shared_session(cluster: Cluster, template: Database) -> AsyncIterator[RolledBack]:
+    """A warm session on a database that the tests of a file take turns with."""
+    database = await cluster.create(template.name)
+    connection = await open_rolled_back(database.url())
+    yield connection
+    connection.terminate()
+    await cluster.drop(database)
+
+
+@pytest_asyncio.fixture
+async def rolled_back(shared_session: RolledBack) -> AsyncIterator[RolledBack]:
+    """The shared session, in a transaction that is rolled back."""
+    async with shared_session.rolled_back():
+        yield shared_session
+
+
+@pytest.fixture
+def db(request: pytest.FixtureRequest) -> Connection:
+    """The schema owner's connection: to the test's own database only where that matters."""
+    alone = SEVERAL_SESSIONS.isdisjoint(request.fixturenames)
+    shares = alone and request.node.get_closest_marker("commits") is None
+    session: Connection = request.getfixturevalue("rolled_back" if shares else "own_session")
+    return session
 
 
 @pytest_asyncio.fixture

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from db.pool import Connection, Pool
     from tests.conftest import Connect
 
+# Boards count what is committed.
+pytestmark = pytest.mark.commits
+
 PERIODS = ("day", "week", "month", "all_time")
 GIFTERS, STREAMERS = "top_gifters", "top_streamers"
 

@@ -54,8 +54,10 @@ class Peer:
 
     def reset(self) -> None:
         """Hang up without a goodbye."""
-        linger = struct.pack("ii", 1, 0)
-        self.writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
+        # The server may have hung up by now.
+        if not self.writer.is_closing():
+            linger = struct.pack("ii", 1, 0)
+            self.writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
         self.writer.transport.abort()
 
 

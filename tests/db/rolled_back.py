@@ -1,0 +1,78 @@
+"""A session that many tests take turns with: what one did is rolled back before the next.
+
+Warm plans and caches are most of what a test of SQL saves this way; the clone of a database is the
+rest. A statement that fails fails alone, as it would outside of a transaction.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from db.pool import session_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    Plain = asyncpg.Connection[asyncpg.Record]
+else:
+    Plain = asyncpg.Connection
+
+# What `transaction()` itself sends.
+OF_TRANSACTIONS = ("begin", "savepoint", "release", "rollback")
+
+
+class RolledBack(Plain):
+    """A connection whose statements outside a test's own transactions have a savepoint each."""
+
+    @asynccontextmanager
+    async def rolled_back(self) -> AsyncIterator[None]:
+        """Undo in the end what is done meanwhile; deferred constraints are checked before."""
+        transaction = self.transaction()
+        await transaction.start()
+        try:
+            yield
+            await super().execute("set constraints all immediate")
+        finally:
+            await transaction.rollback()
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        if query.lower().startswith(OF_TRANSACTIONS):
+            return await super().execute(query, *args, **options)
+        async with self._savepoint():
+            return await super().execute(query, *args, **options)
+
+    async def executemany(self, *args: Any, **options: Any) -> None:
+        async with self._savepoint():
+            await super().executemany(*args, **options)
+
+    async def fetch(self, *args: Any, **options: Any) -> Any:
+        async with self._savepoint():
+            return await super().fetch(*args, **options)
+
+    async def fetchrow(self, *args: Any, **options: Any) -> Any:
+        async with self._savepoint():
+            return await super().fetchrow(*args, **options)
+
+    async def fetchval(self, *args: Any, **options: Any) -> Any:
+        async with self._savepoint():
+            return await super().fetchval(*args, **options)
+
+    @asynccontextmanager
+    async def _savepoint(self) -> AsyncIterator[None]:
+        await super().execute("savepoint each")
+        try:
+            yield
+        except asyncpg.PostgresError:
+            await super().execute("rollback to savepoint each")
+            raise
+        finally:
+            await super().execute("release savepoint each")
+
+
+async def open_rolled_back(url: str) -> RolledBack:
+    """Connect with the settings of our own sessions, but for those that end a slow transaction."""
+    settings = session_settings("tests") | {"idle_in_transaction_session_timeout": "0"}
+    return await asyncpg.connect(url, connection_class=RolledBack, server_settings=settings)
