@@ -191,6 +191,43 @@ async def test_hosts_that_are_all_away_are_all_named(url: str) -> None:
     assert not isinstance(failure.value, StoreRefused)
 
 
+@pytest.mark.parametrize("query", ["", "?sslmode=prefer"])
+async def test_a_host_whose_name_is_gone_leaves_it_to_the_next_one(url: str, query: str) -> None:
+    """A removed machine's name goes with it, and that is when the others are needed."""
+    for hosts in [("gone.invalid:5432", "{}"), ("gone.invalid:5432", CLOSED, "{}")]:
+        async with connected(hosts_of(url, *hosts) + query) as connection:
+            assert await connection.fetchval("select session_user") == "coinfleet_worker"
+
+
+async def test_a_host_that_speaks_no_postgres_leaves_it_to_the_next_one(url: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(b"H")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        async with connected(hosts_of(url, f"127.0.0.1:{port}", "{}")) as connection:
+            assert await connection.fetchval("select 1") == 1
+
+
+async def test_hosts_that_are_all_unknown_are_refused_and_else_waited_for(url: str) -> None:
+    with pytest.raises(StoreRefused) as refusal:
+        await open_connection(
+            hosts_of(url, "gone.invalid:1", "gone.invalid:2"), application_name="test"
+        )
+    assert str(refusal.value) == (
+        "the database at gone.invalid:1 can't be used: there is no host of this name;"
+        " the database at gone.invalid:2 can't be used: there is no host of this name"
+    )
+    for hosts in [("gone.invalid:1", CLOSED), (CLOSED, "gone.invalid:1")]:
+        with pytest.raises(StoreUnavailable) as failure:
+            await open_connection(hosts_of(url, *hosts), application_name="test")
+        assert not isinstance(failure.value, StoreRefused)
+        assert "at gone.invalid:1: there is no host of this name" in str(failure.value)
+        assert f"at {CLOSED}: Connection refused" in str(failure.value)
+
+
 # What waiting won't cure
 
 
