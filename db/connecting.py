@@ -45,6 +45,7 @@ _POOLERS_REFUSALS = (
     "tenant or user not found",
     "(enotfound) tenant/user",
 )
+ASKS_FOR_TLS = ("require", "verify-ca", "verify-full")
 _OPTIONS = {
     "tcp_user_timeout": getattr(socket, "TCP_USER_TIMEOUT", None),
     "keepalives_idle": getattr(socket, "TCP_KEEPIDLE", None),
@@ -74,7 +75,8 @@ async def connect_to(
                 **options,
             )
         except Exception as error:
-            failure = _failure(error, host, timeout_s=timeout_s)
+            asks_for_tls = dict(address.tls).get("sslmode") in ASKS_FOR_TLS
+            failure = _failure(error, host, timeout_s=timeout_s, asks_for_tls=asks_for_tls)
             if failure is None or failure is error:
                 raise
             if not isinstance(failure, StoreUnavailable) or (
@@ -173,12 +175,18 @@ def _keep_alive(connection: asyncpg.Connection[asyncpg.Record], address: Address
                 copy.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _failure(error: Exception, host: Host, *, timeout_s: float) -> CoinfleetError | None:
+def _failure(
+    error: Exception, host: Host, *, timeout_s: float, asks_for_tls: bool = False
+) -> CoinfleetError | None:
     """Return what to raise in place of what the driver raised; None lets that go through."""
     if isinstance(error, CoinfleetError):
         return error
     if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error):
         return PoolerUndeclared()
+    # While a server of this machine is away, a connection to its port can meet somebody else, or
+    # even itself: TCP lets two ends that open at once meet, and here both are ours.
+    if _answered_nonsense(error) and not asks_for_tls:
+        return StoreUnavailable(f"{UNREACHABLE} at {host}: what answers there is no PostgreSQL")
     if cause := _refusal(error):
         return StoreRefused(f"{REFUSED} at {host}{UNUSABLE}: {cause}")
     if isinstance(error, TimeoutError):
@@ -206,7 +214,7 @@ def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line
             return None
         case ssl.SSLError():
             return f"TLS failed ({error.reason})"
-        case ConnectionError() if "rejected SSL upgrade" in str(error):
+        case _ if _answered_nonsense(error):
             return (
                 "no PostgreSQL answers there, or one that speaks no TLS while sslmode asks for it"
             )
@@ -226,6 +234,11 @@ def _is_of_one_host(error: Exception) -> bool:
     if _was_before_connecting(error):
         return False
     return isinstance(error, socket.gaierror | ssl.SSLError | ConnectionError)
+
+
+def _answered_nonsense(error: Exception) -> bool:
+    """Whether the first answer was neither a yes to TLS nor, where that will do, a no."""
+    return isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error)
 
 
 def _is_poolers_refusal(error: Exception) -> bool:

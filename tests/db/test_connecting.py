@@ -333,6 +333,24 @@ async def test_a_server_without_tls_is_refused_where_tls_is_asked_for(url: str) 
         await open_connection(f"{url}?sslmode=require", application_name="test")
 
 
+async def test_who_answers_in_a_servers_place_is_waited_out(url: str) -> None:
+    """A connection to a port that nobody listens on can meet itself, and hears its own words."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while said := await reader.read(100):
+            writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1")
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        there = urlsplit(url)
+        account = there.netloc.rpartition("@")[0]
+        elsewhere = there._replace(netloc=f"{account}@127.0.0.1:{port}").geturl()
+        with pytest.raises(StoreUnavailable, match="what answers there is no PostgreSQL"):
+            await open_connection(elsewhere, application_name="test")
+
+
 @pytest.mark.parametrize(
     ("said", "is_refused"),
     [

@@ -67,7 +67,7 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
     except BrokenPipeError:
         discard_output()
     # The edge of the process: what nobody expected still owes a program its JSON.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- raised again there
         return _end_unexpected(error, as_json=as_json)
     return 0
 
