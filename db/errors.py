@@ -219,6 +219,13 @@ def fate_of_sqlstate(sqlstate: str) -> Fate:
     return FATES.get(sqlstate) or FATES.get(sqlstate[:2], Fate.BUG)
 
 
+def server_words(error: Exception) -> str | None:
+    """Return what the server said, on one line with its SQLSTATE; None if it was not the server."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return None
+    return f"{' '.join(str(error).split())} (SQLSTATE {error.sqlstate})"
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether the same call may succeed later with nothing changed on our side."""
     return fate(error) is Fate.TRANSIENT

@@ -238,6 +238,43 @@ async def test_hosts_that_are_all_away_are_all_named(url: str) -> None:
     assert not isinstance(failure.value, StoreRefused)
 
 
+@pytest.mark.parametrize("query", ["", "?sslmode=prefer"])
+async def test_a_host_whose_name_is_gone_leaves_it_to_the_next_one(url: str, query: str) -> None:
+    """A removed machine's name goes with it, and that is when the others are needed."""
+    for hosts in [("gone.invalid:5432", "{}"), ("gone.invalid:5432", CLOSED, "{}")]:
+        async with connected(hosts_of(url, *hosts) + query) as connection:
+            assert await connection.fetchval("select session_user") == "coinfleet_worker"
+
+
+async def test_a_host_that_speaks_no_postgres_leaves_it_to_the_next_one(url: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(b"H")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        async with connected(hosts_of(url, f"127.0.0.1:{port}", "{}")) as connection:
+            assert await connection.fetchval("select 1") == 1
+
+
+async def test_hosts_that_are_all_unknown_are_refused_and_else_waited_for(url: str) -> None:
+    with pytest.raises(StoreRefused) as refusal:
+        await open_connection(
+            hosts_of(url, "gone.invalid:1", "gone.invalid:2"), application_name="test"
+        )
+    assert str(refusal.value) == (
+        "the database at gone.invalid:1 can't be used: there is no host of this name;"
+        " the database at gone.invalid:2 can't be used: there is no host of this name"
+    )
+    for hosts in [("gone.invalid:1", CLOSED), (CLOSED, "gone.invalid:1")]:
+        with pytest.raises(StoreUnavailable) as failure:
+            await open_connection(hosts_of(url, *hosts), application_name="test")
+        assert not isinstance(failure.value, StoreRefused)
+        assert "at gone.invalid:1: there is no host of this name" in str(failure.value)
+        assert f"at {CLOSED}: Connection refused" in str(failure.value)
+
+
 # What waiting won't cure
 
 
@@ -341,6 +378,24 @@ async def test_a_home_that_cannot_be_read_is_refused_whatever_asks_for_it(
 async def test_a_server_without_tls_is_refused_where_tls_is_asked_for(url: str) -> None:
     with pytest.raises(StoreRefused, match="speaks no TLS while sslmode asks for it"):
         await open_connection(f"{url}?sslmode=require", application_name="test")
+
+
+async def test_who_answers_in_a_servers_place_is_waited_out(url: str) -> None:
+    """A connection to a port that nobody listens on can meet itself, and hears its own words."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while said := await reader.read(100):
+            writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1")
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        there = urlsplit(url)
+        account = there.netloc.rpartition("@")[0]
+        elsewhere = there._replace(netloc=f"{account}@127.0.0.1:{port}").geturl()
+        with pytest.raises(StoreUnavailable, match="what answers there is no PostgreSQL"):
+            await open_connection(elsewhere, application_name="test")
 
 
 @pytest.mark.parametrize(
