@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 # A definition is compared by a hash, which is no news to a person.
 _HASH = " = "
+# What only a migration makes, and no release again: a table's own parts.
+_OF_TABLES = ("column ", "constraint ", "index ")
 # The functions of the schema fleet that comparing takes.
 _COMPARE_WITH = [
     *("catalog_differences", "catalog_items", "record_catalog", "watched_roles"),
-    *("function_items", "relation_items", "role_items"),
+    *("function_items", "relation_items", "role_items", "structure_items"),
 ]
 
 
@@ -47,6 +49,11 @@ class Difference:
     def lost(self) -> list[str]:
         """What is gone or reads differently, in words: `trigger t on public.x`."""
         return [item.partition(_HASH)[0] for item in self.lacking]
+
+    @property
+    def lost_of_tables(self) -> list[str]:
+        """What is gone of columns, constraints and indexes: no release makes that again."""
+        return [item for item in self.lacking if item.startswith(_OF_TABLES)]
 
     @property
     def gained(self) -> list[str]:
@@ -81,11 +88,17 @@ async def find_differences(store: Pool | Connection) -> list[Difference] | None:
 
 
 async def record(
-    connection: Connection, changed: Iterable[Step], *, everything: bool
+    connection: Connection,
+    changed: Iterable[Step],
+    *,
+    everything: bool,
+    before: Iterable[Difference] = (),
 ) -> list[Difference]:
     """Record what the catalog holds of the changed files; return what differs still.
 
     A file that was only applied again keeps its record: what stays different is somebody's work.
+    `before` is what differed when the release began: what a table lacked then, and lacks still, is
+    no work of its migrations, and is told on.
     """
     if await find_differences(connection) is None:
         return []
@@ -95,6 +108,14 @@ async def record(
         everything,
         [step.kind for step in steps],
         [step.name for step in steps],
+    )
+    await connection.executemany(
+        """
+        update fleet.schema_objects as o
+        set items = o.items || array(select i from unnest($3::text[]) as i where i <> all(o.items))
+        where o.kind = $1 and o.name = $2
+        """,
+        [(each.kind, each.name, each.lost_of_tables) for each in before if each.lost_of_tables],
     )
     return await find_differences(connection) or []
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -23,9 +25,16 @@ from db.errors import CoinfleetError, StoreRefused, StoreUnavailable, is_transie
 from db.pooler import PoolerUndeclared
 
 UNREACHABLE = "The database can't be reached"
+REFUSED, UNUSABLE = "the database", " can't be used"
 CONNECT_TIMEOUT_S = 5.0
 # Somebody may ask for more patience than that, but not for so much that a process seems to hang.
 CONNECT_TIMEOUT_MAX_S = 60.0
+
+# What takes longer to refuse us, or is given up later, counts as silent.
+SILENT_FROM_S = 1.0
+# Hosts that gave no answer when they were asked last, in this process. Whoever asks has less
+# patience than a silent host takes: one that stood first would keep us from all others for ever.
+_silent: set[Host] = set()
 
 # There is no such name, or it has no address; EAI_AGAIN says that nobody could be asked.
 _UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
@@ -44,6 +53,7 @@ _POOLERS_REFUSALS = (
     "tenant or user not found",
     "(enotfound) tenant/user",
 )
+ASKS_FOR_TLS = ("require", "verify-ca", "verify-full")
 _OPTIONS = {
     "tcp_user_timeout": getattr(socket, "TCP_USER_TIMEOUT", None),
     "keepalives_idle": getattr(socket, "TCP_KEEPIDLE", None),
@@ -58,34 +68,66 @@ async def connect_to(
     """Connect to the first host that accepts us and is of the wanted kind.
 
     Each host has the whole timeout, so that one that is silent doesn't use up the others' time.
-    Raises StoreRefused at once, for another host would say the same, PoolerUndeclared, and
-    StoreUnavailable when no host is left.
+    One that was silent when it was asked last is asked last, until it answers.
+    A host without a name, or without the TLS that is asked for, leaves it to the next one.
+    Raises StoreRefused at once where another host would say the same, and when every host refuses;
+    PoolerUndeclared; and StoreUnavailable when no host is left and one of them may come back.
     """
     timeout_s = min(address.connect_timeout_s or CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_MAX_S)
     failures = []
-    for host in address.hosts:
+    for host in sorted(address.hosts, key=_was_silent):
         try:
-            connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-                timeout=timeout_s,
-                server_settings=dict(settings),
-                **_driver_options(address, host),
-                **options,
-            )
+            with _noting_silence(host):
+                connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+                    timeout=timeout_s,
+                    server_settings=dict(settings),
+                    **_driver_options(address, host),
+                    **options,
+                )
         except Exception as error:
-            failure = _failure(error, host, timeout_s=timeout_s)
+            asks_for_tls = dict(address.tls).get("sslmode") in ASKS_FOR_TLS
+            failure = _failure(error, host, timeout_s=timeout_s, asks_for_tls=asks_for_tls)
             if failure is None or failure is error:
                 raise
-            if isinstance(failure, StoreRefused) or not isinstance(failure, StoreUnavailable):
+            if not isinstance(failure, StoreUnavailable) or (
+                isinstance(failure, StoreRefused)
+                and (len(address.hosts) == 1 or not _is_of_one_host(error))
+            ):
                 raise failure from error
             failures.append((failure, error))
         else:
             _keep_alive(connection, address)
             return connection
-    told = ";".join(str(failure).removeprefix(UNREACHABLE) for failure, _ in failures)
     causes = [error for _, error in failures]
+    if all(isinstance(failure, StoreRefused) for failure, _ in failures):
+        raise StoreRefused("; ".join(str(failure) for failure, _ in failures)) from causes[-1]
+    told = ";".join(
+        str(failure).removeprefix(UNREACHABLE).removeprefix(REFUSED).replace(UNUSABLE, "", 1)
+        for failure, _ in failures
+    )
     # What a server says tells more than that another host is away, or writes nothing.
     said = [error for error in causes if isinstance(error, asyncpg.PostgresError)]
     raise StoreUnavailable(f"{UNREACHABLE}{told}") from (said or causes)[-1]
+
+
+def _was_silent(host: Host) -> bool:
+    return host in _silent
+
+
+@contextmanager
+def _noting_silence(host: Host) -> Iterator[None]:
+    """Remember whether the host answered; that somebody gave it up counts as silence."""
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        # What a network that leads nowhere says comes late, and is no TimeoutError.
+        if time.monotonic() - started >= SILENT_FROM_S:
+            _silent.add(host)
+        else:
+            _silent.discard(host)
+        raise
+    _silent.discard(host)
 
 
 def _driver_options(address: Address, host: Host) -> dict[str, Any]:
@@ -163,14 +205,20 @@ def _keep_alive(connection: asyncpg.Connection[asyncpg.Record], address: Address
                 copy.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _failure(error: Exception, host: Host, *, timeout_s: float) -> CoinfleetError | None:
+def _failure(
+    error: Exception, host: Host, *, timeout_s: float, asks_for_tls: bool = False
+) -> CoinfleetError | None:
     """Return what to raise in place of what the driver raised; None lets that go through."""
     if isinstance(error, CoinfleetError):
         return error
     if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error):
         return PoolerUndeclared()
+    # While a server of this machine is away, a connection to its port can meet somebody else, or
+    # even itself: TCP lets two ends that open at once meet, and here both are ours.
+    if _answered_nonsense(error) and not asks_for_tls:
+        return StoreUnavailable(f"{UNREACHABLE} at {host}: what answers there is no PostgreSQL")
     if cause := _refusal(error):
-        return StoreRefused(f"the database at {host} can't be used: {cause}")
+        return StoreRefused(f"{REFUSED} at {host}{UNUSABLE}: {cause}")
     if isinstance(error, TimeoutError):
         cause = f"no answer within {timeout_s:g} s"
     elif isinstance(error, asyncpg.exceptions.TargetServerAttributeNotMatched):
@@ -196,7 +244,7 @@ def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line
             return None
         case ssl.SSLError():
             return f"TLS failed ({error.reason})"
-        case ConnectionError() if "rejected SSL upgrade" in str(error):
+        case _ if _answered_nonsense(error):
             return (
                 "no PostgreSQL answers there, or one that speaks no TLS while sslmode asks for it"
             )
@@ -207,6 +255,20 @@ def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line
             return None if is_transient(error) else str(error)
         case _:
             return None
+
+
+def _is_of_one_host(error: Exception) -> bool:
+    """Whether a refusal says nothing about the other hosts: a removed machine's name is gone, a
+    machine's certificate is its own. A file or a password is the same for all.
+    """
+    if _was_before_connecting(error):
+        return False
+    return isinstance(error, socket.gaierror | ssl.SSLError | ConnectionError)
+
+
+def _answered_nonsense(error: Exception) -> bool:
+    """Whether the first answer was neither a yes to TLS nor, where that will do, a no."""
+    return isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error)
 
 
 def _is_poolers_refusal(error: Exception) -> bool:

@@ -45,7 +45,7 @@ from db.roles import UnfitOwner, check_owner, check_release_rights
 from db.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from db.catalog import Difference
     from db.pool import Connection, Pool
@@ -144,7 +144,8 @@ async def bring_up(
     await _open_books(connection)
     book = await _read_book(connection)
     wanted = await _files_for(connection, files)
-    damaged = await _find_damaged(connection, wanted) if makes_good else set()
+    differences = await catalog.find_differences(connection) if makes_good else []
+    damaged = _damaged(differences, wanted)
     steps = schema.plan(wanted, book, damaged)
     for step in steps:
         await _take(connection, step, is_new=(step.kind, step.name) not in book)
@@ -153,15 +154,16 @@ async def bring_up(
     changed = [step for step in steps if schema.has_new_text(step, book)]
     migrated = any(step.kind == Kind.MIGRATION for step in changed)
     async with connection.transaction():
-        different = await catalog.record(connection, changed, everything=migrated)
+        different = await catalog.record(
+            connection, changed, everything=migrated, before=differences or []
+        )
     return Report(tuple(steps), different=tuple(different))
 
 
-async def _find_damaged(
-    connection: Connection, files: Sequence[SchemaFile]
+def _damaged(
+    differences: Collection[Difference] | None, files: Sequence[SchemaFile]
 ) -> set[tuple[str, str]]:
     """Return the files that the catalog differs from; all of them where nobody can tell."""
-    differences = await catalog.find_differences(connection)
     if differences is not None:
         return catalog.keys(differences)
     can_tell = (Kind.FUNCTION, "fleet.catalog_differences")
@@ -177,7 +179,7 @@ async def status(url: str) -> list[StatusRow]:
         files = await _files_for(connection, expected())
         if await _lacks_books(connection):
             return schema.compare(files, {})
-        damaged = await _find_damaged(connection, files)
+        damaged = _damaged(await catalog.find_differences(connection), files)
         return schema.compare(files, await _read_book(connection), damaged)
 
 

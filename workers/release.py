@@ -21,7 +21,10 @@ OLDER_USERS_REMEDY = (
     " may read auth.users: grant it select, and bypassrls where the table has row level security"
 )
 
-DIFFERENT_REMEDY = "applying the files again does not undo it: undo it by hand"
+DIFFERENT_REMEDY = (
+    "applying the files again does not undo it: undo it by hand; what a table has stands in"
+    " db/migrations"
+)
 
 
 async def release(settings: Settings) -> Report:

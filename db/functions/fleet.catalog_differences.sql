@@ -11,11 +11,16 @@ as $$
             o.kind, o.name,
             case
                 when o.items is null then '{}'
-                else array(select i from unnest(o.items) as i where i <> all(c.items) order by i)
+                else array(select i from unnest(o.items) as i where i <> all(c.items) and i !~ '^owner ' order by i)
             end as lacking,
             case
                 when o.items is null then '{}'
-                else array(select i from unnest(c.items) as i where i <> all(o.items) order by i)
+                -- Columns, constraints and indexes that somebody adds are their own business; a wrong owner never is.
+                else array(
+                    select i from unnest(c.items) as i
+                    where (i <> all(o.items) and i !~ '^(column|constraint|index) ') or i ~ '^owner '
+                    order by i
+                )
             end as added,
             o.items is null as is_unknown
         from fleet.schema_objects as o

@@ -13,6 +13,8 @@ as $$
         select r.kind, r.name, r.item from fleet.relation_items() as r
         union
         select r.kind, r.name, r.item from fleet.role_items() as r
+        union
+        select t.kind, t.name, t.item from fleet.structure_items() as t
     ) as i on i.kind = o.kind and i.name = o.name
     group by o.kind, o.name
 $$;

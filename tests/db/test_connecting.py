@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import pytest
 
+from db import connecting
 from db.address import Host
 from db.connecting import _failure
 from db.errors import StoreRefused, StoreUnavailable
@@ -166,6 +167,52 @@ async def test_a_silent_host_does_not_use_up_the_next_ones_time(url: str) -> Non
             )
 
 
+async def test_who_is_less_patient_than_a_silent_host_reaches_the_next_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A primary that froze, or whose machine is gone, stands first in the address."""
+    monkeypatch.setattr(connecting, "SILENT_FROM_S", 0.0)
+    asked = asyncio.Semaphore(0)
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.release()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        several = hosts_of(url, f"127.0.0.1:{port}", "{}")
+        given_up = asyncio.create_task(open_connection(several, application_name="test"))
+        await asked.acquire()
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        for _ in range(2):
+            async with connected(several) as connection:
+                assert await connection.fetchval("select 1") == 1
+        assert asked.locked(), "the silent host was asked again, ahead of one that answers"
+        # It is asked once no other is left, and counts again once it answers.
+        pending = asyncio.create_task(
+            open_connection(hosts_of(url, f"127.0.0.1:{port}", CLOSED), application_name="test")
+        )
+        await asked.acquire()
+        pending.cancel()
+
+
+async def test_a_host_that_answers_again_stands_in_its_place_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "SILENT_FROM_S", 0.0)
+    closed = hosts_of(url, CLOSED)
+    with pytest.raises(StoreUnavailable):
+        await open_connection(closed, application_name="test")
+    assert connecting._silent
+    monkeypatch.setattr(connecting, "SILENT_FROM_S", 60.0)
+    with pytest.raises(StoreUnavailable):
+        await open_connection(closed, application_name="test")
+    assert not {host for host in connecting._silent if host.port == 1}
+
+
 async def test_of_several_hosts_one_that_takes_no_writes_is_left_out(
     database: Database, url: str
 ) -> None:
@@ -189,6 +236,43 @@ async def test_hosts_that_are_all_away_are_all_named(url: str) -> None:
         " at 127.0.0.1:2: Connection refused"
     )
     assert not isinstance(failure.value, StoreRefused)
+
+
+@pytest.mark.parametrize("query", ["", "?sslmode=prefer"])
+async def test_a_host_whose_name_is_gone_leaves_it_to_the_next_one(url: str, query: str) -> None:
+    """A removed machine's name goes with it, and that is when the others are needed."""
+    for hosts in [("gone.invalid:5432", "{}"), ("gone.invalid:5432", CLOSED, "{}")]:
+        async with connected(hosts_of(url, *hosts) + query) as connection:
+            assert await connection.fetchval("select session_user") == "coinfleet_worker"
+
+
+async def test_a_host_that_speaks_no_postgres_leaves_it_to_the_next_one(url: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(b"H")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        async with connected(hosts_of(url, f"127.0.0.1:{port}", "{}")) as connection:
+            assert await connection.fetchval("select 1") == 1
+
+
+async def test_hosts_that_are_all_unknown_are_refused_and_else_waited_for(url: str) -> None:
+    with pytest.raises(StoreRefused) as refusal:
+        await open_connection(
+            hosts_of(url, "gone.invalid:1", "gone.invalid:2"), application_name="test"
+        )
+    assert str(refusal.value) == (
+        "the database at gone.invalid:1 can't be used: there is no host of this name;"
+        " the database at gone.invalid:2 can't be used: there is no host of this name"
+    )
+    for hosts in [("gone.invalid:1", CLOSED), (CLOSED, "gone.invalid:1")]:
+        with pytest.raises(StoreUnavailable) as failure:
+            await open_connection(hosts_of(url, *hosts), application_name="test")
+        assert not isinstance(failure.value, StoreRefused)
+        assert "at gone.invalid:1: there is no host of this name" in str(failure.value)
+        assert f"at {CLOSED}: Connection refused" in str(failure.value)
 
 
 # What waiting won't cure
@@ -294,6 +378,24 @@ async def test_a_home_that_cannot_be_read_is_refused_whatever_asks_for_it(
 async def test_a_server_without_tls_is_refused_where_tls_is_asked_for(url: str) -> None:
     with pytest.raises(StoreRefused, match="speaks no TLS while sslmode asks for it"):
         await open_connection(f"{url}?sslmode=require", application_name="test")
+
+
+async def test_who_answers_in_a_servers_place_is_waited_out(url: str) -> None:
+    """A connection to a port that nobody listens on can meet itself, and hears its own words."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while said := await reader.read(100):
+            writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1")
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        there = urlsplit(url)
+        account = there.netloc.rpartition("@")[0]
+        elsewhere = there._replace(netloc=f"{account}@127.0.0.1:{port}").geturl()
+        with pytest.raises(StoreUnavailable, match="what answers there is no PostgreSQL"):
+            await open_connection(elsewhere, application_name="test")
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,30 @@ LEFT_TO_A_PERSON = {
     ),
 }
 
+# What only a migration made, and no release makes again.
+LOST_OF_TABLES = {
+    "alter table public.gifts drop constraint gifts_sender_id_fkey": (
+        "constraint gifts_sender_id_fkey on public.gifts"
+    ),
+    "alter table public.profiles drop constraint bio_at_most_2000_characters": (
+        "constraint bio_at_most_2000_characters on public.profiles"
+    ),
+    "alter table public.gifts alter coin_amount drop not null": (
+        "column coin_amount of public.gifts: bigint not null"
+    ),
+    "alter table public.gifts alter created_at drop default": (
+        "column created_at of public.gifts: timestamp with time zone not null default"
+    ),
+    "alter table public.coin_packages drop column product_id cascade": (
+        "column product_id of public.coin_packages: text"
+    ),
+    "drop index fleet.inbox_events_pending_idx": (
+        "index fleet.inbox_events_pending_idx on fleet.inbox_events"
+    ),
+}
+
 OPERATORS_OWN = (
+    "alter table public.gifts add column mine text default '', add check (mine <> 'x')",
     f"grant select on {LEDGER} to reports",
     "create index on public.gifts (quantity)",
     "create view public.mine as select 1 as one",
@@ -206,6 +229,45 @@ async def test_what_no_file_undoes_is_told_until_a_person_undoes_it(
             LEFT_TO_A_PERSON.values()
         )
         assert [line for each in different for line in each.lost] == []
+
+
+@pytest.mark.parametrize("release", ["the same", "with a migration", "on another server"])
+async def test_what_a_table_lost_is_told_until_a_person_makes_it_again(
+    released: Database, db: Connection, pool: Pool, release: str
+) -> None:
+    """No release makes it again, and none takes it for its own work."""
+    for damage in LOST_OF_TABLES:
+        await db.execute(damage)
+    if release == "with a migration":
+        # Nothing depends on it, so that it may be made once more.
+        await db.execute("delete from fleet.schema_migrations where name like '%_what_tables_have'")
+    if release == "on another server":
+        await db.execute("update fleet.schema_objects set server_version = 14")
+    for _ in range(2):
+        different = (await migrate(released.url())).different
+        assert sorted(line for each in different for line in each.lost_of_tables) == sorted(
+            LOST_OF_TABLES.values()
+        )
+    [line] = await find_damage(pool)
+    assert line.startswith("tables lack what a migration made: ")
+    assert "db/migrations" in line
+    await db.execute("create index inbox_events_pending_idx on fleet.inbox_events (id)")
+    assert "inbox_events_pending_idx" not in " ".join(await told(pool))
+
+
+async def test_a_table_of_another_owner_is_told(
+    released: Database, db: Connection, pool: Pool, cluster: Cluster
+) -> None:
+    superuser = await open_connection(
+        cluster.superuser_url.rpartition("/")[0] + f"/{released.name}", application_name="test"
+    )
+    await superuser.execute(f"alter table {LEDGER} owner to current_user")
+    name = await superuser.fetchval("select current_user")
+    assert await told(pool) == [f"owner of {LEDGER}: {name}"]
+    owner = await db.fetchval("select current_user")
+    await superuser.execute(f"alter table {LEDGER} owner to {owner}")
+    assert await told(pool) == []
+    await superuser.close()
 
 
 async def test_what_is_an_operators_own_business_is_not_told(

@@ -47,7 +47,7 @@ class Operator:
     """Types the command against one database."""
 
     def __init__(self, database_url: str, folder: Path) -> None:
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "DATABASE_URL": database_url,
             "COINFLEET_DATA_DIR": str(folder),
             "COLUMNS": "160",
@@ -61,7 +61,7 @@ class Operator:
             "--from",
             "first",
             *words,
-            env=self._environment,
+            env=self.environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -114,6 +114,32 @@ async def test_the_operator_sees_the_proof_and_the_second_time_that_nothing_is_t
     assert "duplicate_payment_id" in printed
     code, printed = await operator.run()
     assert (code, printed.startswith("Nothing to do")) == (0, True), printed
+
+
+@pytest.mark.parametrize("columns", ["40", "80", ""])
+async def test_the_numbers_that_are_proved_are_printed_whole(
+    operator: Operator, db: Connection, columns: str
+) -> None:
+    """In a terminal of any width, and in a file that is kept."""
+    await db.execute("update coins set balance = 1234567890 where user_id = 1")
+    operator.environment["COLUMNS"] = columns
+    code, printed = await operator.run("--dry-run")
+    coins = await db.fetchval("select sum(balance) from coins")
+    assert code == 0
+    assert f"{coins:,}" in printed
+    assert "quarantined" in printed
+    assert "…" not in printed
+
+
+@pytest.mark.parametrize("other", [["--dry-run"], ["--users-table", "public.mapping"]])
+async def test_taking_it_back_is_not_tried_and_changes_nothing_where_it_was_asked_to_be(
+    operator: Operator, db: Connection, other: list[str]
+) -> None:
+    assert (await operator.run())[0] == 0
+    before = await contents(db)
+    code, printed = await operator.run("--undo", *other)
+    assert (code, f"can't be given with {other[0]}" in printed) == (2, True), printed
+    assert await contents(db) == before
 
 
 async def test_what_is_missing_is_one_message_and_exit_1(

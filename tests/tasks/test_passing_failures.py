@@ -114,6 +114,42 @@ async def test_while_everything_fails_nothing_is_counted_and_all_is_applied_afte
     assert await books.db.fetchval("select count(*) from fleet.set_aside_events") == 0
 
 
+async def test_trouble_is_over_with_the_first_batch_that_is_applied(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    """Else `coinfleet status` asks for a person half a minute after everything works again."""
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    async with failing(books, "53100"):
+        await process_payment_events(context)
+        trouble = context.meter.trouble()
+        assert trouble is not None
+        assert trouble[0] == f"53100: {DISK_FULL}"
+    await due_now(books)
+    # Another kind of work is not done by that.
+    context.meter.note_trouble("looks", "no answer within 5 s")
+    await process_payment_events(context)
+    trouble = context.meter.trouble()
+    assert trouble is not None
+    assert trouble[0] == "no answer within 5 s"
+    context.meter.forget_trouble("looks")
+    assert context.meter.trouble() is None
+
+
+async def test_trouble_lasts_while_the_batch_that_met_it_waits(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    async with failing(books, "53100"):
+        await process_payment_events(context)
+        # Nothing is due just now; the cause is still there.
+        assert await process_payment_events(context) == 0
+        assert context.meter.trouble() is not None
+    await due_now(books)
+    await process_payment_events(context)
+
+
 async def test_what_fails_alone_is_set_aside_while_the_others_are_applied(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:

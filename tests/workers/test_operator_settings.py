@@ -71,3 +71,15 @@ def test_what_the_environment_says_comes_first(
     assert settings.database_url == "postgresql://coinfleet_owner@db/coinfleet"
     assert settings.stripe_webhook_secrets == ()
     assert not uses_embedded_database(settings)
+
+
+def test_another_database_has_another_fleet(
+    fleet: RunningFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What this one listens on is nothing to it: its events would be another database's."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://coinfleet_owner@db/coinfleet")
+    monkeypatch.setenv("PORT", "8399")
+    settings = load_operator_settings()
+    assert (settings.port, settings.redis_url) == (8399, None)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://o@localhost:5433/coinfleet?sslmode=disable")
+    assert load_operator_settings().port == fleet.port

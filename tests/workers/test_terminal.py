@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.pool import open_connection
 from db.reaching import reaching_store
 from tests.workers.operators import coinfleet
 from tests.workers.processes import ROOT
@@ -72,6 +73,25 @@ def test_a_closed_output_changes_no_exit_code(
     )
     # No worker runs on the test's database.
     assert (result.returncode, result.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=" ".join)
+async def test_an_error_of_the_database_is_one_line_with_its_sqlstate(
+    database: Database, words: tuple[str, ...]
+) -> None:
+    """As of a page that its disk lost: nobody is shown Python's view of it."""
+    connection = await open_connection(database.url(), application_name="test")
+    await connection.execute(
+        "create or replace function fleet.catalog_items()"
+        " returns table (kind text, name text, items text[]) language plpgsql as"
+        " $$begin raise exception 'could not read block 7' using errcode = 'XX001'; end$$"
+    )
+    await connection.close()
+    result = coinfleet(*words, DATABASE_URL=database.url())
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), result.stderr
+    assert "could not read block 7 (SQLSTATE XX001)" in result.stderr
+    if "--json" in words:
+        assert "could not read block 7" in json.loads(result.stdout)["error"]
 
 
 @pytest.mark.parametrize("words", [("--help",), ()], ids=" ".join)

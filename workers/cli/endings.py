@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from db.errors import CoinfleetError, StoreUnavailable
+from db.errors import CoinfleetError, StoreUnavailable, server_words
 from db.pooler import PoolerUndeclared, SessionNeeded
 from db.roles import NotReleased
 from workers.cli.terminal import discard_output, write
@@ -67,13 +67,21 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
     except BrokenPipeError:
         discard_output()
     # The edge of the process: what nobody expected still owes a program its JSON.
-    except Exception as error:
-        if not as_json:
-            raise
-        traceback.print_exc()
-        _write_error(f"{type(error).__name__}: {error}")
-        return NOT_ASKED
+    except Exception as error:  # noqa: BLE001 -- raised again there
+        return _end_unexpected(error, as_json=as_json)
     return 0
+
+
+def _end_unexpected(error: Exception, *, as_json: bool) -> int:
+    # A page that can't be read, somebody's view: that stands in the database, not in our code.
+    if said := server_words(error):
+        message = f"coinfleet: the database answered with an error: {said}"
+        return _fail(message, code=NOT_ASKED, as_json=as_json)
+    if not as_json:
+        raise error
+    traceback.print_exception(error)
+    _write_error(f"{type(error).__name__}: {error}")
+    return NOT_ASKED
 
 
 def _fail(message: str, *, code: int, as_json: bool) -> int:

@@ -26,9 +26,9 @@ def command(
         bool, typer.Option("--status", help="Change nothing; exit 1 unless all is applied.")
     ] = False,
     folder: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--export", help="Write files for `supabase db push` instead.", file_okay=False
+            "--export", metavar="<dir>", help="Write files for `supabase db push` instead."
         ),
     ] = None,
 ) -> None:
@@ -37,8 +37,13 @@ def command(
     What was lost since, as by a restore without the roles, is made again. Exit 1 when somebody
     added to the schema's rights or policies what only a person can undo.
     """
+    if folder is not None and show_status:
+        raise typer.BadParameter("can't be given with --status", param_hint="'--export'")
     if folder is not None:
-        _export(folder)
+        # A path would read the nothing of an unset variable as the current folder.
+        if not folder.strip():
+            raise typer.BadParameter("names no folder", param_hint="'--export'")
+        _export(Path(folder))
         return
     settings = load_operator_settings()
     configure_logging(settings.log_format)
@@ -60,7 +65,9 @@ def _export(folder: Path) -> None:
         with one_line_errors():
             written = export(folder)
     except OSError as error:
-        raise CommandFailed(f"coinfleet: {error}") from error
+        raise CommandFailed(
+            f"coinfleet: {error.filename or folder} can't be written ({error.strerror or error})"
+        ) from error
     for path in written:
         write(str(path))
     write(f"{len(written)} files written")

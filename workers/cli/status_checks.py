@@ -61,14 +61,20 @@ async def find_damaged_schema(asked: Asked) -> list[str]:
 
 
 async def find_damage(pool: Pool) -> list[str]:
-    """Return a line for what is lost and one for what is added."""
+    """Return a line for what is lost, one for what tables lost, and one for what is added."""
     differences = await find_differences(pool) or []
-    lost = [item for difference in differences for item in difference.lost]
+    of_tables = [item for difference in differences for item in difference.lost_of_tables]
+    lost = [item for difference in differences for item in difference.lost if item not in of_tables]
     gained = [item for difference in differences for item in difference.gained]
     lines = []
     if lost:
         lines.append(
             f"the database lacks what the release made: {_few(lost)}: run `coinfleet migrate`"
+        )
+    if of_tables:
+        lines.append(
+            f"tables lack what a migration made: {_few(of_tables)}: no release makes it again;"
+            " make it by hand, as db/migrations has it"
         )
     if gained:
         lines.append(

@@ -51,6 +51,9 @@ def command(
 
     May be interrupted and run again: it goes on where it was. Exit 1 unless the proof holds.
     """
+    if take_back and (dry_run or users_table is not None):
+        refused = "--dry-run" if dry_run else "--users-table"
+        raise typer.BadParameter(f"can't be given with {refused}", param_hint="'--undo'")
     settings = load_operator_settings()
     console = make_console()
     try:

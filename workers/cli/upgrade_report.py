@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from workers.cli.terminal import print_lines, print_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,24 +17,20 @@ def show(console: Console, result: Result, *, dry_run: bool) -> None:
     """Print the proof, the reasons, then the verdict."""
     if result.was_done:
         console.print("Nothing to do: this database was upgraded. What was proved then:\n")
-    console.print(_lines(result.proof))
+    _show_lines(console, result.proof)
     if result.proof.reasons:
         console.print()
-        console.print(_reasons(result.proof))
+        _show_reasons(console, result.proof)
     console.print()
     for line in _verdict(result, dry_run=dry_run):
         console.print(line, soft_wrap=True, highlight=False)
 
 
-def _lines(proof: Proof) -> Table:
-    table = Table(box=None, title="Before = after + archived + quarantined", title_justify="left")
-    table.add_column("")
-    for column in ("rows", "moved", "archived", "quarantined", "coins", "after", "set aside"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for line in proof.lines:
-        table.add_row(*_cells(line), style=None if line.holds else "red")
-    return table
+def _show_lines(console: Console, proof: Proof) -> None:
+    print_lines(console, ["Before = after + archived + quarantined"])
+    counts = ("rows", "moved", "archived", "quarantined", "coins", "after", "set aside")
+    rows = [(_cells(line), "" if line.holds else "red") for line in proof.lines]
+    print_rows(console, ["", *counts, "proof"], rows)
 
 
 def _cells(line: Line) -> tuple[str, ...]:
@@ -53,16 +49,13 @@ def _number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def _reasons(proof: Proof) -> Table:
-    table = Table(box=None, title="Set aside, or moved with a note", title_justify="left")
-    for column in ("table", "", "reason"):
-        table.add_column(column)
-    for column in ("rows", "coins"):
-        table.add_column(column, justify="right")
-    for why in proof.reasons:
-        coins = _number(why.coins) if why.coins else ""
-        table.add_row(why.table, why.fate, why.reason, _number(why.rows), coins)
-    return table
+def _show_reasons(console: Console, proof: Proof) -> None:
+    print_lines(console, ["Set aside, or moved with a note"])
+    rows = [
+        (why.table, why.fate, why.reason, _number(why.rows), _number(why.coins or None))
+        for why in proof.reasons
+    ]
+    print_rows(console, ["table", "fate", "reason", "rows", "coins"], [(row, "") for row in rows])
 
 
 def _verdict(result: Result, *, dry_run: bool) -> list[str]:
