@@ -293,6 +293,41 @@ async def test_a_function_that_somebody_dropped_counts_against_no_event(
     assert await process_payment_events(context) == 2
 
 
+# What somebody does to a table of ours, and how it is undone.
+SLIPS = {
+    "alter table public.profiles rename total_spent to spent": (
+        "alter table public.profiles rename spent to total_spent"
+    ),
+    "alter table public.gift_types rename to kinds": (
+        "alter table public.kinds rename to gift_types"
+    ),
+    "alter table fleet.payment_keys set schema public": (
+        "alter table public.payment_keys set schema fleet"
+    ),
+    "alter table public.ledger_entries rename reason to why": (
+        "alter table public.ledger_entries rename why to reason"
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+async def test_a_slip_with_a_table_counts_against_no_event(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact], slip: str
+) -> None:
+    """Paid events were dead after 16 s, and stayed so when the slip was undone."""
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    await books.db.execute(slip)
+    with capture_logs():
+        for _ in range(6):
+            with pytest.raises(StoreUnavailable):
+                await process_payment_events(context)
+            await due_now(books)
+    assert await attempts(books) == {("pending", 0)}
+    await books.db.execute(SLIPS[slip])
+    assert await process_payment_events(context) == 2
+
+
 @pytest.mark.parametrize(
     "function",
     [
