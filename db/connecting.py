@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +29,12 @@ REFUSED, UNUSABLE = "the database", " can't be used"
 CONNECT_TIMEOUT_S = 5.0
 # Somebody may ask for more patience than that, but not for so much that a process seems to hang.
 CONNECT_TIMEOUT_MAX_S = 60.0
+
+# What takes longer to refuse us, or is given up later, counts as silent.
+SILENT_FROM_S = 1.0
+# Hosts that gave no answer when they were asked last, in this process. Whoever asks has less
+# patience than a silent host takes: one that stood first would keep us from all others for ever.
+_silent: set[Host] = set()
 
 # There is no such name, or it has no address; EAI_AGAIN says that nobody could be asked.
 _UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
@@ -60,20 +68,22 @@ async def connect_to(
     """Connect to the first host that accepts us and is of the wanted kind.
 
     Each host has the whole timeout, so that one that is silent doesn't use up the others' time.
+    One that was silent when it was asked last is asked last, until it answers.
     A host without a name, or without the TLS that is asked for, leaves it to the next one.
     Raises StoreRefused at once where another host would say the same, and when every host refuses;
     PoolerUndeclared; and StoreUnavailable when no host is left and one of them may come back.
     """
     timeout_s = min(address.connect_timeout_s or CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_MAX_S)
     failures = []
-    for host in address.hosts:
+    for host in sorted(address.hosts, key=_was_silent):
         try:
-            connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-                timeout=timeout_s,
-                server_settings=dict(settings),
-                **_driver_options(address, host),
-                **options,
-            )
+            with _noting_silence(host):
+                connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+                    timeout=timeout_s,
+                    server_settings=dict(settings),
+                    **_driver_options(address, host),
+                    **options,
+                )
         except Exception as error:
             asks_for_tls = dict(address.tls).get("sslmode") in ASKS_FOR_TLS
             failure = _failure(error, host, timeout_s=timeout_s, asks_for_tls=asks_for_tls)
@@ -98,6 +108,26 @@ async def connect_to(
     # What a server says tells more than that another host is away, or writes nothing.
     said = [error for error in causes if isinstance(error, asyncpg.PostgresError)]
     raise StoreUnavailable(f"{UNREACHABLE}{told}") from (said or causes)[-1]
+
+
+def _was_silent(host: Host) -> bool:
+    return host in _silent
+
+
+@contextmanager
+def _noting_silence(host: Host) -> Iterator[None]:
+    """Remember whether the host answered; that somebody gave it up counts as silence."""
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        # What a network that leads nowhere says comes late, and is no TimeoutError.
+        if time.monotonic() - started >= SILENT_FROM_S:
+            _silent.add(host)
+        else:
+            _silent.discard(host)
+        raise
+    _silent.discard(host)
 
 
 def _driver_options(address: Address, host: Host) -> dict[str, Any]:

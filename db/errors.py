@@ -181,6 +181,8 @@ _FATAL = ("FATAL", "PANIC")
 
 # asyncpg tells a lost connection from a misused one by the text of InterfaceError alone.
 _LOST_CONNECTION = ("connection is closed", "pool is clos", "connection has been released")
+# How it puts it when a connection is lost while a transaction ends.
+_LOST_MEANWHILE = "cannot switch to state"
 
 
 def fate(error: BaseException, *, is_alone: bool = False) -> Fate:
@@ -196,8 +198,7 @@ def fate(error: BaseException, *, is_alone: bool = False) -> Fate:
         case asyncpg.InterfaceError():
             is_passing = _has_one_of(error, _LOST_CONNECTION)
         case asyncpg.InternalClientError():
-            # How asyncpg puts it when a connection is lost while a transaction ends.
-            is_passing = _text(error).startswith("cannot switch to state")
+            is_passing = _text(error).startswith(_LOST_MEANWHILE)
         case _:  # refused, reset, unreachable; TimeoutError is an OSError
             is_passing = isinstance(error, StoreUnavailable | OSError)
     return Fate.TRANSIENT if is_passing else Fate.BUG
@@ -320,7 +321,9 @@ def describe(error: BaseException) -> str:
         return message[:MESSAGE_LENGTH]
     if isinstance(error, TimeoutError):
         return message[:MESSAGE_LENGTH] if error.args else "no answer in time"
-    if isinstance(error, asyncpg.InterfaceError) and _has_one_of(error, _LOST_CONNECTION):
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and _has_one_of(
+        error, (*_LOST_CONNECTION, _LOST_MEANWHILE)
+    ):
         # The driver tells which of its calls found out, and not that the server or network did it.
         return "the connection was lost"
     if sqlstate is None:

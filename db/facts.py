@@ -123,21 +123,43 @@ class ChargeFailed(
     payment_keys: PaymentKeys
 
 
-class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
-    """These are names of one payment. Nothing else is told: it may be anybody's, and unpaid."""
+class Paid(msgspec.Struct, frozen=True, kw_only=True):
+    """What was paid, when and from where, of a payment that nothing has shown to be ours yet."""
 
-    payment_keys: PaymentKeys
-    reason: Text = "names_only"
+    amount_minor: Amount
+    currency: CurrencyCode
+    purchased_at: datetime
+    country_code: Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z")] | None = None
 
 
 class Half(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event adds to a payment that only another event shows to be ours."""
+    """What an event adds to a payment that only another event shows to be ours, or to be paid.
 
+    With `paid` it is the payment's purchase should a session that was not paid yet name its buyer
+    or product.
+    """
+
+    profile_id: UUID | None = None
+    buyer_unreadable: bool = False
+    by_reference: bool = False
+    sku: Text | None = None
     currency: CurrencyCode | None = None
     quantity: Quantity | None = None
     quantity_unreadable: bool = False
     deductions_minor: Deductions = ()
     told_by: ToldBy
+    paid: Paid | None = None
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
+    """These are names of one payment, which may be anybody's, and unpaid.
+
+    `half` is what the event adds to the payment should another event tell that it is paid.
+    """
+
+    payment_keys: PaymentKeys
+    reason: Text = "names_only"
+    half: Half | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):

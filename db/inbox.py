@@ -146,17 +146,15 @@ def _is_no_rows_fault(error: Exception) -> bool:
     return (
         fate(error) is Fate.TRANSIENT
         or is_server_unfit(error)
-        # No such schema, function or table: a release is half way, or is yet to come.
-        or isinstance(error, _MISSING)
+        # No such schema, function or table: a release is half way, is yet to come, or somebody took
+        # it. No value of a row does that.
+        or (sqlstate_of(error) or "").startswith(("3F", "42P", "427", "428"))
+        # Not the function's own refusal of a state.
+        or (isinstance(error, asyncpg.InsufficientPrivilegeError) and _NO_RIGHT in str(error))
     )
 
 
-_MISSING = (
-    asyncpg.InvalidSchemaNameError,
-    asyncpg.UndefinedColumnError,
-    asyncpg.UndefinedFunctionError,
-    asyncpg.UndefinedTableError,
-)
+_NO_RIGHT = "permission denied for"
 
 
 class Inbox:

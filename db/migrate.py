@@ -215,9 +215,12 @@ async def is_half_way(store: Pool | Connection) -> bool:
     """Return whether a release is at work here, or has to be before this code can work.
 
     Older code finds each of its files in the books all the while; a runner is known by its lock. A
-    function that somebody dropped stands in the books still: the next release makes it again.
+    function that somebody dropped stands in the books still: the next release makes it again. A
+    column that somebody renamed or dropped, a person puts back.
     """
     if not await is_current(store) or await _lacks_functions(store):
+        return True
+    if await store.fetchval("select fleet.lacks_tables()"):
         return True
     is_locked: bool = await store.fetchval(
         """

@@ -88,6 +88,14 @@ async def ask_readiness(pool: Pool) -> Readiness:
     return Readiness.CURRENT
 
 
+async def check_commits(pool: Pool) -> None:
+    """Return once the database has committed something: nothing that is seen, or holds up others.
+
+    Commits alone hang where they wait for a standby that is gone, or for a disk.
+    """
+    await pool.execute("select pg_logical_emit_message(true, 'coinfleet', '')")
+
+
 async def is_passing(pool: Pool, error: BaseException) -> bool:
     """Return whether the error passes by itself: an outage, or a release that is half way."""
     if is_transient(error) or is_server_unfit(error):

@@ -14,6 +14,8 @@ import structlog
 from tasks.pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from db.inbox import Inbox
     from db.pool import Pool
 
@@ -42,7 +44,7 @@ class Meter:
         self.failures: Counter[str] = Counter()
         self.latency_s_total = 0.0
         self.latency_buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
-        self._trouble: tuple[str, float] | None = None
+        self._troubles: dict[Hashable, tuple[str, float]] = {}
 
     def note_batch(self, *, apply_ms: float) -> None:
         """Count one committed batch that took `apply_ms` from claim to commit."""
@@ -70,15 +72,19 @@ class Meter:
         is_known = error in self.failures or len(self.failures) < KINDS_MAX
         self.failures[error if is_known else OTHER] += 1
 
-    def note_trouble(self, error: str) -> None:
-        """Remember what is in the way of work just now, as `describe` puts it."""
-        self._trouble = (error, time.monotonic())
+    def note_trouble(self, work: Hashable, error: str) -> None:
+        """Remember what is in the way of this kind of work just now, as `describe` puts it."""
+        self._troubles[work] = (error, time.monotonic())
+
+    def forget_trouble(self, work: Hashable) -> None:
+        """Note that this kind of work is done again: what was in its way is over."""
+        self._troubles.pop(work, None)
 
     def trouble(self) -> tuple[str, float] | None:
-        """Return the newest trouble and its age in seconds."""
-        if self._trouble is None:
+        """Return the newest trouble that is not over, and its age in seconds."""
+        if not self._troubles:
             return None
-        error, noted_at = self._trouble
+        error, noted_at = max(self._troubles.values(), key=lambda trouble: trouble[1])
         return error, time.monotonic() - noted_at
 
 

@@ -67,9 +67,12 @@ async def process_payment_events(ctx: Context) -> int:
             await _after_failure(ctx, failure)
             continue
         if result.claimed == 0:
+            if not ctx.pace.is_in_trouble:
+                ctx.meter.forget_trouble(ctx.pace)
             break
         total += result.claimed
         ctx.pace.succeed(batch_size=ctx.batch_size)
+        ctx.meter.forget_trouble(ctx.pace)
         ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
         _report(ctx.meter, result, details)
         if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
@@ -82,7 +85,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
 
     What passes counts against no event: while others succeed it waits, and is tried alone.
     """
-    ctx.meter.note_trouble(failure.error)
+    ctx.meter.note_trouble(ctx.pace, failure.error)
     events = len(failure.event_ids)
     is_again = failure.transient and not failure.is_timeout
     if is_again and ctx.pace.is_to_be_tried_again(failure.event_ids):

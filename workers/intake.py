@@ -102,6 +102,11 @@ class Intake:
         """How many arrivals wait for an insert in flight to end."""
         return len(self._waiting)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last batch could not be stored, and not for what it holds."""
+        return self._is_away
+
     def start(self) -> None:
         """Begin to store what arrives."""
         loop = asyncio.get_running_loop()

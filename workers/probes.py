@@ -17,10 +17,12 @@ from redis.backoff import NoBackoff
 
 from db.errors import describe
 from db.pool import answered
-from db.readiness import Readiness, ask_readiness
+from db.readiness import Readiness, ask_readiness, check_commits
 from workers.queue import QueueState, probe_queue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from db.pool import Pool
     from workers.settings import Settings
 
@@ -47,11 +49,18 @@ class Found:
 
 
 class Probes:
-    """Asks the database and the queue for all who want to know, one round at a time."""
+    """Asks the database and the queue for all who want to know, one round at a time.
 
-    def __init__(self, pool: Pool, queue: redis.asyncio.Redis) -> None:
+    `is_in_doubt` says whether something that was to be stored lately was not. Then the database has
+    to commit, too: one that answers what it is asked may hang with each commit.
+    """
+
+    def __init__(
+        self, pool: Pool, queue: redis.asyncio.Redis, *, is_in_doubt: Callable[[], bool]
+    ) -> None:
         self._pool = pool
         self._queue = queue
+        self._is_in_doubt = is_in_doubt
         self._asking = asyncio.Lock()
         self._found: Found | None = None
         self._is_unreachable = False
@@ -71,7 +80,7 @@ class Probes:
     async def _probe_database(self) -> DatabaseState:
         """Ask the database; whatever keeps it from an answer is logged once while it lasts."""
         try:
-            found = await answered(self._pool, ask_readiness(self._pool), within_s=PROBE_TIMEOUT_S)
+            found = await answered(self._pool, self._ask_database(), within_s=PROBE_TIMEOUT_S)
         # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
         except Exception as error:  # noqa: BLE001
             if not self._is_unreachable:
@@ -81,6 +90,12 @@ class Probes:
         if self._is_unreachable:
             log.info("database_reachable")
         self._is_unreachable = False
+        return found
+
+    async def _ask_database(self) -> Readiness:
+        found = await ask_readiness(self._pool)
+        if found is Readiness.CURRENT and self._is_in_doubt():
+            await check_commits(self._pool)
         return found
 
 

@@ -5,6 +5,8 @@ The one place that knows how patient a client of Redis (or Valkey) may be.
 
 from __future__ import annotations
 
+import re
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -39,6 +41,10 @@ DEAD_MESSAGE_TTL_MS = 600_000
 WAITING_MESSAGES_MAX = 4
 # How soon a worker asks again for a queue that is away; it looks into the database meanwhile.
 AWAY_PAUSE_S = 1.0
+# A queue of which only some connections work (a password set just now, too many clients) fails and
+# succeeds by turns. What comes back so soon is the same trouble, and over once all is calm.
+SAME_TROUBLE_S = 60.0
+CALM_S = 10.0
 # What is said of a queue, each once while it lasts.
 UNREACHABLE = "queue_away"
 REFUSES = "queue_refuses"
@@ -50,6 +56,18 @@ PROBE_TTL_MS = 60_000
 # It answers, and does not do what it is asked: no memory left, a failed save, a replica, a password
 # or a right that is missing. Waiting alone doesn't cure it.
 REFUSALS = (redis.ResponseError, redis.AuthenticationError, redis.exceptions.AuthorizationError)
+
+
+# Where in a script of Dramatiq's it was met.
+_IN_SCRIPT = re.compile(r"\.? script: (\w+, )?on @\S+$")
+
+
+def reason_of(error: Exception) -> str:
+    """Return why the queue can't be used, in words for whoever runs it."""
+    text = str(error)
+    if text.startswith("HELLO must be called with the client already authenticated"):
+        return "it asks for a password, and the address has none (NOAUTH)"
+    return _IN_SCRIPT.sub("", text).rstrip(".")
 
 
 class QueueTrouble(redis.ConnectionError):
@@ -76,7 +94,11 @@ class QueueBroker(RedisBroker):
             client=client, middleware=middleware, dead_message_ttl=DEAD_MESSAGE_TTL_MS
         )
         self.server = server_of(url)
-        self._trouble: str | None = None
+        self._told: set[str] = set()
+        self._failed_at = self._back_at = float("-inf")
+        self._is_back_after_s = 0.0
+        # Each thread of a worker meets the queue by itself.
+        self._telling = threading.Lock()
 
     @property
     def consumer_class(self) -> type[_CalmConsumer]:
@@ -86,9 +108,6 @@ class QueueBroker(RedisBroker):
     def waiting(self, queue_name: str) -> int:
         """Count the messages that no worker has fetched yet."""
         length = self.client.llen(f"{self.namespace}:{queue_name}")
-        # One that can be read may refuse to be written still.
-        if self._trouble == UNREACHABLE:
-            self.note_back()
         assert isinstance(length, int)  # noqa: S101 - a blocking client awaits nothing
         return length
 
@@ -97,7 +116,7 @@ class QueueBroker(RedisBroker):
         try:
             self.client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
         except REFUSALS as error:
-            return str(error)
+            return reason_of(error)
         return None
 
     def close(self) -> None:
@@ -124,17 +143,38 @@ class QueueBroker(RedisBroker):
             # A failover may have left us with a replica: whoever has the name now is asked next.
             self.client.connection_pool.disconnect(inuse_connections=False)
         trouble = REFUSES if isinstance(error, REFUSALS) else UNREACHABLE
-        if self._trouble != trouble:
+        with self._telling:
+            self._failed_at = time.monotonic()
+            if not self._told:
+                is_same = self._failed_at - self._back_at < SAME_TROUBLE_S
+                self._is_back_after_s = CALM_S if is_same else 0.0
+            is_news = trouble not in self._told
+            self._told.add(trouble)
+        if is_news:
             log.warning(
-                trouble, server=self.server, reason=str(error), then="workers look each second"
+                trouble,
+                server=self.server,
+                reason=reason_of(error),
+                then="workers look each second",
             )
-        self._trouble = trouble
 
-    def note_back(self) -> None:
-        """Say that the queue is back, if there was trouble with it."""
-        if self._trouble:
+    def note_back(self, *, is_read_only: bool = False) -> None:
+        """Say that the queue is back, if there was trouble with it that is over.
+
+        With `is_read_only` it was read: one that refuses to be written may be read still.
+        """
+        with self._telling:
+            now = time.monotonic()
+            is_over = (
+                bool(self._told)
+                and now - self._failed_at >= self._is_back_after_s
+                and not (is_read_only and REFUSES in self._told)
+            )
+            if is_over:
+                self._told.clear()
+                self._back_at = now
+        if is_over:
             log.info("queue_back", server=self.server)
-        self._trouble = None
 
 
 class _CalmConsumer(_RedisConsumer):
@@ -199,6 +239,8 @@ class Bell:
                         options={},
                     )
                 )
+            else:
+                self._broker.note_back(is_read_only=True)
         except QueueTrouble:
             pass
         except redis.RedisError as error:

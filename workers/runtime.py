@@ -219,12 +219,15 @@ class Runtime:
             ):
                 if is_ours:
                     await task.function(self._context())
+                    self._meter.forget_trouble(("job", tick.job))
         # The edge of the process for jobs: whatever one raises is recorded and tried again.
         except Exception as error:
             await expire_if_unfit(self._pool, error)
-            reason = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
-            self._meter.note_trouble(describe(error))
+            self._meter.note_trouble(("job", tick.job), describe(error))
             will_pass = await is_passing(self._pool, error)
+            # Of a lost connection the driver's own words tell which of its calls found out.
+            words = describe(error) if is_transient(error) else f"{type(error).__name__}: {error}"
+            reason = words[:ERROR_LENGTH]
             if will_pass:
                 log.warning("job_interrupted", attempt=attempt, reason=reason)
             else:
@@ -277,13 +280,14 @@ class Runtime:
             await doing
         # The edge of the process: whatever it is, the next try may do.
         except Exception as error:  # noqa: BLE001
-            self._meter.note_trouble(describe(error))
+            self._meter.note_trouble(work, describe(error))
             await expire_if_unfit(self._pool, error)
             if not await is_passing(self._pool, error):
                 self._outage.note_defect(work, error)
             else:
                 self._outage.note_failure(work, describe(error), batches=self._meter.batches)
             return False
+        self._meter.forget_trouble(work)
         self._outage.note_success(work, batches=self._meter.batches)
         self._note_scarcity()
         return True

@@ -52,6 +52,8 @@ class WebReporter:
         self._is_skewed = False
         self._trouble: tuple[str, float] | None = None
         self._task: asyncio.Task[None] | None = None
+        self.is_unheard = False
+        """Whether the last report could not be made."""
 
     def start(self) -> None:
         """Begin to report."""
@@ -93,7 +95,9 @@ class WebReporter:
             # The intake and the probes say that the database is away; a report says it by missing.
             try:
                 await self.report()
+                self.is_unheard = False
             except Exception as error:  # noqa: BLE001
+                self.is_unheard = True
                 log.debug("not_reported", error=describe(error))
             await asyncio.sleep(REPORT_EVERY_S)
 

@@ -186,7 +186,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(reporter.close)
         yield Web(
             database_url=url,
-            probes=Probes(asking, queue),
+            probes=Probes(asking, queue, is_in_doubt=lambda: intake.is_away or reporter.is_unheard),
             metrics=metrics,
             intake=intake,
             receiver=Receiver(

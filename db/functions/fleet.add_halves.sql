@@ -10,13 +10,15 @@ as $$
         quantity_unreadable, currency, deductions_minor, told_by
     )
     select
-        f.provider, f.provider_event_id, f.payment_id, f.profile_id, coalesce(f.buyer_unreadable, false),
-        coalesce(f.by_reference, false), f.sku, coalesce(f.quantity, a.quantity),
+        f.provider, f.provider_event_id, f.payment_id, coalesce(f.profile_id, a.profile_id),
+        coalesce(f.buyer_unreadable, a.buyer_unreadable, false), coalesce(f.by_reference, a.by_reference, false),
+        coalesce(f.sku, a.sku), coalesce(f.quantity, a.quantity),
         coalesce(f.quantity_unreadable, a.quantity_unreadable, false), coalesce(f.currency, a.currency),
         coalesce(f.deductions_minor, a.deductions_minor, '{}'), coalesce(f.told_by, a.told_by)
     from unnest(p_facts) as f
     cross join lateral jsonb_to_record(coalesce(f.half, '{}')) as a (
-        quantity integer, quantity_unreadable boolean, currency text, deductions_minor bigint[], told_by text
+        profile_id uuid, buyer_unreadable boolean, by_reference boolean, sku text, quantity integer,
+        quantity_unreadable boolean, currency text, deductions_minor bigint[], told_by text
     )
     -- Interpreted again, an event may be read better.
     on conflict (provider, provider_event_id) do update

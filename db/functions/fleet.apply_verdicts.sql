@@ -25,7 +25,7 @@ begin
     v_told := array(
         select f
         from unnest(p_facts) as f
-        where f.kind = 'verdict' and f.payment_id is not null and f.half is not null
+        where f.kind in ('verdict', 'names') and f.payment_id is not null and f.half is not null
             and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1) is null
     );
     if cardinality(v_told) > 0 then
@@ -38,6 +38,7 @@ begin
         where e.payment_id = f.payment_id and e.state in ('waiting', 'held')
             and e.reason in ('no_session_yet', 'incomplete_metadata', 'unknown_buyer', 'unknown_product')
             and not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id);
+        perform fleet.reconsider_payments(v_told, p_now);
     end if;
     -- Each of these may have joined names: what waited under one of them is to be closed, or settled, with the others.
     v_named := array(

@@ -19,7 +19,10 @@ begin
         select replace(p_profile_id::text, '-', '-?') as pattern
         union all
         -- A provider's word of a customer names neither; nor is a longer address theirs.
-        select '(^|[^a-z0-9._%+-])' || regexp_replace(lower(btrim(a.email)), '([^a-z0-9_])', '\\\1', 'g') || '(?!\.?[a-z0-9-])'
+        -- What comes before the address may be an escape itself: "\n", "\u003c", three octal digits.
+        select
+            '(^|[^a-z0-9._%+-]|\\[0-7]{3}|\\\\(u[0-9a-f]{4}|[bfnrt]))' || fleet.spellings_in_json(btrim(a.email))
+            || '(?!\.?[a-z0-9-])'
         from auth.users as a
         where a.id = p_profile_id and btrim(a.email) like '_%@_%'
         union all
@@ -27,7 +30,7 @@ begin
         select '"(' || string_agg(k.literal, '|') || ')"'
         from (
             select
-                regexp_replace(lower(pk.key), '([^a-z0-9_])', '\\\1', 'g') as literal,
+                fleet.spellings_in_json(pk.key) as literal,
                 row_number() over (order by pk.key) / 50 as part
             from public.coin_purchases as cp
             left join fleet.joined_purchases as j on j.purchase_id = cp.id
@@ -47,7 +50,7 @@ begin
     set request = '{}', result = null
     where c.state in ('done', 'dead')
         and (c.request <> '{}' or c.result is not null)
-        and lower(concat_ws(' ', c.request, c.result)) ~ any(v_patterns);
+        and lower(encode(convert_to(concat_ws(' ', c.request, c.result), 'UTF8'), 'escape') collate "C") ~ any(v_patterns);
     get diagnostics v_calls = row_count;
     select count(*) into v_open_events
     from fleet.inbox_events as e

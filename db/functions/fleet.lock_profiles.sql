@@ -13,6 +13,9 @@ begin
         select unnest(array[f.profile_id, f.sender_id, f.recipient_id]) as profile_id
         from unnest(p_facts) as f
         union all
+        select (f.half ->> 'profile_id')::uuid
+        from unnest(p_facts) as f
+        union all
         -- One by one: as a join, a plan made while there were few purchases would read them all at each batch.
         select known.profile_id
         from unnest(p_facts) as f

@@ -7,4 +7,5 @@ grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_sched
 
 -- Functions. What isn't listed any more is taken back, in the same transaction.
 select fleet.revoke_functions('coinfleet_scheduler');
+grant execute on function fleet.lacks_tables() to coinfleet_scheduler;
 grant execute on function fleet.open_tick(text, integer, integer) to coinfleet_scheduler;

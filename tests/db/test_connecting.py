@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import pytest
 
+from db import connecting
 from db.address import Host
 from db.connecting import _failure
 from db.errors import StoreRefused, StoreUnavailable
@@ -164,6 +165,52 @@ async def test_a_silent_host_does_not_use_up_the_next_ones_time(url: str) -> Non
             await open_connection(
                 f"postgresql://u@127.0.0.1:{port}/d?connect_timeout=1", application_name="test"
             )
+
+
+async def test_who_is_less_patient_than_a_silent_host_reaches_the_next_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A primary that froze, or whose machine is gone, stands first in the address."""
+    monkeypatch.setattr(connecting, "SILENT_FROM_S", 0.0)
+    asked = asyncio.Semaphore(0)
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.release()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        several = hosts_of(url, f"127.0.0.1:{port}", "{}")
+        given_up = asyncio.create_task(open_connection(several, application_name="test"))
+        await asked.acquire()
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        for _ in range(2):
+            async with connected(several) as connection:
+                assert await connection.fetchval("select 1") == 1
+        assert asked.locked(), "the silent host was asked again, ahead of one that answers"
+        # It is asked once no other is left, and counts again once it answers.
+        pending = asyncio.create_task(
+            open_connection(hosts_of(url, f"127.0.0.1:{port}", CLOSED), application_name="test")
+        )
+        await asked.acquire()
+        pending.cancel()
+
+
+async def test_a_host_that_answers_again_stands_in_its_place_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "SILENT_FROM_S", 0.0)
+    closed = hosts_of(url, CLOSED)
+    with pytest.raises(StoreUnavailable):
+        await open_connection(closed, application_name="test")
+    assert connecting._silent
+    monkeypatch.setattr(connecting, "SILENT_FROM_S", 60.0)
+    with pytest.raises(StoreUnavailable):
+        await open_connection(closed, application_name="test")
+    assert not {host for host in connecting._silent if host.port == 1}
 
 
 async def test_of_several_hosts_one_that_takes_no_writes_is_left_out(

@@ -259,6 +259,12 @@ def test_sql_and_python_agree_on_what_is_transient() -> None:
             ),
             "the connection was lost",
         ),
+        (
+            asyncpg.InternalClientError(
+                "cannot switch to state 12; another operation (2) is in progress"
+            ),
+            "the connection was lost",
+        ),
     ],
 )
 def test_an_error_is_described_without_the_values_in_it(error: Exception, expected: str) -> None:

@@ -146,6 +146,32 @@ async def test_one_row_that_can_not_be_stored_keeps_the_others_out_for_a_second_
     assert await ids(books) == []
 
 
+@pytest.mark.parametrize(
+    ("slip", "undo"),
+    [
+        (
+            "revoke usage on schema fleet from coinfleet_web",
+            "grant usage on schema fleet to coinfleet_web",
+        ),
+        (
+            "alter table fleet.inbox_events rename event_type to kind",
+            "alter table fleet.inbox_events rename kind to event_type",
+        ),
+        ("alter table fleet.inbox_events drop constraint one_row_an_event cascade", None),
+    ],
+)
+async def test_what_the_schema_lacks_is_no_arrivals_fault(
+    books: Books, web_pool: Pool, slip: str, undo: str | None
+) -> None:
+    """Else each arrival is tried alone, and logged alone, as long as it lasts."""
+    await books.db.execute(slip)
+    with pytest.raises(StoreUnavailable):
+        await store_arrivals(web_pool, [arrival("a"), arrival("b")])
+    if undo is not None:
+        await books.db.execute(undo)
+        assert await store_arrivals(web_pool, [arrival("a")]) == [Stored.STORED]
+
+
 async def test_a_store_that_is_away_says_so(web_pool: Pool) -> None:
     await web_pool.close()
     with pytest.raises(StoreUnavailable):

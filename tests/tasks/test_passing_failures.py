@@ -114,6 +114,42 @@ async def test_while_everything_fails_nothing_is_counted_and_all_is_applied_afte
     assert await books.db.fetchval("select count(*) from fleet.set_aside_events") == 0
 
 
+async def test_trouble_is_over_with_the_first_batch_that_is_applied(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    """Else `coinfleet status` asks for a person half a minute after everything works again."""
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    async with failing(books, "53100"):
+        await process_payment_events(context)
+        trouble = context.meter.trouble()
+        assert trouble is not None
+        assert trouble[0] == f"53100: {DISK_FULL}"
+    await due_now(books)
+    # Another kind of work is not done by that.
+    context.meter.note_trouble("looks", "no answer within 5 s")
+    await process_payment_events(context)
+    trouble = context.meter.trouble()
+    assert trouble is not None
+    assert trouble[0] == "no answer within 5 s"
+    context.meter.forget_trouble("looks")
+    assert context.meter.trouble() is None
+
+
+async def test_trouble_lasts_while_the_batch_that_met_it_waits(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact]
+) -> None:
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    async with failing(books, "53100"):
+        await process_payment_events(context)
+        # Nothing is due just now; the cause is still there.
+        assert await process_payment_events(context) == 0
+        assert context.meter.trouble() is not None
+    await due_now(books)
+    await process_payment_events(context)
+
+
 async def test_what_fails_alone_is_set_aside_while_the_others_are_applied(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:
@@ -254,6 +290,41 @@ async def test_a_function_that_somebody_dropped_counts_against_no_event(
     assert await attempts(books) == {("pending", 0)}
     await books.db.execute(made)
     await books.db.execute(f"grant execute on function fleet.{function} to coinfleet_worker")
+    assert await process_payment_events(context) == 2
+
+
+# What somebody does to a table of ours, and how it is undone.
+SLIPS = {
+    "alter table public.profiles rename total_spent to spent": (
+        "alter table public.profiles rename spent to total_spent"
+    ),
+    "alter table public.gift_types rename to kinds": (
+        "alter table public.kinds rename to gift_types"
+    ),
+    "alter table fleet.payment_keys set schema public": (
+        "alter table public.payment_keys set schema fleet"
+    ),
+    "alter table public.ledger_entries rename reason to why": (
+        "alter table public.ledger_entries rename why to reason"
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+async def test_a_slip_with_a_table_counts_against_no_event(
+    books: Books, worker_pool: Pool, facts: dict[int, Fact], slip: str
+) -> None:
+    """Paid events were dead after 16 s, and stayed so when the slip was undone."""
+    await gifts(books, facts, 2)
+    context = make_context(worker_pool)
+    await books.db.execute(slip)
+    with capture_logs():
+        for _ in range(6):
+            with pytest.raises(StoreUnavailable):
+                await process_payment_events(context)
+            await due_now(books)
+    assert await attempts(books) == {("pending", 0)}
+    await books.db.execute(SLIPS[slip])
     assert await process_payment_events(context) == 2
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,7 +24,14 @@ from tests.workers.operators import coinfleet
 from tests.workers.processes import ROOT
 from tests.workers.serving import a_purchase, inbox, serving
 from workers.embedded import EmbeddedValkey
-from workers.queue import Bell, QueueBroker, QueueTrouble, probe_queue
+from workers.queue import (
+    CALM_S,
+    SAME_TROUBLE_S,
+    Bell,
+    QueueBroker,
+    QueueTrouble,
+    probe_queue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +132,76 @@ def test_who_fetches_from_a_queue_that_refuses_meets_an_outage(
         assert broker.do_fetch(TASK.queue, 1) == []
     broker.close()
     assert [line["event"] for line in logs] == ["queue_refuses", "queue_back"]
+
+
+def test_a_queue_of_which_some_connections_work_is_not_told_of_by_turns(
+    queue: EmbeddedValkey,
+) -> None:
+    """A password set just now: who is logged in goes on, who comes anew is refused."""
+    bell = Bell(queue.url)
+    broker = bell._broker
+    with capture_logs() as logs:
+        for _ in range(20):
+            broker.note_trouble(redis.AuthenticationError("NOAUTH"))
+            bell.ring(TASK)
+            broker.note_trouble(redis.TimeoutError("Timeout reading from socket"))
+            bell.ring(TASK)
+    bell.close()
+    # What comes back within a minute is the same trouble, and each of its kinds is told once.
+    assert [line["event"] for line in logs] == [
+        *("queue_refuses", "queue_back"),
+        *("queue_away", "queue_refuses"),
+    ]
+
+
+def test_what_was_the_same_trouble_is_over_once_it_was_calm_for_a_while(
+    queue: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr("workers.queue.time", SimpleNamespace(monotonic=lambda: now[0]))
+    broker = QueueBroker(queue.url, middleware=[])
+    with capture_logs() as logs:
+        for _ in range(2):
+            broker.note_trouble(redis.TimeoutError())
+            broker.note_back()
+        now[0] += CALM_S
+        broker.note_back()
+        now[0] += SAME_TROUBLE_S
+        broker.note_trouble(redis.TimeoutError())
+        broker.note_back()
+    broker.close()
+    assert [line["event"] for line in logs] == ["queue_away", "queue_back"] * 3
+
+
+def test_a_queue_that_can_be_read_is_not_back_while_it_refuses_to_be_written(
+    queue: EmbeddedValkey,
+) -> None:
+    bell = Bell(queue.url)
+    for _ in range(4):
+        bell.ring(TASK)
+    with capture_logs() as logs:
+        bell._broker.note_trouble(redis.ResponseError("OOM"))
+        bell.ring(TASK)  # Enough wait: it is read alone.
+    bell.close()
+    assert [line["event"] for line in logs] == ["queue_refuses"]
+
+
+def test_a_missing_password_is_said_in_words(queue: EmbeddedValkey) -> None:
+    bell = Bell(f"redis://127.0.0.1:{urlsplit(queue.url).port}/0")
+    with capture_logs() as logs:
+        bell.ring(TASK)
+    bell.close()
+    [line] = logs
+    assert line["event"] == "queue_refuses"
+    assert line["reason"] == "it asks for a password, and the address has none (NOAUTH)"
+
+
+def test_what_is_told_of_a_refusal_names_no_script_of_ours(queue: EmbeddedValkey) -> None:
+    bell = Bell(spoil(queue, "OOM"))
+    with capture_logs() as logs:
+        bell.ring(TASK)
+    bell.close()
+    assert logs[0]["reason"] == "command not allowed when used memory > 'maxmemory'"
 
 
 async def test_who_met_a_replica_asks_whoever_has_the_name_next(queue: EmbeddedValkey) -> None:

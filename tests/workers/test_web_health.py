@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import pytest_asyncio
@@ -15,7 +15,7 @@ from db.errors import StoreUnavailable
 from db.readiness import Readiness, ask_readiness
 from db.vital_signs import read_vital_signs
 from tasks import TASKS
-from tests.conditions import somebody_waits_for_a_lock
+from tests.conditions import DEADLINE_S, somebody_waits_for_a_lock
 from tests.workers.serving import NOBODY, Web, a_gift, a_purchase, inbox, serving, until
 from workers.probes import FOUND_AGE_MAX_S
 
@@ -71,6 +71,39 @@ async def test_an_outage_that_readiness_finds_is_logged_once(
     told = [line for line in logs if line["event"].startswith("database_")]
     assert [line["event"] for line in told] == ["database_unreachable", "database_reachable"]
     assert told[0]["reason"] == "sorry, too many clients already"
+
+
+async def test_it_is_not_ready_while_commits_hang(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The synchronous standby is gone: all questions are answered, and no webhook is stored."""
+    monkeypatch.setattr("workers.probes.FOUND_AGE_MAX_S", 0)
+    monkeypatch.setattr("workers.probes.PROBE_TIMEOUT_S", 0.2)
+    hang = asyncio.Event()
+
+    async def never(*_: object) -> NoReturn:
+        hang.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def refuse(*_: object) -> NoReturn:
+        raise StoreUnavailable("no answer within 5 s")
+
+    async with serving(database.url("web"), redis_url) as web:
+        with monkeypatch.context() as outage:
+            outage.setattr("workers.probes.check_commits", never)
+            # As long as webhooks are stored nobody writes only to find out.
+            assert (await web.post(a_purchase())).status_code == 200
+            assert (await web.client.get("/readyz")).status_code == 200
+            assert not hang.is_set()
+            outage.setattr("workers.webhooks.store_arrivals", refuse)
+            assert (await web.post(a_purchase())).status_code == 503
+            response = await web.client.get("/readyz")
+            assert (response.status_code, response.json()["database"]) == (503, "unreachable")
+        # It is ready before a webhook comes to prove it: a balancer sends none until then.
+        monkeypatch.setattr("workers.probes.PROBE_TIMEOUT_S", DEADLINE_S)
+        assert (await web.client.get("/readyz")).status_code == 200
+        assert (await web.post(a_purchase())).status_code == 200
 
 
 async def test_without_the_database_metrics_still_answer(redis_url: str) -> None:

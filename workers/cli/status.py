@@ -37,7 +37,7 @@ from workers.cli.status_processes import judge_workers
 from workers.cli.status_report import show
 from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
-from workers.queue import REFUSALS, QueueBroker
+from workers.queue import REFUSALS, QueueBroker, reason_of
 
 if TYPE_CHECKING:
     from db.pool import Pool
@@ -137,9 +137,9 @@ def _ask_queue(url: str | None) -> Queue:
         refused = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
     except REFUSALS as error:
-        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {error}")
+        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {reason_of(error)}")
     except redis.RedisError as error:
-        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {error}")
+        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {reason_of(error)}")
     finally:
         broker.close()
     refusal = UNSET if refused is None else f"{broker.server}: {refused}"

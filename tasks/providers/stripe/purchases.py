@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from db.facts import Half, Names, Purchase, Quantity
+from db.facts import Half, Names, Paid, Purchase, Quantity
 from tasks.providers import reading
 from tasks.providers.reading import ignored, malformed
 from tasks.providers.stripe.names import payment_keys
@@ -32,10 +32,18 @@ def read_payment_intent(told: Told) -> Fact:
     charges = [intent.latest_charge, *_listed_charges(intent.charges)]
     keys = payment_keys(intent.id, *charges)
     order = _order(metadata, reference=None)
-    if order is None:
-        half = _half(metadata, told_by="intent") if "quantity" in metadata else None
-        return ignored("not_ours", keys, half)
     billing = reading.as_object(reading.as_object(_first(charges)).get("billing_details"))
+    if order is None:
+        # A session may have named buyer and product before it was paid: then this is their payment.
+        paid = Paid(
+            amount_minor=intent.amount_received,
+            currency=intent.currency.lower(),
+            purchased_at=told.at,
+            country_code=reading.country_code(
+                reading.as_object(billing.get("address")).get("country")
+            ),
+        )
+        return ignored("not_ours", keys, _half(metadata, told_by="intent", paid=paid))
     return _purchase(
         order,
         metadata,
@@ -62,21 +70,27 @@ def _first(charges: list[Any]) -> Any:
 def read_checkout_session(told: Told) -> Fact:
     """Return the purchase of a paid session, or of one that costs nothing.
 
-    One that isn't paid yet succeeds later under another type.
+    One that isn't paid yet names its payment and adds its half to it. Its intent may succeed before
+    a session is told to be paid, and of money that is captured by hand no session ever tells.
     """
     session = _CHECKOUT_SESSION.decode(told.data).object
     keys = payment_keys(session.payment_intent, session.id)
     is_of_an_intent = len(keys) > 1
-    if session.payment_status != "paid" and not _is_free(session):
-        # Its intent may succeed before this session is told to be paid: they are one payment.
-        return Names(payment_keys=keys, reason="unpaid") if is_of_an_intent else ignored("unpaid")
     metadata = reading.as_object(session.metadata)
     order = _order(metadata, reference=session.client_reference_id)
     deductions = _deductions(session)
+    half = _half(
+        metadata,
+        told_by="session",
+        order=order,
+        currency=session.currency,
+        deductions_minor=deductions,
+    )
+    if session.payment_status != "paid" and not _is_free(session):
+        if not is_of_an_intent:
+            return ignored("unpaid")
+        return Names(payment_keys=keys, reason="unpaid", half=half)
     if order is None:
-        half = _half(
-            metadata, told_by="session", currency=session.currency, deductions_minor=deductions
-        )
         return ignored("not_ours", keys, half)
     if session.amount_total is None or session.currency is None:
         return malformed()
@@ -150,17 +164,24 @@ def _half(
     metadata: dict[str, Any],
     *,
     told_by: ToldBy,
+    order: _Order | None = None,
     currency: str | None = None,
     deductions_minor: tuple[int, ...] = (),
+    paid: Paid | None = None,
 ) -> Half:
-    """Return what an event without buyer and product adds to its payment."""
+    """Return what an event adds to its payment that is no purchase by itself."""
     quantity, is_unreadable = _quantity(metadata)
     return Half(
+        profile_id=order.profile_id if order else None,
+        buyer_unreadable=bool(order and order.buyer_unreadable),
+        by_reference=bool(order and order.by_reference),
+        sku=order.sku if order else None,
         currency=currency.lower() if currency else None,
         quantity=quantity,
         quantity_unreadable=is_unreadable,
         deductions_minor=deductions_minor,
         told_by=told_by,
+        paid=paid,
     )
 
 

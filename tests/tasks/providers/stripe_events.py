@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from db.facts import Purchase, Verdict
+from db.facts import Half, Paid, Purchase, Verdict
 from db.inbox import ClaimedEvent
 from tasks.providers import stripe
 from workers.cli import simulated_stripe as made
@@ -35,6 +35,16 @@ PURCHASE = Purchase(
     sku="coins_100",
     told_by="intent",
 )
+# What an intent without our metadata adds, should a session show that its payment is ours.
+PAID = Half(
+    told_by="intent",
+    paid=Paid(amount_minor=999, currency="usd", purchased_at=datetime.fromtimestamp(NOW_S, UTC)),
+)
+
+
+def intent_not_ours(*payment_keys: str, half: Half = PAID) -> Verdict:
+    """Give what an intent without our metadata is read as."""
+    return Verdict(state="ignored", reason="not_ours", payment_keys=list(payment_keys), half=half)
 
 
 def interpret(event: Any, *, livemode: bool = False, accounts: Collection[str] = ()) -> Fact:

@@ -13,10 +13,12 @@ from tests.tasks.providers.stripe_events import (
     BUYER,
     NOT_OURS,
     NOW_S,
+    PAID,
     PAYMENT,
     PURCHASE,
     RECEIVED_AT,
     intent,
+    intent_not_ours,
     interpret,
     purchase,
     session,
@@ -51,7 +53,23 @@ def test_a_session_that_is_not_paid_grants_nothing(status: str) -> None:
 @pytest.mark.parametrize("status", ["unpaid", "no_payment_required", "something_new"])
 def test_a_session_that_is_not_paid_yet_names_its_payment(status: str) -> None:
     fact = interpret(session(payment_status=status))
-    assert fact == Names(payment_keys=["pi_1", "cs_test_1"], reason="unpaid")
+    half = Half(profile_id=BUYER, sku="coins_100", currency="usd", told_by="session")
+    assert fact == Names(payment_keys=["pi_1", "cs_test_1"], reason="unpaid", half=half)
+
+
+def test_a_session_that_is_not_paid_yet_tells_what_a_paid_one_does() -> None:
+    told: dict[str, Any] = {
+        "metadata": {"sku": "coins_100", "quantity": "3"},
+        "client_reference_id": str(BUYER),
+        "total_details": {"amount_tax": 19, "amount_shipping": 0},
+    }
+    paid = purchase(session(**told))
+    unpaid = interpret(session(**told, payment_status="unpaid"))
+    assert isinstance(unpaid, Names)
+    assert unpaid.half is not None
+    for name in ("profile_id", "by_reference", "sku", "quantity", "deductions_minor", "currency"):
+        assert getattr(unpaid.half, name) == getattr(paid, name)
+    assert unpaid.half.paid is None
 
 
 @pytest.mark.parametrize("status", ["processing", "requires_action", "canceled"])
@@ -144,7 +162,7 @@ def test_an_intent_of_an_old_api_version_names_its_charge_in_a_list(
 def test_an_intent_that_is_not_ours_names_its_listed_charge_too() -> None:
     event = intent(metadata={}, latest_charge=None, charges={"data": [{"id": "ch_9"}]})
     fact = interpret(event)
-    assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=["pi_1", "ch_9"])
+    assert fact == intent_not_ours("pi_1", "ch_9")
 
 
 @pytest.mark.parametrize(
@@ -168,13 +186,13 @@ def test_a_currency_is_lower_case() -> None:
 
 def test_a_payment_without_our_metadata_is_another_products() -> None:
     fact = interpret(made.payment_intent_succeeded(NOT_OURS))
-    assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=["pi_1", "ch_1"])
+    assert fact == intent_not_ours("pi_1", "ch_1")
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"order": "17"}, {"sku": ""}, [], "text"])
 def test_metadata_without_buyer_and_product_are_not_ours(metadata: object) -> None:
     fact = interpret(intent(metadata=metadata))
-    assert fact == Verdict(state="ignored", reason="not_ours", payment_keys=["pi_1", "ch_1"])
+    assert fact == intent_not_ours("pi_1", "ch_1")
 
 
 def test_a_session_of_another_product_is_not_ours() -> None:
@@ -193,12 +211,8 @@ def test_a_quantity_alone_is_not_ours_and_counts_should_the_payment_be(
 ) -> None:
     told: dict[str, Any] = {"quantity": quantity, "quantity_unreadable": quantity is None}
     by_intent = interpret(intent(metadata={"quantity": written}))
-    assert by_intent == Verdict(
-        state="ignored",
-        reason="not_ours",
-        payment_keys=["pi_1", "ch_1"],
-        half=Half(told_by="intent", **told),
-    )
+    half = msgspec.structs.replace(PAID, **told)
+    assert by_intent == intent_not_ours("pi_1", "ch_1", half=half)
     by_session = interpret(session(metadata={"quantity": written}, client_reference_id=None))
     assert by_session == Verdict(
         state="ignored",

@@ -1,0 +1,21 @@
+-- Definer: the process roles may not ask for what the catalog holds of each file.
+create or replace function fleet.lacks_tables()
+returns boolean
+language sql
+stable
+security definer
+set search_path = '', pg_temp
+as $$
+    select exists (
+        select i.item
+        from fleet.schema_objects as o
+        cross join unnest(o.items) as i (item)
+        where i.item like 'column %' or i.item like 'constraint %'
+        except
+        select s.item from fleet.structure_items() as s
+    )
+$$;
+
+revoke all on function fleet.lacks_tables() from public, anon, authenticated, service_role;
+comment on function fleet.lacks_tables() is
+    'Whether a column or constraint that the last release left is gone, renamed or of another type: our SQL may fail for that, and it is no event''s fault.';

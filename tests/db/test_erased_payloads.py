@@ -1,0 +1,83 @@
+"""Which payloads an erasure finds by an e-mail address, however a sender spells it in JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.db.books import Books
+
+ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
+STORE = """
+insert into fleet.inbox_events
+    (provider, provider_event_id, event_type, payload, payload_sha256, state, reason, processed_at)
+select 'app', no::text, 'user.updated', body, '', 'ignored', 'unknown_type', now()
+from unnest($1::bytea[]) with ordinality as b (body, no)
+"""
+LEFT = "select payload from fleet.inbox_events where payload is not null order by id"
+ADDRESSES = (
+    "jürgen@example.com",
+    "JÜRGEN@example.com",
+    "jane@übung.example",
+    "用户@例子.广告",
+    "😀@example.com",
+    "o'brien@example.com",
+    "a&b@example.com",
+    "a+b@example.com",
+    "a/b=c@example.com",
+    '"a b"@example.com',
+    r'"a\b"@example.com',
+    "a{1,9}|(b).*@example.com",
+)
+
+
+def plain(text: str) -> str:
+    """Write letters as they are, as most languages do."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def in_ascii(text: str) -> str:
+    """Write what is not ASCII as escapes, as Python and Stripe do."""
+    return json.dumps(text)
+
+
+def for_html(text: str) -> str:
+    r"""Escape what means something in HTML, as .NET (\u002B), Go (\u0026) and PHP (\/) do."""
+    written = re.sub(r"[&+<>'=]", lambda c: f"\\u{ord(c[0]):04X}", json.dumps(text))
+    return written.replace("/", r"\/")
+
+
+@pytest.mark.parametrize("spell", [plain, in_ascii, for_html])
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_an_address_is_found_however_json_spells_it(
+    books: Books, address: str, spell: Callable[[str], str]
+) -> None:
+    [person] = await books.profiles(1)
+    await books.db.execute("update auth.users set email = $2 where id = $1", person, address)
+    told = (address, address.lower(), f"Jane <{address}>", f"Write:\n{address}\n", f"«{address}»")
+    await books.db.execute(STORE, [f'{{"told": {spell(text)}}}'.encode() for text in told])
+    await books.db.execute(ERASE, person)
+    assert await books.db.fetch(LEFT) == []
+
+
+@pytest.mark.parametrize("spell", [plain, in_ascii, for_html])
+@pytest.mark.parametrize(
+    "another", ["xjürgen@example.com", "jürgen@example.com.au", "jurgen@example.com"]
+)
+async def test_an_address_that_holds_theirs_is_another(
+    books: Books, another: str, spell: Callable[[str], str]
+) -> None:
+    [person] = await books.profiles(1)
+    await books.db.execute(
+        "update auth.users set email = 'jürgen@example.com' where id = $1", person
+    )
+    body = f'{{"told": {spell(another)}}}'.encode()
+    await books.db.execute(STORE, [body])
+    await books.db.execute(ERASE, person)
+    assert [row["payload"] for row in await books.db.fetch(LEFT)] == [body]
