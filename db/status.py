@@ -99,6 +99,23 @@ async def read_passing_failures(pool: Pool, *, longer_than: timedelta) -> list[P
     return [PassingFailure(*row) for row in rows]
 
 
+async def awaited_standbys(pool: Pool) -> str | None:
+    """Return whom commits wait for, as the server names them, if none of those is connected.
+
+    Who may not read what standbys are of sees that there are some; then nobody is missing.
+    """
+    names: str | None = await pool.fetchval(
+        """
+        select nullif(current_setting('synchronous_standby_names'), '')
+        where not pg_is_in_recovery() and not exists (
+            select from pg_catalog.pg_stat_replication as r
+            where r.sync_state is null or r.sync_state in ('sync', 'quorum')
+        )
+        """
+    )
+    return names
+
+
 async def is_read_only(pool: Pool) -> bool:
     """Say whether this server takes no writes: a standby, or one that is set so."""
     setting: str = await pool.fetchval("select current_setting('transaction_read_only')")

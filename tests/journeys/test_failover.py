@@ -17,6 +17,7 @@ from tests.gate import Gate
 from tests.journeys.fleet_run import free_port
 from tests.workers.processes import Process, running
 from tests.workers.serving import a_purchase
+from workers.cli.status import read_health
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
 from workers.settings import DEVELOPMENT_SECRETS
 
@@ -181,3 +182,34 @@ async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
         lines = process.text.splitlines()
         errors = [line for line in lines if '"level": "error"' in line]
         assert errors == []
+
+
+@pytest.mark.long
+async def test_a_lost_synchronous_standby_is_told_and_nothing_is_acknowledged_meanwhile(
+    place: Place,
+) -> None:
+    place.lead_to(place.primary)
+    await place.works_on(place.primary)
+    superuser = await asyncpg.connect(place.primary.superuser_url)
+    await superuser.execute("alter system set synchronous_standby_names = '*'")
+    await superuser.execute("select pg_reload_conf()")
+    await eventually(
+        lambda: superuser.fetchval("select sync_state = 'sync' from pg_stat_replication")
+    )
+    assert await place.send() == 200
+    assert await place.is_ready()
+    place.standby.stop()
+
+    async def is_not_ready() -> bool:
+        assert await place.send() == 503
+        return await place.readiness() == (503, "unreachable")
+
+    await eventually(is_not_ready)
+    attention = (await read_health(place.primary.owner_url(), None)).attention
+    assert [line for line in attention if "synchronous_standby_names = *" in line]
+
+    await superuser.close()
+    place.standby.start()
+    # Nobody sends to a receiver that isn't ready.
+    await eventually(place.is_ready)
+    await place.works_on(place.primary)

@@ -16,7 +16,13 @@ from db.catalog import find_differences
 from db.errors import CoinfleetError
 from db.pool import Pool
 from db.reaching import reaching_store
-from db.status import is_read_only, read_double_grants, read_held_counts, read_passing_failures
+from db.status import (
+    awaited_standbys,
+    is_read_only,
+    read_double_grants,
+    read_held_counts,
+    read_passing_failures,
+)
 from workers.cli.words import ago, counted, duration
 
 # So many of a list are named, and the others counted.
@@ -40,6 +46,19 @@ async def find_read_only_server(asked: Asked) -> list[str]:
     if not await is_read_only(asked.pool):
         return []
     return ["the database is read-only: nothing is stored or applied; is this a standby?"]
+
+
+async def find_lost_standby(asked: Asked) -> list[str]:
+    """Tell of commits that wait for a synchronous standby which is not there."""
+    names = await awaited_standbys(asked.pool)
+    if names is None:
+        return []
+    line = (
+        f"each commit waits for a synchronous standby (synchronous_standby_names = {names}) and"
+        " none is connected: nothing is stored or applied until one is, or until that setting is"
+        " emptied"
+    )
+    return [line]
 
 
 async def find_held_money(asked: Asked) -> list[str]:
@@ -114,6 +133,7 @@ async def find_failing_events(asked: Asked) -> list[str]:
 
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
+    find_lost_standby,
     find_held_money,
     find_damaged_schema,
     find_failing_events,
