@@ -53,7 +53,7 @@ async def check_process_role(store: Pool | Connection, process: Process, *, url:
         """
         select
             current_user::text as got,
-            pg_has_role(current_user, r.oid, 'member')
+            pg_has_role(current_user, r.oid, 'usage')
             or pg_has_role(current_user, n.nspowner, 'usage') as is_fit
         from (select) as one
         left join pg_catalog.pg_roles as r on r.rolname = $1
@@ -117,14 +117,24 @@ async def check_release_rights(connection: Connection) -> None:
             current_user::text as got,
             current_database()::text as database,
             r.rolsuper or r.rolcreaterole as may_create_roles,
-            to_regnamespace('fleet') is not null as is_released,
+            n.oid is not null as is_released,
+            n.nspowner <> r.oid as is_anothers,
+            n.nspowner::regrole::text as owner,
             has_database_privilege(current_database(), 'create') as may_create_schemas
         from pg_catalog.pg_roles as r
+        left join pg_catalog.pg_namespace as n on n.nspname = 'fleet'
         where r.rolname = current_user
         """
     )
     assert row is not None  # noqa: S101 - we are somebody
     got, database = row["got"], row["database"]
+    # A superuser's functions would run with a superuser's rights, and the owner could not replace
+    # them.
+    if row["is_anothers"]:
+        raise UnfitOwner(
+            f"it let us in as {got}, but the schema belongs to {row['owner']}, and so must what a"
+            " release makes: set DATABASE_URL to that role's address"
+        )
     if not row["may_create_roles"]:
         advice = f", or, as a superuser, alter role {got} createrole"
         raise UnfitOwner(

@@ -98,4 +98,22 @@ async def read_vital_signs(store: Pool | Connection, *, timeout_s: float) -> Vit
         if is_transient(error):
             raise StoreUnavailable.by(error) from error
         raise
-    return _VITAL_SIGNS.decode(found)
+    try:
+        return _VITAL_SIGNS.decode(found)
+    except msgspec.ValidationError:
+        return _without_what_is_no_report(found)
+
+
+def _without_what_is_no_report(found: str) -> VitalSigns:
+    """Leave out a worker's report that can't be read: its password suffices to write any."""
+    signs = msgspec.json.decode(found)
+    signs["workers"] = [report for report in signs["workers"] if _is_report(report)]
+    return msgspec.convert(signs, VitalSigns)
+
+
+def _is_report(report: object) -> bool:
+    try:
+        msgspec.convert(report, WorkerReport)
+    except msgspec.ValidationError:
+        return False
+    return True

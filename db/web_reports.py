@@ -79,5 +79,5 @@ def _read(detail: str) -> WebDetail:
     try:
         return msgspec.json.decode(detail, type=WebDetail)
     # The web's password suffices to write it: what can't be read tells nothing.
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, RecursionError):
         return WebDetail()

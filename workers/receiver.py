@@ -102,10 +102,14 @@ class Receiver:
         if provider not in PROVIDERS:
             return UNKNOWN_PROVIDER
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        declares_too_much = _declared_bytes(headers) > BODY_BYTES_MAX
+        # Who waits to be asked for the body is not asked for one that is refused anyway.
+        if declares_too_much and b"expect" in headers:
+            return TOO_LARGE
         try:
             body = await _read_body(receive)
         except TimeoutError:
-            return TOO_SLOW
+            return TOO_LARGE if declares_too_much else TOO_SLOW
         if body is None:
             return TOO_LARGE
         return await self._store(provider, headers, body)
@@ -151,6 +155,11 @@ class WebhookEndpoint:
         else:
             receiver.refusals.note_refused(known, answer.cause)
         await answer.send(send)
+
+
+def _declared_bytes(headers: Mapping[bytes, bytes]) -> int:
+    declared = headers.get(b"content-length", b"0")
+    return int(declared) if declared.isdigit() and len(declared) < 20 else 0
 
 
 async def _read_body(receive: Receive) -> bytes | None:

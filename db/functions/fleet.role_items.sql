@@ -41,7 +41,8 @@ as $$
                 d.defaclnamespace::regnamespace, r.role
             )
         from ours as r
-        join pg_catalog.pg_default_acl as d on d.defaclrole = current_user::regrole
+        join pg_catalog.pg_default_acl as d
+            on d.defaclrole = (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'fleet')
         cross join lateral aclexplode(d.defaclacl) as a
         where a.grantee = r.oid and d.defaclnamespace::regnamespace::text in ('public', 'fleet', 'invariants')
     )

@@ -29,6 +29,15 @@ begin
     ) then
         raise exception 'an arrival is pending, or rejected as malformed' using errcode = 'insufficient_privilege';
     end if;
+    -- Nor what no receiver takes: a name of nobody, which would be one more label in metrics, or a body that a worker
+    -- could not hold five hundred of.
+    if not p_providers <@ '{stripe,apple,google,app}'
+        or exists (select 1 from unnest(p_event_types) as t (type) where char_length(t.type) > 255)
+        or exists (select 1 from unnest(p_payloads) as b (body) where coalesce(octet_length(b.body), 262145) > 262144)
+    then
+        raise exception 'an arrival is of stripe, apple, google or app, with a body of at most 256 KiB'
+            using errcode = 'insufficient_privilege';
+    end if;
     if 'rejected' = any(p_states) then
         select array_agg(k.key order by k.no), array_agg(k.payload_sha256 order by k.no)
         into p_provider_event_ids, p_payload_sha256s

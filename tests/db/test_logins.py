@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from db.catalog import find_differences
 from db.erasure import erase_profile
 from db.migrate import migrate, status
 from db.pool import open_connection, open_pool
@@ -102,6 +103,17 @@ async def test_a_role_of_the_operators_own_may_stand_for_a_process(database: Dat
         pool.terminate()
 
 
+async def test_a_role_that_inherits_nothing_cannot_stand_for_a_process(
+    database: Database,
+) -> None:
+    """It belongs to the process's role and may do nothing of its work."""
+    async with role(database, "noinherit", grants="grant coinfleet_web to {role}") as url:
+        pool = await open_pool(url, application_name="test", max_size=1)
+        with pytest.raises(WrongRole, match="needs coinfleet_web: set WEB_DATABASE_URL"):
+            await check_process_role(pool, "web", url=url)
+        pool.terminate()
+
+
 async def test_before_a_first_release_nobody_is_the_wrong_process(
     empty_database: Database,
 ) -> None:
@@ -183,6 +195,32 @@ async def test_an_owner_that_could_not_finish_is_refused_before_anything_is_made
     assert place_of(empty_database.url()) in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert await schemas(empty_database) == before
+
+
+@pytest.mark.parametrize("rights", ["superuser", "createrole"])
+async def test_nobody_but_the_schemas_owner_makes_what_belongs_to_it(
+    database: Database, rights: str
+) -> None:
+    """The owner could not replace it later, and a superuser's function may do anything."""
+    owner = await open_connection(database.url(), application_name="test")
+    await owner.execute("drop function public.cleanup_stale_viewers()")
+    async with role(database, rights, grants="grant coinfleet_owner to {role}") as url:
+        with pytest.raises(UnfitOwner, match="the schema belongs to coinfleet_owner"):
+            await migrate(url)
+    made = "select to_regprocedure('public.cleanup_stale_viewers()') is not null"
+    assert not await owner.fetchval(made)
+    assert (await migrate(database.url())).different == ()
+    assert await owner.fetchval(made)
+    await owner.close()
+
+
+@pytest.mark.parametrize("rights", ["superuser", "nocreaterole"])
+async def test_what_lacks_is_the_same_whoever_asks(database: Database, rights: str) -> None:
+    await migrate(database.url())
+    async with role(database, rights, grants="grant coinfleet_owner to {role}") as url:
+        connection = await open_connection(url, application_name="test")
+        assert await find_differences(connection) == []
+        await connection.close()
 
 
 @pytest.mark.parametrize("login", ["web", "worker"])

@@ -183,6 +183,21 @@ async def test_a_larger_body_is_too_large(web: Web, db: Connection, size: int) -
     assert await inbox(db) == []
 
 
+@pytest.mark.parametrize("size", [BODY_BYTES_MAX + 1, 10**18])
+async def test_a_larger_body_is_not_asked_for(web: Web, size: int) -> None:
+    head = f"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n"
+    answer = await web.send(head.encode() + b"expect: 100-continue\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+async def test_a_larger_body_that_does_not_come_is_too_large(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.receiver.BODY_TIMEOUT_S", 0.05)
+    head = b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: 262145\r\n\r\n"
+    assert (await web.send(head + b"x")).startswith(b"HTTP/1.1 413")
+
+
 @pytest.mark.parametrize("size", [BODY_BYTES_MAX + 1, 1024 * 1024])
 async def test_a_larger_body_in_chunks_is_too_large(web: Web, size: int) -> None:
     head = b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
