@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import asyncpg
 
@@ -27,6 +27,11 @@ class CoinfleetError(Exception):
 
 class StoreUnavailable(CoinfleetError):
     """The database can't be reached or refuses work just now; the same call may work later."""
+
+    @classmethod
+    def by(cls, error: BaseException) -> Self:
+        """Return what a person hears of an error that passes, its cause in a few words."""
+        return cls(f"The database refuses work just now ({describe(error)}); try it again later")
 
 
 class StoreRefused(StoreUnavailable):

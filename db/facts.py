@@ -135,8 +135,8 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 class Half(msgspec.Struct, frozen=True, kw_only=True):
     """What an event adds to a payment that only another event shows to be ours, or to be paid.
 
-    With `paid` it is the payment's purchase should a session that was not paid yet name its buyer
-    or product.
+    `paid` is what refunds divide by if a direct call recorded the payment. Told by an intent, it is
+    the payment's purchase should a session that was not paid yet name its buyer or product.
     """
 
     profile_id: UUID | None = None

@@ -10,11 +10,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from db.errors import CoinfleetError
+from db.roles import NotReleased, check_owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from db.pool import Connection
+    from db.pool import Connection, Pool
 
 Columns: TypeAlias = "Mapping[str, str]"
 
@@ -205,7 +206,7 @@ class UpgradeUnfinished(CoinfleetError):
         self.generation = generation
 
 
-async def refuse_older_generation(connection: Connection) -> None:
+async def refuse_older_generation(connection: Pool | Connection) -> None:
     """Raise OlderGeneration or UpgradeUnfinished where an upgrade comes before a release."""
     if generation := await unfinished_upgrade(connection):
         raise UpgradeUnfinished(generation)
@@ -223,7 +224,27 @@ async def refuse_older_generation(connection: Connection) -> None:
         raise OlderGeneration(Generation(older))
 
 
-async def unfinished_upgrade(connection: Connection) -> Generation | None:
+async def check_released(store: Pool | Connection, *, url: str) -> None:
+    """Raise WrongRole unless we own the schema, and NotReleased with what to run before it is one.
+
+    That is `upgrade` where an older generation stands, or half of one: `migrate` would refuse it.
+    """
+    try:
+        await check_owner(store, url=url)
+    except NotReleased:
+        await _refuse_unreleased(store)
+        raise
+    await _refuse_unreleased(store)
+
+
+async def _refuse_unreleased(store: Pool | Connection) -> None:
+    try:
+        await refuse_older_generation(store)
+    except (OlderGeneration, UpgradeUnfinished) as error:
+        raise NotReleased(str(error)) from error
+
+
+async def unfinished_upgrade(connection: Pool | Connection) -> Generation | None:
     """Give the generation that this database is being moved from, if it is."""
     if await connection.fetchval("select to_regclass('fleet.upgrade_runs') is null"):
         return None

@@ -277,7 +277,7 @@ async def owner_session(
         raise
     except Exception as error:
         if is_transient(error):
-            raise StoreUnavailable from error
+            raise StoreUnavailable.by(error) from error
         raise
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)

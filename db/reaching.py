@@ -35,5 +35,5 @@ def reaching_store() -> Iterator[None]:
         raise NotReleased from error
     except Exception as error:
         if is_transient(error):
-            raise StoreUnavailable from error
+            raise StoreUnavailable.by(error) from error
         raise

@@ -124,7 +124,7 @@ async def _asking(url: str) -> AsyncIterator[Connection]:
         yield connection
     except Exception as error:
         if is_transient(error):
-            raise StoreUnavailable from error
+            raise StoreUnavailable.by(error) from error
         raise
     finally:
         # A frozen server takes no goodbye.

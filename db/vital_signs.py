@@ -96,7 +96,7 @@ async def read_vital_signs(store: Pool | Connection, *, timeout_s: float) -> Vit
         found = await store.fetchval("select fleet.vital_signs()", timeout=timeout_s)
     except Exception as error:
         if is_transient(error):
-            raise StoreUnavailable from error
+            raise StoreUnavailable.by(error) from error
         raise
     try:
         return _VITAL_SIGNS.decode(found)

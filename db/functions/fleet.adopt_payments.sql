@@ -33,6 +33,7 @@ begin
             limit 1
         ) as own on true
         where f.kind = 'verdict' and f.payment_id is not null and jsonb_typeof(f.half -> 'paid') = 'object'
+            and f.half ->> 'told_by' = 'intent'
             -- What another event or a call brought is not bought again; what this event brought is still its own.
             and (
                 not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id)

@@ -45,6 +45,7 @@ begin
         select f.payment_id from unnest(p_facts) as f where f.kind in ('verdict', 'names') and f.payment_id is not null
     );
     if cardinality(v_named) > 0 then
+        perform fleet.note_totals(array(select f from unnest(p_facts) as f where f.kind = 'verdict'));
         perform fleet.close_refunded_holds(v_named, p_now);
         update fleet.inbox_events as e
         set state = 'ignored', reason = 'not_ours', processed_at = p_now

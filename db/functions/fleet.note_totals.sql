@@ -10,14 +10,21 @@ as $$
     -- A package's purchase has the amount of its own event; one without a product was recorded by a direct call, as a
     -- payment without a purchase may be.
     insert into fleet.payments as p (id, total_minor, total_currency, total_told_by)
-    select distinct on (f.payment_id) f.payment_id, f.amount_minor, f.currency, t.told_by
+    select distinct on (f.payment_id) f.payment_id, t.amount_minor, t.currency, t.told_by
     from unnest(p_facts) as f
-    cross join lateral (select coalesce(f.told_by, f.half ->> 'told_by', 'session') as told_by) as t
-    where f.kind = 'purchase' and f.event_id is not null and f.amount_minor > 0 and f.currency is not null
+    cross join lateral (
+        -- Without our metadata it may be a direct call's payment all the same.
+        select
+            coalesce(f.told_by, f.half ->> 'told_by', 'session') as told_by,
+            coalesce(f.amount_minor, (f.half #>> '{paid, amount_minor}')::bigint) as amount_minor,
+            coalesce(f.currency, f.half #>> '{paid, currency}') as currency
+    ) as t
+    where f.kind in ('purchase', 'verdict') and f.payment_id is not null and f.event_id is not null
+        and t.amount_minor > 0 and t.currency is not null
         and not exists (
             select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id and cp.sku is not null
         )
-    order by f.payment_id, t.told_by, f.amount_minor desc, f.currency desc
+    order by f.payment_id, t.told_by, t.amount_minor desc, t.currency desc
     on conflict (id) do update
     set (total_minor, total_currency, total_told_by) = (
         select n.total_minor, n.total_currency, n.total_told_by

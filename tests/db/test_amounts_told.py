@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from db.facts import Half, Paid
 from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, Books, Outcome, Payment
 from tests.db.test_rpcs import buy
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from uuid import UUID
 
+    from db.facts import ToldBy
     from db.pool import Connection
     from tests.conftest import SignIn
 
@@ -26,7 +29,7 @@ CHARGED: list[dict[str, Any]] = [
     {"amount_minor": 100, "currency": "usd"},
     {"amount_minor": 80, "currency": "usd"},
 ]
-TELLERS = ("intent", "session")
+TELLERS: tuple[ToldBy, ...] = ("intent", "session")
 
 
 @pytest.fixture
@@ -72,6 +75,49 @@ async def test_half_of_what_was_charged_is_half_of_the_coins_of_a_direct_call(
             buy(backend, buyer, f"call_{payment.number}", payment.intent, provider="stripe"),
             books.apply(paid),
             books.apply(payment.refund(half)),
+        ]
+
+    assert await coins_in_each_order(books, told) == {COINS - COINS // 2}
+
+
+@pytest.mark.parametrize("charged", CHARGED)
+@pytest.mark.parametrize("teller", TELLERS)
+async def test_what_carries_no_metadata_tells_what_a_direct_call_was_paid(
+    books: Books, backend: Connection, charged: dict[str, Any], teller: ToldBy
+) -> None:
+    half = charged["amount_minor"] // 2
+
+    def told(buyer: UUID, payment: Payment) -> list[Awaitable[object]]:
+        paid = Paid(purchased_at=NOON, **charged)
+        verdict = msgspec.structs.replace(payment.not_ours(), half=Half(told_by=teller, paid=paid))
+        return [
+            buy(backend, buyer, f"call_{payment.number}", payment.intent, provider="stripe"),
+            books.apply(verdict),
+            books.apply(payment.refund(half)),
+        ]
+
+    assert await coins_in_each_order(books, told) == {COINS - COINS // 2}
+
+
+async def test_of_totals_without_metadata_the_intents_counts(
+    books: Books, backend: Connection
+) -> None:
+    def told(buyer: UUID, payment: Payment) -> list[Awaitable[object]]:
+        totals = {"session": 119, "intent": 200}
+        verdicts = [
+            msgspec.structs.replace(
+                payment.not_ours(),
+                half=Half(
+                    told_by=teller,  # type: ignore[arg-type]
+                    paid=Paid(amount_minor=total, currency="usd", purchased_at=NOON),
+                ),
+            )
+            for teller, total in totals.items()
+        ]
+        return [
+            buy(backend, buyer, f"call_{payment.number}", payment.intent, provider="stripe"),
+            books.apply(*verdicts),
+            books.apply(payment.refund(100)),
         ]
 
     assert await coins_in_each_order(books, told) == {COINS - COINS // 2}

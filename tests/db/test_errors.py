@@ -23,6 +23,7 @@ from db.errors import (
     is_want_of_connections,
     refusal,
 )
+from db.reaching import reaching_store
 from db.schema import FOLDER
 
 if TYPE_CHECKING:
@@ -272,6 +273,22 @@ def test_an_error_is_described_without_the_values_in_it(error: Exception, expect
     for part in expected.split("…"):
         assert part in described
     assert not re.search("300.1.1.1|99999999999|ada@", described)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (
+            told("57P01", "terminating connection due to administrator command"),
+            "57P01: terminating connection due to administrator command",
+        ),
+        (told("55P03", "canceling statement due to lock timeout"), "lock timeout"),
+        (TimeoutError(), "no answer in time"),
+    ],
+)
+def test_a_command_says_what_the_database_refuses_work_for(error: Exception, cause: str) -> None:
+    with pytest.raises(StoreUnavailable, match=cause), reaching_store():
+        raise error
 
 
 def test_an_error_without_a_message_says_its_docstring() -> None:

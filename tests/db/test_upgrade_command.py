@@ -17,6 +17,7 @@ from db.pool import open_connection
 from db.pooler import PoolerUndeclared, SessionNeeded
 from tests.db.platforms import Interrupted, contents, definitions, person, stop_at, upgraded
 from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.workers.operators import coinfleet
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -129,6 +130,20 @@ async def test_the_numbers_that_are_proved_are_printed_whole(
     assert f"{coins:,}" in printed
     assert "quarantined" in printed
     assert "…" not in printed
+
+
+@pytest.mark.parametrize("is_begun", [False, True], ids=["older", "half way"])
+async def test_who_asks_too_early_is_sent_to_the_upgrade_and_not_to_migrate(
+    first: Database, *, is_begun: bool
+) -> None:
+    """`migrate` would refuse, and send them here."""
+    if is_begun:
+        with pytest.raises(Interrupted):
+            await upgraded(first, Generation.FIRST, on_progress=stop_at("follows"))
+    ended = coinfleet("status", DATABASE_URL=first.url())
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "run `coinfleet upgrade --from first`" in ended.stderr
+    assert "coinfleet migrate" not in ended.stderr
 
 
 @pytest.mark.parametrize("other", [["--dry-run"], ["--users-table", "public.mapping"]])

@@ -99,3 +99,13 @@ async def test_on_a_terminal_it_asks_unless_it_was_told_yes(
     assert ended.returncode == (0 if erased else 1)
     assert ("Type yes" in ended.stderr) is (not words)
     assert ("nothing was erased" in ended.stderr) is (not erased)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+async def test_an_erasure_has_a_reason(database: Database, db: Connection, reason: str) -> None:
+    profile = uuid4()
+    await db.execute("insert into auth.users (id) values ($1)", profile)
+    ended = erase(database, profile, "--yes", "--reason", reason)
+    assert ended.returncode == 2
+    assert "Invalid value for '--reason': must say why" in ended.stderr
+    assert await db.fetchval("select count(*) from fleet.erasures") == 0

@@ -7,12 +7,12 @@ import getpass
 import os
 import sys
 from typing import Annotated
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import typer
 from rich.console import Console
 
+from db.address import Address
 from db.erasure import Erasure, erase_profile
 from db.errors import CoinfleetError, UnknownProfile
 from db.reaching import reaching_store
@@ -42,6 +42,8 @@ def command(
     Can't be undone, may be repeated. The id and the books stay. Asks before it begins where there
     is a terminal to ask on.
     """
+    if not reason.strip():
+        raise typer.BadParameter("must say why", param_hint="'--reason'")
     settings = load_operator_settings()
     if not (dry_run or yes) and sys.stdin.isatty():
         _ask(profile, settings)
@@ -73,9 +75,9 @@ def account() -> str:
 
 def _ask(profile: UUID, settings: Settings) -> None:
     """Ask whether this is meant; end the command unless it is."""
-    where = urlsplit(str(settings.database_url))
-    database = f"{where.hostname}{where.path}"
-    sys.stderr.write(f"Erase {profile} for good, on {database}? Type yes: ")
+    where = Address.parse(str(settings.database_url))
+    database = f"{where.database} at {where}"
+    sys.stderr.write(f"Erase {profile} for good, in the database {database}? Type yes: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != "yes":
         raise CommandFailed("coinfleet: nothing was erased", code=NEEDS_A_PERSON)

@@ -15,9 +15,9 @@ import typer
 
 from db import reconciliation, simulation
 from db.errors import CoinfleetError, StoreUnavailable
+from db.generations import check_released
 from db.pool import open_pool
 from db.reaching import reaching_store
-from db.roles import check_owner
 from workers.cli.endings import CommandFailed, failed
 from workers.cli.simulate_delivery import Address, Deliveries, NoAnswer, deliver, is_ready
 from workers.cli.simulate_findings import Findings
@@ -124,7 +124,7 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
     )
     try:
         with reaching_store():
-            await check_owner(pool, url=str(settings.database_url))
+            await check_released(pool, url=str(settings.database_url))
             after_id = await simulation.newest_event_id(pool)
             plan = await _set_the_stage(pool, settings, options)
             console.print(

@@ -12,10 +12,10 @@ import typer
 from msgspec import UNSET
 
 from db import reconciliation
+from db.generations import check_released
 from db.migrate import is_current
 from db.pool import open_pool
 from db.reaching import reaching_store
-from db.roles import check_owner
 from db.status import parked_events, read_clock, read_held_counts
 from db.ticks import read_schedules
 from db.vital_signs import read_vital_signs
@@ -86,7 +86,7 @@ async def read_health(
             command_timeout_s=TIMEOUT_S,
         )
         try:
-            await check_owner(pool, url=database_url)
+            await check_released(pool, url=database_url)
             queue = await asyncio.to_thread(_ask_queue, redis_url)
             return await _ask(pool, queue, timedelta(minutes=held_after_minutes))
         finally:

@@ -34,7 +34,8 @@ def read_payment_intent(told: Told) -> Fact:
     order = _order(metadata, reference=None)
     billing = reading.as_object(reading.as_object(_first(charges)).get("billing_details"))
     if order is None:
-        # A session may have named buyer and product before it was paid: then this is their payment.
+        # A direct call may have recorded this payment; or a session that was not paid yet may have
+        # named its buyer and product.
         paid = Paid(
             amount_minor=intent.amount_received,
             currency=intent.currency.lower(),
@@ -91,7 +92,7 @@ def read_checkout_session(told: Told) -> Fact:
             return ignored("unpaid")
         return Names(payment_keys=keys, reason="unpaid", half=half)
     if order is None:
-        return ignored("not_ours", keys, half)
+        return ignored("not_ours", keys, _with_total(half, session, told.at))
     if session.amount_total is None or session.currency is None:
         return malformed()
     if not is_of_an_intent and not _is_free(session):
@@ -183,6 +184,18 @@ def _half(
         told_by=told_by,
         paid=paid,
     )
+
+
+def _with_total(half: Half, session: CheckoutSession, paid_at: datetime) -> Half:
+    """Add what was paid, if the session tells it."""
+    if session.amount_total is None or session.currency is None:
+        return half
+    paid = Paid(
+        amount_minor=session.amount_total,
+        currency=session.currency.lower(),
+        purchased_at=paid_at,
+    )
+    return msgspec.structs.replace(half, paid=paid)
 
 
 def _deductions(session: CheckoutSession) -> tuple[int, ...]:

@@ -201,7 +201,7 @@ def test_a_session_of_another_product_is_not_ours() -> None:
         state="ignored",
         reason="not_ours",
         payment_keys=["pi_1", "cs_test_1"],
-        half=Half(told_by="session", currency="usd"),
+        half=Half(told_by="session", currency="usd", paid=PAID.paid),
     )
 
 
@@ -218,7 +218,7 @@ def test_a_quantity_alone_is_not_ours_and_counts_should_the_payment_be(
         state="ignored",
         reason="not_ours",
         payment_keys=["pi_1", "cs_test_1"],
-        half=Half(told_by="session", currency="usd", **told),
+        half=Half(told_by="session", currency="usd", paid=PAID.paid, **told),
     )
 
 
@@ -334,7 +334,9 @@ def test_a_session_tells_shipping_and_tax_apart(
     )
     fact = interpret(theirs)
     assert isinstance(fact, Verdict)
-    assert fact.half == Half(told_by="session", currency="usd", deductions_minor=deductions)
+    assert fact.half is not None
+    half = msgspec.structs.replace(fact.half, paid=None)
+    assert half == Half(told_by="session", currency="usd", deductions_minor=deductions)
 
 
 @pytest.mark.parametrize("amount", [None, "190", -190, 1.9, True, [], {}, 2**53 + 1, 10**30])
