@@ -166,7 +166,7 @@ class _Parameters:
         """Take a parameter that has one of these values."""
         value = self.text(name)
         if value is not None and value not in allowed:
-            raise _unsupported(name, is_value=True)
+            raise _unsupported(name, allowed=allowed)
         return value
 
     def number(self, name: str) -> int | None:
@@ -183,14 +183,15 @@ class _Parameters:
         for name, value in self._values.items():
             if name in _FOR_OTHERS or value in _HARMLESS.get(name, ()):
                 continue
-            raise _unsupported(name, is_value=name in _HARMLESS)
+            raise _unsupported(name, allowed=_HARMLESS.get(name, ()))
 
 
-def _unsupported(name: str, *, is_value: bool) -> AddressFault:
-    what = "this value of " if is_value else ""
+def _unsupported(name: str, *, allowed: tuple[str, ...]) -> AddressFault:
+    """Name a parameter, or its value where some other value of it is allowed."""
+    what = "this value of " if allowed else ""
     instead = _INSTEAD.get(name) or (
-        f"it may be {' or '.join(_HARMLESS[name])}"
-        if name in _HARMLESS
+        f"it may be {' or '.join(allowed)}"
+        if allowed
         else "remove it; a setting of the server is written options=-c%20name%3Dvalue"
     )
     return AddressFault(f"{what}{name} isn't supported: {instead}")

@@ -79,7 +79,7 @@ def _split(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
         is_several = "," in parts.netloc.rpartition("@")[2]
-        _ = 0 if is_several else parts.port
+        port = None if is_several else parts.port
     # From None: its own message quotes a part of the password.
     except ValueError:
         raise ValueError(_UNQUOTED) from None
@@ -87,6 +87,9 @@ def _split(value: str) -> SplitResult:
         raise ValueError(
             "names several servers; Redis Cluster and Sentinel aren't supported: name one"
         )
+    # A client takes 0 for none, and asks another server.
+    if port == 0:
+        raise ValueError("names a port that isn't a number from 1 to 65535")
     return parts
 
 

@@ -122,6 +122,13 @@ def _stripe_account(value: str) -> str:
     return value
 
 
+def _worker_name(value: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{1,100}", value):
+        raise ValueError("must be at most 100 characters of ASCII, without blanks")
+    return value
+
+
+WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 StripeSecret: TypeAlias = Annotated[str, AfterValidator(_stripe_secret)]
@@ -185,7 +192,7 @@ class Settings(BaseSettings):
 
     worker_threads: int = Field(default=8, ge=1, le=64)
     """Threads of a worker process; each runs one actor at a time."""
-    worker_name: str | None = Field(default=None, pattern=r"^[\x21-\x7e]{1,100}$")
+    worker_name: WorkerName | None = None
     """What a worker is called in metrics, before its number; the machine's name if unset."""
     batch_size: int = Field(default=500, ge=1, le=5000)
     """Events that a worker claims at once, at most."""
@@ -243,4 +250,18 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
 def _fault(location: tuple[int | str, ...], message: str) -> str:
     text = message.removeprefix("Value error, ")
     # What concerns two settings names them itself.
-    return f"{str(location[0]).upper()}: {text}" if location else text
+    if not location:
+        return text
+    name = str(location[0]).upper()
+    return f"{name}: {text}{_stray(os.environ.get(name, ''))}"
+
+
+def _stray(value: str) -> str:
+    """Name what stands around a value and is no part of it, which nobody sees who looks at it."""
+    value = value.strip()
+    # As `docker --env-file` hands on what a shell would have taken away.
+    if value[:1] in {'"', "'"}:
+        return " (its quotation marks are part of the value here: leave them out)"
+    if not (value[:1] + value[-1:]).isprintable():
+        return " (it begins or ends with a character that can't be seen: leave it out)"
+    return ""

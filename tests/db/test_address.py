@@ -158,3 +158,22 @@ def test_an_address_shows_no_password() -> None:
     address = Address.parse(f"postgresql://u:{SECRET}@h1,[::1]:5433/d?sslpassword={SECRET}")
     assert str(address) == "h1:5432,[::1]:5433"
     assert SECRET not in repr(address)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values"),
+    [
+        ("pooler=statement", "transaction"),
+        ("pgbouncer=yes", "true or false"),
+        ("keepalives=yes", "0 or 1"),
+        ("sslmode=on", "verify-full"),
+        ("client_encoding=LATIN1", "UTF8"),
+    ],
+)
+def test_a_value_that_is_not_supported_is_told_with_those_that_are(
+    parameter: str, values: str
+) -> None:
+    with pytest.raises(AddressFault) as fault:
+        Address.parse(f"postgresql://u:p@h/d?{parameter}")
+    assert values in str(fault.value)
+    assert "remove it" not in str(fault.value)

@@ -115,13 +115,17 @@ def test_a_second_run_on_the_same_data_gets_one_clear_line(fleet: FleetRun) -> N
     assert httpx.get(f"{fleet.url}/readyz").status_code == httpx.codes.OK
 
 
-def test_a_taken_port_gets_one_clear_line(fleet: FleetRun, tmp_path: Path) -> None:
-    with FleetRun(tmp_path / "data", port=fleet.port) as second:
+@pytest.mark.parametrize("setting", ["PORT", "METRICS_PORT"])
+def test_a_taken_port_gets_one_clear_line(fleet: FleetRun, tmp_path: Path, setting: str) -> None:
+    port = {"PORT": fleet.port}.get(setting)
+    environment = {"METRICS_PORT": str(fleet.port)} if setting == "METRICS_PORT" else None
+    with FleetRun(tmp_path / "data", port=port, environment=environment) as second:
         assert second.wait_for_exit() != 0
         assert second.lines[0] == (
             f"coinfleet: can't listen on port {fleet.port} (Address already in use): "
-            "stop what listens there, or set PORT to another"
+            f"stop what listens there, or set {setting} to another"
         )
+        assert not (tmp_path / "data/postgres").exists()
 
 
 def test_the_example_of_the_readme_pays_once_and_is_seen_ever_after(fleet: FleetRun) -> None:

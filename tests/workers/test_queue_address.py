@@ -47,6 +47,7 @@ def test_a_line_break_after_an_address_is_no_part_of_it() -> None:
         *((f"redis://:{SECRET}{sign}x@queue/0", "isn't an address") for sign in "/?#["),
         (f"redis://:{SECRET}@queue:http/0", "isn't an address"),
         (f"redis://:{SECRET}@queue:70000/0", "isn't an address"),
+        (f"redis://:{SECRET}@queue:0/0", "a number from 1 to 65535"),
         (f"redis://:{SECRET} x@queue", "has a blank"),
         (f"redis://:{SECRET}@queue/zero", "must be a number"),
         (f"redis://:{SECRET}@queue/1/2", "must be a number"),

@@ -262,3 +262,33 @@ def test_an_account_that_is_none_stops_the_process(
     environment.setenv("STRIPE_ACCOUNTS", value)
     with pytest.raises(SettingsFault, match="STRIPE_ACCOUNTS"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRETS", "PORT"])
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ('"{}"', "quotation marks"),
+        ("'{}'", "quotation marks"),
+        (" '{}' ", "quotation marks"),
+        ("\ufeff{}", "can't be seen"),
+        ("{}\u200b", "can't be seen"),
+    ],
+)
+def test_what_stands_around_a_value_is_named(
+    environment: pytest.MonkeyPatch, name: str, written: str, told: str
+) -> None:
+    """As `docker --env-file` and editors leave it; who looks at the value sees nothing wrong."""
+    environment.setenv(name, written.format({"PORT": "8000"}.get(name, "redis://:hunter2@h/x")))
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert f"{name}: " in str(fault.value)
+    assert told in str(fault.value)
+    assert "hunter2" not in str(fault.value)
+
+
+@pytest.mark.parametrize("worker", ["a b", "é", "x" * 101, "a\nb"])
+def test_a_workers_name_is_refused_in_words(environment: pytest.MonkeyPatch, worker: str) -> None:
+    environment.setenv("WORKER_NAME", worker)
+    with pytest.raises(SettingsFault, match="WORKER_NAME: must be at most 100 characters of ASCII"):
+        load_settings()

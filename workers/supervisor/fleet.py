@@ -103,7 +103,9 @@ class Fleet:
         However it ends, nothing of the fleet is left running.
         """
         self._folder.claim()
-        self._demand_port()
+        self._demand_port("PORT", self._settings.port)
+        if self._settings.metrics_port:
+            self._demand_port("METRICS_PORT", self._settings.metrics_port)
         try:
             self._start_servers(signals)
             fleet = fleet_environment(
@@ -135,8 +137,7 @@ class Fleet:
         if missing:
             raise SettingsFault(missing)
 
-    def _demand_port(self) -> None:
-        port = self._settings.port
+    def _demand_port(self, setting: str, port: int) -> None:
         try:
             for host in self._settings.hosts:
                 family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -148,7 +149,7 @@ class Fleet:
         except OSError as error:
             raise FleetFailed(
                 f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
-                "stop what listens there, or set PORT to another"
+                f"stop what listens there, or set {setting} to another"
             ) from error
 
     def _start_servers(self, signals: Signals) -> None:
