@@ -25,7 +25,7 @@ begin
     if p_recipient_id is null or p_gift_type is null or coalesce(p_quantity, 0) not between 1 and 1000000
         or char_length(coalesce(p_idempotency_key, '')) not between 1 and 200 or p_slot_index not between 1 and 12
     then
-        raise exception 'a gift needs a recipient, a type, a quantity from 1, a key of 1 to 200 characters, a slot of 1 to 12 or none'
+        raise exception 'a gift needs a recipient, a type, a quantity of 1 to 1000000, a key of 1 to 200 characters, a slot of 1 to 12 or none'
             using errcode = 'invalid_parameter_value';
     end if;
     v_fact.kind := 'gift';
