@@ -264,6 +264,7 @@ async def owner_session(
         search_path="",
         check_function_bodies="off",
         client_min_messages="warning",
+        standard_conforming_strings="on",
         lock_timeout=str(LOCK_TIMEOUT_MS),
         statement_timeout=str(STEP_TIMEOUT_MS),
     )

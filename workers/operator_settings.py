@@ -7,11 +7,8 @@ from __future__ import annotations
 import os
 import sys
 
-from db.address import Address
-from workers.embedded import DataFolder, DataFolderUnusable, RunningFleet
+from workers.embedded import DataFolder, DataFolderUnusable
 from workers.settings import DEVELOPMENT_SECRETS, Settings, load_settings
-
-_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 def load_operator_settings() -> Settings:
@@ -36,21 +33,9 @@ def uses_embedded_database(settings: Settings) -> bool:
     return settings.database_url == folder.database_url("owner", port=fleet.postgres_port)
 
 
-def _is_elsewhere(settings: Settings, fleet: RunningFleet) -> bool:
-    """Whether the settings name another database than the fleet's embedded one: then where the
-    fleet listens, and its queue, say nothing.
-    """
-    if not settings.database_url or fleet.postgres_port is None:
-        return False
-    hosts = Address.parse(settings.database_url).hosts
-    return not any(
-        host.port == fleet.postgres_port and host.name in _THIS_MACHINE for host in hosts
-    )
-
-
 def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
     fleet = folder.read_fleet()
-    if fleet is None or _is_elsewhere(settings, fleet):
+    if fleet is None or fleet.is_apart_from(settings.database_url):
         return {}
     found: dict[str, object] = {"port": fleet.port}
     if not settings.redis_url and fleet.valkey_port is not None:

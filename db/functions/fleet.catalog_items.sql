@@ -4,6 +4,13 @@ language sql
 stable
 security invoker
 set search_path = '', pg_temp
+-- Whoever asks, the catalog answers in the same words.
+set quote_all_identifiers = off
+set intervalstyle = postgres
+set datestyle = iso
+set timezone = utc
+set extra_float_digits = 1
+set standard_conforming_strings = on
 as $$
     select o.kind, o.name, coalesce(array_agg(i.item order by i.item) filter (where i.item is not null), '{}')
     from fleet.schema_objects as o

@@ -5,6 +5,13 @@ language sql
 stable
 security definer
 set search_path = '', pg_temp
+-- Whoever asks, the catalog answers in the same words.
+set quote_all_identifiers = off
+set intervalstyle = postgres
+set datestyle = iso
+set timezone = utc
+set extra_float_digits = 1
+set standard_conforming_strings = on
 as $$
     select exists (
         select i.item

@@ -206,6 +206,24 @@ async def test_a_release_makes_good_what_was_lost_or_added(
     assert {row.state for row in await status(released.url())} == {"applied"}
 
 
+async def test_how_a_session_writes_is_no_damage(released: Database) -> None:
+    """An owner's role may have any of these of its own."""
+    written = await open_connection(
+        released.url(),
+        application_name="test",
+        quote_all_identifiers="on",
+        IntervalStyle="sql_standard",
+        DateStyle="German",
+        TimeZone="Pacific/Kiritimati",
+        extra_float_digits="-15",
+        bytea_output="escape",
+        standard_conforming_strings="off",
+    )
+    assert await catalog.find_differences(written) == []
+    assert await written.fetchval("select fleet.lacks_tables()") is False
+    await written.close()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("damage", [*DAMAGES, *ADDITIONS])
 async def test_a_release_makes_good_each_damage_by_itself(

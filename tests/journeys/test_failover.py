@@ -82,10 +82,10 @@ class Place:
     async def is_ready(self) -> bool:
         return await self.readiness() == (200, "current")
 
-    async def send(self) -> int:
-        """Send a webhook of its own; gives the answer's status."""
+    async def send(self, key: str | None = None) -> int:
+        """Send a webhook of its own, or that of this key; gives the answer's status."""
         self._keys += 1
-        webhook = a_purchase(f"failover-{self._keys}")
+        webhook = a_purchase(key or f"failover-{self._keys}")
         answer = await self.client.post(
             webhook.path, content=webhook.body, headers=dict(webhook.headers)
         )
@@ -205,6 +205,8 @@ async def test_a_lost_synchronous_standby_is_told_and_nothing_is_acknowledged_me
         return await place.readiness() == (503, "unreachable")
 
     await eventually(is_not_ready)
+    # Its first try left it with the primary alone, so it is acknowledged as little as then.
+    assert [await place.send("tried-again") for _ in range(2)] == [503, 503]
     attention = (await read_health(place.primary.owner_url(), None)).attention
     assert [line for line in attention if "synchronous_standby_names = *" in line]
 
@@ -212,4 +214,5 @@ async def test_a_lost_synchronous_standby_is_told_and_nothing_is_acknowledged_me
     place.standby.start()
     # Nobody sends to a receiver that isn't ready.
     await eventually(place.is_ready)
+    assert await place.send("tried-again") == 200
     await place.works_on(place.primary)

@@ -261,3 +261,12 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path, postgres: Embedde
     taken = EmbeddedPostgres(tmp_path / "data", port=postgres.port)
     with pytest.raises(ServerFailed, match=r"could not bind .* Address already in use"):
         taken.start()
+
+
+def test_data_of_another_major_version_are_refused_by_both_numbers(tmp_path: Path) -> None:
+    """What the server says is that its configuration has errors."""
+    cluster = tmp_path / "postgres/cluster"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("9\n")
+    with pytest.raises(ServerFailed, match=r"are of PostgreSQL 9, and .* is PostgreSQL \d\d: set"):
+        EmbeddedPostgres(tmp_path).start()

@@ -78,6 +78,23 @@ def test_what_is_set_here_comes_first_and_is_quoted(folder: DataFolder) -> None:
     assert read == address
 
 
+def test_a_database_of_elsewhere_is_given_no_queue_of_this_fleet(folder: DataFolder) -> None:
+    told = coinfleet(
+        "env", "web", COINFLEET_DATA_DIR=str(folder.path), DATABASE_URL="postgresql://o@db/d"
+    )
+    found = exports(told.stdout)
+    assert found["DATABASE_URL"] == "postgresql://o@db/d"
+    assert "REDIS_URL" not in found
+    assert not DEVELOPMENT_SECRETS.keys() & found.keys()
+
+
+def test_an_address_of_ones_own_is_not_replaced_by_the_fleets(folder: DataFolder) -> None:
+    own = "postgresql://alice@127.0.0.1:5433/coinfleet"
+    told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(folder.path), WORKER_DATABASE_URL=own)
+    assert exports(told.stdout)["WORKER_DATABASE_URL"] == own
+    assert exports(told.stdout)["REDIS_URL"] == folder.redis_url(6380)
+
+
 @pytest.mark.parametrize("process", ["", "Worker"])
 def test_an_unknown_process_is_one_line_that_names_the_known(
     folder: DataFolder, process: str

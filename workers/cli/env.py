@@ -49,7 +49,7 @@ def settings_of(process: str) -> dict[str, str]:
     if fleet is None and "DATABASE_URL" not in known:
         raise CommandFailed(f"coinfleet: {folder.why_no_fleet()}")
     known["COINFLEET_DATA_DIR"] = str(folder.path)
-    if fleet is not None:
+    if fleet is not None and not fleet.is_apart_from(known.get("DATABASE_URL")):
         known |= development_secrets(known)
         known |= embedded_addresses(folder, fleet, known)
         known["PORT"] = str(fleet.port)

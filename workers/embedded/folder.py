@@ -17,12 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
+from db.address import Address
 from workers.embedded.account import EmbeddedServerError
 
 Login: TypeAlias = Literal["superuser", "owner", "web", "worker", "scheduler"]
 LOGINS: tuple[Login, ...] = ("superuser", "owner", "web", "worker", "scheduler")
 DATABASE = "coinfleet"
 _HOST = "127.0.0.1"
+_THIS_MACHINE = (_HOST, "localhost", "::1")
 
 
 class DataFolderUnusable(EmbeddedServerError):
@@ -37,6 +39,17 @@ class RunningFleet:
     port: int
     postgres_port: int | None
     valkey_port: int | None
+
+    def is_apart_from(self, database_url: str | None) -> bool:
+        """Whether this names another database than the fleet's embedded one: then where the fleet
+        listens, and its queue, say nothing.
+        """
+        if not database_url or self.postgres_port is None:
+            return False
+        hosts = Address.parse(database_url).hosts
+        return not any(
+            host.port == self.postgres_port and host.name in _THIS_MACHINE for host in hosts
+        )
 
 
 class DataFolder:

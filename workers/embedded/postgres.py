@@ -8,6 +8,7 @@ be shorter than ours may be.
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import signal
 import subprocess
@@ -92,7 +93,25 @@ class EmbeddedPostgres(EmbeddedServer):
         self._folder(self._home)
         if not self._cluster.exists():
             self._make_cluster(pause)
+        self._check_version()
         self._clear_pid_file(pause)
+
+    def _check_version(self) -> None:
+        """Raise ServerFailed for data of another major version, which no server would name so."""
+        try:
+            made_by = (self._cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+        except OSError:
+            return
+        told = subprocess.run(
+            [self._binary("postgres"), "--version"], capture_output=True, text=True, check=False
+        )
+        ours = re.search(r"\) (\d+)", told.stdout)
+        if ours and ours[1] != made_by:
+            raise ServerFailed(
+                f"the data in {self._cluster} are of PostgreSQL {made_by}, and {postgres_bin()} is"
+                f" PostgreSQL {ours[1]}: set COINFLEET_DATA_DIR to another folder, or"
+                " COINFLEET_POSTGRES_BIN to the other version"
+            )
 
     def is_ready(self) -> bool:
         """Whether it takes connections, by the word it keeps in its pid file."""

@@ -75,6 +75,8 @@ def embedded_addresses(
     found: dict[str, str] = {}
     if fleet.postgres_port is not None and not environment.get("DATABASE_URL"):
         for login, name in _LOGINS.items():
+            if environment.get(name):
+                continue
             found[name] = folder.database_url(login, port=fleet.postgres_port)
     if fleet.valkey_port is not None and not environment.get("REDIS_URL"):
         found["REDIS_URL"] = folder.redis_url(fleet.valkey_port)
