@@ -117,7 +117,9 @@ def _read_book(paths: Iterable[Path]) -> dict[tuple[str, str], Record]:
     """Read which steps the files hold, in their order; a project's own files hold none."""
     book = {}
     for path in paths:
-        for kind, name, checksum in _STEP.findall(path.read_text(encoding="utf-8")):
+        # A project's own file may be in any encoding.
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for kind, name, checksum in _STEP.findall(text):
             book[kind, name] = Record(kind, name, checksum, _LONG_AGO)
     return {key: record for key, record in book.items() if record.checksum != _REMOVED}
 

@@ -161,6 +161,12 @@ def test_what_comes_late_stands_after_the_projects_own_migrations(tmp_path: Path
     assert export(tmp_path, with_more(MIGRATION)) == []
 
 
+def test_a_file_of_the_projects_own_may_be_in_any_encoding(tmp_path: Path) -> None:
+    (tmp_path / "20990101000000_mine.sql").write_bytes("-- für später".encode("latin-1"))
+    assert export(tmp_path)
+    assert export(tmp_path) == []
+
+
 def test_a_migration_that_changed_after_its_export_is_refused(tmp_path: Path) -> None:
     export(tmp_path, with_more(MIGRATION))
     changed = SchemaFile(Kind.MIGRATION, MIGRATION.name, "select 1;")

@@ -52,7 +52,7 @@ def command(
             _show_status(settings)
         else:
             report = asyncio.run(release(settings))
-            write(f"{len(report.steps)} steps applied")
+            write(f"{counted(len(report.steps), 'step')} applied")
             if report.profiles_made:
                 write(f"{counted(report.profiles_made, 'profile')} made for older users")
             # The release has told each of them.
@@ -70,7 +70,7 @@ def _export(folder: Path) -> None:
         ) from error
     for path in written:
         write(str(path))
-    write(f"{len(written)} files written")
+    write(f"{counted(len(written), 'file')} written")
 
 
 def _show_status(settings: Settings) -> None:
