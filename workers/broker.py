@@ -41,6 +41,8 @@ R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
+# A bigint.
+TICK_MAX = 2**63
 # The runtime ends a job at its own limit and records that; this one is for a loop that is stuck.
 LIMIT_MARGIN_MS = 10_000
 
@@ -109,8 +111,9 @@ def set_up() -> None:
 def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
     task = TASKS["process_payment_events"]
 
-    # Answers at once: the look it causes runs on the loop, and no thread waits for its end.
-    async def answer() -> None:
+    # Answers at once: the look it causes runs on the loop, and no thread waits for its end. A newer
+    # release may say more than that somebody rang.
+    async def answer(*_: object, **__: object) -> None:
         runs.runtime.ring()
 
     dramatiq.actor(
@@ -123,8 +126,11 @@ def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
 
 
 def _declare_ticks(broker: QueueBroker, runs: RunsRuntime) -> None:
-    async def run_tick(job: str, number: int) -> None:
-        await runs.runtime.run_tick(Tick(job, number))
+    # What isn't a tick is found to be due by whoever looks, if it is something at all.
+    async def run_tick(*args: object, **_: object) -> None:
+        match args:
+            case [str(job), int(number), *_] if abs(number) < TICK_MAX:
+                await runs.runtime.run_tick(Tick(job, number))
 
     for task in {schedule.task for schedule in TIMETABLE}:
         dramatiq.actor(

@@ -45,6 +45,8 @@ AWAY_PAUSE_S = 1.0
 # succeeds by turns. What comes back so soon is the same trouble, and over once all is calm.
 SAME_TROUBLE_S = 60.0
 CALM_S = 10.0
+# Of messages that nobody here understands so many are told; the rest would fill the log.
+STRANGE_MAX = 20
 # What is said of a queue, each once while it lasts.
 UNREACHABLE = "queue_away"
 REFUSES = "queue_refuses"
@@ -97,6 +99,7 @@ class QueueBroker(RedisBroker):
         self._told: set[str] = set()
         self._failed_at = self._back_at = float("-inf")
         self._is_back_after_s = 0.0
+        self._strange: set[str] = set()
         # Each thread of a worker meets the queue by itself.
         self._telling = threading.Lock()
 
@@ -158,6 +161,15 @@ class QueueBroker(RedisBroker):
                 then="workers look each second",
             )
 
+    def note_strange(self, reason: str) -> None:
+        """Say once for each reason that a message was dropped."""
+        with self._telling:
+            is_news = reason not in self._strange and len(self._strange) < STRANGE_MAX
+            if is_news:
+                self._strange.add(reason)
+        if is_news:
+            log.warning("message_dropped", reason=reason[:300], then="workers look each second")
+
     def note_back(self, *, is_read_only: bool = False) -> None:
         """Say that the queue is back, if there was trouble with it that is over.
 
@@ -180,13 +192,25 @@ class QueueBroker(RedisBroker):
 class _CalmConsumer(_RedisConsumer):
     """Waits for a queue that is away, where Dramatiq's own would call that critical, and gives up
     what it can't acknowledge: the message comes again, and finds nothing to do.
+
+    A message of another release, or of no fleet at all, is dropped: workers look by themselves.
     """
+
+    broker: QueueBroker
 
     def __next__(self) -> MessageProxy | None:
         try:
             message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
         except ConnectionClosed:
             time.sleep(AWAY_PAUSE_S)
+            return None
+        # Whatever somebody put there; it was taken off the queue, and is not asked for again.
+        except Exception as error:  # noqa: BLE001
+            self.broker.note_strange(type(error).__name__)
+            return None
+        if message is not None and message.actor_name not in self.broker.actors:
+            self.broker.note_strange(f"no task of this release is named {message.actor_name!r}")
+            self.nack(message)
             return None
         return message
 

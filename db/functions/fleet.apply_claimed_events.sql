@@ -23,7 +23,9 @@ begin
         order by array_position(array['verdict', 'purchase', 'gift'], f.kind), f.event_id
     );
     v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
-    v_facts := fleet.adopt_payments(fleet.lock_payments(fleet.add_recorded_names(v_facts)));
+    v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));
+    -- A statement of its own: its snapshot sees what others committed while the locks were waited for.
+    v_facts := fleet.adopt_payments(v_facts);
     v_payment_ids := array(select distinct f.payment_id from unnest(v_facts) as f where f.payment_id is not null);
     if cardinality(v_payment_ids) > 0 then
         v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);

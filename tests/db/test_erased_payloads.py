@@ -81,3 +81,43 @@ async def test_an_address_that_holds_theirs_is_another(
     await books.db.execute(STORE, [body])
     await books.db.execute(ERASE, person)
     assert [row["payload"] for row in await books.db.fetch(LEFT)] == [body]
+
+
+CUSTOMER = {"id": "cus_Jane1", "object": "customer", "name": "Jane", "phone": "+423"}
+
+
+@pytest.mark.parametrize("customer", ["cus_Jane1", {"id": "cus_Jane1", "object": "customer"}])
+async def test_what_is_told_of_the_customer_who_paid_goes_too(
+    books: Books, customer: object
+) -> None:
+    person, other = await books.profiles(2)
+    theirs = {"object": {"metadata": {"profile_id": str(person)}, "customer": customer}}
+    of_another = {"object": {"metadata": {"profile_id": str(other)}, "customer": "cus_Jane12"}}
+    kept = [{"data": of_another}, {"data": {"object": CUSTOMER | {"id": "cus_Jane12"}}}]
+    told = [{"data": theirs}, {"data": {"object": CUSTOMER}}, *kept]
+    await books.db.execute(STORE, [json.dumps(body).encode() for body in told])
+    await books.db.execute("update fleet.inbox_events set provider = 'stripe'")
+    await books.db.execute(ERASE, person)
+    left = [json.loads(row["payload"]) for row in await books.db.fetch(LEFT)]
+    assert left == kept
+
+
+async def test_a_payment_of_another_person_by_the_same_customer_stays(books: Books) -> None:
+    person, other = await books.profiles(2)
+    bodies = [
+        json.dumps({"metadata": {"profile_id": str(who)}, "customer": "cus_Jane1"}).encode()
+        for who in (person, other)
+    ]
+    await books.db.execute(STORE, bodies)
+    await books.db.execute("update fleet.inbox_events set provider = 'stripe', state = 'applied'")
+    await books.db.execute(ERASE, person)
+    assert [row["payload"] for row in await books.db.fetch(LEFT)] == bodies[1:]
+
+
+async def test_a_customer_whom_nobody_knows_of_takes_nothing_away(books: Books) -> None:
+    [person] = await books.profiles(1)
+    body = json.dumps({"customer": "cus_Jane1", "data": CUSTOMER}).encode()
+    await books.db.execute(STORE, [body])
+    await books.db.execute("update fleet.inbox_events set provider = 'stripe'")
+    await books.db.execute(ERASE, person)
+    assert [row["payload"] for row in await books.db.fetch(LEFT)] == [body]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -9,14 +10,25 @@ from uuid import uuid4
 import pytest
 
 from db.facts import Half, Names, Paid, Verdict
-from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, PRICE_MINOR, SKU, Outcome, Payment
+from tests.conditions import somebody_waits_for_a_lock
+from tests.db.books import (
+    APPLIED,
+    COINS,
+    DUPLICATE,
+    NOON,
+    PRICE_MINOR,
+    SKU,
+    Books,
+    Outcome,
+    Payment,
+)
 from tests.db.test_halves import BATCHES, INCOMPLETE, NOT_OURS, WRONG_AMOUNT, tell
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from db.facts import Fact, Purchase
-    from tests.db.books import Books
+    from tests.conftest import Connect
 
 UNPAID = Outcome("ignored", "unpaid")
 
@@ -186,4 +198,28 @@ async def test_a_payment_that_a_call_recorded_is_not_granted_by_its_intent_too(
     facts: list[Fact] = [unpaid(payment, profile_id=buyer, sku=SKU), captured(payment)]
     outcomes = await tell(books, "two batches", *(facts[no] for no in order))
     assert [outcomes[order.index(no)] for no in range(2)] == [UNPAID, NOT_OURS]
+    assert await books.coins(buyer) == COINS
+
+
+# Two connections
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_session_and_its_intent_that_two_workers_apply_at_once_meet(
+    books: Books, connect: Connect, order: tuple[int, int]
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    other, superuser = Books(await connect()), await connect("superuser")
+    facts: list[Fact] = [unpaid(payment, profile_id=buyer, sku=SKU), captured(payment)]
+    await books.receive(facts[order[0]])
+    transaction = books.db.transaction()
+    await transaction.start()
+    await books.work()
+    await other.receive(facts[order[1]])
+    # It waits for the names of the payment, and finds what the other told once it has them.
+    late = asyncio.create_task(other.work())
+    await somebody_waits_for_a_lock(superuser)
+    await transaction.commit()
+    await late
+    await other.work()
     assert await books.coins(buyer) == COINS

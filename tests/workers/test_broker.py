@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ import redis
 from dramatiq.middleware import AsyncIO, Pipelines, Retries
 from dramatiq.results import Results
 
+from db.ticks import Tick
 from tasks import TASKS
 from tests.conditions import eventually
 from workers.broker import RunsRuntime, make_broker
@@ -61,6 +63,38 @@ def test_nothing_is_retried_kept_or_chained_by_the_queue(broker: QueueBroker) ->
 def test_the_runtime_closes_before_the_loop_ends(broker: QueueBroker) -> None:
     kinds = [type(middleware) for middleware in broker.middleware]
     assert kinds.index(AsyncIO) < kinds.index(RunsRuntime)
+
+
+@pytest.mark.parametrize(
+    ("args", "ticks"),
+    [
+        (("publish_state", 7), [Tick("publish_state", 7)]),
+        (("publish_state", 7, "what a newer release says"), [Tick("publish_state", 7)]),
+        ((), []),
+        (("publish_state",), []),
+        (("publish_state", "7"), []),
+        (("publish_state", 2**63), []),
+        ((["publish_state"], 7), []),
+    ],
+)
+async def test_a_message_may_say_more_or_less_than_this_release_knows(
+    broker: QueueBroker,
+    monkeypatch: pytest.MonkeyPatch,
+    args: tuple[object, ...],
+    ticks: list[Tick],
+) -> None:
+    rung: list[object] = []
+
+    async def run_tick(tick: Tick) -> None:
+        rung.append(tick)
+
+    runs = next(each for each in broker.middleware if isinstance(each, RunsRuntime))
+    runtime = SimpleNamespace(run_tick=run_tick, ring=lambda: rung.append("rung"))
+    monkeypatch.setattr(runs, "runtime", runtime, raising=False)
+    await broker.actors["update_publish_state"].fn.__wrapped__(*args, newer=True)
+    assert rung == ticks
+    await broker.actors["process_payment_events"].fn.__wrapped__(*args, newer=True)
+    assert rung == [*ticks, "rung"]
 
 
 def test_importing_it_does_nothing() -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import dramatiq
 import pytest
 import redis
 import redis.asyncio
@@ -270,6 +271,34 @@ async def test_a_worker_tells_once_that_its_queue_refuses_and_goes_on(
     await worker.said("queue_back")
     lines = [json.loads(line) for line in worker.text.splitlines()]
     assert [line["event"] for line in lines if line["level"] != "info"] == ["queue_refuses"]
+
+
+# What others put there
+
+
+def test_what_nobody_here_understands_is_dropped_and_told_once_for_each_kind(
+    queue: EmbeddedValkey,
+) -> None:
+    """Messages of a newer release, of no release, and of another program."""
+    broker = QueueBroker(queue.url, middleware=[])
+    dramatiq.actor(actor_name=TASK.name, queue_name=TASK.queue, broker=broker)(len)
+    strange = [Message(TASK.queue, f"task_{n}", (), {}, {}).encode() for n in (1, 1, 1, 2)]
+    with redis.Redis.from_url(queue.url) as client:
+        for number, body in enumerate([*strange, b"?", b"{}", b"[]", b"null", b"\xff", b"?"]):
+            client.hset(f"dramatiq:{TASK.queue}.msgs", f"id-{number}", body)
+            client.rpush(f"dramatiq:{TASK.queue}", f"id-{number}")
+        client.rpush(f"dramatiq:{TASK.queue}", "id-without-a-message")
+    broker.enqueue(Message(TASK.queue, TASK.name, (), {}, {}))
+    consumer = broker.consume(TASK.queue, prefetch=100, timeout=1)
+    with capture_logs() as logs:
+        found = [next(consumer) for _ in range(12)]
+    assert [message.actor_name for message in found if message] == [TASK.name]
+    told = [line for line in logs if line["log_level"] != "debug"]
+    assert {line["event"] for line in told} == {"message_dropped"}
+    reasons = [line["reason"] for line in told]
+    assert len(reasons) == len(set(reasons))
+    assert [reason for reason in reasons if "'task_1'" in reason or "'task_2'" in reason]
+    broker.close()
 
 
 # Rights
