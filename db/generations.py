@@ -265,7 +265,19 @@ async def check_source(
         *await _mapping_faults(connection, users_table),
     ]
     if faults:
-        raise NotThisGeneration(generation, faults)
+        raise NotThisGeneration(generation, await _what_it_is(connection, generation) or faults)
+
+
+async def _what_it_is(connection: Connection, asked: Generation) -> list[str]:
+    """Say it where a database is another one altogether: what it lacks would tell nobody that."""
+    if await connection.fetchval("select to_regclass('fleet.schema_migrations') is not null"):
+        return ["it has this schema already: there is nothing to upgrade, run `coinfleet migrate`"]
+    try:
+        await refuse_older_generation(connection)
+    except OlderGeneration as older:
+        if older.generation is not asked:
+            return [f"it holds the {older.generation} one: --from {older.generation}"]
+    return []
 
 
 async def _table_faults(connection: Connection, source: Source) -> list[str]:

@@ -305,6 +305,7 @@ ROWS = (
         "A person is erased, the books stay whole",
         (
             "db/test_erasure.py",
+            "db/test_erased_payloads.py",
             "db/test_erasure_after_upgrade.py",
             "workers/test_erase_command.py",
         ),

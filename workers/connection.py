@@ -358,6 +358,10 @@ class BoundedConnection(HttpToolsProtocol):
                 if not self.transport.is_closing():
                     raise
                 cycle.disconnected = True
+            except asyncio.CancelledError:
+                # The process ends. uvicorn would log each such request with its traceback.
+                cycle.disconnected = True
+                self.transport.abort()
 
         super()._start_asgi_task(cycle, answer)
 

@@ -123,6 +123,12 @@ class ConnectionLimits:
             self.release(oldest)
             oldest.make_room("too_many_bytes")
 
+    def refuse_arriving(self, cause: str) -> None:
+        """Refuse the requests of which a part has not arrived yet."""
+        for connection in list(self._arriving):
+            self.release(connection)
+            connection.make_room(cause)
+
     def release(self, connection: Connection) -> None:
         """Count nothing of it as held."""
         self._arriving.pop(connection, None)

@@ -59,7 +59,7 @@ ASKING_MAX = 2
 # No sender waits for longer; a connection that a failover left dangling is soon dropped.
 STATEMENT_MAX_S = 5.0
 # Requests in flight get so long to end before they are cancelled; whoever would still wait for the
-# database is told to send again before that.
+# database, or has not sent all of a request, is told to send again before that.
 DRAIN_S = 3
 REFUSE_S = 2.0
 # With a database and a queue that are both frozen, ending can't be clean; a supervisor waits 5 s.
@@ -282,6 +282,8 @@ class Server(uvicorn.Server):
         """Take no more connections, and end with the requests that are there."""
         web: Web = self.lifespan.state["web"]
         web.intake.hurry(REFUSE_S)
+        limits: ConnectionLimits = self.lifespan.state["limits"]
+        asyncio.get_running_loop().call_later(REFUSE_S, limits.refuse_arriving, "stopping")
         if self._greeting:
             self._greeting.cancel()
         await super().shutdown(sockets)

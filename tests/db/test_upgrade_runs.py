@@ -311,3 +311,14 @@ async def test_there_is_no_way_back_once_somebody_has_worked(
     with pytest.raises(NoWayBack):
         await undo(second.url(), SECOND)
     assert await db.fetchval("select to_regclass('legacy_second.gifts') is not null")
+
+
+async def test_a_database_that_is_another_one_altogether_is_told_what_it_is(
+    database: Database, first: Database
+) -> None:
+    for generation in Generation:
+        with pytest.raises(NotThisGeneration, match="there is nothing to upgrade") as caught:
+            await upgraded(database, generation)
+        assert len(caught.value.faults) == 1
+    with pytest.raises(NotThisGeneration, match="it holds the first one: --from first"):
+        await upgraded(first, Generation.SECOND)

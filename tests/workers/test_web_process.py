@@ -119,6 +119,28 @@ async def test_a_second_signal_changes_nothing(process: Process) -> None:
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+async def test_who_is_still_sending_is_told_to_send_again_and_costs_no_line(
+    process: Process, port: int
+) -> None:
+    senders = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+    for _, writer in senders:
+        writer.write(b"POST /webhooks/app HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
+    # Who is answered came after them.
+    async with httpx.AsyncClient() as later:
+        await later.get(f"http://127.0.0.1:{port}/healthz")
+    process.send_signal(signal.SIGTERM)
+    printed, _ = await asyncio.wait_for(process.communicate(), 10)
+    answers = [await reader.read() for reader, _ in senders]
+    for _, writer in senders:
+        writer.close()
+        await writer.wait_closed()
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"retry-after" in answer.lower()
+    assert b"Traceback" not in printed
+    assert b'"cause": "stopping"' in printed
+
+
 async def test_what_it_has_taken_is_stored_and_acknowledged_before_it_ends(
     process: Process, client: httpx.AsyncClient, connect: Connect, db: Connection
 ) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _PAYMENT_INTENT = msgspec.json.Decoder(Data[PaymentIntent])
 _CHECKOUT_SESSION = msgspec.json.Decoder(Data[CheckoutSession])
+# A payment has at most 8 names (`db.facts.PaymentKeys`): its intent, its latest charge, and these.
+_CHARGES_MAX = 6
 
 
 def read_payment_intent(told: Told) -> Fact:
@@ -58,9 +60,12 @@ def read_payment_intent(told: Told) -> Fact:
 
 
 def _listed_charges(charges: Any) -> list[Any]:
-    """Return the newest of an intent's charges, as API versions before 2022-11-15 list them."""
+    """Return an intent's charges, the newest first, as API versions before 2022-11-15 list them.
+
+    Each that failed before the one that succeeded is a name of the payment, too.
+    """
     data = reading.as_object(charges).get("data")
-    return data[:1] if isinstance(data, list) else []
+    return data[:_CHARGES_MAX] if isinstance(data, list) else []
 
 
 def _first(charges: list[Any]) -> Any:

@@ -165,6 +165,23 @@ def test_an_intent_that_is_not_ours_names_its_listed_charge_too() -> None:
     assert fact == intent_not_ours("pi_1", "ch_9")
 
 
+@pytest.mark.parametrize("latest", [None, "ch_2", "ch_9"])
+@pytest.mark.parametrize(
+    "listed", [["ch_2", "ch_1"], ["ch_1", "ch_2"], [f"ch_{number}" for number in range(10)]]
+)
+def test_each_charge_of_an_intent_is_a_name_of_its_payment(
+    listed: list[str], latest: str | None
+) -> None:
+    charges = {"data": [{"id": name, "status": "failed"} for name in listed]}
+    for metadata in (PAYMENT.metadata, {}):
+        fact = interpret(intent(latest_charge=latest, charges=charges, metadata=metadata))
+        keys = fact.payment_keys  # type: ignore[union-attr]
+        assert keys is not None
+        assert keys[0] == "pi_1"
+        assert set(listed[:6]) | {latest} - {None} == set(keys[1:])
+        assert len(keys) <= 8
+
+
 @pytest.mark.parametrize(
     "charges", [None, {}, [], "ch_9", {"data": None}, {"data": {}}, {"data": []}, {"data": [7]}]
 )
