@@ -292,6 +292,30 @@ async def test_the_error_of_a_failed_job_is_told(database: Database, db: Connect
 
 
 @pytest.mark.usefixtures("at_work")
+async def test_a_job_that_met_an_outage_asks_for_nobody_unless_it_is_overdue(
+    database: Database, db: Connection
+) -> None:
+    """A lock of twenty seconds is over; the next run, a minute later at most, does the work."""
+    fail = "update fleet.ticks set outcome = 'failed', last_error = $1 where job = $2"
+    locked = "55P03: canceling statement due to lock timeout"
+    await db.execute(fail, locked, "housekeeping")
+    assert (await health_of(database)).attention == []
+    await db.execute(
+        "update fleet.ticks set enqueued_at = now() - interval '5 min', finished_at = now()"
+        " - interval '5 min', last_error = $1 where job = 'housekeeping'",
+        locked,
+    )
+    (line,) = (await health_of(database)).attention
+    assert line.startswith("housekeeping is overdue")
+    assert locked in line
+    await db.execute("update fleet.ticks set enqueued_at = now(), finished_at = now()")
+    # The next proof of everything is a day away.
+    await db.execute(fail, locked, "full_proof")
+    (line,) = (await health_of(database)).attention
+    assert line.startswith("full_proof failed")
+
+
+@pytest.mark.usefixtures("at_work")
 async def test_the_error_of_a_job_that_is_retried_is_told_with_its_delay(
     database: Database, db: Connection
 ) -> None:

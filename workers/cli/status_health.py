@@ -30,6 +30,10 @@ OLDEST_PENDING_MAX_S = 60.0
 # What a job may take longer than its cadence before somebody should look.
 LATE_AT_LEAST_S = 30
 LATE_AT_MOST_S = 3_600
+# An outage that a job met asks for nobody if its next run is at most so far away.
+SOON_S = 60
+# Locks, restarts, lost connections; by SQLSTATE, as `describe` puts it.
+_PASSING = ("08", "40", "55", "57", "the connection was lost", "The database can't be reached")
 # A scheduler fires each job at least once a minute, however rare the job is.
 SCHEDULER_SILENT_AFTER_S = 120
 # What is dated so far ahead tells of a clock that was set back.
@@ -206,12 +210,17 @@ def _jobs(health: FleetHealth) -> Iterator[str]:
         )
         return
     for job in health.schedules:
-        if job.outcome == "failed":
+        if job.outcome == "failed" and not _is_soon_done(job):
             yield f"{job.job} failed, and is tried again at its next time: {job.last_error}"
         elif job.overdue:
             is_failing = job.last_error and job.outcome != "done"
             error = f"; its last error: {job.last_error}" if is_failing else ""
             yield f"{job.job} is overdue: {_when(job, health.checked_at)}{error}"
+
+
+def _is_soon_done(job: Job) -> bool:
+    """Return whether the next run is soon and likely to do what the last could not."""
+    return job.every_s <= SOON_S and (job.last_error or "").startswith(_PASSING)
 
 
 def _clock(health: FleetHealth) -> Iterator[str]:
