@@ -96,8 +96,17 @@ class AccountPayment:
     # What happens
 
     def pay(self, rng: random.Random) -> None:
-        """The buyer pays; either event, or both, tell of it, and the charge's own tells names."""
-        told = rng.choice([("intent",), ("session",), ("intent", "session")])
+        """The buyer pays; either event, or both, tell of it, and the charge's own tells names.
+
+        What is captured by hand is told by an intent that need not carry the metadata, and its
+        session was not paid yet.
+        """
+        told = rng.choice([("intent",), ("session",), ("intent", "session"), ("by hand",)])
+        if "by hand" in told:
+            self._tell("checkout.session.completed", self._session() | {"payment_status": "unpaid"})
+            self.at += 3600
+            on_intent = {name: value for name, value in self.metadata.items() if rng.random() < 0.5}
+            self._tell("payment_intent.succeeded", self._intent() | {"metadata": on_intent})
         if "session" in told:
             self._tell("checkout.session.completed", self._session())
         if "intent" in told:
