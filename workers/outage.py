@@ -13,7 +13,10 @@ log = structlog.get_logger(__name__)
 # Of one kind of work; texts that tell of ever other rows shall not fill the log.
 REASONS_MAX = 20
 
-Work: TypeAlias = Literal["looks", "batches", "jobs", "reports"]
+# Two drains take batches. What one of them can't apply it holds meanwhile, and the other finds
+# nothing to do: that it has succeeded says nothing.
+Work: TypeAlias = Literal["looks", "batches", "other batches", "jobs", "reports"]
+BATCHES: tuple[Work, ...] = ("batches", "other batches")
 
 
 class Outage:
@@ -45,8 +48,10 @@ class Outage:
         """
         reasons = self._defects.setdefault(work, set())
         reason = describe(error)
-        if reason not in reasons and len(reasons) < REASONS_MAX:
+        is_news = all(reason not in each for each in self._defects.values())
+        if len(reasons) < REASONS_MAX:
             reasons.add(reason)
+        if is_news and reason in reasons:
             log.error("look_failed", work=work, reason=reason, exc_info=error)
 
     def note_success(self, work: Work, *, batches: int) -> None:
@@ -55,12 +60,14 @@ class Outage:
         A look for batches ends when none is left. That may be long after the first was applied, so
         `batches`, how many there were so far, tells it sooner.
         """
-        if self._defects.pop(work, None):
+        is_mended = self._defects.pop(work, None) is not None
+        if is_mended and not (work in BATCHES and self._defects.keys() & set(BATCHES)):
             log.info("look_works_again", work=work)
         if not self._stopped:
             return
         self._stopped.pop(work, None)
-        if self._stopped.get("batches", batches) < batches:
-            del self._stopped["batches"]
+        for each in BATCHES:
+            if self._stopped.get(each, batches) < batches:
+                del self._stopped[each]
         if not self._stopped:
             log.info("store_back")

@@ -35,7 +35,7 @@ from tasks import TASKS, Task
 from tasks.context import Context, Meter
 from workers.drain import Drain
 from workers.naming import WorkerName
-from workers.outage import Outage
+from workers.outage import BATCHES, Outage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 # One does the work. Two of them wait for each other's profiles, and smaller batches cost more: with
 # both an event took a seventh more. The second is for while a lock holds up the first.
-DRAINS = 2
+DRAINS = len(BATCHES)
 # Each drain takes two connections and each running tick one, plus what its task takes.
 POOL_SIZE = 2 * DRAINS + 2 * len(TIMETABLE) + 2
 LOOK_EVERY_S = 1.0
@@ -105,7 +105,7 @@ class Runtime:
             self._pool.terminate()
             raise
         self._inbox = Inbox(self._pool, worker=self.worker)
-        self._drain = Drain([self._drain_with(self._context()) for _ in range(DRAINS)])
+        self._drain = Drain([self._drain_with(self._context(), each) for each in BATCHES])
         self._loops = [
             asyncio.create_task(self._repeat(self._look, "looks", every_s=LOOK_EVERY_S)),
             asyncio.create_task(self._keep_reporting()),
@@ -184,11 +184,11 @@ class Runtime:
         self._batches_seen = self._meter.batches
         self._drain.ring(at_once=DRAINS if is_held_up else 1)
 
-    def _drain_with(self, context: Context) -> Callable[[], Awaitable[None]]:
+    def _drain_with(self, context: Context, work: Work) -> Callable[[], Awaitable[None]]:
         task = TASKS["process_payment_events"]
 
         async def drain() -> None:
-            await self._tried(task.function(context), "batches")
+            await self._tried(task.function(context), work)
 
         return drain
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from workers.outage import REASONS_MAX, Outage
+from workers.outage import BATCHES, REASONS_MAX, Outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +66,30 @@ def test_an_outage_is_over_once_batches_are_applied_though_more_are_left(
     assert events(logs) == ["store_away"]
     outage.note_success("looks", batches=4)
     assert events(logs) == ["store_away", "store_back"]
+
+
+def test_an_outage_is_not_over_because_the_other_drain_found_nothing_to_do(
+    logs: list[EventDict],
+) -> None:
+    """The one that fails holds the events meanwhile; next time it is the other way round."""
+    outage = Outage()
+    for failing, idle in (BATCHES, BATCHES[::-1]) * 3:
+        outage.note_failure(failing, "no such function", batches=3)
+        outage.note_success(idle, batches=3)
+        outage.note_success("looks", batches=3)
+    assert events(logs) == ["store_away"]
+    for work in BATCHES:
+        outage.note_success(work, batches=3)
+    assert events(logs) == ["store_away", "store_back"]
+
+
+def test_a_defect_that_both_drains_meet_is_told_once(logs: list[EventDict]) -> None:
+    outage = Outage()
+    for work in BATCHES * 2:
+        outage.note_defect(work, asyncpg.InsufficientPrivilegeError("claim_events"))
+    for work in BATCHES * 2:
+        outage.note_success(work, batches=3)
+    assert events(logs) == ["look_failed", "look_works_again"]
 
 
 def test_an_outage_that_was_told_before_is_not_told_again(logs: list[EventDict]) -> None:
