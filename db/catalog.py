@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import asyncpg
+
+from db.errors import CoinfleetError, is_transient, server_words
 from db.schema import Kind
 
 if TYPE_CHECKING:
@@ -26,6 +29,10 @@ _COMPARE_WITH = [
     *("catalog_differences", "catalog_items", "record_catalog", "watched_roles"),
     *("function_items", "relation_items", "role_items", "structure_items"),
 ]
+
+
+class NotComparable(CoinfleetError):
+    """The functions that compare fail here: this release's own text of them is to be applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ async def find_differences(store: Pool | Connection) -> list[Difference] | None:
     """Compare the catalog with what the last release left; None if that can't be asked.
 
     That is so before the first release that records it, and where the asking function was dropped.
+    Raises NotComparable where one was broken.
     """
     if not await store.fetchval(
         """
@@ -83,7 +91,16 @@ async def find_differences(store: Pool | Connection) -> list[Difference] | None:
         _COMPARE_WITH,
     ):
         return None
-    rows = await store.fetch("select kind, name, lacking, added from fleet.catalog_differences()")
+    try:
+        rows = await store.fetch(
+            "select kind, name, lacking, added from fleet.catalog_differences()"
+        )
+    except asyncpg.PostgresError as error:
+        if is_transient(error):
+            raise
+        raise NotComparable(
+            f"it can't be found out ({server_words(error)}): run `coinfleet migrate`"
+        ) from error
     return [Difference(*row) for row in rows]
 
 

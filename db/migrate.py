@@ -144,7 +144,7 @@ async def bring_up(
     await _open_books(connection)
     book = await _read_book(connection)
     wanted = await _files_for(connection, files)
-    differences = await catalog.find_differences(connection) if makes_good else []
+    differences = await _find_differences(connection) if makes_good else []
     damaged = _damaged(differences, wanted)
     steps = schema.plan(wanted, book, damaged)
     for step in steps:
@@ -158,6 +158,13 @@ async def bring_up(
             connection, changed, everything=migrated, before=differences or []
         )
     return Report(tuple(steps), different=tuple(different))
+
+
+async def _find_differences(connection: Connection) -> list[Difference] | None:
+    try:
+        return await catalog.find_differences(connection)
+    except catalog.NotComparable:
+        return None
 
 
 def _damaged(
@@ -179,7 +186,7 @@ async def status(url: str) -> list[StatusRow]:
         files = await _files_for(connection, expected())
         if await _lacks_books(connection):
             return schema.compare(files, {})
-        damaged = _damaged(await catalog.find_differences(connection), files)
+        damaged = _damaged(await _find_differences(connection), files)
         return schema.compare(files, await _read_book(connection), damaged)
 
 

@@ -317,6 +317,24 @@ async def test_who_loses_the_means_to_compare_gets_everything_again(
     assert (await migrate(released.url())).steps == ()
 
 
+async def test_the_means_to_compare_are_made_good_where_they_fail(
+    released: Database, db: Connection, pool: Pool
+) -> None:
+    """Else nothing could ever be made good again."""
+    await db.execute(
+        "create or replace function fleet.role_items()"
+        " returns table (kind text, name text, item text) language plpgsql as"
+        " $$begin raise exception 'nobody knows'; end$$"
+    )
+    await db.execute(f"drop trigger ledger_entries_never_change on {LEDGER}")
+    with pytest.raises(catalog.NotComparable, match=r"nobody knows .* run `coinfleet migrate`"):
+        await find_damage(pool)
+    assert "damaged" in {row.state for row in await status(released.url())}
+    assert (await migrate(released.url())).different == ()
+    assert await db.fetchval("select tgenabled = 'A' from pg_trigger where tgname ~ 'never_change'")
+    assert await told(pool) == []
+
+
 @pytest.mark.long
 async def test_a_database_of_before_releases_recorded_gets_everything_again_once(
     released: Database, db: Connection

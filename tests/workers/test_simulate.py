@@ -278,7 +278,11 @@ async def test_stories_end_as_planned_in_any_order(
 
 
 async def set_the_stage(pool: Pool, *, seed: int) -> Plan:
-    """Make the people of a run and plan it."""
+    """Make the people of a run and plan it, on a fleet that sells in other currencies, too."""
+    await pool.execute(
+        "insert into public.fx_rates (currency, usd_per_unit)"
+        " select c, 1.1 from unnest(array['eur', 'gbp', 'jpy', 'chf']) as c"
+    )
     await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES)
     streamers = [uuid4(), uuid4()]
     await simulation.add_people(pool, {streamer: f"s{streamer}" for streamer in streamers})

@@ -82,8 +82,7 @@ async def test_an_error_of_the_database_is_one_line_with_its_sqlstate(
     """As of a page that its disk lost: nobody is shown Python's view of it."""
     connection = await open_connection(database.url(), application_name="test")
     await connection.execute(
-        "create or replace function fleet.catalog_items()"
-        " returns table (kind text, name text, items text[]) language plpgsql as"
+        "create or replace function fleet.vital_signs() returns jsonb language plpgsql as"
         " $$begin raise exception 'could not read block 7' using errcode = 'XX001'; end$$"
     )
     await connection.close()

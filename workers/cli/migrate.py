@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Bring the database to this release's schema and rules; a second run finds nothing to do.
 
-    What was lost since, as by a restore without the roles, is made again. Exit 1 when somebody
-    added to the schema's rights or policies what only a person can undo.
+    What was lost since, as by a restore without the roles, is made again. Exit 1 for what only a
+    person can undo: rights or policies that somebody added, or what a table lost.
     """
     if folder is not None and show_status:
         raise typer.BadParameter("can't be given with --status", param_hint="'--export'")
