@@ -108,6 +108,17 @@ async def test_a_hold_comes_back_when_its_refund_failed(books: Books, *, nobody:
     assert await books.breaches() == {}
 
 
+async def test_a_hold_comes_back_though_its_payload_is_gone_by_then(books: Books) -> None:
+    event_id, payment = await held(books)
+    await books.apply_one(payment.refund(WHOLE))
+    assert await books.outcome(event_id) == REFUNDED
+    await books.db.execute("update fleet.inbox_events set payload = null")
+    failed = payment.refund(WHOLE, status="failed", told_at=LATER)
+    assert await books.apply_one(failed) == APPLIED
+    assert await books.outcome(event_id) == NEEDS_APPROVAL
+    assert await books.breaches() == {}
+
+
 async def test_a_refunded_hold_that_is_tried_again_stays_closed(books: Books) -> None:
     event_id, payment = await held(books)
     await books.apply_one(payment.refund(WHOLE))
