@@ -15,8 +15,8 @@ async def receive(db: Connection, *, state: str) -> None:
     """Put an event into the inbox whose time to wait is over."""
     await db.execute(
         "insert into fleet.inbox_events"
-        " (provider, provider_event_id, event_type, payload_sha256, state, reason)"
-        " values ('stripe', gen_random_uuid()::text, 'test', '', $1, 'test')",
+        " (provider, provider_event_id, event_type, payload, payload_sha256, state, reason)"
+        " values ('stripe', gen_random_uuid()::text, 'test', '{}', '', $1, 'test')",
         state,
     )
 
