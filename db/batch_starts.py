@@ -9,13 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.connections.sessions import FREE_WITHIN_S, execute_on_spare
 from db.errors import CoinfleetError
-from db.sessions import FREE_WITHIN_S, execute_on_spare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
 
 # A session is opened as far away as the claim was made, but not for ever.
 CLAIM_MAX_S = 0.5

@@ -10,15 +10,15 @@ from uuid import UUID
 
 import asyncpg
 
+from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
+from db.connections.roles import check_owner
 from db.errors import refusal
-from db.generations import UpgradeUnfinished, unfinished_upgrade
-from db.pool import CONNECT_TIMEOUT_S, open_connection
-from db.roles import check_owner
+from db.legacy.generations import UpgradeUnfinished, unfinished_upgrade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
 
 # Every kept payload is read, which takes minutes when there are millions.
 TIMEOUT_S = 1_800

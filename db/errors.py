@@ -245,7 +245,8 @@ def is_server_unfit(error: BaseException | None) -> bool:
     """Return whether the error says that its session, or the server behind it, serves nobody.
 
     Lost, silent, read only, shutting down, without this database or this role. Other sessions of
-    the same pool are likely to be there as well: db.pool.expire_if_unfit has them opened anew.
+    the same pool are likely to be there as well: expire_if_unfit (db/connections/pool.py)
+    has them opened anew.
     """
     match error:
         case ReadOnlyServer():

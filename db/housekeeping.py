@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
 
 # Payloads of about 2 KB: one call rewrites a few MB at most.
 PAYLOADS_A_CALL = 1_000

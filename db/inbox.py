@@ -17,6 +17,7 @@ import msgspec
 
 from db.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
 from db.batches import Batch, BatchResult, ClaimedEvent, EventId, Failure, Outcome, Setback
+from db.connections.pool import expire_if_unfit
 from db.errors import (
     CoinfleetError,
     Fate,
@@ -27,14 +28,13 @@ from db.errors import (
     is_timeout,
     sqlstate_of,
 )
-from db.migrate import is_half_way
-from db.pool import expire_if_unfit
+from db.release.runner import is_half_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.pool import Connection, Pool
 
 __all__ = [
     "Arrival",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
 
 # One slice of the continuous proof takes well under a second.
 SLICE_ENTRIES = 100_000

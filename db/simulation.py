@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from uuid import UUID
 
-    from db.pool import Pool
+    from db.connections.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)

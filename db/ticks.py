@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.connections.sessions import execute_on_spare
 from db.errors import ReadOnlyServer
-from db.sessions import execute_on_spare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
 
 
 # A running job's connection is held while there is one more for its statements. The database may be

@@ -16,8 +16,8 @@ from tasks.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from db.connections.pool import Pool
     from db.inbox import Inbox
-    from db.pool import Pool
 
 # Upper bounds of the apply histogram; one more bucket counts what took longer than the last.
 APPLY_BUCKETS_MS = (2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)

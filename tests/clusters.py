@@ -11,14 +11,14 @@ from threading import Thread
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from db.cluster import set_up_cluster
-from db.migrate import migrate
-from db.pool import open_connection
+from db.connections.pool import open_connection
+from db.release.cluster import set_up_cluster
+from db.release.runner import migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
 
 Login: TypeAlias = Literal["superuser", "owner", "web", "worker", "scheduler", "authenticator"]
 

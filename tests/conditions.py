@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
 
 # Generous, for it is only ever used up by a test that fails.
 DEADLINE_S = 30.0

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 import redis
 
-from db.pool import open_connection, open_pool
+from db.connections.pool import open_connection, open_pool
 from tests.clusters import Cluster, Database
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from uuid import UUID
 
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
     from tests.clusters import Login
 
 pytest_plugins = ["tests.supabase.project"]

@@ -15,8 +15,8 @@ import structlog
 from dramatiq import Worker
 from dramatiq.middleware import MiddlewareError
 
-from workers.broker import make_broker
 from workers.logs import configure_logging
+from workers.queue.broker import make_broker
 from workers.settings import load_settings
 from workers.termination import Termination
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import structlog
 
-from workers.streams import prepare_streams
+from workers.cli.streams import prepare_streams
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger

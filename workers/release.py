@@ -9,10 +9,10 @@ import asyncio
 
 import structlog
 
-from db import rules
 from db.errors import CoinfleetError
-from db.migrate import Report, migrate
-from db.schema import Step
+from db.release import rules
+from db.release.runner import Report, migrate
+from db.release.schema import Step
 from workers.logs import configure_logging
 from workers.settings import Settings, load_settings
 

@@ -16,15 +16,15 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from db.connections.pool import Pool, answered, expire_if_unfit, open_pool
 from db.errors import describe
-from db.pool import Pool, answered, expire_if_unfit, open_pool
-from db.readiness import is_passing
+from db.health.readiness import is_passing
 from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
 from tasks import TASKS
 from workers.logs import configure_logging
-from workers.queue import Bell
-from workers.runtime import greet_store
+from workers.queue.client import Bell
+from workers.running.runtime import greet_store
 from workers.settings import load_settings
 from workers.termination import Termination
 

@@ -25,8 +25,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from db.address import Address, AddressFault
-from workers.queue_address import check_redis_address
+from db.connections.address import Address, AddressFault
+from workers.queue.address import check_redis_address
 
 Role: TypeAlias = Literal["web", "worker", "scheduler"]
 Process: TypeAlias = Literal["release", "web", "worker", "scheduler"]

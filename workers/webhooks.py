@@ -17,28 +17,28 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
+from db.connections.pool import open_pool
+from db.connections.roles import greet_as
 from db.errors import StoreRefused, describe
 from db.inbox import Stored, store_arrivals
-from db.pool import open_pool
-from db.roles import greet_as
 from tasks.providers import PROVIDERS, app, stripe
-from workers.connection import BoundedConnection, count_instead_of_logging
-from workers.connection_limits import (
+from workers.logs import configure_logging
+from workers.queue.doorbell import Doorbell
+from workers.receiving.connection import BoundedConnection, count_instead_of_logging
+from workers.receiving.connection_limits import (
     BACKLOG_MAX,
     CONNECTIONS_MAX,
     ConnectionLimits,
     plan_connections,
 )
-from workers.doorbell import Doorbell
-from workers.intake import Intake
-from workers.logs import configure_logging
-from workers.metrics import Metrics
-from workers.probes import Probes, queue_client
-from workers.receiver import Receiver, WebhookEndpoint
-from workers.refusals import Refusals
+from workers.receiving.intake import Intake
+from workers.receiving.metrics import Metrics
+from workers.receiving.probes import Probes, queue_client
+from workers.receiving.receiver import Receiver, WebhookEndpoint
+from workers.receiving.refusals import Refusals
+from workers.receiving.reporter import WebReporter
 from workers.settings import load_settings
 from workers.termination import Termination
-from workers.web_reporter import WebReporter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from db.connections.pool import Pool
     from db.inbox import Arrival
-    from db.pool import Pool
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)

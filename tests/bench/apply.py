@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from db.connections.pool import open_pool
 from db.inbox import Inbox
-from db.pool import open_pool
 from tasks.providers import PROVIDERS
 from tests.bench.books import GIFT_TYPE
 from tests.bench.measurements import Budget, Row, interleave
@@ -22,9 +22,9 @@ from tests.bench.measurements import Budget, Row, interleave
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from db.connections.pool import Pool
     from db.facts import Fact
     from db.inbox import ClaimedEvent
-    from db.pool import Pool
     from tests.bench.books import Books
 
 GIFTS = 5_000

@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from db.connections.pool import open_connection, open_pool
 from db.inbox import store_arrivals
-from db.pool import open_connection, open_pool
 from tasks.providers import PROVIDERS, app, stripe
-from workers.cli.simulated_events import app_webhook, gift_sent, stripe_webhook
-from workers.cli.simulated_stripe import StripePayment, payment_intent_succeeded
+from workers.cli.simulate.events import app_webhook, gift_sent, stripe_webhook
+from workers.cli.simulate.stripe import StripePayment, payment_intent_succeeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
+    from db.connections.pool import Connection, Pool
     from db.inbox import Arrival
-    from db.pool import Connection, Pool
     from tests.clusters import Database
-    from workers.cli.simulated_events import Webhook
+    from workers.cli.simulate.events import Webhook
 
 USERS = 2_000
 COINS_EACH = 1_000_000_000

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.bench.books import Books
     from tests.bench.processes import Serving
-    from workers.cli.simulated_events import Webhook
+    from workers.cli.simulate.events import Webhook
 
 EVENTS = 12_000
 TEXTBOOK_EVENTS = 2_000

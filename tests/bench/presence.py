@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from db.pool import open_connection
+from db.connections.pool import open_connection
 from tests.bench.measurements import Budget, Pairs, Row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from tests.clusters import Database
 
 STREAMS = 100_000

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.routing import Router
 
+from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
-from db.pool import open_pool
 from tasks.providers import app, stripe
-from workers.metrics import Metrics
-from workers.receiver import Receiver
-from workers.refusals import Refusals
+from workers.receiving.metrics import Metrics
+from workers.receiving.receiver import Receiver
+from workers.receiving.refusals import Refusals
 from workers.settings import load_settings
 from workers.webhooks import ROUTES, make_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from db.connections.pool import Pool
     from db.inbox import Arrival
-    from db.pool import Pool
     from workers.settings import Settings
 
 # As many as could be of use on two cores: with 4 it is slower, with 32 no faster.

@@ -22,14 +22,14 @@ from db.facts import (
     RefundTotal,
     Verdict,
 )
-from db.schema import Kind, expected
+from db.release.schema import Kind, expected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 # One cent a coin, so that refunds are easy to read: 100 coins cost 1.00.

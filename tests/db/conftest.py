@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.generations import Generation
-from tests.db.audience import Audience
+from db.legacy.generations import Generation
 from tests.db.books import PRICE_LIST, Books
-from tests.db.platforms import Look, build, upgraded
+from tests.db.legacy.platforms import Look, build, upgraded
+from tests.db.presence.audience import Audience
 from tests.db.rolled_back import open_rolled_back
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from uuid import UUID
 
-    from db.pool import Connection
-    from db.upgrades import Result
+    from db.connections.pool import Connection
+    from db.legacy.upgrade import Result
     from tests.clusters import Cluster, Database
-    from tests.db.platforms import Finished, Platforms
+    from tests.db.legacy.platforms import Finished, Platforms
     from tests.db.rolled_back import RolledBack
 
 # Who asks for one of these looks at a database from several sessions.

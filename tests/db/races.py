@@ -11,7 +11,7 @@ from tests.conditions import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Coroutine
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
 
 T = TypeVar("T")
 

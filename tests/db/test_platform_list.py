@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 
 from db.errors import InsufficientCoins
-from tests.db.audience import Audience
 from tests.db.books import APPLIED, NOON, Books, Outcome, Payment, gift
+from tests.db.presence.audience import Audience
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from tests.conftest import Connect, SignIn
 
 WATCHES = "select public.update_viewer_heartbeat($1, true, true, true, true)"

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
-from db.pool import open_pool
+from db.connections.pool import open_pool
 from tests.conditions import eventually
-from tests.workers.simulated_runs import SECRETS
-from workers.cli.simulate import Options, Run, _set_the_stage
-from workers.cli.simulate_delivery import Address, Line, _deliver_one
+from tests.workers.cli.simulated_runs import SECRETS
+from workers.cli.simulate.command import Options, Run, _set_the_stage
+from workers.cli.simulate.delivery import Address, Line, _deliver_one
 from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from db.pool import Pool
-    from workers.cli.simulate_plan import Plan, PlannedEvent
+    from db.connections.pool import Pool
+    from workers.cli.simulate.plan import Plan, PlannedEvent
 
 
 LINES = 24

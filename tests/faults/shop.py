@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from tests.workers.simulated_runs import SECRETS
-from workers.cli.simulated_events import Webhook, stripe_webhook
-from workers.cli.simulated_stripe import StripePayment, payment_intent_succeeded
+from tests.workers.cli.simulated_runs import SECRETS
+from workers.cli.simulate.events import Webhook, stripe_webhook
+from workers.cli.simulate.stripe import StripePayment, payment_intent_succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
 
 COINS, PRICE_MINOR = 100, 1_00
 

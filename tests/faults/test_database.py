@@ -21,7 +21,7 @@ from tests.journeys.fleet_run import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from tests.conftest import Connect
     from tests.faults.fleets import Fleet
     from tests.faults.shop import Purchase

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from db.pool import open_connection
+from db.connections.pool import open_connection
 from tests.faults.shop import deliver, sign_up
 from tests.journeys.fleet_run import free_port
 

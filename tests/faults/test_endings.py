@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.faults
 
-STOCK = ("dramatiq", "workers.broker:set_up", "--processes", "1", "--threads", "4")
+STOCK = ("dramatiq", "workers.queue.broker:set_up", "--processes", "1", "--threads", "4")
 OFTEN = (signal.SIGTERM, signal.SIGINT, signal.SIGTERM)
 
 

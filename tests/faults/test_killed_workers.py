@@ -10,9 +10,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from db.connections.pool import open_pool
 from db.facts import Verdict
 from db.inbox import Inbox
-from db.pool import open_pool
 from tests.conditions import eventually, somebody_waits_for_a_lock
 from tests.db.books import breaches
 from tests.faults.fleets import WORKER, kill
@@ -22,8 +22,8 @@ from tests.journeys.fleet_run import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from db.connections.pool import Connection
     from db.inbox import ClaimedEvent
-    from db.pool import Connection
     from tests.clusters import Database
     from tests.conftest import Connect
     from tests.faults.fleets import Fleet

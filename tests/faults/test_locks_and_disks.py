@@ -25,7 +25,7 @@ from tests.journeys.fleet_run import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from tests.clusters import Database
     from tests.conftest import Connect
     from tests.faults.fleets import Fleet

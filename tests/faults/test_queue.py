@@ -19,7 +19,7 @@ from tests.journeys.fleet_run import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from tests.faults.fleets import Fleet
     from tests.faults.loads import Load
     from tests.faults.shop import Purchase

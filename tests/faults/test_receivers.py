@@ -14,7 +14,7 @@ from tests.faults.shop import deliver, sign_up
 from tests.journeys.fleet_run import free_port
 
 if TYPE_CHECKING:
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from tests.faults.fleets import Fleet
 
 pytestmark = pytest.mark.faults

@@ -10,14 +10,14 @@ import asyncpg
 import httpx
 import pytest
 
-from db.migrate import migrate
+from db.release.runner import migrate
 from tests.conditions import eventually
 from tests.faults.fleets import SCHEDULER, WEB, WORKER
 from tests.gate import Gate
 from tests.journeys.fleet_run import free_port
 from tests.workers.processes import Process, running
-from tests.workers.serving import a_purchase
-from workers.cli.status import read_health
+from tests.workers.receiving.serving import a_purchase
+from workers.cli.status.command import read_health
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
 from workers.settings import DEVELOPMENT_SECRETS
 

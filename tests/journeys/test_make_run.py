@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from db.pool import open_connection
+from db.connections.pool import open_connection
 from tests.clusters import Database
 from tests.conditions import eventually
 from tests.journeys.fleet_run import ROOT, FleetRun, free_port
@@ -150,7 +150,9 @@ async def test_the_stock_command_of_the_readme_works_as_printed(
     fleet: FleetRun, tmp_path: Path
 ) -> None:
     readme = (ROOT / "README.md").read_text()
-    (line,) = [line for line in readme.splitlines() if "dramatiq workers.broker:set_up" in line]
+    (line,) = [
+        line for line in readme.splitlines() if "dramatiq workers.queue.broker:set_up" in line
+    ]
     owner_url = coinfleet(fleet, "database-url").stdout.strip()
     owner = await open_connection(owner_url, application_name="owner")
     with (tmp_path / "stock.log").open("wb") as log:

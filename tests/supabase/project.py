@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from db.pool import open_connection
+from db.connections.pool import open_connection
 from workers.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from db.inbox import Inbox
 from tasks.context import Context
 
 if TYPE_CHECKING:
-    from db.pool import Pool
+    from db.connections.pool import Pool
 
 
 def make_context(pool: Pool, **changes: Any) -> Context:

@@ -8,7 +8,7 @@ from tasks.housekeeping import tidy_up
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
 
 
 async def receive(db: Connection, *, state: str) -> None:

@@ -9,7 +9,7 @@ from tests.db.books import PRICE_LIST, Books
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
     from tests.conftest import SignIn
 
 

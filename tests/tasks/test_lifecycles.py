@@ -20,7 +20,7 @@ from tests.tasks.contexts import make_context
 from tests.tasks.stripe_account import live
 
 if TYPE_CHECKING:
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
     from tests.tasks.stripe_account import Event
 
 COINS, PRICE = 1_000, 999

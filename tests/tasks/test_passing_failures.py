@@ -12,7 +12,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from db.errors import StoreUnavailable
-from db.migrate import TURN
+from db.release.runner import TURN
 from tasks import pace
 from tasks.payment_events import process_payment_events
 from tasks.providers import PROVIDERS
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from db.connections.pool import Connection, Pool
     from db.facts import Fact
     from db.inbox import ClaimedEvent
-    from db.pool import Connection, Pool
     from tests.conftest import Connect
 
 DISK_FULL = "could not extend file: No space left on device"

@@ -32,15 +32,15 @@ from tests.db.books import (
     Payment,
 )
 from tests.tasks.contexts import make_context
-from workers.cli import simulated_stripe
+from workers.cli.simulate import stripe as simulated_stripe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
     from uuid import UUID
 
+    from db.connections.pool import Connection, Pool
     from db.facts import Fact
     from db.inbox import ClaimedEvent
-    from db.pool import Connection, Pool
     from tasks.context import Meter
     from tests.conftest import Connect
 

@@ -9,11 +9,11 @@ from structlog.testing import capture_logs
 
 from db import presence
 from tasks.presence import remove_stale_viewers, update_publish_state
-from tests.db.audience import Audience
+from tests.db.presence.audience import Audience
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
-    from db.pool import Connection, Pool
+    from db.connections.pool import Connection, Pool
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import redis
 
-from db.pool import open_connection
+from db.connections.pool import open_connection
 from workers.embedded import (
     DataFolder,
     DataFolderUnusable,

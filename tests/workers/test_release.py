@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from db.connections.operators import StoreRefused
+from db.connections.pool import Connection, open_connection
 from db.errors import StoreUnavailable
-from db.pool import Connection, open_connection
-from db.reaching import StoreRefused
 from tests.clusters import Database
-from tests.workers.operators import coinfleet
+from tests.workers.cli.operators import coinfleet
 from workers.release import release
 from workers.settings import Settings
 

@@ -15,7 +15,7 @@ from workers.scheduler import Firing, _make_scheduler
 if TYPE_CHECKING:
     import pytest
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from schedules.timetable import Schedule
     from tests.clusters import Database
     from tests.gate import Gate

@@ -1,9 +1,9 @@
-"""`coinfleet …`: what operators type. Each command is a module here with a function `command`."""
+"""`coinfleet …`: what operators type. COMMANDS names them all."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +11,20 @@ from typing import Annotated
 import typer
 
 from workers.cli.endings import run_command
+from workers.cli.streams import prepare_streams
 from workers.cli.terminal import write
-from workers.streams import prepare_streams
 
-# The names as typed; a module has _ for -.
-COMMANDS = ("up", "env", "database-url", "migrate", "status", "simulate", "erase", "upgrade")
+# Each command as typed, and its module.
+COMMANDS: Mapping[str, str] = {
+    "up": "workers.cli.up",
+    "env": "workers.cli.env",
+    "database-url": "workers.cli.database_url",
+    "migrate": "workers.cli.migrate",
+    "status": "workers.cli.status.command",
+    "simulate": "workers.cli.simulate.command",
+    "erase": "workers.cli.erase",
+    "upgrade": "workers.cli.upgrade.command",
+}
 
 
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
@@ -29,7 +38,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     # With a callback, an application of one command still asks for its name.
     app.callback()(_coinfleet)
     for name in names:
-        module = import_module(f"workers.cli.{name.replace('-', '_')}")
+        module = import_module(COMMANDS[name])
         app.command(name)(module.command)
     return app
 

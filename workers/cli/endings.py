@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 import msgspec
 
+from db.connections.pooler import PoolerUndeclared, SessionNeeded
+from db.connections.roles import NotReleased
 from db.errors import CoinfleetError, StoreUnavailable, server_words
-from db.pooler import PoolerUndeclared, SessionNeeded
-from db.roles import NotReleased
 from workers.cli.terminal import discard_output, write
 
 NEEDS_A_PERSON = 1

@@ -12,10 +12,10 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from db.address import Address
+from db.connections.address import Address
+from db.connections.operators import reaching_store
 from db.erasure import Erasure, erase_profile
 from db.errors import CoinfleetError, UnknownProfile
-from db.reaching import reaching_store
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, failed
 from workers.cli.terminal import make_console, print_rows
 from workers.operator_settings import load_operator_settings

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
-from db.address import Address
+from db.connections.address import Address
 from workers.embedded.account import EmbeddedServerError
 
 Login: TypeAlias = Literal["superuser", "owner", "web", "worker", "scheduler"]

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from db.cluster import set_up_cluster
 from db.errors import CoinfleetError
+from db.release.cluster import set_up_cluster
 from workers.embedded.account import tethered_as_server
 from workers.embedded.binaries import postgres_bin
 from workers.embedded.folder import DATABASE, LOGINS, DataFolder, Login

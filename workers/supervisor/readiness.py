@@ -7,7 +7,7 @@ import http.client
 from datetime import datetime
 
 from db.errors import StoreUnavailable
-from db.readiness import read_clock, signs_of_life
+from db.health.readiness import read_clock, signs_of_life
 
 HTTP_TIMEOUT_S = 1.0
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from db.connections.pool import Connection, Pool
     from db.facts import Fact
     from db.inbox import Arrival
-    from db.pool import Connection, Pool
 
 
 async def store(pool: Pool, arrival: Arrival) -> int | None:

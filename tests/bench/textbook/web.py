@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from db.pool import open_pool
+from db.connections.pool import open_pool
 from tasks.providers import PROVIDERS, app, stripe
 from tasks.providers.signed import NotAuthentic
 from tests.bench.textbook.money import store

@@ -12,7 +12,7 @@ from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO, default_middleware
 
-from db.pool import open_pool
+from db.connections.pool import open_pool
 from tasks.providers import PROVIDERS
 from tests.bench.textbook.money import process
 from workers.settings import load_settings
@@ -20,9 +20,9 @@ from workers.settings import load_settings
 if TYPE_CHECKING:
     from dramatiq import Actor, Broker
 
+    from db.connections.pool import Pool
     from db.facts import Fact
     from db.inbox import ClaimedEvent
-    from db.pool import Pool
     from workers.settings import Settings
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from db.facts import Half, Paid, Purchase, Verdict
 from db.inbox import ClaimedEvent
 from tasks.providers import stripe
-from workers.cli import simulated_stripe as made
+from workers.cli.simulate import stripe as made
 
 if TYPE_CHECKING:
     from collections.abc import Collection

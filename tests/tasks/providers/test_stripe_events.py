@@ -32,7 +32,7 @@ from tests.tasks.providers.stripe_events import (
     interpret,
     session,
 )
-from workers.cli import simulated_stripe as made
+from workers.cli.simulate import stripe as made
 
 AT = datetime.fromtimestamp(NOW_S, UTC)
 

@@ -24,7 +24,7 @@ from tests.tasks.providers.stripe_events import (
     session,
     with_metadata,
 )
-from workers.cli import simulated_stripe as made
+from workers.cli.simulate import stripe as made
 
 # Purchases
 

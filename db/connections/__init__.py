@@ -1,0 +1,1 @@
+"""How a process connects: addresses, their servers, poolers, pools, and whom it logs in as."""

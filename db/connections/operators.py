@@ -1,0 +1,39 @@
+"""What an operator's command hears when the database is away, shuts the door or isn't ours."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from db.connections.roles import NotReleased
+from db.errors import StoreRefused, StoreUnavailable, is_transient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["NotReleased", "StoreRefused", "reaching_store"]
+
+
+@contextmanager
+def reaching_store() -> Iterator[None]:
+    """Raise one of three errors, each a line for a person, in place of what the database raised.
+
+    StoreUnavailable, StoreRefused or NotReleased; whatever else is raised goes through.
+    """
+    try:
+        yield
+    except StoreUnavailable:
+        raise
+    except (
+        asyncpg.UndefinedTableError,
+        asyncpg.UndefinedFunctionError,
+        asyncpg.InvalidSchemaNameError,
+        asyncpg.InsufficientPrivilegeError,  # grants come last in a first release
+    ) as error:
+        raise NotReleased from error
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable.by(error) from error
+        raise

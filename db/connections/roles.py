@@ -1,0 +1,207 @@
+"""Who is logged in, and whether that is who a process, a command or a release needs.
+
+A wrong address may let us in all the same, as another role or into another database. Said here in
+one line, before anything fails half way or is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from db.connections.address import Address
+from db.connections.pool import open_connection
+from db.errors import CoinfleetError, StoreRefused
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection, Pool
+
+Process: TypeAlias = Literal["web", "worker", "scheduler"]
+
+
+_PROCESS_ROLES = ("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler")
+
+
+class NotReleased(CoinfleetError):
+    """The database lacks tables or functions of this release: run `coinfleet migrate`."""
+
+
+class WrongRole(StoreRefused):
+    """The address logs in as a role that can't do this work."""
+
+    def __init__(self, address: Address, *, got: str, needed: str, setting: str) -> None:
+        super().__init__(
+            f"the database at {address} let us in as {got}, but this needs {needed}:"
+            f" set {setting} to that role's address"
+        )
+
+
+class UnfitOwner(StoreRefused):
+    """The role that runs a release lacks a right, or the roles of a fleet here are another's."""
+
+    def at(self, url: str) -> UnfitOwner:
+        """Return the same with the server's name."""
+        return UnfitOwner(f"the database at {Address.parse(url)} can't be released: {self}")
+
+
+async def check_process_role(store: Pool | Connection, process: Process, *, url: str) -> None:
+    """Raise WrongRole unless this process's role is ours, or the schema's owner's, who may all.
+
+    Before a first release there is no such role yet, and nothing is wrong.
+    """
+    role = f"coinfleet_{process}"
+    row = await store.fetchrow(
+        """
+        select
+            current_user::text as got,
+            pg_has_role(current_user, r.oid, 'usage')
+            or pg_has_role(current_user, n.nspowner, 'usage') as is_fit
+        from (select) as one
+        left join pg_catalog.pg_roles as r on r.rolname = $1
+        left join pg_catalog.pg_namespace as n on n.nspname = 'fleet'
+        """,
+        role,
+    )
+    if row is not None and row["is_fit"] is False:
+        raise WrongRole(
+            Address.parse(url),
+            got=row["got"],
+            needed=role,
+            setting=f"{process.upper()}_DATABASE_URL",
+        )
+
+
+async def greet_as(process: Process, *, url: str, within_s: float) -> None:
+    """Log in once, in a session that no pool keeps, and check the role as above."""
+    connection = await open_connection(
+        url, application_name=f"coinfleet {process}", command_timeout_s=within_s
+    )
+    try:
+        await check_process_role(connection, process, url=url)
+    finally:
+        connection.terminate()
+
+
+async def check_owner(store: Pool | Connection, *, url: str, is_released: bool = True) -> None:
+    """Raise WrongRole unless we own the schema; NotReleased if there is none and one is needed."""
+    row = await store.fetchrow(
+        """
+        select
+            current_user::text as got,
+            current_database()::text as database,
+            n.nspowner::regrole::text as owner,
+            pg_has_role(current_user, n.nspowner, 'usage') as is_fit
+        from (select) as one
+        left join pg_catalog.pg_namespace as n on n.nspname = 'fleet'
+        """
+    )
+    assert row is not None  # noqa: S101 - one row, whatever is there
+    address = Address.parse(url)
+    if row["is_fit"] is False:
+        needed = f"{row['owner']}, who owns the schema"
+        raise WrongRole(address, got=row["got"], needed=needed, setting="DATABASE_URL")
+    if row["is_fit"] is None and is_released:
+        raise NotReleased(
+            f"the database {row['database']} at {address} holds no schema of coinfleet: run"
+            " `coinfleet migrate`, or correct DATABASE_URL"
+        )
+
+
+async def check_release_rights(connection: Connection) -> None:
+    """Raise UnfitOwner before a release would make what it can't finish.
+
+    Roles belong to the cluster, so the fleets of one cluster have one owner.
+    """
+    row = await connection.fetchrow(
+        """
+        select
+            current_user::text as got,
+            current_database()::text as database,
+            r.rolsuper or r.rolcreaterole as may_create_roles,
+            n.oid is not null as is_released,
+            n.nspowner <> r.oid as is_anothers,
+            n.nspowner::regrole::text as owner,
+            has_database_privilege(current_database(), 'create') as may_create_schemas
+        from pg_catalog.pg_roles as r
+        left join pg_catalog.pg_namespace as n on n.nspname = 'fleet'
+        where r.rolname = current_user
+        """
+    )
+    assert row is not None  # noqa: S101 - we are somebody
+    got, database = row["got"], row["database"]
+    # A superuser's functions would run with a superuser's rights, and the owner could not replace
+    # them.
+    if row["is_anothers"]:
+        raise UnfitOwner(
+            f"it let us in as {got}, but the schema belongs to {row['owner']}, and so must what a"
+            " release makes: set DATABASE_URL to that role's address"
+        )
+    if not row["may_create_roles"]:
+        advice = f", or, as a superuser, alter role {got} createrole"
+        raise UnfitOwner(
+            f"it let us in as {got}, who may not create roles, and a release needs the schema's"
+            " owner with CREATEROLE: set DATABASE_URL to that role's address"
+            f"{'' if got in _PROCESS_ROLES else advice}"
+        )
+    if not (row["is_released"] or row["may_create_schemas"]):
+        raise UnfitOwner(
+            f"it let us in as {got}, who may not create schemas in {database}: set DATABASE_URL to"
+            f" the schema owner's address, or, as the database's owner, grant create on database"
+            f" {database} to {got}"
+        )
+    # Before PostgreSQL 16 two owners could share the roles. Whoever does so already may go on.
+    if not row["is_released"]:
+        await _check_cluster(connection)
+    await _check_role_rights(connection, got)
+
+
+async def _check_cluster(connection: Connection) -> None:
+    """Raise UnfitOwner if the processes' roles serve a fleet of another owner.
+
+    Whose fleet it is tells the owner of the schema there: each database's dependencies on roles
+    are known to the whole cluster, by the schema on which coinfleet_web has rights.
+    """
+    other = await connection.fetchrow(
+        """
+        select d.datname::text as database, coalesce(o.refobjid, 10)::regrole::text as owner
+        from pg_catalog.pg_shdepend as a
+        join pg_catalog.pg_database as d on d.oid = a.dbid
+        left join pg_catalog.pg_shdepend as o
+            on o.dbid = a.dbid and o.classid = a.classid and o.objid = a.objid
+            and o.refclassid = a.refclassid and o.deptype = 'o'
+        where a.refclassid = 'pg_catalog.pg_authid'::regclass
+            and a.refobjid = to_regrole('coinfleet_web')
+            and a.classid = 'pg_catalog.pg_namespace'::regclass
+            and a.deptype = 'a'
+            and d.datname <> current_database()
+            and not pg_has_role(current_user, coalesce(o.refobjid, 10), 'member')
+        order by 1
+        limit 1
+        """
+    )
+    if other is not None:
+        raise UnfitOwner(
+            f"the roles coinfleet_web, coinfleet_worker and coinfleet_scheduler serve the database"
+            f" {other['database']} of {other['owner']} in this cluster, and roles belong to the"
+            f" cluster: give a second fleet a cluster of its own, or release it as {other['owner']}"
+        )
+
+
+async def _check_role_rights(connection: Connection, got: str) -> None:
+    """Raise UnfitOwner if the processes' roles are there and aren't ours to change."""
+    role = await connection.fetchval(
+        """
+        select r.rolname::text
+        from pg_catalog.pg_roles as r
+        where r.rolname in ('coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler')
+            and current_setting('server_version_num')::int >= 160000
+            and not pg_has_role(current_user, r.oid, 'member with admin option')
+        order by 1
+        limit 1
+        """
+    )
+    if role is not None:
+        raise UnfitOwner(
+            f"the role {role} is there already, and {got} may not change it: as a superuser,"
+            f" `grant {role} to {got} with admin option` and the same for the other roles of"
+            " coinfleet, or drop them"
+        )

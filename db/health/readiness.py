@@ -1,0 +1,131 @@
+"""Whether the database serves: a process that begins, a webhook, a fleet just started."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from db.connections.pool import Connection, Pool, expire_if_unfit, open_connection
+from db.errors import (
+    Fate,
+    ReadOnlyServer,
+    StoreUnavailable,
+    fate,
+    is_server_unfit,
+    is_transient,
+    sqlstate_of,
+)
+from db.inbox import store_arrivals
+from db.release.runner import is_current, is_half_way
+
+# A question that takes longer counts as no answer; it is asked again.
+TIMEOUT_S = 2.0
+READ_ONLY = "25006"
+
+
+@dataclass(frozen=True, slots=True)
+class SignsOfLife:
+    """What happened since a moment by the database's clock."""
+
+    worker_answered: bool
+    scheduler_fired: bool
+
+
+async def read_clock(url: str) -> datetime:
+    """The database's time. Raises StoreUnavailable."""
+    async with _asking(url) as connection:
+        now: datetime = await connection.fetchval("select clock_timestamp()")
+        return now
+
+
+async def signs_of_life(url: str, *, since: datetime) -> SignsOfLife:
+    """Whether a worker answered a doorbell and a scheduler fired a tick since then.
+
+    Raises StoreUnavailable.
+    """
+    async with _asking(url) as connection:
+        return SignsOfLife(
+            worker_answered=await connection.fetchval(
+                "select exists (select from fleet.worker_reports"
+                " where last_doorbell_at > $1 and last_doorbell_at <= clock_timestamp())",
+                since,
+            ),
+            scheduler_fired=await connection.fetchval(
+                "select exists (select from fleet.schedules"
+                " where fired_at > $1 and fired_at <= clock_timestamp())",
+                since,
+            ),
+        )
+
+
+class Readiness(StrEnum):
+    """Whether a webhook would be stored, or why not."""
+
+    CURRENT = "current"
+    MIGRATION_PENDING = "migration_pending"
+    READ_ONLY = "read_only"
+
+
+async def ask_readiness(pool: Pool) -> Readiness:
+    """Ask what a webhook needs: this release's schema, and a server that lets `web` store.
+
+    Nothing is written: the function that stores webhooks is called for none of them, which a
+    standby, a missing right and a locked inbox refuse all the same. Raises what the database does,
+    and leaves connections to a server that can't serve.
+    """
+    try:
+        if not await is_current(pool):
+            return Readiness.MIGRATION_PENDING
+        await store_arrivals(pool, [])
+    except Exception as error:
+        await expire_if_unfit(pool, error)
+        if sqlstate_of(error) == READ_ONLY:
+            return Readiness.READ_ONLY
+        raise
+    return Readiness.CURRENT
+
+
+async def check_commits(pool: Pool) -> None:
+    """Return once the database has committed something: nothing that is seen, or holds up others.
+
+    Commits alone hang where they wait for a standby that is gone, or for a disk.
+    """
+    await pool.execute("select pg_logical_emit_message(true, 'coinfleet', '')")
+
+
+async def is_passing(pool: Pool, error: BaseException) -> bool:
+    """Return whether the error passes by itself: an outage, or a release that is half way."""
+    if is_transient(error) or is_server_unfit(error):
+        return True
+    if sqlstate_of(error) is None or fate(error) is not Fate.BUG:
+        return False
+    try:
+        return await is_half_way(pool)
+    # It is the first error that is to be told.
+    except Exception:  # noqa: BLE001
+        return False
+
+
+async def check_writable(store: Pool | Connection) -> None:
+    """Raise ReadOnlyServer if nothing can be written where this leads to."""
+    if await store.fetchval("show transaction_read_only") == "on":
+        raise ReadOnlyServer
+
+
+@asynccontextmanager
+async def _asking(url: str) -> AsyncIterator[Connection]:
+    connection = await open_connection(
+        url, application_name="coinfleet up", command_timeout_s=TIMEOUT_S
+    )
+    try:
+        yield connection
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable.by(error) from error
+        raise
+    finally:
+        # A frozen server takes no goodbye.
+        connection.terminate()

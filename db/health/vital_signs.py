@@ -1,0 +1,119 @@
+"""How the fleet is, as the database knows it; for /metrics and operators' tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from db.errors import StoreUnavailable, is_transient
+from db.health.workers import WorkDetail
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection, Pool
+
+
+class EventCount(msgspec.Struct, frozen=True):
+    """How many events of a provider are in a state."""
+
+    provider: str
+    state: str
+    events: int
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """How many runs of a job were missed, and how many failed, since there is one.
+
+    The ages are those of its newest firing, by a scheduler, and of the newest run that was done;
+    null until there is one.
+    """
+
+    job: str
+    missed: int
+    failed: int
+    fired_age_s: float | None = None
+    done_age_s: float | None = None
+
+
+class WorkerReport(msgspec.Struct, frozen=True):
+    """What a worker process applied since it started.
+
+    `apply_buckets` counts batches by duration; the bounds are tasks.context.APPLY_BUCKETS_MS.
+    """
+
+    worker: str
+    report_age_s: float
+    events: int
+    apply_ms_total: float
+    apply_buckets: list[int]
+    detail: WorkDetail = WorkDetail()
+
+
+class HeldEvents(msgspec.Struct, frozen=True):
+    """Events that wait for a person for one reason; the oldest is negative if a clock went back."""
+
+    reason: str
+    events: int
+    oldest_s: float
+
+
+class Failing(msgspec.Struct, frozen=True):
+    """Pending events that a passing failure hit alone, and for how long the first of them."""
+
+    events: int = 0
+    longest_s: float | None = None
+
+
+class VitalSigns(msgspec.Struct, frozen=True):
+    """All of it. `drift` counts violations found by the last full proof and since.
+
+    `oldest_pending_s` is null while nothing is pending, a proof's age until there is one.
+    `clock_behind_s` is how far stored times are ahead of the database's clock, which went back.
+    """
+
+    events: list[EventCount]
+    oldest_pending_s: float | None
+    drift: int
+    last_new_proof_s: float | None
+    last_full_proof_s: float | None
+    schedules: list[Schedule]
+    workers: list[WorkerReport]
+    clock_behind_s: float = 0.0
+    held: list[HeldEvents] = []
+    failing: Failing = msgspec.field(default_factory=Failing)
+
+    def count(self, state: str) -> int:
+        """How many events of all providers are in this state."""
+        return sum(count.events for count in self.events if count.state == state)
+
+
+_VITAL_SIGNS = msgspec.json.Decoder(VitalSigns)
+
+
+async def read_vital_signs(store: Pool | Connection, *, timeout_s: float) -> VitalSigns:
+    """Read them in one short query. Raises StoreUnavailable."""
+    try:
+        found = await store.fetchval("select fleet.vital_signs()", timeout=timeout_s)
+    except Exception as error:
+        if is_transient(error):
+            raise StoreUnavailable.by(error) from error
+        raise
+    try:
+        return _VITAL_SIGNS.decode(found)
+    except msgspec.ValidationError:
+        return _without_what_is_no_report(found)
+
+
+def _without_what_is_no_report(found: str) -> VitalSigns:
+    """Leave out a worker's report that can't be read: its password suffices to write any."""
+    signs = msgspec.json.decode(found)
+    signs["workers"] = [report for report in signs["workers"] if _is_report(report)]
+    return msgspec.convert(signs, VitalSigns)
+
+
+def _is_report(report: object) -> bool:
+    try:
+        msgspec.convert(report, WorkerReport)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""Signs of life of web processes: written every ten seconds, read by operators' tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from db.health.workers import Trouble
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.connections.pool import Connection, Pool
+
+
+class RefusedInARow(msgspec.Struct, frozen=True):
+    """Signed webhooks of a provider that were refused since the last that was taken."""
+
+    provider: str
+    cause: str
+    webhooks: int
+    newest_age_s: float
+
+
+class WebDetail(msgspec.Struct, frozen=True):
+    """What a web process tells of itself.
+
+    `clock_ahead_s` is its machine's clock less the database's; null until it was measured.
+    `refused` names causes that only a setting or a clock mends: no_match, stale.
+    """
+
+    clock_ahead_s: float | None = None
+    refused: tuple[RefusedInARow, ...] = ()
+    trouble: Trouble | None = None
+
+
+class WebStatus(msgspec.Struct, frozen=True):
+    """A report as it stands; alive while the last is at most 35 s old."""
+
+    web: str
+    started_at: datetime
+    reported_at: datetime
+    is_alive: bool
+    detail: WebDetail
+
+
+async def report_web(
+    store: Pool | Connection, web: str, *, uptime_s: float, detail: WebDetail
+) -> datetime:
+    """Replace the process's report; return the database's time."""
+    now: datetime = await store.fetchval(
+        "select fleet.report_web($1, $2, $3::jsonb)",
+        web,
+        uptime_s,
+        msgspec.json.encode(detail).decode(),
+    )
+    return now
+
+
+async def read_webs(store: Pool | Connection) -> list[WebStatus]:
+    """Return the web processes of the last hour and the last of all, by name."""
+    rows = await store.fetch(
+        "select web, started_at, reported_at, is_alive, detail from fleet.web_statuses()"
+    )
+    return [
+        WebStatus(
+            web=row["web"],
+            started_at=row["started_at"],
+            reported_at=row["reported_at"],
+            is_alive=row["is_alive"],
+            detail=_read(row["detail"]),
+        )
+        for row in rows
+    ]
+
+
+def _read(detail: str) -> WebDetail:
+    try:
+        return msgspec.json.decode(detail, type=WebDetail)
+    # The web's password suffices to write it: what can't be read tells nothing.
+    except (msgspec.DecodeError, RecursionError):
+        return WebDetail()

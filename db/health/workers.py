@@ -1,0 +1,106 @@
+"""Signs of life of worker processes: written every two seconds, read by operators' tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from db.connections.pool import Connection, Pool
+
+
+class OutcomeCount(msgspec.Struct, frozen=True):
+    """How many events left a batch in this state, for this reason ("" for none)."""
+
+    state: str
+    reason: str
+    events: int
+
+
+class FailureCount(msgspec.Struct, frozen=True):
+    """How many attempts failed with this SQLSTATE or class of error."""
+
+    error: str
+    attempts: int
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What was in the way of a process's work, and how long before the report that was."""
+
+    error: str
+    age_s: float
+
+
+class WorkDetail(msgspec.Struct, frozen=True):
+    """What else a worker counted; empty from a worker of the release before.
+
+    `latency_buckets` counts applied events by the time since they were received; the bounds are
+    tasks.context.LATENCY_BUCKETS_S.
+    """
+
+    outcomes: tuple[OutcomeCount, ...] = ()
+    failures: tuple[FailureCount, ...] = ()
+    latency_s_total: float = 0.0
+    latency_buckets: tuple[int, ...] = ()
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReport:
+    """What a worker process did since it started; `apply_buckets` counts batches by duration.
+
+    Ages, not times: the database's clock is the one that counts.
+    """
+
+    worker: str
+    uptime_s: float
+    doorbell_age_s: float | None
+    batches: int
+    events: int
+    apply_ms_total: float
+    apply_buckets: Sequence[int]
+    detail: WorkDetail = field(default_factory=WorkDetail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    """A report as it stands; alive while the last is at most 10 s old."""
+
+    worker: str
+    started_at: datetime
+    reported_at: datetime
+    last_doorbell_at: datetime | None
+    batches: int
+    events: int
+    apply_ms_total: float
+    apply_buckets: Sequence[int]
+    is_alive: bool
+
+
+async def report_worker(store: Pool | Connection, report: WorkerReport) -> None:
+    """Replace the worker's report."""
+    counted = {
+        "batches": report.batches,
+        "events": report.events,
+        "apply_ms_total": report.apply_ms_total,
+        "apply_buckets": report.apply_buckets,
+        "detail": report.detail,
+    }
+    await store.execute(
+        "select fleet.report_work($1, $2, $3, $4::jsonb)",
+        report.worker,
+        report.uptime_s,
+        report.doorbell_age_s,
+        msgspec.json.encode(counted).decode(),
+    )
+
+
+async def read_workers(store: Pool | Connection) -> list[WorkerStatus]:
+    """Give the workers of the last hour, by name."""
+    rows = await store.fetch("select * from fleet.worker_statuses()")
+    return [WorkerStatus(**row) for row in rows]

@@ -1,0 +1,142 @@
+"""What a release left in the catalog, and what was lost or added since.
+
+A restore without the roles, a dropped trigger or a revoked grant leave the release's books as they
+were: only the catalog tells. The comparison itself is SQL, fleet.catalog_differences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from db.errors import CoinfleetError, is_transient, server_words
+from db.release.schema import path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from db.connections.pool import Connection, Pool
+    from db.release.schema import Step
+
+# A definition is compared by a hash, which is no news to a person.
+_HASH = " = "
+# What only a migration makes, and no release again: a table's own parts.
+_OF_TABLES = ("column ", "constraint ", "index ")
+# The functions of the schema fleet that comparing takes.
+_COMPARE_WITH = [
+    *("catalog_differences", "catalog_items", "record_catalog", "watched_roles"),
+    *("function_items", "relation_items", "role_items", "structure_items"),
+]
+
+
+class NotComparable(CoinfleetError):
+    """The functions that compare fail here: this release's own text of them is to be applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file of which the catalog holds less, or more, than the last release left.
+
+    Both are empty for a file that no release has looked at yet.
+    """
+
+    kind: str
+    name: str
+    lacking: Sequence[str]
+    added: Sequence[str]
+
+    @property
+    def path(self) -> str:
+        """Where a reader finds the file."""
+        return path_of(self.kind, self.name)
+
+    @property
+    def lost(self) -> list[str]:
+        """What is gone or reads differently, in words: `trigger t on public.x`."""
+        return [item.partition(_HASH)[0] for item in self.lacking]
+
+    @property
+    def lost_of_tables(self) -> list[str]:
+        """What is gone of columns, constraints and indexes: no release makes that again."""
+        return [item for item in self.lacking if item.startswith(_OF_TABLES)]
+
+    @property
+    def gained(self) -> list[str]:
+        """What is there besides, in words: `grant select on public.x to anon`."""
+        lost = set(self.lost)
+        words = (item.partition(_HASH)[0] for item in self.added)
+        return [word for word in words if word not in lost]
+
+
+async def find_differences(store: Pool | Connection) -> list[Difference] | None:
+    """Compare the catalog with what the last release left; None if that can't be asked.
+
+    That is so before the first release that records it, and where the asking function was dropped.
+    Raises NotComparable where one was broken.
+    """
+    if not await store.fetchval(
+        """
+        select
+            (
+                select count(*) from pg_catalog.pg_proc as p
+                where p.pronamespace = to_regnamespace('fleet') and p.proname = any($1)
+            ) = cardinality($1)
+            and exists (
+                select from pg_catalog.pg_attribute as a
+                where a.attrelid = to_regclass('fleet.schema_objects') and a.attname = 'items'
+            )
+        """,
+        _COMPARE_WITH,
+    ):
+        return None
+    try:
+        rows = await store.fetch(
+            "select kind, name, lacking, added from fleet.catalog_differences()"
+        )
+    except asyncpg.PostgresError as error:
+        if is_transient(error):
+            raise
+        raise NotComparable(
+            f"it can't be found out ({server_words(error)}): run `coinfleet migrate`"
+        ) from error
+    return [Difference(*row) for row in rows]
+
+
+async def record(
+    connection: Connection,
+    changed: Iterable[Step],
+    *,
+    everything: bool,
+    before: Iterable[Difference] = (),
+) -> list[Difference]:
+    """Record what the catalog holds of the changed files; return what differs still.
+
+    A file that was only applied again keeps its record: what stays different is somebody's work.
+    `before` is what differed when the release began: what a table lacked then, and lacks still, is
+    no work of its migrations, and is told on.
+    """
+    if await find_differences(connection) is None:
+        return []
+    steps = list(changed)
+    await connection.execute(
+        "select fleet.record_catalog($1, $2, $3)",
+        everything,
+        [step.kind for step in steps],
+        [step.name for step in steps],
+    )
+    await connection.executemany(
+        """
+        update fleet.schema_objects as o
+        set items = o.items || array(select i from unnest($3::text[]) as i where i <> all(o.items))
+        where o.kind = $1 and o.name = $2
+        """,
+        [(each.kind, each.name, each.lost_of_tables) for each in before if each.lost_of_tables],
+    )
+    return await find_differences(connection) or []
+
+
+def keys(differences: Collection[Difference]) -> set[tuple[str, str]]:
+    """Return which files differ, by kind and name."""
+    return {(difference.kind, difference.name) for difference in differences}

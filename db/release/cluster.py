@@ -1,0 +1,85 @@
+"""A new cluster's roles and database, made by its superuser. Embedded servers and tests only.
+
+An operator does the same once by hand on a real server, see README.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from db.connections.pool import Connection, open_connection
+from db.errors import CoinfleetError, StoreRefused
+
+# `noinherit`, as Supabase has its API roles.
+_API_ROLES = {
+    "anon": "nologin noinherit",
+    "authenticated": "nologin noinherit",
+    "service_role": "nologin noinherit bypassrls",
+}
+# The owner creates roles and objects and is no superuser.
+_LOGIN_ROLES = {
+    "owner": "login nosuperuser createrole bypassrls",
+    "web": "login nosuperuser",
+    "worker": "login nosuperuser",
+    "scheduler": "login nosuperuser",
+}
+OWNER = "coinfleet_owner"
+
+
+class SuperuserRefused(CoinfleetError):
+    """The superuser's password isn't the one that this cluster was made with."""
+
+
+async def set_up_cluster(
+    superuser_url: str, *, database: str, passwords: Mapping[str, str]
+) -> None:
+    """Make the roles and the owner's database, or bring them in line; may be called again.
+
+    `passwords` are by `owner`, `web`, `worker` and `scheduler`. Raises SuperuserRefused and
+    StoreUnavailable.
+    """
+    try:
+        connection = await open_connection(superuser_url, application_name="coinfleet set-up")
+    except StoreRefused as error:
+        raise SuperuserRefused from error
+    try:
+        await _make_roles(connection, passwords)
+        await _make_database(connection, database)
+    finally:
+        await connection.close()
+
+
+async def _make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
+    async with connection.transaction():
+        for role, rights in _API_ROLES.items():
+            await _make_role(connection, role, rights)
+        for login, rights in _LOGIN_ROLES.items():
+            role = f"coinfleet_{login}"
+            await _make_role(connection, role, rights)
+            await _run(connection, "alter role %I password %L", role, passwords[login])
+        # From PostgreSQL 16 on, `createrole` alone changes no role that somebody else made.
+        for role in (*_API_ROLES, *(f"coinfleet_{login}" for login in _LOGIN_ROLES)):
+            if role != OWNER:
+                await _run(connection, "grant %I to %I with admin option", role, OWNER)
+
+
+async def _make_role(connection: Connection, role: str, rights: str) -> None:
+    exists = await connection.fetchval("select to_regrole($1) is not null", role)
+    verb = "alter" if exists else "create"
+    await _run(connection, f"{verb} role %I {rights}", role)
+
+
+async def _make_database(connection: Connection, database: str) -> None:
+    exists = await connection.fetchval(
+        "select exists (select from pg_database where datname = $1)", database
+    )
+    if not exists:
+        await _run(connection, "create database %I owner %I template template0", database, OWNER)
+
+
+async def _run(connection: Connection, template: str, *names: str) -> None:
+    """Run a statement that takes no parameters, with names quoted by the server."""
+    statement = await connection.fetchval(
+        "select format($1, variadic $2::text[])", template, list(names)
+    )
+    await connection.execute(statement)

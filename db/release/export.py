@@ -1,0 +1,133 @@
+"""The schema as files for `supabase db push`: the steps of a release, with its books.
+
+    <version>_<name>.sql              one for each migration, as in db/migrations
+    <version>_coinfleet_objects.sql   functions, views, invariants and policies, after them
+
+A project's folder is treated as a database is: what stands in its files is its book, and a release
+adds the steps that it lacks. So the folder only grows, as its people expect. Each file keeps the
+runner's books too, so that a release finds nothing to do after a push. The shim is left out:
+Supabase has what it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from db.release import schema
+from db.release.schema import Kind, Record, SchemaFile, Step, expected
+from db.release.sign_ups import EXPORTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+OBJECTS = "coinfleet_objects"
+_VERSION_FORMAT = "%Y%m%d%H%M%S"
+_FILE_NAME = re.compile(r"(\d{14})_.*\.sql")
+_REMOVED = "removed"
+_STEP = re.compile(rf"^-- coinfleet (\w+) ([\w.]+) ({_REMOVED}|[0-9a-f]{{64}})$", re.MULTILINE)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+_WORD = "-- Written by `coinfleet migrate --export`; changes belong in coinfleet's db/."
+# What the runner sets in its own session.
+_OPENING = "set check_function_bodies = off;\nset search_path = '';"
+_CLOSING = "reset check_function_bodies;\nreset search_path;"
+_NOTE_MIGRATION = """\
+insert into fleet.schema_migrations (version, name, checksum)
+values ({version}, '{step.name}', '{step.checksum}');"""
+_NOTE_OBJECT = """\
+insert into fleet.schema_objects (kind, name, checksum)
+values ('{step.kind}', '{step.name}', '{step.checksum}')
+on conflict (kind, name) do update
+    set checksum = excluded.checksum, applied_at = clock_timestamp();"""
+_RECORD = "select fleet.record_catalog(p_everything => true);"
+_NOTE_REMOVAL = """\
+delete from fleet.schema_objects where kind = '{step.kind}' and name = '{step.name}';"""
+
+
+def export(folder: Path, files: Sequence[SchemaFile] | None = None) -> list[Path]:
+    """Add to the folder what it lacks of these files, this release's by default.
+
+    Gives what was written; nothing, when it is called again. Raises SchemaProblem when a migration
+    reads differently from the one exported or the folder is a newer release's, and OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {found[1]: path for path in folder.iterdir() if (found := _FILE_NAME.match(path.name))}
+    book = _read_book([paths[version] for version in sorted(paths)])
+    wanted = expected() if files is None else files
+    steps = schema.plan([file for file in wanted if file.kind is not Kind.SHIM], book)
+    written = _Writer(folder, newest=max(paths, default=""), opens_books=not book)
+    for step in steps:
+        if step.kind == Kind.MIGRATION:
+            written.add_migration(step)
+    written.add_objects([step for step in steps if step.kind != Kind.MIGRATION])
+    return written.paths
+
+
+class _Writer:
+    """Adds files to a folder of migrations, each with a version after all others."""
+
+    def __init__(self, folder: Path, *, newest: str, opens_books: bool) -> None:
+        self.paths: list[Path] = []
+        self._folder = folder
+        self._newest = newest
+        self._opens_books = opens_books
+
+    def add_migration(self, step: Step) -> None:
+        """Add a migration under its own version, or a later one if the project's are past it."""
+        version, _, name = step.name.partition("_")
+        self._write(version if version > self._newest else _after(self._newest), name, [step])
+
+    def add_objects(self, steps: Sequence[Step]) -> None:
+        """Add all the other steps as one file."""
+        if steps:
+            self._write(_after(self._newest), OBJECTS, steps)
+
+    def _write(self, version: str, name: str, steps: Sequence[Step]) -> None:
+        parts = [_WORD, _OPENING]
+        if self._opens_books:
+            parts.append(schema.BOOKKEEPING.read_text(encoding="utf-8").strip())
+            self._opens_books = False
+        parts += [_text(step) for step in steps]
+        if name == OBJECTS:
+            parts += [EXPORTED, _RECORD]
+        path = self._folder / f"{version}_{name}.sql"
+        path.write_text("\n\n".join([*parts, _CLOSING]) + "\n", encoding="utf-8")
+        self._newest = version
+        self.paths.append(path)
+
+
+def _text(step: Step) -> str:
+    """Give a step's statements and its line in the books, under the word that tells it again."""
+    sql = step.sql.strip()
+    if sql and not sql.endswith(";"):
+        sql += "\n;"
+    note = _NOTE_OBJECT
+    if step.checksum is None:
+        note = _NOTE_REMOVAL
+    elif step.kind == Kind.MIGRATION:
+        note = _NOTE_MIGRATION
+    word = f"-- coinfleet {step.kind} {step.name} {step.checksum or _REMOVED}"
+    return "\n".join([word, sql, note.format(step=step, version=step.name[:14])])
+
+
+def _read_book(paths: Iterable[Path]) -> dict[tuple[str, str], Record]:
+    """Read which steps the files hold, in their order; a project's own files hold none."""
+    book = {}
+    for path in paths:
+        # A project's own file may be in any encoding.
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for kind, name, checksum in _STEP.findall(text):
+            book[kind, name] = Record(kind, name, checksum, _LONG_AGO)
+    return {key: record for key, record in book.items() if record.checksum != _REMOVED}
+
+
+def _after(version: str) -> str:
+    """Give the version a second later; one that is no time is just a number."""
+    try:
+        moment = datetime.strptime(version, _VERSION_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return f"{int(version) + 1:014}"
+    return (moment + timedelta(seconds=1)).strftime(_VERSION_FORMAT)

@@ -1,0 +1,29 @@
+"""The rules of the business that SQL reads: limits on purchases and on watching."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
+
+
+async def configure(
+    url: str,
+    *,
+    purchase_limit_usd: Decimal,
+    approval_threshold_usd: Decimal,
+    purchases_per_minute: int,
+    max_active_streams_per_viewer: int,
+) -> None:
+    """Write the rules in force, as the schema's owner; they count from the next batch on."""
+    connection = await open_connection(url, application_name="coinfleet release")
+    try:
+        await connection.execute(
+            "select fleet.configure($1, $2, $3, $4)",
+            purchase_limit_usd,
+            approval_threshold_usd,
+            purchases_per_minute,
+            max_active_streams_per_viewer,
+        )
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)

@@ -1,0 +1,197 @@
+"""Who a hostile client pretends to be: another user, another role, nobody; each attempt fails."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.db.access.attacks import API_ROLES, GIVE, OURS, Scene, coins_of_all, refused, set_scene
+from tests.db.books import ROSE, Books
+
+if TYPE_CHECKING:
+    from tests.clusters import Login
+    from tests.conftest import Connect, SignIn
+
+CLAIM = "select set_config('request.jwt.claims', $1, false)"
+
+
+@pytest_asyncio.fixture
+async def scene(books: Books) -> Scene:
+    """The two, whose books are right when the test ends."""
+    return await set_scene(books)
+
+
+# Another user's id
+
+IMPERSONATIONS = (
+    "insert into public.active_viewers (stream_id, viewer_id) values ({stream}, '{victim}')",
+    "insert into public.chat_messages (stream_id, profile_id, body) values (1, '{victim}', 'x')",
+    "insert into public.follows (follower_id, followee_id) values ('{victim}', '{mallory}')",
+    "insert into public.user_links (profile_id, label, url) values ('{victim}', 'x', 'https://x.y')",
+    (
+        "insert into public.user_grid_slots (viewer_id, slot_index, streamer_id)"
+        " values ('{victim}', 1, '{mallory}')"
+    ),
+)
+
+
+@pytest.mark.parametrize("statement", IMPERSONATIONS)
+async def test_nobody_writes_in_anothers_name(
+    scene: Scene, signed_in: SignIn, statement: str
+) -> None:
+    client = await signed_in(scene.mallory)
+    await refused(client.execute(scene.told(statement)))
+
+
+HANDOVERS = (
+    "update public.user_links set profile_id = '{victim}'",
+    "update public.user_grid_slots set viewer_id = '{victim}'",
+    (
+        "insert into public.user_links (profile_id, label, url) values ('{mallory}', 'x', 'https://x.y')"
+        " on conflict (profile_id, position) do update set profile_id = '{victim}'"
+    ),
+)
+
+
+@pytest.mark.parametrize("statement", HANDOVERS)
+async def test_nobody_hands_a_row_over_to_another(
+    scene: Scene, signed_in: SignIn, statement: str
+) -> None:
+    client = await signed_in(scene.mallory)
+    await client.execute(
+        "insert into public.user_links (profile_id, label, url) values ($1, 'x', 'https://x.y')",
+        scene.mallory,
+    )
+    await client.execute(
+        "insert into public.user_grid_slots values ($1, 1, $2)",
+        scene.mallory,
+        scene.victim,
+    )
+    await refused(client.execute(scene.told(statement)))
+
+
+async def test_an_upsert_does_not_take_anothers_row(
+    books: Books, scene: Scene, signed_in: SignIn
+) -> None:
+    await books.db.execute(
+        "insert into public.user_links (profile_id, label, url) values ($1, 'x', 'https://x.y')",
+        scene.victim,
+    )
+    client = await signed_in(scene.mallory)
+    await refused(
+        client.execute(
+            "insert into public.user_links (profile_id, label, url) values ($1, 'y', 'https://x.y')"
+            " on conflict (profile_id, position) do update set label = 'y'",
+            scene.victim,
+        )
+    )
+
+
+# A forged claim
+
+FORGERIES = (
+    {"role": "service_role"},
+    {"role": "postgres", "is_admin": True},
+    {"app_metadata": {"role": "service_role"}},
+)
+
+
+@pytest.mark.parametrize("claims", FORGERIES, ids=json.dumps)
+async def test_a_claim_gives_no_right_that_the_role_has_not(
+    scene: Scene, signed_in: SignIn, claims: dict[str, object]
+) -> None:
+    client = await signed_in(scene.mallory)
+    await client.execute(CLAIM, json.dumps(claims | {"sub": str(scene.mallory)}))
+    await refused(client.execute("delete from public.chat_messages"))
+    await refused(
+        client.execute(
+            "select public.process_coin_purchase($1, 'x', 'x', 'x', 100, 1.00)", scene.mallory
+        )
+    )
+
+
+@pytest.mark.parametrize("subject", ["1 or true", "' or ''='", "*", "00000000-0000-4000-8000"])
+async def test_a_subject_that_is_no_uuid_is_an_error_and_nobody(
+    books: Books, scene: Scene, signed_in: SignIn, subject: str
+) -> None:
+    before = await coins_of_all(books)
+    client = await signed_in(scene.mallory)
+    await client.execute(CLAIM, json.dumps({"sub": subject}))
+    for sql in ("select from public.ledger_entries", "select public.process_gift(null, 'x', 'x')"):
+        with pytest.raises(asyncpg.InvalidTextRepresentationError):
+            await client.execute(sql)
+    assert await coins_of_all(books) == before
+
+
+@pytest.mark.parametrize("claims", ["", "{}", '{"sub": null}', "null"])
+async def test_a_token_without_a_subject_reads_and_writes_no_row_of_anybody(
+    scene: Scene, signed_in: SignIn, claims: str
+) -> None:
+    client = await signed_in(scene.mallory)
+    await client.execute(CLAIM, claims)
+    assert await client.fetch("select from public.ledger_entries") == []
+    await refused(client.execute(GIVE, scene.victim, ROSE, "key"))
+    await refused(
+        client.execute(
+            "select public.update_viewer_heartbeat($1, true, true, true, true)", scene.stream
+        )
+    )
+
+
+# Set role
+
+
+@pytest.mark.parametrize("role", API_ROLES)
+async def test_no_api_role_becomes_one_of_ours(signed_in: SignIn, role: str) -> None:
+    client = await signed_in(role=role)
+    superuser = "select rolname from pg_roles where rolsuper and rolname !~ '^pg_' limit 1"
+    for other in (*OURS, await client.fetchval(superuser)):
+        await refused(client.execute(f'set role "{other}"'))
+        await refused(client.execute(f'set session authorization "{other}"'))
+        await refused(client.execute(f'grant "{other}" to authenticated'))
+
+
+async def test_resetting_the_role_leaves_a_login_without_rights(
+    scene: Scene, signed_in: SignIn
+) -> None:
+    client = await signed_in(scene.mallory)
+    await client.execute("reset role")
+    await refused(client.execute("select from public.profiles"))
+    await refused(client.execute(GIVE, scene.victim, ROSE, "key"))
+
+
+@pytest.mark.parametrize("login", ["web", "worker", "scheduler"])
+async def test_no_process_becomes_another_or_an_api_role(connect: Connect, login: Login) -> None:
+    process = await connect(login)
+    for other in {*OURS, *API_ROLES} - {f"coinfleet_{login}"}:
+        await refused(process.execute(f"set role {other}"))
+
+
+# Switching the triggers off
+
+
+@pytest.mark.parametrize("role", API_ROLES)
+async def test_no_api_role_switches_triggers_or_policies_off(signed_in: SignIn, role: str) -> None:
+    client = await signed_in(role=role)
+    await refused(client.execute("set session_replication_role = replica"))
+    await refused(client.execute("select set_config('session_replication_role', 'replica', false)"))
+    await refused(client.execute("alter role authenticated set session_replication_role = replica"))
+
+
+@pytest.mark.parametrize("login", ["owner", "web", "worker", "scheduler"])
+async def test_no_role_of_ours_switches_triggers_off(connect: Connect, login: Login) -> None:
+    ours = await connect(login)
+    await refused(ours.execute("set session_replication_role = replica"))
+
+
+async def test_row_security_can_be_asked_to_refuse_but_not_to_look_away(
+    scene: Scene, signed_in: SignIn
+) -> None:
+    client = await signed_in(uuid4())
+    await client.execute("set row_security = off")
+    await refused(client.fetch("select from public.ledger_entries"))

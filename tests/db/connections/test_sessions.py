@@ -1,0 +1,233 @@
+"""Few sessions, or one: whoever wants one waits for it, and batches go on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.connections.pool import open_pool
+from db.connections.sessions import execute_on_spare
+from db.errors import StoreUnavailable, describe, is_want_of_connections
+from db.facts import Verdict
+from db.inbox import Inbox
+from tests.db.books import Payment
+from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.supavisor import FULL, NO_CLIENT_MORE, NOTHING_FREE, Supavisor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from db.connections.pool import Connection, Pool
+    from db.facts import Fact
+    from db.inbox import ClaimedEvent
+    from tests.clusters import Database
+    from tests.db.books import Books
+
+    Limit = Callable[[int], Awaitable[None]]
+
+
+@pytest_asyncio.fixture
+async def limit(db: Connection, database: Database) -> Limit:
+    """Leave so many sessions beside the test's own."""
+
+    async def leave(sessions: int) -> None:
+        await db.execute(f"alter database {database.name} connection limit {sessions + 1}")
+
+    return leave
+
+
+@asynccontextmanager
+async def pooled(url: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
+    """A pool as a process opens it, not connected yet."""
+    pool = await open_pool(url, application_name="test", max_size=max_size, min_size=0)
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+def ignore(_event: ClaimedEvent) -> Fact:
+    """Interpret any event as nothing to do with us."""
+    return Verdict(state="ignored", reason="unknown_type")
+
+
+async def twice_at_once(pool: Pool, times: int) -> None:
+    """Two users of a pool, each again and again."""
+
+    async def use() -> None:
+        for _ in range(times):
+            async with pool.acquire() as session, session.transaction():
+                await session.execute("select")
+
+    await asyncio.gather(use(), use())
+
+
+@pytest.mark.parametrize("sessions", [1, 2])
+async def test_all_users_of_a_pool_share_the_sessions_that_there_are(
+    limit: Limit, database: Database, sessions: int
+) -> None:
+    await limit(sessions)
+    async with pooled(database.url("worker")) as pool:
+        answers = await asyncio.gather(*(pool.fetchval("select $1::int", n) for n in range(20)))
+        assert answers == list(range(20))
+        assert pool.get_size() <= sessions
+
+
+async def test_processes_that_share_one_session_all_have_their_turn(
+    limit: Limit, database: Database
+) -> None:
+    await limit(1)
+    logins = ("web", "worker", "scheduler")
+    async with (
+        pooled(database.url(logins[0])) as web,
+        pooled(database.url(logins[1])) as worker,
+        pooled(database.url(logins[2])) as scheduler,
+    ):
+        await asyncio.gather(*(twice_at_once(pool, 5) for pool in (web, worker, scheduler)))
+
+
+async def test_two_pools_of_a_process_take_the_only_session_from_one_another(
+    limit: Limit, database: Database
+) -> None:
+    await limit(1)
+    url = database.url("web")
+    async with pooled(url) as storing:
+        asking = await open_pool(
+            url, application_name="test", max_size=1, min_size=0, shares_with=storing
+        )
+        for pool in (asking, storing, asking, storing):
+            assert await pool.fetchval("select 1") == 1
+        asking.terminate()
+
+
+async def test_without_any_session_it_is_said_what_is_lacking(
+    limit: Limit, database: Database
+) -> None:
+    await limit(0)
+    async with pooled(database.url("worker")) as pool:
+        with pytest.raises(StoreUnavailable) as caught:
+            await pool.fetchval("select 1")
+    assert is_want_of_connections(caught.value)
+
+
+async def test_nobody_waits_for_a_session_longer_than_told(
+    limit: Limit, database: Database
+) -> None:
+    await limit(1)
+    async with pooled(database.url("worker")) as pool, pool.acquire():
+        for _ in range(2):
+            with pytest.raises(Exception) as caught:
+                await pool.acquire(timeout=0.05)
+            assert is_want_of_connections(caught.value) or isinstance(caught.value, TimeoutError)
+
+
+async def test_what_is_to_be_done_beside_is_not_done_where_no_other_session_is_free(
+    limit: Limit, database: Database
+) -> None:
+    await limit(1)
+    async with pooled(database.url("worker")) as pool, pool.acquire():
+        assert await execute_on_spare(pool, "select") is False
+    await limit(2)
+    async with pooled(database.url("worker")) as pool, pool.acquire():
+        assert await execute_on_spare(pool, "select", free_within_s=5)
+
+
+@pytest.mark.parametrize("idle", [True, False])
+async def test_what_is_beside_and_takes_too_long_is_given_up(
+    database: Database, *, idle: bool
+) -> None:
+    async with pooled(database.url("worker")) as pool, pool.acquire():
+        if idle:
+            await pool.fetchval("select 1")
+        assert await execute_on_spare(pool, "select pg_sleep(60)", free_within_s=5) is None
+
+
+# Batches
+
+
+async def process(pool: Pool, books: Books, *, batches: int = 3) -> None:
+    """Have one event a batch ignored; whoever counts anything against one fails here."""
+    event_ids = await books.receive(*(Payment().refund(1) for _ in range(batches)))
+    inbox = Inbox(pool, worker="test")
+    for event_id in event_ids:
+        result = await inbox.process_batch(ignore, limit=1)
+        assert [(each.event_id, each.state) for each in result.outcomes] == [(event_id, "ignored")]
+    await inbox.forget_failed_starts()
+    rows = await books.db.fetch("select attempts, starts from fleet.inbox_events")
+    assert {tuple(row) for row in rows} == {(1, 0)}
+    assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
+
+
+@pytest.mark.parametrize("sessions", [1, 2, 8])
+async def test_batches_go_on_with_as_few_sessions_as_there_are(
+    books: Books, limit: Limit, database: Database, sessions: int
+) -> None:
+    await limit(sessions)
+    async with pooled(database.url("worker")) as pool:
+        await process(pool, books)
+
+
+@pytest.mark.parametrize("refusal", [FULL, NO_CLIENT_MORE, NOTHING_FREE])
+async def test_batches_go_on_with_the_one_session_that_supavisor_gives(
+    books: Books, database: Database, refusal: str
+) -> None:
+    async with Supavisor(database.url("worker"), sessions=1, refusal=refusal) as supavisor:
+        async with pooled(supavisor.url) as pool:
+            await process(pool, books)
+        assert supavisor.refused
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "cause"),
+    [
+        (":test@", ":wrong@", "password authentication failed"),
+        ("coinfleet_worker:", "nobody:", "password authentication failed"),
+        ("/test_", "/no_such_", "does not exist"),
+        ("127.0.0.1", "no-such-host.invalid", "no-such-host.invalid"),
+    ],
+)
+async def test_what_keeps_batches_from_the_database_is_told_with_its_cause(
+    database: Database, right: str, wrong: str, cause: str
+) -> None:
+    url = database.url("worker")
+    assert right in url
+    async with pooled(url.replace(right, wrong)) as pool:
+        with pytest.raises(StoreUnavailable) as caught:
+            await Inbox(pool, worker="w").process_batch(ignore, limit=1)
+    assert cause in describe(caught.value)
+    assert caught.value.__cause__ is not caught.value
+
+
+@needs_pgbouncer
+async def test_batches_go_on_with_the_one_session_that_pgbouncer_gives(
+    books: Books, database: Database, tmp_path: Path
+) -> None:
+    pooler = PgBouncer(tmp_path, [database.url("worker")], sessions=1)
+    pooler.start()
+    try:
+        async with pooled(pooler.url(database.url("worker"))) as pool:
+            await process(pool, books)
+    finally:
+        pooler.stop()
+
+
+async def test_an_event_that_fails_in_the_only_session_fails_alone(
+    books: Books, limit: Limit, database: Database
+) -> None:
+    await limit(1)
+    event_ids = await books.receive(*(Payment().refund(1) for _ in range(3)))
+
+    def interpret(event: ClaimedEvent) -> Fact:
+        if event.id == event_ids[1]:
+            return Verdict(state="failed", reason="KeyError: 'id'")
+        return ignore(event)
+
+    async with pooled(database.url("worker")) as pool:
+        result = await Inbox(pool, worker="test").process_batch(interpret, limit=10)
+    assert [each.state for each in result.outcomes] == ["ignored", "pending", "ignored"]
+    assert [each.event_id for each in result.failures] == [event_ids[1]]

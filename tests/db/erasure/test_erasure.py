@@ -1,0 +1,398 @@
+"""Erasure: nothing tells who somebody was, and the books are as they were."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from db.erasure import erase_profile
+from db.errors import UnknownProfile
+from db.release.runner import migrate
+from tests.db.books import Payment, gift
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+    from tests.clusters import Database
+    from tests.conftest import Connect
+    from tests.db.books import Books
+    from tests.supabase.project import Project
+
+NAME, ADDRESS, AGENT = "Aurelia Quint", "203.0.113.77", "Quintbrowser/1.0"
+TRACES = ("aurelia", "quint", ADDRESS)
+ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
+
+TABLES = """
+select c.oid::regclass::text from pg_class c where relkind = 'r'
+    and relnamespace in (select oid from pg_namespace where nspname in ('public', 'fleet', 'auth'))
+"""
+PAYLOADS = "select count(*) from fleet.inbox_events where payload is not null"
+# Every column that could hold a word of somebody's, by table.
+WORDS = """
+select c.oid::regclass::text, attname::text
+from pg_attribute join pg_class c on c.oid = attrelid
+join pg_type t on t.oid = atttypid
+where relkind in ('r', 'p') and attnum > 0 and not attisdropped
+    and relnamespace in ('public'::regnamespace, 'fleet'::regnamespace)
+    and typcategory in ('S', 'I', 'U', 'A') and typname not in ('uuid', 'xid8', '_int8')
+"""
+
+
+def of(**tables: str) -> set[tuple[str, str]]:
+    """Columns, each table's in one text; `fleet_` stands for its schema."""
+    return {
+        (table.replace("fleet_", "fleet.", 1), column)
+        for table, columns in tables.items()
+        for column in columns.split()
+    }
+
+
+ERASED = of(
+    profiles="username display_name avatar_url bio",
+    active_viewers="tabs",
+    live_streams="title",
+    chat_messages="body",
+    user_links="label url",
+    coin_purchases="ip_address country_code user_agent",
+    fleet_inbox_events="payload last_error",
+    fleet_provider_calls="request result",
+)
+# Names that providers, apps and we give: of payments, events, products, states and ourselves.
+OF_MACHINES = of(
+    coin_packages="provider sku product_id currency",
+    coin_purchases="provider provider_event_id provider_payment_id sku currency status hold_reason"
+    " decision",
+    fx_rates="currency",
+    gift_types="code name",
+    gifts="provider_event_id gift_type",
+    leaderboard_cache="board period",
+    ledger_entries="account reason idempotency_key",
+    fleet_batch_starts="worker",
+    fleet_dispute_transactions="provider dispute_id transaction_id currency",
+    fleet_disputes="provider dispute_id status currency",
+    fleet_erasures="requested_by reason counts",
+    fleet_event_tallies="provider state",
+    fleet_inbox_events="provider provider_event_id event_type payload_sha256 state reason",
+    fleet_joined_purchases="joined_by closed_by closed_reason",
+    fleet_leaderboard_sums="board period",
+    fleet_payment_halves="provider provider_event_id sku currency told_by",
+    fleet_payment_keys="provider key",
+    fleet_payments="held_currency held_reason charge_currency total_currency total_told_by",
+    fleet_proofs="kind detail",
+    fleet_provider_calls="kind key state",
+    fleet_refunds="provider refund_id status",
+    fleet_schedules="job",
+    fleet_schema_migrations="name checksum",
+    fleet_schema_objects="kind name checksum items",
+    fleet_set_aside_events="sqlstate",
+    fleet_ticks="job outcome last_error",
+    fleet_web_reports="web detail",
+    fleet_worker_reports="worker detail",
+)
+
+
+async def all_that_is_written(connection: Connection) -> str:
+    """Every row of every table of ours, and of the auth service's, as one text in lower case."""
+    texts = [
+        await connection.fetchval(
+            "select string_agg(encode(payload, 'escape'), ' ') from fleet.inbox_events"
+        )
+    ]
+    for (table,) in await connection.fetch(TABLES):
+        texts.append(await connection.fetchval(f"select string_agg(t::text, ' ') from {table} t"))
+    return " ".join(text for text in texts if text).lower()
+
+
+class Person:
+    """Somebody who has left a trace everywhere, and somebody else to compare."""
+
+    def __init__(self, books: Books, person: UUID, other: UUID) -> None:
+        self.books, self.id, self.other = books, person, other
+
+    async def erase(self) -> dict[str, int]:
+        """Erase them; gives what was cleared."""
+        cleared: dict[str, int] = json.loads(await self.books.db.fetchval(ERASE, self.id))
+        return cleared
+
+
+@pytest.fixture
+async def person(books: Books) -> Person:
+    """Who bought, gave, got, chatted, followed, watched and streamed."""
+    person, other = await books.profiles(2)
+    db = books.db
+    await db.execute(
+        "update auth.users set email = 'aurelia@quint.example',"
+        """ raw_user_meta_data = '{"full_name": "Aurelia Quint"}' where id = $1""",
+        person,
+    )
+    await db.execute(
+        "update public.profiles set username = 'quint', display_name = $2, bio = $2,"
+        " avatar_url = 'https://quint.example/a.png' where id = $1",
+        person,
+        NAME,
+    )
+    payment = Payment()
+    fraud = {"ip_address": ADDRESS, "country_code": "LI", "user_agent": AGENT}
+    elsewhere = fraud | {"ip_address": "198.51.100.1", "user_agent": "Otherbrowser/1.0"}
+    await books.apply(
+        payment.bought(person, units=3, **fraud), Payment().bought(other, **elsewhere)
+    )
+    await books.apply(payment.refund(100), gift(person, other, 5), gift(person, other, 100_000))
+    stream = await db.fetchval(
+        "insert into public.live_streams (profile_id, title, live_available)"
+        " values ($1, $2, true) returning id",
+        person,
+        f"{NAME} live",
+    )
+    for speaker, body in [(person, f"I am {NAME}"), (other, "hello")]:
+        await db.execute(
+            "insert into public.chat_messages (stream_id, profile_id, body) values ($1, $2, $3)",
+            stream,
+            speaker,
+            body,
+        )
+    await db.execute("insert into public.follows values ($1, $2), ($2, $1)", person, other)
+    await db.execute(
+        "insert into public.user_links (profile_id, label, url)"
+        " values ($1, 'mine', 'https://quint.example'), ($2, 'theirs', 'https://other.example')",
+        person,
+        other,
+    )
+    await db.execute(
+        "insert into public.user_grid_slots (viewer_id, slot_index, streamer_id)"
+        " values ($1, 1, $2), ($2, 1, $1), ($2, 2, $2)",
+        person,
+        other,
+    )
+    await db.execute(
+        "insert into public.active_viewers (stream_id, viewer_id, is_active, is_unmuted,"
+        " is_visible, is_subscribed) select $1, unnest($2::uuid[]), true, true, true, true",
+        stream,
+        [person, other],
+    )
+    await db.execute(
+        "update public.active_viewers set tabs = jsonb_build_object($2::text, 1)"
+        " where viewer_id = $1",
+        person,
+        f"{NAME}'s phone",
+    )
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key, state, request, result)"
+        " values ('refund', 'theirs', 'done', $1, $2), ('refund', 'another', 'done', $3, null)",
+        json.dumps({"payment_intent": payment.intent}),
+        json.dumps({"billing_details": {"name": NAME}}),
+        json.dumps({"payment_intent": "pi_of_another"}),
+    )
+    await db.execute(
+        "update fleet.inbox_events set last_error = $2 where encode(payload, 'escape') ~ $1",
+        str(person),
+        f"DataError: no such name: {NAME}",
+    )
+    return Person(books, person, other)
+
+
+async def test_each_column_is_erased_or_known_to_tell_of_nobody(db: Connection) -> None:
+    columns = {tuple(row) for row in await db.fetch(WORDS)}
+    assert columns == ERASED | OF_MACHINES
+
+
+async def test_nothing_tells_who_an_erased_person_was(person: Person) -> None:
+    before = await all_that_is_written(person.books.db)
+    assert all(trace in before for trace in TRACES)
+    await person.erase()
+    after = await all_that_is_written(person.books.db)
+    assert not [trace for trace in TRACES if trace in after]
+
+
+async def test_what_was_cleared_is_counted_by_kind(person: Person) -> None:
+    assert await person.erase() == {
+        # The purchase, its refund, the gift and the gift that was refused.
+        "payloads": 4,
+        "provider_calls": 1,
+        "old_rows": 0,
+        "open_events": 0,
+        "purchases": 1,
+        "chat_messages": 1,
+        "links": 1,
+        "follows": 2,
+        "grid_slots": 2,
+        "viewers": 1,
+        "streams": 1,
+        "profiles": 1,
+        "sign_ins": 1,
+    }
+
+
+async def test_an_erasure_moves_no_coin_and_removes_no_entry(person: Person) -> None:
+    books = """
+        select (select jsonb_agg(e order by id) from public.ledger_entries e),
+            (select jsonb_agg(g order by id) from public.gifts g),
+            (select jsonb_agg(to_jsonb(p) - array['ip_address', 'country_code', 'user_agent']
+                order by id) from public.coin_purchases p),
+            (select jsonb_agg(jsonb_build_array(coin_balance, earnings_balance, total_purchased,
+                total_spent, total_gifts_sent) order by id) from public.profiles)
+    """
+    before = await person.books.db.fetchrow(books)
+    await person.erase()
+    assert await person.books.db.fetchrow(books) == before
+
+
+async def test_another_persons_traces_stay(person: Person) -> None:
+    await person.erase()
+    left = await person.books.db.fetchrow(
+        """
+        select (select count(*) from public.chat_messages where profile_id = $1) as messages,
+            (select count(*) from public.user_links where profile_id = $1) as links,
+            (select count(*) from public.user_grid_slots where viewer_id = $1) as slots,
+            (select count(*) from public.active_viewers where viewer_id = $1) as viewers,
+            (select count(ip_address) from public.coin_purchases where profile_id = $1) as purchases
+        """,
+        person.other,
+    )
+    assert left is not None
+    assert dict(left) == {"messages": 1, "links": 1, "slots": 1, "viewers": 1, "purchases": 1}
+    assert await person.books.db.fetchval(PAYLOADS) == 1
+
+
+async def test_keys_and_hashes_stay_so_that_nothing_is_applied_twice(person: Person) -> None:
+    keys = """
+        select provider, provider_event_id, payload_sha256, state
+        from fleet.inbox_events order by id
+    """
+    before = await person.books.db.fetch(keys)
+    await person.erase()
+    assert await person.books.db.fetch(keys) == before
+
+
+async def test_a_second_erasure_finds_nothing_and_adds_no_record(person: Person) -> None:
+    await person.erase()
+    assert set((await person.erase()).values()) == {0}
+    assert await person.books.db.fetchval("select count(*) from fleet.erasures") == 1
+
+
+async def test_the_record_says_who_asked_and_why_and_nothing_of_the_person(person: Person) -> None:
+    cleared = await person.erase()
+    record = await person.books.db.fetchrow("select * from fleet.erasures")
+    assert record is not None
+    assert (record["profile_id"], record["requested_by"], record["reason"]) == (
+        person.id,
+        "an operator",
+        "asked",
+    )
+    assert json.loads(record["counts"]) == cleared
+
+
+async def test_an_open_event_keeps_its_payload_until_it_is_finished(person: Person) -> None:
+    books = person.books
+    await books.receive(gift(person.id, person.other, 1))
+    assert (await person.erase())["open_events"] == 1
+    await books.work()
+    later = await person.erase()
+    assert (later["open_events"], later["payloads"]) == (0, 1)
+    assert await books.db.fetchval("select count(*) from fleet.erasures") == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "goes"),
+    [
+        ("Aurelia@Quint.example", True),
+        ("not.aurelia@quint.example", False),
+        ("aurelia@quint.example.org", False),
+        ("aurelia@quint.examples", False),
+    ],
+)
+async def test_a_payload_that_names_the_e_mail_address_alone_goes_too(
+    person: Person, address: str, *, goes: bool
+) -> None:
+    body = json.dumps({"object": "customer", "id": "cus_1", "email": address}).encode()
+    await person.books.db.execute(
+        "insert into fleet.inbox_events"
+        " (provider, provider_event_id, event_type, payload, payload_sha256, state, reason,"
+        " processed_at) values"
+        " ('stripe', 'evt_customer', 'customer.updated', $1, '', 'ignored', 'unused_type', now())",
+        body,
+    )
+    await person.erase()
+    left = "select payload from fleet.inbox_events where provider_event_id = 'evt_customer'"
+    assert await person.books.db.fetchval(left) == (None if goes else body)
+
+
+async def test_a_payment_whose_key_begins_like_theirs_is_another(books: Books) -> None:
+    person, other = await books.profiles(2)
+    short, long = Payment(17), Payment(170)
+    await books.apply(short.bought(person), long.bought(other), short.refund(1), long.refund(1))
+    await books.db.execute(ERASE, person)
+    assert await books.db.fetchval(PAYLOADS) == 2
+
+
+async def test_a_live_stream_goes_off_the_air_with_its_owner(person: Person) -> None:
+    await person.books.db.execute("select public.update_publish_state_from_viewers()")
+    published = "select is_published from public.live_streams"
+    assert await person.books.db.fetchval(published)
+    await person.erase()
+    assert not await person.books.db.fetchval(published)
+
+
+async def test_a_profile_nobody_has_is_refused(books: Books) -> None:
+    with pytest.raises(asyncpg.PostgresError, match="unknown_profile") as caught:
+        await books.db.execute(ERASE, uuid4())
+    assert caught.value.sqlstate == "CF006"
+
+
+async def test_the_operators_call_says_the_same_in_its_own_words(
+    person: Person, database: Database
+) -> None:
+    erasure = await erase_profile(database.url(), person.id, requested_by="me", reason="asked")
+    assert (erasure.cleared["profiles"], erasure.open_events) == (1, 0)
+    assert not erasure.is_supabase
+    with pytest.raises(UnknownProfile):
+        await erase_profile(database.url(), uuid4(), requested_by="me", reason="asked")
+
+
+async def test_two_people_who_follow_each_other_are_erased_at_once(
+    person: Person, connect: Connect
+) -> None:
+    first, second = await connect(), await connect()
+    cleared = await asyncio.gather(
+        first.fetchval(ERASE, person.id), second.fetchval(ERASE, person.other)
+    )
+    assert all(json.loads(each)["profiles"] <= 1 for each in cleared)
+    assert await person.books.db.fetchval("select count(*) from public.chat_messages") == 0
+
+
+async def test_an_erasure_racing_a_purchase_of_the_person_leaves_the_books_whole(
+    person: Person, connect: Connect
+) -> None:
+    other = await connect()
+    outcomes = await asyncio.gather(
+        other.execute(ERASE, person.id), person.books.apply_one(Payment().bought(person.id))
+    )
+    assert outcomes[1].state == "applied"
+
+
+async def test_on_supabase_the_sign_in_is_emptied_and_its_sessions_end(project: Project) -> None:
+    await migrate(project.url())
+    user = uuid4()
+    async with project.connected("supabase_auth_admin") as auth:
+        await auth.execute(
+            "insert into auth.users (id, email, phone, encrypted_password, confirmation_token,"
+            " email_confirmed_at, raw_app_meta_data) values ($1, 'a@quint.example', '+423',"
+            " 'hash', 'token', now(), '{\"provider\": \"email\"}')",
+            user,
+        )
+        await auth.execute(
+            "insert into auth.identities (user_id, provider, provider_id, identity_data)"
+            """ values ($1, 'email', 'x', '{"email": "a@quint.example"}')""",
+            user,
+        )
+        await auth.execute("insert into auth.sessions (user_id, ip) values ($1, $2)", user, ADDRESS)
+    erasure = await erase_profile(project.url(), user, requested_by="me", reason="asked")
+    assert (erasure.is_supabase, erasure.cleared["sign_ins"]) == (True, 3)
+    async with project.connected("supabase_admin") as administrator:
+        assert "quint" not in await all_that_is_written(administrator)
+        left = "select encrypted_password || confirmation_token from auth.users where id = $1"
+        assert await administrator.fetchval(left, user) == ""

@@ -1,0 +1,153 @@
+"""What is acknowledged is on disk, whatever the server or the database says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.connections.pool import open_connection, open_pool
+from db.release.runner import migrate
+from tests.db.books import Books
+from tests.pgbouncer import PgBouncer, needs_pgbouncer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from uuid import UUID
+
+    from db.connections.pool import Connection
+    from tests.clusters import Database, Login
+    from tests.conftest import Connect, SignIn
+
+SAID = "select current_setting('synchronous_commit')"
+ROLES = ("web", "worker", "scheduler")
+STORE = """
+select fleet.store_events(
+    array['stripe'], array['evt_1'], array['t'], array['{}'::bytea], array[''::bytea],
+    array['pending'], array[null]
+)
+"""
+BUY = "select public.process_coin_purchase($1, 'stripe', 'evt_1', 'pi_1', 100, 1.00)"
+GIVE = "select public.process_gift($1, 'rose', 'key')"
+MOVE = "select public.update_coin_balance_via_ledger($1, 5, 'gift of the house', 'key')"
+ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
+
+
+async def said_after(connection: Connection, sql: str, *values: object) -> str:
+    """What a transaction that began without durability commits with."""
+    async with connection.transaction():
+        await connection.execute("set local synchronous_commit = off")
+        await connection.execute(sql, *values)
+        found: str = await connection.fetchval(SAID)
+        return found
+
+
+@pytest_asyncio.fixture
+async def buyer(books: Books) -> UUID:
+    """Somebody with coins."""
+    return await books.profile(coins=1_000)
+
+
+async def test_a_webhook_is_on_disk_before_it_is_acknowledged(connect: Connect) -> None:
+    assert await said_after(await connect("web"), STORE) == "on"
+
+
+async def test_a_direct_purchase_is_on_disk_before_it_is_acknowledged(
+    signed_in: SignIn, buyer: UUID
+) -> None:
+    assert await said_after(await signed_in(role="service_role"), BUY, buyer) == "on"
+
+
+async def test_a_gift_is_on_disk_before_it_is_acknowledged(
+    books: Books, signed_in: SignIn, buyer: UUID
+) -> None:
+    streamer = await books.profile()
+    assert await said_after(await signed_in(buyer), GIVE, streamer) == "on"
+
+
+@pytest.mark.parametrize("sql", [MOVE, ERASE])
+async def test_what_an_operator_does_is_on_disk_before_it_is_acknowledged(
+    db: Connection, buyer: UUID, sql: str
+) -> None:
+    assert await said_after(db, sql, buyer) == "on"
+
+
+@pytest.mark.parametrize("chosen", ["local", "remote_write", "on", "remote_apply"])
+async def test_what_an_operator_chose_is_left_alone(connect: Connect, chosen: str) -> None:
+    web = await connect("web")
+    async with web.transaction():
+        await web.execute(f"set local synchronous_commit = {chosen}")
+        await web.execute(STORE)
+        assert await web.fetchval(SAID) == chosen
+
+
+async def test_durability_ends_with_its_transaction(connect: Connect) -> None:
+    web = await connect("web")
+    await web.execute("set synchronous_commit = off")
+    await web.execute(STORE)
+    assert await web.fetchval(SAID) == "off"
+
+
+# The roles' sessions
+
+
+@pytest_asyncio.fixture
+async def careless(empty_database: Database) -> AsyncIterator[Database]:
+    """A database whose owner has switched durability off."""
+    owner = await open_connection(empty_database.url(), application_name="test")
+    await owner.execute(f"alter database {empty_database.name} set synchronous_commit = off")
+    yield empty_database
+    await owner.close()
+
+
+async def said_to(database: Database, login: Login) -> str:
+    """What a session of a role starts with."""
+    connection = await open_connection(database.url(login), application_name="test")
+    try:
+        found: str = await connection.fetchval(SAID)
+        return found
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("login", ROLES)
+async def test_a_database_that_has_it_off_does_not_have_it_off_for_the_fleet(
+    careless: Database, login: Login
+) -> None:
+    await migrate(careless.url())
+    assert await said_to(careless, login) == "on"
+    assert await said_to(careless, "owner") == "off"
+
+
+async def test_switching_it_off_later_does_not_reach_the_fleet(empty_database: Database) -> None:
+    await migrate(empty_database.url())
+    owner = await open_connection(empty_database.url(), application_name="test")
+    await owner.execute(f"alter database {empty_database.name} set synchronous_commit = off")
+    await owner.close()
+    assert [await said_to(empty_database, login) for login in ROLES] == ["on"] * 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("chosen", ["local", "remote_apply"])
+async def test_a_release_keeps_what_an_operator_chose_for_the_database(
+    careless: Database, chosen: str
+) -> None:
+    owner = await open_connection(careless.url(), application_name="test")
+    await owner.execute(f"alter database {careless.name} set synchronous_commit = {chosen}")
+    await owner.close()
+    await migrate(careless.url())
+    assert await said_to(careless, "web") == chosen
+
+
+@needs_pgbouncer
+async def test_through_a_transaction_pooler_too(careless: Database, server_folder: Path) -> None:
+    await migrate(careless.url())
+    pooler = PgBouncer(server_folder / "pooler-durable", [careless.url("web")], sessions=1)
+    pooler.start()
+    try:
+        pool = await open_pool(pooler.url(careless.url("web")), application_name="test", max_size=1)
+        assert await pool.fetchval(SAID) == "on"
+        pool.terminate()
+    finally:
+        pooler.stop()

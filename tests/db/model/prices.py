@@ -1,0 +1,73 @@
+"""Prices and guardrails of a purchase, in plain Python: the model's judge of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.db.model.payments import USD_PER_UNIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from db.facts import Purchase
+    from tests.db.model.halves import Together
+
+MINUTE = timedelta(minutes=1)
+PURCHASES_PER_MINUTE = 5
+
+
+class Price(NamedTuple):
+    """A line of the price list."""
+
+    coins: int
+    amount_minor: int
+    currency: str = "usd"
+
+
+class Judge(NamedTuple):
+    """A price list, by product, and what it says of a payment."""
+
+    prices: Sequence[tuple[str, Price]]
+
+    def price(self, fact: Purchase, said: Together) -> Price | None:
+        """The line that fits, or another currency's."""
+        offers = [price for sku, price in self.prices if sku == said.sku]
+        fitting = (price for price in offers if price.currency == fact.currency)
+        return next(fitting, offers[0] if offers else None)
+
+    def coins(self, fact: Purchase, said: Together) -> int:
+        """What the list gives for it."""
+        price = self.price(fact, said)
+        return price.coins * (said.quantity or 1) if price else 0
+
+    def hold_reason(self, fact: Purchase, said: Together, others: Iterable[datetime]) -> str | None:
+        """Why it is held; `others` are the times of the buyer's other purchases."""
+        data = said.hold or self._wrong_data(fact, said)
+        cents = fact.amount_minor * USD_PER_UNIT.get(fact.currency, 0)
+        if data or cents > 50_000_00:
+            return data or "over_limit"
+        if is_too_fast(fact.purchased_at, others):
+            return "velocity"
+        return "needs_approval" if cents > 25_000_00 else None
+
+    def _wrong_data(self, fact: Purchase, said: Together) -> str | None:
+        price = self.price(fact, said)
+        if price is None:
+            return "unknown_product"
+        if fact.currency not in USD_PER_UNIT and fact.amount_minor:
+            return "no_fx_rate"
+        apart = {0} | {amount for currency, amount in said.deductions if currency == fact.currency}
+        too_much = fact.amount_minor - price.amount_minor * (said.quantity or 1)
+        is_paid = price.currency == fact.currency and too_much in apart
+        return None if is_paid else "wrong_amount"
+
+
+def is_too_fast(at: datetime, others: Iterable[datetime]) -> bool:
+    """Say whether some minute around `at` holds too many purchases."""
+    times = [*others, at]
+    return any(
+        start <= at < start + MINUTE
+        and sum(start <= time < start + MINUTE for time in times) > PURCHASES_PER_MINUTE
+        for start in times
+    )

@@ -1,0 +1,95 @@
+"""An audience as the presence tests arrange it: who is heard on which stream, and when."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+FLAGS = ("is_active", "is_unmuted", "is_visible", "is_subscribed")
+HEARTBEAT = "select public.update_viewer_heartbeat($1, true, true, true, true)"
+
+
+def at(seconds: float) -> datetime:
+    """So many seconds past noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def entry(viewer: object, stream_id: object, **flags: object) -> dict[str, object]:
+    """What a gateway sends of a viewer: all four flags hold but those set by name."""
+    return {"stream_id": stream_id, "viewer_id": str(viewer), **dict.fromkeys(FLAGS, True), **flags}
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Writes through the private cores, whose clock the test owns."""
+
+    db: Connection
+
+    async def profile(self) -> UUID:
+        """Sign somebody up."""
+        profile_id = uuid4()
+        await self.db.execute("insert into auth.users (id) values ($1)", profile_id)
+        return profile_id
+
+    async def stream(self, *, live_available: bool = True) -> int:
+        """Start a stream of somebody new."""
+        stream_id: int = await self.db.fetchval(
+            "insert into public.live_streams (profile_id, live_available) values ($1, $2)"
+            " returning id",
+            await self.profile(),
+            live_available,
+        )
+        return stream_id
+
+    async def hear(
+        self,
+        viewer: UUID,
+        stream_id: int,
+        *,
+        second: float = 0,
+        tab: str | None = None,
+        **off: bool,
+    ) -> None:
+        """A heartbeat: all four flags hold but those set to False by name."""
+        flags = (off.get(flag, True) for flag in FLAGS)
+        if tab is None:
+            beat = "select fleet.record_heartbeat($1, $2, $3, $4, $5, $6, $7)"
+            await self.db.execute(beat, viewer, stream_id, *flags, at(second))
+        else:
+            beat = "select fleet.record_tab_heartbeat($1, $2, $3, $4, $5, $6, $7, $8)"
+            await self.db.execute(beat, viewer, stream_id, *flags, tab, at(second))
+
+    async def hear_all(
+        self, *entries: object, second: float = 0
+    ) -> list[tuple[int | None, UUID | None, str]]:
+        """A gateway's call; gives the entries that it can't note, with the reason."""
+        rows = await self.db.fetch(
+            "select stream_id, viewer_id, reason from fleet.record_heartbeats($1, $2)",
+            json.dumps(entries),
+            at(second),
+        )
+        return [tuple(row) for row in rows]
+
+    async def recompute(self, *, second: float = 0) -> dict[int, bool]:
+        """Recompute; gives the streams that changed, with what they changed to."""
+        rows = await self.db.fetch(
+            "select stream_id, is_published from fleet.recompute_publish_state($1)", at(second)
+        )
+        return {row["stream_id"]: row["is_published"] for row in rows}
+
+    async def sweep(self, *, second: float = 0) -> int:
+        """Sweep; gives how many viewers went."""
+        removed: int = await self.db.fetchval("select fleet.sweep_viewers($1)", at(second))
+        return removed
+
+    async def published(self) -> set[int]:
+        """The streams that are published."""
+        rows = await self.db.fetch("select id from public.live_streams where is_published")
+        return {row["id"] for row in rows}

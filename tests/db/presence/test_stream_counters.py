@@ -1,0 +1,371 @@
+"""The counters on live_streams: viewers and recent gifts, kept by triggers (requirement E).
+
+Nobody ever waits for a counter: a change that finds its stream locked is folded in later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.db.books import Books, breaches, gift
+from tests.db.presence.audience import FLAGS, Audience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from db.connections.pool import Connection
+    from tests.conftest import Connect, SignIn
+
+WATCH = (
+    "insert into public.active_viewers"
+    " (stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed)"
+    " select unnest($1::bigint[]), $2, true, true, true, true"
+)
+ROUNDS = 20
+
+
+@pytest_asyncio.fixture
+async def audience(db: Connection) -> AsyncIterator[Audience]:
+    """Viewers and streams; each counter is right when the test ends."""
+    yield Audience(db)
+    assert await breaches(db) == {}
+
+
+@pytest_asyncio.fixture
+async def viewer(audience: Audience) -> UUID:
+    """Somebody who watches."""
+    return await audience.profile()
+
+
+@pytest_asyncio.fixture
+async def stream(audience: Audience) -> int:
+    """An available stream."""
+    return await audience.stream()
+
+
+async def viewers(db: Connection, stream_id: int) -> int:
+    """What the stream says of its viewers."""
+    count: int = await db.fetchval(
+        "select active_viewer_count from public.live_streams where id = $1", stream_id
+    )
+    return count
+
+
+async def versions(db: Connection) -> list[object]:
+    """Where each stream's row stands: another place after each write."""
+    return [
+        row["ctid"] for row in await db.fetch("select ctid from public.live_streams order by id")
+    ]
+
+
+# Viewers
+
+
+async def test_a_viewer_counts_from_joining_to_leaving(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream)
+    assert await viewers(audience.db, stream) == 1
+    await audience.db.execute("delete from public.active_viewers")
+    assert await viewers(audience.db, stream) == 0
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+async def test_a_viewer_who_lacks_a_flag_does_not_count(
+    audience: Audience, viewer: UUID, stream: int, flag: str
+) -> None:
+    await audience.hear(viewer, stream, second=0, **{flag: False})
+    assert await viewers(audience.db, stream) == 0
+    await audience.hear(viewer, stream, second=1)
+    assert await viewers(audience.db, stream) == 1
+    await audience.hear(viewer, stream, second=2, **{flag: False})
+    assert await viewers(audience.db, stream) == 0
+
+
+async def test_a_heartbeat_that_changes_no_flag_writes_no_stream_and_fires_no_counter(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    before = await versions(audience.db)
+    await audience.hear(viewer, stream, second=15)
+    assert await versions(audience.db) == before
+
+
+async def test_no_counter_has_a_trigger_that_every_heartbeat_fires(db: Connection) -> None:
+    on_update = await db.fetch(
+        """
+        select tgname, tgtype & 1 = 1 as by_row, tgqual is not null as has_condition
+        from pg_trigger
+        where tgrelid = 'public.active_viewers'::regclass and tgtype & 16 = 16 and not tgisinternal
+        """
+    )
+    assert {row["tgname"] for row in on_update} >= {"trigger_update_viewer_count_on_switch"}
+    assert all(row["by_row"] and row["has_condition"] for row in on_update)
+
+
+async def test_the_swept_leave_the_count(audience: Audience, viewer: UUID, stream: int) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.sweep(second=61)
+    assert await viewers(audience.db, stream) == 0
+
+
+async def test_a_statement_over_many_streams_writes_each_once(
+    audience: Audience, viewer: UUID
+) -> None:
+    streams = [await audience.stream() for _ in range(5)]
+    others = [await audience.profile() for _ in range(3)]
+    for other in others:
+        await audience.db.execute(WATCH, streams, other)
+    updates = "select pg_stat_get_xact_tuples_updated('public.live_streams'::regclass)"
+    async with audience.db.transaction():
+        before = await audience.db.fetchval(updates)
+        await audience.db.execute("delete from public.active_viewers")
+        assert await audience.db.fetchval(updates) == before + 5
+    assert [await viewers(audience.db, stream) for stream in streams] == [0] * 5
+
+
+async def test_a_clients_own_row_counts_too(
+    audience: Audience, viewer: UUID, stream: int, signed_in: SignIn
+) -> None:
+    client = await signed_in(viewer)
+    await client.execute(WATCH, [stream], viewer)
+    assert await viewers(audience.db, stream) == 1
+    await client.execute("update public.active_viewers set is_unmuted = false")
+    assert await viewers(audience.db, stream) == 0
+    await client.execute("update public.active_viewers set is_unmuted = true")
+    await client.execute("delete from public.active_viewers")
+    assert await viewers(audience.db, stream) == 0
+
+
+async def test_a_stream_goes_with_its_viewers(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream)
+    await audience.db.execute("delete from public.live_streams")
+    await audience.recompute()
+    assert await audience.db.fetchval("select count(*) from fleet.stream_changes") == 0
+
+
+# Nobody waits for a counter
+
+
+@asynccontextmanager
+async def locked(connect: Connect) -> AsyncIterator[None]:
+    """Hold every stream's row for a while, as a large batch or a sweep does."""
+    holder = await connect()
+    async with holder.transaction():
+        await holder.execute("select 1 from public.live_streams for no key update")
+        yield
+
+
+async def test_a_viewer_joins_and_leaves_while_the_stream_is_locked(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    other = await audience.profile()
+    async with locked(connect):
+        await audience.hear(viewer, stream, second=0)
+        await audience.hear(other, stream, second=0)
+        await audience.hear(other, stream, second=1, is_active=False)
+        assert await viewers(audience.db, stream) == 0
+        assert await breaches(audience.db) == {}
+    await audience.recompute(second=2)
+    assert await viewers(audience.db, stream) == 1
+
+
+async def test_a_viewer_who_left_before_the_join_was_folded_in_is_not_counted_below_zero(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    async with locked(connect):
+        await audience.hear(viewer, stream, second=0)
+    await audience.db.execute("delete from public.active_viewers")
+    assert await viewers(audience.db, stream) == 0
+    await audience.recompute(second=1)
+    assert await viewers(audience.db, stream) == 0
+
+
+async def test_a_recompute_without_late_changes_writes_no_stream(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.hear(viewer, stream, second=0)
+    await audience.recompute(second=0)
+    before = await versions(audience.db)
+    await audience.recompute(second=1)
+    assert await versions(audience.db) == before
+
+
+async def test_viewers_of_the_same_streams_in_opposite_order_never_deadlock(
+    audience: Audience, connect: Connect
+) -> None:
+    streams = [await audience.stream() for _ in range(20)]
+
+    async def come_and_go(db: Connection, viewer: UUID, order: list[int]) -> None:
+        for _ in range(ROUNDS):
+            async with db.transaction():
+                for stream in order:
+                    await db.execute(WATCH, [stream], viewer)
+            await db.execute("delete from public.active_viewers where viewer_id = $1", viewer)
+        await db.execute(WATCH, order, viewer)
+
+    one, other = await audience.profile(), await audience.profile()
+    await asyncio.gather(
+        come_and_go(await connect(), one, streams),
+        come_and_go(await connect(), other, streams[::-1]),
+    )
+    await audience.recompute()
+    assert {await viewers(audience.db, stream) for stream in streams} == {2}
+
+
+# Recent gifts
+
+
+@pytest_asyncio.fixture
+async def live(books: Books) -> Books:
+    """The books at this moment: a gift of long ago is not recent."""
+    books.now = datetime.now(UTC)
+    return books
+
+
+async def stage(books: Books, streams: int = 1) -> tuple[UUID, UUID, list[int]]:
+    """A sender with coins, a streamer and their streams."""
+    sender, streamer = await books.profile(coins=1_000), await books.profile()
+    rows = await books.db.fetch(
+        "insert into public.live_streams (profile_id) select $1 from generate_series(1, $2)"
+        " returning id",
+        streamer,
+        streams,
+    )
+    return sender, streamer, [row["id"] for row in rows]
+
+
+async def recent(books: Books, *stream_ids: int) -> list[int]:
+    """The recent coins of streams."""
+    rows = await books.db.fetch(
+        "select recent_gift_coins from public.live_streams where id = any($1) order by id",
+        stream_ids,
+    )
+    return [row["recent_gift_coins"] for row in rows]
+
+
+async def age(books: Books, **later: float) -> bool:
+    """Age the recent coins as of later."""
+    done: bool = await books.db.fetchval(
+        "select fleet.age_recent_gifts($1)", books.now + timedelta(**later)
+    )
+    return done
+
+
+async def test_a_gift_adds_its_coins_to_its_streams_recent_ones(live: Books) -> None:
+    sender, streamer, (one, other) = await stage(live, streams=2)
+    await live.apply(
+        gift(sender, streamer, 3, stream_id=one),
+        gift(sender, streamer, 4, stream_id=other),
+        gift(sender, streamer, 5, stream_id=one),
+        gift(sender, streamer, 6),
+    )
+    assert await recent(live, one, other) == [8, 4]
+
+
+async def test_a_gift_of_a_client_is_recent_at_once(live: Books, signed_in: SignIn) -> None:
+    sender, streamer, (stream,) = await stage(live)
+    client = await signed_in(sender)
+    give = "select public.process_gift($1, 'rose', 'key', 2, $2)"
+    for _ in range(2):
+        await client.execute(give, streamer, stream)
+    assert await recent(live, stream) == [2]
+
+
+async def test_a_gift_is_recent_for_an_hour(live: Books) -> None:
+    sender, streamer, (stream,) = await stage(live)
+    await live.apply(gift(sender, streamer, 3, stream_id=stream))
+    assert await age(live, minutes=59.9)
+    assert await recent(live, stream) == [3]
+    assert await age(live, minutes=60)
+    assert await recent(live, stream) == [0]
+
+
+async def test_each_gift_grows_old_in_its_own_time_and_once(live: Books) -> None:
+    sender, streamer, (stream,) = await stage(live)
+    await live.apply(gift(sender, streamer, 3, stream_id=stream))
+    live.wait(minutes=30)
+    await live.apply(gift(sender, streamer, 4, stream_id=stream))
+    for _ in range(2):
+        await age(live, minutes=31)
+        assert await recent(live, stream) == [4]
+
+
+async def test_ageing_goes_an_hour_a_call_after_a_long_rest(live: Books) -> None:
+    sender, streamer, (stream,) = await stage(live)
+    await live.apply(gift(sender, streamer, 3, stream_id=stream))
+    calls = 1
+    while not await age(live, hours=5):
+        calls += 1
+    assert calls == 5
+    assert await recent(live, stream) == [0]
+
+
+async def test_a_gift_of_the_past_is_not_recent(live: Books) -> None:
+    sender, streamer, (stream,) = await stage(live)
+    live.wait(days=-1)
+    await live.apply(gift(sender, streamer, 3, stream_id=stream))
+    assert await recent(live, stream) == [0]
+
+
+async def test_a_money_batch_never_waits_for_a_stream(live: Books, connect: Connect) -> None:
+    sender, streamer, (stream,) = await stage(live)
+    async with locked(connect):
+        await live.apply(gift(sender, streamer, 3, stream_id=stream))
+        assert await recent(live, stream) == [0]
+    await age(live, hours=1)
+    await live.db.execute("select public.update_publish_state_from_viewers()")
+    assert await recent(live, stream) == [0]
+
+
+async def test_money_viewers_sweeps_and_recomputes_on_the_same_streams_never_deadlock(
+    live: Books, connect: Connect
+) -> None:
+    sender, streamer, streams = await stage(live, streams=10)
+    watching, sweeping = Audience(await connect()), Audience(await connect())
+    viewer = await watching.profile()
+    await live.db.execute("update public.live_streams set live_available = true")
+
+    async def give() -> None:
+        for _ in range(ROUNDS):
+            await live.apply(*(gift(sender, streamer, 1, stream_id=id_) for id_ in streams))
+
+    async def watch() -> None:
+        for no in range(ROUNDS):
+            await watching.db.execute(WATCH, streams[::-1], viewer)
+            await watching.sweep(second=10**9 + no)
+
+    async def recompute() -> None:
+        for no in range(ROUNDS):
+            await sweeping.recompute(second=10**9 + no)
+
+    await asyncio.gather(give(), watch(), recompute())
+    await sweeping.recompute(second=2 * 10**9)
+    assert await recent(live, *streams) == [ROUNDS] * 10
+
+
+async def test_the_triggers_that_stay_keep_their_names(db: Connection) -> None:
+    triggers = await db.fetch(
+        """
+        select tgname::text, tgrelid::regclass::text, tgfoid::regproc::text
+        from pg_trigger where not tgisinternal and tgname = 'trigger_' || tgfoid::regproc
+        """
+    )
+    assert {tuple(row) for row in triggers} == {
+        (f"trigger_{function}", table, function)
+        for table, function in (
+            ("follows", "update_follower_count"),
+            ("live_streams", "update_live_status"),
+            ("active_viewers", "update_viewer_count"),
+            ("gifts", "update_recent_gifts"),
+        )
+    }

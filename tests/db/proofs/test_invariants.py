@@ -1,0 +1,189 @@
+"""Each proof of the books can fail: for each invariant a breakage that it must see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.release.schema import Kind, expected
+from tests.db.books import Books, Payment, breaches, gift
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+    from tests.conftest import Connect
+
+LEDGER = "public.ledger_entries"
+# One way to break what each invariant says, with no other hand in it than a superuser's.
+BREAKAGES = {
+    "accounts_have_no_gaps": (
+        f"update {LEDGER} set seq = seq + 1 where id = (select max(id) from {LEDGER}"
+        " where account = 'coins')"
+    ),
+    "applied_gift_events_have_a_gift": (
+        "update fleet.inbox_events set state = 'rejected', reason = 'self_gift'"
+        " where state = 'applied'"
+    ),
+    "applied_purchase_events_have_a_purchase": (
+        "update fleet.inbox_events set event_type = 'payment_intent.succeeded', state = 'applied',"
+        " reason = null where state = 'held' and reason = 'unknown_buyer'"
+    ),
+    "balances_match_ledger": ("update public.profiles set earnings_balance = earnings_balance + 1"),
+    "event_tallies_match_inbox": "update fleet.event_tallies set delta = delta + 1",
+    "final_events_are_finished": "update fleet.inbox_events set processed_at = null",
+    "follower_counts_match_follows": "delete from public.follows",
+    "gifts_match_ledger": (
+        "update public.gifts set platform_revenue = platform_revenue - 1,"
+        " streamer_revenue = streamer_revenue + 1"
+    ),
+    "held_events_are_not_refunded": (
+        "update fleet.payments as p set held_minor = 40 from fleet.inbox_events as e"
+        " where e.payment_id = p.id and e.state = 'held' and p.held_minor is not null"
+    ),
+    "held_purchases_have_a_held_event": (
+        "update fleet.inbox_events set state = 'rejected' where state = 'held'"
+    ),
+    "holds_have_their_reason": (
+        "update public.coin_packages set listed_at = now() - interval '1 hour';"
+        " update public.coin_purchases set hold_reason = 'unknown_product'"
+        " where hold_reason = 'needs_approval'"
+    ),
+    "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
+    "ledger_has_no_orphans": "delete from public.gifts",
+    "names_lead_to_one_grant": (
+        "update fleet.payment_keys set payment_id = (select payment_id from public.coin_purchases"
+        " where status = 'pending') where key like 'pi_%'; update public.coin_purchases"
+        " set granted_at = now(), status = 'confirmed' where status = 'pending'"
+    ),
+    "open_events_have_no_purchase": (
+        "update fleet.inbox_events set state = 'waiting' where state = 'applied'"
+    ),
+    "payments_are_granted_once": (
+        "insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)"
+        " select id, 0, 'evt' from public.coin_purchases;"
+        " update public.coin_purchases set granted_at = now()"
+    ),
+    "payments_have_one_intent": (
+        "insert into fleet.payment_keys (provider, key, payment_id)"
+        " select 'stripe', 'pi_other', payment_id from fleet.payment_keys"
+        " where key like 'pi_%' limit 1"
+    ),
+    "purchase_status_is_derived": (
+        "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
+    ),
+    "purchases_match_ledger": (f"update {LEDGER} set amount = amount * 2 where reason = 'refund'"),
+    "recent_gift_coins_match_gifts": "update public.live_streams set recent_gift_coins = 1000",
+    "reversals_have_a_payment": (
+        "update public.coin_purchases set payment_id = -payment_id where refunded_coins > 0"
+    ),
+    "refunds_reach_their_purchase": (
+        "update fleet.payment_keys set payment_id = 0 where payment_id in"
+        " (select payment_id from fleet.refunds); update fleet.refunds set payment_id = 0"
+    ),
+    "reversals_meet_their_target": "update fleet.refunds set status = 'failed'",
+    "sequences_match_ledger": "update public.profiles set coin_seq = coin_seq + 1",
+    "sessions_are_granted_once": (
+        "update public.coin_purchases set granted_at = now();"
+        " update fleet.inbox_events as e set event_type = 'checkout.session.completed',"
+        ' payload = convert_to(\'{"data": {"object": {"id": "cs_1", "payment_intent": "\' ||'
+        " cp.provider_payment_id || '\"}}}', 'UTF8') from public.coin_purchases as cp"
+        " where cp.provider_event_id = e.provider_event_id;"
+        " update public.coin_purchases set provider_payment_id = 'cs_1' where id ="
+        " (select min(id) from public.coin_purchases)"
+    ),
+    "totals_match_ledger": (
+        "update public.profiles set total_gifts_received = total_gifts_received + 1"
+    ),
+    "transactions_are_whole": f"update {LEDGER} set reason = 'other' where leg = 1",
+    "transactions_sum_to_zero": f"update {LEDGER} set amount = amount - 1 where leg = 1",
+    "viewer_counts_match_viewers": "delete from public.active_viewers",
+    "awaited_sessions_have_not_come": (
+        "with come as (update fleet.payment_halves set told_by = 'session')"
+        " update fleet.inbox_events set state = 'waiting', reason = 'no_session_yet'"
+        " where state = 'held'"
+    ),
+}
+
+
+@pytest_asyncio.fixture
+async def tampering(books: Books, connect: Connect) -> Connection:
+    """Books in which everything happened once, and a superuser for whom no trigger fires."""
+    buyer, streamer = await books.profiles(2)
+    stream = await books.db.fetchval(
+        "insert into public.live_streams (profile_id) values ($1) returning id", streamer
+    )
+    payment = Payment()
+    await books.apply(payment.bought(buyer), Payment().worth(buyer, 25_001))
+    nobodys = Payment()
+    await books.apply(nobodys.bought(None, buyer_unreadable=True), nobodys.refund(40))
+    await books.apply(payment.refund(40), gift(buyer, streamer, 10, stream_id=stream))
+    await books.db.execute("insert into public.follows values ($1, $2)", buyer, streamer)
+    await books.db.execute(
+        "insert into public.active_viewers (stream_id, viewer_id, is_active, is_unmuted,"
+        " is_visible, is_subscribed) values ($1, $2, true, true, true, true)",
+        stream,
+        buyer,
+    )
+    await books.db.execute("select fleet.refresh_leaderboard()")
+    superuser = await connect("superuser")
+    await superuser.execute("set session_replication_role = replica")
+    await superuser.execute(f"alter table {LEDGER} disable trigger all")
+    return superuser
+
+
+def test_each_invariant_has_its_breakage() -> None:
+    invariants = {file.name for file in expected() if file.kind is Kind.INVARIANT}
+    assert BREAKAGES.keys() == invariants
+
+
+@pytest.mark.parametrize("invariant", BREAKAGES)
+async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant: str) -> None:
+    assert await breaches(tampering) == {}
+    transaction = tampering.transaction()
+    await transaction.start()
+    assert await tampering.execute(BREAKAGES[invariant]) != "UPDATE 0"
+    found = await breaches(tampering)
+    await transaction.rollback()
+    assert invariant in found
+
+
+@pytest.mark.parametrize(
+    ("breakage", "invariant"),
+    [
+        # Granted to somebody else than the purchase says.
+        (
+            (
+                "update public.coin_purchases set profile_id = recipient_id"
+                " from public.gifts where granted_at is not null"
+            ),
+            "purchases_match_ledger",
+        ),
+        # Taken from somebody else.
+        (
+            (
+                f"update {LEDGER} set profile_id = (select recipient_id from public.gifts)"
+                " where reason = 'refund' and account = 'coins'"
+            ),
+            "purchases_match_ledger",
+        ),
+        # Told of again, and nobody got anything for it.
+        (
+            (
+                "update fleet.inbox_events set event_type = 'checkout.session.completed',"
+                " state = 'applied', reason = 'duplicate_payment'"
+                " where state = 'held' and reason = 'unknown_buyer'"
+            ),
+            "applied_purchase_events_have_a_purchase",
+        ),
+    ],
+)
+async def test_money_of_another_or_of_nobody_is_found(
+    tampering: Connection, breakage: str, invariant: str
+) -> None:
+    transaction = tampering.transaction()
+    await transaction.start()
+    assert await tampering.execute(breakage) != "UPDATE 0"
+    found = await breaches(tampering)
+    await transaction.rollback()
+    assert invariant in found

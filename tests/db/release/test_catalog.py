@@ -1,0 +1,377 @@
+"""The schema by its catalog: rules that every object keeps, today's and tomorrow's."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from db.release.schema import Kind, expected
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+    from tests.clusters import Login
+
+API_ROLES = ("anon", "authenticated", "service_role")
+PROCESSES: tuple[Login, ...] = ("web", "worker", "scheduler")
+
+# All that an API role, or everybody, may execute of ours.
+OPEN_FUNCTIONS = {
+    ("authenticated", "public.process_gift"),
+    ("authenticated", "public.update_viewer_heartbeat"),
+    ("service_role", "public.process_coin_purchase"),
+    ("service_role", "public.update_viewer_heartbeats"),
+}
+READABLE_BY_EVERYONE = (
+    "chat_messages",
+    "coin_packages",
+    "follows",
+    "fx_rates",
+    "gift_types",
+    "gifts",
+    "leaderboard_cache",
+    "live_streams",
+    "profiles",
+    "user_links",
+)
+READABLE_BY_THEIR_OWNER = ("active_viewers", "coin_purchases", "ledger_entries", "user_grid_slots")
+# All that a role may do to a table as a whole; the rest goes through functions.
+OPEN_TABLES = {
+    *(
+        (f"coinfleet_{process}", f"fleet.{table}", "SELECT")
+        for process in PROCESSES
+        for table in ("schema_migrations", "schema_objects")
+    ),
+    *((role, f"public.{table}", "SELECT") for role in API_ROLES for table in READABLE_BY_EVERYONE),
+    *(
+        (role, f"public.{table}", right)
+        for role in ("authenticated", "service_role")
+        for table, rights in {
+            **dict.fromkeys(READABLE_BY_THEIR_OWNER, ("SELECT",)),
+            "active_viewers": ("SELECT", "DELETE"),
+            "user_grid_slots": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+            "user_links": ("INSERT", "UPDATE", "DELETE"),
+            "follows": ("DELETE",),
+        }.items()
+        for right in rights
+    ),
+    ("service_role", "public.chat_messages", "DELETE"),
+}
+FLAGS = {"is_active", "is_unmuted", "is_visible", "is_subscribed"}
+# All that a role may do to some columns of a table, where no policy could protect the others.
+OPEN_COLUMNS = {
+    **{
+        (role, f"public.{table}", right): columns
+        for role in ("authenticated", "service_role")
+        for table, right, columns in (
+            ("profiles", "UPDATE", {"username", "display_name", "avatar_url", "bio"}),
+            ("active_viewers", "INSERT", FLAGS | {"stream_id", "viewer_id"}),
+            ("active_viewers", "UPDATE", FLAGS),
+            ("chat_messages", "INSERT", {"stream_id", "profile_id", "body"}),
+            ("follows", "INSERT", {"follower_id", "followee_id"}),
+        )
+    },
+    ("authenticated", "public.live_streams", "UPDATE"): {"live_available"},
+    ("service_role", "public.live_streams", "UPDATE"): {"live_available", "title"},
+    ("service_role", "public.live_streams", "INSERT"): {"live_available", "title", "profile_id"},
+}
+# Functions that build statements at run time, so that reading their text proves nothing.
+DYNAMIC_FUNCTIONS = {
+    "fleet.erase_old_rows",
+    "fleet.erase_old_table",
+    "fleet.erase_sign_in",
+    "fleet.revoke_functions",
+}
+
+OURS = "('public', 'fleet', 'invariants')"
+FUNCTIONS = f"""
+select nspname || '.' || proname as name, p.oid, prosrc, proconfig, prosecdef, provolatile
+from pg_proc p join pg_namespace n on n.oid = pronamespace
+where nspname in {OURS}
+"""
+RELATIONS = f"""
+select nspname || '.' || relname as name, c.oid, relkind::text as kind, relrowsecurity
+from pg_class c join pg_namespace n on n.oid = relnamespace
+where nspname in {OURS} and relkind in ('r', 'p', 'v', 'm')
+"""
+EXECUTABLE = f"""
+select coalesce(pg_get_userbyid(nullif(grantee, 0)), 'public') as role, f.name
+from ({FUNCTIONS}) f
+join pg_proc p on p.oid = f.oid
+cross join aclexplode(coalesce(proacl, acldefault('f', proowner)))
+where grantee <> proowner
+"""
+TABLE_RIGHTS = f"""
+select coalesce(pg_get_userbyid(nullif(grantee, 0)), 'public') as role, r.name, privilege_type
+from ({RELATIONS}) r
+join pg_class c on c.oid = r.oid
+cross join aclexplode(coalesce(relacl, acldefault('r', relowner)))
+where grantee <> relowner and r.name not like 'invariants.%'
+"""
+COLUMN_RIGHTS = f"""
+select coalesce(pg_get_userbyid(nullif(grantee, 0)), 'public') as role, r.name, privilege_type,
+    array_agg(attname::text) as columns
+from ({RELATIONS}) r
+join pg_attribute on attrelid = r.oid
+cross join aclexplode(attacl)
+where attacl is not null
+group by 1, 2, 3
+"""
+SEQUENCE_RIGHTS = f"""
+select coalesce(pg_get_userbyid(nullif(grantee, 0)), 'public'), c.oid::regclass::text
+from pg_class c join pg_namespace n on n.oid = relnamespace
+cross join aclexplode(coalesce(relacl, acldefault('s', relowner)))
+where nspname in {OURS} and relkind = 'S' and grantee <> relowner
+"""
+POLICIES = """
+select format('%I.%I', schemaname, tablename), policyname, cmd, roles, qual, with_check, permissive
+from pg_policies
+"""
+FOREIGN_KEYS_WITHOUT_INDEX = f"""
+select conrelid::regclass::text, conname
+from pg_constraint k
+where contype = 'f' and connamespace in (select oid from pg_namespace where nspname in {OURS})
+    and not exists (
+        select from pg_index i
+        where indrelid = conrelid and indisvalid and (indpred is null or pg_get_expr(
+            indpred, indrelid) = format('(%I IS NOT NULL)', (
+            select attname from pg_attribute where attrelid = conrelid and attnum = conkey[1])))
+        and (select array_agg(key order by key)
+            from unnest((indkey::int2[])[0:cardinality(conkey) - 1]) key)
+            = (select array_agg(key order by key) from unnest(conkey) key)
+    )
+"""
+USER_COLUMNS_WITHOUT_PROFILE = """
+select c.table_name, c.column_name
+from information_schema.columns c
+where table_schema = 'public' and data_type = 'uuid'
+    and (table_name, column_name) <> ('profiles', 'id')
+    and not exists (
+        select from pg_constraint k
+        join pg_attribute a on attrelid = conrelid and conkey = array[attnum]
+        where contype = 'f' and confrelid = 'public.profiles'::regclass
+            and conrelid = format('public.%I', c.table_name)::regclass and attname = c.column_name
+    )
+"""
+COIN_COLUMNS = """
+select table_name || '.' || column_name as name, data_type from information_schema.columns
+where table_schema = 'public' and column_name in (
+    'coin_balance', 'earnings_balance', 'total_purchased', 'total_spent', 'total_gifts_received',
+    'total_gifts_sent', 'coin_amount', 'platform_revenue', 'streamer_revenue', 'coin_cost',
+    'amount', 'amount_minor', 'balance_after', 'refunded_coins', 'recent_gift_coins')
+"""
+UNCOMMENTED = f"""
+select name from ({RELATIONS}) r where obj_description(oid, 'pg_class') is null
+union all
+select name from ({FUNCTIONS}) f where obj_description(oid, 'pg_proc') is null
+union all
+select nspname from pg_namespace where nspname in ('fleet', 'invariants')
+    and obj_description(oid, 'pg_namespace') is null
+"""
+
+
+def files(kind: Kind) -> dict[str, str]:
+    """The text of each file of a kind, by its name."""
+    return {file.name: file.text for file in expected() if file.kind is kind}
+
+
+def code(source: str) -> str:
+    """A function's text without comments, on one line, in lower case."""
+    return " ".join(re.sub(r"--.*|/\*.*?\*/", " ", source, flags=re.MULTILINE).lower().split())
+
+
+async def functions(db: Connection) -> dict[str, str]:
+    """The code of each of our functions, by its name."""
+    return {row["name"]: code(row["prosrc"]) for row in await db.fetch(FUNCTIONS)}
+
+
+async def rows(db: Connection, query: str) -> set[tuple[object, ...]]:
+    """What a query answers, in no order."""
+    return {tuple(row) for row in await db.fetch(query)}
+
+
+async def test_every_function_pins_its_search_path(db: Connection) -> None:
+    # An empty path alone finds a client's temporary types first; last on it, it finds them never.
+    pinned = """array['search_path="", pg_temp']"""
+    loose = f"select name from ({FUNCTIONS}) f where not proconfig @> {pinned}"
+    missing = f"select name from ({FUNCTIONS}) f where proconfig is null"
+    assert await rows(db, f"{loose} union {missing}") == set()
+
+
+async def test_every_function_stands_in_a_file_of_its_name(db: Connection) -> None:
+    names = [row["name"] for row in await db.fetch(FUNCTIONS)]
+    assert sorted(names) == sorted(files(Kind.FUNCTION))
+
+
+async def test_every_view_stands_in_a_file_of_its_name(db: Connection) -> None:
+    views = {row["name"] for row in await db.fetch(RELATIONS) if row["kind"] in "vm"}
+    invariants = {f"invariants.{name}" for name in files(Kind.INVARIANT)}
+    assert views == files(Kind.VIEW).keys() | invariants
+
+
+async def test_no_invariant_is_broken_in_a_new_database(db: Connection) -> None:
+    for name in files(Kind.INVARIANT):
+        assert await db.fetch(f"select * from invariants.{name}") == []
+
+
+async def test_every_table_view_function_and_schema_has_a_comment(db: Connection) -> None:
+    assert await rows(db, UNCOMMENTED) == set()
+
+
+def test_a_function_with_its_owners_rights_says_why() -> None:
+    for name, text in files(Kind.FUNCTION).items():
+        is_definer = re.search(r"^security definer$", text, flags=re.MULTILINE)
+        assert bool(is_definer) == text.startswith("-- Definer: "), name
+
+
+async def test_api_roles_may_execute_a_short_list_and_everybody_nothing(db: Connection) -> None:
+    granted = await rows(db, EXECUTABLE)
+    assert {
+        (role, name) for role, name in granted if role in (*API_ROLES, "public")
+    } == OPEN_FUNCTIONS
+
+
+async def test_only_workers_may_call_what_takes_a_time(db: Connection) -> None:
+    timed = f"""
+        select name from ({FUNCTIONS}) f join pg_proc p using (oid)
+        where exists (
+            select from unnest(coalesce(proallargtypes, proargtypes::oid[]))
+                with ordinality t(type, n)
+            where format_type(type, null) ~ '^(time|date|interval)'
+                and coalesce(proargmodes[n], 'i') in ('i', 'b', 'v')
+        )
+    """
+    names = {name for (name,) in await rows(db, timed)}
+    callers = {role for role, name in await rows(db, EXECUTABLE) if name in names}
+    assert callers <= {"coinfleet_worker"}
+
+
+async def test_only_our_roles_execute_and_no_process_more_than_its_policy(db: Connection) -> None:
+    granted = await rows(db, EXECUTABLE)
+    for process in PROCESSES:
+        policy = files(Kind.POLICY)[process]
+        listed = set(re.findall(r"^grant execute on function ([a-z0-9_.]+)", policy, re.MULTILINE))
+        assert {name for role, name in granted if role == f"coinfleet_{process}"} == listed
+    roles = {role for role, _ in granted}
+    assert roles <= {*API_ROLES, *(f"coinfleet_{process}" for process in PROCESSES)}
+
+
+async def test_each_role_has_the_listed_rights_to_whole_tables_and_no_other(db: Connection) -> None:
+    assert await rows(db, TABLE_RIGHTS) == OPEN_TABLES
+
+
+async def test_each_role_has_the_listed_rights_to_columns_and_no_other(db: Connection) -> None:
+    found = {tuple(row)[:3]: set(row["columns"]) for row in await db.fetch(COLUMN_RIGHTS)}
+    assert found == OPEN_COLUMNS
+
+
+async def test_no_role_has_a_right_to_a_sequence(db: Connection) -> None:
+    assert await rows(db, SEQUENCE_RIGHTS) == set()
+
+
+async def test_each_operation_on_a_table_has_one_policy_a_role(db: Connection) -> None:
+    policies = [
+        (table, command, role)
+        for table, _, command, roles, *_ in await db.fetch(POLICIES)
+        for role in roles
+    ]
+    assert len(policies) == len(set(policies))
+    assert {command for _, command, _ in policies} == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    assert {role for _, _, role in policies} == {"anon", "authenticated"}
+
+
+async def test_each_policy_asks_for_the_user_once_a_statement(db: Connection) -> None:
+    for table, name, _, _, using, check, permissive in await db.fetch(POLICIES):
+        for rule in filter(None, (using, check)):
+            once = re.sub(r"\( ?select auth\.uid\(\) as uid\)", "", rule.lower())
+            assert "uid()" not in once, f"{name} on {table}: {rule}"
+        assert permissive == "PERMISSIVE"
+
+
+async def test_each_table_of_the_api_has_a_policy_in_a_file_of_its_name(db: Connection) -> None:
+    tables = {row["name"] for row in await db.fetch(RELATIONS) if row["name"].startswith("public.")}
+    assert {table for table, *_ in await db.fetch(POLICIES)} == tables
+    assert {name for name in files(Kind.POLICY) if "." in name} == tables
+
+
+async def test_row_level_security_is_on_for_every_public_table(db: Connection) -> None:
+    unsafe = f"""
+        select name from ({RELATIONS}) r
+        where name like 'public.%' and kind in ('r', 'p') and not relrowsecurity
+    """
+    assert await rows(db, unsafe) == set()
+
+
+async def test_every_foreign_key_is_indexed(db: Connection) -> None:
+    assert await rows(db, FOREIGN_KEYS_WITHOUT_INDEX) == set()
+
+
+async def test_every_user_is_a_uuid_that_references_profiles(db: Connection) -> None:
+    assert await rows(db, USER_COLUMNS_WITHOUT_PROFILE) == set()
+
+
+async def test_every_coin_quantity_is_a_bigint(db: Connection) -> None:
+    columns = dict(row for row in await db.fetch(COIN_COLUMNS))
+    assert len(columns) > 10
+    assert set(columns.values()) == {"bigint"}
+
+
+async def test_every_time_has_its_zone(db: Connection) -> None:
+    naive = f"""
+        select table_schema, table_name, column_name from information_schema.columns
+        where table_schema in {OURS} and data_type = 'timestamp without time zone'
+    """
+    assert await rows(db, naive) == set()
+
+
+async def test_exactly_one_function_inserts_ledger_entries(db: Connection) -> None:
+    writes = re.compile(
+        r"(insert into|merge into|update|delete from|copy) (only )?public\.ledger_entries"
+    )
+    found = {name: writes.findall(source) for name, source in (await functions(db)).items()}
+    assert {name for name, verbs in found.items() if verbs} == {"fleet.post_ledger"}
+    assert [verb for verb, _ in found["fleet.post_ledger"]] == ["insert into"]
+
+
+async def test_exactly_one_function_updates_a_balance(db: Connection) -> None:
+    updates = re.compile(
+        r"(?:update|merge into) (?:only )?public\.profiles\b(.*?)(?:\bwhere\b|;|$)"
+    )
+    inserts = re.compile(r"insert into public\.profiles\b(.*?)(?:;|$)")
+    balances = re.compile(r"\b(coin_balance|earnings_balance)\b(\s*=|,|\))")
+    writers = {
+        name
+        for name, source in (await functions(db)).items()
+        for text in updates.findall(source) + inserts.findall(source)
+        if balances.search(text)
+    }
+    assert writers == {"fleet.post_ledger"}
+
+
+async def test_no_function_hides_what_it_writes_in_a_dynamic_statement(db: Connection) -> None:
+    dynamic = {
+        name for name, source in (await functions(db)).items() if re.search(r"\bexecute\b", source)
+    }
+    assert dynamic == DYNAMIC_FUNCTIONS
+
+
+async def test_no_role_of_the_fleet_has_a_right_over_the_server(db: Connection) -> None:
+    mighty = """
+        select rolname::text from pg_roles
+        where rolname ~ '^coinfleet_' and (rolsuper or rolcreatedb or rolreplication)
+        union all
+        select rolname::text from pg_roles
+        where rolname in ('coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler')
+            and (rolcreaterole or rolbypassrls)
+    """
+    assert await rows(db, mighty) == set()
+
+
+async def test_what_is_joined_to_a_batch_says_that_it_returns_few_rows(db: Connection) -> None:
+    # By default a function is planned for 1,000: enough to join a table whole, at each batch.
+    planned = await rows(
+        db,
+        "select p.proname, p.prorows from pg_proc as p where p.pronamespace = 'fleet'::regnamespace"
+        " and p.proretset and p.prolang = (select oid from pg_language where lanname = 'sql')"
+        " and p.proargnames @> '{p_payment_ids}' and p.prorows > 10",
+    )
+    assert planned == set()

@@ -1,0 +1,431 @@
+"""What was lost or added in the catalog since the last release: told, and made good by the next."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.connections.pool import open_connection
+from db.release import catalog
+from db.release.runner import migrate, status
+from db.release.schema import Kind, expected
+from workers.cli.status.checks import find_damage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from db.connections.pool import Connection, Pool
+    from db.legacy.generations import Generation
+    from tests.clusters import Cluster, Database
+    from tests.db.legacy.platforms import Finished, Look
+
+LEDGER = "public.ledger_entries"
+# What somebody does, and what a person is told of it.
+DAMAGES = {
+    f"drop trigger ledger_entries_never_change on {LEDGER}": (
+        f"trigger ledger_entries_never_change on {LEDGER}"
+    ),
+    f"alter table {LEDGER} disable trigger ledger_entries_are_never_truncated": (
+        f"trigger ledger_entries_are_never_truncated on {LEDGER}"
+    ),
+    "drop trigger trigger_update_follower_count on public.follows": (
+        "trigger trigger_update_follower_count on public.follows"
+    ),
+    "drop trigger coinfleet_makes_a_profile on auth.users": (
+        "trigger coinfleet_makes_a_profile on auth.users"
+    ),
+    "drop function fleet.apply_events(jsonb, timestamptz)": (
+        "function fleet.apply_events(jsonb,timestamp with time zone)"
+    ),
+    "alter function fleet.post_ledger(fleet.posting[]) security definer": (
+        "function fleet.post_ledger(fleet.posting[])"
+    ),
+    "revoke execute on function fleet.claim_events(integer, timestamptz) from coinfleet_worker": (
+        "grant execute on function fleet.claim_events(integer,timestamp with time zone)"
+        " to coinfleet_worker"
+    ),
+    "revoke execute on all functions in schema public from authenticated": "to authenticated",
+    "revoke usage on schema fleet from coinfleet_web": (
+        "grant usage on schema fleet to coinfleet_web"
+    ),
+    "revoke select on fleet.schema_migrations from coinfleet_scheduler": (
+        "grant select on fleet.schema_migrations to coinfleet_scheduler"
+    ),
+    "revoke usage on schema invariants from coinfleet_worker": (
+        "grant usage on schema invariants to coinfleet_worker"
+    ),
+    "alter default privileges in schema invariants revoke select on tables from coinfleet_worker": (
+        "grant select on later tables of schema invariants to coinfleet_worker"
+    ),
+    f"drop policy own_rows_are_read on {LEDGER}": f"policy own_rows_are_read on {LEDGER}",
+    "alter policy own_rows_are_read on public.coin_purchases using (true)": (
+        "policy own_rows_are_read on public.coin_purchases"
+    ),
+    f"alter table {LEDGER} disable row level security": f"row level security on {LEDGER}",
+    "revoke select on public.profiles from anon": "grant select on public.profiles to anon",
+    "revoke update (bio) on public.profiles from authenticated": (
+        "grant update (bio) on public.profiles to authenticated"
+    ),
+    "drop view invariants.balances_match_ledger": "view invariants.balances_match_ledger",
+    "alter role coinfleet_worker in database {database} reset all": (
+        "setting of role coinfleet_worker: lock_timeout=5000"
+    ),
+    "alter role coinfleet_web in database {database} set statement_timeout = 1": (
+        "setting of role coinfleet_web: statement_timeout=30000"
+    ),
+    "alter default privileges in schema public revoke all on tables from anon": (
+        "grant select on later tables of schema public to anon"
+    ),
+    "revoke usage on schema auth from authenticated; drop function auth.role()": (
+        "function auth.role()"
+    ),
+}
+ADDITIONS = {
+    f"grant insert, delete on {LEDGER} to authenticated": (
+        f"grant delete on {LEDGER} to authenticated"
+    ),
+    "grant update (coin_balance) on public.profiles to authenticated": (
+        "grant update (coin_balance) on public.profiles to authenticated"
+    ),
+    "grant execute on function fleet.post_ledger(fleet.posting[]) to anon": (
+        "grant execute on function fleet.post_ledger(fleet.posting[]) to anon"
+    ),
+    "grant execute on function fleet.apply_events(jsonb, timestamptz) to public": (
+        "grant execute on function fleet.apply_events(jsonb,timestamp with time zone) to public"
+    ),
+    "grant execute on function fleet.apply_events(jsonb, timestamptz) to coinfleet_web": (
+        "grant execute on function fleet.apply_events(jsonb,timestamp with time zone)"
+        " to coinfleet_web"
+    ),
+    "grant update on sequence public.gifts_id_seq to authenticated": (
+        "grant update on public.gifts_id_seq to authenticated"
+    ),
+    "alter role coinfleet_scheduler in database {database} set synchronous_commit = off": (
+        "setting of role coinfleet_scheduler: synchronous_commit=off"
+    ),
+}
+# What no file undoes.
+LEFT_TO_A_PERSON = {
+    "grant select on fleet.inbox_events to anon": "grant select on fleet.inbox_events to anon",
+    "grant usage on schema fleet to authenticated": "grant usage on schema fleet to authenticated",
+    f"create policy all_rows_are_read on {LEDGER} for select to authenticated using (true)": (
+        f"policy all_rows_are_read on {LEDGER}"
+    ),
+}
+
+# What only a migration made, and no release makes again.
+LOST_OF_TABLES = {
+    "alter table public.gifts drop constraint gifts_sender_id_fkey": (
+        "constraint gifts_sender_id_fkey on public.gifts"
+    ),
+    "alter table public.profiles drop constraint bio_at_most_2000_characters": (
+        "constraint bio_at_most_2000_characters on public.profiles"
+    ),
+    "alter table public.gifts alter coin_amount drop not null": (
+        "column coin_amount of public.gifts: bigint not null"
+    ),
+    "alter table public.gifts alter created_at drop default": (
+        "column created_at of public.gifts: timestamp with time zone not null default"
+    ),
+    "alter table public.coin_packages drop column product_id cascade": (
+        "column product_id of public.coin_packages: text"
+    ),
+    "drop index fleet.inbox_events_pending_idx": (
+        "index fleet.inbox_events_pending_idx on fleet.inbox_events"
+    ),
+}
+
+OPERATORS_OWN = (
+    "alter table public.gifts add column mine text default '', add check (mine <> 'x')",
+    f"grant select on {LEDGER} to reports",
+    "create index on public.gifts (quantity)",
+    "create view public.mine as select 1 as one",
+    "create table public.own (id int); grant all on public.own to anon",
+    "alter role coinfleet_worker in database {database} set synchronous_commit = remote_apply",
+    "alter role coinfleet_worker in database {database} set work_mem = '64MB'",
+)
+
+
+@pytest_asyncio.fixture
+async def released(database: Database) -> Database:
+    """The test's database, of which a release has just found nothing lost."""
+    assert (await migrate(database.url())).steps == ()
+    return database
+
+
+async def told(pool: Pool) -> list[str]:
+    """What the catalog's differences say in words."""
+    differences = await catalog.find_differences(pool)
+    assert differences is not None
+    return [line for each in differences for line in (*each.lost, *each.gained)]
+
+
+async def test_each_role_that_a_file_makes_is_watched(db: Connection) -> None:
+    made = {
+        role
+        for file in expected()
+        if file.kind is Kind.LOGIN
+        for role in re.findall(r"'(coinfleet_\w+)'", file.text)
+    }
+    watched = await db.fetch("select name from fleet.watched_roles()")
+    assert {row["name"] for row in watched} == {
+        *made,
+        *("public", "anon", "authenticated", "service_role"),
+    }
+
+
+async def test_a_release_leaves_nothing_to_tell(released: Database, pool: Pool) -> None:
+    assert await told(pool) == []
+    assert (await migrate(released.url())).steps == ()
+
+
+async def test_a_database_made_from_this_one_as_template_lacks_its_roles_settings(
+    cluster: Cluster, released: Database
+) -> None:
+    clone = await cluster.create(released.name, copy_settings=False)
+    steps = [step.name for step in (await migrate(clone.url())).steps]
+    await cluster.drop(clone)
+    assert "sessions" in steps
+
+
+@pytest.mark.parametrize("damages", [DAMAGES, ADDITIONS], ids=["lost", "added"])
+async def test_a_release_makes_good_what_was_lost_or_added(
+    released: Database, db: Connection, pool: Pool, damages: dict[str, str]
+) -> None:
+    for damage in damages:
+        await db.execute(damage.format(database=released.name))
+    lines = await told(pool)
+    assert [line for line in damages.values() if not any(line in each for each in lines)] == []
+    assert "damaged" in {row.state for row in await status(released.url())}
+    assert (await migrate(released.url())).different == ()
+    assert await told(pool) == []
+    assert (await migrate(released.url())).steps == ()
+    assert {row.state for row in await status(released.url())} == {"applied"}
+
+
+async def test_how_a_session_writes_is_no_damage(released: Database) -> None:
+    """An owner's role may have any of these of its own."""
+    written = await open_connection(
+        released.url(),
+        application_name="test",
+        quote_all_identifiers="on",
+        IntervalStyle="sql_standard",
+        DateStyle="German",
+        TimeZone="Pacific/Kiritimati",
+        extra_float_digits="-15",
+        bytea_output="escape",
+        standard_conforming_strings="off",
+    )
+    assert await catalog.find_differences(written) == []
+    assert await written.fetchval("select fleet.lacks_tables()") is False
+    await written.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("damage", [*DAMAGES, *ADDITIONS])
+async def test_a_release_makes_good_each_damage_by_itself(
+    released: Database, db: Connection, pool: Pool, damage: str
+) -> None:
+    await db.execute(damage.format(database=released.name))
+    assert any((DAMAGES | ADDITIONS)[damage] in each for each in await told(pool))
+    assert (await migrate(released.url())).different == ()
+    assert await told(pool) == []
+    assert (await migrate(released.url())).steps == ()
+
+
+async def test_what_no_file_undoes_is_told_until_a_person_undoes_it(
+    released: Database, db: Connection
+) -> None:
+    for addition in LEFT_TO_A_PERSON:
+        await db.execute(addition)
+    for _ in range(2):
+        different = (await migrate(released.url())).different
+        assert sorted(line for each in different for line in each.gained) == sorted(
+            LEFT_TO_A_PERSON.values()
+        )
+        assert [line for each in different for line in each.lost] == []
+
+
+@pytest.mark.parametrize("release", ["the same", "with a migration", "on another server"])
+async def test_what_a_table_lost_is_told_until_a_person_makes_it_again(
+    released: Database, db: Connection, pool: Pool, release: str
+) -> None:
+    """No release makes it again, and none takes it for its own work."""
+    for damage in LOST_OF_TABLES:
+        await db.execute(damage)
+    if release == "with a migration":
+        # Nothing depends on it, so that it may be made once more.
+        await db.execute("delete from fleet.schema_migrations where name like '%_what_tables_have'")
+    if release == "on another server":
+        await db.execute("update fleet.schema_objects set server_version = 14")
+    for _ in range(2):
+        different = (await migrate(released.url())).different
+        assert sorted(line for each in different for line in each.lost_of_tables) == sorted(
+            LOST_OF_TABLES.values()
+        )
+    [line] = await find_damage(pool)
+    assert line.startswith("tables lack what a migration made: ")
+    assert "db/migrations" in line
+    await db.execute("create index inbox_events_pending_idx on fleet.inbox_events (id)")
+    assert "inbox_events_pending_idx" not in " ".join(await told(pool))
+
+
+async def test_a_table_of_another_owner_is_told(
+    released: Database, db: Connection, pool: Pool, cluster: Cluster
+) -> None:
+    superuser = await open_connection(
+        cluster.superuser_url.rpartition("/")[0] + f"/{released.name}", application_name="test"
+    )
+    await superuser.execute(f"alter table {LEDGER} owner to current_user")
+    name = await superuser.fetchval("select current_user")
+    assert await told(pool) == [f"owner of {LEDGER}: {name}"]
+    owner = await db.fetchval("select current_user")
+    await superuser.execute(f"alter table {LEDGER} owner to {owner}")
+    assert await told(pool) == []
+    await superuser.close()
+
+
+async def test_what_is_an_operators_own_business_is_not_told(
+    released: Database, db: Connection, pool: Pool, cluster: Cluster
+) -> None:
+    superuser = await open_connection(cluster.superuser_url, application_name="test")
+    await superuser.execute("drop role if exists reports, coinfleet_alice")
+    await superuser.execute("create role reports; create role coinfleet_alice login")
+    try:
+        for own in OPERATORS_OWN:
+            await db.execute(own.format(database=released.name))
+        assert await told(pool) == []
+        assert (await migrate(released.url())).steps == ()
+    finally:
+        await db.execute(f"revoke all on {LEDGER} from reports")
+        await superuser.execute("drop role reports, coinfleet_alice")
+        superuser.terminate()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("function", ["catalog_differences()", "catalog_items()"])
+async def test_who_loses_the_means_to_compare_gets_everything_again(
+    released: Database, db: Connection, function: str
+) -> None:
+    await db.execute(f"drop function fleet.{function}")
+    await db.execute(f"drop trigger ledger_entries_never_change on {LEDGER}")
+    assert len((await migrate(released.url())).steps) > 50
+    assert await db.fetchval("select tgenabled = 'A' from pg_trigger where tgname ~ 'never_change'")
+    assert (await migrate(released.url())).steps == ()
+
+
+async def test_the_means_to_compare_are_made_good_where_they_fail(
+    released: Database, db: Connection, pool: Pool
+) -> None:
+    """Else nothing could ever be made good again."""
+    await db.execute(
+        "create or replace function fleet.role_items()"
+        " returns table (kind text, name text, item text) language plpgsql as"
+        " $$begin raise exception 'nobody knows'; end$$"
+    )
+    await db.execute(f"drop trigger ledger_entries_never_change on {LEDGER}")
+    with pytest.raises(catalog.NotComparable, match=r"nobody knows .* run `coinfleet migrate`"):
+        await find_damage(pool)
+    assert "damaged" in {row.state for row in await status(released.url())}
+    assert (await migrate(released.url())).different == ()
+    assert await db.fetchval("select tgenabled = 'A' from pg_trigger where tgname ~ 'never_change'")
+    assert await told(pool) == []
+
+
+@pytest.mark.long
+async def test_a_database_of_before_releases_recorded_gets_everything_again_once(
+    released: Database, db: Connection
+) -> None:
+    await db.execute("update fleet.schema_objects set items = null, server_version = null")
+    assert len((await migrate(released.url())).steps) > 50
+    assert (await migrate(released.url())).steps == ()
+
+
+@pytest.mark.long
+async def test_clients_are_never_refused_while_functions_are_applied_again(
+    released: Database, db: Connection
+) -> None:
+    await db.execute("update fleet.schema_objects set items = null where kind = 'function'")
+    may = (
+        "select has_function_privilege('authenticated',"
+        " 'public.process_gift(uuid, text, text, integer, bigint, integer)', 'execute')"
+    )
+    seen = []
+    watch = await open_connection(released.url(), application_name="test")
+    applied: list[str] = []
+    await migrate(released.url(), on_step=lambda step: applied.append(step.sql))
+    [sql] = [sql for sql in applied if "create or replace function public.process_gift" in sql]
+    async with watch.transaction():
+        await watch.execute("set local check_function_bodies = off; set local search_path = ''")
+        await watch.execute(sql)
+        seen.append(await watch.fetchval(may))
+    watch.terminate()
+    assert seen == [True]
+
+
+async def test_an_upgraded_platform_lacks_nothing(
+    finished: Finished, generation: Generation, look: Look
+) -> None:
+    upgraded, _ = finished[generation]
+    assert await catalog.find_differences(await look(upgraded)) == []
+
+
+@pytest_asyncio.fixture
+async def roleless(released: Database, cluster: Cluster) -> AsyncIterator[Database]:
+    """The database in a cluster that lost the roles of our processes and of the API."""
+    names = (
+        *("anon", "authenticated", "service_role"),
+        *("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler"),
+    )
+    superuser = await open_connection(cluster.superuser_url, application_name="test")
+    for name in names:
+        await superuser.execute(f"alter role {name} rename to away_{name}")
+    yield released
+    await cluster.drop(released)
+    for name in names:
+        await superuser.execute(f"drop role if exists {name}")
+        await superuser.execute(f"alter role away_{name} rename to {name}")
+    await superuser.close()
+
+
+async def test_lost_roles_are_made_again_with_all_their_rights(
+    roleless: Database, cluster: Cluster
+) -> None:
+    different = (await migrate(roleless.url())).different
+    owner = await open_connection(roleless.url(), application_name="test")
+    if owner.get_server_version().major < 16:
+        assert [each.lost for each in different] == [["role service_role: bypassrls"]]
+        superuser = await open_connection(cluster.superuser_url, application_name="test")
+        await superuser.execute("alter role service_role bypassrls")
+        superuser.terminate()
+    else:
+        assert different == ()
+    assert await catalog.find_differences(owner) == []
+    assert await owner.fetchval(
+        "select has_function_privilege('coinfleet_worker',"
+        " 'fleet.claim_events(integer, timestamptz)', 'execute')"
+        " and has_table_privilege('anon', 'public.profiles', 'select')"
+        " and not has_table_privilege('anon', 'public.ledger_entries', 'select')"
+    )
+    owner.terminate()
+    assert (await migrate(roleless.url())).steps == ()
+
+
+async def test_status_names_what_was_lost_and_what_was_added(
+    released: Database, db: Connection, pool: Pool
+) -> None:
+    assert await find_damage(pool) == []
+    await db.execute(f"drop trigger ledger_entries_never_change on {LEDGER}")
+    await db.execute("grant select on fleet.inbox_events to anon")
+    lost, gained = await find_damage(pool)
+    assert lost == (
+        "the database lacks what the release made: trigger ledger_entries_never_change on"
+        f" {LEDGER}: run `coinfleet migrate`"
+    )
+    assert gained == (
+        "somebody added to what the release made: grant select on fleet.inbox_events to anon:"
+        " undo it by hand if it stays after `coinfleet migrate`"
+    )

@@ -1,0 +1,117 @@
+"""`coinfleet env`: the settings of one process, as a shell reads them."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.workers.cli.operators import coinfleet
+from workers.cli.env import settings_of
+from workers.embedded import DataFolder, RunningFleet
+from workers.settings import DEVELOPMENT_SECRETS, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OWN_ADDRESSES = {
+    "release": "DATABASE_URL",
+    "web": "WEB_DATABASE_URL",
+    "worker": "WORKER_DATABASE_URL",
+    "scheduler": "SCHEDULER_DATABASE_URL",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[DataFolder]:
+    """The data folder of a fleet that runs."""
+    folder = DataFolder(tmp_path / "data of a fleet")
+    folder.claim()
+    folder.write_fleet(RunningFleet(pid=1, port=9000, postgres_port=5433, valkey_port=6380))
+    yield folder
+    folder.release()
+
+
+def exports(text: str) -> dict[str, str]:
+    """Read the exports as a shell does."""
+    found = {}
+    for line in text.splitlines():
+        word, assignment = shlex.split(line)
+        assert word == "export"
+        name, _, value = assignment.partition("=")
+        found[name] = value
+    return found
+
+
+@pytest.mark.parametrize("process", list(OWN_ADDRESSES))
+def test_a_process_gets_its_own_address_and_no_other(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, process: str
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("COINFLEET_DATA_DIR", str(folder.path))
+    found = settings_of(process)
+    login = "owner" if process == "release" else process
+    assert {name: value for name, value in found.items() if name.endswith("DATABASE_URL")} == {
+        OWN_ADDRESSES[process]: folder.database_url(login, port=5433)  # type: ignore[arg-type]
+    }
+    assert found["REDIS_URL"] == folder.redis_url(6380)
+    assert found["COINFLEET_DATA_DIR"] == str(folder.path)
+    assert found["PORT"] == "9000"
+    assert (DEVELOPMENT_SECRETS.keys() <= found.keys()) is (process == "web")
+
+
+def test_what_is_set_here_comes_first_and_is_quoted(folder: DataFolder) -> None:
+    address = "postgresql://me:a%20b$(id)';x@db/coinfleet"
+    given = {"WORKER_DATABASE_URL": address, "DATABASE_URL": address, "LOG_FORMAT": "json"}
+    told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(folder.path), UNKNOWN="x", **given)
+    found = exports(told.stdout)
+    assert found["WORKER_DATABASE_URL"] == address
+    assert found["LOG_FORMAT"] == "json"
+    assert "UNKNOWN" not in found
+    assert "DATABASE_URL" not in found
+    shell = 'eval "$1"; printf %s "$WORKER_DATABASE_URL"'
+    read = subprocess.check_output(["sh", "-c", shell, "sh", told.stdout], text=True)
+    assert read == address
+
+
+def test_a_database_of_elsewhere_is_given_no_queue_of_this_fleet(folder: DataFolder) -> None:
+    told = coinfleet(
+        "env", "web", COINFLEET_DATA_DIR=str(folder.path), DATABASE_URL="postgresql://o@db/d"
+    )
+    found = exports(told.stdout)
+    assert found["DATABASE_URL"] == "postgresql://o@db/d"
+    assert "REDIS_URL" not in found
+    assert not DEVELOPMENT_SECRETS.keys() & found.keys()
+
+
+def test_an_address_of_ones_own_is_not_replaced_by_the_fleets(folder: DataFolder) -> None:
+    own = "postgresql://alice@127.0.0.1:5433/coinfleet"
+    told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(folder.path), WORKER_DATABASE_URL=own)
+    assert exports(told.stdout)["WORKER_DATABASE_URL"] == own
+    assert exports(told.stdout)["REDIS_URL"] == folder.redis_url(6380)
+
+
+@pytest.mark.parametrize("process", ["", "Worker"])
+def test_an_unknown_process_is_one_line_that_names_the_known(
+    folder: DataFolder, process: str
+) -> None:
+    told = coinfleet("env", process, COINFLEET_DATA_DIR=str(folder.path))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.strip().endswith("it is one of release, web, worker, scheduler")
+
+
+def test_without_a_fleet_there_is_one_line(tmp_path: Path) -> None:
+    told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(tmp_path))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith(f"coinfleet: no fleet runs on {tmp_path}: start one (make run)")
+
+
+def test_the_version_is_told() -> None:
+    told = coinfleet("--version")
+    assert told.returncode == 0
+    assert told.stdout.startswith("coinfleet ")
+    assert told.stdout.split()[1][0].isdigit()

@@ -1,0 +1,484 @@
+"""What connections may take together: requests that wait, bytes, descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from contextlib import AsyncExitStack, asynccontextmanager
+from socket import SO_LINGER, SOL_SOCKET
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from tests.workers.receiving.serving import Web, a_purchase, inbox, serving, until
+from workers.receiving import connection
+from workers.receiving.connection_limits import ConnectionLimits, plan_connections
+from workers.receiving.probes import Found, Probes
+from workers.receiving.receiver import BODY_BYTES_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from db.connections.pool import Connection
+    from tests.clusters import Database
+
+READY = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+HEALTHY = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+POST = b"POST /webhooks/stripe HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+
+
+@pytest_asyncio.fixture
+async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
+    async with serving(database.url("web"), redis_url) as web:
+        yield web
+
+
+class Peer:
+    """One end of a connection to the receiver."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def rest(self) -> bytes:
+        """All that it is told until it is hung up on."""
+        async with asyncio.timeout(10):
+            try:
+                return await self.reader.read()
+            except ConnectionError:
+                return b""
+
+    def reset(self) -> None:
+        """Hang up without a goodbye."""
+        # The server may have hung up by now.
+        if not self.writer.is_closing():
+            linger = struct.pack("ii", 1, 0)
+            self.writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
+        self.writer.transport.abort()
+
+
+@asynccontextmanager
+async def peer(web: Web) -> AsyncIterator[Peer]:
+    """A new connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+    try:
+        yield Peer(reader, writer)
+    finally:
+        writer.close()
+
+
+async def refused(web: Web) -> dict[str, int]:
+    """How often what was refused."""
+    lines = (await web.client.get("/metrics")).text.splitlines()
+    found = (line for line in lines if line.startswith("coinfleet_requests_refused_total{"))
+    return {line.split('"')[1]: int(float(line.rpartition(" ")[2])) for line in found}
+
+
+def connections(web: Web) -> list[Any]:
+    return list(web.server.server_state.connections)
+
+
+# Requests that don't wait for answers
+
+
+@pytest.mark.parametrize("number", [2, connection.PIPELINED_MAX + 1])
+async def test_a_few_requests_at_once_are_answered_in_order(web: Web, number: int) -> None:
+    async with peer(web) as one:
+        one.send(b"".join([HEALTHY, *[READY] * (number - 2), HEALTHY.replace(b"healthz", b"no")]))
+        async with asyncio.timeout(10):
+            said = b""
+            while said.count(b"HTTP/1.1 ") < number or not said.endswith(b"Not Found"):
+                said += await one.reader.read(65_536)
+    statuses = [answer[:3] for answer in said.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"200"] * (number - 1) + [b"404"]
+    assert await refused(web) == {}
+
+
+@pytest.mark.parametrize("request_", [READY, HEALTHY, POST % 0, POST % 2 + b"{}"])
+@pytest.mark.parametrize("number", [10, 20, 5_000])
+async def test_of_more_a_bounded_number_is_taken_in_and_then_it_is_hung_up(
+    web: Web, monkeypatch: pytest.MonkeyPatch, request_: bytes, number: int
+) -> None:
+    most = 0
+
+    def watched(self: Any, cycle: Any, app: Any) -> None:
+        nonlocal most
+        most = max(most, len(self.pipeline))
+        start(self, cycle, app)
+
+    start = connection.BoundedConnection._start_asgi_task
+    monkeypatch.setattr("workers.receiving.connection.BoundedConnection._start_asgi_task", watched)
+    async with peer(web) as one:
+        one.send(request_ * number)
+        answers = (await one.rest()).count(b"HTTP/1.1 ")
+    # Behind more than it reads at once the kernel's reset may overtake the answers.
+    expected = (
+        range(connection.PIPELINED_MAX + 2) if number > 20 else [connection.PIPELINED_MAX + 1]
+    )
+    assert answers in expected
+    assert most <= connection.PIPELINED_MAX
+    assert await refused(web) == {"too_many_requests": 1}
+    await until(lambda: web.limits.held_bytes == 0)
+
+
+async def test_what_waits_is_dropped_when_its_sender_is_gone(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = 0
+    may_answer = asyncio.Event()
+
+    async def healthz(_request: object) -> Any:
+        nonlocal answered
+        await may_answer.wait()
+        answered += 1
+        raise AssertionError("an answer for nobody")
+
+    monkeypatch.setattr("workers.receiving.probes.Probes.find", healthz)  # what /readyz waits for
+    async with peer(web) as one:
+        one.send(READY * 5)
+        await until(lambda: any(len(each.pipeline) == 4 for each in connections(web)))
+        (held,) = connections(web)
+        one.reset()
+    held.flow.resume_reading()
+    await until(lambda: not connections(web))
+    assert not held.pipeline
+    assert answered == 0
+    may_answer.set()
+    await until(lambda: not web.server.server_state.tasks)
+    assert answered == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        READY,
+        READY * 3,
+        READY * 5_000,
+        POST % 2 + b"{}",
+        (POST % 2 + b"{}") * 20,
+        POST % 100,
+        POST % 100 + b"{",
+        POST % BODY_BYTES_MAX + b"x" * 100_000,
+        b"nonsense\r\n\r\n",
+        HEALTHY + b"nonsense\r\n\r\n",
+        (POST % 2 + b"{}") + b"nonsense\r\n\r\n",
+    ],
+)
+async def test_a_hang_up_at_any_moment_costs_no_line_in_the_log(
+    web: Web, caplog: pytest.LogCaptureFixture, request_: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    for hang_up in (Peer.reset, lambda one: one.writer.close()):
+        for pause_s in (0, 0.001, 0.02):
+            async with peer(web) as one:
+                one.send(request_)
+                await asyncio.sleep(pause_s)
+                hang_up(one)
+    await until(lambda: not connections(web) or web.server.server_state.tasks == set())
+    told = [r for r in caplog.records if r.exc_info or "Exception" in r.getMessage()]
+    assert [r.getMessage() for r in told if r.name != "asyncio"] == []
+
+
+async def test_requests_that_can_not_be_read_are_counted_and_not_logged_one_by_one(
+    web: Web, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        async with peer(web) as one:
+            one.send([b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"][number % 2])
+            assert (await one.rest()).startswith(b"HTTP/1.1 400 ")
+    assert await refused(web) == {"unreadable": 20}
+    said = capsys.readouterr().out
+    assert said.count("requests_refused") + caplog.text.count("requests_refused") <= 1
+    assert "Invalid HTTP request" not in said + caplog.text
+
+
+async def test_whoever_sends_nonsense_behind_a_webhook_still_hears_of_the_webhook(
+    web: Web, db: Connection
+) -> None:
+    webhook = a_purchase()
+    head = b"".join(b"%s: %s\r\n" % (k.encode(), v.encode()) for k, v in webhook.headers.items())
+    async with peer(web) as one:
+        one.send((POST % len(webhook.body))[:-2] + head + b"\r\n" + webhook.body + b"\x00\x00")
+        said = await one.rest()
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b'{"result":"stored"}' in said
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert len(await inbox(db)) == 1
+
+
+async def test_whoever_reads_no_answers_is_hung_up_on(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.receiving.connection.WRITE_TIMEOUT_S", 0.05)
+    async with peer(web) as one:
+        one.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        scrape = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        async with asyncio.timeout(60):
+            await until(lambda: connections(web))
+            (held,) = connections(web)
+            while held in connections(web):
+                # More is asked for as long as answers still fit into the sockets' buffers.
+                if held.cycle is None or held.cycle.response_complete:
+                    one.send(scrape)
+                await asyncio.sleep(0.001)
+    assert (await refused(web))["reads_no_answer"] == 1
+
+
+# Bytes
+
+
+async def test_bodies_without_end_stay_within_the_bound_and_the_oldest_makes_room(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 4 * 1024 * 1024
+    monkeypatch.setattr(web.limits, "_held_bytes_max", bound)
+    most = 0
+    async with AsyncExitStack() as stack:
+        senders = [await stack.enter_async_context(peer(web)) for _ in range(32)]
+        for one in senders:
+            one.send(POST % BODY_BYTES_MAX + b"x" * (BODY_BYTES_MAX - 1))
+            await asyncio.sleep(0.005)
+            most = max(most, web.limits.held_bytes)
+            assert web.limits.held_bytes <= bound
+        assert most > bound // 2
+        assert (await web.post(a_purchase())).json() == {"result": "stored"}
+        told = await senders[0].rest()
+        assert told == b"" or told.startswith(b"HTTP/1.1 503 ")
+    assert (await refused(web))["too_many_bytes"] >= 16
+    await until(lambda: web.limits.held_bytes == 0)
+
+
+async def test_whoever_is_refused_for_want_of_room_hears_when_to_come_again(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web.limits, "_held_bytes_max", 1_000)
+    async with peer(web) as one:
+        one.send(POST % 2_000 + b"x" * 600)
+        await until(lambda: web.limits.held_bytes > 600)
+        async with peer(web) as other:
+            other.send(POST % 2_000 + b"x" * 600)
+            said = await one.rest()
+            assert web.limits.held_bytes <= 1_000
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5\r\n" in said
+    assert b"connection: close\r\n" in said
+    assert said.endswith(b'\r\n\r\n{"result":"not_stored"}')
+
+
+async def test_heads_without_end_count_too(web: Web) -> None:
+    async with peer(web) as one:
+        one.send(HEALTHY[:-2] + b"x: " + b"y" * 10_000)
+        await until(lambda: web.limits.held_bytes > 10_000)
+    await until(lambda: web.limits.held_bytes == 0)
+
+
+async def test_a_body_that_is_too_large_is_not_held(web: Web) -> None:
+    async with peer(web) as one:
+        one.send(POST % (8 * 1024 * 1024) + b"x" * (3 * 1024 * 1024))
+        await until(lambda: web.limits.held_bytes > BODY_BYTES_MAX)
+        assert web.limits.held_bytes < BODY_BYTES_MAX + 1_000  # its headers
+
+
+async def test_what_was_answered_is_held_no_more(web: Web) -> None:
+    for _ in range(3):
+        await web.post(a_purchase())
+        await web.client.post("/healthz", content=b"x" * 100_000)
+    await until(lambda: web.limits.held_bytes == 0)
+
+
+# Connections
+
+
+async def test_idle_connections_make_room_for_a_webhook(database: Database, redis_url: str) -> None:
+    async with serving(database.url("web"), redis_url, connections_max=10) as web:
+        async with AsyncExitStack() as stack:
+            idle = [await stack.enter_async_context(peer(web)) for _ in range(30)]
+            for number in range(5):
+                async with peer(web) as fresh:
+                    fresh.send(HEALTHY)
+                    assert (await fresh.reader.readline()).startswith(b"HTTP/1.1 200 "), number
+            assert await idle[0].rest() == b""
+            assert (await web.post(a_purchase())).json() == {"result": "stored"}
+            assert len(connections(web)) <= 11
+        assert (await refused(web))["crowded"] >= 20
+
+
+@pytest.mark.parametrize("beginning", [b"", HEALTHY, HEALTHY + b"GET /hea", b"POST /web"])
+async def test_whoever_waits_longest_between_requests_goes_first(
+    database: Database, redis_url: str, beginning: bytes
+) -> None:
+    async with (
+        serving(database.url("web"), redis_url, connections_max=2) as web,
+        peer(web) as first,
+        peer(web) as second,
+    ):
+        for one in (first, second):
+            one.send(beginning)
+            if beginning.startswith(HEALTHY):
+                await one.reader.readuntil(b"ok")
+        await until(lambda: web.limits.connections == 2)
+        async with peer(web) as third:
+            assert await first.rest() == b""
+            third.send(HEALTHY)
+            assert await third.reader.readuntil(b"ok")
+            if beginning == b"":
+                second.send(HEALTHY)
+                assert await second.reader.readuntil(b"ok")
+
+
+@pytest.mark.parametrize(
+    "half", [POST % 100, POST % 100 + b"x", (POST % 100)[:-2], HEALTHY + POST % 100]
+)
+async def test_half_a_request_on_each_connection_makes_room_for_a_webhook(
+    database: Database, redis_url: str, half: bytes
+) -> None:
+    async with (
+        serving(database.url("web"), redis_url, connections_max=2) as web,
+        peer(web) as one,
+        peer(web) as other,
+    ):
+        for each in (one, other):
+            each.send(half)
+        await until(lambda: len(web.limits._arriving) == 2)
+        assert (await web.post(a_purchase())).json() == {"result": "stored"}
+        said = (await one.rest()).rpartition(b"HTTP/1.1 ")[2]
+        assert said[:3] == (b"" if half.endswith(b"100\r\n") else b"503")
+        assert not other.reader.at_eof()
+
+
+async def test_with_an_answer_due_on_each_connection_others_hear_when_to_come_again(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_answer = asyncio.Event()
+    find = Probes.find
+
+    async def wait(self: Probes) -> Found:
+        await may_answer.wait()
+        return await find(self)
+
+    monkeypatch.setattr(Probes, "find", wait)
+    async with (
+        serving(database.url("web"), redis_url, connections_max=2) as web,
+        peer(web) as one,
+        peer(web) as other,
+    ):
+        for each in (one, other):
+            each.send(READY)
+        await until(lambda: len(web.server.server_state.tasks) == 2)
+        for _ in range(3):
+            answer = await web.post(a_purchase())
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert answer.json() == {"result": "not_stored"}
+        may_answer.set()
+        assert (await one.reader.readline()).startswith(b"HTTP/1.1 200 ")
+        assert (await other.reader.readline()).startswith(b"HTTP/1.1 200 ")
+        assert (await web.post(a_purchase())).json() == {"result": "stored"}
+
+
+# The limits themselves
+
+
+class Stub:
+    """A connection as the limits see it."""
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        self.told: list[str] = []
+
+    def make_room(self, cause: str) -> None:
+        self.told.append(cause)
+
+
+def limits(**changes: Any) -> ConnectionLimits:
+    return ConnectionLimits(note_refused=lambda _: None, **changes)
+
+
+def test_a_request_that_is_complete_is_not_refused_for_want_of_room() -> None:
+    few = limits(held_bytes_max=10)
+    complete, arriving = Stub(), Stub()
+    few.opened(complete)
+    few.opened(arriving)
+    few.hold(complete, 8)
+    few.arrived(complete)
+    few.hold(arriving, 8)
+    assert (complete.told, arriving.told) == ([], ["too_many_bytes"])
+    assert few.held_bytes == 8
+
+
+def test_whoever_keeps_us_waiting_longest_makes_room() -> None:
+    now = iter(range(100))
+    few = limits(connections_max=3, clock=lambda: next(now))
+    idle, half, fresh = Stub(), Stub(), Stub()
+    for one in (half, idle, fresh):
+        few.opened(one)
+    few.begun(half)
+    few.begun(half)
+    newcomers = [Stub() for _ in range(3)]
+    few.opened(newcomers[0])
+    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], []]
+    few.opened(newcomers[1])
+    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], ["crowded"]]
+    few.opened(newcomers[2])
+    assert half.told == ["crowded"]
+    assert not any(one.told for one in newcomers)
+
+
+def test_of_a_crowd_with_requests_the_newest_without_one_goes() -> None:
+    few = limits(connections_max=1)
+    everybody = [Stub() for _ in range(80)]
+    for number, one in enumerate(everybody):
+        few.opened(one)
+        if number < 65:
+            few.begun(one)
+            few.arrived(one)
+    assert few.connections == 65
+    assert [one for one in everybody if one.told] == everybody[65:]
+
+
+def test_each_cause_is_counted_and_said_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    counted: list[str] = []
+    said: list[tuple[float, str, int]] = []
+
+    def warning(_event: str, *, cause: str, since_last_said: int, **_: object) -> None:
+        said.append((now, cause, since_last_said))
+
+    monkeypatch.setattr("workers.receiving.connection_limits.log.warning", warning)
+    noted = ConnectionLimits(note_refused=counted.append, clock=lambda: now)
+    for second in range(125):
+        now = float(second)
+        noted.note_refused("unreadable")
+        if second == 3:
+            noted.note_refused("crowded")
+    assert len(counted) == 126
+    assert said == [
+        (0, "unreadable", 1),
+        (3, "crowded", 1),
+        (60, "unreadable", 60),
+        (120, "unreadable", 60),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hard", "raised", "planned"),
+    [
+        (1024, 1024, (640, 256)),
+        (4096, 4096, (2000, 256)),
+        (256, 256, (64, 64)),
+        (64, 64, (8, 16)),
+        (-1, 65_536, (2000, 256)),
+        (1_048_576, 1_048_576, (2000, 256)),
+    ],
+)
+def test_as_many_connections_are_let_in_as_there_are_descriptors_for(
+    monkeypatch: pytest.MonkeyPatch, hard: int, raised: int, planned: tuple[int, int]
+) -> None:
+    made: list[tuple[int, int]] = []
+    monkeypatch.setattr("resource.getrlimit", lambda _: (64, hard))
+    monkeypatch.setattr("resource.setrlimit", lambda _, both: made.append(both))
+    assert plan_connections() == planned
+    assert made == [(raised, hard)]

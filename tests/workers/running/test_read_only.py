@@ -1,0 +1,111 @@
+"""A server that only reads, and then writes again: nobody stays with what said so."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from db.inbox import Arrival, store_arrivals
+from tests.clusters import PASSWORD
+from tests.conditions import eventually
+from tests.workers.receiving.serving import a_purchase, inbox, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from db.connections.pool import Connection, Pool
+    from tests.clusters import Database
+    from tests.conftest import Connect
+    from tests.workers.conftest import Run
+
+
+@asynccontextmanager
+async def read_only(connect: Connect, database: Database) -> AsyncIterator[None]:
+    """Whoever connects meanwhile can write nothing, for as long as that connection is kept."""
+    superuser = await connect("superuser")
+    setting = f"alter database {database.name}"
+    await superuser.execute(f"{setting} set default_transaction_read_only = on")
+    yield
+    await superuser.execute(f"{setting} reset default_transaction_read_only")
+
+
+def warnings(text: str) -> list[str]:
+    """What a process said that is no mere news."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [line["event"] for line in lines if line["level"] != "info"]
+
+
+async def test_a_receiver_is_not_ready_and_stores_nothing_while_the_server_only_reads(
+    database: Database, connect: Connect, redis_url: str
+) -> None:
+    async with read_only(connect, database), serving(database.url("web"), redis_url) as web:
+        ready = await web.client.get("/readyz")
+        assert (ready.status_code, ready.json()["database"]) == (503, "read_only")
+        assert (await web.post(a_purchase())).status_code == 503
+
+
+async def test_a_receiver_that_met_a_read_only_server_stores_once_it_writes(
+    database: Database, connect: Connect, db: Connection, redis_url: str
+) -> None:
+    async with serving(database.url("web"), redis_url) as web:
+        async with read_only(connect, database):
+            for _ in range(8):
+                await web.client.get("/readyz")
+                assert (await web.post(a_purchase())).status_code == 503
+        assert (await web.post(a_purchase())).status_code == 200
+
+        # What it found is kept for a second.
+        async def is_current() -> bool:
+            return bool((await web.client.get("/readyz")).json()["database"] == "current")
+
+        await eventually(is_current)
+    assert len(await inbox(db)) == 1
+
+
+async def test_a_worker_that_met_a_read_only_server_works_once_it_writes(
+    run: Run, database: Database, connect: Connect, db: Connection, web_pool: Pool
+) -> None:
+    event = b'{"id":"evt_1","object":"event","type":"customer.created","livemode":false,'
+    event += b'"created":1777777777,"data":{"object":{}}}'
+    await store_arrivals(web_pool, [Arrival("stripe", "evt_1", "customer.created", event, b"0")])
+    async with read_only(connect, database):
+        worker = await run("workers.consumer")
+        await worker.said("store_away")
+        await worker.said("worker_started")
+    await eventually(lambda: db.fetchval("select state = 'ignored' from fleet.inbox_events"))
+    await worker.said("store_back")
+    # Told once while it lasts, and counted against nobody.
+    assert warnings(worker.text) == ["store_away"]
+    assert await db.fetchval("select attempts from fleet.inbox_events") == 1
+
+
+async def test_a_scheduler_that_met_a_read_only_server_fires_once_it_writes(
+    run: Run, database: Database, connect: Connect, db: Connection
+) -> None:
+    async with read_only(connect, database):
+        scheduler = await run("workers.scheduler")
+        await scheduler.said("store_away")
+        await scheduler.said("scheduler_started")
+    await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.ticks"))
+    assert warnings(scheduler.text) == ["store_away"]
+
+
+async def test_a_worker_that_its_server_refuses_after_it_worked_waits_until_it_is_let_in(
+    run: Run, db: Connection, connect: Connect
+) -> None:
+    superuser = await connect("superuser")
+    worker = await run("workers.consumer")
+    await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.worker_reports"))
+    try:
+        await superuser.execute("alter role coinfleet_worker password 'another'")
+        await superuser.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and usename = 'coinfleet_worker'"
+        )
+        await worker.said("store_away")
+        await worker.said("password")
+    finally:
+        await superuser.execute(f"alter role coinfleet_worker password '{PASSWORD}'")
+    await worker.said("store_back")
+    assert set(warnings(worker.text)) == {"store_away"}

@@ -1,0 +1,127 @@
+"""What a simulated run sends, and what must come of it: worked out in Python, apart from the SQL.
+
+Values only. The stories that fill a plan stand in simulate_stories; nothing here sends or asks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, assert_never
+
+from workers.cli.simulate.events import Webhook, app_webhook, stripe_webhook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+    from uuid import UUID
+
+Provider: TypeAlias = Literal["stripe", "app"]
+
+
+class Ending(NamedTuple):
+    """A state in which an event may come to rest, with its reason."""
+
+    state: str
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.state} ({self.reason})" if self.reason else self.state
+
+
+APPLIED = Ending("applied")
+
+
+class Balance(NamedTuple):
+    """What a profile has, in coins."""
+
+    coins: int = 0
+    earnings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """One signing secret of each provider."""
+
+    stripe: str
+    app: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEvent:
+    """An event to send. It is built when it is sent: a million of them would not fit in memory."""
+
+    provider: Provider
+    event_id: str
+    build: Callable[[], Mapping[str, Any]]
+    endings: frozenset[Ending]
+
+    def sign(self, secrets: Secrets, *, at_s: float) -> Webhook:
+        """Give one delivery of the event; each has the same body and a signature of its own."""
+        match self.provider:
+            case "stripe":
+                return stripe_webhook(self.build(), secret=secrets.stripe, at_s=at_s)
+            case "app":
+                return app_webhook(self.event_id, self.build(), secret=secrets.app, at_s=at_s)
+            case _:
+                assert_never(self.provider)
+
+
+@dataclass(slots=True, kw_only=True)
+class PlannedPayment:
+    """A payment that is granted, and what was taken back of it in the end."""
+
+    buyer: UUID
+    coins: int
+    paid_minor: int
+    reversed_minor: int = 0
+
+    @property
+    def coins_left(self) -> int:
+        """Coins that remain: a reversed part takes as much in proportion, rounded down."""
+        return self.coins - self.coins * self.reversed_minor // self.paid_minor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedGift:
+    """A gift, if its event is applied."""
+
+    event_id: str
+    sender: UUID
+    recipient: UUID
+    coins: int
+    streamer_share: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole run. `opening` events must have settled before the others are sent."""
+
+    run: str
+    people: dict[UUID, str] = field(default_factory=dict)
+    opening: list[PlannedEvent] = field(default_factory=list)
+    events: list[PlannedEvent] = field(default_factory=list)
+    payments: dict[str, PlannedPayment] = field(default_factory=dict)
+    gifts: list[PlannedGift] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.opening) + len(self.events)
+
+    @property
+    def all_events(self) -> dict[str, PlannedEvent]:
+        """Each event by its id."""
+        return {event.event_id: event for event in (*self.opening, *self.events)}
+
+    def balances(self, applied: Container[str]) -> dict[UUID, Balance]:
+        """What each person must have, given which gift events were applied.
+
+        Whether a gift that waits for its top-up finds the coins is a race; where they went is not.
+        """
+        coins: defaultdict[UUID, int] = defaultdict(int)
+        earnings: defaultdict[UUID, int] = defaultdict(int)
+        for payment in self.payments.values():
+            coins[payment.buyer] += payment.coins_left
+        for gift in self.gifts:
+            if gift.event_id in applied:
+                coins[gift.sender] -= gift.coins
+                earnings[gift.recipient] += gift.streamer_share
+        return {person: Balance(coins[person], earnings[person]) for person in self.people}

@@ -1,0 +1,1 @@
+"""`coinfleet status`: how the fleet is, and whether a person must look."""

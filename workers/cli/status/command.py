@@ -1,0 +1,146 @@
+"""`coinfleet status`: how the fleet is, and whether a person must look."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import redis
+import typer
+from msgspec import UNSET
+
+from db import reconciliation
+from db.connections.operators import reaching_store
+from db.connections.pool import open_pool
+from db.health.status import parked_events, read_clock, read_held_counts
+from db.health.vital_signs import read_vital_signs
+from db.health.webs import read_webs
+from db.health.workers import read_workers
+from db.legacy.generations import check_released
+from db.release.runner import is_current
+from db.ticks import read_schedules
+from schedules.timetable import TIMETABLE
+from tasks import TASKS
+from workers.cli.endings import NEEDS_A_PERSON, one_line_errors
+from workers.cli.status.checks import Asked, ask_checks
+from workers.cli.status.health import (
+    FleetHealth,
+    Parked,
+    Queue,
+    by_provider,
+    by_state,
+    judge_jobs,
+)
+from workers.cli.status.processes import judge_workers
+from workers.cli.status.report import show
+from workers.cli.terminal import make_console, write
+from workers.operator_settings import load_operator_settings
+from workers.queue.client import REFUSALS, QueueBroker, reason_of
+
+if TYPE_CHECKING:
+    from db.connections.pool import Pool
+
+# A database that takes longer than this to count is one of the things to be told.
+TIMEOUT_S = 5.0
+SHOWN = 3
+HELD_AFTER_MINUTES = 30
+
+
+def command(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Tell how the fleet is: events, schedules, proofs, workers, queue, schema.
+
+    Exit 0 if all is well, 1 if a person should look (something is dead, held for long, late,
+    adrift, silent or out of reach), 2 if the database could not be asked.
+    """
+    settings = load_operator_settings()
+    with one_line_errors():
+        health = asyncio.run(
+            read_health(
+                str(settings.database_url),
+                settings.redis_url,
+                held_after_minutes=settings.status_held_after_minutes,
+            )
+        )
+    if as_json:
+        write(msgspec.json.format(msgspec.json.encode(health)).decode())
+    else:
+        show(make_console(), health)
+    raise typer.Exit(code=0 if health.healthy else NEEDS_A_PERSON)
+
+
+async def read_health(
+    database_url: str, redis_url: str | None, *, held_after_minutes: int = HELD_AFTER_MINUTES
+) -> FleetHealth:
+    """Ask the database, as the owner, and the queue. Raises CoinfleetError."""
+    with reaching_store():
+        pool = await open_pool(
+            database_url,
+            application_name="coinfleet status",
+            min_size=0,
+            max_size=1,
+            command_timeout_s=TIMEOUT_S,
+        )
+        try:
+            await check_released(pool, url=database_url)
+            queue = await asyncio.to_thread(_ask_queue, redis_url)
+            return await _ask(pool, queue, timedelta(minutes=held_after_minutes))
+        finally:
+            pool.terminate()
+
+
+async def _ask(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
+    now = await read_clock(pool)
+    signs = await read_vital_signs(pool, timeout_s=TIMEOUT_S)
+    states = by_state(signs.events)
+    schedules = await read_schedules(pool)
+    timetable = {schedule.name: schedule.every_s for schedule in TIMETABLE}
+    return FleetHealth(
+        checked_at=now,
+        schema_current=await is_current(pool),
+        events=states,
+        events_by_provider=by_provider(signs.events),
+        oldest_pending_s=signs.oldest_pending_s,
+        held=await _parked(pool, "held", count=states["held"]),
+        held_by_reason=await read_held_counts(pool),
+        dead=await _parked(pool, "dead", count=states["dead"]),
+        scheduler_fired_at=max((each.fired_at for each in schedules), default=None),
+        schedules=judge_jobs(timetable, schedules, now=now),
+        drift=await reconciliation.read_status(pool),
+        workers=await read_workers(pool),
+        webs=await read_webs(pool),
+        queue=queue,
+        found=[
+            *judge_workers(signs.workers),
+            *await ask_checks(Asked(pool=pool, now=now, held_after=held_after)),
+        ],
+    )
+
+
+async def _parked(pool: Pool, state: Literal["held", "dead"], *, count: int) -> Parked:
+    return Parked(
+        count=count,
+        oldest=await parked_events(pool, state, oldest_first=True, limit=SHOWN),
+        newest=await parked_events(pool, state, oldest_first=False, limit=SHOWN),
+    )
+
+
+def _ask_queue(url: str | None) -> Queue:
+    if url is None:
+        return Queue(reachable=None, waiting=None)
+    broker = QueueBroker(url, middleware=[])
+    try:
+        refused = broker.write_refusal()
+        waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
+    except REFUSALS as error:
+        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {reason_of(error)}")
+    except redis.RedisError as error:
+        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {reason_of(error)}")
+    finally:
+        broker.close()
+    refusal = UNSET if refused is None else f"{broker.server}: {refused}"
+    return Queue(reachable=True, waiting=waiting, refusal=refusal)

@@ -1,0 +1,122 @@
+"""Shows how the fleet is on a terminal: the verdict, what needs a person, then the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.cli.status.health import STATES
+from workers.cli.terminal import print_lines, print_rows, width_of, wrapped
+from workers.cli.words import ago, counted, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from workers.cli.status.health import FleetHealth, Parked
+
+
+def show(console: Console, health: FleetHealth) -> None:
+    """Print it all."""
+    _show_verdict(console, health)
+    _show_events(console, health)
+    for title, parked in (("Held", health.held), ("Dead", health.dead)):
+        if parked.oldest:
+            _show_parked(console, title, parked, now=health.checked_at)
+    _show_schedules(console, health)
+    console.print()
+    width = width_of(console)
+    for line in _rest(health):
+        print_lines(console, wrapped(line, width=width, indent="  "))
+
+
+def _show_verdict(console: Console, health: FleetHealth) -> None:
+    width = width_of(console)
+    if health.healthy:
+        print_lines(console, ["✓ healthy"], style="green")
+    else:
+        things = counted(len(health.attention), "thing")
+        needs = "needs" if len(health.attention) == 1 else "need"
+        print_lines(console, [f"✗ {things} {needs} a person"], style="bold red")
+        for line in health.attention:
+            print_lines(console, wrapped(f"- {line}", width=width, indent="  "), style="red")
+    for held in health.held_by_reason:
+        told = f"held ({held.reason}): {counted(held.events, 'event')}"
+        if any(line.startswith(told) for line in health.attention):
+            continue
+        age = ago((health.checked_at - held.oldest_at).total_seconds())
+        print_lines(console, wrapped(f"{told}, the oldest {age}", width=width, indent="  "))
+    console.print()
+
+
+def _show_events(console: Console, health: FleetHealth) -> None:
+    rows = []
+    for state in STATES:
+        counts = [events[state] for events in health.events_by_provider.values()]
+        total = health.events[state]
+        row = [state, *(f"{count:,}" for count in (*counts, total))]
+        rows.append((row, "red" if state == "dead" and total else ""))
+    print_rows(console, ["Events", *health.events_by_provider, "total"], rows)
+
+
+def _show_parked(console: Console, title: str, parked: Parked, *, now: datetime) -> None:
+    """Show the oldest, each as lines of its own: ids are there to be copied whole."""
+    console.print()
+    shown = min(parked.count, len(parked.oldest))
+    more = f" {shown} of {parked.count:,}" if parked.count > shown else ""
+    print_lines(console, [f"{title}, the oldest{more} first"], style="bold")
+    width = width_of(console)
+    for event in parked.oldest:
+        age = ago((now - event.received_at).total_seconds())
+        told = f"id {event.id}  {event.reason}  received {age}"
+        print_lines(console, wrapped(told, width=width, indent="  "))
+        told = f"  {event.provider} {event.provider_event_id} {event.event_type}"
+        print_lines(console, wrapped(told, width=width, indent="  "))
+        if event.last_error:
+            print_lines(console, wrapped(f"  {event.last_error}", width=width, indent="  "))
+
+
+def _show_schedules(console: Console, health: FleetHealth) -> None:
+    console.print()
+    rows = [
+        (
+            [
+                job.job,
+                duration(job.every_s),
+                _ago(job.last_done_at, health.checked_at),
+                f"{job.missed:,}",
+                f"{job.failed:,}",
+            ],
+            "red" if job.overdue or job.outcome == "failed" else "",
+        )
+        for job in health.schedules
+    ]
+    print_rows(console, ["Schedules", "every", "last done", "missed", "failed"], rows)
+
+
+def _rest(health: FleetHealth) -> Iterator[str]:
+    now, drift, queue = health.checked_at, health.drift, health.queue
+    oldest = health.oldest_pending_s
+    yield f"oldest pending: {'none' if oldest is None else ago(oldest)}"
+    proved = f"new entries {_ago(drift.last_new_at, now)}, all {_ago(drift.last_full_at, now)}"
+    yield f"drift: {counted(drift.violations, 'violation')}; proved {proved}"
+    for worker in health.workers:
+        if worker.is_alive:
+            since = duration((now - worker.started_at).total_seconds())
+            yield f"worker {worker.worker}: {counted(worker.events, 'event')} in {since}"
+    for web in health.webs:
+        if web.is_alive:
+            yield f"web {web.web}: up for {duration((now - web.started_at).total_seconds())}"
+    reachable = {
+        True: f"reachable, {counted(queue.waiting or 0, 'message')}",
+        False: "unreachable",
+        None: "unknown",
+    }
+    refuses = ", refuses what is written" if queue.refusal else ""
+    yield f"queue: {reachable[queue.reachable]}{refuses}"
+    yield f"schema: {'current' if health.schema_current else 'of another release'}"
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return "never" if moment is None else ago((now - moment).total_seconds())

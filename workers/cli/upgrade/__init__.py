@@ -1,0 +1,1 @@
+"""`coinfleet upgrade`: from an older generation of the platform to this one."""

@@ -1,0 +1,1 @@
+"""The queue: its address, its client, the Dramatiq broker and the doorbell."""

@@ -1,0 +1,148 @@
+"""The Dramatiq broker: its middleware, named one by one, and the actors made of TASKS.
+
+Importing this does nothing; `dramatiq workers.queue.broker:set_up` and workers.consumer call
+what they need. There is no Retries and no Results: state, attempts and backoff live in PostgreSQL,
+a message is a wake-up and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import dramatiq
+import structlog
+from dramatiq.asyncio import get_event_loop_thread, set_event_loop_thread
+from dramatiq.middleware import (
+    AgeLimit,
+    AsyncIO,
+    Middleware,
+    MiddlewareError,
+    ShutdownNotifications,
+    TimeLimit,
+)
+
+from db.ticks import Tick
+from schedules.timetable import TIMETABLE
+from tasks import TASKS
+from workers.logs import configure_logging
+from workers.queue.client import QueueBroker
+from workers.running.runtime import Runtime
+from workers.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from dramatiq import Broker, Worker
+
+    from workers.settings import Settings
+
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+# A bigint.
+TICK_MAX = 2**63
+# The runtime ends a job at its own limit and records that; this one is for a loop that is stuck.
+LIMIT_MARGIN_MS = 10_000
+
+
+class RunsRuntime(Middleware):
+    """Opens the runtime on the loop that AsyncIO started, and closes it before that ends.
+
+    Stands after AsyncIO in the list: what comes before a boot runs in order, after it in reverse.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.runtime: Runtime
+        self._settings = settings
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        """Open it. Anything but MiddlewareError would be logged and the worker run without."""
+        try:
+            self.runtime = _on_loop(self._open())
+        except BaseException as error:
+            # The loop's thread is no daemon: left running, it would keep a dead process alive.
+            if thread := get_event_loop_thread():
+                thread.stop()  # type: ignore[no-untyped-call]
+                set_event_loop_thread(None)
+            raise MiddlewareError(f"{type(error).__name__}: {error}") from error
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        """Let what runs end, while the queue is still being told."""
+        _on_loop(self.runtime.stop())
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        """Close what was opened."""
+        _on_loop(self.runtime.close())
+
+    async def _open(self) -> Runtime:
+        runtime = Runtime(self._settings)
+        await runtime.open()
+        return runtime
+
+
+def make_broker(settings: Settings) -> QueueBroker:
+    """Make a broker with every task as an actor; connects to nothing yet."""
+    assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
+    runs = RunsRuntime(settings)
+    broker = QueueBroker(
+        settings.redis_url,
+        middleware=[
+            AgeLimit(),
+            TimeLimit(),
+            ShutdownNotifications(),
+            AsyncIO(),
+            runs,
+        ],
+    )
+    _declare_doorbell(broker, runs)
+    _declare_ticks(broker, runs)
+    return broker
+
+
+def set_up() -> None:
+    """Make the broker that `dramatiq workers.queue.broker:set_up` runs, out of the environment."""
+    settings = load_settings("worker")
+    configure_logging(settings.log_format)
+    dramatiq.set_broker(make_broker(settings))
+
+
+def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
+    task = TASKS["process_payment_events"]
+
+    # Answers at once: the look it causes runs on the loop, and no thread waits for its end. A newer
+    # release may say more than that somebody rang.
+    async def answer(*_: object, **__: object) -> None:
+        runs.runtime.ring()
+
+    dramatiq.actor(
+        actor_name=task.name,
+        queue_name=task.queue,
+        broker=broker,
+        max_age=task.max_age_ms,
+        time_limit=LIMIT_MARGIN_MS,
+    )(answer)
+
+
+def _declare_ticks(broker: QueueBroker, runs: RunsRuntime) -> None:
+    # What isn't a tick is found to be due by whoever looks, if it is something at all.
+    async def run_tick(*args: object, **_: object) -> None:
+        match args:
+            case [str(job), int(number), *_] if abs(number) < TICK_MAX:
+                await runs.runtime.run_tick(Tick(job, number))
+
+    for task in {schedule.task for schedule in TIMETABLE}:
+        dramatiq.actor(
+            actor_name=task.name,
+            queue_name=task.queue,
+            broker=broker,
+            max_age=task.max_age_ms,
+            time_limit=task.time_limit_ms + LIMIT_MARGIN_MS,
+        )(run_tick)
+
+
+def _on_loop(work: Coroutine[Any, Any, R]) -> R:
+    thread = get_event_loop_thread()
+    assert thread is not None  # noqa: S101 - AsyncIO stands earlier in the list
+    return thread.run_coroutine(work)

@@ -1,0 +1,370 @@
+"""One HTTP connection of `web`: uvicorn's own, with the bounds that it leaves open.
+
+Whoever sends no end of headers, or none at all, or chunks and trailers rather than a body, or
+requests without waiting for answers, or reads no answer, is cut off; what all connections may take
+together is said in connection_limits.py. Whoever comes while too many are here hears 503 with the
+rest of what a sender must know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from workers.receiving.connection_limits import ConnectionLimits
+from workers.receiving.receiver import BODY_BYTES_MAX, DISCARDED_BYTES_MAX, NOT_STORED
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+# Providers send under 2 KB of headers, proxies add as much; other servers allow 8 to 64 KB.
+HEAD_BYTES_MAX = 64 * 1024
+# A field of six bytes costs 150 once it is read. Providers send ten, proxies twenty more.
+HEAD_FIELDS_MAX = 128
+# Sizes and extensions of chunks, and trailers: these bytes, and as many again as there are of the
+# body. Chunks of ten bytes, which nobody sends, need half of that.
+FRAMING_BYTES_MAX = HEAD_BYTES_MAX
+# Each costs some microseconds, whatever is in it; one more is let in for each 8 bytes of the body.
+CHUNKS_MAX = 4_096
+# A provider sends its headers at once. A connection that says nothing is one fewer for others.
+HEAD_TIMEOUT_S = 10.0
+# Requests behind the one that is being answered. Providers and proxies wait for an answer.
+PIPELINED_MAX = 8
+# An answer is a few bytes, the metrics some 10 KB: a peer that takes neither reads nothing.
+WRITE_TIMEOUT_S = 10.0
+
+LOGGER = "uvicorn.error.connection"
+
+
+def count_instead_of_logging() -> None:
+    """Leave uvicorn's warnings of single requests to the counters; errors are logged as before."""
+    logging.getLogger(LOGGER).setLevel(logging.ERROR)
+
+
+class _TooManyRequests(Exception):
+    """More requests came than may wait on one connection; ends the parsing of what was read."""
+
+
+class _PassedBound(Exception):
+    """The headers or the chunks passed their bound; ends the parsing of what was read."""
+
+
+class _Flow(FlowControl):
+    """Flow control of a connection that may be closing: uvloop raises where asyncio doesn't."""
+
+    def resume_reading(self) -> None:
+        if not self._transport.is_closing():
+            super().resume_reading()
+
+    def pause_reading(self) -> None:
+        if not self._transport.is_closing():
+            super().pause_reading()
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """A connection whose requests begin within a time and a size, a few at once."""
+
+    held_bytes = 0
+    _awaited_head: asyncio.TimerHandle | None = None
+    _awaited_reader: asyncio.TimerHandle | None = None
+    # Read of the headers, held of them, and what was understood of them.
+    _head_bytes = 0
+    _head_held = 0
+    _head_size = 0
+    _head_fields = 0
+    _body_bytes = 0
+    _body_parts = 0
+    # Of the body's bytes, those that are not yet counted as held.
+    _body_unheld = 0
+    _framing_bytes = 0
+    _in_head = False
+    _is_between = False
+    # No more requests are read: those that are here are answered, and then it closes.
+    _is_ending = False
+    _answered: Any = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = logging.getLogger(LOGGER)
+        # One for all connections; an application that makes none has the limits uncounted.
+        if "limits" not in self.app_state:
+            self.app_state["limits"] = ConnectionLimits(note_refused=lambda _: None)
+        self._limits: ConnectionLimits = self.app_state["limits"]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the first request its time."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self._begin_head()
+        self._await_head()
+        self._limits.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more, and answer nothing more."""
+        self._end_head()
+        self.resume_writing()
+        self._limits.closed(self)
+        unanswered: Any = [self._answered, *(queued for queued, _ in self.pipeline)]
+        for cycle in unanswered:
+            if cycle and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the headers have no end. Those that come in one piece need no timer."""
+        if not self._reads_on():
+            return
+        if self._is_between:
+            self._begin_head()
+        began_in_head = self._in_head
+        if began_in_head:
+            self._head_bytes += len(data)
+        else:
+            self._framing_bytes += len(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
+        if not self._reads_on():
+            return
+        if self._in_head:
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._refuse_head()
+            else:
+                self._head_held += len(data)
+                self._limits.hold(self, len(data))
+                self._await_head()
+        elif not self._is_between:
+            self._hold_body()
+            if not began_in_head:
+                self._bound_framing(len(data))
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what uvicorn could not read."""
+        if not self._is_ending:
+            self._refuse("unreadable", msg)
+
+    def make_room(self, cause: str) -> None:
+        """Hang up for the sake of others; say so to whoever waits for an answer to a request."""
+        if self.transport.is_closing():
+            return
+        self._limits.note_refused(cause)
+        if self.transport.get_write_buffer_size():
+            # It reads nothing, so it would stay until it does.
+            self.transport.abort()
+            return
+        cycle = self._answered
+        if cycle is not None and not cycle.response_started and not self.pipeline:
+            self.transport.write(NOT_STORED.last_words)
+        self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin with headers, also of a request that came along with its predecessor."""
+        if self._is_between:
+            self._begin_head()
+        self._head_size = self._head_fields = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take in a part of the address."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a field of the headers; fields behind a body tell nothing that is asked for."""
+        if self._in_head:
+            self._head_fields += 1
+            self._count_head(len(name) + len(value) + 4)
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin with the request, or end with those that are here if they are too many."""
+        if self._wants_upgrade():
+            return
+        self._end_head()
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._end("too_many_requests")
+            raise _TooManyRequests
+        self._body_bytes = self._body_parts = self._framing_bytes = 0
+        self._limits.begun(self)
+        super().on_headers_complete()
+        self._limits.hold(self, max(self._head_size - self._head_held, 0))
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of a body; what is too large is not kept, so it isn't counted either."""
+        super().on_body(body)
+        if self.cycle.response_complete:
+            return
+        self._framing_bytes -= len(body)
+        self._body_parts += 1
+        if self._body_parts > CHUNKS_MAX + self._body_bytes // 8:
+            self._refuse_framing()
+            raise _PassedBound
+        kept = min(len(body), BODY_BYTES_MAX - self._body_bytes)
+        if kept > 0:
+            self._body_bytes += kept
+            self._body_unheld += kept
+
+    def on_message_complete(self) -> None:
+        """Whatever comes next is another request."""
+        if self._wants_upgrade():
+            return
+        self._hold_body()
+        super().on_message_complete()
+        self._limits.arrived(self)
+        self._is_between = True
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, and read no more while there are some."""
+        super().on_response_complete()
+        if self._is_ending or self.pipeline:
+            self.flow.pause_reading()
+        if self.cycle.response_complete:
+            self._limits.answered(self)
+            if self._in_head and self._head_bytes:
+                self._head_held = self._head_bytes
+                self._limits.hold(self, self._head_bytes)
+
+    def pause_writing(self) -> None:
+        """Wait for a peer that does not read, for a time."""
+        super().pause_writing()
+        if self._awaited_reader is None:
+            self._awaited_reader = self.loop.call_later(WRITE_TIMEOUT_S, self._give_up_writing)
+
+    def resume_writing(self) -> None:
+        """Go on: the peer reads, or is gone."""
+        if self._awaited_reader is not None:
+            self._awaited_reader.cancel()
+            self._awaited_reader = None
+        super().resume_writing()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._wants_upgrade():
+                self._read_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _wants_upgrade(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read the request as if it asked for no other protocol, which a server need not speak.
+
+        The parser would leave the body out. Java's own client asks for h2c with each request.
+        """
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name == b"connection" and b"close" in value.lower():
+                head += [b"connection: close\r\n"]
+            elif name not in {b"connection", b"upgrade", b"http2-settings"}:
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse(b"".join([*head, b"\r\n", rest]))
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > HEAD_BYTES_MAX or self._head_fields > HEAD_FIELDS_MAX:
+            self._refuse_head()
+            raise _PassedBound
+
+    def _refuse_head(self) -> None:
+        self._refuse("head_too_large", "The headers are too large.")
+
+    def _hold_body(self) -> None:
+        unheld, self._body_unheld = self._body_unheld, 0
+        if unheld:
+            self._limits.hold(self, unheld)
+
+    def _refuse_framing(self) -> None:
+        self._refuse("badly_framed", "Too little of this request is its body.")
+
+    def _bound_framing(self, size: int) -> None:
+        """Hang up on whoever sends much that is no body; count what the parser may keep of it."""
+        if self.cycle.response_complete:
+            if self._framing_bytes > DISCARDED_BYTES_MAX:
+                self._end("body_unasked")
+        elif self._framing_bytes > FRAMING_BYTES_MAX + self._body_bytes:
+            self._refuse_framing()
+        elif self._framing_bytes > 0:
+            self._limits.hold(self, min(size, self._framing_bytes))
+
+    def _give_up_writing(self) -> None:
+        self._limits.note_refused("reads_no_answer")
+        self.transport.abort()
+
+    def _refuse(self, cause: str, message: str) -> None:
+        """Answer 400, once all is answered that was asked before."""
+        cycle: Any = self.cycle
+        is_answered = cycle is None or cycle.response_complete
+        if is_answered or (cycle.more_body and not self.pipeline):
+            self._limits.note_refused(cause)
+            self._is_ending = True
+            super().send_400_response(message)
+        else:
+            self._end(cause)
+
+    def _end(self, cause: str) -> None:
+        """Answer the requests that are here, and close."""
+        self._limits.note_refused(cause)
+        self._is_ending = True
+        self.cycle.keep_alive = False
+        self.flow.pause_reading()
+        if self.cycle.more_body:
+            self.transport.close()
+
+    def _begin_head(self) -> None:
+        self._in_head, self._is_between, self._head_bytes, self._head_held = True, False, 0, 0
+
+    def _reads_on(self) -> bool:
+        return not (self._is_ending or self.transport.is_closing())
+
+    def _await_head(self) -> None:
+        if self._awaited_head is None:
+            self._awaited_head = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up_reading)
+
+    def _give_up_reading(self) -> None:
+        if self._head_bytes:
+            self._limits.note_refused("slow_head")
+        self.transport.close()
+
+    def _end_head(self) -> None:
+        self._in_head = False
+        if self._awaited_head is not None:
+            self._awaited_head.cancel()
+            self._awaited_head = None
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answered = cycle
+        if self._limits.is_over:
+            self._limits.note_refused("crowded")
+            app = _busy
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except RuntimeError:
+                # uvloop's, for a transport that closed a moment ago: nobody is there to be told.
+                if not self.transport.is_closing():
+                    raise
+                cycle.disconnected = True
+            except asyncio.CancelledError:
+                # The process ends. uvicorn would log each such request with its traceback.
+                cycle.disconnected = True
+                self.transport.abort()
+
+        super()._start_asgi_task(cycle, answer)
+
+
+async def _busy(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await NOT_STORED.send(send)

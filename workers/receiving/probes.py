@@ -1,0 +1,119 @@
+"""What /readyz tells, found at most once a second however many ask.
+
+Its questions go over connections of their own, so that whoever asks takes none from webhooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import redis.asyncio
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from db.connections.pool import answered
+from db.errors import describe
+from db.health.readiness import Readiness, ask_readiness, check_commits
+from workers.queue.client import QueueState, probe_queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from db.connections.pool import Pool
+    from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# A balancer asks every few seconds; what it hears may be so old.
+FOUND_AGE_MAX_S = 1.0
+PROBE_TIMEOUT_S = 2.0
+
+DatabaseState: TypeAlias = Readiness | Literal["unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How the database and the queue were when they were last asked."""
+
+    database: DatabaseState
+    queue: QueueState
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a webhook would be stored; without the queue it still would."""
+        return self.database is Readiness.CURRENT
+
+
+class Probes:
+    """Asks the database and the queue for all who want to know, one round at a time.
+
+    `is_in_doubt` says whether something that was to be stored lately was not. Then the database has
+    to commit, too: one that answers what it is asked may hang with each commit.
+    """
+
+    def __init__(
+        self, pool: Pool, queue: redis.asyncio.Redis, *, is_in_doubt: Callable[[], bool]
+    ) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._is_in_doubt = is_in_doubt
+        self._asking = asyncio.Lock()
+        self._found: Found | None = None
+        self._is_unreachable = False
+        self._found_at = float("-inf")
+
+    async def find(self) -> Found:
+        """Say how it is now, or was within the last second."""
+        async with self._asking:
+            if self._found is None or time.monotonic() - self._found_at >= FOUND_AGE_MAX_S:
+                database, queue = await asyncio.gather(
+                    self._probe_database(), _probe_queue(self._queue)
+                )
+                self._found = Found(database, queue)
+                self._found_at = time.monotonic()
+            return self._found
+
+    async def _probe_database(self) -> DatabaseState:
+        """Ask the database; whatever keeps it from an answer is logged once while it lasts."""
+        try:
+            found = await answered(self._pool, self._ask_database(), within_s=PROBE_TIMEOUT_S)
+        # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
+        except Exception as error:  # noqa: BLE001
+            if not self._is_unreachable:
+                log.warning("database_unreachable", reason=describe(error))
+            self._is_unreachable = True
+            return "unreachable"
+        if self._is_unreachable:
+            log.info("database_reachable")
+        self._is_unreachable = False
+        return found
+
+    async def _ask_database(self) -> Readiness:
+        found = await ask_readiness(self._pool)
+        if found is Readiness.CURRENT and self._is_in_doubt():
+            await check_commits(self._pool)
+        return found
+
+
+def queue_client(settings: Settings) -> redis.asyncio.Redis:
+    """Give a client that waits no longer than a probe; the caller closes it."""
+    assert settings.redis_url is not None  # noqa: S101 - load_settings("web") asks for it
+    return redis.asyncio.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=PROBE_TIMEOUT_S,
+        socket_connect_timeout=PROBE_TIMEOUT_S,
+        # A probe says how it is now.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def _probe_queue(queue: redis.asyncio.Redis) -> QueueState:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return await probe_queue(queue)
+    except TimeoutError:
+        return "unreachable"

@@ -1,0 +1,116 @@
+"""Tells the database every ten seconds how this web process is, and learns the database's time.
+
+A web process whose reports stop refuses webhooks, or is gone: `coinfleet status` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from db.connections.pool import answered
+from db.errors import describe
+from db.health.webs import WebDetail, report_web
+from db.health.workers import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from db.connections.pool import Pool
+    from db.inbox import Stored
+    from workers.receiving.refusals import Refusals
+
+log = structlog.get_logger(__name__)
+
+REPORT_EVERY_S = 10.0
+REPORT_TIMEOUT_S = 5.0
+# Signatures may be 300 s old; what is off by this much is not set by any time service.
+SKEW_TOLD_FROM_S = 5.0
+
+
+class WebReporter:
+    """Reports one web process under a name that outlives its restarts: machine and port."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        port: int,
+        refusals: Refusals,
+        note_clock_ahead: Callable[[float], None],
+    ) -> None:
+        self.web = f"{socket.gethostname()}:{port}"[:300]
+        self._pool = pool
+        self._refusals = refusals
+        self._note_clock_ahead = note_clock_ahead
+        self._started = time.monotonic()
+        self._clock_ahead_s: float | None = None
+        self._is_skewed = False
+        self._trouble: tuple[str, float] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.is_unheard = False
+        """Whether the last report could not be made."""
+
+    def start(self) -> None:
+        """Begin to report."""
+        self._task = asyncio.get_running_loop().create_task(self._keep_reporting())
+
+    async def close(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def watch(self, storing: Awaitable[Sequence[Stored]]) -> Sequence[Stored]:
+        """Await what stores arrivals, and remember its error until arrivals are stored again."""
+        try:
+            stored = await storing
+        except Exception as error:
+            self._trouble = (describe(error), time.monotonic())
+            raise
+        self._trouble = None
+        return stored
+
+    async def report(self) -> None:
+        """Report once. Raises what the database does."""
+        trouble = self._trouble
+        now = time.monotonic()
+        detail = WebDetail(
+            clock_ahead_s=self._clock_ahead_s,
+            refused=self._refusals.in_a_row(),
+            trouble=Trouble(trouble[0], now - trouble[1]) if trouble else None,
+        )
+        asked_at = time.time()
+        reporting = report_web(self._pool, self.web, uptime_s=now - self._started, detail=detail)
+        told = await answered(self._pool, reporting, within_s=REPORT_TIMEOUT_S)
+        # The answer was given somewhere between asking and hearing it.
+        self._note_clock((asked_at + time.time()) / 2 - told.timestamp())
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            # The intake and the probes say that the database is away; a report says it by missing.
+            try:
+                await self.report()
+                self.is_unheard = False
+            except Exception as error:  # noqa: BLE001
+                self.is_unheard = True
+                log.debug("not_reported", error=describe(error))
+            await asyncio.sleep(REPORT_EVERY_S)
+
+    def _note_clock(self, ahead_s: float) -> None:
+        self._clock_ahead_s = ahead_s
+        self._note_clock_ahead(ahead_s)
+        is_skewed = abs(ahead_s) > SKEW_TOLD_FROM_S
+        if is_skewed and not self._is_skewed:
+            log.warning(
+                "clock_skewed",
+                ahead_of_database_s=round(ahead_s, 1),
+                then="signatures are judged by this machine's clock: set it right",
+            )
+        elif self._is_skewed and not is_skewed:
+            log.info("clock_right_again", ahead_of_database_s=round(ahead_s, 1))
+        self._is_skewed = is_skewed
