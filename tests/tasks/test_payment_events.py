@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.facts import Verdict
 from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
@@ -146,7 +146,7 @@ async def test_a_connection_lost_in_the_middle_costs_no_event_anything(
         " where datname = current_database() and wait_event_type = 'Lock'"
     )
     await blocker.execute("rollback")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await work
     assert await process_payment_events(context) == 1
     event = await books.event(*facts)
@@ -155,7 +155,7 @@ async def test_a_connection_lost_in_the_middle_costs_no_event_anything(
 
 async def test_a_database_that_is_away_is_said_to_be(worker_pool: Pool) -> None:
     await worker_pool.close()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await process_payment_events(make_context(worker_pool))
 
 
