@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 
 from db.connections.roles import greet_as
-from db.errors import StoreRefused, describe
+from db.errors import DatabaseRefused, describe
 from workers.receiving.application import STATEMENT_TIMEOUT_S, make_app
 from workers.receiving.connection import BoundedConnection, count_instead_of_logging
 from workers.receiving.connection_limits import BACKLOG_MAX, CONNECTIONS_MAX
@@ -91,7 +91,7 @@ class Server(uvicorn.Server):
         web: Web = self.lifespan.state["web"]
         try:
             await greet_as("web", url=web.database_url, within_s=STATEMENT_TIMEOUT_S)
-        except StoreRefused as error:
+        except DatabaseRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.is_address_refused = self.should_exit = True
         # What waiting ends is said by /readyz, and by the answer to each webhook.

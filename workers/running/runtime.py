@@ -17,7 +17,7 @@ from db import ticks
 from db.connections.pool import Pool, answered, expire_if_unfit, open_pool
 from db.connections.roles import Process, check_process_role
 from db.connections.sessions import are_sessions_scarce
-from db.errors import StoreRefused, describe, is_transient
+from db.errors import DatabaseRefused, describe, is_transient
 from db.health.readiness import check_writable, is_passing
 from db.health.workers import (
     FailureCount,
@@ -31,8 +31,9 @@ from db.inbox import Inbox
 from db.release.runner import is_current
 from db.ticks import Tick
 from schedules.timetable import TIMETABLE
-from tasks import TASKS, Task
+from tasks import PROCESS_PAYMENT_EVENTS
 from tasks.context import Context, Meter
+from tasks.task import Task
 from workers.outage import BATCHES, Outage
 from workers.running.drain import Drain
 from workers.running.naming import WorkerName
@@ -185,10 +186,8 @@ class Runtime:
         self._drain.ring(at_once=DRAINS if is_held_up else 1)
 
     def _drain_with(self, context: Context, work: Work) -> Callable[[], Awaitable[None]]:
-        task = TASKS["process_payment_events"]
-
         async def drain() -> None:
-            await self._tried(task.function(context), work)
+            await self._tried(PROCESS_PAYMENT_EVENTS.function(context), work)
 
         return drain
 
@@ -331,7 +330,7 @@ async def greet_store(pool: Pool, process: Process, *, url: str) -> bool:
         if not await is_current(pool):
             log.warning("schema_not_current", then="waiting for the release")
     except Exception as error:
-        if isinstance(error, StoreRefused) or not is_transient(error):
+        if isinstance(error, DatabaseRefused) or not is_transient(error):
             raise
         await expire_if_unfit(pool, error)
         log.warning("store_away", reason=describe(error), then="waiting for it")
