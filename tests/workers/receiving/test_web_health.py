@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from db.errors import DatabaseUnavailable
 from db.health.readiness import Readiness, ask_readiness
 from db.health.vital_signs import read_vital_signs
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import DEADLINE_S, somebody_waits_for_a_lock
 from tests.workers.receiving.serving import NOBODY, Web, a_gift, a_purchase, inbox, serving, until
 from workers.receiving.probes import FOUND_AGE_MAX_S
@@ -142,7 +142,7 @@ async def test_without_the_queue_webhooks_are_acknowledged(
 async def test_a_stored_webhook_rings_for_the_workers(web: Web, redis_url: str) -> None:
     await web.post(a_purchase())
     with redis.Redis.from_url(redis_url) as queue:
-        messages = f"dramatiq:{TASKS['process_payment_events'].queue}"
+        messages = f"dramatiq:{PROCESS_PAYMENT_EVENTS.queue}"
         await until(lambda: queue.llen(messages) == 1)
 
 
