@@ -15,7 +15,7 @@ from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
 from tasks.providers import app, stripe
 from workers.queue.doorbell import Doorbell
-from workers.receiving.connection_limits import CONNECTIONS_MAX, ConnectionLimits
+from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
 from workers.receiving.probes import Probes, queue_client
