@@ -23,6 +23,7 @@ from db.errors import DatabaseRefused, describe
 from db.inbox import Stored, store_arrivals
 from tasks.providers import PROVIDERS, app, stripe
 from workers.logs import configure_logging
+from workers.processes import WEB
 from workers.queue.doorbell import Doorbell
 from workers.receiving.connection import BoundedConnection, count_instead_of_logging
 from workers.receiving.connection_limits import (
@@ -151,7 +152,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
     Neither the database nor the queue need be there yet: /readyz says so, and senders hear 503.
     """
     async with AsyncExitStack() as closing:
-        url = settings.url_for("web")
+        url = settings.url_for(WEB)
         pool = await _open_pool(url, STORING_MAX)
         closing.callback(pool.terminate)
         asking = await _open_pool(url, ASKING_MAX, shares_with=pool)
@@ -204,7 +205,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
 async def _open_pool(url: str, max_size: int, *, shares_with: Pool | None = None) -> Pool:
     return await open_pool(
         url,
-        application_name="coinfleet web",
+        application_name=WEB.application_name,
         min_size=0,
         max_size=max_size,
         shares_with=shares_with,
@@ -251,7 +252,7 @@ class Server(uvicorn.Server):
     async def _greet(self) -> None:
         web: Web = self.lifespan.state["web"]
         try:
-            await greet_as("web", url=web.database_url, within_s=STATEMENT_MAX_S)
+            await greet_as(WEB, url=web.database_url, within_s=STATEMENT_MAX_S)
         except DatabaseRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.refused = self.should_exit = True
@@ -326,7 +327,7 @@ def make_server(
 def main() -> None:
     """Serve until told to end."""
     termination = Termination(deadline_s=STOP_DEADLINE_S)
-    settings = load_settings("web")
+    settings = load_settings(WEB)
     configure_logging(settings.log_format)
     connections_max, backlog = plan_connections()
     server = make_server(settings, connections_max=connections_max, backlog=backlog)
