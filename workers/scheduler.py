@@ -21,7 +21,7 @@ from db.errors import describe
 from db.health.readiness import is_passing
 from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from workers.logs import configure_logging
 from workers.processes import SCHEDULER
 from workers.queue.client import Bell
@@ -72,7 +72,7 @@ class Firing:
 
     async def wake_workers(self) -> None:
         """Ring for payment events: what came while nobody could ring needn't wait for a look."""
-        await asyncio.to_thread(self._bell.ring, TASKS["process_payment_events"])
+        await asyncio.to_thread(self._bell.ring, PROCESS_PAYMENT_EVENTS)
 
     async def _note_failure(self, schedule: Schedule, error: Exception) -> None:
         if not await is_passing(self._pool, error):

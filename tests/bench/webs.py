@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
-from starlette.routing import Router
 
 from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
@@ -20,11 +19,14 @@ from workers.processes import WEB
 from workers.receiving.metrics import Metrics
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
+from workers.receiving.routes import make_router
+from workers.receiving.server import make_server
 from workers.settings import load_settings
-from workers.webhooks import ROUTES, make_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.routing import Router
 
     from db.connections.pool import Pool
     from db.inbox import Arrival
@@ -76,7 +78,7 @@ def make_app(settings: Settings) -> Router:
         yield {"receiver": receiver}
         pool.terminate()
 
-    return Router(ROUTES, lifespan=lifespan, redirect_slashes=False)
+    return make_router(scrapers=True, lifespan=lifespan)
 
 
 def main() -> None:

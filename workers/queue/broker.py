@@ -22,8 +22,7 @@ from dramatiq.middleware import (
 )
 
 from db.ticks import Tick
-from schedules.timetable import TIMETABLE
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS, TASKS
 from workers.logs import configure_logging
 from workers.processes import WORKER
 from workers.queue.client import QueueBroker
@@ -110,18 +109,16 @@ def set_up() -> None:
 
 
 def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
-    task = TASKS["process_payment_events"]
-
     # Answers at once: the look it causes runs on the loop, and no thread waits for its end. A newer
     # release may say more than that somebody rang.
     async def answer(*_: object, **__: object) -> None:
         runs.runtime.ring()
 
     dramatiq.actor(
-        actor_name=task.name,
-        queue_name=task.queue,
+        actor_name=PROCESS_PAYMENT_EVENTS.name,
+        queue_name=PROCESS_PAYMENT_EVENTS.queue,
         broker=broker,
-        max_age=task.max_age_ms,
+        max_age=PROCESS_PAYMENT_EVENTS.max_age_ms,
         time_limit=LIMIT_MARGIN_MS,
     )(answer)
 
@@ -133,7 +130,9 @@ def _declare_ticks(broker: QueueBroker, runs: RunsRuntime) -> None:
             case [str(job), int(number), *_] if abs(number) < TICK_MAX:
                 await runs.runtime.run_tick(Tick(job, number))
 
-    for task in {schedule.task for schedule in TIMETABLE}:
+    for task in TASKS:
+        if task is PROCESS_PAYMENT_EVENTS:
+            continue
         dramatiq.actor(
             actor_name=task.name,
             queue_name=task.queue,

@@ -31,8 +31,9 @@ from db.inbox import Inbox
 from db.release.runner import is_current
 from db.ticks import Tick
 from schedules.timetable import TIMETABLE
-from tasks import TASKS, Task
+from tasks import PROCESS_PAYMENT_EVENTS
 from tasks.context import Context, Meter
+from tasks.task import Task
 from workers.outage import BATCHES, Outage
 from workers.processes import WORKER
 from workers.running.drain import Drain
@@ -187,10 +188,8 @@ class Runtime:
         self._drain.ring(at_once=DRAINS if is_held_up else 1)
 
     def _drain_with(self, context: Context, work: Work) -> Callable[[], Awaitable[None]]:
-        task = TASKS["process_payment_events"]
-
         async def drain() -> None:
-            await self._tried(task.function(context), work)
+            await self._tried(PROCESS_PAYMENT_EVENTS.function(context), work)
 
         return drain
 

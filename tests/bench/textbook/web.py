@@ -18,8 +18,8 @@ from tasks.providers.signed import NotAuthentic
 from tests.bench.textbook.money import store
 from tests.bench.textbook.worker import make_actor
 from workers.processes import WEB
+from workers.receiving.server import make_server
 from workers.settings import load_settings
-from workers.webhooks import make_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
