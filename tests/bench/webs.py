@@ -15,6 +15,7 @@ import uvicorn
 from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
 from tasks.providers import app, stripe
+from workers.processes import WEB
 from workers.receiving.metrics import Metrics
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
@@ -59,7 +60,7 @@ def make_app(settings: Settings) -> Router:
     @asynccontextmanager
     async def lifespan(_running: Router) -> AsyncIterator[dict[str, Receiver]]:
         pool = await open_pool(
-            settings.url_for("web"),
+            settings.url_for(WEB),
             application_name="bench insert each",
             min_size=0,
             max_size=CONNECTIONS,
@@ -82,7 +83,7 @@ def make_app(settings: Settings) -> Router:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load_settings("web")
+    settings = load_settings(WEB)
     config = make_server(settings).config
     config.app = make_app(settings)
     uvicorn.Server(config).run()

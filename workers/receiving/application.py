@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
 from tasks.providers import app, stripe
+from workers.processes import WEB
 from workers.queue.doorbell import Doorbell
 from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
@@ -74,7 +75,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
     The database and the queue may be unreachable: /readyz says so, and senders are told 503.
     """
     async with AsyncExitStack() as closing:
-        url = settings.url_for("web")
+        url = settings.url_for(WEB)
         store_pool = await _open_pool(url, STORE_CONNECTIONS_MAX)
         closing.callback(store_pool.terminate)
         probe_pool = await _open_pool(url, PROBE_CONNECTIONS_MAX, shares_with=store_pool)
@@ -133,7 +134,7 @@ def _make_intake(pool: Pool, metrics: Metrics, reporter: WebReporter, doorbell: 
 async def _open_pool(url: str, max_size: int, *, shares_with: Pool | None = None) -> Pool:
     return await open_pool(
         url,
-        application_name="coinfleet web",
+        application_name=WEB.application_name,
         min_size=0,
         max_size=max_size,
         shares_with=shares_with,

@@ -14,6 +14,7 @@ import uvicorn
 
 from db.connections.roles import greet_as
 from db.errors import DatabaseRefused, describe
+from workers.processes import WEB
 from workers.receiving.application import STATEMENT_TIMEOUT_S, make_app
 from workers.receiving.connections.connection import BoundedConnection
 from workers.receiving.connections.descriptors import BACKLOG_MAX
@@ -92,7 +93,7 @@ class Server(uvicorn.Server):
         """Stop the process if the database refuses the address for good."""
         web: Web = self.lifespan.state["web"]
         try:
-            await greet_as("web", url=web.database_url, within_s=STATEMENT_TIMEOUT_S)
+            await greet_as(WEB, url=web.database_url, within_s=STATEMENT_TIMEOUT_S)
         except DatabaseRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.is_address_refused = self.should_exit = True
