@@ -23,6 +23,7 @@ from db.errors import DatabaseRefused, describe
 from db.inbox import Stored, store_arrivals
 from tasks.providers import PROVIDERS, app, stripe
 from workers.logs import configure_logging
+from workers.outage import Outage
 from workers.queue.doorbell import Doorbell
 from workers.receiving.connection import BoundedConnection, count_instead_of_logging
 from workers.receiving.connection_limits import (
@@ -36,7 +37,7 @@ from workers.receiving.metrics import Metrics
 from workers.receiving.probes import Probes, queue_client
 from workers.receiving.receiver import Receiver, WebhookEndpoint
 from workers.receiving.refusals import Refusals
-from workers.receiving.reporter import WebReporter
+from workers.receiving.reporter import REPORTING, WebReporter
 from workers.settings import load_settings
 from workers.termination import Termination
 
@@ -121,6 +122,7 @@ class Web:
     metrics: Metrics
     intake: Intake
     receiver: Receiver
+    outage: Outage
 
 
 def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> Router:
@@ -168,17 +170,19 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
                 doorbell.ring()
 
         refusals = Refusals()
+        outage = Outage("database", then="senders get 503 and send again")
         reporter = WebReporter(
             asking,
             port=settings.port,
             refusals=refusals,
             note_clock_ahead=metrics.note_clock_ahead,
+            outage=outage,
         )
 
         async def store(arrivals: Sequence[Arrival]) -> Sequence[Stored]:
             return await reporter.watch(store_arrivals(pool, arrivals))
 
-        intake = Intake(store, on_stored=note_batch)
+        intake = Intake(store, on_stored=note_batch, outage=outage)
         metrics.watch_waiting(lambda: intake.waiting)
         intake.start()
         closing.push_async_callback(intake.close)
@@ -186,9 +190,15 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(reporter.close)
         yield Web(
             database_url=url,
-            probes=Probes(asking, queue, is_in_doubt=lambda: intake.is_away or reporter.is_unheard),
+            probes=Probes(
+                asking,
+                queue,
+                outage=outage,
+                is_in_doubt=lambda: intake.is_failing or reporter.is_unheard,
+            ),
             metrics=metrics,
             intake=intake,
+            outage=outage,
             receiver=Receiver(
                 secrets={
                     stripe.PROVIDER: settings.stripe_webhook_secrets,
@@ -255,9 +265,9 @@ class Server(uvicorn.Server):
         except DatabaseRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.refused = self.should_exit = True
-        # What passes by waiting is told by /readyz, and by each webhook that isn't stored.
+        # What passes by waiting; the next report that is made says that it is over.
         except Exception as error:  # noqa: BLE001
-            log.warning("store_away", reason=describe(error))
+            web.outage.begin(REPORTING, reason=describe(error))
 
     async def _listen_to_scrapers(
         self, scraped: uvicorn.Config, sockets: list[socket] | None
