@@ -29,9 +29,11 @@ from db.health.workers import (
 from db.inbox import Inbox
 from db.ticks import Tick
 from schedules.timetable import TIMETABLE
-from tasks import TASKS, Task
+from tasks import PROCESS_PAYMENT_EVENTS
 from tasks.context import Context, Meter
+from tasks.task import Task
 from workers.outage import Outage
+from workers.processes import WORKER
 from workers.running.drain import Drain
 from workers.running.interruptions import BATCHES, Interruptions
 from workers.running.naming import WorkerName
@@ -69,7 +71,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self._name = WorkerName(
-            settings.worker_name, database_url=settings.url_for("worker", warn=False)
+            settings.worker_name, database_url=settings.url_for(WORKER, warn=False)
         )
         self.worker = self._name.text
         self._settings = settings
@@ -92,15 +94,15 @@ class Runtime:
         A database that is away is waited for while running; one that answers and refuses us raises
         its error, with nothing left open.
         """
-        url = self._settings.url_for("worker")
+        url = self._settings.url_for(WORKER)
         self._pool = await open_pool(
             url,
-            application_name="coinfleet worker",
+            application_name=WORKER.application_name,
             min_size=0,
             max_size=POOL_SIZE,
         )
         try:
-            await check_at_start(self._pool, "worker", url=url, outage=self._outage, work="looks")
+            await check_at_start(self._pool, WORKER, url=url, outage=self._outage, work="looks")
         except BaseException:
             self._pool.terminate()
             raise
@@ -185,10 +187,8 @@ class Runtime:
         self._drain.ring(at_once=DRAINS if is_held_up else 1)
 
     def _drain_with(self, context: Context, work: Work) -> Callable[[], Awaitable[None]]:
-        task = TASKS["process_payment_events"]
-
         async def drain() -> None:
-            await self._tried(task.function(context), work)
+            await self._tried(PROCESS_PAYMENT_EVENTS.function(context), work)
 
         return drain
 

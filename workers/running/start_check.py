@@ -14,14 +14,14 @@ from db.release.runner import is_current
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
-    from db.connections.roles import Process
+    from db.connections.roles import ProcessLogin
     from workers.outage import Outage
 
 log = structlog.get_logger(__name__)
 
 
 async def check_at_start(
-    pool: Pool, process: Process, *, url: str, outage: Outage, work: str
+    pool: Pool, process: ProcessLogin, *, url: str, outage: Outage, work: str
 ) -> None:
     """Ask the database once, before work begins; note an outage as one that stops `work`.
 
