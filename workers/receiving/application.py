@@ -17,7 +17,7 @@ from tasks.providers import app, stripe
 from workers.outage import Outage
 from workers.processes import WEB
 from workers.queue.doorbell import Doorbell
-from workers.receiving.connection_limits import CONNECTIONS_MAX, ConnectionLimits
+from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
 from workers.receiving.probes import Probes, queue_client

@@ -16,8 +16,10 @@ from db.connections.roles import greet_as
 from db.errors import DatabaseRefused, describe
 from workers.processes import WEB
 from workers.receiving.application import STATEMENT_TIMEOUT_S, make_app
-from workers.receiving.connection import BoundedConnection, count_instead_of_logging
-from workers.receiving.connection_limits import BACKLOG_MAX, CONNECTIONS_MAX
+from workers.receiving.connections.connection import BoundedConnection
+from workers.receiving.connections.descriptors import BACKLOG_MAX
+from workers.receiving.connections.limits import CONNECTIONS_MAX
+from workers.receiving.connections.protocol import count_instead_of_logging
 from workers.receiving.reporter import REPORTING
 from workers.receiving.routes import make_router
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.routing import Router
 
     from workers.receiving.application import Web
-    from workers.receiving.connection_limits import ConnectionLimits
+    from workers.receiving.connections.limits import ConnectionLimits
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
