@@ -55,4 +55,5 @@ $$;
 
 revoke all on function fleet.drop_old_payloads(timestamptz, integer) from public, anon, authenticated, service_role;
 comment on function fleet.drop_old_payloads(timestamptz, integer) is
-    'Drops the payloads of up to p_limit finished events older than 90 days and returns how many; keys and hashes stay for ever. An event that is still open keeps its payload until it is finished.';
+    'Drops the payloads of up to p_limit finished events older than 90 days and returns how many; keys and hashes stay '
+    'for ever. An event that is still open keeps its payload until it is finished.';

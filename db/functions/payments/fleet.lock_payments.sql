@@ -49,7 +49,8 @@ begin
 
     -- A key that this transaction inserted is locked by that, and so is its payment, which has no other name. The
     -- others need statements of their own: each snapshot sees what others committed while the one before waited. All
-    -- keys of their payments are locked, the unnamed too, until none has joined: then nobody decides under another name.
+    -- keys of their payments are locked, the unnamed too, until none has joined: then nobody decides under another
+    -- name.
     while v_keys is not null loop
         begin
             perform 1
@@ -102,4 +103,6 @@ end
 $$;
 
 revoke all on function fleet.lock_payments(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.lock_payments(fleet.fact[]) is 'Locks every key of every payment that the facts name, in order, and returns the facts with their payment_id. The first lock of the lock order.';
+comment on function fleet.lock_payments(fleet.fact[]) is
+    'Locks every key of every payment that the facts name, in order, and returns the facts with their payment_id. The '
+    'first lock of the lock order.';

@@ -37,4 +37,6 @@ end
 $$;
 
 revoke all on function fleet.fold_stream_changes(integer) from public, anon, authenticated, service_role;
-comment on function fleet.fold_stream_changes(integer) is 'Folds up to p_limit changes that found their stream locked into its counters. Locks: streams by id; called by the recompute only, whose calls take turns.';
+comment on function fleet.fold_stream_changes(integer) is
+    'Folds up to p_limit changes that found their stream locked into its counters. Locks: streams by id; called by the '
+    'recompute only, whose calls take turns.';

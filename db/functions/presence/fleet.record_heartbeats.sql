@@ -112,4 +112,5 @@ $$;
 
 revoke all on function fleet.record_heartbeats(jsonb, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.record_heartbeats(jsonb, timestamptz) is
-    'Notes that viewers were heard, as public.update_viewer_heartbeats takes them; returns those it can''t note. Locks: viewers by (stream, viewer).';
+    'Notes that viewers were heard, as public.update_viewer_heartbeats takes them; returns those it can''t note. '
+    'Locks: viewers by (stream, viewer).';

@@ -21,7 +21,8 @@ begin
         join fleet.payment_halves as h on h.provider = cp.provider and h.provider_event_id = cp.provider_event_id
         join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
         where h.payment_id = any(p_payment_ids) and cp.granted_at is null and cp.decision is null
-            and cp.status = 'pending' and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer', 'no_fx_rate')
+            and cp.status = 'pending'
+            and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer', 'no_fx_rate')
             -- What shares its payment with another purchase is a person's to decide: that may be granted.
             and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id)
         order by cp.id
@@ -97,10 +98,13 @@ begin
         reason = case when not d.granted then d.reason end,
         processed_at = p_now
     from unnest(v_decisions) as d
-    where e.id = d.event_id and e.state = 'held' and d.state in ('applied', 'held') and (d.granted or e.reason <> d.reason);
+    where e.id = d.event_id and e.state = 'held' and d.state in ('applied', 'held')
+        and (d.granted or e.reason <> d.reason);
 end
 $$;
 
 revoke all on function fleet.amend_purchases(bigint[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.amend_purchases(bigint[], timestamptz) is
-    'Judges again the purchases of these payments that were held for their metadata, their amount or want of a rate, with all that later events told: grants them, or holds them for what is wrong now. Nobody has decided them. The caller holds the locks of payments and profiles.';
+    'Judges again the purchases of these payments that were held for their metadata, their amount or want of a rate, '
+    'with all that later events told: grants them, or holds them for what is wrong now. Nobody has decided them. The '
+    'caller holds the locks of payments and profiles.';

@@ -20,7 +20,9 @@ begin
         join (
             select b.profile_id
             from (
-                select u.profile_id, count(*) as purchases, min(u.purchased_at) as first_at, max(u.purchased_at) as last_at
+                select
+                    u.profile_id, count(*) as purchases,
+                    min(u.purchased_at) as first_at, max(u.purchased_at) as last_at
                 from unnest(p_decisions) as u
                 where u.creates
                 group by u.profile_id
@@ -68,5 +70,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.velocity_breaches(fleet.purchase_decision[]) from public, anon, authenticated, service_role;
-comment on function fleet.velocity_breaches(fleet.purchase_decision[]) is 'The purchase ids among new purchases that break the velocity rule, judged in input order, the buyers'' rows locked by the caller.';
+revoke all on function fleet.velocity_breaches(fleet.purchase_decision[])
+from public, anon, authenticated, service_role;
+comment on function fleet.velocity_breaches(fleet.purchase_decision[]) is
+    'The purchase ids among new purchases that break the velocity rule, judged in input order, the buyers'' rows '
+    'locked by the caller.';

@@ -85,4 +85,6 @@ as $$
 $$;
 
 revoke all on function fleet.reversed_amounts(bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.reversed_amounts(bigint[]) is 'What was paid, refunded and taken by disputes, a row a purchase and a row a payment that is held without one, in minor units of its currency. Thirds of a dispute have 300 decimals.';
+comment on function fleet.reversed_amounts(bigint[]) is
+    'What was paid, refunded and taken by disputes, a row a purchase and a row a payment that is held without one, in '
+    'minor units of its currency. Thirds of a dispute have 300 decimals.';

@@ -9,7 +9,9 @@ as $$
 begin
     perform 1
     from public.profiles as p
-    where p.id in (select s.profile_id from upgrade.purchases as s where s.no > p_after and s.no <= p_upto and s.fate = 'move')
+    where p.id in (
+        select s.profile_id from upgrade.purchases as s where s.no > p_after and s.no <= p_upto and s.fate = 'move'
+    )
     order by p.id
     for no key update;
 
@@ -47,7 +49,8 @@ begin
     )
     select
         b.id, b.payment_no, b.profile_id, b.provider, coalesce(b.event_id, b.own_event_id), b.payment_id, b.coins,
-        b.amount_minor, b.currency, case when b.currency = 'usd' and b.amount_minor < 1e12 then b.amount_minor / 100.0 end,
+        b.amount_minor, b.currency,
+        case when b.currency = 'usd' and b.amount_minor < 1e12 then b.amount_minor / 100.0 end,
         case when b.coins_taken < b.coins then 'confirmed' when b.is_disputed then 'chargeback' else 'refunded' end,
         b.coins_taken, r.purchase_limit_usd, w.happened_at, w.happened_at, w.happened_at
     from batch as b
