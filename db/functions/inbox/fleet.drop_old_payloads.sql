@@ -25,6 +25,7 @@ begin
             -- None is younger than one behind it: a clock that was ahead holds nobody up.
             select a.id, min(a.received_at) over (order by a.id desc) as received_at
             from (
+                -- The next events by id.
                 select e.id, e.received_at
                 from fleet.inbox_events as e
                 where e.id > v_horizon.upto_id

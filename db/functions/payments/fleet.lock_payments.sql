@@ -19,6 +19,7 @@ begin
     v_ids := array(
         select min(n.id) over (partition by n.provider, n.first_key)
         from (
+            -- A new id for each fact that has keys.
             select
                 f.ordinality, f.provider, f.payment_keys[1] as first_key,
                 case when f.payment_keys is not null then nextval('fleet.payment_id') end as id
@@ -88,6 +89,7 @@ begin
         select known.payment_id
         from unnest(p_facts) with ordinality as f
         left join lateral (
+            -- The payment of its first key, now that none joins any more.
             select k.payment_id
             from fleet.payment_keys as k
             where k.provider = f.provider and k.key = f.payment_keys[1]

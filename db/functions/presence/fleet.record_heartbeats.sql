@@ -38,6 +38,7 @@ begin
     heard_tabs as (
         select t.*, max(t.position) filter (where t.tab = '') over (partition by t.stream, t.viewer) as unnamed_at
         from (
+            -- The last entry of each tab.
             select distinct on (r.stream, r.viewer, r.tab) r.*
             from readable as r
             where r.has_tab

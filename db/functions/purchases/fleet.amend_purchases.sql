@@ -78,6 +78,7 @@ begin
         array(
             select leg.posting
             from (
+                -- The purchases that are granted, numbered: one ledger transaction each.
                 select row_number() over (order by cp.id) as no, cp.profile_id, cp.coin_amount, k.key
                 from unnest(v_decisions) as d
                 join public.coin_purchases as cp on cp.id = -d.payment_id
@@ -85,6 +86,7 @@ begin
                 where d.granted
             ) as p
             cross join lateral (
+                -- Its two entries: to the buyer, from the coins issued.
                 values
                 (row(p.no, 0, p.profile_id, 'coins', p.coin_amount, 'purchase', p.key, null)::fleet.posting),
                 (row(p.no, 1, null, 'coins_issued', -p.coin_amount, 'purchase', p.key, null)::fleet.posting)

@@ -116,6 +116,7 @@ begin
                         ) over of_payment
                     ) as first_complete
                 from (
+                    -- Level 0: the facts as they came, and whether each can be priced.
                     select
                         f.*,
                         f.direct_coins is not null or f.sku is not null or f.hold_reason is not null as is_priced,
@@ -125,6 +126,7 @@ begin
                 cross join fleet.settings as s
                 left join public.coin_purchases as cp on cp.payment_id = u.payment_id
                 left join lateral (
+                    -- The purchase that this event made or was held for.
                     select
                         p.id, p.provider, p.hold_reason, p.granted_at, p.decision,
                         coalesce(j.payment_id, p.payment_id) as facts_payment_id
@@ -134,12 +136,14 @@ begin
                     limit 1
                 ) as own on true
                 left join lateral (
+                    -- A purchase that has one of the payment's names.
                     select p.id from public.coin_purchases as p
                     where p.provider_payment_id = any(u.payment_keys)
                     limit 1
                 ) as named on true
                 left join public.profiles as buyer on buyer.id = u.profile_id
                 left join lateral (
+                    -- The package, in the payment's currency if it has that price.
                     select k.sku, k.coin_amount, k.amount_minor, k.currency
                     from public.coin_packages as k
                     where k.provider = u.provider and k.sku = u.sku

@@ -43,8 +43,10 @@ begin
                 where e.provider = 'stripe' and e.provider_event_id = p_fact.provider_event_id
             ) as is_reported
         from (
+            -- Each of them once, and whether one of its ids is the same.
             select f.id, bool_or(f.by_id) as by_id
             from (
+                -- By event id, by payment id, by payment, and by joined payment.
                 select p.id, true as by_id
                 from public.coin_purchases as p
                 where p.provider_event_id = p_fact.provider_event_id

@@ -58,6 +58,7 @@ as $$
             -- currency and came back in another is out until the status says that it was won.
             select max(case when c.largest is not null then least(c.net / c.largest, 1) end) as ratio
             from (
+                -- Per currency: what is withdrawn now, and the largest withdrawal.
                 select
                     greatest(-sum(t.amount), 0)::numeric(400, 300) as net,
                     -min(t.amount) filter (where t.amount < 0) as largest
