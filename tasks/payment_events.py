@@ -44,7 +44,7 @@ GATHERING_S = 0.02
 async def process_payment_events(ctx: Context) -> int:
     """Apply due events until none is left or the process stops; gives how many there were.
 
-    Any number of these may run at once: events are claimed by row lock. Raises StoreUnavailable
+    Any number of these may run at once: events are claimed by row lock. Raises DatabaseUnavailable
     while the database is away; nothing is lost by that.
     """
     total = 0

@@ -19,7 +19,7 @@ from starlette.routing import Route, Router
 
 from db.connections.pool import open_pool
 from db.connections.roles import greet_as
-from db.errors import StoreRefused, describe
+from db.errors import DatabaseRefused, describe
 from db.inbox import Stored, store_arrivals
 from tasks.providers import PROVIDERS, app, stripe
 from workers.logs import configure_logging
@@ -252,7 +252,7 @@ class Server(uvicorn.Server):
         web: Web = self.lifespan.state["web"]
         try:
             await greet_as("web", url=web.database_url, within_s=STATEMENT_MAX_S)
-        except StoreRefused as error:
+        except DatabaseRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.refused = self.should_exit = True
         # What passes by waiting is told by /readyz, and by each webhook that isn't stored.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from db.connections.address import Address
 from db.connections.pool import open_connection
-from db.errors import CoinfleetError, StoreRefused
+from db.errors import CoinfleetError, DatabaseRefused
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -25,7 +25,7 @@ class NotReleased(CoinfleetError):
     """The database lacks tables or functions of this release: run `coinfleet migrate`."""
 
 
-class WrongRole(StoreRefused):
+class WrongRole(DatabaseRefused):
     """The address logs in as a role that can't do this work."""
 
     def __init__(self, address: Address, *, got: str, needed: str, setting: str) -> None:
@@ -35,7 +35,7 @@ class WrongRole(StoreRefused):
         )
 
 
-class UnfitOwner(StoreRefused):
+class UnfitOwner(DatabaseRefused):
     """The role that runs a release lacks a right, or the roles of a fleet here are another's."""
 
     def at(self, url: str) -> UnfitOwner:

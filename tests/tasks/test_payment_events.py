@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.facts import Verdict
 from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
@@ -146,7 +146,7 @@ async def test_a_connection_lost_in_the_middle_costs_no_event_anything(
         " where datname = current_database() and wait_event_type = 'Lock'"
     )
     await blocker.execute("rollback")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await work
     assert await process_payment_events(context) == 1
     event = await books.event(*facts)
@@ -155,7 +155,7 @@ async def test_a_connection_lost_in_the_middle_costs_no_event_anything(
 
 async def test_a_database_that_is_away_is_said_to_be(worker_pool: Pool) -> None:
     await worker_pool.close()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await process_payment_events(make_context(worker_pool))
 
 
@@ -164,6 +164,8 @@ async def test_a_database_that_is_away_is_said_to_be(worker_pool: Pool) -> None:
     [
         (Verdict(state="dead", reason="failed"), "error"),
         (Verdict(state="rejected", reason="malformed"), "error"),
+        (Verdict(state="rejected", reason="no_purchase"), "error"),
+        (Verdict(state="rejected", reason="charge_failed"), "error"),
         (Verdict(state="rejected", reason="livemode_mismatch"), None),
         (Verdict(state="ignored", reason="not_ours"), None),
     ],
@@ -181,6 +183,22 @@ async def test_money_that_moved_elsewhere_and_not_here_is_an_alarm(
         await process_payment_events(make_context(worker_pool))
     alarms = [line["log_level"] for line in logs if line.get("event_id") == event_id]
     assert alarms == ([level] if level else [])
+
+
+async def test_a_dispute_in_a_currency_without_a_rate_is_an_alarm(
+    books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    facts = (payment.bought(buyer), payment.dispute(40, -40, status="lost", currency="eur"))
+    event_ids = await books.receive(*facts)
+    interpret_as(dict(zip(event_ids, facts, strict=True)))
+    with capture_logs() as logs:
+        await process_payment_events(make_context(worker_pool))
+    alarms = [line for line in logs if line["log_level"] == "error"]
+    assert [(line["event"], line["event_id"]) for line in alarms] == [
+        ("dispute_without_rate", event_ids[1])
+    ]
+    assert await books.coins(buyer) == 0
 
 
 def an_intent(buyer: UUID, **whose: str) -> dict[str, object]:

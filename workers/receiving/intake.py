@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import structlog
 
 from db.connections.pool import turning_away
-from db.errors import CoinfleetError, StoreUnavailable, describe
+from db.errors import CoinfleetError, DatabaseUnavailable, describe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -69,8 +69,8 @@ class _Waiter:
 class Intake:
     """Stores arrivals for any number of concurrent callers, in a batch or two at a time.
 
-    `store` gives one answer an arrival, in order, or raises, having stored none: StoreUnavailable
-    when it may work later. Belongs to the loop that calls `start`.
+    `store` returns one answer per arrival, in order, or raises, having stored none:
+    DatabaseUnavailable when it may work later. Belongs to the loop that calls `start`.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class Intake:
             started_at = asyncio.get_running_loop().time()
             try:
                 answers = await self._persist([waiter.arrival for waiter in piece])
-            except (StoreUnavailable, TimeoutError) as error:
+            except (DatabaseUnavailable, TimeoutError) as error:
                 self._note_away(error)
                 break
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be one row's
@@ -211,7 +211,7 @@ class Intake:
         for pause_s in RETRY_PAUSES_S:
             try:
                 return await turning_away(self._store(arrivals), after_s=self._deadline_s)
-            except StoreUnavailable:
+            except DatabaseUnavailable:
                 await asyncio.sleep(pause_s)
         return await turning_away(self._store(arrivals), after_s=self._deadline_s)
 

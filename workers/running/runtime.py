@@ -17,7 +17,7 @@ from db import ticks
 from db.connections.pool import Pool, answered, expire_if_unfit, open_pool
 from db.connections.roles import Process, check_process_role
 from db.connections.sessions import are_sessions_scarce
-from db.errors import StoreRefused, describe, is_transient
+from db.errors import DatabaseRefused, describe, is_transient
 from db.health.readiness import check_writable, is_passing
 from db.health.workers import (
     FailureCount,
@@ -331,7 +331,7 @@ async def greet_store(pool: Pool, process: Process, *, url: str) -> bool:
         if not await is_current(pool):
             log.warning("schema_not_current", then="waiting for the release")
     except Exception as error:
-        if isinstance(error, StoreRefused) or not is_transient(error):
+        if isinstance(error, DatabaseRefused) or not is_transient(error):
             raise
         await expire_if_unfit(pool, error)
         log.warning("store_away", reason=describe(error), then="waiting for it")

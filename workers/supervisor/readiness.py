@@ -6,7 +6,7 @@ import asyncio
 import http.client
 from datetime import datetime
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.health.readiness import read_clock, signs_of_life
 
 HTTP_TIMEOUT_S = 1.0
@@ -34,7 +34,7 @@ class Readiness:
             if not self._web_is_ready():
                 return "web"
             signs = asyncio.run(signs_of_life(self._database_url, since=self._since))
-        except StoreUnavailable:
+        except DatabaseUnavailable:
             return "the database"
         if not signs.scheduler_fired:
             return "scheduler"

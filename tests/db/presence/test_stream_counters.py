@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import Books, breaches, gift
 from tests.db.presence.audience import FLAGS, Audience
 
@@ -56,6 +57,12 @@ async def viewers(db: Connection, stream_id: int) -> int:
         "select active_viewer_count from public.live_streams where id = $1", stream_id
     )
     return count
+
+
+async def late(db: Connection) -> list[tuple[int, int, int]]:
+    """The changes that are not folded in yet: stream, viewers, coins."""
+    rows = await db.fetch("select stream_id, viewers, coins from fleet.stream_changes order by id")
+    return [tuple(row) for row in rows]
 
 
 async def versions(db: Connection) -> list[object]:
@@ -198,6 +205,45 @@ async def test_a_recompute_without_late_changes_writes_no_stream(
     before = await versions(audience.db)
     await audience.recompute(second=1)
     assert await versions(audience.db) == before
+
+
+async def test_a_viewer_who_leaves_while_late_changes_are_folded_in_is_counted_once(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    other, folding, writer = await audience.profile(), await connect(), await connect()
+    await audience.hear(viewer, stream, second=0)
+    async with locked(connect):
+        await audience.hear(viewer, stream, second=1, is_active=False)
+    async with writer.transaction():
+        await writer.execute("select 1 from public.live_streams for no key update")
+        # It has taken the first viewer's departure and waits for the stream.
+        fold = asyncio.create_task(folding.execute("select fleet.fold_stream_changes()"))
+        await somebody_waits_for_a_lock(audience.db)
+        # The other joins late, and their departure is counted at once: ahead of their joining.
+        await audience.hear(other, stream, second=1)
+        await writer.execute("delete from public.active_viewers where viewer_id = $1", other)
+    await fold
+    assert await breaches(audience.db) == {}
+    await audience.recompute(second=2)
+    assert await viewers(audience.db, stream) == 0
+    assert await late(audience.db) == []
+
+
+async def test_a_late_decrease_that_comes_before_its_increase_stays_late(
+    audience: Audience, stream: int
+) -> None:
+    change = "insert into fleet.stream_changes (stream_id, viewers, coins) values ($1, $2, $3)"
+    fold = "select fleet.fold_stream_changes()"
+    await audience.db.execute(change, stream, -2, -3)
+    await audience.db.execute(change, stream + 1, -1, -1)
+    await audience.db.execute(fold)
+    assert await late(audience.db) == [(stream, -2, -3)]
+    await audience.db.execute(change, stream, 1, 4)
+    await audience.db.execute(fold)
+    assert await late(audience.db) == [(stream, -1, 0)]
+    await audience.db.execute(change, stream, 1, -1)
+    await audience.db.execute(fold)
+    assert await late(audience.db) == []
 
 
 async def test_viewers_of_the_same_streams_in_opposite_order_never_deadlock(

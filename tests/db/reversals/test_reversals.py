@@ -184,6 +184,14 @@ async def test_spent_coins_become_a_debt_and_the_streamer_keeps_what_was_earned(
     assert await books.earnings(streamer) == 70
 
 
+async def test_a_refund_of_spent_coins_leaves_the_platform_its_share_of_gifts(books: Books) -> None:
+    buyer, payment = await bought(books)
+    await books.apply_one(gift(buyer, await books.profile(), 100))
+    await books.apply_one(payment.refund(100))
+    shares = "select sum(amount) from public.ledger_entries where account = 'platform_revenue'"
+    assert await books.db.fetchval(shares) == 30
+
+
 # Before the purchase
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.inbox import Arrival, Stored
 from workers.receiving import intake as intake_module
 from workers.receiving.intake import CULPRITS_MAX, WAITING_BYTES_MAX, Intake, NotStored
@@ -35,7 +35,7 @@ class Store:
         await self.gate.wait()
         if self.away:
             self.away -= 1
-            raise StoreUnavailable
+            raise DatabaseUnavailable
         if any(arrival.payload == b"bad" for arrival in arrivals):
             raise ValueError
         found = [Stored.SEEN if name in self.stored else Stored.STORED for name in ids]

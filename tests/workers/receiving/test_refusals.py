@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable, describe
+from db.errors import DatabaseUnavailable, describe
 from db.health.webs import RefusedInARow, WebDetail, read_webs, report_web
 from tasks.providers import app, stripe
 from tests.conditions import eventually
@@ -153,11 +153,11 @@ async def test_an_error_of_storing_is_reported_by_its_sqlstate(
                 "do $$ begin raise sqlstate '53100' using message = 'disk full'; end $$"
             )
         except Exception as error:
-            raise StoreUnavailable(describe(error)) from error
+            raise DatabaseUnavailable(describe(error)) from error
         raise AssertionError
 
     ours = reporter(web_pool)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await ours.watch(fails())
     await ours.report()
     (report,) = await read_webs(db)

@@ -11,7 +11,7 @@ import pytest_asyncio
 import redis
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.health.readiness import Readiness, ask_readiness
 from db.health.vital_signs import read_vital_signs
 from tasks import TASKS
@@ -57,7 +57,7 @@ async def test_an_outage_that_readiness_finds_is_logged_once(
     database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(_pool: Pool) -> Readiness:
-        raise StoreUnavailable("sorry, too many clients already")
+        raise DatabaseUnavailable("sorry, too many clients already")
 
     monkeypatch.setattr("workers.receiving.probes.FOUND_AGE_MAX_S", 0)
     async with serving(database.url("web"), redis_url) as web:
@@ -87,7 +87,7 @@ async def test_it_is_not_ready_while_commits_hang(
         raise AssertionError
 
     async def refuse(*_: object) -> NoReturn:
-        raise StoreUnavailable("no answer within 5 s")
+        raise DatabaseUnavailable("no answer within 5 s")
 
     async with serving(database.url("web"), redis_url) as web:
         with monkeypatch.context() as outage:

@@ -16,7 +16,7 @@ import typer
 from db import reconciliation, simulation
 from db.connections.operators import reaching_store
 from db.connections.pool import open_pool
-from db.errors import CoinfleetError, StoreUnavailable
+from db.errors import CoinfleetError, DatabaseUnavailable
 from db.legacy.generations import check_released
 from workers.cli.endings import CommandFailed, failed
 from workers.cli.simulate.delivery import Address, Deliveries, NoAnswer, deliver, is_ready
@@ -210,7 +210,7 @@ class Run:
                     stored, pending = await simulation.count_pending(
                         self._pool, self._plan.run, after_id=self._after_id
                     )
-            except StoreUnavailable:
+            except DatabaseUnavailable:
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
             bars.update(bar, total=stored, completed=stored - pending)
