@@ -21,8 +21,9 @@ from db.errors import describe
 from db.health.readiness import is_passing
 from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from workers.logs import configure_logging
+from workers.processes import SCHEDULER
 from workers.queue.client import Bell
 from workers.running.runtime import greet_store
 from workers.settings import load_settings
@@ -71,7 +72,7 @@ class Firing:
 
     async def wake_workers(self) -> None:
         """Ring for payment events: what came while nobody could ring needn't wait for a look."""
-        await asyncio.to_thread(self._bell.ring, TASKS["process_payment_events"])
+        await asyncio.to_thread(self._bell.ring, PROCESS_PAYMENT_EVENTS)
 
     async def _note_failure(self, schedule: Schedule, error: Exception) -> None:
         if not await is_passing(self._pool, error):
@@ -106,17 +107,17 @@ async def run(settings: Settings, termination: Termination) -> int:
 async def _fire_for_ever(settings: Settings) -> None:
     assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
     async with AsyncExitStack() as closing:
-        url = settings.url_for("scheduler")
+        url = settings.url_for(SCHEDULER)
         pool = await open_pool(
             url,
-            application_name="coinfleet scheduler",
+            application_name=SCHEDULER.application_name,
             min_size=0,
             max_size=POOL_SIZE,
         )
         closing.callback(pool.terminate)
         bell = Bell(settings.redis_url)
         closing.callback(bell.close)
-        firing = Firing(pool, bell, is_away=not await greet_store(pool, "scheduler", url=url))
+        firing = Firing(pool, bell, is_away=not await greet_store(pool, SCHEDULER, url=url))
         scheduler = _make_scheduler(firing)
         closing.callback(scheduler.shutdown, wait=False)
         scheduler.start()
@@ -155,7 +156,7 @@ def _moments(schedule: Schedule) -> IntervalTrigger:
 def main() -> None:
     """Entry point of the process."""
     termination = Termination(deadline_s=DEADLINE_S)
-    settings = load_settings("scheduler")
+    settings = load_settings(SCHEDULER)
     configure_logging(settings.log_format)
     sys.exit(asyncio.run(run(settings, termination)))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dramatiq import MessageProxy, Middleware
 
-    from tasks import Task
+    from tasks.task import Task
 
 log = structlog.get_logger(__name__)
 

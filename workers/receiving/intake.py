@@ -113,8 +113,8 @@ class Intake:
         self._tasks = {loop.create_task(self._write()) for _ in range(self._in_flight_max)}
         self._tasks.add(loop.create_task(self._enforce_deadline()))
 
-    def hurry(self, within_s: float) -> None:
-        """Keep nobody waiting for longer than this from now: the process is about to end."""
+    def shorten_deadline(self, within_s: float) -> None:
+        """Let no caller wait for longer than this from now on: the process is about to stop."""
         self._deadline_s = min(self._deadline_s, within_s)
         expires_at = asyncio.get_running_loop().time() + within_s
         for waiter in chain(*self._in_flight, self._waiting):

@@ -101,7 +101,7 @@ class Probes:
 
 def queue_client(settings: Settings) -> redis.asyncio.Redis:
     """Give a client that waits no longer than a probe; the caller closes it."""
-    assert settings.redis_url is not None  # noqa: S101 - load_settings("web") asks for it
+    assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
     return redis.asyncio.Redis.from_url(
         settings.redis_url,
         socket_timeout=PROBE_TIMEOUT_S,

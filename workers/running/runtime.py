@@ -15,7 +15,7 @@ import structlog
 
 from db import ticks
 from db.connections.pool import Pool, answered, expire_if_unfit, open_pool
-from db.connections.roles import Process, check_process_role
+from db.connections.roles import check_process_role
 from db.connections.sessions import are_sessions_scarce
 from db.errors import DatabaseRefused, describe, is_transient
 from db.health.readiness import check_writable, is_passing
@@ -31,9 +31,11 @@ from db.inbox import Inbox
 from db.release.runner import is_current
 from db.ticks import Tick
 from schedules.timetable import TIMETABLE
-from tasks import TASKS, Task
+from tasks import PROCESS_PAYMENT_EVENTS
 from tasks.context import Context, Meter
+from tasks.task import Task
 from workers.outage import BATCHES, Outage
+from workers.processes import WORKER
 from workers.running.drain import Drain
 from workers.running.naming import WorkerName
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from workers.outage import Work
+    from workers.processes import Process
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -69,7 +72,7 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self._name = WorkerName(
-            settings.worker_name, database_url=settings.url_for("worker", warn=False)
+            settings.worker_name, database_url=settings.url_for(WORKER, warn=False)
         )
         self.worker = self._name.text
         self._settings = settings
@@ -91,15 +94,15 @@ class Runtime:
         A database that is away is waited for while running; one that answers and refuses us raises
         its error, with nothing left open.
         """
-        url = self._settings.url_for("worker")
+        url = self._settings.url_for(WORKER)
         self._pool = await open_pool(
             url,
-            application_name="coinfleet worker",
+            application_name=WORKER.application_name,
             min_size=0,
             max_size=POOL_SIZE,
         )
         try:
-            if not await greet_store(self._pool, "worker", url=url):
+            if not await greet_store(self._pool, WORKER, url=url):
                 self._outage.begin("looks")
         except BaseException:
             self._pool.terminate()
@@ -185,10 +188,8 @@ class Runtime:
         self._drain.ring(at_once=DRAINS if is_held_up else 1)
 
     def _drain_with(self, context: Context, work: Work) -> Callable[[], Awaitable[None]]:
-        task = TASKS["process_payment_events"]
-
         async def drain() -> None:
-            await self._tried(task.function(context), work)
+            await self._tried(PROCESS_PAYMENT_EVENTS.function(context), work)
 
         return drain
 

@@ -198,6 +198,7 @@ async def test_payment_keys_are_locked_by_index(books: Books, number: int) -> No
     assert indexes(await plan(books.db, lock)) == {"payment_keys_pkey"}
 
 
+@pytest.mark.requirement("C10")
 async def test_a_page_of_somebodys_ledger_is_read_by_its_index(books: Books) -> None:
     page = """
         select * from public.ledger_entries

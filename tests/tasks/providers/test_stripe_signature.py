@@ -14,6 +14,8 @@ from stripe import SignatureVerificationError, WebhookSignature
 from tasks.providers import stripe
 from tasks.providers.signed import TOLERANCE_S, NotAuthentic
 
+pytestmark = pytest.mark.requirement("C11")
+
 SECRET = "whsec_first"
 OTHER_SECRET = "whsec_second"
 NOW_S = 1_763_788_800

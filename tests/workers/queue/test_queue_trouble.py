@@ -18,7 +18,7 @@ import redis.asyncio
 from dramatiq import Message
 from structlog.testing import capture_logs
 
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import DEADLINE_S
 from tests.tls import Authority, needs_openssl, tls_before
 from tests.workers.cli.operators import coinfleet
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.workers.conftest import Run
 
-TASK = TASKS["process_payment_events"]
+TASK = PROCESS_PAYMENT_EVENTS
 # What the docs tell an operator to write.
 [RIGHTS] = re.findall(
     r"^ACL SETUSER coinfleet on >password (.*)$",

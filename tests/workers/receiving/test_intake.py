@@ -264,7 +264,7 @@ async def test_in_a_hurry_nobody_waits_for_a_store_that_hangs(intake: Intake, st
     first = await hold_a_batch(intake, store)
     second = asyncio.create_task(intake.put(arrival("second")))
     await turns()
-    intake.hurry(0.05)
+    intake.shorten_deadline(0.05)
     for waiting in (first, second):
         with pytest.raises(NotStored):
             await waiting

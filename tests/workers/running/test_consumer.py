@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from db import ticks
 from db.inbox import Arrival, store_arrivals
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually, somebody_waits_for_a_lock
 from workers.queue.client import Bell
 
@@ -95,7 +95,7 @@ async def test_a_worker_reports_that_it_answered_a_doorbell(
     worker = await run(WORKER)
     await worker.said("worker_started")
     bell = Bell(redis_url)
-    bell.ring(TASKS["process_payment_events"])
+    bell.ring(PROCESS_PAYMENT_EVENTS)
     bell.close()
     await eventually(
         lambda: db.fetchval("select last_doorbell_at is not null from fleet.worker_reports")

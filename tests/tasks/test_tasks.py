@@ -1,0 +1,40 @@
+"""TASKS: each task stands in it once, and its name nowhere else."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import tasks
+from tasks import TASKS
+from tasks.task import Task
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_each_task_has_its_own_name() -> None:
+    assert len({task.name for task in TASKS}) == len(TASKS)
+
+
+def test_each_task_of_the_module_stands_in_the_table() -> None:
+    assert {each for each in vars(tasks).values() if isinstance(each, Task)} == set(TASKS)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_the_name_of_a_task_stands_in_one_product_module(task: Task) -> None:
+    assert modules_that_spell(task.name) == {"tasks/__init__.py"}
+
+
+def modules_that_spell(name: str) -> set[str]:
+    """The product modules in which a string is this name."""
+    return {
+        str(path.relative_to(ROOT))
+        for package in ("workers", "schedules", "tasks", "db")
+        for path in (ROOT / package).rglob("*.py")
+        if any(
+            isinstance(node, ast.Constant) and node.value == name
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+    }
