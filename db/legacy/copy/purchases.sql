@@ -62,6 +62,7 @@ begin
         array(
             select leg.posting
             from (
+                -- The purchases of this batch, numbered: one ledger transaction each.
                 select p.*, s.is_disputed, row_number() over (order by s.no) as ordinality
                 from upgrade.purchases as s
                 join public.coin_purchases as p on p.id = s.id
@@ -69,6 +70,7 @@ begin
             ) as p
             cross join lateral (select 'purchase:' || p.provider || ':' || p.provider_payment_id as key) as k
             cross join lateral (
+                -- Its two entries: to the buyer, from the coins issued.
                 values
                 (row(p.ordinality, 0, p.profile_id, 'coins', p.coin_amount, 'purchase', k.key, null)::fleet.posting),
                 (row(p.ordinality, 1, null, 'coins_issued', -p.coin_amount, 'purchase', k.key, null)::fleet.posting)
@@ -80,6 +82,7 @@ begin
         array(
             select leg.posting
             from (
+                -- Those of them that were taken back, numbered in the same way.
                 select
                     p.*,
                     case when s.is_disputed then 'chargeback' else 'refund' end as reason,
@@ -90,6 +93,7 @@ begin
                 where s.no > p_after and s.no <= p_upto and s.fate = 'move' and s.coins_taken > 0
             ) as p
             cross join lateral (
+                -- Its two entries: from the buyer, back to the coins issued.
                 values
                 (row(p.ordinality, 0, p.profile_id, 'coins', -p.refunded_coins, p.reason, p.key, null)::fleet.posting),
                 (row(p.ordinality, 1, null, 'coins_issued', p.refunded_coins, p.reason, p.key, null)::fleet.posting)
