@@ -3,7 +3,7 @@
 Refuses to call Stripe or the database.
 """
 
-from tasks.providers.stripe.events import interpret
-from tasks.providers.stripe.signature import PROVIDER, sign, verify
+from tasks.providers.stripe.interpret import interpret
+from tasks.providers.stripe.verify import PROVIDER, sign, verify
 
 __all__ = ["PROVIDER", "interpret", "sign", "verify"]

@@ -134,7 +134,7 @@ def test_an_authentic_body_without_a_usable_id_is_kept_under_its_hash(event_id: 
 
 
 def test_an_id_that_is_no_text_is_not_usable() -> None:
-    signature = app._signature(app.signing_key(SECRET), b"\xff", b"1763788800", BODY)
+    signature = app.provider._signature(app.signing_key(SECRET), b"\xff", b"1763788800", BODY)
     arrival = verify(library_signs() | {b"webhook-id": b"\xff", b"webhook-signature": signature})
     assert arrival.provider_event_id == hashlib.sha256(BODY).hexdigest()
 
