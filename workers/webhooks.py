@@ -21,8 +21,9 @@ from db.connections.pool import open_pool
 from db.connections.roles import greet_as
 from db.errors import DatabaseRefused, describe
 from db.inbox import Stored, store_arrivals
-from tasks.providers import PROVIDERS, app, stripe
+from tasks.providers import PROVIDERS
 from workers.logs import configure_logging
+from workers.providers import build_providers
 from workers.queue.doorbell import Doorbell
 from workers.receiving.connection import BoundedConnection, count_instead_of_logging
 from workers.receiving.connection_limits import (
@@ -37,6 +38,7 @@ from workers.receiving.probes import Probes, queue_client
 from workers.receiving.receiver import Receiver, WebhookEndpoint
 from workers.receiving.refusals import Refusals
 from workers.receiving.reporter import WebReporter
+from workers.receiving.verification import Verification
 from workers.settings import load_settings
 from workers.termination import Termination
 
@@ -72,7 +74,7 @@ STARTUP_FAILURE = 3
 
 LANDING = f"""coinfleet takes in payment events for a ledger of coins.
 
-Webhooks   POST {", POST ".join(f"/webhooks/{name}" for name in PROVIDERS)}
+Webhooks   POST {", POST ".join(f"/webhooks/{provider.name}" for provider in PROVIDERS)}
 Probes     GET /healthz (it lives), GET /readyz (it can store)
 """
 
@@ -168,6 +170,8 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
                 doorbell.ring()
 
         refusals = Refusals()
+        verification = Verification()
+        closing.callback(verification.close)
         reporter = WebReporter(
             asking,
             port=settings.port,
@@ -190,10 +194,8 @@ async def _opened(settings: Settings) -> AsyncIterator[Web]:
             metrics=metrics,
             intake=intake,
             receiver=Receiver(
-                secrets={
-                    stripe.PROVIDER: settings.stripe_webhook_secrets,
-                    app.PROVIDER: settings.app_webhook_secrets,
-                },
+                providers=build_providers(settings),
+                verification=verification,
                 intake=intake,
                 note_received=metrics.note_received,
                 refusals=refusals,

@@ -15,10 +15,11 @@ from starlette.routing import Router
 
 from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
-from tasks.providers import app, stripe
+from workers.providers import build_providers
 from workers.receiving.metrics import Metrics
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
+from workers.receiving.verification import Verification
 from workers.settings import load_settings
 from workers.webhooks import ROUTES, make_server
 
@@ -64,10 +65,8 @@ def make_app(settings: Settings) -> Router:
         )
         intake = StoreNothing() if "BENCH_WITHOUT_DATABASE" in os.environ else InsertEach(pool)
         receiver = Receiver(
-            secrets={
-                stripe.PROVIDER: settings.stripe_webhook_secrets,
-                app.PROVIDER: settings.app_webhook_secrets,
-            },
+            providers=build_providers(settings),
+            verification=Verification(),
             intake=intake,  # type: ignore[arg-type]
             note_received=Metrics(pool).note_received,
             refusals=Refusals(),
