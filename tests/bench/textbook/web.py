@@ -16,9 +16,10 @@ from db.connections.pool import open_pool
 from tasks.providers.signed import NotAuthentic
 from tests.bench.textbook.money import store
 from tests.bench.textbook.worker import make_actor
+from workers.processes import WEB
 from workers.providers import build_providers
+from workers.receiving.server import make_server
 from workers.settings import load_settings
-from workers.webhooks import make_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,7 +53,7 @@ def make_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(running: Starlette) -> AsyncIterator[None]:
         running.state.pool = await open_pool(
-            settings.url_for("web"),
+            settings.url_for(WEB),
             application_name="bench textbook web",
             max_size=CONNECTIONS,
         )
@@ -65,7 +66,7 @@ def make_app(settings: Settings) -> Starlette:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load_settings("web")
+    settings = load_settings(WEB)
     config = make_server(settings).config
     config.app = make_app(settings)
     uvicorn.Server(config).run()

@@ -13,6 +13,7 @@ from dramatiq.middleware import AsyncIO, default_middleware
 
 from db.connections.pool import open_pool
 from tests.bench.textbook.money import process
+from workers.processes import WORKER
 from workers.providers import build_providers
 from workers.settings import load_settings
 
@@ -37,7 +38,7 @@ class HasPool(Middleware):
         thread = get_event_loop_thread()
         assert thread is not None
         opening = open_pool(
-            self._settings.url_for("worker"),
+            self._settings.url_for(WORKER),
             application_name="bench textbook worker",
             max_size=self._settings.worker_threads,
         )
@@ -67,7 +68,7 @@ def make_actor(settings: Settings) -> tuple[Broker, Actor[[int], None]]:
 def main() -> None:
     """Work until SIGTERM."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    settings = load_settings("worker")
+    settings = load_settings(WORKER)
     broker, _ = make_actor(settings)
     worker = Worker(broker, worker_threads=settings.worker_threads)
     worker.start()

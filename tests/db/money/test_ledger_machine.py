@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from db.facts import Fact
     from db.inbox import Arrival
     from tests.clusters import Cluster, Database
+
+pytestmark = pytest.mark.requirement("C1")
 
 LONG = os.environ.get("COINFLEET_HYPOTHESIS") == "long"
 PROFILE = settings(

@@ -283,6 +283,7 @@ async def test_a_viewer_gives_what_they_have(books: Books, signed_in: SignIn) ->
     assert await books.earnings(streamer) == 7
 
 
+@pytest.mark.requirement("C5")
 async def test_a_gift_told_again_is_given_once(books: Books, signed_in: SignIn) -> None:
     sender, streamer = await books.profile(coins=10), await books.profile()
     viewer = await signed_in(sender)
@@ -290,6 +291,7 @@ async def test_a_gift_told_again_is_given_once(books: Books, signed_in: SignIn) 
     assert await give(viewer, streamer, quantity=4) == (6, True)
 
 
+@pytest.mark.requirement("C5")
 async def test_a_gift_told_again_is_known_when_it_could_not_be_given_any_more(
     books: Books, signed_in: SignIn
 ) -> None:
@@ -306,6 +308,7 @@ async def test_keys_are_each_senders_own(books: Books, signed_in: SignIn) -> Non
     assert await give(await signed_in(second), first) == (9, False)
 
 
+@pytest.mark.requirement("C5")
 @pytest.mark.parametrize("changed", [{"quantity": 2}, {"gift_type": "cake"}])
 async def test_a_gifts_key_for_another_gift_is_a_conflict(
     books: Books, signed_in: SignIn, changed: dict[str, Any]
@@ -317,6 +320,7 @@ async def test_a_gifts_key_for_another_gift_is_a_conflict(
     assert isinstance(await refused(give(viewer, await books.profile())), IdempotencyConflict)
 
 
+@pytest.mark.requirement("C5")
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -347,6 +351,7 @@ async def test_a_token_without_a_profile_gives_nothing(books: Books, signed_in: 
     assert isinstance(await refused(give(stranger, await books.profile())), UnknownProfile)
 
 
+@pytest.mark.requirement("C5")
 @pytest.mark.parametrize(
     "arguments",
     [

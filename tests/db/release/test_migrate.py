@@ -117,6 +117,7 @@ async def test_releases_of_two_databases_may_make_the_same_roles(cluster: Cluste
             await cluster.drop(database)
 
 
+@pytest.mark.requirement("B2")
 async def test_a_first_release_makes_the_roles_it_needs(
     empty_database: Database, cluster: Cluster
 ) -> None:

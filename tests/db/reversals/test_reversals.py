@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from db.facts import Fact
 
+pytestmark = pytest.mark.requirement("C6", "H7")
+
 NOT_OURS = Outcome("ignored", "not_ours")
 
 
@@ -46,6 +48,7 @@ async def left_after(books: Books, payment: Payment, *facts: Fact) -> tuple[int,
 # Refunds
 
 
+@pytest.mark.requirement("C4")
 async def test_a_full_refund_takes_all_coins_back(books: Books) -> None:
     _, payment = await bought(books)
     assert await left_after(books, payment, payment.refund(100)) == (0, "refunded")
@@ -316,6 +319,7 @@ async def test_a_refund_beside_a_dispute_that_was_won_stands_alone(books: Books)
     assert await left_after(books, payment, *facts) == (60, "confirmed")
 
 
+@pytest.mark.requirement("C4")
 async def test_a_refunded_payment_whose_dispute_is_won_becomes_refunded(books: Books) -> None:
     _, payment = await bought(books)
     facts = (payment.dispute(100, -100), payment.refund(100))

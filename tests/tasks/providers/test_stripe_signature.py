@@ -14,6 +14,8 @@ from stripe import SignatureVerificationError, WebhookSignature
 from tasks.providers.signed import TOLERANCE_S, NotAuthentic
 from tasks.providers.stripe import Stripe, sign
 
+pytestmark = pytest.mark.requirement("C11")
+
 SECRET = "whsec_first"
 OTHER_SECRET = "whsec_second"
 NOW_S = 1_763_788_800

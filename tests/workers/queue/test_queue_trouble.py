@@ -151,7 +151,7 @@ def test_a_queue_of_which_some_connections_work_is_not_told_of_by_turns(
     # What comes back within a minute is the same trouble, and each of its kinds is told once.
     assert [line["event"] for line in logs] == [
         *("queue_refuses", "queue_back"),
-        *("queue_away", "queue_refuses"),
+        *("queue_unreachable", "queue_refuses"),
     ]
 
 
@@ -159,7 +159,7 @@ def test_what_was_the_same_trouble_is_over_once_it_was_calm_for_a_while(
     queue: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr("workers.queue.client.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("workers.outage.time", SimpleNamespace(monotonic=lambda: now[0]))
     broker = QueueBroker(queue.url, middleware=[])
     with capture_logs() as logs:
         for _ in range(2):
@@ -171,7 +171,7 @@ def test_what_was_the_same_trouble_is_over_once_it_was_calm_for_a_while(
         broker.note_trouble(redis.TimeoutError())
         broker.note_back()
     broker.close()
-    assert [line["event"] for line in logs] == ["queue_away", "queue_back"] * 3
+    assert [line["event"] for line in logs] == ["queue_unreachable", "queue_back"] * 3
 
 
 def test_a_queue_that_can_be_read_is_not_back_while_it_refuses_to_be_written(

@@ -69,7 +69,7 @@ async def test_an_outage_that_readiness_finds_is_logged_once(
             for _ in range(2):
                 assert (await web.client.get("/readyz")).status_code == 200
     told = [line for line in logs if line["event"].startswith("database_")]
-    assert [line["event"] for line in told] == ["database_unreachable", "database_reachable"]
+    assert [line["event"] for line in told] == ["database_unreachable", "database_back"]
     assert told[0]["reason"] == "sorry, too many clients already"
 
 
@@ -96,7 +96,7 @@ async def test_it_is_not_ready_while_commits_hang(
             assert (await web.post(a_purchase())).status_code == 200
             assert (await web.client.get("/readyz")).status_code == 200
             assert not hang.is_set()
-            outage.setattr("workers.webhooks.store_arrivals", refuse)
+            outage.setattr("workers.receiving.application.store_arrivals", refuse)
             assert (await web.post(a_purchase())).status_code == 503
             response = await web.client.get("/readyz")
             assert (response.status_code, response.json()["database"]) == (503, "unreachable")
@@ -210,7 +210,7 @@ async def test_webhooks_that_hang_take_no_connection_from_probes(
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.STORING_MAX", 1)
+    monkeypatch.setattr("workers.receiving.application.STORE_CONNECTIONS_MAX", 1)
     webhook = a_gift("gift-1")
     other = await connect("owner")
     async with serving(database.url("web"), redis_url) as web, other.transaction():
