@@ -34,6 +34,7 @@ from tasks.context import Context, Meter
 from tasks.task import Task
 from workers.outage import Outage
 from workers.processes import WORKER
+from workers.providers import build_providers
 from workers.running.drain import Drain
 from workers.running.interruptions import BATCHES, Interruptions
 from workers.running.naming import WorkerName
@@ -75,6 +76,7 @@ class Runtime:
         )
         self.worker = self._name.text
         self._settings = settings
+        self._providers = build_providers(settings)
         self._started = time.monotonic()
         self._doorbell_at: float | None = None
         self._answered = asyncio.Event()
@@ -156,8 +158,7 @@ class Runtime:
         return Context(
             pool=self._pool,
             inbox=self._inbox,
-            stripe_livemode=self._settings.stripe_livemode,
-            stripe_accounts=frozenset(self._settings.stripe_accounts),
+            providers=self._providers,
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,
