@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
-from tasks.providers import app, stripe
 from workers.outage import Outage
 from workers.processes import WEB
+from workers.providers import build_providers
 from workers.queue.doorbell import Doorbell
 from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
@@ -25,6 +25,7 @@ from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
 from workers.receiving.reporter import WebReporter
 from workers.receiving.routes import make_router
+from workers.receiving.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -88,6 +89,8 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(asyncio.to_thread, doorbell.close)
         metrics = Metrics(probe_pool)
         refusals = Refusals()
+        verification = Verification()
+        closing.callback(verification.close)
         outage = Outage("database", then="senders get 503 and send again")
         reporter = WebReporter(
             probe_pool,
@@ -114,10 +117,8 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
             intake=intake,
             outage=outage,
             receiver=Receiver(
-                secrets={
-                    stripe.PROVIDER: settings.stripe_webhook_secrets,
-                    app.PROVIDER: settings.app_webhook_secrets,
-                },
+                providers=build_providers(settings),
+                verification=verification,
                 intake=intake,
                 note_received=metrics.note_received,
                 refusals=refusals,

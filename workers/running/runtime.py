@@ -17,6 +17,7 @@ from tasks import PROCESS_PAYMENT_EVENTS
 from tasks.context import Context, Meter
 from workers.outage import Outage
 from workers.processes import WORKER
+from workers.providers import build_providers
 from workers.running.attempts import Attempts
 from workers.running.inbox_runner import InboxRunner
 from workers.running.interruptions import BATCHES
@@ -69,6 +70,7 @@ class Runtime:
         )
         self.worker = self._name.text
         self._settings = settings
+        self._providers = build_providers(settings)
         self._stopping = asyncio.Event()
         self._meter = Meter()
         self._batches_seen = 0
@@ -159,8 +161,7 @@ class Runtime:
         return Context(
             pool=self._pool,
             inbox=self._inbox,
-            stripe_livemode=self._settings.stripe_livemode,
-            stripe_accounts=frozenset(self._settings.stripe_accounts),
+            providers=self._providers,
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,
