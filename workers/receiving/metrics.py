@@ -63,7 +63,7 @@ class Metrics:
         # Present from the start: a rate needs a value before the first.
         for provider in PROVIDERS:
             for cause in get_args(Cause):
-                self._refused.labels(provider, cause)
+                self._refused.labels(provider.name, cause)
         self._clock_ahead = Gauge(
             "coinfleet_clock_ahead_seconds",
             "This machine's clock less the database's, as measured every ten seconds.",

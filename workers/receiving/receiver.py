@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db.inbox import Stored
-from tasks.providers import PROVIDERS
 from tasks.providers.signed import NotAuthentic
 from workers.receiving.answers import (
     CONFLICT,
@@ -26,15 +25,18 @@ from workers.receiving.answers import (
     UNKNOWN_PROVIDER,
 )
 from workers.receiving.intake import NotStored
+from workers.receiving.verification import NotVerified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Message, Receive, Scope, Send
 
+    from tasks.providers.provider import Provider
     from workers.receiving.answers import Answer
     from workers.receiving.intake import Intake
     from workers.receiving.refusals import Refusals
+    from workers.receiving.verification import Verification
 
 BODY_BYTES_MAX = 256 * 1024
 # What is read of a body that is too large, so that its sender gets to the answer behind it.
@@ -49,9 +51,10 @@ class _HungUp(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """What receiving takes: the secrets of each provider, the intake, and who counts."""
+    """What receiving takes: the providers by name, the intake, and who counts."""
 
-    secrets: Mapping[str, Sequence[str]]
+    providers: Mapping[str, Provider]
+    verification: Verification
     intake: Intake
     note_received: Callable[[str, Answer], None]
     refusals: Refusals
@@ -59,7 +62,8 @@ class Receiver:
 
     async def receive(self, provider: str, scope: Scope, receive: Receive) -> Answer:
         """Decide what the sender of one request is told."""
-        if provider not in PROVIDERS:
+        sender = self.providers.get(provider)
+        if sender is None:
             return UNKNOWN_PROVIDER
         headers: dict[bytes, bytes] = dict(scope["headers"])
         declares_too_much = _declared_bytes(headers) > BODY_BYTES_MAX
@@ -72,26 +76,30 @@ class Receiver:
             return TOO_LARGE if declares_too_much else TOO_SLOW
         if body is None:
             return TOO_LARGE
-        return await self._store(provider, headers, body)
+        return await self._store(sender, body, headers)
 
-    async def _store(self, provider: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+    async def _store(
+        self, provider: Provider, body: bytes, headers: Mapping[bytes, bytes]
+    ) -> Answer:
+        now_s = self.clock()
         try:
-            arrival = PROVIDERS[provider].verify(
-                headers, body, secrets=self.secrets[provider], now_s=self.clock()
-            )
+            if provider.is_slow(body, headers):
+                arrival = await self.verification.verify(provider, body, headers, now_s=now_s)
+            else:
+                arrival = provider.verify(body, headers, now_s=now_s)
             found = await self.intake.put(arrival)
         except NotAuthentic as refused:
             if refused.late_s is not None:
-                self.refusals.log_stale(provider, refused.late_s)
+                self.refusals.log_stale(provider.name, refused.late_s)
             return NOT_AUTHENTIC[refused.cause]
-        except NotStored:
+        except (NotStored, NotVerified):
             return NOT_STORED
         if arrival.state == "rejected":
             return MALFORMED
         match found:
             case Stored.STORED:
                 return STORED
-            case Stored.CONFLICT if PROVIDERS[provider].body_is_fixed:
+            case Stored.CONFLICT if provider.body_is_fixed:
                 return CONFLICT
             case Stored.SEEN | Stored.CONFLICT:
                 return SEEN
@@ -108,7 +116,7 @@ class WebhookEndpoint:
             answer = await receiver.receive(provider, scope, receive)
         except _HungUp:
             return
-        known = provider if provider in PROVIDERS else "unknown"
+        known = provider if provider in receiver.providers else "unknown"
         receiver.note_received(known, answer)
         if answer.cause is None:
             receiver.refusals.note_taken(known)

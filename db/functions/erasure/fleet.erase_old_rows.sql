@@ -57,4 +57,5 @@ $$;
 
 revoke all on function fleet.erase_old_rows(text[]) from public, anon, authenticated, service_role;
 comment on function fleet.erase_old_rows(text[]) is
-    'Empties what tells of these old users in all that an upgrade left behind: the old tables, quarantine, archive and notes. Rows, ids and amounts stay, so what was proved still adds up. Returns how many rows were emptied.';
+    'Empties what tells of these old users in all that an upgrade left behind: the old tables, quarantine, archive and '
+    'notes. Rows, ids and amounts stay, so what was proved still adds up. Returns how many rows were emptied.';

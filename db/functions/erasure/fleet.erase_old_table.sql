@@ -27,17 +27,25 @@ begin
         return 0;
     end if;
     execute format(
-        'select array_agg(distinct f.field) from %s as t, jsonb_object_keys(fleet.personal_fields(%L, to_jsonb(t))) as f (field) where %s',
+        'select array_agg(distinct f.field)'
+        ' from %s as t, jsonb_object_keys(fleet.personal_fields(%L, to_jsonb(t))) as f (field)'
+        ' where %s',
         p_table, v_name, v_whose
     ) into v_fields using p_old_ids;
 
     -- A column that a key needs gets a word that nobody had; a generated one follows those it is made of.
     select
         string_agg(
-            format('%I = %s', a.attname, case when a.is_key then format('gen_random_uuid()::text::%s', a.type) else 'null' end), ', '
+            format(
+                '%I = %s',
+                a.attname,
+                case when a.is_key then format('gen_random_uuid()::text::%s', a.type) else 'null' end
+            ),
+            ', '
         ) filter (where a.attgenerated = ''),
         string_agg(format('t.%I is not null', a.attname), ' or ') filter (where a.attgenerated = ''),
-        string_agg(format(', alter column %I drop not null', a.attname), '') filter (where a.attnotnull and not a.is_key)
+        string_agg(format(', alter column %I drop not null', a.attname), '')
+            filter (where a.attnotnull and not a.is_key)
     into v_values, v_differs, v_loosened
     from (
         select
@@ -63,4 +71,5 @@ $$;
 
 revoke all on function fleet.erase_old_table(regclass, text[]) from public, anon, authenticated, service_role;
 comment on function fleet.erase_old_table(regclass, text[]) is
-    'Empties what tells of these users in their rows of a table that an upgrade moved aside, and returns how many rows that were; a column that has to hold something no longer has to. Rows and numbers stay.';
+    'Empties what tells of these users in their rows of a table that an upgrade moved aside, and returns how many rows '
+    'that were; a column that has to hold something no longer has to. Rows and numbers stay.';

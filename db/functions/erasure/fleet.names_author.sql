@@ -17,4 +17,5 @@ $$;
 
 revoke all on function fleet.names_author(text, text, boolean) from public, anon, authenticated, service_role;
 comment on function fleet.names_author(text, text, boolean) is
-    'Whether a field of an older generation''s table says whose a row is. The first generation''s ids are numbers, so its fields go by name; a uuid is nobody else''s.';
+    'Whether a field of an older generation''s table says whose a row is. The first generation''s ids are numbers, so '
+    'its fields go by name; a uuid is nobody else''s.';

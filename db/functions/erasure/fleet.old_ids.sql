@@ -23,4 +23,5 @@ $$;
 
 revoke all on function fleet.old_ids(uuid) from public, anon, authenticated, service_role;
 comment on function fleet.old_ids(uuid) is
-    'Whom a profile was in an older generation: the user it was made of, and users in quarantine with the same e-mail address. None where nothing was upgraded.';
+    'Whom a profile was in an older generation: the user it was made of, and users in quarantine with the same e-mail '
+    'address. None where nothing was upgraded.';

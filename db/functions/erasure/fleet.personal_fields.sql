@@ -27,4 +27,6 @@ $$;
 
 revoke all on function fleet.personal_fields(text, jsonb) from public, anon, authenticated, service_role;
 comment on function fleet.personal_fields(text, jsonb) is
-    'The fields of an older generation''s row that may tell of a person, each null. What a platform kept besides what an upgrade reads is not known, so only this stays: of a person''s own row its ids and sums; of any other row numbers, ids, times and words of machines.';
+    'The fields of an older generation''s row that may tell of a person, each null. What a platform kept besides what '
+    'an upgrade reads is not known, so only this stays: of a person''s own row its ids and sums; of any other row '
+    'numbers, ids, times and words of machines.';

@@ -14,4 +14,5 @@ as $$
 $$;
 
 revoke all on function fleet.tells_of(text, jsonb, text[]) from public, anon, authenticated, service_role;
-comment on function fleet.tells_of(text, jsonb, text[]) is 'Whether a row that an upgrade set aside is one of these old users'' own.';
+comment on function fleet.tells_of(text, jsonb, text[]) is
+    'Whether a row that an upgrade set aside is one of these old users'' own.';

@@ -18,6 +18,7 @@ from db.connections.operators import reaching_store
 from db.connections.pool import open_pool
 from db.errors import CoinfleetError, DatabaseUnavailable
 from db.legacy.generations import check_released
+from tasks.providers.stripe import Stripe
 from workers.cli.progress import progress
 from workers.cli.simulate.cases.mix import plan_cases
 from workers.cli.simulate.delivery import Address, Deliveries, NoAnswer, deliver, is_ready
@@ -185,7 +186,7 @@ def deliveries_in_order(
 async def prepare_plan(pool: Pool, settings: Settings, options: Options) -> Plan:
     """Write the price list, users and streams to the database; return the plan of the events."""
     run = f"sim{secrets.token_hex(3)}"
-    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES)
+    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=Stripe.name)
     number = max(2, min(STREAMERS_MAX, options.events // 100))
     streamers = {uuid4(): f"{run}-streamer-{nth}" for nth in range(1, number + 1)}
     await simulation.add_people(pool, streamers)

@@ -13,6 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID, uuid4
 
+from tasks.providers.app import App
+from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import gift_sent
 from workers.cli.simulate.plan import APPLIED, Plan, PlannedEvent, PlannedGift, PlannedPayment
 from workers.cli.simulate.prices import PACKAGES, VAULT
@@ -165,7 +167,7 @@ class Scenario:
     ) -> None:
         """Plan an event of a payment; `arguments` go to `build`."""
         event = PlannedEvent(
-            provider="stripe",
+            provider=Stripe.name,
             event_id=build(payment, **arguments)["id"],
             build=partial(build, payment, **arguments),
             outcomes=frozenset(outcomes),
@@ -210,7 +212,7 @@ class Scenario:
             timestamp=datetime.fromtimestamp(self._started_s, UTC).isoformat(),
         )
         event = PlannedEvent(
-            provider="app", event_id=event_id, build=build, outcomes=frozenset(outcomes)
+            provider=App.name, event_id=event_id, build=build, outcomes=frozenset(outcomes)
         )
         self.plan.events.append(event)
         coins = kind.coins * quantity
