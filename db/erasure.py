@@ -52,7 +52,7 @@ async def erase_profile(
 
     With `dry_run` all of it is done and taken back in one transaction, whose locks it takes.
 
-    Raises UnknownProfile, UpgradeUnfinished, asyncpg's own errors, and StoreUnavailable.
+    Raises UnknownProfile, UpgradeUnfinished, asyncpg's own errors, and DatabaseUnavailable.
     """
     connection = await open_connection(
         url, application_name="coinfleet erase", command_timeout_s=TIMEOUT_S

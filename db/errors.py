@@ -25,7 +25,7 @@ class CoinfleetError(Exception):
         super().__init__(message or (self.__doc__ or "").partition("\n")[0])
 
 
-class StoreUnavailable(CoinfleetError):
+class DatabaseUnavailable(CoinfleetError):
     """The database can't be reached or refuses work just now; the same call may work later."""
 
     @classmethod
@@ -34,18 +34,18 @@ class StoreUnavailable(CoinfleetError):
         return cls(f"The database refuses work just now ({describe(error)}); try it again later")
 
 
-class StoreRefused(StoreUnavailable):
+class DatabaseRefused(DatabaseUnavailable):
     """The database can't be used as it is addressed: a fault of configuration, which waiting
     doesn't cure. It stops a process at its start; later it counts as an outage, for whoever mends
     it may do so while the process lives.
     """
 
 
-class ReadOnlyServer(StoreUnavailable):
+class ReadOnlyServer(DatabaseUnavailable):
     """The server takes no writes: a standby, or `default_transaction_read_only` is on."""
 
 
-class NoSessionFree(StoreUnavailable):
+class NoSessionFree(DatabaseUnavailable):
     """The database has no session left for this process, and none of its own became free."""
 
 
@@ -205,7 +205,7 @@ def fate(error: BaseException, *, is_alone: bool = False) -> Fate:
         case asyncpg.InternalClientError():
             is_passing = _text(error).startswith(_LOST_MEANWHILE)
         case _:  # refused, reset, unreachable; TimeoutError is an OSError
-            is_passing = isinstance(error, StoreUnavailable | OSError)
+            is_passing = isinstance(error, DatabaseUnavailable | OSError)
     return Fate.TRANSIENT if is_passing else Fate.BUG
 
 
@@ -251,7 +251,7 @@ def is_server_unfit(error: BaseException | None) -> bool:
     match error:
         case ReadOnlyServer():
             return True
-        case StoreUnavailable():
+        case DatabaseUnavailable():
             return is_server_unfit(error.__cause__)
         case asyncpg.PostgresError():
             sqlstate = error.sqlstate or ""
@@ -274,7 +274,7 @@ def is_want_of_connections(error: BaseException | None) -> bool:
     match error:
         case NoSessionFree():
             return True
-        case StoreUnavailable():
+        case DatabaseUnavailable():
             return is_want_of_connections(error.__cause__)
         case asyncpg.TooManyConnectionsError():
             return True
@@ -322,7 +322,7 @@ def describe(error: BaseException) -> str:
     """
     sqlstate = sqlstate_of(error)
     message = _text(error).partition("\n")[0]
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, DatabaseUnavailable):
         # In words of ours, which name host and port.
         return message[:MESSAGE_LENGTH]
     if isinstance(error, TimeoutError):
@@ -338,8 +338,8 @@ def describe(error: BaseException) -> str:
 
 
 def sqlstate_of(error: BaseException | None) -> str | None:
-    """Return the SQLSTATE of the error, or of what a StoreUnavailable was raised from."""
-    if isinstance(error, StoreUnavailable):
+    """Return the SQLSTATE of the error, or of what a DatabaseUnavailable was raised from."""
+    if isinstance(error, DatabaseUnavailable):
         return sqlstate_of(error.__cause__)
     return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
 

@@ -20,8 +20,8 @@ from db.batches import Batch, BatchResult, ClaimedEvent, EventId, Failure, Outco
 from db.connections.pool import expire_if_unfit
 from db.errors import (
     CoinfleetError,
+    DatabaseUnavailable,
     Fate,
-    StoreUnavailable,
     describe,
     fate,
     is_server_unfit,
@@ -92,7 +92,7 @@ class BatchFailed(CoinfleetError):
         return self.fate is Fate.TRANSIENT
 
 
-class BatchLost(StoreUnavailable):
+class BatchLost(DatabaseUnavailable):
     """The connection was lost while a batch was applied; nothing of it was done."""
 
     def __init__(self, event_ids: Sequence[EventId], error: Exception) -> None:
@@ -100,7 +100,7 @@ class BatchLost(StoreUnavailable):
         self.event_ids = event_ids
 
 
-class ReleaseHalfWay(StoreUnavailable):
+class ReleaseHalfWay(DatabaseUnavailable):
     """The schema lacks something of this release, or a release is at work on it."""
 
 
@@ -116,8 +116,8 @@ _CLAIMED = (
 async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
     """Store the arrivals in one statement and say of each, in input order, what was found.
 
-    They are committed when this returns. Raises StoreUnavailable when the database can't; asyncpg's
-    own error when a row can't be stored, and then none is.
+    They are committed when this returns. Raises DatabaseUnavailable when the database can't store
+    any row now; asyncpg's own error when a row can't be stored, and then none is.
     """
     found = [Stored.STORED] * len(arrivals)
     try:
@@ -134,7 +134,7 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
     except BaseException as error:
         await expire_if_unfit(pool, error)
         if isinstance(error, Exception) and _is_no_rows_fault(error):
-            raise StoreUnavailable(describe(error)) from error
+            raise DatabaseUnavailable(describe(error)) from error
         raise
     for row in seen:
         found[row["no"] - 1] = Stored.SEEN if row["same_body"] else Stored.CONFLICT
@@ -183,8 +183,9 @@ class Inbox:
         noted in a commit of its own, see db/batch_starts.py. A hurried batch waits for a lock no
         longer than a second: it is one of those that find out which event is in trouble.
 
-        Raises BatchFailed when the batch was rolled back. Raises StoreUnavailable when the database
-        can't be reached or a release is half way; BatchLost, one of these, if events were claimed.
+        Raises BatchFailed when the batch was rolled back. Raises DatabaseUnavailable when the
+        database can't be reached or a release is half way; BatchLost, one of these, if events were
+        claimed.
         """
         batch = Batch(interpret, limit, is_hurried)
         try:
@@ -290,7 +291,7 @@ class Inbox:
 
     async def _failure(self, error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
         """Return what the caller hears: that the store is away, or that this batch failed."""
-        if isinstance(error, StoreUnavailable):
+        if isinstance(error, DatabaseUnavailable):
             return error
         event_ids = [event.id for event in claimed]
         found = fate(error, is_alone=len(claimed) == 1)
@@ -309,8 +310,8 @@ class Inbox:
         return BatchFailed(event_ids, fate=found, error=error) if claimed else error
 
 
-def _away(error: Exception) -> StoreUnavailable:
-    away = StoreUnavailable(describe(error))
+def _away(error: Exception) -> DatabaseUnavailable:
+    away = DatabaseUnavailable(describe(error))
     away.__cause__ = error
     return away
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks import TASKS, Task
+from tasks import (
+    PROVE_EVERYTHING,
+    PROVE_NEW_ENTRIES,
+    REFRESH_LEADERBOARD,
+    REMOVE_STALE_VIEWERS,
+    TIDY_UP,
+    UPDATE_PUBLISH_STATE,
+)
+from tasks.task import Task
 
 HOUR_S = 3_600
 DAY_S = 24 * HOUR_S
@@ -25,38 +33,38 @@ TIMETABLE: tuple[Schedule, ...] = (
     Schedule(
         "publish_state",
         10,
-        TASKS["update_publish_state"],
+        UPDATE_PUBLISH_STATE,
         "a stream is published while somebody watches, and 10 s past a minute's silence at most",
     ),
     Schedule(
         "stale_viewers",
         30,
-        TASKS["remove_stale_viewers"],
+        REMOVE_STALE_VIEWERS,
         "silent viewers don't count anyway; removing them keeps the table as small as the audience",
     ),
     Schedule(
         "leaderboard",
         60,
-        TASKS["refresh_leaderboard"],
+        REFRESH_LEADERBOARD,
         "boards and recent coins are a minute old at most, at the cost of what is new",
     ),
     Schedule(
         "new_entries_proof",
         60,
-        TASKS["prove_new_entries"],
+        PROVE_NEW_ENTRIES,
         "a wrong balance is known within a minute, at the cost of what is new",
     ),
     Schedule(
         "full_proof",
         DAY_S,
-        TASKS["prove_everything"],
+        PROVE_EVERYTHING,
         "every invariant over all of history, at 03:00 UTC when few watch",
         offset_s=3 * HOUR_S,
     ),
     Schedule(
         "housekeeping",
         60,
-        TASKS["tidy_up"],
+        TIDY_UP,
         "events that waited long enough are decided, and nothing grows without need",
     ),
 )

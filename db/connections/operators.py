@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from db.connections.roles import NotReleased
-from db.errors import StoreRefused, StoreUnavailable, is_transient
+from db.errors import DatabaseRefused, DatabaseUnavailable, is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NotReleased", "StoreRefused", "reaching_store"]
+__all__ = ["DatabaseRefused", "NotReleased", "reaching_store"]
 
 
 @contextmanager
 def reaching_store() -> Iterator[None]:
     """Raise one of three errors, each a line for a person, in place of what the database raised.
 
-    StoreUnavailable, StoreRefused or NotReleased; whatever else is raised goes through.
+    DatabaseUnavailable, DatabaseRefused or NotReleased; whatever else is raised goes through.
     """
     try:
         yield
-    except StoreUnavailable:
+    except DatabaseUnavailable:
         raise
     except (
         asyncpg.UndefinedTableError,
@@ -35,5 +35,5 @@ def reaching_store() -> Iterator[None]:
         raise NotReleased from error
     except Exception as error:
         if is_transient(error):
-            raise StoreUnavailable.by(error) from error
+            raise DatabaseUnavailable.by(error) from error
         raise

@@ -13,7 +13,7 @@ from db.connections.pooler import Pooling, SessionNeeded
 from db.connections.servers import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S  # noqa: PLC0414 - others' bound, too
 from db.connections.servers import connect_to
 from db.connections.sessions import Session, SharingPool, are_sessions_scarce
-from db.errors import StoreUnavailable, is_server_unfit, is_transient
+from db.errors import DatabaseUnavailable, is_server_unfit, is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -57,8 +57,9 @@ async def open_pool(
     With `min_size=0` nothing connects yet. A connection that went silent is dropped after twice
     `command_timeout_s`: once for its statement, once for that being cancelled.
 
-    Raises StoreUnavailable when the database can't be reached, and StoreRefused when waiting won't
-    change that (password, database name); so does whoever takes a connection of the pool later.
+    Raises DatabaseUnavailable when the database can't be reached, and DatabaseRefused when waiting
+    won't change that (password, database name). Taking a connection of the pool later raises the
+    same.
     The address may be a pooler's, see db/connections/pooler.py.
     """
     address = Address.parse(url)
@@ -197,7 +198,7 @@ async def _connect(
         except BaseException as error:
             connection.terminate()
             if is_transient(error):
-                raise StoreUnavailable(f"lost {address}: {error}") from error
+                raise DatabaseUnavailable(f"lost {address}: {error}") from error
             raise
     return connection
 

@@ -1,7 +1,7 @@
 """One connection to the first server of an address that will have it, and why there is none.
 
 What doesn't cure by waiting (a file that can't be read, an unknown host, a wrong password) is
-StoreRefused; everything else that keeps us out is StoreUnavailable. Both name host, port and
+DatabaseRefused; everything else that keeps us out is DatabaseUnavailable. Both name host, port and
 cause, and no password.
 """
 
@@ -22,7 +22,7 @@ import asyncpg
 
 from db.connections.address import SYSTEM_CERTIFICATES, TLS_FILES, Address, Host
 from db.connections.pooler import PoolerUndeclared
-from db.errors import CoinfleetError, StoreRefused, StoreUnavailable, is_transient
+from db.errors import CoinfleetError, DatabaseRefused, DatabaseUnavailable, is_transient
 
 UNREACHABLE = "The database can't be reached"
 REFUSED, UNUSABLE = "the database", " can't be used"
@@ -70,8 +70,9 @@ async def connect_to(
     Each host has the whole timeout, so that one that is silent doesn't use up the others' time.
     One that was silent when it was asked last is asked last, until it answers.
     A host without a name, or without the TLS that is asked for, leaves it to the next one.
-    Raises StoreRefused at once where another host would say the same, and when every host refuses;
-    PoolerUndeclared; and StoreUnavailable when no host is left and one of them may come back.
+    Raises DatabaseRefused at once where another host would say the same, and when every host
+    refuses; PoolerUndeclared; and DatabaseUnavailable when no host is left and one of them may come
+    back.
     """
     timeout_s = min(address.connect_timeout_s or CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_MAX_S)
     failures = []
@@ -89,8 +90,8 @@ async def connect_to(
             failure = _failure(error, host, timeout_s=timeout_s, asks_for_tls=asks_for_tls)
             if failure is None or failure is error:
                 raise
-            if not isinstance(failure, StoreUnavailable) or (
-                isinstance(failure, StoreRefused)
+            if not isinstance(failure, DatabaseUnavailable) or (
+                isinstance(failure, DatabaseRefused)
                 and (len(address.hosts) == 1 or not _is_of_one_host(error))
             ):
                 raise failure from error
@@ -99,15 +100,15 @@ async def connect_to(
             _keep_alive(connection, address)
             return connection
     causes = [error for _, error in failures]
-    if all(isinstance(failure, StoreRefused) for failure, _ in failures):
-        raise StoreRefused("; ".join(str(failure) for failure, _ in failures)) from causes[-1]
+    if all(isinstance(failure, DatabaseRefused) for failure, _ in failures):
+        raise DatabaseRefused("; ".join(str(failure) for failure, _ in failures)) from causes[-1]
     told = ";".join(
         str(failure).removeprefix(UNREACHABLE).removeprefix(REFUSED).replace(UNUSABLE, "", 1)
         for failure, _ in failures
     )
     # What a server says tells more than that another host is away, or writes nothing.
     said = [error for error in causes if isinstance(error, asyncpg.PostgresError)]
-    raise StoreUnavailable(f"{UNREACHABLE}{told}") from (said or causes)[-1]
+    raise DatabaseUnavailable(f"{UNREACHABLE}{told}") from (said or causes)[-1]
 
 
 def _was_silent(host: Host) -> bool:
@@ -164,7 +165,7 @@ def _system_tls(tls: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _check_files(tls: Mapping[str, str], host: Host) -> None:
-    """Raise StoreRefused for a named file that can't be used; the driver wouldn't say which."""
+    """Raise DatabaseRefused for a named file that can't be used; the driver wouldn't say which."""
     for name in TLS_FILES if tls.get("sslmode") != "disable" else ():
         path = tls.get(name)
         if path is None or (name, path) == ("sslrootcert", SYSTEM_CERTIFICATES):
@@ -173,7 +174,7 @@ def _check_files(tls: Mapping[str, str], host: Host) -> None:
             _load(name, tls)
         except OSError as error:
             cause = getattr(error, "reason", None) or error.strerror or type(error).__name__
-            raise StoreRefused(
+            raise DatabaseRefused(
                 f"the database at {host} can't be used: {name} names {path}, which can't be used"
                 f" ({cause})"
             ) from error
@@ -216,16 +217,16 @@ def _failure(
     # While a server of this machine is away, a connection to its port can meet somebody else, or
     # even itself: TCP lets two ends that open at once meet, and here both are ours.
     if _answered_nonsense(error) and not asks_for_tls:
-        return StoreUnavailable(f"{UNREACHABLE} at {host}: what answers there is no PostgreSQL")
+        return DatabaseUnavailable(f"{UNREACHABLE} at {host}: what answers there is no PostgreSQL")
     if cause := _refusal(error):
-        return StoreRefused(f"{REFUSED} at {host}{UNUSABLE}: {cause}")
+        return DatabaseRefused(f"{REFUSED} at {host}{UNUSABLE}: {cause}")
     if isinstance(error, TimeoutError):
         cause = f"no answer within {timeout_s:g} s"
     elif isinstance(error, asyncpg.exceptions.TargetServerAttributeNotMatched):
         cause = "it takes no writes"
     elif is_transient(error) or isinstance(error, asyncpg.PostgresError):
         cause = _words(error)
-    return StoreUnavailable(f"{UNREACHABLE} at {host}: {cause}") if cause else None
+    return DatabaseUnavailable(f"{UNREACHABLE} at {host}: {cause}") if cause else None
 
 
 def _refusal(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a line a case

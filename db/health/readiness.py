@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from db.connections.pool import Connection, Pool, expire_if_unfit, open_connection
 from db.errors import (
+    DatabaseUnavailable,
     Fate,
     ReadOnlyServer,
-    StoreUnavailable,
     fate,
     is_server_unfit,
     is_transient,
@@ -35,7 +35,7 @@ class SignsOfLife:
 
 
 async def read_clock(url: str) -> datetime:
-    """The database's time. Raises StoreUnavailable."""
+    """The database's time. Raises DatabaseUnavailable."""
     async with _asking(url) as connection:
         now: datetime = await connection.fetchval("select clock_timestamp()")
         return now
@@ -44,7 +44,7 @@ async def read_clock(url: str) -> datetime:
 async def signs_of_life(url: str, *, since: datetime) -> SignsOfLife:
     """Whether a worker answered a doorbell and a scheduler fired a tick since then.
 
-    Raises StoreUnavailable.
+    Raises DatabaseUnavailable.
     """
     async with _asking(url) as connection:
         return SignsOfLife(
@@ -124,7 +124,7 @@ async def _asking(url: str) -> AsyncIterator[Connection]:
         yield connection
     except Exception as error:
         if is_transient(error):
-            raise StoreUnavailable.by(error) from error
+            raise DatabaseUnavailable.by(error) from error
         raise
     finally:
         # A frozen server takes no goodbye.

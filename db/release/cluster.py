@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from db.connections.pool import Connection, open_connection
-from db.errors import CoinfleetError, StoreRefused
+from db.errors import CoinfleetError, DatabaseRefused
 
 # `noinherit`, as Supabase has its API roles.
 _API_ROLES = {
@@ -36,11 +36,11 @@ async def set_up_cluster(
     """Make the roles and the owner's database, or bring them in line; may be called again.
 
     `passwords` are by `owner`, `web`, `worker` and `scheduler`. Raises SuperuserRefused and
-    StoreUnavailable.
+    DatabaseUnavailable.
     """
     try:
         connection = await open_connection(superuser_url, application_name="coinfleet set-up")
-    except StoreRefused as error:
+    except DatabaseRefused as error:
         raise SuperuserRefused from error
     try:
         await _make_roles(connection, passwords)

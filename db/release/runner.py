@@ -40,7 +40,7 @@ import asyncpg
 from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
 from db.connections.pooler import PoolerUndeclared
 from db.connections.roles import UnfitOwner, check_owner, check_release_rights
-from db.errors import StoreUnavailable, is_transient
+from db.errors import DatabaseUnavailable, is_transient
 from db.legacy.generations import refuse_older_generation
 from db.release import catalog, schema
 from db.release.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
@@ -108,7 +108,7 @@ async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) ->
 
     Users who signed up before the schema was here get their profiles.
     `url` is the schema owner's. `on_step` hears of each step once it is committed. Raises
-    SchemaProblem, with the steps before it kept, and StoreUnavailable.
+    SchemaProblem, with the steps before it kept, and DatabaseUnavailable.
     """
     async with _release_session(url) as connection:
         report = await bring_up(connection, expected(), on_step=on_step)
@@ -287,11 +287,11 @@ async def owner_session(
         yield connection
     except UnfitOwner as refusal:
         raise refusal.at(url) from refusal
-    except StoreUnavailable:
+    except DatabaseUnavailable:
         raise
     except Exception as error:
         if is_transient(error):
-            raise StoreUnavailable.by(error) from error
+            raise DatabaseUnavailable.by(error) from error
         raise
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)

@@ -23,6 +23,7 @@ WATCHES = "select public.update_viewer_heartbeat($1, true, true, true, true)"
 BUY = "select status from public.process_coin_purchase($1, 'apple', $2, $3, $4, $5)"
 
 
+@pytest.mark.requirement("H1")
 async def test_h1_duplicate_webhook_events_credit_once(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     for _ in range(3):
@@ -32,6 +33,7 @@ async def test_h1_duplicate_webhook_events_credit_once(books: Books) -> None:
     assert await books.coins(buyer) == 100
 
 
+@pytest.mark.requirement("H2")
 async def test_h2_concurrent_purchases_and_gifts_end_exact(books: Books, signed_in: SignIn) -> None:
     viewer, streamer = await books.profile(coins=50), await books.profile()
     app, backend = await signed_in(viewer), await signed_in(role="service_role")
@@ -59,6 +61,7 @@ async def test_h2_concurrent_purchases_and_gifts_end_exact(books: Books, signed_
     assert given > 0
 
 
+@pytest.mark.requirement("H3")
 async def test_h3_viewers_join_and_leave(books: Books, signed_in: SignIn) -> None:
     one, other, owner = await books.profiles(3)
     stream = await live(books.db, owner)
@@ -73,6 +76,7 @@ async def test_h3_viewers_join_and_leave(books: Books, signed_in: SignIn) -> Non
     assert seen == [1, 2, 1, 0]
 
 
+@pytest.mark.requirement("H4")
 async def test_h4_a_heartbeat_times_out_at_60_seconds(db: Connection) -> None:
     audience = Audience(db)
     viewer, stream = await audience.profile(), await audience.stream()
@@ -83,6 +87,7 @@ async def test_h4_a_heartbeat_times_out_at_60_seconds(db: Connection) -> None:
     assert await audience.sweep(second=60) == 1
 
 
+@pytest.mark.requirement("H5")
 async def test_h5_the_ledgers_sum_is_the_cached_balance(books: Books) -> None:
     viewer, streamer = await books.profile(coins=30), await books.profile()
     payment = Payment()
@@ -99,6 +104,7 @@ async def test_h5_the_ledgers_sum_is_the_cached_balance(books: Books) -> None:
     assert (await books.coins(viewer), await books.earnings(streamer)) == (20, 42)
 
 
+@pytest.mark.requirement("H6")
 async def test_h6_a_purchase_of_25_000_dollars_and_more_is_exact(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     assert await books.apply_one(payment.worth(buyer, 25_000)) == APPLIED
@@ -109,6 +115,7 @@ async def test_h6_a_purchase_of_25_000_dollars_and_more_is_exact(books: Books) -
     assert await books.coins(buyer) == 2_500_000
 
 
+@pytest.mark.requirement("H7")
 async def test_h7_a_refund_and_a_chargeback_take_the_coins_back(books: Books) -> None:
     buyer = await books.profile()
     refunded, disputed = Payment(), Payment()
@@ -121,6 +128,7 @@ async def test_h7_a_refund_and_a_chargeback_take_the_coins_back(books: Books) ->
     assert (await books.coins(buyer), await books.status(refunded)) == (0, "refunded")
 
 
+@pytest.mark.requirement("H8")
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
 async def test_h8_row_level_security_as_each_role(
     books: Books, signed_in: SignIn, role: str
@@ -137,6 +145,7 @@ async def test_h8_row_level_security_as_each_role(
     assert mine_only == (role == "authenticated")
 
 
+@pytest.mark.requirement("H9")
 async def test_h9_the_sixth_purchase_in_a_minute_is_held(books: Books) -> None:
     buyer = await books.profile()
     outcomes = [
@@ -146,6 +155,7 @@ async def test_h9_the_sixth_purchase_in_a_minute_is_held(books: Books) -> None:
     assert outcomes == [APPLIED] * 5 + [Outcome("held", "velocity")]
 
 
+@pytest.mark.requirement("H10")
 async def test_h10_above_the_threshold_a_purchase_waits_for_approval(
     books: Books, signed_in: SignIn
 ) -> None:
@@ -159,6 +169,7 @@ async def test_h10_above_the_threshold_a_purchase_waits_for_approval(
     assert await books.coins(buyer) == 0
 
 
+@pytest.mark.requirement("H11")
 async def test_h11_each_viewer_has_a_grid_of_their_own(books: Books, signed_in: SignIn) -> None:
     one, other, star, idol = await books.profiles(4)
     for viewer, streamer in ((one, star), (other, idol)):
@@ -173,6 +184,7 @@ async def test_h11_each_viewer_has_a_grid_of_their_own(books: Books, signed_in: 
     assert [tuple(row) for row in await (await signed_in(other)).fetch(grids)] == [(1, idol)]
 
 
+@pytest.mark.requirement("H12")
 async def test_h12_a_stream_is_published_for_active_viewers_only(
     books: Books, signed_in: SignIn, connect: Connect
 ) -> None:

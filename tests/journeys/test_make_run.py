@@ -146,13 +146,9 @@ def test_the_example_of_the_readme_pays_once_and_is_seen_ever_after(fleet: Fleet
     ]
 
 
-async def test_the_stock_command_of_the_readme_works_as_printed(
-    fleet: FleetRun, tmp_path: Path
-) -> None:
-    readme = (ROOT / "README.md").read_text()
-    (line,) = [
-        line for line in readme.splitlines() if "dramatiq workers.queue.broker:set_up" in line
-    ]
+async def test_the_stock_command_works_as_printed(fleet: FleetRun, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "deploying.md").read_text()
+    (line,) = [line for line in page.splitlines() if "dramatiq workers.queue.broker:set_up" in line]
     owner_url = coinfleet(fleet, "database-url").stdout.strip()
     owner = await open_connection(owner_url, application_name="owner")
     with (tmp_path / "stock.log").open("wb") as log:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.requirement("H2")
+
 # For each role, which is fewer than a worker's own pool would open.
 SESSIONS = 12
 

@@ -91,6 +91,7 @@ def events_of(said: str, name: str) -> int:
     return int(number.replace(",", ""))
 
 
+@pytest.mark.requirement("H1")
 def test_a_shuffled_run_with_duplicates_is_clean(operator: Operator) -> None:
     status, said = operator.run("simulate", "--events", "500", "--duplicates", "2", "--shuffle")
     assert status == 0, said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from schedules.timetable import DAY_S, TIMETABLE
 from tasks import TASKS
 
@@ -13,17 +15,20 @@ def test_each_schedule_has_its_own_name() -> None:
 
 
 def test_each_schedule_runs_a_task_of_the_table() -> None:
-    assert all(TASKS[schedule.task.name] is schedule.task for schedule in TIMETABLE)
+    assert all(schedule.task in TASKS for schedule in TIMETABLE)
 
 
+@pytest.mark.requirement("D3")
 def test_publish_state_is_recomputed_every_10_to_15_seconds() -> None:
     assert 10 <= SCHEDULES["publish_state"].every_s <= 15
 
 
+@pytest.mark.requirement("D4")
 def test_stale_viewers_are_swept_every_30_to_60_seconds() -> None:
     assert 30 <= SCHEDULES["stale_viewers"].every_s <= 60
 
 
+@pytest.mark.requirement("D6")
 def test_leaderboards_are_refreshed_each_minute() -> None:
     assert SCHEDULES["leaderboard"].every_s == 60
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tasks.leaderboard import refresh_leaderboard
 from tests.db.books import PRICE_LIST, Books
 from tests.tasks.contexts import make_context
@@ -11,6 +13,8 @@ from tests.tasks.contexts import make_context
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.conftest import SignIn
+
+pytestmark = pytest.mark.requirement("D6")
 
 
 async def test_boards_follow_new_gifts_and_recent_coins_let_old_ones_go(

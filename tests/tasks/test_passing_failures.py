@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -11,11 +10,11 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.release.runner import TURN
 from tasks import pace
 from tasks.payment_events import process_payment_events
-from tasks.providers import PROVIDERS
+from tasks.providers.app import App
 from tests.db.books import APPLIED, PRICE_LIST, Books, gift
 from tests.tasks.contexts import make_context
 
@@ -50,10 +49,10 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Fact]:
     """What the app's events mean, by number."""
     facts: dict[int, Fact] = {}
 
-    def interpret(event: ClaimedEvent, **_: object) -> Fact:
+    def interpret(_app: App, event: ClaimedEvent) -> Fact:
         return facts[event.id]
 
-    monkeypatch.setitem(PROVIDERS, "app", replace(PROVIDERS["app"], interpret=interpret))
+    monkeypatch.setattr(App, "interpret", interpret)
     return facts
 
 
@@ -243,7 +242,7 @@ async def test_what_a_release_half_way_breaks_counts_against_no_event(
         release = await connect()
         await release.execute("select pg_advisory_lock(hashtextextended($1, 0))", TURN)
         for _ in range(6):
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(DatabaseUnavailable):
                 await process_payment_events(context)
         assert await attempts(books) == {("pending", 0)}
     await release.close()
@@ -258,7 +257,7 @@ async def test_what_is_broken_while_the_schema_is_not_this_release_s_counts_agai
     rename = "update fleet.schema_objects set name = $2 where kind = 'function' and name = $1"
     await books.db.execute(rename, "fleet.apply_gifts", "fleet.gone")
     async with failing(books, "42883"):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await process_payment_events(context)
         assert await attempts(books) == {("pending", 0)}
         await books.db.execute(rename, "fleet.gone", "fleet.apply_gifts")
@@ -284,7 +283,7 @@ async def test_a_function_that_somebody_dropped_counts_against_no_event(
     await books.db.execute(f"drop function fleet.{function}")
     with capture_logs():
         for _ in range(6):
-            with pytest.raises(StoreUnavailable, match=f"fleet.{function}"):
+            with pytest.raises(DatabaseUnavailable, match=f"fleet.{function}"):
                 await process_payment_events(context)
             await due_now(books)
     assert await attempts(books) == {("pending", 0)}
@@ -320,7 +319,7 @@ async def test_a_slip_with_a_table_counts_against_no_event(
     await books.db.execute(slip)
     with capture_logs():
         for _ in range(6):
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(DatabaseUnavailable):
                 await process_payment_events(context)
             await due_now(books)
     assert await attempts(books) == {("pending", 0)}
@@ -349,7 +348,7 @@ async def test_a_right_that_the_worker_lost_counts_against_no_event(
     await books.db.execute(f"revoke execute on function {name} from coinfleet_worker")
     with capture_logs():
         for _ in range(6):
-            with suppress(StoreUnavailable, asyncpg.InsufficientPrivilegeError):
+            with suppress(DatabaseUnavailable, asyncpg.InsufficientPrivilegeError):
                 await process_payment_events(context)
             await due_now(books)
     assert await attempts(books) <= {("pending", 0)}

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from db.connections.operators import StoreRefused
+from db.connections.operators import DatabaseRefused
 from db.connections.pool import Connection, open_connection
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from tests.clusters import Database
 from tests.workers.cli.operators import coinfleet
 from workers.release import release
@@ -43,14 +43,14 @@ async def test_each_release_writes_the_environments_rules(database: Database) ->
 
 
 async def test_a_database_that_is_away_fails_the_release() -> None:
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await release(Settings(database_url="postgresql://nobody@127.0.0.1:1/nowhere"))
 
 
 async def test_a_wrong_password_fails_the_release_with_one_line(database: Database) -> None:
     url = urlsplit(database.url())
     wrong = url._replace(netloc=f"{url.username}:wrong@{url.hostname}:{url.port}")
-    with pytest.raises(StoreRefused, match="password authentication failed"):
+    with pytest.raises(DatabaseRefused, match="password authentication failed"):
         await release(Settings(database_url=wrong.geturl()))
 
 

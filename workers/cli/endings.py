@@ -15,13 +15,13 @@ import msgspec
 
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
 from db.connections.roles import NotReleased
-from db.errors import CoinfleetError, StoreUnavailable, server_words
+from db.errors import CoinfleetError, DatabaseUnavailable, server_words
 from workers.cli.terminal import discard_output, write
 
 NEEDS_A_PERSON = 1
 NOT_ASKED = 2
 # Nothing was asked of the database, or it gave no answer.
-_UNASKED = (StoreUnavailable, NotReleased, PoolerUndeclared, SessionNeeded)
+_UNASKED = (DatabaseUnavailable, NotReleased, PoolerUndeclared, SessionNeeded)
 
 
 class CommandFailed(SystemExit):

@@ -22,9 +22,9 @@ from dramatiq.middleware import (
 )
 
 from db.ticks import Tick
-from schedules.timetable import TIMETABLE
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS, TASKS
 from workers.logs import configure_logging
+from workers.processes import WORKER
 from workers.queue.client import QueueBroker
 from workers.running.runtime import Runtime
 from workers.settings import load_settings
@@ -103,24 +103,22 @@ def make_broker(settings: Settings) -> QueueBroker:
 
 def set_up() -> None:
     """Make the broker that `dramatiq workers.queue.broker:set_up` runs, out of the environment."""
-    settings = load_settings("worker")
+    settings = load_settings(WORKER)
     configure_logging(settings.log_format)
     dramatiq.set_broker(make_broker(settings))
 
 
 def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
-    task = TASKS["process_payment_events"]
-
     # Answers at once: the look it causes runs on the loop, and no thread waits for its end. A newer
     # release may say more than that somebody rang.
     async def answer(*_: object, **__: object) -> None:
         runs.runtime.ring()
 
     dramatiq.actor(
-        actor_name=task.name,
-        queue_name=task.queue,
+        actor_name=PROCESS_PAYMENT_EVENTS.name,
+        queue_name=PROCESS_PAYMENT_EVENTS.queue,
         broker=broker,
-        max_age=task.max_age_ms,
+        max_age=PROCESS_PAYMENT_EVENTS.max_age_ms,
         time_limit=LIMIT_MARGIN_MS,
     )(answer)
 
@@ -132,7 +130,9 @@ def _declare_ticks(broker: QueueBroker, runs: RunsRuntime) -> None:
             case [str(job), int(number), *_] if abs(number) < TICK_MAX:
                 await runs.runtime.run_tick(Tick(job, number))
 
-    for task in {schedule.task for schedule in TIMETABLE}:
+    for task in TASKS:
+        if task is PROCESS_PAYMENT_EVENTS:
+            continue
         dramatiq.actor(
             actor_name=task.name,
             queue_name=task.queue,

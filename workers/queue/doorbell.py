@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from workers.queue.client import Bell
 
 if TYPE_CHECKING:
@@ -49,5 +49,5 @@ class Doorbell:
             self._rung.clear()
             if self._closed.is_set():
                 return
-            self._bell.ring(TASKS["process_payment_events"])
+            self._bell.ring(PROCESS_PAYMENT_EVENTS)
             self._closed.wait(self._pause_s)

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from db import ticks
-from db.connections.pool import Pool, answered, expire_if_unfit, open_pool
-from db.connections.roles import Process, check_process_role
+from db.connections.pool import answered, expire_if_unfit, open_pool
 from db.connections.sessions import are_sessions_scarce
-from db.errors import StoreRefused, describe, is_transient
-from db.health.readiness import check_writable, is_passing
+from db.errors import describe, is_transient
+from db.health.readiness import is_passing
 from db.health.workers import (
     FailureCount,
     OutcomeCount,
@@ -28,19 +27,23 @@ from db.health.workers import (
     report_worker,
 )
 from db.inbox import Inbox
-from db.release.runner import is_current
 from db.ticks import Tick
 from schedules.timetable import TIMETABLE
-from tasks import TASKS, Task
+from tasks import PROCESS_PAYMENT_EVENTS
 from tasks.context import Context, Meter
-from workers.outage import BATCHES, Outage
+from tasks.task import Task
+from workers.outage import Outage
+from workers.processes import WORKER
+from workers.providers import build_providers
 from workers.running.drain import Drain
+from workers.running.interruptions import BATCHES, Interruptions
 from workers.running.naming import WorkerName
+from workers.running.start_check import check_at_start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from workers.outage import Work
+    from workers.running.interruptions import Work
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -69,10 +72,11 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self._name = WorkerName(
-            settings.worker_name, database_url=settings.url_for("worker", warn=False)
+            settings.worker_name, database_url=settings.url_for(WORKER, warn=False)
         )
         self.worker = self._name.text
         self._settings = settings
+        self._providers = build_providers(settings)
         self._started = time.monotonic()
         self._doorbell_at: float | None = None
         self._answered = asyncio.Event()
@@ -82,7 +86,8 @@ class Runtime:
         self._jobs = {schedule.name: schedule.task for schedule in TIMETABLE}
         self._ticking: dict[Tick, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
-        self._outage = Outage()
+        self._outage = Outage("database", then="it is tried again every few seconds")
+        self._interruptions = Interruptions(self._outage)
         self._is_scarce = False
 
     async def open(self) -> None:
@@ -91,16 +96,15 @@ class Runtime:
         A database that is away is waited for while running; one that answers and refuses us raises
         its error, with nothing left open.
         """
-        url = self._settings.url_for("worker")
+        url = self._settings.url_for(WORKER)
         self._pool = await open_pool(
             url,
-            application_name="coinfleet worker",
+            application_name=WORKER.application_name,
             min_size=0,
             max_size=POOL_SIZE,
         )
         try:
-            if not await greet_store(self._pool, "worker", url=url):
-                self._outage.begin("looks")
+            await check_at_start(self._pool, WORKER, url=url, outage=self._outage, work="looks")
         except BaseException:
             self._pool.terminate()
             raise
@@ -154,8 +158,7 @@ class Runtime:
         return Context(
             pool=self._pool,
             inbox=self._inbox,
-            stripe_livemode=self._settings.stripe_livemode,
-            stripe_accounts=frozenset(self._settings.stripe_accounts),
+            providers=self._providers,
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,
@@ -185,10 +188,8 @@ class Runtime:
         self._drain.ring(at_once=DRAINS if is_held_up else 1)
 
     def _drain_with(self, context: Context, work: Work) -> Callable[[], Awaitable[None]]:
-        task = TASKS["process_payment_events"]
-
         async def drain() -> None:
-            await self._tried(task.function(context), work)
+            await self._tried(PROCESS_PAYMENT_EVENTS.function(context), work)
 
         return drain
 
@@ -283,12 +284,12 @@ class Runtime:
             self._meter.note_trouble(work, describe(error))
             await expire_if_unfit(self._pool, error)
             if not await is_passing(self._pool, error):
-                self._outage.note_defect(work, error)
+                self._interruptions.note_defect(work, error)
             else:
-                self._outage.note_failure(work, describe(error), batches=self._meter.batches)
+                self._interruptions.note_outage(work, describe(error), batches=self._meter.batches)
             return False
         self._meter.forget_trouble(work)
-        self._outage.note_success(work, batches=self._meter.batches)
+        self._interruptions.note_success(work, batches=self._meter.batches)
         self._note_scarcity()
         return True
 
@@ -316,24 +317,3 @@ def work_detail(meter: Meter) -> WorkDetail:
         latency_buckets=tuple(meter.latency_buckets),
         trouble=Trouble(*trouble) if trouble else None,
     )
-
-
-async def greet_store(pool: Pool, process: Process, *, url: str) -> bool:
-    """Speak to the database once before work begins, and say whether it is there.
-
-    One that is away, takes no writes or has no session left for us, or is not yet at this release's
-    schema, is warned of. What it answers that waiting won't cure (a wrong password, no such
-    database, another process's role) is raised.
-    """
-    try:
-        await check_process_role(pool, process, url=url)
-        await check_writable(pool)
-        if not await is_current(pool):
-            log.warning("schema_not_current", then="waiting for the release")
-    except Exception as error:
-        if isinstance(error, StoreRefused) or not is_transient(error):
-            raise
-        await expire_if_unfit(pool, error)
-        log.warning("store_away", reason=describe(error), then="waiting for it")
-        return False
-    return True

@@ -91,4 +91,6 @@ $$;
 
 revoke all on function fleet.erase_profile(uuid, text, text) from public, anon, authenticated, service_role;
 comment on function fleet.erase_profile(uuid, text, text) is
-    'Clears all that tells who a profile was and returns how many rows that were, by kind, and the events that are open yet. Its id, balances, purchases, gifts and ledger entries stay, so the books stay whole. May be repeated. Refuses a profile that is unknown (CF006).';
+    'Clears all that tells who a profile was and returns how many rows that were, by kind, and the events that are '
+    'open yet. Its id, balances, purchases, gifts and ledger entries stay, so the books stay whole. May be repeated. '
+    'Refuses a profile that is unknown (CF006).';

@@ -26,15 +26,27 @@ begin
         return;
     end if;
     perform 1 from public.live_streams as s where s.id = any(v_stream_ids) order by s.id for no key update;
-    -- A counter that drifted stops at zero, where the nightly proof finds it.
-    update public.live_streams as s
-    set
-        active_viewer_count = greatest(s.active_viewer_count + c.viewers, 0),
-        recent_gift_coins = greatest(s.recent_gift_coins + c.coins, 0)
-    from unnest(v_stream_ids, v_viewers, v_coins) as c (stream_id, viewers, coins)
-    where s.id = c.stream_id;
+    -- A viewer who left while the streams were being locked may be counted in them already, and their joining may be
+    -- among the changes that this fold has not taken. What would go below zero stays late, so that nothing is lost.
+    with folded as (
+        select s.id, s.active_viewer_count + c.viewers as viewers, s.recent_gift_coins + c.coins as coins
+        from public.live_streams as s
+        join unnest(v_stream_ids, v_viewers, v_coins) as c (stream_id, viewers, coins) on c.stream_id = s.id
+    ),
+    written as (
+        update public.live_streams as s
+        set active_viewer_count = greatest(f.viewers, 0), recent_gift_coins = greatest(f.coins, 0)
+        from folded as f
+        where s.id = f.id
+    )
+    insert into fleet.stream_changes (stream_id, viewers, coins)
+    select f.id, least(f.viewers, 0), least(f.coins, 0)
+    from folded as f
+    where f.viewers < 0 or f.coins < 0;
 end
 $$;
 
 revoke all on function fleet.fold_stream_changes(integer) from public, anon, authenticated, service_role;
-comment on function fleet.fold_stream_changes(integer) is 'Folds up to p_limit changes that found their stream locked into its counters. Locks: streams by id; called by the recompute only, whose calls take turns.';
+comment on function fleet.fold_stream_changes(integer) is
+    'Adds up to p_limit late changes to the counters of their streams. A decrease that would make a counter negative '
+    'stays late. Locks: streams by id; called by the recompute only, whose calls take turns.';

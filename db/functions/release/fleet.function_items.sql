@@ -26,7 +26,10 @@ as $$
     union all
     select
         f.kind, f.name,
-        format('trigger %I on %s = %s', t.tgname, t.tgrelid::regclass, md5(pg_get_triggerdef(t.oid) || t.tgenabled::text))
+        format(
+            'trigger %I on %s = %s',
+            t.tgname, t.tgrelid::regclass, md5(pg_get_triggerdef(t.oid) || t.tgenabled::text)
+        )
     from ours as f
     join pg_catalog.pg_trigger as t on t.tgfoid = f.oid and not t.tgisinternal
     join pg_catalog.pg_class as c on c.oid = t.tgrelid
@@ -35,4 +38,5 @@ $$;
 
 revoke all on function fleet.function_items() from public, anon, authenticated, service_role;
 comment on function fleet.function_items() is
-    'What stands in the catalog of each function file: its text, who may execute it, its triggers. See fleet.catalog_items.';
+    'What stands in the catalog of each function file: its text, who may execute it, its triggers. See '
+    'fleet.catalog_items.';

@@ -24,4 +24,5 @@ $$;
 
 revoke all on function fleet.revoke_functions(text) from public, anon, authenticated, service_role;
 comment on function fleet.revoke_functions(text) is
-    'Takes back what a role may execute of this release''s functions, so that its policy can list them anew. For the schema''s owner.';
+    'Takes back what a role may execute of this release''s functions, so that its policy can list them anew. For the '
+    'schema''s owner.';

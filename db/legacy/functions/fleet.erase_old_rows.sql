@@ -57,4 +57,6 @@ $$;
 
 revoke all on function fleet.erase_old_rows(text[]) from public, anon, authenticated, service_role;
 comment on function fleet.erase_old_rows(text[]) is
-    'Clears the personal fields of these old users in everything that an upgrade left behind: the old tables, quarantine, archive and notes. Rows, ids and amounts stay, so the proof of the upgrade still holds. Returns how many rows were cleared.';
+    'Clears the personal fields of these old users in everything that an upgrade left behind: the old tables, '
+    'quarantine, archive and notes. Rows, ids and amounts stay, so the proof of the upgrade still holds. Returns how '
+    'many rows were cleared.';

@@ -27,17 +27,25 @@ begin
         return 0;
     end if;
     execute format(
-        'select array_agg(distinct f.field) from %s as t, jsonb_object_keys(fleet.personal_fields(%L, to_jsonb(t))) as f (field) where %s',
+        'select array_agg(distinct f.field)'
+        ' from %s as t, jsonb_object_keys(fleet.personal_fields(%L, to_jsonb(t))) as f (field)'
+        ' where %s',
         p_table, v_name, v_is_theirs
     ) into v_personal using p_old_ids;
 
     -- A column of the primary key gets a random value; a generated column follows the columns it is made of.
     select
         string_agg(
-            format('%I = %s', a.attname, case when a.is_key then format('gen_random_uuid()::text::%s', a.type) else 'null' end), ', '
+            format(
+                '%I = %s',
+                a.attname,
+                case when a.is_key then format('gen_random_uuid()::text::%s', a.type) else 'null' end
+            ),
+            ', '
         ) filter (where a.attgenerated = ''),
         string_agg(format('t.%I is not null', a.attname), ' or ') filter (where a.attgenerated = ''),
-        string_agg(format(', alter column %I drop not null', a.attname), '') filter (where a.attnotnull and not a.is_key)
+        string_agg(format(', alter column %I drop not null', a.attname), '')
+            filter (where a.attnotnull and not a.is_key)
     into v_values, v_differs, v_drop_not_null
     from (
         select
@@ -54,7 +62,8 @@ begin
         return 0;
     end if;
     execute format('alter table %s disable trigger moved_aside%s', p_table, v_drop_not_null);
-    execute format('update %s as t set %s where (%s) and (%s)', p_table, v_values, v_is_theirs, v_differs) using p_old_ids;
+    execute format('update %s as t set %s where (%s) and (%s)', p_table, v_values, v_is_theirs, v_differs)
+    using p_old_ids;
     get diagnostics v_erased = row_count;
     execute format('alter table %s enable always trigger moved_aside', p_table);
     return v_erased;
@@ -63,4 +72,5 @@ $$;
 
 revoke all on function fleet.erase_old_table(regclass, text[]) from public, anon, authenticated, service_role;
 comment on function fleet.erase_old_table(regclass, text[]) is
-    'Clears the personal fields of these users in their rows of a table that an upgrade moved aside, and returns how many rows that were. A column that must not be null loses that rule. Rows and numbers stay.';
+    'Clears the personal fields of these users in their rows of a table that an upgrade moved aside, and returns how '
+    'many rows that were. A column that must not be null loses that rule. Rows and numbers stay.';

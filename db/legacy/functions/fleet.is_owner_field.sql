@@ -17,4 +17,5 @@ $$;
 
 revoke all on function fleet.is_owner_field(text, text, boolean) from public, anon, authenticated, service_role;
 comment on function fleet.is_owner_field(text, text, boolean) is
-    'Whether a field of an older generation''s table names the user that a row belongs to. The first generation''s ids are numbers, so there the field''s name decides; in the second each uuid names a user.';
+    'Whether a field of an older generation''s table names the user that a row belongs to. The first generation''s ids '
+    'are numbers, so there the field''s name decides; in the second each uuid names a user.';

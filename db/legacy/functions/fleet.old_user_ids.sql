@@ -18,4 +18,5 @@ $$;
 
 revoke all on function fleet.old_user_ids(uuid) from public, anon, authenticated, service_role;
 comment on function fleet.old_user_ids(uuid) is
-    'The ids that a profile had in an older generation: the user it was made of, and users in quarantine with the same e-mail address.';
+    'The ids that a profile had in an older generation: the user it was made of, and users in quarantine with the same '
+    'e-mail address.';

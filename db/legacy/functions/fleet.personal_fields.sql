@@ -27,4 +27,6 @@ $$;
 
 revoke all on function fleet.personal_fields(text, jsonb) from public, anon, authenticated, service_role;
 comment on function fleet.personal_fields(text, jsonb) is
-    'The fields of an older generation''s row that may tell something about a person, each with the value null. A platform''s other columns are not known here, so everything counts except, in a person''s own row, ids, sums and created_at, and in any other row numbers, ids, times and values that machines chose.';
+    'The fields of an older generation''s row that may tell something about a person, each with the value null. A '
+    'platform''s other columns are not known here, so everything counts except, in a person''s own row, ids, sums and '
+    'created_at, and in any other row numbers, ids, times and values that machines chose.';

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.clusters import Cluster, Database, Login
 
+pytestmark = pytest.mark.requirement("F", "H8")
+
 ME = UUID("00000000-0000-4000-8000-000000000001")
 OTHER = UUID("00000000-0000-4000-8000-000000000002")
 THIRD = UUID("00000000-0000-4000-8000-000000000003")
@@ -238,6 +240,7 @@ async def act(people: Database) -> AsyncIterator[Callable[[Actor], object]]:
         connection.terminate()
 
 
+@pytest.mark.requirement("B5", "H11")
 @pytest.mark.parametrize("operation", get_args(Operation))
 @pytest.mark.parametrize("actor", ACTORS, ids=lambda actor: actor.name)
 @pytest.mark.parametrize("table", MATRIX)
@@ -250,6 +253,7 @@ async def test_each_role_reaches_of_each_table_what_the_matrix_says(
     assert outcome == expected(actor, row, operation)
 
 
+@pytest.mark.requirement("B3")
 async def test_each_table_of_the_api_has_a_row_in_the_matrix(db: Connection) -> None:
     tables = await db.fetch(
         "select relname from pg_class where relnamespace = 'public'::regnamespace"

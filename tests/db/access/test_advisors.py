@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.supabase.project import Project
 
+pytestmark = pytest.mark.requirement("F")
+
 # For each advisor something that it must see. Three need an extension or rights that aren't here.
 SINS: dict[str, str] = {
     "unindexed_foreign_keys": "create table public.sin (id int primary key, of_profile uuid"
@@ -72,10 +74,12 @@ def is_explained(advisor: str, name: str) -> bool:
     )
 
 
+@pytest.mark.requirement("B6")
 async def test_the_advisors_find_nothing_that_is_not_explained(db: Connection) -> None:
     assert await findings(db) == set()
 
 
+@pytest.mark.requirement("B6")
 async def test_the_advisors_find_nothing_in_a_supabase_project(project: Project) -> None:
     await migrate(project.url())
     async with project.connected() as postgres:

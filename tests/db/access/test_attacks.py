@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.clusters import Login
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("F")
+
 CLAIM = "select set_config('request.jwt.claims', $1, false)"
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import SignIn
 
+pytestmark = pytest.mark.requirement("F")
+
 
 @pytest_asyncio.fixture
 async def scene(books: Books) -> Scene:
@@ -241,6 +243,7 @@ BALANCE_PATHS = (
 )
 
 
+@pytest.mark.requirement("C2")
 @pytest.mark.parametrize("role", API_ROLES)
 async def test_no_path_leads_a_client_to_a_balance(
     books: Books, scene: Scene, signed_in: SignIn, role: str

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.clusters import Cluster, Database
 
+pytestmark = pytest.mark.requirement("B3")
+
 ROWS = 100_000
 PROFILES = 1_000
 SECOND = "timestamptz '2026-05-01' + n * interval '1 s'"
@@ -233,6 +235,7 @@ async def asking(platform: Database) -> AsyncIterator[Connection]:
     connection.terminate()
 
 
+@pytest.mark.requirement("B5")
 @pytest.mark.parametrize("name", QUESTIONS | CLOCKWORK)
 async def test_what_is_asked_all_day_is_answered_by_an_index(asking: Connection, name: str) -> None:
     question = (QUESTIONS | CLOCKWORK)[name]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import SignIn
 
+pytestmark = pytest.mark.requirement("B3", "F")
+
 SAY = "insert into public.chat_messages (stream_id, profile_id, body) values ($1, $2, $3)"
 LINK = (
     "insert into public.user_links (profile_id, position, label, url) values ($1, $2, 'Home', $3)"
@@ -94,6 +96,7 @@ async def grid(client: Connection) -> dict[int, UUID]:
     return {row["slot_index"]: row["streamer_id"] for row in rows}
 
 
+@pytest.mark.requirement("B5", "H11")
 async def test_each_viewer_has_a_grid_of_their_own(audience: Audience, signed_in: SignIn) -> None:
     one, other, star, idol = [await audience.profile() for _ in range(4)]
     here, there = await signed_in(one), await signed_in(other)
@@ -106,6 +109,7 @@ async def test_each_viewer_has_a_grid_of_their_own(audience: Audience, signed_in
     assert await grid(here) == {1: star, 12: idol}
 
 
+@pytest.mark.requirement("B5")
 async def test_a_slot_takes_another_streamer(audience: Audience, signed_in: SignIn) -> None:
     viewer, star, idol = [await audience.profile() for _ in range(3)]
     client = await signed_in(viewer)
@@ -115,6 +119,7 @@ async def test_a_slot_takes_another_streamer(audience: Audience, signed_in: Sign
     assert await grid(client) == {3: idol}
 
 
+@pytest.mark.requirement("B5", "H11")
 @pytest.mark.parametrize("slot", [-1, 0, 13])
 async def test_a_grid_has_slots_1_to_12(audience: Audience, signed_in: SignIn, slot: int) -> None:
     viewer = await audience.profile()
@@ -130,6 +135,7 @@ async def test_a_profile_shows_what_its_owner_says(audience: Audience, signed_in
     assert other != me
 
 
+@pytest.mark.requirement("E live")
 async def test_an_owner_switches_their_stream_and_no_other(
     audience: Audience, signed_in: SignIn
 ) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from db.connections.pool import open_connection, open_pool, session_settings
-from db.errors import StoreRefused, StoreUnavailable
+from db.errors import DatabaseRefused, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
@@ -46,15 +46,15 @@ async def test_a_pool_without_a_minimum_opens_while_the_database_is_away() -> No
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await open_pool(NOWHERE, application_name="test", max_size=1)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await open_connection(NOWHERE, application_name="test")
 
 
 async def test_a_wrong_password_is_no_outage(database: Database) -> None:
     url = database.url("web").replace(":test@", ":wrong@")
-    with pytest.raises(StoreRefused, match="password authentication failed"):
+    with pytest.raises(DatabaseRefused, match="password authentication failed"):
         await open_pool(url, application_name="test", max_size=1)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Pool
     from tests.clusters import Database
 
+pytestmark = pytest.mark.requirement("B2")
+
 # Fewer sessions than clients, so that each statement may meet another session.
 SESSIONS = 2
 # What only a session of the schema's owner asks for.

@@ -23,7 +23,7 @@ from db.connections import servers as connecting
 from db.connections.address import Host
 from db.connections.pool import open_connection, open_pool
 from db.connections.servers import _failure
-from db.errors import StoreRefused, StoreUnavailable
+from db.errors import DatabaseRefused, DatabaseUnavailable
 from tests.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.workers.processes import ROOT
 
@@ -161,7 +161,7 @@ async def test_a_silent_host_does_not_use_up_the_next_ones_time(url: str) -> Non
         several = hosts_of(url, f"127.0.0.1:{port}", "{}")
         async with connected(f"{several}?connect_timeout=1") as connection:
             assert await connection.fetchval("select 1") == 1
-        with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{port}: no answer within 1 s"):
+        with pytest.raises(DatabaseUnavailable, match=f"127.0.0.1:{port}: no answer within 1 s"):
             await open_connection(
                 f"postgresql://u@127.0.0.1:{port}/d?connect_timeout=1", application_name="test"
             )
@@ -204,11 +204,11 @@ async def test_a_host_that_answers_again_stands_in_its_place_again(
 ) -> None:
     monkeypatch.setattr(connecting, "SILENT_FROM_S", 0.0)
     closed = hosts_of(url, CLOSED)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await open_connection(closed, application_name="test")
     assert connecting._silent
     monkeypatch.setattr(connecting, "SILENT_FROM_S", 60.0)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await open_connection(closed, application_name="test")
     assert not {host for host in connecting._silent if host.port == 1}
 
@@ -221,7 +221,7 @@ async def test_of_several_hosts_one_that_takes_no_writes_is_left_out(
             f"alter role coinfleet_worker in database {database.name}"
             " set default_transaction_read_only = on"
         )
-    with pytest.raises(StoreUnavailable, match="takes no writes"):
+    with pytest.raises(DatabaseUnavailable, match="takes no writes"):
         await open_connection(hosts_of(url, "{}", "{}"), application_name="test")
     # Alone it is used as before: it may be in the middle of a failover.
     async with connected(url) as connection:
@@ -229,13 +229,13 @@ async def test_of_several_hosts_one_that_takes_no_writes_is_left_out(
 
 
 async def test_hosts_that_are_all_away_are_all_named(url: str) -> None:
-    with pytest.raises(StoreUnavailable) as failure:
+    with pytest.raises(DatabaseUnavailable) as failure:
         await open_connection(hosts_of(url, CLOSED, "127.0.0.1:2"), application_name="test")
     assert str(failure.value) == (
         "The database can't be reached at 127.0.0.1:1: Connection refused;"
         " at 127.0.0.1:2: Connection refused"
     )
-    assert not isinstance(failure.value, StoreRefused)
+    assert not isinstance(failure.value, DatabaseRefused)
 
 
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer"])
@@ -259,7 +259,7 @@ async def test_a_host_that_speaks_no_postgres_leaves_it_to_the_next_one(url: str
 
 
 async def test_hosts_that_are_all_unknown_are_refused_and_else_waited_for(url: str) -> None:
-    with pytest.raises(StoreRefused) as refusal:
+    with pytest.raises(DatabaseRefused) as refusal:
         await open_connection(
             hosts_of(url, "gone.invalid:1", "gone.invalid:2"), application_name="test"
         )
@@ -268,9 +268,9 @@ async def test_hosts_that_are_all_unknown_are_refused_and_else_waited_for(url: s
         " the database at gone.invalid:2 can't be used: there is no host of this name"
     )
     for hosts in [("gone.invalid:1", CLOSED), (CLOSED, "gone.invalid:1")]:
-        with pytest.raises(StoreUnavailable) as failure:
+        with pytest.raises(DatabaseUnavailable) as failure:
             await open_connection(hosts_of(url, *hosts), application_name="test")
-        assert not isinstance(failure.value, StoreRefused)
+        assert not isinstance(failure.value, DatabaseRefused)
         assert "at gone.invalid:1: there is no host of this name" in str(failure.value)
         assert f"at {CLOSED}: Connection refused" in str(failure.value)
 
@@ -293,7 +293,7 @@ async def test_what_waiting_does_not_cure_is_refused_with_its_cause(
     place = wrong.rpartition("@")[2].partition("/")[0]
     pool = await open_pool(wrong, application_name="test", max_size=1, min_size=0)
     for opening in (open_connection(wrong, application_name="test"), pool.fetchval("select 1")):
-        with pytest.raises(StoreRefused) as refusal:
+        with pytest.raises(DatabaseRefused) as refusal:
             await opening
         assert f"the database at {place} can't be used: " in str(refusal.value)
         assert cause in str(refusal.value)
@@ -316,7 +316,7 @@ async def test_what_a_pooler_will_never_let_in_is_refused(
     pooler.start()
     try:
         wrong = pooler.url(database.url("worker")).replace(*change)
-        with pytest.raises(StoreRefused) as refusal:
+        with pytest.raises(DatabaseRefused) as refusal:
             await open_connection(wrong, application_name="test")
         assert "hunter2" not in str(refusal.value)
     finally:
@@ -324,14 +324,16 @@ async def test_what_a_pooler_will_never_let_in_is_refused(
 
 
 async def test_a_setting_that_the_server_does_not_know_is_refused(url: str) -> None:
-    with pytest.raises(StoreRefused, match="unrecognized configuration parameter"):
+    with pytest.raises(DatabaseRefused, match="unrecognized configuration parameter"):
         await open_connection(f"{url}?options=-c%20no_such%3D1", application_name="test")
 
 
 @pytest.mark.parametrize("name", ["sslrootcert", "sslcrl", "sslcert", "sslkey"])
 @pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])
 async def test_a_file_that_is_missing_is_refused_by_name(url: str, name: str, mode: str) -> None:
-    with pytest.raises(StoreRefused, match=r"names /nonexistent/x, which can't be used \(No such"):
+    with pytest.raises(
+        DatabaseRefused, match=r"names /nonexistent/x, which can't be used \(No such"
+    ):
         await open_connection(
             f"{url}?sslmode={mode}&{name}=/nonexistent/x", application_name="test"
         )
@@ -344,7 +346,7 @@ async def test_a_file_that_is_no_certificate_is_refused_by_name(
 ) -> None:
     file = tmp_path / "file"
     file.write_text(text)
-    with pytest.raises(StoreRefused, match=f"{name} names {file}, which can't be used"):
+    with pytest.raises(DatabaseRefused, match=f"{name} names {file}, which can't be used"):
         await open_connection(f"{url}?sslmode=require&{name}={file}", application_name="test")
 
 
@@ -353,12 +355,12 @@ async def test_a_file_at_home_that_is_no_certificate_is_refused(
     url: str, home: Path, name: str
 ) -> None:
     (home / name).write_text("no certificate")
-    with pytest.raises(StoreRefused, match="a certificate or key file can't be used"):
+    with pytest.raises(DatabaseRefused, match="a certificate or key file can't be used"):
         await open_connection(f"{url}?sslmode=require", application_name="test")
 
 
 async def test_a_full_check_without_a_ca_is_refused(url: str, home: Path) -> None:
-    with pytest.raises(StoreRefused, match=r"root certificate file .* does not exist"):
+    with pytest.raises(DatabaseRefused, match=r"root certificate file .* does not exist"):
         await open_connection(f"{url}?sslmode=verify-full", application_name="test")
 
 
@@ -369,14 +371,14 @@ async def test_a_home_that_cannot_be_read_is_refused_whatever_asks_for_it(
     (tmp_path / ".postgresql").mkdir()
     (tmp_path / ".postgresql/postgresql.crt").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(StoreRefused, match="HOME that it may read"):
+    with pytest.raises(DatabaseRefused, match="HOME that it may read"):
         await open_connection(url, application_name="test")
     async with connected(f"{url}?sslmode=disable") as connection:
         assert await connection.fetchval("select 1") == 1
 
 
 async def test_a_server_without_tls_is_refused_where_tls_is_asked_for(url: str) -> None:
-    with pytest.raises(StoreRefused, match="speaks no TLS while sslmode asks for it"):
+    with pytest.raises(DatabaseRefused, match="speaks no TLS while sslmode asks for it"):
         await open_connection(f"{url}?sslmode=require", application_name="test")
 
 
@@ -394,7 +396,7 @@ async def test_who_answers_in_a_servers_place_is_waited_out(url: str) -> None:
         there = urlsplit(url)
         account = there.netloc.rpartition("@")[0]
         elsewhere = there._replace(netloc=f"{account}@127.0.0.1:{port}").geturl()
-        with pytest.raises(StoreUnavailable, match="what answers there is no PostgreSQL"):
+        with pytest.raises(DatabaseUnavailable, match="what answers there is no PostgreSQL"):
             await open_connection(elsewhere, application_name="test")
 
 
@@ -411,8 +413,8 @@ async def test_who_answers_in_a_servers_place_is_waited_out(url: str) -> None:
 def test_what_supavisor_says_is_told_apart_by_its_words(said: str, *, is_refused: bool) -> None:
     error = asyncpg.InternalServerError(said)
     failure = _failure(error, Host("db.example", 6543), timeout_s=5)
-    assert isinstance(failure, StoreUnavailable)
-    assert isinstance(failure, StoreRefused) is is_refused
+    assert isinstance(failure, DatabaseUnavailable)
+    assert isinstance(failure, DatabaseRefused) is is_refused
     assert said in str(failure)
 
 
@@ -420,7 +422,7 @@ def test_what_supavisor_says_is_told_apart_by_its_words(said: str, *, is_refused
 def test_a_host_that_nobody_knows_is_refused(number: int) -> None:
     """A resolver that can't be asked says something else, see below."""
     failure = _failure(socket.gaierror(number, "unknown"), Host("db.example"), timeout_s=5)
-    assert isinstance(failure, StoreRefused)
+    assert isinstance(failure, DatabaseRefused)
     assert (
         str(failure)
         == "the database at db.example:5432 can't be used: there is no host of this name"
@@ -441,7 +443,7 @@ def test_a_host_that_nobody_knows_is_refused(number: int) -> None:
 )
 def test_what_the_network_does_is_no_refusal(error: OSError) -> None:
     failure = _failure(error, Host("db.example", 6000), timeout_s=5)
-    assert type(failure) is StoreUnavailable
+    assert type(failure) is DatabaseUnavailable
     assert "db.example:6000" in str(failure)
 
 
@@ -470,14 +472,14 @@ def test_the_home_of_another_user_is_refused_with_its_cause(url: str, tmp_path: 
         text=True,
         check=False,
     )
-    assert "StoreRefused" in ended.stderr
+    assert "DatabaseRefused" in ended.stderr
     assert "Permission denied" in ended.stderr
     assert "HOME" in ended.stderr
 
 
 async def test_a_refusal_has_no_cause_but_what_led_to_it(url: str) -> None:
     """Whoever asks an error for its cause comes to an end."""
-    with pytest.raises(StoreRefused) as refusal:
+    with pytest.raises(DatabaseRefused) as refusal:
         await open_connection(f"{url}?sslrootcert=/nonexistent/x", application_name="test")
     causes: list[BaseException] = []
     cause: BaseException | None = refusal.value

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_pool
 from db.connections.sessions import execute_on_spare
-from db.errors import StoreUnavailable, describe, is_want_of_connections
+from db.errors import DatabaseUnavailable, describe, is_want_of_connections
 from db.facts import Verdict
 from db.inbox import Inbox
 from tests.db.books import Payment
@@ -110,7 +110,7 @@ async def test_without_any_session_it_is_said_what_is_lacking(
 ) -> None:
     await limit(0)
     async with pooled(database.url("worker")) as pool:
-        with pytest.raises(StoreUnavailable) as caught:
+        with pytest.raises(DatabaseUnavailable) as caught:
             await pool.fetchval("select 1")
     assert is_want_of_connections(caught.value)
 
@@ -197,7 +197,7 @@ async def test_what_keeps_batches_from_the_database_is_told_with_its_cause(
     url = database.url("worker")
     assert right in url
     async with pooled(url.replace(right, wrong)) as pool:
-        with pytest.raises(StoreUnavailable) as caught:
+        with pytest.raises(DatabaseUnavailable) as caught:
             await Inbox(pool, worker="w").process_batch(ignore, limit=1)
     assert cause in describe(caught.value)
     assert caught.value.__cause__ is not caught.value

@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from db.connections.pool import open_connection, open_pool
-from db.errors import StoreRefused
+from db.errors import DatabaseRefused
 from tests.tls import Authority, needs_openssl, tls_before
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ async def test_a_certificate_of_another_ca_is_refused(
     other = Authority(tmp_path)
     other.make()
     query = f"sslmode={mode}&sslrootcert={other.certificate}"
-    with pytest.raises(StoreRefused, match="its certificate is not trusted"):
+    with pytest.raises(DatabaseRefused, match="its certificate is not trusted"):
         await user_at(f"{tls_url}?{query}")
 
 
 async def test_the_systems_certificates_do_not_trust_a_ca_of_ones_own(tls_url: str) -> None:
-    with pytest.raises(StoreRefused, match="its certificate is not trusted"):
+    with pytest.raises(DatabaseRefused, match="its certificate is not trusted"):
         await user_at(f"{tls_url}?sslrootcert=system")
 
 
@@ -85,7 +85,7 @@ async def test_a_certificate_of_another_name_is_for_a_full_check_alone(
 ) -> None:
     with tls_before(url, authority.context("DNS:other.example")) as through:
         trusted = f"{through}?sslrootcert={authority.certificate}"
-        with pytest.raises(StoreRefused, match="its certificate is not trusted"):
+        with pytest.raises(DatabaseRefused, match="its certificate is not trusted"):
             await user_at(f"{trusted}&sslmode=verify-full")
         assert await user_at(f"{trusted}&sslmode=verify-ca") == "coinfleet_worker"
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from tests.db.books import Books
 
+pytestmark = pytest.mark.requirement("I3")
+
 ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
 STORE = """
 insert into fleet.inbox_events

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.db.books import Books
     from tests.supabase.project import Project
 
+pytestmark = pytest.mark.requirement("I3")
+
 NAME, ADDRESS, AGENT = "Aurelia Quint", "203.0.113.77", "Quintbrowser/1.0"
 TRACES = ("aurelia", "quint", ADDRESS)
 ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from db.connections.pool import open_connection
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.health.readiness import read_clock
 from tests.gate import Gate
 
@@ -29,6 +29,6 @@ async def test_a_database_that_freezes_while_it_is_asked_is_unavailable(
 
     monkeypatch.setattr("db.health.readiness.open_connection", connect_and_freeze)
     monkeypatch.setattr("db.health.readiness.TIMEOUT_S", 0.2)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await read_clock(gate.url)
     await gate.close()

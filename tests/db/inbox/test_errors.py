@@ -13,9 +13,9 @@ from db.connections.operators import reaching_store
 from db.errors import (
     FATES,
     SQLSTATES,
+    DatabaseUnavailable,
     Fate,
     ReadOnlyServer,
-    StoreUnavailable,
     UnknownProfile,
     describe,
     fate,
@@ -98,7 +98,7 @@ async def test_a_closed_pool_is_transient(worker_pool: Pool) -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (StoreUnavailable(), True),
+        (DatabaseUnavailable(), True),
         (TimeoutError(), True),
         (ConnectionResetError(), True),
         (asyncpg.TooManyConnectionsError(), True),
@@ -287,7 +287,7 @@ def test_an_error_is_described_without_the_values_in_it(error: Exception, expect
     ],
 )
 def test_a_command_says_what_the_database_refuses_work_for(error: Exception, cause: str) -> None:
-    with pytest.raises(StoreUnavailable, match=cause), reaching_store():
+    with pytest.raises(DatabaseUnavailable, match=cause), reaching_store():
         raise error
 
 

@@ -45,6 +45,7 @@ async def payloads(db: Connection) -> dict[str, bool]:
     return {row["provider_event_id"]: row["payload"] is not None for row in rows}
 
 
+@pytest.mark.requirement("I4")
 async def test_payloads_go_after_90_days(db: Connection, worker_pool: Pool) -> None:
     await receive(db, "old", days_ago=91)
     await receive(db, "young", days_ago=89)
@@ -52,6 +53,7 @@ async def test_payloads_go_after_90_days(db: Connection, worker_pool: Pool) -> N
     assert await payloads(db) == {"old": False, "young": True}
 
 
+@pytest.mark.requirement("I4")
 async def test_what_an_error_said_of_a_payload_goes_with_it(
     db: Connection, worker_pool: Pool
 ) -> None:
@@ -63,6 +65,7 @@ async def test_what_an_error_said_of_a_payload_goes_with_it(
     assert await db.fetchval("select last_error is null from fleet.inbox_events")
 
 
+@pytest.mark.requirement("I4")
 async def test_keys_and_hashes_stay_for_ever(db: Connection, worker_pool: Pool) -> None:
     await receive(db, "old", days_ago=4_000)
     await housekeeping.drop_old_payloads(worker_pool)
@@ -71,6 +74,7 @@ async def test_keys_and_hashes_stay_for_ever(db: Connection, worker_pool: Pool) 
     assert tuple(row) == ("old", sha256(BODY).digest())
 
 
+@pytest.mark.requirement("I4")
 async def test_an_event_whose_payload_went_is_still_seen_before(
     db: Connection, worker_pool: Pool, web_pool: Pool
 ) -> None:
@@ -89,6 +93,7 @@ async def test_an_event_whose_payload_went_is_still_seen_before(
     assert [row["same_body"] for row in seen] == [True]
 
 
+@pytest.mark.requirement("I4")
 @pytest.mark.parametrize("state", ["pending", "waiting", "held"])
 async def test_an_open_event_keeps_its_payload_until_it_is_finished(
     db: Connection, worker_pool: Pool, state: str
@@ -102,6 +107,7 @@ async def test_an_open_event_keeps_its_payload_until_it_is_finished(
     assert await payloads(db) == {"open": False, "old": False}
 
 
+@pytest.mark.requirement("I4")
 async def test_payloads_go_in_bounded_bites(db: Connection, worker_pool: Pool) -> None:
     for number in range(5):
         await receive(db, f"evt_{number}", days_ago=91)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.facts import Verdict
 from db.inbox import Arrival, BatchFailed, EventId, Inbox, Stored, store_arrivals
 from tests.db.books import APPLIED, DUPLICATE, SHORT, Books, Outcome, Payment, gift
@@ -165,7 +165,7 @@ async def test_what_the_schema_lacks_is_no_arrivals_fault(
 ) -> None:
     """Else each arrival is tried alone, and logged alone, as long as it lasts."""
     await books.db.execute(slip)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await store_arrivals(web_pool, [arrival("a"), arrival("b")])
     if undo is not None:
         await books.db.execute(undo)
@@ -174,7 +174,7 @@ async def test_what_the_schema_lacks_is_no_arrivals_fault(
 
 async def test_a_store_that_is_away_says_so(web_pool: Pool) -> None:
     await web_pool.close()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await store_arrivals(web_pool, [arrival("a")])
 
 

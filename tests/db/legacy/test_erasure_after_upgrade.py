@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.clusters import Cluster, Database
     from tests.db.legacy.platforms import Finished, Look, Platforms
 
+pytestmark = pytest.mark.requirement("I3")
+
 # Who is erased and who isn't; each leaves their word wherever somebody may leave one.
 ANNA, BERTA = person(7), person(8)
 WORDS = {ANNA: "zzanna", BERTA: "zzberta"}

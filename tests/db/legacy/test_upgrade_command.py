@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.db.legacy.platforms import Finished, Look
 
+pytestmark = pytest.mark.requirement("G1")
+
 COINFLEET = Path(sys.executable).with_name("coinfleet")
 PATIENCE_S = 60
 BLOCKED = """

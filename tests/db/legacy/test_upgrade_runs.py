@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.db.legacy.platforms import Finished, Look
 
+pytestmark = pytest.mark.requirement("G1", "G2")
+
 FIRST, SECOND = Generation.FIRST, Generation.SECOND
 
 

@@ -17,6 +17,8 @@ from tests.db.legacy.platforms import person
 if TYPE_CHECKING:
     from tests.supabase.project import Project
 
+pytestmark = pytest.mark.requirement("G2")
+
 PLATFORM = (Path(__file__).with_name("second.sql")).read_text()
 # Beside the generation's own, a trigger that would let nobody sign up once profiles are as now.
 HOOK = """

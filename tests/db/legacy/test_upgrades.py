@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import pytest
+
 from db.facts import Purchase, RefundTotal
 from db.legacy.generations import Generation
 from db.legacy.upgrade import upgrade
@@ -14,6 +16,8 @@ from tests.db.legacy.platforms import person, upgraded
 if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.db.legacy.platforms import Finished, Look
+
+pytestmark = pytest.mark.requirement("G1", "G2")
 
 # Gift types came with the old platform.
 PRICES = PRICE_LIST.partition("insert into public.gift_types")[0]

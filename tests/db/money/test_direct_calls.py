@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("C3")
+
 MOST = 2**63 - 1
 KEYS = "select key from fleet.payment_keys order by key"
 

@@ -21,6 +21,8 @@ from tests.db.books import (
 if TYPE_CHECKING:
     from uuid import UUID
 
+pytestmark = pytest.mark.requirement("C5")
+
 PENDING = Outcome("pending", "insufficient_coins")
 
 
@@ -53,6 +55,7 @@ async def test_a_share_of_nothing_or_all_leaves_no_empty_entry(
     assert await books.earnings(streamer) == share
 
 
+@pytest.mark.requirement("E gifts")
 async def test_a_gift_counts_in_both_sides_totals(books: Books) -> None:
     sender, streamer = await books.profile(coins=100), await books.profile()
     await books.apply(gift(sender, streamer, 10), gift(sender, streamer, 5))
@@ -71,6 +74,7 @@ async def test_gifts_of_one_sender_are_judged_one_after_the_other(books: Books) 
     assert await books.coins(sender) == 0
 
 
+@pytest.mark.requirement("C2")
 async def test_senders_of_a_batch_do_not_share_a_balance(books: Books) -> None:
     first, second, streamer = (
         await books.profile(10),
@@ -81,17 +85,20 @@ async def test_senders_of_a_batch_do_not_share_a_balance(books: Books) -> None:
     assert await books.apply(*gifts) == [APPLIED, APPLIED, SHORT]
 
 
+@pytest.mark.requirement("C1")
 async def test_earnings_cannot_be_given_away(books: Books) -> None:
     sender, streamer = await books.profile(coins=10), await books.profile()
     gifts = (gift(sender, streamer, 10), gift(streamer, sender, 1))
     assert await books.apply(*gifts) == [APPLIED, SHORT]
 
 
+@pytest.mark.requirement("H2")
 async def test_a_top_up_counts_for_the_gift_before_it_in_its_batch(books: Books) -> None:
     sender, streamer = await books.profiles(2)
     assert await books.apply(gift(sender, streamer, 100), Payment().bought(sender)) == [APPLIED] * 2
 
 
+@pytest.mark.requirement("C12")
 async def test_a_gift_records_stream_and_slot(books: Books) -> None:
     sender, streamer = await books.profile(coins=10), await books.profile()
     stream = await books.db.fetchval(

@@ -13,6 +13,8 @@ from tests.db.books import Books, Payment, gift
 if TYPE_CHECKING:
     from tests.conftest import Connect
 
+pytestmark = pytest.mark.requirement("C1")
+
 MOVE = "select public.update_coin_balance_via_ledger($1, $2, $3, $4)"
 CHANGES = (
     "update public.ledger_entries set amount = amount + 1",

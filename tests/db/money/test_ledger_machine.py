@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from db.facts import Fact
     from db.inbox import Arrival
     from tests.clusters import Cluster, Database
+
+pytestmark = pytest.mark.requirement("C1")
 
 LONG = os.environ.get("COINFLEET_HYPOTHESIS") == "long"
 PROFILE = settings(
@@ -213,9 +216,12 @@ class LedgerMachine(RuleBasedStateMachine):
         return {tuple(row) for row in rows}
 
 
+PROVIDERS_BY_NAME = {provider.name: provider() for provider in PROVIDERS}
+
+
 def interpret(event: ClaimedEvent) -> Fact:
     """What the worker takes the event for."""
-    return PROVIDERS[event.provider].interpret(event, livemode=False)
+    return PROVIDERS_BY_NAME[event.provider].interpret(event)
 
 
 def test_the_books_follow_the_model_whatever_comes_in_whatever_order(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from db.inbox import ClaimedEvent
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("C2", "H2")
+
 ROUNDS = 20
 
 

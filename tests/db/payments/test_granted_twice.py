@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from db.facts import Fact, Purchase
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("C3")
+
 GRANTED_TWICE = Outcome("applied", "granted_twice")
 ID_CONFLICT = Outcome("held", "id_conflict")
 CLOSE = "select fleet.close_double_grant($1, $2, $3, $4)"

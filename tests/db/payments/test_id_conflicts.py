@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("C3")
+
 RENAME_ENTRIES = """
 update public.ledger_entries
 set idempotency_key = 'purchase:' || $1 || ':' || split_part(idempotency_key, ':', 3)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from db.facts import Fact
     from tests.conftest import SignIn
 
+pytestmark = pytest.mark.requirement("C3")
+
 GRANTED_TWICE = Outcome("applied", "granted_twice")
 PAIRS = "select purchase_ids from invariants.payments_are_granted_once"
 CLOSE = "select fleet.close_double_grant($1, false, 'ann', 'at random')"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.clusters import Login
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("D2")
+
 CALL = "select stream_id, viewer_id, reason from public.update_viewer_heartbeats($1)"
 VIEWERS = "select viewer_id from public.active_viewers where activated_at is not null"
 ROUNDS = 20
@@ -227,6 +229,7 @@ async def test_a_gateway_cannot_say_when_a_viewer_was_heard(
 # Against the sweep, and against one another
 
 
+@pytest.mark.requirement("D4")
 async def test_a_call_under_way_is_not_swept(audience: Audience, connect: Connect) -> None:
     stream, viewers = await audience.stream(), [await audience.profile() for _ in range(3)]
     entries = [entry(viewer, stream) for viewer in viewers]
@@ -239,6 +242,7 @@ async def test_a_call_under_way_is_not_swept(audience: Audience, connect: Connec
     assert await watching(audience.db) == set(viewers)
 
 
+@pytest.mark.requirement("D4")
 async def test_a_call_that_waited_for_the_sweep_brings_all_its_viewers_back(
     audience: Audience, connect: Connect
 ) -> None:
@@ -277,6 +281,7 @@ async def test_a_call_that_waits_for_a_viewer_holds_none_behind_it(
     assert await watching(audience.db) == {one, other}
 
 
+@pytest.mark.requirement("D4")
 async def test_gateways_with_the_same_viewers_in_opposite_order_and_a_sweep_never_deadlock(
     audience: Audience, connect: Connect
 ) -> None:

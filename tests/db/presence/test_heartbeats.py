@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("D2")
+
 
 async def test_an_ordinary_heartbeat_leaves_nothing_to_look_at(
     audience: Audience, viewer: UUID, stream: int
@@ -47,6 +49,7 @@ async def test_a_heartbeat_under_way_is_not_swept(
     assert await audience.sweep(second=71) == 0
 
 
+@pytest.mark.requirement("D4")
 async def test_a_heartbeat_that_waited_for_the_sweep_brings_its_viewer_back(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
@@ -60,6 +63,7 @@ async def test_a_heartbeat_that_waited_for_the_sweep_brings_its_viewer_back(
     assert await audience.recompute(second=71) == {stream: True}
 
 
+@pytest.mark.requirement("D3")
 async def test_a_heartbeat_that_a_recompute_could_not_see_publishes_again(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import Connect, SignIn
 
 
+@pytest.mark.requirement("D3", "H12")
 async def test_a_stream_is_published_while_somebody_watches(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -27,6 +28,7 @@ async def test_a_stream_is_published_while_somebody_watches(
     assert await audience.published() == {stream}
 
 
+@pytest.mark.requirement("D1", "D3")
 @pytest.mark.parametrize("flag", FLAGS)
 async def test_a_viewer_counts_only_while_all_four_flags_hold(
     audience: Audience, viewer: UUID, stream: int, flag: str
@@ -37,6 +39,7 @@ async def test_a_viewer_counts_only_while_all_four_flags_hold(
     assert await audience.recompute(second=1) == {stream: False}
 
 
+@pytest.mark.requirement("H4")
 async def test_a_viewer_counts_until_exactly_60_seconds_of_silence(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -46,6 +49,7 @@ async def test_a_viewer_counts_until_exactly_60_seconds_of_silence(
     assert await audience.recompute(second=60) == {stream: False}
 
 
+@pytest.mark.requirement("D3", "D5")
 async def test_a_gap_shorter_than_60_seconds_does_not_unpublish(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -56,6 +60,7 @@ async def test_a_gap_shorter_than_60_seconds_does_not_unpublish(
     assert switched == [{stream: True}, {}, {}, {}]
 
 
+@pytest.mark.requirement("D3", "H3")
 async def test_a_viewer_who_comes_back_publishes_again(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -66,6 +71,7 @@ async def test_a_viewer_who_comes_back_publishes_again(
     assert await audience.recompute(second=71) == {stream: True}
 
 
+@pytest.mark.requirement("H3")
 async def test_one_viewer_of_two_is_enough(audience: Audience, viewer: UUID, stream: int) -> None:
     other = await audience.profile()
     await audience.hear(viewer, stream, second=0)
@@ -75,6 +81,7 @@ async def test_one_viewer_of_two_is_enough(audience: Audience, viewer: UUID, str
     assert await audience.recompute(second=90) == {stream: False}
 
 
+@pytest.mark.requirement("D1")
 async def test_a_streamer_who_watches_their_own_stream_counts(audience: Audience) -> None:
     stream = await audience.stream()
     owner = await audience.db.fetchval("select profile_id from public.live_streams")
@@ -82,12 +89,14 @@ async def test_a_streamer_who_watches_their_own_stream_counts(audience: Audience
     assert await audience.recompute() == {stream: True}
 
 
+@pytest.mark.requirement("D3")
 async def test_an_unavailable_stream_is_not_published(audience: Audience, viewer: UUID) -> None:
     stream = await audience.stream(live_available=False)
     await audience.hear(viewer, stream)
     assert await audience.recompute() == {}
 
 
+@pytest.mark.requirement("D3")
 async def test_a_stream_that_becomes_available_is_published_for_those_who_wait(
     audience: Audience, viewer: UUID
 ) -> None:
@@ -98,6 +107,7 @@ async def test_a_stream_that_becomes_available_is_published_for_those_who_wait(
     assert await audience.recompute() == {stream: True}
 
 
+@pytest.mark.requirement("D3", "E live")
 async def test_switching_a_stream_off_unpublishes_it_at_once(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -108,6 +118,7 @@ async def test_switching_a_stream_off_unpublishes_it_at_once(
     assert await audience.db.fetchval("select ended_at is not null from public.live_streams")
 
 
+@pytest.mark.requirement("D3")
 async def test_a_viewer_counts_on_the_four_newest_activations_only(
     audience: Audience, viewer: UUID
 ) -> None:
@@ -129,6 +140,7 @@ async def test_a_fifth_stream_takes_the_place_of_the_oldest(
     assert await audience.recompute(second=5) == {streams[0]: False, streams[4]: True}
 
 
+@pytest.mark.requirement("D2")
 async def test_a_heartbeat_is_no_new_activation(audience: Audience, viewer: UUID) -> None:
     streams = [await audience.stream() for _ in range(5)]
     for second, stream in enumerate(streams):
@@ -163,6 +175,7 @@ async def test_coming_back_after_60_seconds_of_silence_is_a_new_activation(
     assert await audience.published() == {streams[0], *streams[2:]}
 
 
+@pytest.mark.requirement("D3")
 @pytest.mark.parametrize("left", [1, 3])
 async def test_streams_beyond_four_count_when_newer_ones_are_left(
     audience: Audience, viewer: UUID, left: int
@@ -233,6 +246,7 @@ async def test_what_no_mark_tells_of_is_found_within_the_hour(
     assert await audience.recompute(second=3_601) == {stream: True}
 
 
+@pytest.mark.requirement("D4", "H4")
 async def test_the_sweep_removes_viewers_after_60_seconds_of_silence(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -241,6 +255,7 @@ async def test_the_sweep_removes_viewers_after_60_seconds_of_silence(
     assert await audience.sweep(second=60) == 1
 
 
+@pytest.mark.requirement("D3", "D5")
 async def test_a_swept_viewer_unpublishes_even_if_no_recompute_saw_the_silence(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -250,6 +265,7 @@ async def test_a_swept_viewer_unpublishes_even_if_no_recompute_saw_the_silence(
     assert await audience.recompute(second=71) == {stream: False}
 
 
+@pytest.mark.requirement("D4")
 async def test_a_sweep_is_bounded(audience: Audience, viewer: UUID) -> None:
     for _ in range(3):
         await audience.hear(viewer, await audience.stream())
@@ -289,6 +305,7 @@ async def test_a_clock_that_went_back_leaves_nobody_silent(
     assert await audience.recompute(second=50) == {stream: True}
 
 
+@pytest.mark.requirement("D3", "D4")
 @pytest.mark.parametrize(
     "call",
     [
@@ -308,6 +325,7 @@ async def test_clients_neither_sweep_nor_publish(
         await client.execute(call)
 
 
+@pytest.mark.requirement("D4")
 async def test_the_worker_recomputes_and_sweeps_by_the_databases_clock(
     db: Connection, viewer: UUID, stream: int, signed_in: SignIn, worker_pool: Pool
 ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import Books, breaches, gift
 from tests.db.presence.audience import FLAGS, Audience
 
@@ -58,6 +59,12 @@ async def viewers(db: Connection, stream_id: int) -> int:
     return count
 
 
+async def late(db: Connection) -> list[tuple[int, int, int]]:
+    """The changes that are not folded in yet: stream, viewers, coins."""
+    rows = await db.fetch("select stream_id, viewers, coins from fleet.stream_changes order by id")
+    return [tuple(row) for row in rows]
+
+
 async def versions(db: Connection) -> list[object]:
     """Where each stream's row stands: another place after each write."""
     return [
@@ -68,6 +75,7 @@ async def versions(db: Connection) -> list[object]:
 # Viewers
 
 
+@pytest.mark.requirement("E viewers")
 async def test_a_viewer_counts_from_joining_to_leaving(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -77,6 +85,7 @@ async def test_a_viewer_counts_from_joining_to_leaving(
     assert await viewers(audience.db, stream) == 0
 
 
+@pytest.mark.requirement("E viewers")
 @pytest.mark.parametrize("flag", FLAGS)
 async def test_a_viewer_who_lacks_a_flag_does_not_count(
     audience: Audience, viewer: UUID, stream: int, flag: str
@@ -89,6 +98,7 @@ async def test_a_viewer_who_lacks_a_flag_does_not_count(
     assert await viewers(audience.db, stream) == 0
 
 
+@pytest.mark.requirement("E viewers")
 async def test_a_heartbeat_that_changes_no_flag_writes_no_stream_and_fires_no_counter(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -98,6 +108,7 @@ async def test_a_heartbeat_that_changes_no_flag_writes_no_stream_and_fires_no_co
     assert await versions(audience.db) == before
 
 
+@pytest.mark.requirement("E viewers")
 async def test_no_counter_has_a_trigger_that_every_heartbeat_fires(db: Connection) -> None:
     on_update = await db.fetch(
         """
@@ -110,6 +121,7 @@ async def test_no_counter_has_a_trigger_that_every_heartbeat_fires(db: Connectio
     assert all(row["by_row"] and row["has_condition"] for row in on_update)
 
 
+@pytest.mark.requirement("E viewers")
 async def test_the_swept_leave_the_count(audience: Audience, viewer: UUID, stream: int) -> None:
     await audience.hear(viewer, stream, second=0)
     await audience.sweep(second=61)
@@ -131,6 +143,7 @@ async def test_a_statement_over_many_streams_writes_each_once(
     assert [await viewers(audience.db, stream) for stream in streams] == [0] * 5
 
 
+@pytest.mark.requirement("E viewers")
 async def test_a_clients_own_row_counts_too(
     audience: Audience, viewer: UUID, stream: int, signed_in: SignIn
 ) -> None:
@@ -144,6 +157,7 @@ async def test_a_clients_own_row_counts_too(
     assert await viewers(audience.db, stream) == 0
 
 
+@pytest.mark.requirement("E viewers")
 async def test_a_stream_goes_with_its_viewers(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
@@ -165,6 +179,7 @@ async def locked(connect: Connect) -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.requirement("E viewers")
 async def test_a_viewer_joins_and_leaves_while_the_stream_is_locked(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
@@ -179,6 +194,7 @@ async def test_a_viewer_joins_and_leaves_while_the_stream_is_locked(
     assert await viewers(audience.db, stream) == 1
 
 
+@pytest.mark.requirement("E viewers")
 async def test_a_viewer_who_left_before_the_join_was_folded_in_is_not_counted_below_zero(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
@@ -200,6 +216,47 @@ async def test_a_recompute_without_late_changes_writes_no_stream(
     assert await versions(audience.db) == before
 
 
+@pytest.mark.requirement("E viewers")
+async def test_a_viewer_who_leaves_while_late_changes_are_folded_in_is_counted_once(
+    audience: Audience, viewer: UUID, stream: int, connect: Connect
+) -> None:
+    other, folding, writer = await audience.profile(), await connect(), await connect()
+    await audience.hear(viewer, stream, second=0)
+    async with locked(connect):
+        await audience.hear(viewer, stream, second=1, is_active=False)
+    async with writer.transaction():
+        await writer.execute("select 1 from public.live_streams for no key update")
+        # It has taken the first viewer's departure and waits for the stream.
+        fold = asyncio.create_task(folding.execute("select fleet.fold_stream_changes()"))
+        await somebody_waits_for_a_lock(audience.db)
+        # The other joins late, and their departure is counted at once: ahead of their joining.
+        await audience.hear(other, stream, second=1)
+        await writer.execute("delete from public.active_viewers where viewer_id = $1", other)
+    await fold
+    assert await breaches(audience.db) == {}
+    await audience.recompute(second=2)
+    assert await viewers(audience.db, stream) == 0
+    assert await late(audience.db) == []
+
+
+async def test_a_late_decrease_that_comes_before_its_increase_stays_late(
+    audience: Audience, stream: int
+) -> None:
+    change = "insert into fleet.stream_changes (stream_id, viewers, coins) values ($1, $2, $3)"
+    fold = "select fleet.fold_stream_changes()"
+    await audience.db.execute(change, stream, -2, -3)
+    await audience.db.execute(change, stream + 1, -1, -1)
+    await audience.db.execute(fold)
+    assert await late(audience.db) == [(stream, -2, -3)]
+    await audience.db.execute(change, stream, 1, 4)
+    await audience.db.execute(fold)
+    assert await late(audience.db) == [(stream, -1, 0)]
+    await audience.db.execute(change, stream, 1, -1)
+    await audience.db.execute(fold)
+    assert await late(audience.db) == []
+
+
+@pytest.mark.requirement("E viewers")
 async def test_viewers_of_the_same_streams_in_opposite_order_never_deadlock(
     audience: Audience, connect: Connect
 ) -> None:
@@ -261,6 +318,7 @@ async def age(books: Books, **later: float) -> bool:
     return done
 
 
+@pytest.mark.requirement("E recent")
 async def test_a_gift_adds_its_coins_to_its_streams_recent_ones(live: Books) -> None:
     sender, streamer, (one, other) = await stage(live, streams=2)
     await live.apply(
@@ -272,6 +330,7 @@ async def test_a_gift_adds_its_coins_to_its_streams_recent_ones(live: Books) -> 
     assert await recent(live, one, other) == [8, 4]
 
 
+@pytest.mark.requirement("E recent")
 async def test_a_gift_of_a_client_is_recent_at_once(live: Books, signed_in: SignIn) -> None:
     sender, streamer, (stream,) = await stage(live)
     client = await signed_in(sender)
@@ -281,6 +340,7 @@ async def test_a_gift_of_a_client_is_recent_at_once(live: Books, signed_in: Sign
     assert await recent(live, stream) == [2]
 
 
+@pytest.mark.requirement("E recent")
 async def test_a_gift_is_recent_for_an_hour(live: Books) -> None:
     sender, streamer, (stream,) = await stage(live)
     await live.apply(gift(sender, streamer, 3, stream_id=stream))
@@ -290,6 +350,7 @@ async def test_a_gift_is_recent_for_an_hour(live: Books) -> None:
     assert await recent(live, stream) == [0]
 
 
+@pytest.mark.requirement("E recent")
 async def test_each_gift_grows_old_in_its_own_time_and_once(live: Books) -> None:
     sender, streamer, (stream,) = await stage(live)
     await live.apply(gift(sender, streamer, 3, stream_id=stream))
@@ -300,6 +361,7 @@ async def test_each_gift_grows_old_in_its_own_time_and_once(live: Books) -> None
         assert await recent(live, stream) == [4]
 
 
+@pytest.mark.requirement("E recent")
 async def test_ageing_goes_an_hour_a_call_after_a_long_rest(live: Books) -> None:
     sender, streamer, (stream,) = await stage(live)
     await live.apply(gift(sender, streamer, 3, stream_id=stream))
@@ -310,6 +372,7 @@ async def test_ageing_goes_an_hour_a_call_after_a_long_rest(live: Books) -> None
     assert await recent(live, stream) == [0]
 
 
+@pytest.mark.requirement("E recent")
 async def test_a_gift_of_the_past_is_not_recent(live: Books) -> None:
     sender, streamer, (stream,) = await stage(live)
     live.wait(days=-1)
@@ -327,6 +390,7 @@ async def test_a_money_batch_never_waits_for_a_stream(live: Books, connect: Conn
     assert await recent(live, stream) == [0]
 
 
+@pytest.mark.requirement("E viewers")
 async def test_money_viewers_sweeps_and_recomputes_on_the_same_streams_never_deadlock(
     live: Books, connect: Connect
 ) -> None:
@@ -353,6 +417,7 @@ async def test_money_viewers_sweeps_and_recomputes_on_the_same_streams_never_dea
     assert await recent(live, *streams) == [ROUNDS] * 10
 
 
+@pytest.mark.requirement("E")
 async def test_the_triggers_that_stay_keep_their_names(db: Connection) -> None:
     triggers = await db.fetch(
         """

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("D2")
+
 ROW = f"""
 select {", ".join(FLAGS)}, last_active_at, activated_at, tabs
 from public.active_viewers where stream_id = $1 and viewer_id = $2

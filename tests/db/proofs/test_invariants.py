@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import Connect
 
+pytestmark = pytest.mark.requirement("C10")
+
 LEDGER = "public.ledger_entries"
 # One way to break what each invariant says, with no other hand in it than a superuser's.
 BREAKAGES = {
@@ -137,6 +139,7 @@ def test_each_invariant_has_its_breakage() -> None:
     assert BREAKAGES.keys() == invariants
 
 
+@pytest.mark.requirement("E")
 @pytest.mark.parametrize("invariant", BREAKAGES)
 async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant: str) -> None:
     assert await breaches(tampering) == {}

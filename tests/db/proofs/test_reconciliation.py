@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.conftest import Connect
 
+pytestmark = pytest.mark.requirement("C10")
+
 
 @pytest_asyncio.fixture
 async def profile(db: Connection, profiles: list[UUID]) -> UUID:
@@ -71,6 +73,7 @@ async def found(ctx: Context) -> set[str]:
     return set(proof.detail)
 
 
+@pytest.mark.requirement("H5")
 async def test_right_books_are_proved_entry_by_entry(ctx: Context, profile: UUID) -> None:
     proof = await reconciliation.prove_new_entries(ctx.pool)
     assert proof is not None
@@ -138,6 +141,7 @@ async def test_a_wrong_balance_after_is_found(
     assert await found(ctx) == {"broken_sequence"}
 
 
+@pytest.mark.requirement("C1")
 @pytest.mark.parametrize("column", ["coin_balance", "coin_seq"])
 async def test_a_drifted_balance_is_found(
     ctx: Context, profile: UUID, tampering: Connection, column: str

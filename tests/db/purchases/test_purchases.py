@@ -35,6 +35,7 @@ async def test_a_quantity_multiplies_coins_and_price(books: Books) -> None:
     assert await books.coins(buyer) == 3 * COINS
 
 
+@pytest.mark.requirement("C3")
 async def test_a_second_event_of_a_payment_credits_nothing(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     assert await books.apply_one(payment.bought(buyer)) == APPLIED
@@ -42,6 +43,7 @@ async def test_a_second_event_of_a_payment_credits_nothing(books: Books) -> None
     assert await books.coins(buyer) == COINS
 
 
+@pytest.mark.requirement("C3")
 async def test_of_two_events_of_a_payment_in_a_batch_the_first_grants(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     facts = (payment.bought(buyer), payment.bought(buyer))
@@ -55,6 +57,7 @@ async def test_two_payments_of_one_buyer_in_a_batch_are_both_granted(books: Book
     assert await books.coins(buyer) == 2 * COINS
 
 
+@pytest.mark.requirement("C8")
 async def test_a_purchase_keeps_where_it_came_from(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply_one(
@@ -81,6 +84,7 @@ async def test_an_inactive_package_still_honours_a_paid_event(books: Books) -> N
     assert await books.apply_one(Payment().bought(buyer)) == APPLIED
 
 
+@pytest.mark.requirement("C9", "H6")
 async def test_a_large_purchase_is_exact_to_the_coin(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.db.execute(
@@ -96,6 +100,7 @@ async def test_a_large_purchase_is_exact_to_the_coin(books: Books) -> None:
 # Guardrails: a paid event is held, never lost.
 
 
+@pytest.mark.requirement("C7", "H6")
 @pytest.mark.parametrize(
     ("dollars", "expected"),
     [
@@ -115,6 +120,7 @@ async def test_exactly_the_threshold_needs_no_approval_and_exactly_the_limit_is_
     assert await books.coins(buyer) == (dollars * COINS if expected == APPLIED else 0)
 
 
+@pytest.mark.requirement("C7", "H10")
 @pytest.mark.parametrize(
     ("amount_minor", "expected"),
     [(25_000_01, NEEDS_APPROVAL), (50_000_01, Outcome("held", "over_limit"))],
@@ -132,6 +138,7 @@ async def test_a_cent_above_a_limit_is_above_it(
     assert await books.apply_one(purchase) == expected
 
 
+@pytest.mark.requirement("C7")
 async def test_limits_are_those_that_the_release_wrote(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.db.execute("select fleet.configure(20.00, 10.00, 5, 4)")
@@ -210,6 +217,7 @@ async def test_an_unknown_product_is_worth_no_coins(books: Books) -> None:
     assert (await books.purchase(payment))["coin_amount"] == 0
 
 
+@pytest.mark.requirement("C9")
 async def test_coins_beyond_bigint_are_held_not_failed(books: Books) -> None:
     buyer = await books.profile()
     await books.db.execute("update public.coin_packages set coin_amount = 9000000000000000000")
@@ -314,6 +322,7 @@ def bought_at(buyer: UUID, *seconds: float) -> list[Purchase]:
     return [Payment().bought(buyer, purchased_at=NOON + timedelta(seconds=s)) for s in seconds]
 
 
+@pytest.mark.requirement("C7")
 async def test_the_sixth_purchase_in_a_minute_is_held(books: Books) -> None:
     buyer = await books.profile()
     outcomes = await books.apply(*bought_at(buyer, 0, 1, 2, 3, 4, 59.999))
@@ -321,11 +330,13 @@ async def test_the_sixth_purchase_in_a_minute_is_held(books: Books) -> None:
     assert await books.coins(buyer) == 5 * COINS
 
 
+@pytest.mark.requirement("C7", "H9")
 async def test_a_purchase_exactly_a_minute_after_the_first_is_within_velocity(books: Books) -> None:
     buyer = await books.profile()
     assert await books.apply(*bought_at(buyer, 0, 1, 2, 3, 4, 60)) == [APPLIED] * 6
 
 
+@pytest.mark.requirement("C7", "H9")
 async def test_velocity_counts_the_purchases_of_earlier_batches(books: Books) -> None:
     buyer = await books.profile()
     for purchase in bought_at(buyer, 0, 0, 0, 0, 0):
@@ -335,6 +346,7 @@ async def test_velocity_counts_the_purchases_of_earlier_batches(books: Books) ->
     assert await books.apply_one(late) == APPLIED
 
 
+@pytest.mark.requirement("C7", "H9")
 async def test_velocity_goes_by_the_providers_time_in_whatever_order_events_come(
     books: Books,
 ) -> None:
@@ -345,12 +357,14 @@ async def test_velocity_goes_by_the_providers_time_in_whatever_order_events_come
     assert await books.apply(*bought_at(buyer, 20)) == [APPLIED]
 
 
+@pytest.mark.requirement("C7", "H9")
 async def test_velocity_finds_a_minute_that_starts_before_and_ends_after(books: Books) -> None:
     buyer = await books.profile()
     await books.apply(*bought_at(buyer, 10, 20, 69, 69, 69))
     assert await books.apply(*bought_at(buyer, 30)) == [VELOCITY]
 
 
+@pytest.mark.requirement("C7", "H9")
 async def test_a_held_purchase_counts_for_velocity_until_it_is_rejected(books: Books) -> None:
     buyer, large = await books.profile(), Payment()
     await books.apply(large.worth(buyer, 30_000), *bought_at(buyer, 0, 0, 0, 0))
@@ -365,18 +379,21 @@ async def test_a_held_purchase_counts_for_velocity_until_it_is_rejected(books: B
     assert await books.apply(*bought_at(buyer, 30, 630)) == [APPLIED, APPLIED]
 
 
+@pytest.mark.requirement("C7", "H9")
 async def test_velocity_counts_each_buyer_apart(books: Books) -> None:
     first, second = await books.profiles(2)
     purchases = [*bought_at(first, 0, 0, 0, 0, 0), *bought_at(second, 0, 0, 0, 0, 0)]
     assert await books.apply(*purchases) == [APPLIED] * 10
 
 
+@pytest.mark.requirement("C7", "H9")
 async def test_a_second_event_of_a_payment_does_not_count_for_velocity(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply(*(payment.bought(buyer) for _ in range(9)))
     assert await books.apply(*bought_at(buyer, 1, 1, 1, 1)) == [APPLIED] * 4
 
 
+@pytest.mark.requirement("C7", "H9")
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

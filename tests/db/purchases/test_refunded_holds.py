@@ -59,6 +59,7 @@ async def test_a_partial_refund_of_a_held_purchase_leaves_it_held(books: Books) 
     assert await books.status(payment) == "pending"
 
 
+@pytest.mark.requirement("C4")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_held_purchase_that_is_refunded_whole_leaves_the_queue(
     books: Books, kind: str

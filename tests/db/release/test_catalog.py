@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from db.release.schema import Kind, expected
 
 if TYPE_CHECKING:
@@ -211,6 +213,7 @@ async def test_no_invariant_is_broken_in_a_new_database(db: Connection) -> None:
         assert await db.fetch(f"select * from invariants.{name}") == []
 
 
+@pytest.mark.requirement("B3")
 async def test_every_table_view_function_and_schema_has_a_comment(db: Connection) -> None:
     assert await rows(db, UNCOMMENTED) == set()
 
@@ -257,6 +260,7 @@ async def test_each_role_has_the_listed_rights_to_whole_tables_and_no_other(db: 
     assert await rows(db, TABLE_RIGHTS) == OPEN_TABLES
 
 
+@pytest.mark.requirement("F")
 async def test_each_role_has_the_listed_rights_to_columns_and_no_other(db: Connection) -> None:
     found = {tuple(row)[:3]: set(row["columns"]) for row in await db.fetch(COLUMN_RIGHTS)}
     assert found == OPEN_COLUMNS
@@ -291,6 +295,7 @@ async def test_each_table_of_the_api_has_a_policy_in_a_file_of_its_name(db: Conn
     assert {name for name in files(Kind.POLICY) if "." in name} == tables
 
 
+@pytest.mark.requirement("F")
 async def test_row_level_security_is_on_for_every_public_table(db: Connection) -> None:
     unsafe = f"""
         select name from ({RELATIONS}) r
@@ -303,10 +308,12 @@ async def test_every_foreign_key_is_indexed(db: Connection) -> None:
     assert await rows(db, FOREIGN_KEYS_WITHOUT_INDEX) == set()
 
 
+@pytest.mark.requirement("B1")
 async def test_every_user_is_a_uuid_that_references_profiles(db: Connection) -> None:
     assert await rows(db, USER_COLUMNS_WITHOUT_PROFILE) == set()
 
 
+@pytest.mark.requirement("B4")
 async def test_every_coin_quantity_is_a_bigint(db: Connection) -> None:
     columns = dict(row for row in await db.fetch(COIN_COLUMNS))
     assert len(columns) > 10
@@ -321,6 +328,7 @@ async def test_every_time_has_its_zone(db: Connection) -> None:
     assert await rows(db, naive) == set()
 
 
+@pytest.mark.requirement("C1")
 async def test_exactly_one_function_inserts_ledger_entries(db: Connection) -> None:
     writes = re.compile(
         r"(insert into|merge into|update|delete from|copy) (only )?public\.ledger_entries"
@@ -330,6 +338,7 @@ async def test_exactly_one_function_inserts_ledger_entries(db: Connection) -> No
     assert [verb for verb, _ in found["fleet.post_ledger"]] == ["insert into"]
 
 
+@pytest.mark.requirement("C1", "C2", "E")
 async def test_exactly_one_function_updates_a_balance(db: Connection) -> None:
     updates = re.compile(
         r"(?:update|merge into) (?:only )?public\.profiles\b(.*?)(?:\bwhere\b|;|$)"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.supabase.project import Project, SupabaseServer
 
+pytestmark = pytest.mark.requirement("B2")
+
 # All that our schemas hold, by definition, with owners, rights and comments.
 CATALOG = """
 with ours as (select oid from pg_namespace where nspname in ('public', 'fleet', 'invariants'))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.connections.pool import open_connection
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.release import runner as release
 from db.release.runner import StepFailed, apply_files, is_current, migrate, status
 from db.release.schema import (
@@ -119,6 +119,7 @@ async def test_releases_of_two_databases_may_make_the_same_roles(cluster: Cluste
             await cluster.drop(database)
 
 
+@pytest.mark.requirement("B2")
 async def test_a_first_release_makes_the_roles_it_needs(
     empty_database: Database, cluster: Cluster
 ) -> None:
@@ -346,7 +347,7 @@ async def test_a_database_without_a_release_is_not_current(empty_database: Datab
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await migrate("postgresql://coinfleet_owner:test@127.0.0.1:1/nowhere")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.supabase.project import Project
 
+pytestmark = pytest.mark.requirement("B2")
+
 # The project's own, open to whom it wants, in the schema that we move into.
 THEIRS = """
 create table public.their_table (id serial primary key, name text, secret text);

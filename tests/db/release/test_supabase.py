@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tests.conftest import Connect
     from tests.supabase.project import Project, SupabaseServer
 
+pytestmark = pytest.mark.requirement("B2")
+
 # The auth schema as a whole: its objects, their owners, texts and rights. That a foreign key of
 # ours references auth.users shows in none of them.
 AUTH_SCHEMA = """

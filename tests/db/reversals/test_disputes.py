@@ -22,6 +22,8 @@ from tests.db.reversals.stories import (
     set_rate,
 )
 
+pytestmark = pytest.mark.requirement("C6")
+
 NO_RATE = Outcome("applied", "no_fx_rate")
 
 # Disputes

@@ -112,6 +112,15 @@ async def test_dollars_need_no_rate_and_heed_none(books: Books) -> None:
     assert await pay(books, "usd", 100) == (APPLIED, Decimal("1.00"))
 
 
+async def test_a_price_in_another_currency_is_no_price(books: Books) -> None:
+    await set_rate(books, "gbp", "1")
+    buyer = await books.profile()
+    # Worth as many dollars as the package costs; but its price in pounds is not listed.
+    in_pounds = Payment().bought(buyer, currency="gbp")
+    assert await books.apply_one(in_pounds) == Outcome("held", "wrong_amount")
+    assert await books.coins(buyer) == 0
+
+
 @pytest.mark.parametrize("rate", ["0", "-1", "NaN", "Infinity"])
 async def test_a_rate_is_a_positive_number(books: Books, rate: str) -> None:
     with pytest.raises(asyncpg.CheckViolationError):

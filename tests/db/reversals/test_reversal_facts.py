@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from db.facts import Fact
 
+pytestmark = pytest.mark.requirement("C6")
+
 # A refund that failed and its successor
 
 

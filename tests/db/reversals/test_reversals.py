@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from db.facts import Fact
 
+pytestmark = pytest.mark.requirement("C6", "H7")
+
 NOT_OURS = Outcome("ignored", "not_ours")
 
 
@@ -46,6 +48,7 @@ async def left_after(books: Books, payment: Payment, *facts: Fact) -> tuple[int,
 # Refunds
 
 
+@pytest.mark.requirement("C4")
 async def test_a_full_refund_takes_all_coins_back(books: Books) -> None:
     _, payment = await bought(books)
     assert await left_after(books, payment, payment.refund(100)) == (0, "refunded")
@@ -184,6 +187,14 @@ async def test_spent_coins_become_a_debt_and_the_streamer_keeps_what_was_earned(
     assert await books.earnings(streamer) == 70
 
 
+async def test_a_refund_of_spent_coins_leaves_the_platform_its_share_of_gifts(books: Books) -> None:
+    buyer, payment = await bought(books)
+    await books.apply_one(gift(buyer, await books.profile(), 100))
+    await books.apply_one(payment.refund(100))
+    shares = "select sum(amount) from public.ledger_entries where account = 'platform_revenue'"
+    assert await books.db.fetchval(shares) == 30
+
+
 # Before the purchase
 
 
@@ -308,6 +319,7 @@ async def test_a_refund_beside_a_dispute_that_was_won_stands_alone(books: Books)
     assert await left_after(books, payment, *facts) == (60, "confirmed")
 
 
+@pytest.mark.requirement("C4")
 async def test_a_refunded_payment_whose_dispute_is_won_becomes_refunded(books: Books) -> None:
     _, payment = await bought(books)
     facts = (payment.dispute(100, -100), payment.refund(100))

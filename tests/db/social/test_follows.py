@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import Connect, SignIn
 
+pytestmark = pytest.mark.requirement("E followers")
+
 FOLLOW = "insert into public.follows (follower_id, followee_id) select unnest($1::uuid[]), $2"
 FOLLOW_ALL = "insert into public.follows (follower_id, followee_id) select $1, unnest($2::uuid[])"
 ROUNDS = 20

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.conftest import Connect
 
 # Boards count what is committed.
-pytestmark = pytest.mark.commits
+pytestmark = [pytest.mark.commits, pytest.mark.requirement("D6")]
 
 PERIODS = ("day", "week", "month", "all_time")
 GIFTERS, STREAMERS = "top_gifters", "top_streamers"

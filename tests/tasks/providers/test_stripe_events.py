@@ -34,6 +34,8 @@ from tests.tasks.providers.stripe_events import (
 )
 from workers.cli.simulate import stripe as made
 
+pytestmark = pytest.mark.requirement("C11")
+
 AT = datetime.fromtimestamp(NOW_S, UTC)
 
 

@@ -367,6 +367,7 @@ def test_tax_that_makes_no_sense_is_none(amount: object) -> None:
 # Where from
 
 
+@pytest.mark.requirement("C8")
 def test_metadata_say_where_a_buyer_sat() -> None:
     fact = purchase(
         with_metadata(ip_address="2001:db8::1", country_code="at", user_agent="Mozilla/5.0")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.clusters import Database
 
+pytestmark = pytest.mark.requirement("I3")
+
 COINFLEET = Path(sys.executable).with_name("coinfleet")
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from db.connections.operators import NotReleased, StoreRefused
-from db.errors import CoinfleetError, StoreUnavailable
+from db.connections.operators import DatabaseRefused, NotReleased
+from db.errors import CoinfleetError, DatabaseUnavailable
 from db.health.webs import RefusedInARow, WebDetail, WebStatus, report_web
 from db.health.workers import Trouble
 from db.inbox import Arrival, store_arrivals
@@ -442,12 +442,12 @@ async def test_an_unapplied_migration_needs_a_person(database: Database, db: Con
 
 
 async def test_a_database_that_is_away_is_named_so() -> None:
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await read_health(NOWHERE, None)
 
 
 async def test_a_wrong_password_is_told_from_a_database_that_is_away(database: Database) -> None:
-    with pytest.raises(StoreRefused, match="password"):
+    with pytest.raises(DatabaseRefused, match="password"):
         await read_health(database.url().replace(":test@", ":wrong@"), None)
 
 

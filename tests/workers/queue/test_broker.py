@@ -15,7 +15,7 @@ from dramatiq.middleware import AsyncIO, Pipelines, Retries
 from dramatiq.results import Results
 
 from db.ticks import Tick
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS, TASKS, UPDATE_PUBLISH_STATE
 from tests.conditions import eventually
 from workers.queue.broker import RunsRuntime, make_broker
 from workers.queue.client import QueueBroker
@@ -46,13 +46,13 @@ def broker() -> Iterator[QueueBroker]:
 
 def test_each_task_is_an_actor_on_its_queue(broker: QueueBroker) -> None:
     assert {name: actor.queue_name for name, actor in broker.actors.items()} == {
-        task.name: task.queue for task in TASKS.values()
+        task.name: task.queue for task in TASKS
     }
 
 
 def test_each_actor_drops_messages_that_are_too_old(broker: QueueBroker) -> None:
     assert {name: actor.options["max_age"] for name, actor in broker.actors.items()} == {
-        task.name: task.max_age_ms for task in TASKS.values()
+        task.name: task.max_age_ms for task in TASKS
     }
 
 
@@ -91,9 +91,9 @@ async def test_a_message_may_say_more_or_less_than_this_release_knows(
     runs = next(each for each in broker.middleware if isinstance(each, RunsRuntime))
     runtime = SimpleNamespace(run_tick=run_tick, ring=lambda: rung.append("rung"))
     monkeypatch.setattr(runs, "runtime", runtime, raising=False)
-    await broker.actors["update_publish_state"].fn.__wrapped__(*args, newer=True)
+    await broker.actors[UPDATE_PUBLISH_STATE.name].fn.__wrapped__(*args, newer=True)
     assert rung == ticks
-    await broker.actors["process_payment_events"].fn.__wrapped__(*args, newer=True)
+    await broker.actors[PROCESS_PAYMENT_EVENTS.name].fn.__wrapped__(*args, newer=True)
     assert rung == [*ticks, "rung"]
 
 

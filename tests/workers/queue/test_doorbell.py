@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually
 from workers.queue.client import WAITING_MESSAGES_MAX, Bell
 from workers.queue.doorbell import Doorbell
@@ -77,7 +77,7 @@ async def test_the_first_ring_goes_at_once_and_those_in_the_pause_after_it_wait(
 def test_a_queue_that_nobody_reads_stays_short(redis_url: str, queue: redis.Redis) -> None:
     bell = Bell(redis_url)
     for _ in range(2 * WAITING_MESSAGES_MAX):
-        bell.ring(TASKS["process_payment_events"])
+        bell.ring(PROCESS_PAYMENT_EVENTS)
     bell.close()
     assert queue.llen(QUEUE) == WAITING_MESSAGES_MAX
 

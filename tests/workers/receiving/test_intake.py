@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.inbox import Arrival, Stored
+from workers.outage import Outage
 from workers.receiving import intake as intake_module
 from workers.receiving.intake import CULPRITS_MAX, WAITING_BYTES_MAX, Intake, NotStored
 
@@ -35,7 +36,7 @@ class Store:
         await self.gate.wait()
         if self.away:
             self.away -= 1
-            raise StoreUnavailable
+            raise DatabaseUnavailable
         if any(arrival.payload == b"bad" for arrival in arrivals):
             raise ValueError
         found = [Stored.SEEN if name in self.stored else Stored.STORED for name in ids]
@@ -70,7 +71,12 @@ async def open_intake(store: Store, notes: Notes) -> AsyncIterator[Callable[...,
     opened: list[Intake] = []
 
     def open_intake(**bounds: float) -> Intake:
-        intake = Intake(store, on_stored=notes, **{"in_flight_max": 1} | bounds)  # type: ignore[arg-type]
+        intake = Intake(
+            store,
+            on_stored=notes,
+            outage=Outage("database", then="senders get 503"),
+            **{"in_flight_max": 1} | bounds,  # type: ignore[arg-type]
+        )
         intake.start()
         opened.append(intake)
         return intake
@@ -264,7 +270,7 @@ async def test_in_a_hurry_nobody_waits_for_a_store_that_hangs(intake: Intake, st
     first = await hold_a_batch(intake, store)
     second = asyncio.create_task(intake.put(arrival("second")))
     await turns()
-    intake.hurry(0.05)
+    intake.shorten_deadline(0.05)
     for waiting in (first, second):
         with pytest.raises(NotStored):
             await waiting

@@ -9,13 +9,14 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable, describe
+from db.errors import DatabaseUnavailable, describe
 from db.health.webs import RefusedInARow, WebDetail, read_webs, report_web
 from tasks.providers import app, stripe
 from tests.conditions import eventually
 from tests.workers.receiving.serving import APP_SECRET, STRIPE_SECRET, Web, a_gift, serving
 from tests.workers.receiving.test_web_health import metric
 from workers.cli.simulate.events import Webhook
+from workers.outage import Outage
 from workers.receiving.refusals import LOG_EVERY_S, Refusals
 from workers.receiving.reporter import WebReporter
 
@@ -121,7 +122,12 @@ async def test_web_reports_itself_at_once(web: Web, db: Connection) -> None:
 
 def reporter(pool: Pool, **changes: Any) -> WebReporter:
     """A reporter whose measurements go nowhere."""
-    options = {"port": 8000, "refusals": Refusals(), "note_clock_ahead": lambda _: None}
+    options = {
+        "port": 8000,
+        "refusals": Refusals(),
+        "note_clock_ahead": lambda _: None,
+        "outage": Outage("database", then="senders get 503"),
+    }
     return WebReporter(pool, **(options | changes))
 
 
@@ -153,11 +159,11 @@ async def test_an_error_of_storing_is_reported_by_its_sqlstate(
                 "do $$ begin raise sqlstate '53100' using message = 'disk full'; end $$"
             )
         except Exception as error:
-            raise StoreUnavailable(describe(error)) from error
+            raise DatabaseUnavailable(describe(error)) from error
         raise AssertionError
 
     ours = reporter(web_pool)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await ours.watch(fails())
     await ours.report()
     (report,) = await read_webs(db)

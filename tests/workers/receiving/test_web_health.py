@@ -11,10 +11,10 @@ import pytest_asyncio
 import redis
 from structlog.testing import capture_logs
 
-from db.errors import StoreUnavailable
+from db.errors import DatabaseUnavailable
 from db.health.readiness import Readiness, ask_readiness
 from db.health.vital_signs import read_vital_signs
-from tasks import TASKS
+from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import DEADLINE_S, somebody_waits_for_a_lock
 from tests.workers.receiving.serving import NOBODY, Web, a_gift, a_purchase, inbox, serving, until
 from workers.receiving.probes import FOUND_AGE_MAX_S
@@ -57,7 +57,7 @@ async def test_an_outage_that_readiness_finds_is_logged_once(
     database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(_pool: Pool) -> Readiness:
-        raise StoreUnavailable("sorry, too many clients already")
+        raise DatabaseUnavailable("sorry, too many clients already")
 
     monkeypatch.setattr("workers.receiving.probes.FOUND_AGE_MAX_S", 0)
     async with serving(database.url("web"), redis_url) as web:
@@ -69,7 +69,7 @@ async def test_an_outage_that_readiness_finds_is_logged_once(
             for _ in range(2):
                 assert (await web.client.get("/readyz")).status_code == 200
     told = [line for line in logs if line["event"].startswith("database_")]
-    assert [line["event"] for line in told] == ["database_unreachable", "database_reachable"]
+    assert [line["event"] for line in told] == ["database_unreachable", "database_back"]
     assert told[0]["reason"] == "sorry, too many clients already"
 
 
@@ -87,7 +87,7 @@ async def test_it_is_not_ready_while_commits_hang(
         raise AssertionError
 
     async def refuse(*_: object) -> NoReturn:
-        raise StoreUnavailable("no answer within 5 s")
+        raise DatabaseUnavailable("no answer within 5 s")
 
     async with serving(database.url("web"), redis_url) as web:
         with monkeypatch.context() as outage:
@@ -96,7 +96,7 @@ async def test_it_is_not_ready_while_commits_hang(
             assert (await web.post(a_purchase())).status_code == 200
             assert (await web.client.get("/readyz")).status_code == 200
             assert not hang.is_set()
-            outage.setattr("workers.webhooks.store_arrivals", refuse)
+            outage.setattr("workers.receiving.application.store_arrivals", refuse)
             assert (await web.post(a_purchase())).status_code == 503
             response = await web.client.get("/readyz")
             assert (response.status_code, response.json()["database"]) == (503, "unreachable")
@@ -142,7 +142,7 @@ async def test_without_the_queue_webhooks_are_acknowledged(
 async def test_a_stored_webhook_rings_for_the_workers(web: Web, redis_url: str) -> None:
     await web.post(a_purchase())
     with redis.Redis.from_url(redis_url) as queue:
-        messages = f"dramatiq:{TASKS['process_payment_events'].queue}"
+        messages = f"dramatiq:{PROCESS_PAYMENT_EVENTS.queue}"
         await until(lambda: queue.llen(messages) == 1)
 
 
@@ -210,7 +210,7 @@ async def test_webhooks_that_hang_take_no_connection_from_probes(
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.webhooks.STORING_MAX", 1)
+    monkeypatch.setattr("workers.receiving.application.STORE_CONNECTIONS_MAX", 1)
     webhook = a_gift("gift-1")
     other = await connect("owner")
     async with serving(database.url("web"), redis_url) as web, other.transaction():

@@ -70,6 +70,7 @@ async def test_a_body_signed_by_stripes_own_library_is_stored(web: Web, db: Conn
     assert [row["provider_event_id"] for row in await inbox(db)] == ["evt_by_hand"]
 
 
+@pytest.mark.requirement("C3", "H1")
 async def test_a_second_delivery_is_acknowledged_and_stores_nothing(
     web: Web, db: Connection
 ) -> None:
@@ -80,6 +81,7 @@ async def test_a_second_delivery_is_acknowledged_and_stores_nothing(
     assert len(await inbox(db)) == 1
 
 
+@pytest.mark.requirement("H1")
 async def test_deliveries_at_the_same_moment_are_stored_once(web: Web, db: Connection) -> None:
     webhooks = [a_gift(f"gift-{number}") for number in range(20)] * 3
     responses = await asyncio.gather(*(web.post(webhook) for webhook in webhooks))

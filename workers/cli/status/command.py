@@ -135,7 +135,7 @@ def _ask_queue(url: str | None) -> Queue:
     broker = QueueBroker(url, middleware=[])
     try:
         refused = broker.write_refusal()
-        waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS.values()})
+        waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS})
     except REFUSALS as error:
         return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {reason_of(error)}")
     except redis.RedisError as error:

@@ -1,0 +1,153 @@
+"""The web application: the routes, and what they use while the process runs.
+
+Opens its pools and clients when the server starts it, and closes them once the last request was
+answered. Refuses to wait for the database or the queue: without them it answers, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from db.connections.pool import open_pool
+from db.inbox import Stored, store_arrivals
+from workers.outage import Outage
+from workers.processes import WEB
+from workers.providers import build_providers
+from workers.queue.doorbell import Doorbell
+from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
+from workers.receiving.intake import Intake
+from workers.receiving.metrics import Metrics
+from workers.receiving.probes import Probes, queue_client
+from workers.receiving.receiver import Receiver
+from workers.receiving.refusals import Refusals
+from workers.receiving.reporter import WebReporter
+from workers.receiving.routes import make_router
+from workers.receiving.verification import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.routing import Router
+
+    from db.connections.pool import Pool
+    from db.inbox import Arrival
+    from workers.settings import Settings
+
+# Two are for the two inserts in flight; one replaces a connection that was given up.
+STORE_CONNECTIONS_MAX = 3
+# One for probes, one for a scrape or a report: they use none of those that store.
+PROBE_CONNECTIONS_MAX = 2
+# No sender waits for longer, and a connection that a failover left without an end is soon dropped.
+STATEMENT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """What the endpoints and the server use, open for as long as the application runs."""
+
+    database_url: str = field(repr=False)
+    probes: Probes
+    metrics: Metrics
+    intake: Intake
+    receiver: Receiver
+    outage: Outage
+
+
+def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> Router:
+    """Return the application, with `web`, `receiver` and `limits` in the state of each request."""
+
+    @asynccontextmanager
+    async def lifespan(_running: Router) -> AsyncIterator[dict[str, Any]]:
+        async with _open_web(settings) as web:
+            limits = ConnectionLimits(
+                note_refused=web.metrics.note_refused, connections_max=connections_max
+            )
+            web.metrics.watch_connections(limits)
+            yield {"web": web, "receiver": web.receiver, "limits": limits}
+
+    return make_router(scrapers=not settings.metrics_port, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def _open_web(settings: Settings) -> AsyncIterator[Web]:
+    """Open what the endpoints use; close it in reverse order.
+
+    The database and the queue may be unreachable: /readyz says so, and senders are told 503.
+    """
+    async with AsyncExitStack() as closing:
+        url = settings.url_for(WEB)
+        store_pool = await _open_pool(url, STORE_CONNECTIONS_MAX)
+        closing.callback(store_pool.terminate)
+        probe_pool = await _open_pool(url, PROBE_CONNECTIONS_MAX, shares_with=store_pool)
+        closing.callback(probe_pool.terminate)
+        queue = queue_client(settings)
+        closing.push_async_callback(queue.aclose)
+        doorbell = Doorbell(settings)
+        closing.push_async_callback(asyncio.to_thread, doorbell.close)
+        metrics = Metrics(probe_pool)
+        refusals = Refusals()
+        verification = Verification()
+        closing.callback(verification.close)
+        outage = Outage("database", then="senders get 503 and send again")
+        reporter = WebReporter(
+            probe_pool,
+            port=settings.port,
+            refusals=refusals,
+            note_clock_ahead=metrics.note_clock_ahead,
+            outage=outage,
+        )
+        intake = _make_intake(store_pool, metrics, reporter, doorbell, outage)
+        metrics.watch_waiting(lambda: intake.waiting)
+        intake.start()
+        closing.push_async_callback(intake.close)
+        reporter.start()
+        closing.push_async_callback(reporter.close)
+        yield Web(
+            database_url=url,
+            probes=Probes(
+                probe_pool,
+                queue,
+                outage=outage,
+                is_in_doubt=lambda: intake.is_failing or reporter.is_unheard,
+            ),
+            metrics=metrics,
+            intake=intake,
+            outage=outage,
+            receiver=Receiver(
+                providers=build_providers(settings),
+                verification=verification,
+                intake=intake,
+                note_received=metrics.note_received,
+                refusals=refusals,
+            ),
+        )
+
+
+def _make_intake(
+    pool: Pool, metrics: Metrics, reporter: WebReporter, doorbell: Doorbell, outage: Outage
+) -> Intake:
+    """Return the intake whose batches are counted, reported and announced to the workers."""
+
+    async def store(arrivals: Sequence[Arrival]) -> Sequence[Stored]:
+        return await reporter.watch(store_arrivals(pool, arrivals))
+
+    def note_batch(batch: Sequence[Stored], *, seconds: float) -> None:
+        metrics.note_batch(batch, seconds=seconds)
+        if Stored.STORED in batch:
+            doorbell.ring()
+
+    return Intake(store, on_stored=note_batch, outage=outage)
+
+
+async def _open_pool(url: str, max_size: int, *, shares_with: Pool | None = None) -> Pool:
+    return await open_pool(
+        url,
+        application_name=WEB.application_name,
+        min_size=0,
+        max_size=max_size,
+        shares_with=shares_with,
+        command_timeout_s=STATEMENT_TIMEOUT_S,
+    )
