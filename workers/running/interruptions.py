@@ -5,7 +5,7 @@ Knows the kinds of work of a worker and which of them prove what. It runs and re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,8 +21,7 @@ REASONS_MAX = 20
 
 # Two slots take batches. The events that one of them can't apply stay locked by it meanwhile, and
 # the other finds nothing to do: its success proves nothing.
-Work: TypeAlias = Literal["looks", "batches", "other batches", "jobs", "reports"]
-BATCHES: tuple[Work, ...] = ("batches", "other batches")
+BATCHES = ("batches", "other batches")
 
 
 class Interruptions:
@@ -30,15 +29,15 @@ class Interruptions:
 
     def __init__(self, outage: Outage) -> None:
         self._outage = outage
-        self._stopped: dict[Work, int] = {}
-        self._defects: dict[Work, set[str]] = {}
+        self._stopped: dict[str, int] = {}
+        self._defects: dict[str, set[str]] = {}
 
-    def note_outage(self, work: Work, reason: str, *, batches: int) -> None:
+    def note_outage(self, work: str, error: Exception, *, batches: int) -> None:
         """Note that the database stops this work; `batches` is how many were applied so far."""
         self._stopped[work] = batches
-        self._outage.begin(work, reason=reason)
+        self._outage.begin(work, reason=describe(error))
 
-    def note_defect(self, work: Work, error: Exception) -> None:
+    def note_defect(self, work: str, error: Exception) -> None:
         """Log what no waiting cures, such as a revoked right: once per reason while it lasts.
 
         The same work is tried again each second, and a trace of its calls is pages long.
@@ -51,7 +50,7 @@ class Interruptions:
         if is_news and reason in reasons:
             log.error("work_failed", work=work, reason=reason, exc_info=error)
 
-    def note_success(self, work: Work, *, batches: int) -> None:
+    def note_success(self, work: str, *, batches: int) -> None:
         """Note that this work was done; log it if nothing is stopped any more.
 
         A run over the inbox ends when no event is due. That may be long after its first batch was

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from db.errors import DatabaseUnavailable
 from workers.outage import Outage
 from workers.running.interruptions import BATCHES, REASONS_MAX, Interruptions
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from structlog.typing import EventDict
-
-    from workers.running.interruptions import Work
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def test_an_outage_lasts_while_one_kind_of_work_is_stopped_and_others_go_on(
     work: Interruptions,
 ) -> None:
     for _ in range(5):
-        work.note_outage("batches", "a lock", batches=3)
+        work.note_outage("batches", DatabaseUnavailable("a lock"), batches=3)
         work.note_success("reports", batches=3)
         work.note_success("looks", batches=3)
     assert events(logs) == ["database_unreachable"]
@@ -55,9 +54,9 @@ def test_an_outage_is_over_with_the_last_kind_of_work_that_it_stopped(
     logs: list[EventDict],
     work: Interruptions,
 ) -> None:
-    kinds: list[Work] = ["looks", "jobs", "reports"]
+    kinds = ["looks", "jobs", "reports"]
     for kind in kinds:
-        work.note_outage(kind, "unreachable", batches=0)
+        work.note_outage(kind, DatabaseUnavailable("unreachable"), batches=0)
     for kind in reversed(kinds):
         assert events(logs) == ["database_unreachable"]
         work.note_success(kind, batches=0)
@@ -68,7 +67,7 @@ def test_an_outage_is_over_once_batches_are_applied_though_more_are_left(
     logs: list[EventDict],
     work: Interruptions,
 ) -> None:
-    work.note_outage("batches", "unreachable", batches=3)
+    work.note_outage("batches", DatabaseUnavailable("unreachable"), batches=3)
     work.note_success("looks", batches=3)
     assert events(logs) == ["database_unreachable"]
     work.note_success("looks", batches=4)
@@ -81,7 +80,7 @@ def test_an_outage_is_not_over_because_the_other_slot_found_nothing_to_do(
 ) -> None:
     """The slot that fails has the events locked; next time it is the other way round."""
     for failing, idle in (BATCHES, BATCHES[::-1]) * 3:
-        work.note_outage(failing, "no such function", batches=3)
+        work.note_outage(failing, DatabaseUnavailable("no such function"), batches=3)
         work.note_success(idle, batches=3)
         work.note_success("looks", batches=3)
     assert events(logs) == ["database_unreachable"]
@@ -106,7 +105,7 @@ def test_an_outage_that_was_logged_at_the_start_is_over_with_the_first_look(
     outage = Outage("database", then="it is tried again")
     work = Interruptions(outage)
     outage.begin("looks", reason="unreachable")
-    work.note_outage("reports", "unreachable", batches=0)
+    work.note_outage("reports", DatabaseUnavailable("unreachable"), batches=0)
     work.note_success("reports", batches=0)
     assert events(logs) == ["database_unreachable"]
     work.note_success("looks", batches=0)
@@ -115,7 +114,7 @@ def test_an_outage_that_was_logged_at_the_start_is_over_with_the_first_look(
 
 def test_each_outage_is_logged(logs: list[EventDict], work: Interruptions) -> None:
     for _ in range(2):
-        work.note_outage("looks", "unreachable", batches=0)
+        work.note_outage("looks", DatabaseUnavailable("unreachable"), batches=0)
         work.note_success("looks", batches=0)
     assert events(logs) == ["database_unreachable", "database_back"] * 2
 
