@@ -93,7 +93,7 @@ class Batch:
 
     interpret: Callable[[ClaimedEvent], Fact]
     limit: int
-    is_hurried: bool = False
+    has_short_lock_wait: bool = False
     note: StartNote | None = None
     claimed: list[ClaimedEvent] = field(default_factory=list)
     claimed_at: float = 0.0

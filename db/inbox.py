@@ -105,7 +105,7 @@ class ReleaseHalfWay(DatabaseUnavailable):
 
 
 # As fleet.claim_set_aside_event sets it for one event.
-HURRIED_LOCK_TIMEOUT_MS = 1_000
+SHORT_LOCK_TIMEOUT_MS = 1_000
 
 _CLAIMED = (
     "id, provider, provider_event_id, event_type, payload, received_at, attempts,"
@@ -175,19 +175,19 @@ class Inbox:
         interpret: Callable[[ClaimedEvent], Fact],
         *,
         limit: int,
-        is_hurried: bool = False,
+        has_short_lock_wait: bool = False,
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
         All in one transaction; `interpret` is pure and must not raise. The start of the batch is
-        noted in a commit of its own, see db/batch_starts.py. A hurried batch waits for a lock no
-        longer than a second: it is one of those that find out which event is in trouble.
+        noted in a commit of its own, see db/batch_starts.py. With `has_short_lock_wait`
+        it waits for a lock for a second at most, as it should while it finds out which event fails.
 
         Raises BatchFailed when the batch was rolled back. Raises DatabaseUnavailable when the
         database can't be reached or a release is half way; BatchLost, one of these, if events were
         claimed.
         """
-        batch = Batch(interpret, limit, is_hurried)
+        batch = Batch(interpret, limit, has_short_lock_wait)
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection:
@@ -318,8 +318,8 @@ def _away(error: Exception) -> DatabaseUnavailable:
 
 async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
-    if batch.is_hurried:
-        await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
+    if batch.has_short_lock_wait:
+        await connection.execute(f"set local lock_timeout = {SHORT_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",

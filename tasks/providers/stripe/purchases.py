@@ -1,4 +1,7 @@
-"""Which of Stripe's events are purchases, whose, and of what."""
+"""Reads Stripe's events about money that came: who bought what, and what was paid.
+
+Only says what each event tells: whether it is granted, held or refused is decided in SQL.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from db.facts import Fact, ToldBy
-    from tasks.providers.stripe.objects import Told
+    from tasks.providers.stripe.objects import EventData
 
 _PAYMENT_INTENT = msgspec.json.Decoder(Data[PaymentIntent])
 _CHECKOUT_SESSION = msgspec.json.Decoder(Data[CheckoutSession])
-# A payment has at most 8 names (`db.facts.PaymentKeys`): its intent, its latest charge, and these.
+# A payment has at most 8 names (`db.facts.PaymentKeys`): its intent, its latest charge and these.
 _CHARGES_MAX = 6
 
 
-def read_payment_intent(told: Told) -> Fact:
+def read_payment_intent(event: EventData) -> Fact:
     """Return the purchase of an intent that succeeded."""
-    intent = _PAYMENT_INTENT.decode(told.data).object
+    intent = _PAYMENT_INTENT.decode(event.data).object
     if intent.status != "succeeded":
         return ignored("not_succeeded")
     metadata = reading.as_object(intent.metadata)
@@ -36,12 +39,12 @@ def read_payment_intent(told: Told) -> Fact:
     order = _order(metadata, reference=None)
     billing = reading.as_object(reading.as_object(_first(charges)).get("billing_details"))
     if order is None:
-        # A direct call may have recorded this payment; or a session that was not paid yet may have
-        # named its buyer and product.
+        # A direct call may have recorded this payment, or a session that was not paid yet may have
+        # named the buyer and the product.
         paid = Paid(
             amount_minor=intent.amount_received,
             currency=intent.currency.lower(),
-            purchased_at=told.at,
+            purchased_at=event.at,
             country_code=reading.country_code(
                 reading.as_object(billing.get("address")).get("country")
             ),
@@ -50,7 +53,7 @@ def read_payment_intent(told: Told) -> Fact:
     return _purchase(
         order,
         metadata,
-        paid_at=told.at,
+        paid_at=event.at,
         keys=keys,
         amount_minor=intent.amount_received,
         currency=intent.currency,
@@ -60,26 +63,27 @@ def read_payment_intent(told: Told) -> Fact:
 
 
 def _listed_charges(charges: Any) -> list[Any]:
-    """Return an intent's charges, the newest first, as API versions before 2022-11-15 list them.
+    """Return an intent's charges, the newest first; API versions before 2022-11-15 list them.
 
-    Each that failed before the one that succeeded is a name of the payment, too.
+    A charge that failed before another one succeeded is a name of the payment, too.
     """
     data = reading.as_object(charges).get("data")
     return data[:_CHARGES_MAX] if isinstance(data, list) else []
 
 
 def _first(charges: list[Any]) -> Any:
-    """Return the first charge that is there in full."""
+    """Return the first charge that is an object; the others are only ids."""
     return next((charge for charge in charges if isinstance(charge, dict)), None)
 
 
-def read_checkout_session(told: Told) -> Fact:
-    """Return the purchase of a paid session, or of one that costs nothing.
+def read_checkout_session(event: EventData) -> Fact:
+    """Return the purchase of a session that is paid, or that costs nothing.
 
-    One that isn't paid yet names its payment and adds its half to it. Its intent may succeed before
-    a session is told to be paid, and of money that is captured by hand no session ever tells.
+    A session that isn't paid yet adds its names and its metadata to its payment: the intent may
+    succeed before an event says that the session is paid, and if the money is captured by hand no
+    event ever says so.
     """
-    session = _CHECKOUT_SESSION.decode(told.data).object
+    session = _CHECKOUT_SESSION.decode(event.data).object
     keys = payment_keys(session.payment_intent, session.id)
     is_of_an_intent = len(keys) > 1
     metadata = reading.as_object(session.metadata)
@@ -97,17 +101,17 @@ def read_checkout_session(told: Told) -> Fact:
             return ignored("unpaid")
         return Names(payment_keys=keys, reason="unpaid", half=half)
     if order is None:
-        return ignored("not_ours", keys, _with_total(half, session, told.at))
+        return ignored("not_ours", keys, _with_total(half, session, event.at))
     if session.amount_total is None or session.currency is None:
         return malformed()
     if not is_of_an_intent and not _is_free(session):
-        # A subscription's first payment has no intent here, so its refund could never be
-        # matched with it: a person decides.
+        # The first payment of a subscription names no intent, so no refund could be matched with
+        # it. Without a product it is held for a person.
         order = order._replace(sku=None)
     return _purchase(
         order,
         metadata,
-        paid_at=told.at,
+        paid_at=event.at,
         keys=keys,
         amount_minor=session.amount_total,
         currency=session.currency,
@@ -118,10 +122,10 @@ def read_checkout_session(told: Told) -> Fact:
 
 
 def _is_free(session: CheckoutSession) -> bool:
-    """Say whether a session is an order of nothing, for which Stripe makes no intent.
+    """Return whether a session is an order that costs nothing: Stripe makes no intent for it.
 
-    Its package costs nothing, or a discount took all of the price. A session of another mode that
-    asks for no payment sets a card up or begins a trial: nothing was bought yet.
+    The package is free, or a discount is as high as the price. A session of another mode that asks
+    for no payment saves a card or begins a trial: nothing was bought yet.
     """
     return (
         session.mode == "payment"
@@ -131,7 +135,7 @@ def _is_free(session: CheckoutSession) -> bool:
 
 
 class _Order(NamedTuple):
-    """What our metadata say was bought, and by whom. None: they don't say, or not readably."""
+    """What was bought and by whom, by our metadata. None: not there, or not readable."""
 
     profile_id: UUID | None
     buyer_unreadable: bool
@@ -142,10 +146,10 @@ class _Order(NamedTuple):
 
 
 def _order(metadata: dict[str, Any], *, reference: Any) -> _Order | None:
-    """Read our metadata; None when there are none, so that the payment is another product's.
+    """Return the order in our metadata; None if there is none: something else was sold.
 
-    `reference` is a session's client_reference_id. Every product on a shared account has its own
-    use for that, so alone it is ours only if it is a uuid.
+    `reference` is a session's client_reference_id. Other products on the same account use it for
+    their own ids, so without our metadata it is ours only if it is a uuid.
     """
     named, sku = metadata.get("profile_id"), metadata.get("sku")
     by_reference = not named and bool(sku or _uuid(reference))
@@ -159,7 +163,7 @@ def _order(metadata: dict[str, Any], *, reference: Any) -> _Order | None:
         profile_id=profile_id,
         buyer_unreadable=bool(named) and profile_id is None,
         by_reference=by_reference and bool(named),
-        # What can't be counted can't be priced: without a product it is held for a person.
+        # Without a quantity there is no price. Without a product it is held for a person.
         sku=None if is_unreadable else reading.identifier(sku),
         quantity=quantity,
         quantity_unreadable=is_unreadable,
@@ -175,7 +179,7 @@ def _half(
     deductions_minor: tuple[int, ...] = (),
     paid: Paid | None = None,
 ) -> Half:
-    """Return what an event adds to its payment that is no purchase by itself."""
+    """Return what an event that is no purchase by itself adds to its payment."""
     quantity, is_unreadable = _quantity(metadata)
     return Half(
         profile_id=order.profile_id if order else None,
@@ -192,7 +196,7 @@ def _half(
 
 
 def _with_total(half: Half, session: CheckoutSession, paid_at: datetime) -> Half:
-    """Add what was paid, if the session tells it."""
+    """Return the half with the total that was paid, if the session has one."""
     if session.amount_total is None or session.currency is None:
         return half
     paid = Paid(
@@ -204,11 +208,11 @@ def _with_total(half: Half, session: CheckoutSession, paid_at: datetime) -> Half
 
 
 def _deductions(session: CheckoutSession) -> tuple[int, ...]:
-    """Return what a session's total may hold besides the price: shipping, shipping and tax.
+    """Return what may be part of a session's total besides the price: shipping, shipping and tax.
 
-    Tax that a price includes is in its total as well, so the total itself is compared first. Stripe
-    tells shipping with and without the tax on it, and that tax may be in the sum of all tax: each
-    of these counts. A discount is not among them: who paid less has not paid the price.
+    They are tried after the total itself, because a price may include its tax. Stripe gives
+    shipping with its tax and without, and that tax may be in the sum of all taxes, so each
+    combination counts. A discount is not among them: after it less than the price was paid.
     """
     details = reading.as_object(session.total_details)
     cost = reading.as_object(session.shipping_cost)
@@ -217,7 +221,7 @@ def _deductions(session: CheckoutSession) -> tuple[int, ...]:
         reading.amount(details.get("amount_shipping")),
         reading.amount(cost.get("amount_total")),
     }
-    # Without shipping there is 0 only; with it, one of both may be absent.
+    # Without shipping the only amount is 0. With it, one of the two amounts may be absent.
     shipping = {amount for amount in shipping if amount} or {0}
     sums = {sum_ for amount in shipping for sum_ in (amount, amount + tax)}
     return tuple(sorted(sum_ for sum_ in sums if 0 < sum_ <= (session.amount_total or 0)))
@@ -231,7 +235,7 @@ def _uuid(value: Any) -> UUID | None:
 
 
 def _quantity(metadata: dict[str, Any]) -> tuple[int | None, bool]:
-    """Read a quantity, as text in Stripe's metadata, and say whether it makes no sense."""
+    """Return the quantity (None: not given), and whether its text makes no sense."""
     value = metadata.get("quantity")
     if value is None or value == "":
         return None, False
@@ -253,10 +257,10 @@ def _purchase(
     told_by: ToldBy,
     deductions_minor: tuple[int, ...] = (),
 ) -> Purchase:
-    """Put a purchase together.
+    """Return a purchase.
 
-    It is dated by its event. The intent's own time is when the buyer opened the checkout, minutes
-    or days before, and both events of a payment must count in the same minute.
+    `paid_at` is the time of the event. The intent's own time is earlier, by minutes or days: the
+    buyer opened the checkout then. Both events of a payment must count in the same minute.
     """
     return Purchase(
         provider_payment_id=keys[0],
