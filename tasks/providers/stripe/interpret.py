@@ -1,6 +1,6 @@
 """What Stripe's events mean for coins: which account's events count, and who reads each type.
 
-Reads no object itself: purchases.py, reversals.py and names.py do.
+Reads no object itself: intents.py, sessions.py, reversals.py and names.py do.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import msgspec
 
 from tasks.providers import reading
 from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed, rejected
+from tasks.providers.stripe.intents import read_payment_intent
 from tasks.providers.stripe.names import read_charge
 from tasks.providers.stripe.objects import Event, EventData
-from tasks.providers.stripe.purchases import read_checkout_session, read_payment_intent
 from tasks.providers.stripe.reversals import (
     read_charge_failed,
     read_charge_refunded,
     read_dispute,
     read_refund,
 )
+from tasks.providers.stripe.sessions import read_checkout_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
