@@ -18,52 +18,16 @@ from db.errors import (
     UnknownGiftType,
     UnknownProfile,
     UnknownStream,
-    refusal,
 )
-from tests.db.books import COINS, DUPLICATE, ROSE, Books, Outcome, Payment
+from tests.db.books import COINS, DUPLICATE, Books, Outcome, Payment
+from tests.db.money.calls import buy, give, refused
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from db.connections.pool import Connection
     from tests.clusters import Login
     from tests.conftest import Connect, SignIn
 
 
-async def refused(work: object) -> Refused:
-    """The business refusal that a call ends in."""
-    with pytest.raises(asyncpg.PostgresError) as caught:
-        await work  # type: ignore[misc]
-    refused = refusal(caught.value)
-    assert refused is not None, caught.value
-    return refused
-
-
 # process_coin_purchase
-
-
-async def buy(
-    connection: Connection,
-    buyer: UUID,
-    event: str = "evt",
-    payment: str = "pay",
-    **arguments: object,
-) -> tuple[object, ...]:
-    """Buy 100 coins for 1.00; gives status, balance and whether it was told before."""
-    values = {"provider": "app", "coins": COINS, "usd": "1.00", "country": None} | arguments
-    row = await connection.fetchrow(
-        "select status, coin_balance, replayed from public.process_coin_purchase("
-        "$1, $7, $2, $3, $4, $5::text::numeric, '203.0.113.7', $6, 'Browser')",
-        buyer,
-        event,
-        payment,
-        values["coins"],
-        values["usd"],
-        values["country"],
-        values["provider"],
-    )
-    assert row is not None
-    return tuple(row)
 
 
 async def test_a_recorded_purchase_credits_its_coins(books: Books, signed_in: SignIn) -> None:
@@ -256,24 +220,6 @@ async def test_no_client_records_a_purchase(books: Books, signed_in: SignIn, rol
 
 
 # process_gift
-
-
-async def give(
-    connection: Connection, recipient: UUID | None, key: str = "key", **arguments: object
-) -> tuple[object, ...]:
-    """Give roses, at a coin each; gives the balance and whether it was told before."""
-    values = {"gift_type": ROSE, "quantity": 1, "stream": None, "slot": None} | arguments
-    row = await connection.fetchrow(
-        "select coin_balance, replayed from public.process_gift($1, $2, $3, $4, $5, $6)",
-        recipient,
-        values["gift_type"],
-        key,
-        values["quantity"],
-        values["stream"],
-        values["slot"],
-    )
-    assert row is not None
-    return tuple(row)
 
 
 async def test_a_viewer_gives_what_they_have(books: Books, signed_in: SignIn) -> None:
