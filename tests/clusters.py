@@ -8,19 +8,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Thread
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from db.connections.pool import open_connection
 from db.release.cluster import set_up_cluster
 from db.release.runner import migrate
+from workers.processes import PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from db.connections.pool import Connection
 
-Login: TypeAlias = Literal["superuser", "owner", "web", "worker", "scheduler", "authenticator"]
+# What logs in: a process as PROCESSES has it, `superuser`, `owner` or `authenticator`.
+Login: TypeAlias = str
+# The long-lived processes' own.
+LOGINS = tuple(process.login for process in PROCESSES.values() if process.is_long_lived)
 
 PASSWORD = "test"
 # Supabase's API logs in as this role, which has no rights, and takes on an API role for a request.
@@ -131,7 +135,7 @@ class Cluster:
     async def make_template(self) -> Database:
         """Set the cluster up and migrate an empty database to clone the tests' own from."""
         template = self._next_database()
-        passwords = dict.fromkeys(("owner", "web", "worker", "scheduler"), PASSWORD)
+        passwords = dict.fromkeys(("owner", *LOGINS), PASSWORD)
         async with self._session() as administrator:
             # Sessions that share the server take turns: its roles belong to all of them.
             await administrator.execute("select pg_advisory_lock(1)")

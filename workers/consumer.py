@@ -16,6 +16,7 @@ from dramatiq import Worker
 from dramatiq.middleware import MiddlewareError
 
 from workers.logs import configure_logging
+from workers.processes import WORKER
 from workers.queue.broker import make_broker
 from workers.settings import load_settings
 from workers.termination import Termination
@@ -54,7 +55,7 @@ def run(settings: Settings, termination: Termination) -> int:
 def main() -> None:
     """Entry point of the process."""
     termination = Termination(deadline_s=DEADLINE_S)
-    settings = load_settings("worker")
+    settings = load_settings(WORKER)
     configure_logging(settings.log_format)
     sys.exit(run(settings, termination))
 

@@ -8,6 +8,7 @@ import os
 import sys
 
 from workers.embedded import DataFolder, DataFolderUnusable
+from workers.processes import RELEASE
 from workers.settings import DEVELOPMENT_SECRETS, Settings, load_settings
 
 
@@ -30,7 +31,7 @@ def uses_embedded_database(settings: Settings) -> bool:
     fleet = folder.read_fleet()
     if fleet is None or fleet.postgres_port is None:
         return False
-    return settings.database_url == folder.database_url("owner", port=fleet.postgres_port)
+    return settings.database_url == folder.database_url(RELEASE.login, port=fleet.postgres_port)
 
 
 def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
@@ -41,7 +42,7 @@ def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
     if not settings.redis_url and fleet.valkey_port is not None:
         found["redis_url"] = folder.redis_url(fleet.valkey_port)
     if not settings.database_url and fleet.postgres_port is not None:
-        found["database_url"] = folder.database_url("owner", port=fleet.postgres_port)
+        found["database_url"] = folder.database_url(RELEASE.login, port=fleet.postgres_port)
         for name, secret in DEVELOPMENT_SECRETS.items():
             if not os.environ.get(name):
                 found[name.lower()] = (secret,)

@@ -14,6 +14,7 @@ from db.release import rules
 from db.release.runner import Report, migrate
 from db.release.schema import Step
 from workers.logs import configure_logging
+from workers.processes import RELEASE
 from workers.settings import Settings, load_settings
 
 OLDER_USERS_REMEDY = (
@@ -57,7 +58,7 @@ def _log_step(step: Step) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    settings = load_settings("release")
+    settings = load_settings(RELEASE)
     configure_logging(settings.log_format)
     log = structlog.get_logger()
     try:

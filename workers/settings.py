@@ -26,18 +26,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.connections.address import Address, AddressFault
+from workers.processes import RELEASE, Process
 from workers.queue.address import check_redis_address
-
-Role: TypeAlias = Literal["web", "worker", "scheduler"]
-Process: TypeAlias = Literal["release", "web", "worker", "scheduler"]
-
-# What a process can't do without; a role's own database address may be the owner's instead.
-NEEDS: dict[Process, tuple[str, ...]] = {
-    "release": ("DATABASE_URL",),
-    "web": ("WEB_DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS"),
-    "worker": ("WORKER_DATABASE_URL", "REDIS_URL"),
-    "scheduler": ("SCHEDULER_DATABASE_URL", "REDIS_URL"),
-}
 
 # For the embedded mode alone: the supervisor hands them to `web` and prints them.
 DEVELOPMENT_SECRETS: dict[str, str] = {
@@ -210,15 +200,18 @@ class Settings(BaseSettings):
         """The addresses that `web` listens on, one or more."""
         return self.coinfleet_host.split(",")
 
-    def url_for(self, role: Role, *, warn: bool = True) -> str:
-        """The database address of this role; the owner's, with a warning, when it has none."""
-        own: str | None = getattr(self, f"{role}_database_url")
+    def url_for(self, process: Process, *, warn: bool = True) -> str:
+        """Return the process's database address; without one the owner's, and log a warning.
+
+        Raises SettingsFault if both are unset.
+        """
+        own: str | None = getattr(self, process.address.lower())
         if own is not None:
             return own
         if self.database_url is None:
-            raise SettingsFault([f"{role.upper()}_DATABASE_URL is missing"])
+            raise SettingsFault([f"{process.address} is missing"])
         if warn:
-            structlog.get_logger().warning("owner_address_used", role=role)
+            structlog.get_logger().warning("owner_address_used", role=process.name)
         return self.database_url
 
 
@@ -238,12 +231,17 @@ def load_settings(needed_by: Process | None = None) -> Settings:
 
 
 def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
-    """The settings, by their names there, that this process can't do without and that are unset."""
-    has_owner = bool(environment.get("DATABASE_URL"))
+    """Return the names of the settings that this process needs and that are unset.
+
+    The owner's database address will do for a process without one of its own.
+    """
+    secrets = tuple(DEVELOPMENT_SECRETS) if process.receives_webhooks else ()
+    needed = (process.address, *process.needs, *secrets)
+    has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     return [
         name
-        for name in NEEDS[process]
-        if not environment.get(name) and not (name.endswith("_DATABASE_URL") and has_owner)
+        for name in needed
+        if not environment.get(name) and not (name == process.address and has_address)
     ]
 
 

@@ -11,7 +11,8 @@ import sys
 import structlog
 
 from workers.logs import configure_logging
-from workers.receiving.connection_limits import plan_connections
+from workers.processes import WEB
+from workers.receiving.connections.descriptors import plan_connections
 from workers.receiving.server import make_server
 from workers.settings import load_settings
 from workers.termination import Termination
@@ -26,7 +27,7 @@ STOP_DEADLINE_S = 4.5
 def main() -> None:
     """Serve until a signal stops the process; exit 1 if the database refuses the address."""
     termination = Termination(deadline_s=STOP_DEADLINE_S)
-    settings = load_settings("web")
+    settings = load_settings(WEB)
     configure_logging(settings.log_format)
     connections_max, backlog = plan_connections()
     server = make_server(settings, connections_max=connections_max, backlog=backlog)

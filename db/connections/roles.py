@@ -6,7 +6,7 @@ one line, before anything fails half way or is made.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from db.connections.address import Address
 from db.connections.pool import open_connection
@@ -15,10 +15,23 @@ from db.errors import CoinfleetError, DatabaseRefused
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
 
-Process: TypeAlias = Literal["web", "worker", "scheduler"]
-
-
 _PROCESS_ROLES = ("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler")
+
+
+class ProcessLogin(Protocol):
+    """A process, as far as its login goes; workers/processes.py lists them."""
+
+    @property
+    def role(self) -> str:
+        """The role that it needs."""
+
+    @property
+    def address(self) -> str:
+        """The setting that holds its database address."""
+
+    @property
+    def application_name(self) -> str:
+        """What the server shows of its sessions."""
 
 
 class NotReleased(CoinfleetError):
@@ -43,12 +56,11 @@ class UnfitOwner(DatabaseRefused):
         return UnfitOwner(f"the database at {Address.parse(url)} can't be released: {self}")
 
 
-async def check_process_role(store: Pool | Connection, process: Process, *, url: str) -> None:
+async def check_process_role(store: Pool | Connection, process: ProcessLogin, *, url: str) -> None:
     """Raise WrongRole unless this process's role is ours, or the schema's owner's, who may all.
 
     Before a first release there is no such role yet, and nothing is wrong.
     """
-    role = f"coinfleet_{process}"
     row = await store.fetchrow(
         """
         select
@@ -59,21 +71,21 @@ async def check_process_role(store: Pool | Connection, process: Process, *, url:
         left join pg_catalog.pg_roles as r on r.rolname = $1
         left join pg_catalog.pg_namespace as n on n.nspname = 'fleet'
         """,
-        role,
+        process.role,
     )
     if row is not None and row["is_fit"] is False:
         raise WrongRole(
             Address.parse(url),
             got=row["got"],
-            needed=role,
-            setting=f"{process.upper()}_DATABASE_URL",
+            needed=process.role,
+            setting=process.address,
         )
 
 
-async def greet_as(process: Process, *, url: str, within_s: float) -> None:
+async def greet_as(process: ProcessLogin, *, url: str, within_s: float) -> None:
     """Log in once, in a session that no pool keeps, and check the role as above."""
     connection = await open_connection(
-        url, application_name=f"coinfleet {process}", command_timeout_s=within_s
+        url, application_name=process.application_name, command_timeout_s=within_s
     )
     try:
         await check_process_role(connection, process, url=url)

@@ -23,7 +23,7 @@ from workers.embedded import (
     ServerFailed,
     StartInterrupted,
 )
-from workers.embedded.folder import Login
+from workers.processes import PROCESSES, Process
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,15 @@ async def test_the_owner_is_no_superuser_and_may_create_roles(postgres: Embedded
     assert await ask(postgres.owner_url(), f"{rights} current_user") == [False, True, True]
 
 
-@pytest.mark.parametrize("role", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize(
+    "process", [each for each in PROCESSES.values() if each.is_long_lived], ids=str
+)
 async def test_a_process_logs_in_as_a_role_without_rights(
-    postgres: EmbeddedPostgres, role: Login
+    postgres: EmbeddedPostgres, process: Process
 ) -> None:
-    url = postgres.role_url(role)
+    url = postgres.role_url(process.login)
     rights = "select array[rolsuper, rolcreaterole, rolbypassrls] from pg_roles where rolname = "
-    assert await ask(url, "select current_user::text") == f"coinfleet_{role}"
+    assert await ask(url, "select current_user::text") == process.role
     assert await ask(url, f"{rights} current_user") == [False, False, False]
 
 

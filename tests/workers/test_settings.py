@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 from structlog.testing import capture_logs
 
+from workers.processes import PROCESSES, RELEASE, WEB, WORKER, Process
 from workers.settings import (
     DEVELOPMENT_SECRETS,
-    Process,
     Settings,
     SettingsFault,
     lacking,
@@ -154,7 +154,7 @@ def test_all_faults_come_in_one_message_by_name(environment: pytest.MonkeyPatch)
     environment.setenv("REDIS_URL", "http://queue")
     environment.setenv("APP_WEBHOOK_SECRETS", "whsec_tooshort")
     with pytest.raises(SettingsFault) as fault:
-        load_settings("web")
+        load_settings(WEB)
     names = [line.split()[0].rstrip(":") for line in str(fault.value).splitlines()[1:]]
     assert names == [
         *("PORT", "REDIS_URL", "APP_WEBHOOK_SECRETS"),
@@ -183,37 +183,37 @@ def test_a_message_holds_no_value(environment: pytest.MonkeyPatch, name: str, se
 def test_settings_in_a_log_show_no_secret(environment: pytest.MonkeyPatch) -> None:
     for name, value in COMPLETE.items():
         environment.setenv(name, value)
-    shown = repr(load_settings("web"))
+    shown = repr(load_settings(WEB))
     assert not [value for value in COMPLETE.values() if value in shown]
 
 
-@pytest.mark.parametrize("process", ["release", "web", "worker", "scheduler"])
+@pytest.mark.parametrize("process", PROCESSES.values(), ids=str)
 def test_a_complete_environment_lacks_nothing(process: Process) -> None:
     assert lacking(process, COMPLETE) == []
 
 
 def test_only_web_needs_the_webhook_secrets() -> None:
     without = {name: COMPLETE[name] for name in ("DATABASE_URL", "REDIS_URL")}
-    assert lacking("worker", without) == []
-    assert lacking("web", without) == ["STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS"]
+    assert lacking(WORKER, without) == []
+    assert lacking(WEB, without) == ["STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS"]
 
 
 def test_the_release_needs_the_owner_and_no_other_role() -> None:
-    assert lacking("release", {"WEB_DATABASE_URL": ADDRESS}) == ["DATABASE_URL"]
+    assert lacking(RELEASE, {"WEB_DATABASE_URL": ADDRESS}) == ["DATABASE_URL"]
 
 
 def test_a_role_of_its_own_comes_before_the_owner(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DATABASE_URL", ADDRESS)
     environment.setenv("WEB_DATABASE_URL", "postgresql://coinfleet_web@db/coinfleet")
     with capture_logs() as logs:
-        assert load_settings().url_for("web") == os.environ["WEB_DATABASE_URL"]
+        assert load_settings().url_for(WEB) == os.environ["WEB_DATABASE_URL"]
     assert logs == []
 
 
 def test_the_owner_stands_in_for_a_role_with_a_warning(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DATABASE_URL", ADDRESS)
     with capture_logs() as logs:
-        assert load_settings().url_for("worker") == ADDRESS
+        assert load_settings().url_for(WORKER) == ADDRESS
     assert logs == [{"event": "owner_address_used", "role": "worker", "log_level": "warning"}]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import workers
+from workers.processes import PROCESSES, WEB, Process
 from workers.settings import DEVELOPMENT_SECRETS
 from workers.supervisor.environment import (
     development_secrets,
@@ -20,14 +21,8 @@ from workers.supervisor.output import Output
 from workers.supervisor.procfile import read_procfile
 from workers.supervisor.restarts import Restarts
 
-ADDRESSES = {
-    "release": "DATABASE_URL",
-    "web": "WEB_DATABASE_URL",
-    "worker": "WORKER_DATABASE_URL",
-    "scheduler": "SCHEDULER_DATABASE_URL",
-}
 FLEET = {
-    **{name: f"postgresql://{process}@db" for process, name in ADDRESSES.items()},
+    **{process.address: f"postgresql://{process.role}@db" for process in PROCESSES.values()},
     **DEVELOPMENT_SECRETS,
     "REDIS_URL": "redis://queue",
     "HOME": "/home/operator",
@@ -57,13 +52,16 @@ def test_deaths_longer_ago_than_a_minute_are_forgotten() -> None:
     assert restarts.after_death(1000.0) == first
 
 
-def test_the_procfile_names_the_four_processes_and_each_has_a_module() -> None:
-    commands = read_procfile()
-    assert list(commands) == ["release", "web", "worker", "scheduler"]
-    for command in commands.values():
-        assert command[:2] == ["python", "-m"]
-        folder = Path(workers.__file__).parent.parent
-        assert (folder / f"{command[2].replace('.', '/')}.py").is_file()
+def test_the_procfile_names_each_process_with_its_module_in_order() -> None:
+    assert list(read_procfile().items()) == [
+        (process.name, ["python", "-m", process.module]) for process in PROCESSES.values()
+    ]
+
+
+@pytest.mark.parametrize("process", PROCESSES.values(), ids=str)
+def test_each_process_has_a_module_that_can_be_run(process: Process) -> None:
+    folder = Path(workers.__file__).parent.parent
+    assert (folder / f"{process.module.replace('.', '/')}.py").is_file()
 
 
 def test_comments_and_blanks_in_a_procfile_are_no_processes(tmp_path: Path) -> None:
@@ -72,10 +70,10 @@ def test_comments_and_blanks_in_a_procfile_are_no_processes(tmp_path: Path) -> N
     assert read_procfile(file) == {"web": ["serve", "--name", "a b"]}
 
 
-@pytest.mark.parametrize("process", ADDRESSES)
-def test_a_process_is_told_its_own_database_address_alone(process: str) -> None:
-    told = environment_of(process, FLEET)
-    assert [name for name in told if name.endswith("DATABASE_URL")] == [ADDRESSES[process]]
+@pytest.mark.parametrize("process", PROCESSES.values(), ids=str)
+def test_a_process_is_told_its_own_database_address_alone(process: Process) -> None:
+    told = environment_of(process.name, FLEET)
+    assert [name for name in told if name.endswith("DATABASE_URL")] == [process.address]
     assert told["REDIS_URL"] == FLEET["REDIS_URL"]
     assert told["HOME"] == FLEET["HOME"]
 
@@ -87,9 +85,9 @@ def test_a_process_without_an_address_of_its_own_is_told_the_owners() -> None:
 
 
 def test_webhook_secrets_are_told_to_web_alone() -> None:
-    for process in ADDRESSES:
-        told = DEVELOPMENT_SECRETS.keys() & environment_of(process, FLEET).keys()
-        assert told == (DEVELOPMENT_SECRETS.keys() if process == "web" else set())
+    for name in PROCESSES:
+        told = DEVELOPMENT_SECRETS.keys() & environment_of(name, FLEET).keys()
+        assert told == (DEVELOPMENT_SECRETS.keys() if name == WEB.name else set())
 
 
 def test_development_secrets_stand_in_for_unset_ones_only() -> None:

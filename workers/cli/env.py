@@ -11,24 +11,27 @@ import typer
 from workers.cli.endings import CommandFailed
 from workers.cli.terminal import write
 from workers.embedded import DataFolder, DataFolderUnusable
-from workers.settings import NEEDS, Settings, load_settings
+from workers.processes import PROCESSES, RELEASE
+from workers.settings import Settings, load_settings
 from workers.supervisor.environment import (
     development_secrets,
     embedded_addresses,
     environment_of,
 )
 
+_NAMES = ", ".join(PROCESSES)
+
 
 def command(
-    process: Annotated[str, typer.Argument(metavar="PROCESS", help=f"One of {', '.join(NEEDS)}.")],
+    process: Annotated[str, typer.Argument(metavar="PROCESS", help=f"One of {_NAMES}.")],
 ) -> None:
     """Print one process's settings as shell exports: eval "$(coinfleet env worker)".
 
     Those of the fleet that runs on the data folder, and those that are set here. They hold
     passwords: only who can read the data folder can print them.
     """
-    if process not in NEEDS:
-        raise CommandFailed(f"coinfleet: no process {process}: it is one of {', '.join(NEEDS)}")
+    if process not in PROCESSES:
+        raise CommandFailed(f"coinfleet: no process {process}: it is one of {_NAMES}")
     try:
         settings = settings_of(process)
     except DataFolderUnusable as error:
@@ -44,16 +47,16 @@ def settings_of(process: str) -> dict[str, str]:
     """
     settings = load_settings()
     folder = DataFolder(settings.coinfleet_data_dir)
-    known = {name: value for name, value in os.environ.items() if name in _NAMES and value}
+    known = {name: value for name, value in os.environ.items() if name in _SETTINGS and value}
     fleet = folder.read_fleet()
-    if fleet is None and "DATABASE_URL" not in known:
+    if fleet is None and RELEASE.address not in known:
         raise CommandFailed(f"coinfleet: {folder.why_no_fleet()}")
     known["COINFLEET_DATA_DIR"] = str(folder.path)
-    if fleet is not None and not fleet.is_apart_from(known.get("DATABASE_URL")):
+    if fleet is not None and not fleet.is_apart_from(known.get(RELEASE.address)):
         known |= development_secrets(known)
         known |= embedded_addresses(folder, fleet, known)
         known["PORT"] = str(fleet.port)
     return environment_of(process, known)
 
 
-_NAMES = frozenset(name.upper() for name in Settings.model_fields)
+_SETTINGS = frozenset(name.upper() for name in Settings.model_fields)

@@ -15,13 +15,15 @@ import pwd
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Literal, TypeAlias
+from typing import IO
 
 from db.connections.address import Address
 from workers.embedded.account import EmbeddedServerError
+from workers.processes import PROCESSES
 
-Login: TypeAlias = Literal["superuser", "owner", "web", "worker", "scheduler"]
-LOGINS: tuple[Login, ...] = ("superuser", "owner", "web", "worker", "scheduler")
+# The processes' logins; the release's is that of the schema's owner.
+LOGINS = tuple(process.login for process in PROCESSES.values())
+SUPERUSER = "superuser"
 DATABASE = "coinfleet"
 _HOST = "127.0.0.1"
 _THIS_MACHINE = (_HOST, "localhost", "::1")
@@ -74,7 +76,7 @@ class DataFolder:
                 "or set COINFLEET_DATA_DIR to another folder"
             )
         self._passwords.mkdir(mode=0o700, exist_ok=True)
-        for name in (*LOGINS, "valkey"):
+        for name in (SUPERUSER, *LOGINS, "valkey"):
             self._make_password(name)
 
     def claim(self) -> None:
@@ -131,16 +133,16 @@ class DataFolder:
             pass
         return f"no fleet runs on {self.path}: start one (make run), or set DATABASE_URL"
 
-    def password(self, name: Login | Literal["valkey"]) -> str:
+    def password(self, name: str) -> str:
         """One of the passwords; raise DataFolderUnusable when it can't be read."""
         try:
             return (self._passwords / name).read_text().strip()
         except OSError as error:
             raise DataFolderUnusable(f"{self._passwords / name}: {error.strerror}") from error
 
-    def database_url(self, login: Login, *, port: int, database: str = DATABASE) -> str:
+    def database_url(self, login: str, *, port: int, database: str = DATABASE) -> str:
         """Where this login reaches the embedded PostgreSQL."""
-        user = "postgres" if login == "superuser" else f"coinfleet_{login}"
+        user = "postgres" if login == SUPERUSER else f"coinfleet_{login}"
         return f"postgresql://{user}:{self.password(login)}@{_HOST}:{port}/{database}"
 
     def redis_url(self, port: int) -> str:

@@ -21,8 +21,9 @@ from db.errors import CoinfleetError
 from db.release.cluster import set_up_cluster
 from workers.embedded.account import tethered_as_server
 from workers.embedded.binaries import postgres_bin
-from workers.embedded.folder import DATABASE, LOGINS, DataFolder, Login
+from workers.embedded.folder import DATABASE, LOGINS, SUPERUSER, DataFolder
 from workers.embedded.server import HOST, POLL_S, EmbeddedServer, Pause, ServerFailed
+from workers.processes import RELEASE
 
 # For a laptop: about 250 MB at most with the fleet connected, and no setting that could lose what
 # was committed (fsync, synchronous_commit and full_page_writes stay on).
@@ -77,15 +78,15 @@ class EmbeddedPostgres(EmbeddedServer):
     @property
     def superuser_url(self) -> str:
         """The bootstrap superuser's address; for set-up and tests, never for the fleet."""
-        return self._passwords.database_url("superuser", port=self.port, database="postgres")
+        return self._passwords.database_url(SUPERUSER, port=self.port, database="postgres")
 
     def owner_url(self, database: str = DATABASE) -> str:
         """Where the schema's owner logs in."""
-        return self._passwords.database_url("owner", port=self.port, database=database)
+        return self._passwords.database_url(RELEASE.login, port=self.port, database=database)
 
-    def role_url(self, role: Login, database: str = DATABASE) -> str:
-        """Where the web, worker or scheduler process logs in."""
-        return self._passwords.database_url(role, port=self.port, database=database)
+    def role_url(self, login: str, database: str = DATABASE) -> str:
+        """Return the address for a process's login, as PROCESSES has it."""
+        return self._passwords.database_url(login, port=self.port, database=database)
 
     def prepare(self, pause: Pause) -> None:
         """Make passwords and the cluster, unless they stand."""
@@ -121,7 +122,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def set_up(self) -> None:
         """Make the roles and the database, and set the passwords."""
-        passwords: dict[str, str] = {login: self._passwords.password(login) for login in LOGINS}
+        passwords = {login: self._passwords.password(login) for login in LOGINS}
         work = set_up_cluster(self.superuser_url, database=DATABASE, passwords=passwords)
         try:
             # On a thread, for the caller may have a loop of its own.
@@ -167,7 +168,7 @@ class EmbeddedPostgres(EmbeddedServer):
         password_file = self._home / "password"
         password_file.unlink(missing_ok=True)
         password_file.touch(mode=0o600)
-        password_file.write_text(self._passwords.password("superuser"))
+        password_file.write_text(self._passwords.password(SUPERUSER))
         if self._account is not None:
             self._account.give(password_file)
         try:

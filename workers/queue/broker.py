@@ -24,6 +24,7 @@ from dramatiq.middleware import (
 from db.ticks import Tick
 from tasks import PROCESS_PAYMENT_EVENTS, TASKS
 from workers.logs import configure_logging
+from workers.processes import WORKER
 from workers.queue.client import QueueBroker
 from workers.running.runtime import Runtime
 from workers.settings import load_settings
@@ -102,7 +103,7 @@ def make_broker(settings: Settings) -> QueueBroker:
 
 def set_up() -> None:
     """Make the broker that `dramatiq workers.queue.broker:set_up` runs, out of the environment."""
-    settings = load_settings("worker")
+    settings = load_settings(WORKER)
     configure_logging(settings.log_format)
     dramatiq.set_broker(make_broker(settings))
 

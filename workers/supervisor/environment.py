@@ -8,22 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
-from workers.embedded.folder import Login
+from workers.processes import PROCESSES, RELEASE
 from workers.settings import DEVELOPMENT_SECRETS
 
-_OWN_ADDRESS = {
-    "release": "DATABASE_URL",
-    "web": "WEB_DATABASE_URL",
-    "worker": "WORKER_DATABASE_URL",
-    "scheduler": "SCHEDULER_DATABASE_URL",
-}
-_LOGINS: Mapping[Login, str] = {
-    "owner": "DATABASE_URL",
-    "web": "WEB_DATABASE_URL",
-    "worker": "WORKER_DATABASE_URL",
-    "scheduler": "SCHEDULER_DATABASE_URL",
-}
-_PRIVATE = {*_OWN_ADDRESS.values(), *DEVELOPMENT_SECRETS}
+_PRIVATE = {*(process.address for process in PROCESSES.values()), *DEVELOPMENT_SECRETS}
 
 
 def development_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -49,10 +37,8 @@ def fleet_environment(
     """
     found = {**environment, **development_secrets(environment)}
     if postgres is not None:
-        found["DATABASE_URL"] = postgres.owner_url()
-        found["WEB_DATABASE_URL"] = postgres.role_url("web")
-        found["WORKER_DATABASE_URL"] = postgres.role_url("worker")
-        found["SCHEDULER_DATABASE_URL"] = postgres.role_url("scheduler")
+        for process in PROCESSES.values():
+            found[process.address] = postgres.role_url(process.login)
     if valkey is not None:
         found["REDIS_URL"] = valkey.url
     found["COLUMNS"] = str(columns)
@@ -74,18 +60,21 @@ def embedded_addresses(
     """
     found: dict[str, str] = {}
     if fleet.postgres_port is not None and not environment.get("DATABASE_URL"):
-        for login, name in _LOGINS.items():
-            if environment.get(name):
-                continue
-            found[name] = folder.database_url(login, port=fleet.postgres_port)
+        for process in PROCESSES.values():
+            if not environment.get(process.address):
+                url = folder.database_url(process.login, port=fleet.postgres_port)
+                found[process.address] = url
     if fleet.valkey_port is not None and not environment.get("REDIS_URL"):
         found["REDIS_URL"] = folder.redis_url(fleet.valkey_port)
     return found
 
 
-def environment_of(process: str, fleet: Mapping[str, str]) -> dict[str, str]:
-    """The part of the fleet's environment that this process may know."""
-    allowed = set(DEVELOPMENT_SECRETS) if process == "web" else set()
-    own = _OWN_ADDRESS.get(process, "DATABASE_URL")
-    allowed.add(own if fleet.get(own) else "DATABASE_URL")
+def environment_of(name: str, fleet: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of the fleet's environment that this process may know.
+
+    A process that only the Procfile names gets the owner's address, and no webhook secret.
+    """
+    process = PROCESSES.get(name, RELEASE)
+    allowed = set(DEVELOPMENT_SECRETS) if process.receives_webhooks else set()
+    allowed.add(process.address if fleet.get(process.address) else RELEASE.address)
     return {name: value for name, value in fleet.items() if name not in _PRIVATE - allowed}

@@ -22,7 +22,8 @@ from workers.embedded import (
     EmbeddedValkey,
     RunningFleet,
 )
-from workers.settings import Process, Settings, SettingsFault, lacking
+from workers.processes import PROCESSES, RELEASE
+from workers.settings import Settings, SettingsFault, lacking
 from workers.supervisor.environment import development_secrets, environment_of, fleet_environment
 from workers.supervisor.output import Output
 from workers.supervisor.process import FleetProcess
@@ -34,12 +35,9 @@ from workers.supervisor.signals import Signals
 # Who ends before whom, and by when after the first: what one leaves of its time the next has. Then
 # it is killed, so that ten seconds do even if all hang.
 STOP_BY_S: Mapping[str, float] = {
-    "release": 1.0,
-    "web": 2.5,
-    "scheduler": 3.5,
-    "worker": 7.5,
-    "valkey": 8.0,
-    "postgres": 9.0,
+    **{name: process.stop_by_s for name, process in PROCESSES.items()},
+    EmbeddedValkey.name: 8.0,
+    EmbeddedPostgres.name: 9.0,
 }
 # A process that the Procfile has beside these ends before them.
 OTHERS_STOP_BY_S = 1.0
@@ -132,8 +130,11 @@ class Fleet:
             known["DATABASE_URL"] = "embedded"
         if self._valkey is not None:
             known["REDIS_URL"] = "embedded"
-        processes: tuple[Process, ...] = ("release", "web", "worker", "scheduler")
-        missing = [f"{name} is missing" for each in processes for name in lacking(each, known)]
+        missing = [
+            f"{name} is missing"
+            for process in PROCESSES.values()
+            for name in lacking(process, known)
+        ]
         if missing:
             raise SettingsFault(missing)
 
@@ -177,7 +178,7 @@ class Fleet:
             yield self._valkey
 
     def _release_schema(self, signals: Signals, fleet: Mapping[str, str]) -> None:
-        self._release = self._process("release", fleet)
+        self._release = self._process(RELEASE.name, fleet)
         self._release.spawn()
         while self._release.running:
             signals.pause(TICK_S)
@@ -187,7 +188,7 @@ class Fleet:
 
     def _start_processes(self, fleet: Mapping[str, str]) -> None:
         for name in self._commands:
-            if name != "release":
+            if name != RELEASE.name:
                 process = self._process(name, fleet)
                 self._kept.append(Kept(process))
                 process.spawn()

@@ -17,5 +17,5 @@ _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*)$", re.MULTILINE)
 def read_procfile(path: Path = PROCFILE) -> dict[str, list[str]]:
     """Return each process's command as a list of words, in the order of the file."""
     if not path.is_file():
-        return {process: ["python", "-m", module] for process, module in PROCESSES.items()}
+        return {name: ["python", "-m", process.module] for name, process in PROCESSES.items()}
     return {name: shlex.split(command) for name, command in _LINE.findall(path.read_text())}

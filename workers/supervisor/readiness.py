@@ -8,6 +8,7 @@ from datetime import datetime
 
 from db.errors import DatabaseUnavailable
 from db.health.readiness import read_clock, signs_of_life
+from workers.processes import SCHEDULER, WEB, WORKER
 
 HTTP_TIMEOUT_S = 1.0
 
@@ -20,7 +21,7 @@ class Readiness:
         self._port = port
         self._database_url = database_url
         self._since: datetime | None = None
-        self.lacking = "web"
+        self.lacking = WEB.name
 
     def check(self) -> bool:
         """Whether the fleet is ready; `lacking` names what isn't."""
@@ -32,13 +33,13 @@ class Readiness:
             # First of all, for what happened before doesn't count; again, if the database was away.
             self._since = self._since or asyncio.run(read_clock(self._database_url))
             if not self._web_is_ready():
-                return "web"
+                return WEB.name
             signs = asyncio.run(signs_of_life(self._database_url, since=self._since))
         except DatabaseUnavailable:
             return "the database"
         if not signs.scheduler_fired:
-            return "scheduler"
-        return "" if signs.worker_answered else "worker"
+            return SCHEDULER.name
+        return "" if signs.worker_answered else WORKER.name
 
     def _web_is_ready(self) -> bool:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=HTTP_TIMEOUT_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from functools import partial
 from typing import TYPE_CHECKING
 
 import dramatiq
@@ -13,8 +12,9 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO, default_middleware
 
 from db.connections.pool import open_pool
-from tasks.providers import PROVIDERS
 from tests.bench.textbook.money import process
+from workers.processes import WORKER
+from workers.providers import build_providers
 from workers.settings import load_settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class HasPool(Middleware):
         thread = get_event_loop_thread()
         assert thread is not None
         opening = open_pool(
-            self._settings.url_for("worker"),
+            self._settings.url_for(WORKER),
             application_name="bench textbook worker",
             max_size=self._settings.worker_threads,
         )
@@ -53,21 +53,22 @@ def make_actor(settings: Settings) -> tuple[Broker, Actor[[int], None]]:
         middleware=[*(make() for make in default_middleware), AsyncIO(), has_pool],
     )
 
+    providers = build_providers(settings)
+
+    def interpret(event: ClaimedEvent) -> Fact:
+        return providers[event.provider].interpret(event)
+
     async def process_event(event_id: int) -> None:
-        await process(has_pool.pool, event_id, partial(_interpret, settings))
+        await process(has_pool.pool, event_id, interpret)
 
     actor = dramatiq.actor(broker=broker, queue_name="textbook")(process_event)
     return broker, actor
 
 
-def _interpret(settings: Settings, event: ClaimedEvent) -> Fact:
-    return PROVIDERS[event.provider].interpret(event, livemode=settings.stripe_livemode)
-
-
 def main() -> None:
     """Work until SIGTERM."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    settings = load_settings("worker")
+    settings = load_settings(WORKER)
     broker, _ = make_actor(settings)
     worker = Worker(broker, worker_threads=settings.worker_threads)
     worker.start()

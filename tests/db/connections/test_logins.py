@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -12,7 +12,6 @@ import pytest
 from db.connections.pool import open_connection, open_pool
 from db.connections.roles import (
     NotReleased,
-    Process,
     UnfitOwner,
     WrongRole,
     check_owner,
@@ -24,6 +23,7 @@ from db.release.runner import migrate, status
 from tests.clusters import PASSWORD
 from tests.workers.cli.operators import coinfleet
 from workers.embedded import EmbeddedPostgres
+from workers.processes import SCHEDULER, WEB, WORKER, Process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -75,31 +75,31 @@ async def test_a_process_may_be_itself_or_whoever_owns_the_schema(
     database: Database, login: Login
 ) -> None:
     pool = await open_pool(database.url(login), application_name="test", max_size=1)
-    await check_process_role(pool, "web", url=database.url(login))
+    await check_process_role(pool, WEB, url=database.url(login))
     pool.terminate()
 
 
 @pytest.mark.parametrize(
-    ("process", "login"), [("web", "worker"), ("worker", "scheduler"), ("scheduler", "web")]
+    ("process", "other"), [(WEB, WORKER), (WORKER, SCHEDULER), (SCHEDULER, WEB)]
 )
 async def test_another_processs_role_is_named_with_the_one_that_is_needed(
-    database: Database, process: Process, login: Literal["web", "worker", "scheduler"]
+    database: Database, process: Process, other: Process
 ) -> None:
-    url = database.url(login)
+    url = database.url(other.login)
     pool = await open_pool(url, application_name="test", max_size=1)
     with pytest.raises(WrongRole) as wrong:
         await check_process_role(pool, process, url=url)
     pool.terminate()
     assert str(wrong.value) == (
-        f"the database at {place_of(url)} let us in as coinfleet_{login}, but this needs"
-        f" coinfleet_{process}: set {process.upper()}_DATABASE_URL to that role's address"
+        f"the database at {place_of(url)} let us in as {other.role}, but this needs"
+        f" {process.role}: set {process.address} to that role's address"
     )
 
 
 async def test_a_role_of_the_operators_own_may_stand_for_a_process(database: Database) -> None:
     async with role(database, "", grants="grant coinfleet_web to {role}") as url:
         pool = await open_pool(url, application_name="test", max_size=1)
-        await check_process_role(pool, "web", url=url)
+        await check_process_role(pool, WEB, url=url)
         pool.terminate()
 
 
@@ -110,7 +110,7 @@ async def test_a_role_that_inherits_nothing_cannot_stand_for_a_process(
     async with role(database, "noinherit", grants="grant coinfleet_web to {role}") as url:
         pool = await open_pool(url, application_name="test", max_size=1)
         with pytest.raises(WrongRole, match="needs coinfleet_web: set WEB_DATABASE_URL"):
-            await check_process_role(pool, "web", url=url)
+            await check_process_role(pool, WEB, url=url)
         pool.terminate()
 
 
@@ -119,7 +119,7 @@ async def test_before_a_first_release_nobody_is_the_wrong_process(
 ) -> None:
     url = empty_database.url("web")
     pool = await open_pool(url, application_name="test", max_size=1)
-    await check_process_role(pool, "web", url=url)
+    await check_process_role(pool, WEB, url=url)
     pool.terminate()
 
 

@@ -1,31 +1,15 @@
-"""Calls of the two money functions that clients use, with what they return or refuse."""
+"""Calls of the two money functions that clients use, with what they return."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import asyncpg
-import pytest
-
-from db.errors import Refused, refusal
 from tests.db.books import COINS, ROSE
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from db.connections.pool import Connection
-
-
-async def refused(work: object) -> Refused:
-    """The business refusal that a call ends in."""
-    with pytest.raises(asyncpg.PostgresError) as caught:
-        await work  # type: ignore[misc]
-    refused = refusal(caught.value)
-    assert refused is not None, caught.value
-    return refused
-
-
-# process_coin_purchase
 
 
 async def buy(

@@ -11,18 +11,12 @@ import pytest
 from tests.workers.cli.operators import coinfleet
 from workers.cli.env import settings_of
 from workers.embedded import DataFolder, RunningFleet
+from workers.processes import PROCESSES, WEB, Process
 from workers.settings import DEVELOPMENT_SECRETS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-OWN_ADDRESSES = {
-    "release": "DATABASE_URL",
-    "web": "WEB_DATABASE_URL",
-    "worker": "WORKER_DATABASE_URL",
-    "scheduler": "SCHEDULER_DATABASE_URL",
-}
 
 
 @pytest.fixture
@@ -46,22 +40,21 @@ def exports(text: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("process", list(OWN_ADDRESSES))
+@pytest.mark.parametrize("process", PROCESSES.values(), ids=str)
 def test_a_process_gets_its_own_address_and_no_other(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, process: str
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, process: Process
 ) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("COINFLEET_DATA_DIR", str(folder.path))
-    found = settings_of(process)
-    login = "owner" if process == "release" else process
+    found = settings_of(process.name)
     assert {name: value for name, value in found.items() if name.endswith("DATABASE_URL")} == {
-        OWN_ADDRESSES[process]: folder.database_url(login, port=5433)  # type: ignore[arg-type]
+        process.address: folder.database_url(process.login, port=5433)
     }
     assert found["REDIS_URL"] == folder.redis_url(6380)
     assert found["COINFLEET_DATA_DIR"] == str(folder.path)
     assert found["PORT"] == "9000"
-    assert (DEVELOPMENT_SECRETS.keys() <= found.keys()) is (process == "web")
+    assert (DEVELOPMENT_SECRETS.keys() <= found.keys()) is (process is WEB)
 
 
 def test_what_is_set_here_comes_first_and_is_quoted(folder: DataFolder) -> None:
