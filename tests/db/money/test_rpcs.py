@@ -20,6 +20,7 @@ from db.errors import (
     UnknownStream,
     refusal,
 )
+from tests.clusters import LOGINS
 from tests.db.books import COINS, DUPLICATE, ROSE, Books, Outcome, Payment
 
 if TYPE_CHECKING:
@@ -397,7 +398,7 @@ async def test_no_api_role_moves_a_balance(books: Books, signed_in: SignIn, role
         await client.execute(MOVE, profile)
 
 
-@pytest.mark.parametrize("process", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("process", LOGINS)
 async def test_no_process_adjusts_a_balance(books: Books, connect: Connect, process: Login) -> None:
     profile = await books.profile()
     login = await connect(process)
