@@ -65,15 +65,18 @@ async def purchase_rules(pool: Pool) -> PurchaseRules:
 
 
 async def put_price_list(
-    pool: Pool, packages: Sequence[Package], gift_types: Sequence[GiftType]
+    pool: Pool, packages: Sequence[Package], gift_types: Sequence[GiftType], *, provider: str
 ) -> None:
-    """Put these on the price list, or put their prices right. Runs of any time share them."""
+    """Add these to the price list, or correct their prices; packages are sold by `provider`.
+
+    All runs share them.
+    """
     async with pool.acquire() as connection, connection.transaction():
         await connection.executemany(
             "insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
-            " values ('stripe', $1, $2, $3) on conflict (provider, sku, currency) do update"
+            " values ($1, $2, $3, $4) on conflict (provider, sku, currency) do update"
             " set coin_amount = excluded.coin_amount, amount_minor = excluded.amount_minor",
-            [(package.sku, package.coins, package.amount_minor) for package in packages],
+            [(provider, package.sku, package.coins, package.amount_minor) for package in packages],
         )
         await connection.executemany(
             "insert into public.gift_types (code, name, coin_cost, streamer_share_bps)"

@@ -14,10 +14,11 @@ import structlog
 from tasks.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
     from db.connections.pool import Pool
     from db.inbox import Inbox
+    from tasks.providers.provider import Provider
 
 # Upper bounds of the apply histogram; one more bucket counts what took longer than the last.
 APPLY_BUCKETS_MS = (2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)
@@ -97,8 +98,7 @@ class Context:
 
     pool: Pool
     inbox: Inbox
-    stripe_livemode: bool = False
-    stripe_accounts: frozenset[str] = frozenset()
+    providers: Mapping[str, Provider]
     batch_size: int = 500
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)

@@ -21,7 +21,6 @@ from db.errors import is_transient
 from db.facts import Verdict
 from db.failures import kind_of, without_values
 from db.inbox import BatchFailed, BatchLost
-from tasks.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,9 +158,7 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
 
     def interpret(event: ClaimedEvent) -> Fact:
         try:
-            fact = PROVIDERS[event.provider].interpret(
-                event, livemode=ctx.stripe_livemode, accounts=ctx.stripe_accounts
-            )
+            fact = ctx.providers[event.provider].interpret(event)
         # One event that we can't read must not stop those beside it: it fails alone, and is seen.
         except Exception as error:  # noqa: BLE001
             # Not the traceback: its last line may quote what somebody sent.

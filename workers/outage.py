@@ -1,73 +1,97 @@
-"""An outage as a worker tells it: once when it begins, and once when nothing suffers from it."""
+"""An outage in the log: said once when a thing is unreachable, and once when it is back.
+
+A process has one `Outage` per thing that it needs. It decides nothing: whoever uses the thing says
+how that went, and asks elsewhere whether an error is an outage (db.health.readiness.is_passing).
+"""
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Literal, TypeAlias
 
 import structlog
 
-from db.errors import describe
-
 log = structlog.get_logger(__name__)
 
-# Of one kind of work; texts that tell of ever other rows shall not fill the log.
-REASONS_MAX = 20
+Thing: TypeAlias = Literal["database", "queue"]
 
-# Two drains take batches. What one of them can't apply it holds meanwhile, and the other finds
-# nothing to do: that it has succeeded says nothing.
-Work: TypeAlias = Literal["looks", "batches", "other batches", "jobs", "reports"]
-BATCHES: tuple[Work, ...] = ("batches", "other batches")
+# Written out, so that a search for an event of the log finds them.
+UNREACHABLE: dict[Thing, str] = {
+    "database": "database_unreachable",
+    "queue": "queue_unreachable",
+}
+BACK: dict[Thing, str] = {"database": "database_back", "queue": "queue_back"}
 
 
 class Outage:
-    """What the store keeps from going on.
+    """The outage of one thing, as one process meets it. Any thread may call.
 
-    One kind of work may go on while another can't: a lock stops batches and no report. So it lasts
-    until every kind that failed has succeeded. Belongs to one event loop.
+    One kind of work may go on while another can't: a lock stops batches, and no report. So an
+    outage is over when each kind of work that it stopped was done again.
+
+        outage = Outage("database", then="work waits for it")
+        outage.begin("reports", reason="no answer in time")   # logs database_unreachable
+        outage.begin("batches", reason="no answer in time")   # logs nothing
+        outage.end("reports")                                 # logs nothing
+        outage.end("batches")                                 # logs database_back
     """
 
-    def __init__(self) -> None:
-        self._stopped: dict[Work, int] = {}
-        self._defects: dict[Work, set[str]] = {}
+    def __init__(
+        self,
+        thing: Thing,
+        *,
+        then: str,
+        calm_s: float = 0.0,
+        same_within_s: float = 0.0,
+        **fields: str,
+    ) -> None:
+        """Log nothing yet. `then` says what happens meanwhile; `fields` go into each line.
 
-    def begin(self, work: Work, *, batches: int = 0) -> bool:
-        """Note that the store stops this work, after so many batches; return whether it is news."""
-        is_news = not self._stopped
-        self._stopped[work] = batches
-        return is_news
-
-    def note_failure(self, work: Work, reason: str, *, batches: int) -> None:
-        """Note that the store stops this work; log it if it stopped none before."""
-        if self.begin(work, batches=batches):
-            log.warning("store_away", reason=reason)
-
-    def note_defect(self, work: Work, error: Exception) -> None:
-        """Log what no waiting mends, such as a revoked right: once for each reason while it lasts.
-
-        The same work is tried again each second, and a trace of its calls is pages long.
+        An outage that begins within `same_within_s` after the last one counts as the same. It is
+        over once nothing has failed for `calm_s`: a thing that fails and works by turns would fill
+        the log.
         """
-        reasons = self._defects.setdefault(work, set())
-        reason = describe(error)
-        is_news = all(reason not in each for each in self._defects.values())
-        if len(reasons) < REASONS_MAX:
-            reasons.add(reason)
-        if is_news and reason in reasons:
-            log.error("look_failed", work=work, reason=reason, exc_info=error)
+        self._thing = thing
+        self._then = then
+        self._calm_s = calm_s
+        self._same_within_s = same_within_s
+        self._fields = fields
+        self._stopped: dict[str, str] = {}
+        self._failed_at = self._over_at = float("-inf")
+        self._must_be_calm = False
+        self._lock = threading.Lock()
 
-    def note_success(self, work: Work, *, batches: int) -> None:
-        """Note that this work was done; log it if nothing is stopped any more.
+    def begin(self, work: str, *, reason: str, event: str | None = None) -> None:
+        """Note that this kind of work is stopped; log it if that is news.
 
-        A look for batches ends when none is left. That may be long after the first was applied, so
-        `batches`, how many there were so far, tells it sooner.
+        `event` is the name in the log where the thing answers and refuses. Each name is logged once
+        per outage.
         """
-        is_mended = self._defects.pop(work, None) is not None
-        if is_mended and not (work in BATCHES and self._defects.keys() & set(BATCHES)):
-            log.info("look_works_again", work=work)
-        if not self._stopped:
-            return
-        self._stopped.pop(work, None)
-        for each in BATCHES:
-            if self._stopped.get(each, batches) < batches:
-                del self._stopped[each]
-        if not self._stopped:
-            log.info("store_back")
+        event = event or UNREACHABLE[self._thing]
+        with self._lock:
+            self._failed_at = time.monotonic()
+            if not self._stopped:
+                self._must_be_calm = self._failed_at - self._over_at < self._same_within_s
+            is_news = event not in self._stopped.values()
+            self._stopped[work] = event
+        if is_news:
+            log.warning(event, **self._fields, reason=reason, then=self._then)
+
+    def end(self, *works: str) -> None:
+        """Note that these kinds of work were done, or all; log it if none is stopped any more."""
+        with self._lock:
+            now = time.monotonic()
+            if not self._stopped or (self._must_be_calm and now - self._failed_at < self._calm_s):
+                return
+            for work in works or tuple(self._stopped):
+                self._stopped.pop(work, None)
+            is_over = not self._stopped
+            if is_over:
+                self._over_at = now
+        if is_over:
+            log.info(BACK[self._thing], **self._fields)
+
+    def stops(self, work: str) -> bool:
+        """Return whether this kind of work failed and was not done since."""
+        return work in self._stopped

@@ -23,9 +23,10 @@ from db.ticks import open_tick
 from schedules.timetable import TIMETABLE, Schedule
 from tasks import PROCESS_PAYMENT_EVENTS
 from workers.logs import configure_logging
+from workers.outage import Outage
 from workers.processes import SCHEDULER
 from workers.queue.client import Bell
-from workers.running.runtime import greet_store
+from workers.running.start_check import check_at_start
 from workers.settings import load_settings
 from workers.termination import Termination
 
@@ -41,16 +42,18 @@ POOL_SIZE = 4
 FIRE_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 2.0
 DEADLINE_S = 9.0
+# The one kind of work that an outage stops here.
+FIRING = "firing"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Firing:
-    """Opens the tick of a schedule and rings a worker for it; while something is away, says so."""
+    """Opens the tick of a schedule and rings a worker for it."""
 
-    def __init__(self, pool: Pool, bell: Bell, *, is_away: bool = False) -> None:
+    def __init__(self, pool: Pool, bell: Bell, outage: Outage) -> None:
         self._pool = pool
         self._bell = bell
-        self._is_away = is_away
+        self._outage = outage
 
     async def fire(self, schedule: Schedule) -> None:
         """Open this moment's tick and ring for what is to do. Never raises."""
@@ -64,9 +67,7 @@ class Firing:
             await expire_if_unfit(self._pool, error)
             await self._note_failure(schedule, error)
             return
-        if self._is_away:
-            log.info("store_back")
-            self._is_away = False
+        self._outage.end()
         for tick in due:
             await asyncio.to_thread(self._bell.ring, schedule.task, tick.job, tick.number)
 
@@ -77,9 +78,8 @@ class Firing:
     async def _note_failure(self, schedule: Schedule, error: Exception) -> None:
         if not await is_passing(self._pool, error):
             log.error("tick_not_opened", job=schedule.name, exc_info=error)
-        elif not self._is_away:
-            self._is_away = True
-            log.warning("store_away", reason=describe(error))
+        else:
+            self._outage.begin(FIRING, reason=describe(error))
 
 
 async def run(settings: Settings, termination: Termination) -> int:
@@ -117,7 +117,9 @@ async def _fire_for_ever(settings: Settings) -> None:
         closing.callback(pool.terminate)
         bell = Bell(settings.redis_url)
         closing.callback(bell.close)
-        firing = Firing(pool, bell, is_away=not await greet_store(pool, SCHEDULER, url=url))
+        outage = Outage("database", then="each job is fired again at its next moment")
+        await check_at_start(pool, SCHEDULER, url=url, outage=outage, work=FIRING)
+        firing = Firing(pool, bell, outage)
         scheduler = _make_scheduler(firing)
         closing.callback(scheduler.shutdown, wait=False)
         scheduler.start()

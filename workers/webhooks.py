@@ -12,7 +12,7 @@ import structlog
 
 from workers.logs import configure_logging
 from workers.processes import WEB
-from workers.receiving.connection_limits import plan_connections
+from workers.receiving.connections.descriptors import plan_connections
 from workers.receiving.server import make_server
 from workers.settings import load_settings
 from workers.termination import Termination

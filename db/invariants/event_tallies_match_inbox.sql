@@ -1,5 +1,7 @@
 -- What /metrics and status count is what the inbox holds.
-select coalesce(t.provider, i.provider) as provider, coalesce(t.state, i.state) as state, t.events as tallied, i.events as held
+select
+    coalesce(t.provider, i.provider) as provider, coalesce(t.state, i.state) as state,
+    t.events as tallied, i.events as held
 from (
     select k.provider, k.state, sum(k.delta) as events
     from fleet.event_tallies as k

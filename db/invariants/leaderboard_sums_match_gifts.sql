@@ -20,7 +20,8 @@ periods as (
 expected as (
     select
         d.board, p.period, d.profile_id, sum(d.at_most) as at_most, coalesce(sum(d.at_least), 0) as at_least,
-        case p.period when 'all_time' then '-infinity' else date_trunc(p.period, d.day::timestamp)::date end as starts_on
+        case p.period when 'all_time' then '-infinity' else date_trunc(p.period, d.day::timestamp)::date end
+            as starts_on
     from days as d
     cross join periods as p
     group by d.board, p.period, starts_on, d.profile_id

@@ -7,7 +7,9 @@ left join (
     from public.ledger_entries as e
     where e.account = 'coins' and e.reason = 'purchase'
     group by e.idempotency_key, e.profile_id
-) as l on l.profile_id = cp.profile_id and l.idempotency_key = 'purchase:' || cp.provider || ':' || cp.provider_payment_id
+) as l
+    on l.profile_id = cp.profile_id
+    and l.idempotency_key = 'purchase:' || cp.provider || ':' || cp.provider_payment_id
 left join (
     select split_part(e.idempotency_key, ':', 2)::bigint as purchase_id, e.profile_id, -sum(e.amount) as taken
     from public.ledger_entries as e

@@ -6,7 +6,9 @@ left join public.coin_purchases as cp on cp.payment_id = e.payment_id
 left join fleet.payments as p on p.id = e.payment_id
 where e.state = 'applied'
     and (
-        e.event_type in ('charge.refunded', 'charge.refund.updated', 'refund.created', 'refund.updated', 'refund.failed')
+        e.event_type in (
+            'charge.refunded', 'charge.refund.updated', 'refund.created', 'refund.updated', 'refund.failed'
+        )
         or e.event_type like 'charge.dispute.%'
     )
     and cp.id is null

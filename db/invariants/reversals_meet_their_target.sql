@@ -25,7 +25,10 @@ from (
         select coalesce(j.payment_id, cp.payment_id) as payment_id, a.minor as paid_minor, a.currency
         from (
             values
-            (1, p.charge_minor, p.charge_currency, (told.is_direct and p.charge_minor > 0) or p.charge_currency <> told.currency),
+            (
+                1, p.charge_minor, p.charge_currency,
+                (told.is_direct and p.charge_minor > 0) or p.charge_currency <> told.currency
+            ),
             (2, p.total_minor, p.total_currency, told.is_direct and p.total_minor > 0),
             (3, told.minor, told.currency, true)
         ) as a (rank, minor, currency, counts)

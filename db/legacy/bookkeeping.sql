@@ -14,10 +14,14 @@ create table fleet.upgrade_runs (
     constraint generation_known check (generation in ('first', 'second')),
     constraint finished_with_a_proof check (finished_at is null or proof is not null)
 );
-comment on table fleet.upgrade_runs is 'The upgrade of this database from an older generation: one row, from the moment its tables were moved aside.';
-comment on column fleet.upgrade_runs.users_table is 'The given table that maps old users to auth.users; null when e-mail addresses do.';
-comment on column fleet.upgrade_runs.closed_doors is 'Usage of schemas taken from API roles and processes until the upgrade has finished.';
-comment on column fleet.upgrade_runs.proof is 'Before = after + set aside, table by table, as it was proved at the end.';
+comment on table fleet.upgrade_runs is
+    'The upgrade of this database from an older generation: one row, from the moment its tables were moved aside.';
+comment on column fleet.upgrade_runs.users_table is
+    'The given table that maps old users to auth.users; null when e-mail addresses do.';
+comment on column fleet.upgrade_runs.closed_doors is
+    'Usage of schemas taken from API roles and processes until the upgrade has finished.';
+comment on column fleet.upgrade_runs.proof is
+    'Before = after + set aside, table by table, as it was proved at the end.';
 
 create table fleet.upgrade_steps (
     step text primary key,
@@ -27,22 +31,27 @@ create table fleet.upgrade_steps (
     finished_at timestamptz,
     constraint done_at_most_staged check (done_rows between 0 and staged_rows)
 );
-comment on table fleet.upgrade_steps is 'How far each step of the upgrade is, written in the transaction of each batch: an interrupted upgrade goes on from here.';
+comment on table fleet.upgrade_steps is
+    'How far each step of the upgrade is, written in the transaction of each batch: an interrupted upgrade goes on '
+    'from here.';
 
 create table fleet.upgrade_tables (
     table_name text primary key,
     rows_before bigint not null,
     is_handled boolean not null
 );
-comment on table fleet.upgrade_tables is 'Each old table that was moved aside, counted while everybody was locked out of it.';
-comment on column fleet.upgrade_tables.is_handled is 'Whether its rows have a home in the current schema; the others are archived.';
+comment on table fleet.upgrade_tables is
+    'Each old table that was moved aside, counted while everybody was locked out of it.';
+comment on column fleet.upgrade_tables.is_handled is
+    'Whether its rows have a home in the current schema; the others are archived.';
 
 create table fleet.upgraded_users (
     old_id text primary key,
     profile_id uuid not null,
     constraint one_old_user_a_profile unique (profile_id)
 );
-comment on table fleet.upgraded_users is 'Which profile each old user became. In the second generation both are the same.';
+comment on table fleet.upgraded_users is
+    'Which profile each old user became. In the second generation both are the same.';
 
 create table fleet.quarantine (
     id bigint generated always as identity primary key,
@@ -57,8 +66,12 @@ create table fleet.quarantine (
     constraint coins_of_an_account check ((coins is null) = (account is null))
 );
 create index quarantine_source_table_idx on fleet.quarantine (source_table, source_key);
-comment on table fleet.quarantine is 'Rows of an older generation that could not become rows of the current one: a person decides. Nothing in them is lost.';
-comment on column fleet.quarantine.account is 'What coins count: part of somebody''s coin balance, of their earnings, or a row of history whose effect their balance already holds.';
+comment on table fleet.quarantine is
+    'Rows of an older generation that could not become rows of the current one: a person decides. Nothing in them is '
+    'lost.';
+comment on column fleet.quarantine.account is
+    'What coins count: part of somebody''s coin balance, of their earnings, or a row of history whose effect their '
+    'balance already holds.';
 
 create table fleet.archived_rows (
     id bigint generated always as identity primary key,

@@ -2,7 +2,8 @@
 alter table public.active_viewers enable row level security;
 revoke all on public.active_viewers from public, anon, authenticated, service_role;
 grant select, delete on public.active_viewers to authenticated, service_role;
-grant insert (stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed) on public.active_viewers to authenticated, service_role;
+grant insert (stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed)
+on public.active_viewers to authenticated, service_role;
 grant update (is_active, is_unmuted, is_visible, is_subscribed) on public.active_viewers to authenticated, service_role;
 
 drop policy if exists own_rows_are_read on public.active_viewers;

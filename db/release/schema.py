@@ -24,6 +24,9 @@ BOOKKEEPING = Path(__file__).with_name("bookkeeping.sql")
 
 _MIGRATION_NAME = re.compile(r"\d{14}_[a-z0-9_]+")
 _GRANT = re.compile(r"^grant execute on function (?P<name>[\w.]+)\(.*;$", re.MULTILINE)
+# In place of the checksum of a function whose file is gone. Its row stays in the books, because an
+# older release that still runs asks there for each of its functions (`is_current`).
+REMOVED = "removed"
 _OBJECT_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 
 
@@ -34,6 +37,7 @@ class Kind(StrEnum):
     LOGIN = "login"
     MIGRATION = "migration"
     FUNCTION = "function"
+    LEGACY = "legacy"
     VIEW = "view"
     INVARIANT = "invariant"
     POLICY = "policy"
@@ -49,6 +53,7 @@ _FOLDERS = {
     Kind.LOGIN: "logins",
     Kind.MIGRATION: "migrations",
     Kind.FUNCTION: "functions",
+    Kind.LEGACY: "legacy/functions",
     Kind.VIEW: "views",
     Kind.INVARIANT: "invariants",
     Kind.POLICY: "policies",
@@ -281,8 +286,13 @@ def _check_history(files: Sequence[SchemaFile], book: Book) -> None:
 
 
 def _removal(record: Record) -> Step:
-    is_invariant = record.kind == Kind.INVARIANT
-    sql = f"drop view if exists invariants.{record.name}" if is_invariant else ""
+    match record.kind:
+        case Kind.INVARIANT:
+            sql = f"drop view if exists invariants.{record.name}"
+        case Kind.LEGACY:
+            sql = f"drop function if exists {record.name}"
+        case _:
+            sql = ""
     return Step(record.kind, record.name, f"{record.kind} {record.name}", sql, None)
 
 

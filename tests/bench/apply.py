@@ -15,8 +15,7 @@ from uuid import uuid4
 
 from db.connections.pool import open_pool
 from db.inbox import Inbox
-from tasks.providers import PROVIDERS
-from tests.bench.books import GIFT_TYPE
+from tests.bench.books import GIFT_TYPE, PROVIDERS
 from tests.bench.measurements import Budget, Row, interleave
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ async def apply_gifts(books: Books, *, count: int, batch_size: int, hot: bool = 
 
 
 def _interpret(event: ClaimedEvent) -> Fact:
-    return PROVIDERS[event.provider].interpret(event, livemode=False)
+    return PROVIDERS[event.provider].interpret(event)
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from db.connections.pool import open_connection, open_pool
 from db.inbox import store_arrivals
-from tasks.providers import PROVIDERS, app, stripe
+from tasks.providers.app import App
+from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import app_webhook, gift_sent, stripe_webhook
 from workers.cli.simulate.stripe import StripePayment, payment_intent_succeeded
 
@@ -34,7 +35,10 @@ PRICE_MINOR = 999
 YEAR_S = 365 * 24 * 3600
 STRIPE_SECRET = "whsec_benchmarks"
 APP_SECRET = "whsec_" + b64encode(b"of benchmarks, and nothing else").decode()
-SECRETS = {stripe.PROVIDER: [STRIPE_SECRET], app.PROVIDER: [APP_SECRET]}
+PROVIDERS = {
+    Stripe.name: Stripe(webhook_secrets=[STRIPE_SECRET]),
+    App.name: App(webhook_secrets=[APP_SECRET]),
+}
 # As a receiver under load stores them.
 ARRIVALS_A_STATEMENT = 200
 
@@ -95,9 +99,7 @@ class Books:
 def _verified(webhook: Webhook) -> Arrival:
     provider = webhook.path.rpartition("/")[2]
     headers = {name.encode(): value.encode() for name, value in webhook.headers.items()}
-    return PROVIDERS[provider].verify(
-        headers, webhook.body, secrets=SECRETS[provider], now_s=time.time()
-    )
+    return PROVIDERS[provider].verify(webhook.body, headers, now_s=time.time())
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ create function bench.stream(n bigint) returns bigint language sql immutable
 as $$
     select 1 + case
         when n % 250 < 5
-            then (floor(bench.dice(n / 250) * bench.streams())::bigint + n % 250 * (bench.streams() / 5)) % bench.streams()
+            then (floor(bench.dice(n / 250) * bench.streams())::bigint + n % 250 * (bench.streams() / 5))
+                % bench.streams()
         else floor(bench.streams() * power(bench.dice(n), 4))::bigint
     end
 $$;
@@ -74,7 +75,9 @@ create function bench.count_viewers() returns void language sql
 as $$
     update public.live_streams as s
     set active_viewer_count = c.viewers, is_published = true
-    from (select v.stream_id, count(v.activated_at) as viewers from public.active_viewers as v group by v.stream_id) as c
+    from (
+        select v.stream_id, count(v.activated_at) as viewers from public.active_viewers as v group by v.stream_id
+    ) as c
     where s.id = c.stream_id and c.viewers > 0
 $$;
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.books import SECRETS, open_books
+from tests.bench.books import APP_SECRET, STRIPE_SECRET, open_books
 from tests.clusters import Cluster
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
 
@@ -61,8 +61,8 @@ class Servers:
             "WORKER_DATABASE_URL": books.database.url("worker"),
             "SCHEDULER_DATABASE_URL": books.database.url("scheduler"),
             "REDIS_URL": f"{self._redis_url.rpartition('/')[0]}/{self._queues}",
-            "STRIPE_WEBHOOK_SECRETS": ",".join(SECRETS["stripe"]),
-            "APP_WEBHOOK_SECRETS": ",".join(SECRETS["app"]),
+            "STRIPE_WEBHOOK_SECRETS": STRIPE_SECRET,
+            "APP_WEBHOOK_SECRETS": APP_SECRET,
         }
 
 

@@ -14,13 +14,14 @@ import uvicorn
 
 from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
-from tasks.providers import app, stripe
 from workers.processes import WEB
+from workers.providers import build_providers
 from workers.receiving.metrics import Metrics
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
 from workers.receiving.routes import make_router
 from workers.receiving.server import make_server
+from workers.receiving.verification import Verification
 from workers.settings import load_settings
 
 if TYPE_CHECKING:
@@ -67,10 +68,8 @@ def make_app(settings: Settings) -> Router:
         )
         intake = StoreNothing() if "BENCH_WITHOUT_DATABASE" in os.environ else InsertEach(pool)
         receiver = Receiver(
-            secrets={
-                stripe.PROVIDER: settings.stripe_webhook_secrets,
-                app.PROVIDER: settings.app_webhook_secrets,
-            },
+            providers=build_providers(settings),
+            verification=Verification(),
             intake=intake,  # type: ignore[arg-type]
             note_received=Metrics(pool).note_received,
             refusals=Refusals(),

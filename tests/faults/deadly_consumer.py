@@ -7,31 +7,28 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.providers import PROVIDERS
+from tasks.providers.stripe import Stripe
 from workers import consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from db.facts import Fact
     from db.inbox import ClaimedEvent
 
 
-def poison(provider: str, deadly_event: str) -> None:
-    """Make this event of the provider deadly."""
-    door = PROVIDERS[provider]
+def poison(deadly_event: str) -> None:
+    """Make this event of Stripe deadly."""
+    read = Stripe.interpret
 
-    def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str] = ()) -> Fact:
+    def interpret(self: Stripe, event: ClaimedEvent) -> Fact:
         if event.provider_event_id == deadly_event:
             os.kill(os.getpid(), signal.SIGKILL)
-        return door.interpret(event, livemode=livemode, accounts=accounts)
+        return read(self, event)
 
-    PROVIDERS[provider] = replace(door, interpret=interpret)
+    Stripe.interpret = interpret  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
-    poison("stripe", os.environ["DEADLY_EVENT"])
+    poison(os.environ["DEADLY_EVENT"])
     consumer.main()

@@ -166,7 +166,7 @@ async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
     for _ in range(8):
         assert await place.send() == 503
     for process in place.processes[1:]:
-        await process.said("store_away")
+        await process.said("database_unreachable")
     place.lead_to(place.primary)
     await place.works_on(place.primary)
 

@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from db.inbox import Inbox
 from tasks.context import Context
+from tasks.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
 
 
 def make_context(pool: Pool, **changes: Any) -> Context:
-    """A context on this pool, with an inbox of its own."""
-    return Context(**{"pool": pool, "inbox": Inbox(pool, worker="test")} | changes)
+    """A context on this pool, with an inbox of its own and every provider as it is by default."""
+    made: dict[str, Any] = {
+        "pool": pool,
+        "inbox": Inbox(pool, worker="test"),
+        "providers": {provider.name: provider() for provider in PROVIDERS},
+    }
+    return Context(**made | changes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -15,7 +14,7 @@ from db.errors import DatabaseUnavailable
 from db.release.runner import TURN
 from tasks import pace
 from tasks.payment_events import process_payment_events
-from tasks.providers import PROVIDERS
+from tasks.providers.app import App
 from tests.db.books import APPLIED, PRICE_LIST, Books, gift
 from tests.tasks.contexts import make_context
 
@@ -50,10 +49,10 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Fact]:
     """What the app's events mean, by number."""
     facts: dict[int, Fact] = {}
 
-    def interpret(event: ClaimedEvent, **_: object) -> Fact:
+    def interpret(_app: App, event: ClaimedEvent) -> Fact:
         return facts[event.id]
 
-    monkeypatch.setitem(PROVIDERS, "app", replace(PROVIDERS["app"], interpret=interpret))
+    monkeypatch.setattr(App, "interpret", interpret)
     return facts
 
 

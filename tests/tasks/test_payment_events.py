@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from db.errors import DatabaseUnavailable
 from db.facts import Verdict
 from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
-from tasks.providers import PROVIDERS
+from tasks.providers.stripe import Stripe
 from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import (
     APPLIED,
@@ -35,7 +34,7 @@ from tests.tasks.contexts import make_context
 from workers.cli.simulate import stripe as simulated_stripe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator, Callable
     from uuid import UUID
 
     from db.connections.pool import Connection, Pool
@@ -58,11 +57,10 @@ def interpret_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Fact]],
     """Have Stripe's events mean these facts; one without a fact raises."""
 
     def take(facts: dict[int, Fact]) -> None:
-        def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str]) -> Fact:
+        def interpret(_stripe: Stripe, event: ClaimedEvent) -> Fact:
             return facts[event.id]
 
-        door = replace(PROVIDERS["stripe"], interpret=interpret)
-        monkeypatch.setitem(PROVIDERS, "stripe", door)
+        monkeypatch.setattr(Stripe, "interpret", interpret)
 
     return take
 
@@ -235,7 +233,7 @@ async def test_another_accounts_event_is_an_alarm_that_names_it_and_is_judged_ag
     assert await books.db.fetchval("select count(*) from fleet.payments") == 0
 
     await books.db.execute("update fleet.inbox_events set state = 'pending'")
-    context = make_context(worker_pool, stripe_accounts=frozenset({"acct_theirs"}))
+    context = make_context(worker_pool, providers={Stripe.name: Stripe(accounts=["acct_theirs"])})
     await process_payment_events(context)
     assert await books.outcome(event["id"]) == APPLIED
     assert await books.coins(buyer) == COINS
@@ -371,11 +369,11 @@ async def test_a_failure_in_sql_is_logged_with_its_sqlstate_and_without_values(
 async def test_an_event_that_is_not_interpreted_is_told_by_place_and_not_by_value(
     books: Books, worker_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interpret(event: ClaimedEvent, **_: object) -> Fact:
+    def interpret(_stripe: Stripe, _event: ClaimedEvent) -> Fact:
         raise ValueError("ada@example.org")
 
     await purchases(books, 1)
-    monkeypatch.setitem(PROVIDERS, "stripe", replace(PROVIDERS["stripe"], interpret=interpret))
+    monkeypatch.setattr(Stripe, "interpret", interpret)
     with capture_logs() as logs:
         await process_payment_events(make_context(worker_pool))
     (told,) = [line for line in logs if line["event"] == "event_not_interpreted"]

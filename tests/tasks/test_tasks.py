@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
+import re
 
 import pytest
 
 import tasks
 from tasks import TASKS
 from tasks.task import Task
-
-ROOT = Path(__file__).parents[2]
+from tests.strings import modules_that_spell
 
 
 def test_each_task_has_its_own_name() -> None:
@@ -24,17 +22,4 @@ def test_each_task_of_the_module_stands_in_the_table() -> None:
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_the_name_of_a_task_stands_in_one_product_module(task: Task) -> None:
-    assert modules_that_spell(task.name) == {"tasks/__init__.py"}
-
-
-def modules_that_spell(name: str) -> set[str]:
-    """The product modules in which a string is this name."""
-    return {
-        str(path.relative_to(ROOT))
-        for package in ("workers", "schedules", "tasks", "db")
-        for path in (ROOT / package).rglob("*.py")
-        if any(
-            isinstance(node, ast.Constant) and node.value == name
-            for node in ast.walk(ast.parse(path.read_text()))
-        )
-    }
+    assert modules_that_spell(re.compile(rf"\A{task.name}\Z")) == {"tasks/__init__.py"}

@@ -73,7 +73,7 @@ async def test_two_schedulers_and_two_workers_run_each_tick_once(run: Run, db: C
 async def test_a_scheduler_opens_ticks_without_a_queue(run: Run, db: Connection) -> None:
     scheduler = await run(SCHEDULER, REDIS_URL=NOWHERE)
     await eventually(lambda: every_job_is_open(db))
-    await scheduler.said("queue_away")
+    await scheduler.said("queue_unreachable")
 
 
 async def test_a_scheduler_started_before_its_database_waits_for_it(
@@ -81,10 +81,10 @@ async def test_a_scheduler_started_before_its_database_waits_for_it(
 ) -> None:
     address = store_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
     scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=address)
-    await scheduler.said("store_away")
+    await scheduler.said("database_unreachable")
     await store_gate.open()
     await eventually(lambda: db.fetchval("select exists (select from fleet.ticks)"))
-    await scheduler.said("store_back")
+    await scheduler.said("database_back")
 
 
 async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
@@ -120,7 +120,7 @@ async def test_a_cancelled_job_leaves_no_trace_and_a_failed_one_does(
             firing.set()
             await asyncio.Event().wait()
 
-    scheduler = _make_scheduler(Hanging(None, None))  # type: ignore[arg-type]
+    scheduler = _make_scheduler(Hanging(None, None, None))  # type: ignore[arg-type]
     scheduler.start()
     await firing.wait()
     scheduler.shutdown(wait=False)
@@ -147,7 +147,7 @@ async def test_sigterm_ends_a_scheduler_that_waits_for_a_frozen_database(
     await store_gate.freeze()
     scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=store_gate.url)
     scheduler.signal(signal.SIGCONT)
-    await scheduler.said("store_away")
+    await scheduler.said("database_unreachable")
     scheduler.signal()
     assert await scheduler.ended() == 0
 

@@ -19,6 +19,7 @@ from dramatiq.errors import ConnectionClosed
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from workers.outage import Outage
 from workers.queue.address import server_of
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ SAME_TROUBLE_S = 60.0
 CALM_S = 10.0
 # Of messages that nobody here understands so many are told; the rest would fill the log.
 STRANGE_MAX = 20
-# What is said of a queue, each once while it lasts.
-UNREACHABLE = "queue_away"
+# The two kinds of work of which the queue's outages tell. One that refuses to be written may still
+# be read.
+READING = "reading"
+WRITING = "writing"
 REFUSES = "queue_refuses"
 
 
@@ -96,9 +99,13 @@ class QueueBroker(RedisBroker):
             client=client, middleware=middleware, dead_message_ttl=DEAD_MESSAGE_TTL_MS
         )
         self.server = server_of(url)
-        self._told: set[str] = set()
-        self._failed_at = self._back_at = float("-inf")
-        self._is_back_after_s = 0.0
+        self._outage = Outage(
+            "queue",
+            server=self.server,
+            then="workers look each second",
+            calm_s=CALM_S,
+            same_within_s=SAME_TROUBLE_S,
+        )
         self._strange: set[str] = set()
         # Each thread of a worker meets the queue by itself.
         self._telling = threading.Lock()
@@ -145,21 +152,10 @@ class QueueBroker(RedisBroker):
         if isinstance(error, redis.exceptions.ReadOnlyError):
             # A failover may have left us with a replica: whoever has the name now is asked next.
             self.client.connection_pool.disconnect(inuse_connections=False)
-        trouble = REFUSES if isinstance(error, REFUSALS) else UNREACHABLE
-        with self._telling:
-            self._failed_at = time.monotonic()
-            if not self._told:
-                is_same = self._failed_at - self._back_at < SAME_TROUBLE_S
-                self._is_back_after_s = CALM_S if is_same else 0.0
-            is_news = trouble not in self._told
-            self._told.add(trouble)
-        if is_news:
-            log.warning(
-                trouble,
-                server=self.server,
-                reason=reason_of(error),
-                then="workers look each second",
-            )
+        if isinstance(error, REFUSALS):
+            self._outage.begin(WRITING, reason=reason_of(error), event=REFUSES)
+        else:
+            self._outage.begin(READING, reason=reason_of(error))
 
     def note_strange(self, reason: str) -> None:
         """Say once for each reason that a message was dropped."""
@@ -175,18 +171,8 @@ class QueueBroker(RedisBroker):
 
         With `is_read_only` it was read: one that refuses to be written may be read still.
         """
-        with self._telling:
-            now = time.monotonic()
-            is_over = (
-                bool(self._told)
-                and now - self._failed_at >= self._is_back_after_s
-                and not (is_read_only and REFUSES in self._told)
-            )
-            if is_over:
-                self._told.clear()
-                self._back_at = now
-        if is_over:
-            log.info("queue_back", server=self.server)
+        if not (is_read_only and self._outage.stops(WRITING)):
+            self._outage.end()
 
 
 class _CalmConsumer(_RedisConsumer):

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from db.connections.pool import open_pool
 from db.inbox import Stored, store_arrivals
-from tasks.providers import app, stripe
+from workers.outage import Outage
 from workers.processes import WEB
+from workers.providers import build_providers
 from workers.queue.doorbell import Doorbell
-from workers.receiving.connection_limits import CONNECTIONS_MAX, ConnectionLimits
+from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
 from workers.receiving.probes import Probes, queue_client
@@ -24,6 +25,7 @@ from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
 from workers.receiving.reporter import WebReporter
 from workers.receiving.routes import make_router
+from workers.receiving.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -51,6 +53,7 @@ class Web:
     metrics: Metrics
     intake: Intake
     receiver: Receiver
+    outage: Outage
 
 
 def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> Router:
@@ -86,13 +89,17 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(asyncio.to_thread, doorbell.close)
         metrics = Metrics(probe_pool)
         refusals = Refusals()
+        verification = Verification()
+        closing.callback(verification.close)
+        outage = Outage("database", then="senders get 503 and send again")
         reporter = WebReporter(
             probe_pool,
             port=settings.port,
             refusals=refusals,
             note_clock_ahead=metrics.note_clock_ahead,
+            outage=outage,
         )
-        intake = _make_intake(store_pool, metrics, reporter, doorbell)
+        intake = _make_intake(store_pool, metrics, reporter, doorbell, outage)
         metrics.watch_waiting(lambda: intake.waiting)
         intake.start()
         closing.push_async_callback(intake.close)
@@ -101,15 +108,17 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         yield Web(
             database_url=url,
             probes=Probes(
-                probe_pool, queue, is_in_doubt=lambda: intake.is_away or reporter.is_unheard
+                probe_pool,
+                queue,
+                outage=outage,
+                is_in_doubt=lambda: intake.is_failing or reporter.is_unheard,
             ),
             metrics=metrics,
             intake=intake,
+            outage=outage,
             receiver=Receiver(
-                secrets={
-                    stripe.PROVIDER: settings.stripe_webhook_secrets,
-                    app.PROVIDER: settings.app_webhook_secrets,
-                },
+                providers=build_providers(settings),
+                verification=verification,
                 intake=intake,
                 note_received=metrics.note_received,
                 refusals=refusals,
@@ -117,7 +126,9 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         )
 
 
-def _make_intake(pool: Pool, metrics: Metrics, reporter: WebReporter, doorbell: Doorbell) -> Intake:
+def _make_intake(
+    pool: Pool, metrics: Metrics, reporter: WebReporter, doorbell: Doorbell, outage: Outage
+) -> Intake:
     """Return the intake whose batches are counted, reported and announced to the workers."""
 
     async def store(arrivals: Sequence[Arrival]) -> Sequence[Stored]:
@@ -128,7 +139,7 @@ def _make_intake(pool: Pool, metrics: Metrics, reporter: WebReporter, doorbell: 
         if Stored.STORED in batch:
             doorbell.ring()
 
-    return Intake(store, on_stored=note_batch)
+    return Intake(store, on_stored=note_batch, outage=outage)
 
 
 async def _open_pool(url: str, max_size: int, *, shares_with: Pool | None = None) -> Pool:

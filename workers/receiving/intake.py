@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from db.inbox import Arrival, Stored
+    from workers.outage import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,8 @@ CLOSE_TIMEOUT_S = 0.5
 RETRY_PAUSES_S = (0.05, 0.2)
 # What so many single rows fail of is no row's fault; the rest of the batch isn't tried any more.
 CULPRITS_MAX = 8
+# What an outage stops here.
+STORING = "storing"
 
 Store: TypeAlias = "Callable[[Sequence[Arrival]], Awaitable[Sequence[Stored]]]"
 
@@ -78,6 +81,7 @@ class Intake:
         store: Store,
         *,
         on_stored: Observer,
+        outage: Outage,
         in_flight_max: int = IN_FLIGHT_MAX,
         batch_max: int = BATCH_MAX,
         waiting_max: int = WAITING_MAX,
@@ -85,6 +89,7 @@ class Intake:
     ) -> None:
         self._store = store
         self._on_stored = on_stored
+        self._outage = outage
         self._in_flight_max = in_flight_max
         self._batch_max = batch_max
         self._waiting_max = waiting_max
@@ -94,7 +99,7 @@ class Intake:
         self._in_flight: list[Sequence[_Waiter]] = []
         self._arrived = asyncio.Event()
         self._closing = False
-        self._is_away = False
+        self._is_failing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -103,9 +108,9 @@ class Intake:
         return len(self._waiting)
 
     @property
-    def is_away(self) -> bool:
+    def is_failing(self) -> bool:
         """Whether the last batch could not be stored, and not for what it holds."""
-        return self._is_away
+        return self._is_failing
 
     def start(self) -> None:
         """Begin to store what arrives."""
@@ -191,7 +196,8 @@ class Intake:
             try:
                 answers = await self._persist([waiter.arrival for waiter in piece])
             except (DatabaseUnavailable, TimeoutError) as error:
-                self._note_away(error)
+                self._is_failing = True
+                self._outage.begin(STORING, reason=describe(error))
                 break
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be one row's
                 if len(piece) > 1:
@@ -203,7 +209,8 @@ class Intake:
                 if culprits == CULPRITS_MAX:
                     break
             else:
-                self._note_back()
+                self._is_failing = False
+                self._outage.end(STORING)
                 _answer(piece, answers)
                 self._on_stored(answers, seconds=asyncio.get_running_loop().time() - started_at)
 
@@ -222,16 +229,6 @@ class Intake:
             await asyncio.sleep(DEADLINE_CHECK_S)
             for waiters in (*self._in_flight, self._waiting):  # each with its oldest first
                 _refuse_expired(waiters, now=loop.time())
-
-    def _note_away(self, error: Exception) -> None:
-        if not self._is_away:
-            log.warning("store_away", reason=describe(error), then="senders hear 503")
-        self._is_away = True
-
-    def _note_back(self) -> None:
-        if self._is_away:
-            log.info("store_back")
-        self._is_away = False
 
 
 def _answer(batch: Sequence[_Waiter], answers: Sequence[Stored]) -> None:

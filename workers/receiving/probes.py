@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import redis.asyncio
-import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -24,13 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from db.connections.pool import Pool
+    from workers.outage import Outage
     from workers.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 # A balancer asks every few seconds; what it hears may be so old.
 FOUND_AGE_MAX_S = 1.0
 PROBE_TIMEOUT_S = 2.0
+# What an outage stops here.
+PROBING = "probing"
 
 DatabaseState: TypeAlias = Readiness | Literal["unreachable"]
 
@@ -56,14 +56,19 @@ class Probes:
     """
 
     def __init__(
-        self, pool: Pool, queue: redis.asyncio.Redis, *, is_in_doubt: Callable[[], bool]
+        self,
+        pool: Pool,
+        queue: redis.asyncio.Redis,
+        *,
+        outage: Outage,
+        is_in_doubt: Callable[[], bool],
     ) -> None:
         self._pool = pool
         self._queue = queue
+        self._outage = outage
         self._is_in_doubt = is_in_doubt
         self._asking = asyncio.Lock()
         self._found: Found | None = None
-        self._is_unreachable = False
         self._found_at = float("-inf")
 
     async def find(self) -> Found:
@@ -83,13 +88,9 @@ class Probes:
             found = await answered(self._pool, self._ask_database(), within_s=PROBE_TIMEOUT_S)
         # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
         except Exception as error:  # noqa: BLE001
-            if not self._is_unreachable:
-                log.warning("database_unreachable", reason=describe(error))
-            self._is_unreachable = True
+            self._outage.begin(PROBING, reason=describe(error))
             return "unreachable"
-        if self._is_unreachable:
-            log.info("database_reachable")
-        self._is_unreachable = False
+        self._outage.end(PROBING)
         return found
 
     async def _ask_database(self) -> Readiness:

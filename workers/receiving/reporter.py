@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from db.connections.pool import answered
-from db.errors import describe
+from db.errors import describe, is_transient
 from db.health.webs import WebDetail, report_web
 from db.health.workers import Trouble
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Pool
     from db.inbox import Stored
+    from workers.outage import Outage
     from workers.receiving.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
 REPORT_EVERY_S = 10.0
 REPORT_TIMEOUT_S = 5.0
+# What an outage stops here.
+REPORTING = "reporting"
 # Signatures may be 300 s old; what is off by this much is not set by any time service.
 SKEW_TOLD_FROM_S = 5.0
 
@@ -42,11 +45,13 @@ class WebReporter:
         port: int,
         refusals: Refusals,
         note_clock_ahead: Callable[[float], None],
+        outage: Outage,
     ) -> None:
         self.web = f"{socket.gethostname()}:{port}"[:300]
         self._pool = pool
         self._refusals = refusals
         self._note_clock_ahead = note_clock_ahead
+        self._outage = outage
         self._started = time.monotonic()
         self._clock_ahead_s: float | None = None
         self._is_skewed = False
@@ -91,14 +96,22 @@ class WebReporter:
         self._note_clock((asked_at + time.time()) / 2 - told.timestamp())
 
     async def _keep_reporting(self) -> None:
+        is_first = True
         while True:
-            # The intake and the probes say that the database is away; a report says it by missing.
             try:
                 await self.report()
-                self.is_unheard = False
+            # A report that is missing is all that `coinfleet status` sees of it.
             except Exception as error:  # noqa: BLE001
                 self.is_unheard = True
-                log.debug("not_reported", error=describe(error))
+                # At the start the server says what keeps it from its database, or ends with it.
+                if is_transient(error) and not is_first:
+                    self._outage.begin(REPORTING, reason=describe(error))
+                else:
+                    log.debug("not_reported", error=describe(error))
+            else:
+                self.is_unheard = False
+                self._outage.end(REPORTING)
+            is_first = False
             await asyncio.sleep(REPORT_EVERY_S)
 
     def _note_clock(self, ahead_s: float) -> None:

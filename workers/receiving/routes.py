@@ -13,7 +13,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from tasks.providers import PROVIDERS
 from workers.receiving.receiver import WebhookEndpoint
 
 if TYPE_CHECKING:
@@ -36,12 +35,13 @@ class WebRoute:
     is_for_scrapers: bool = False
 
 
-async def landing(_request: Request) -> Response:
+async def landing(request: Request) -> Response:
     """Return ROUTES as text, for a person who opens the address."""
+    web: Web = request.state.web
     rows = [
         f"{row.method:<4} {row.path.format(provider=provider):<18} {row.answers}"
         for row in ROUTES
-        for provider in (PROVIDERS if "{provider}" in row.path else ("",))
+        for provider in (web.receiver.providers if "{provider}" in row.path else ("",))
         if not row.is_for_scrapers
     ]
     title = "coinfleet receives payment events for a ledger of coins."

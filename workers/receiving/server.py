@@ -16,8 +16,11 @@ from db.connections.roles import greet_as
 from db.errors import DatabaseRefused, describe
 from workers.processes import WEB
 from workers.receiving.application import STATEMENT_TIMEOUT_S, make_app
-from workers.receiving.connection import BoundedConnection, count_instead_of_logging
-from workers.receiving.connection_limits import BACKLOG_MAX, CONNECTIONS_MAX
+from workers.receiving.connections.connection import BoundedConnection
+from workers.receiving.connections.descriptors import BACKLOG_MAX
+from workers.receiving.connections.limits import CONNECTIONS_MAX
+from workers.receiving.connections.protocol import count_instead_of_logging
+from workers.receiving.reporter import REPORTING
 from workers.receiving.routes import make_router
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.routing import Router
 
     from workers.receiving.application import Web
-    from workers.receiving.connection_limits import ConnectionLimits
+    from workers.receiving.connections.limits import ConnectionLimits
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -95,9 +98,9 @@ class Server(uvicorn.Server):
         except DatabaseRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.is_address_refused = self.should_exit = True
-        # What waiting ends is said by /readyz, and by the answer to each webhook.
+        # What passes by waiting; the next report that is made says that it is over.
         except Exception as error:  # noqa: BLE001
-            log.warning("store_away", reason=describe(error))
+            web.outage.begin(REPORTING, reason=describe(error))
 
     async def _listen_to_scrapers(
         self, scraped: uvicorn.Config, sockets: list[socket] | None

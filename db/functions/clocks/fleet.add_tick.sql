@@ -57,6 +57,9 @@ begin
 end
 $$;
 
-revoke all on function fleet.add_tick(text, integer, integer, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function fleet.add_tick(text, integer, integer, timestamptz)
+from public, anon, authenticated, service_role;
 comment on function fleet.add_tick(text, integer, integer, timestamptz) is
-    'fleet.open_tick at a time that the caller says: opens the job''s tick of that moment unless it was opened, or an earlier one is still to do; returns the tick to ring a worker for, if any. Ticks that nobody opened are counted as missed.';
+    'fleet.open_tick at a time that the caller says: opens the job''s tick of that moment unless it was opened, or an '
+    'earlier one is still to do; returns the tick to ring a worker for, if any. Ticks that nobody opened are counted '
+    'as missed.';

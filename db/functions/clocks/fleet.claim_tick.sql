@@ -36,4 +36,5 @@ $$;
 
 revoke all on function fleet.claim_tick(text, bigint, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.claim_tick(text, bigint, timestamptz) is
-    'Counts an attempt at a tick and returns its number; null when another has it or it is done. Committed at once, so that a tick that kills its worker is given up after three; fleet.hold_tick must follow within 5 s.';
+    'Counts an attempt at a tick and returns its number; null when another has it or it is done. Committed at once, so '
+    'that a tick that kills its worker is given up after three; fleet.hold_tick must follow within 5 s.';

@@ -14,6 +14,7 @@ as $$
     where s.job = p_job and p_outcome = 'failed'
 $$;
 
-revoke all on function fleet.end_tick(text, bigint, text, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function fleet.end_tick(text, bigint, text, text, timestamptz)
+from public, anon, authenticated, service_role;
 comment on function fleet.end_tick(text, bigint, text, text, timestamptz) is
     'Writes the outcome of a tick whose row the caller holds; counts failures.';

@@ -34,6 +34,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.fail_tick(text, bigint, integer, text, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function fleet.fail_tick(text, bigint, integer, text, timestamptz)
+from public, anon, authenticated, service_role;
 comment on function fleet.fail_tick(text, bigint, integer, text, timestamptz) is
-    'Records that an attempt raised; says whether it was the third and last. Until then the tick is claimable again after a pause.';
+    'Records that an attempt raised; says whether it was the third and last. Until then the tick is claimable again '
+    'after a pause.';

@@ -18,4 +18,5 @@ $$;
 
 revoke all on function fleet.keep_tick(text, bigint, integer) from public, anon, authenticated, service_role;
 comment on function fleet.keep_tick(text, bigint, integer) is
-    'Keeps a claimed tick from others for 9 s, for a worker that has no session to hold its row with while the job runs; said again every 3 s.';
+    'Keeps a claimed tick from others for 9 s, for a worker that has no session to hold its row with while the job '
+    'runs; said again every 3 s.';

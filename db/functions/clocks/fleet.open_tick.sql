@@ -24,4 +24,5 @@ begin
 end
 $$;
 comment on function fleet.open_tick(text, integer, integer) is
-    'Opens the job''s tick of this moment unless it was opened, or an earlier one is still to do; returns the tick to ring a worker for, if any. Ticks that nobody opened are counted as missed.';
+    'Opens the job''s tick of this moment unless it was opened, or an earlier one is still to do; returns the tick to '
+    'ring a worker for, if any. Ticks that nobody opened are counted as missed.';

@@ -47,4 +47,5 @@ $$;
 
 revoke all on function fleet.trim_history(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.trim_history(timestamptz) is
-    'Removes finished ticks and clean continuous proofs after 2 days and processes not heard of for an hour; returns how many rows. Nothing of money is ever removed.';
+    'Removes finished ticks and clean continuous proofs after 2 days and processes not heard of for an hour; returns '
+    'how many rows. Nothing of money is ever removed.';

@@ -71,15 +71,20 @@ begin
     set request = '{}', result = null
     where c.state in ('done', 'dead')
         and (c.request <> '{}' or c.result is not null)
-        and lower(encode(convert_to(concat_ws(' ', c.request, c.result), 'UTF8'), 'escape') collate "C") ~ any(v_patterns);
+        and lower(encode(convert_to(concat_ws(' ', c.request, c.result), 'UTF8'), 'escape') collate "C")
+            ~ any(v_patterns);
     get diagnostics v_calls = row_count;
     select count(*) into v_open_events
     from fleet.inbox_events as e
-    where e.state in ('pending', 'waiting', 'held') and lower(encode(e.payload, 'escape') collate "C") ~ any(v_patterns);
+    where e.state in ('pending', 'waiting', 'held')
+        and lower(encode(e.payload, 'escape') collate "C") ~ any(v_patterns);
     return jsonb_build_object('payloads', v_events, 'provider_calls', v_calls, 'open_events', v_open_events);
 end
 $$;
 
 revoke all on function fleet.erase_payloads(uuid) from public, anon, authenticated, service_role;
 comment on function fleet.erase_payloads(uuid) is
-    'Drops the payloads of finished events, and the requests of finished calls, that name the profile, its e-mail address or one of its payments, and what is ignored of Stripe''s customer who paid one; keys and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open keeps its payload and is counted as such.';
+    'Drops the payloads of finished events, and the requests of finished calls, that name the profile, its e-mail '
+    'address or one of its payments, and what is ignored of Stripe''s customer who paid one; keys and hashes stay. '
+    'Reads every payload that is kept: minutes for millions. An event that is still open keeps its payload and is '
+    'counted as such.';

@@ -45,4 +45,5 @@ $$;
 
 revoke all on function fleet.erase_sign_in(uuid) from public, anon, authenticated, service_role;
 comment on function fleet.erase_sign_in(uuid) is
-    'Leaves an auth.users row that says nothing of anybody and lets nobody in; returns how many rows of the auth schema that took. On Supabase the auth service''s own soft deletion comes after, see docs/supabase.md.';
+    'Leaves an auth.users row that says nothing of anybody and lets nobody in; returns how many rows of the auth '
+    'schema that took. On Supabase the auth service''s own soft deletion comes after, see docs/supabase.md.';

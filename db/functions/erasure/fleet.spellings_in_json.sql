@@ -36,4 +36,5 @@ $$;
 
 revoke all on function fleet.spellings_in_json(text) from public, anon, authenticated, service_role;
 comment on function fleet.spellings_in_json(text) is
-    'A regular expression of the ways in which JSON may write a text, for lower(encode(<body>, ''escape'')): each letter that is no ASCII letter or digit as itself or as its escape (\u00fc, \/), in either case.';
+    'A regular expression of the ways in which JSON may write a text, for lower(encode(<body>, ''escape'')): each '
+    'letter that is no ASCII letter or digit as itself or as its escape (\u00fc, \/), in either case.';

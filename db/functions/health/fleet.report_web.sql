@@ -18,4 +18,5 @@ $$;
 revoke all on function fleet.report_web(text, double precision, jsonb)
 from public, anon, authenticated, service_role;
 comment on function fleet.report_web(text, double precision, jsonb) is
-    'A web process''s sign of life. Returns the database''s time, so that the process learns how far its own clock is off.';
+    'A web process''s sign of life. Returns the database''s time, so that the process learns how far its own clock is '
+    'off.';

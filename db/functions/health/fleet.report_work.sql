@@ -45,4 +45,5 @@ $$;
 revoke all on function fleet.report_work(text, double precision, double precision, jsonb)
 from public, anon, authenticated, service_role;
 comment on function fleet.report_work(text, double precision, double precision, jsonb) is
-    'A worker process''s sign of life: what became of events since it started. Ages come in, not times: the clock is the database''s.';
+    'A worker process''s sign of life: what became of events since it started. Ages come in, not times: the clock is '
+    'the database''s.';

@@ -38,7 +38,10 @@ as $$
         apply_buckets = excluded.apply_buckets
 $$;
 
-revoke all on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[])
+revoke all on function
+fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[])
 from public, anon, authenticated, service_role;
-comment on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) is
-    'A worker process''s sign of life: what it applied since it started. Ages come in, not times: the clock is the database''s.';
+comment on function
+fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) is
+    'A worker process''s sign of life: what it applied since it started. Ages come in, not times: the clock is the '
+    'database''s.';

@@ -99,4 +99,6 @@ as $$
 $$;
 
 revoke all on function fleet.vital_signs() from public, anon, authenticated, service_role;
-comment on function fleet.vital_signs() is 'How the fleet is: events by state, age of the oldest pending one, drift, what is held, schedules, workers. Costs as much as is held, and nothing as history grows.';
+comment on function fleet.vital_signs() is
+    'How the fleet is: events by state, age of the oldest pending one, drift, what is held, schedules, workers. Costs '
+    'as much as is held, and nothing as history grows.';

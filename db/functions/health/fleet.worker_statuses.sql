@@ -33,4 +33,5 @@ $$;
 
 revoke all on function fleet.worker_statuses() from public, anon, authenticated, service_role;
 comment on function fleet.worker_statuses() is
-    'What each worker process of the last hour reported; one that missed five reports, or reported by a clock that was ahead, isn''t alive.';
+    'What each worker process of the last hour reported; one that missed five reports, or reported by a clock that was '
+    'ahead, isn''t alive.';

@@ -53,7 +53,9 @@ begin
             end if;
         end loop;
     end if;
-    return query select r.event_id, r.state, r.reason, null::double precision from fleet.record_outcomes(v_outcomes, v_now) as r;
+    return query
+    select r.event_id, r.state, r.reason, null::double precision
+    from fleet.record_outcomes(v_outcomes, v_now) as r;
     if cardinality(v_open_ids) > 0 then
         return query
         select e.id, e.state, e.reason, extract(epoch from v_now - e.received_at)::double precision
@@ -69,4 +71,7 @@ end
 $$;
 
 revoke all on function fleet.apply_claimed_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_claimed_events(jsonb, timestamptz) is 'Applies a claimed batch, a JSON array of fleet.fact, and records one outcome an event, in the caller''s transaction. Returns them, and with waited_s (seconds since its receipt) each event of another batch that waited or was held and is settled now. Locks: payment keys, profiles by id, purchases by id.';
+comment on function fleet.apply_claimed_events(jsonb, timestamptz) is
+    'Applies a claimed batch, a JSON array of fleet.fact, and records one outcome an event, in the caller''s '
+    'transaction. Returns them, and with waited_s (seconds since its receipt) each event of another batch that waited '
+    'or was held and is settled now. Locks: payment keys, profiles by id, purchases by id.';

@@ -14,4 +14,5 @@ end
 $$;
 
 revoke all on function fleet.apply_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_events(jsonb, timestamptz) is 'Applies a claimed batch as fleet.apply_claimed_events does; returns the batch''s own outcomes.';
+comment on function fleet.apply_events(jsonb, timestamptz) is
+    'Applies a claimed batch as fleet.apply_claimed_events does; returns the batch''s own outcomes.';

@@ -13,5 +13,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz) is 'Applies facts whose payments and profiles are locked: purchases, then gifts, so that a top-up counts for the gift behind it, then reversals.';
+revoke all on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz) is
+    'Applies facts whose payments and profiles are locked: purchases, then gifts, so that a top-up counts for the gift '
+    'behind it, then reversals.';

@@ -39,7 +39,8 @@ begin
         p_batch_ids := array(
             select unnest(p_batch_ids) except select o.event_id from unnest(v_outcomes) as o where o.state = 'failed'
         );
-        v_outcomes := v_outcomes || array(select o from fleet.apply_or_bisect(p_facts[v_half + 1:], p_batch_ids, p_now) as o);
+        v_outcomes := v_outcomes
+            || array(select o from fleet.apply_or_bisect(p_facts[v_half + 1:], p_batch_ids, p_now) as o);
         -- What one half left open for want of a purchase may find it in the other; nothing is recorded before the end.
         return query
         select
@@ -56,10 +57,15 @@ begin
         left join public.coin_purchases as cp
             on cp.payment_id = o.payment_id and o.purchase_id is null and o.state in ('waiting', 'held')
         -- Nor is a purchase held that the other half of the batch completed.
-        left join public.coin_purchases as own on own.id = o.purchase_id and o.state = 'held' and own.granted_at is not null;
+        left join public.coin_purchases as own
+            on own.id = o.purchase_id and o.state = 'held' and own.granted_at is not null;
     end if;
 end
 $$;
 
-revoke all on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) is 'Applies facts; an unexpected error is narrowed down by halves inside the transaction, so that only its culprit fails and the claim is kept. The culprit''s outcome has state failed. p_batch_ids: the events that will not be pending after this batch.';
+revoke all on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) is
+    'Applies facts; an unexpected error is narrowed down by halves inside the transaction, so that only its culprit '
+    'fails and the claim is kept. The culprit''s outcome has state failed. p_batch_ids: the events that will not be '
+    'pending after this batch.';

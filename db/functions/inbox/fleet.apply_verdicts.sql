@@ -26,7 +26,8 @@ begin
         select f
         from unnest(p_facts) as f
         where f.kind in ('verdict', 'names') and f.payment_id is not null and f.half is not null
-            and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1) is null
+            and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1)
+                is null
     );
     if cardinality(v_told) > 0 then
         perform fleet.add_halves(v_told);
@@ -70,4 +71,6 @@ end
 $$;
 
 revoke all on function fleet.apply_verdicts(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_verdicts(fleet.fact[], timestamptz) is 'Takes interpretation''s word for events that move nothing; a payment that is not ours is remembered, so that its reversals are not ours either. Names alone mark nothing.';
+comment on function fleet.apply_verdicts(fleet.fact[], timestamptz) is
+    'Takes interpretation''s word for events that move nothing; a payment that is not ours is remembered, so that its '
+    'reversals are not ours either. Names alone mark nothing.';

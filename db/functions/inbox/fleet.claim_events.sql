@@ -28,7 +28,9 @@ begin
     perform fleet.recover_batch_starts(v_now);
     -- An event that a worker died with is tried alone: the next death has one suspect.
     return query
-    select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
+    select
+        e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts,
+        pg_current_xact_id()
     from fleet.inbox_events as e
     where e.state = 'pending' and e.starts > 0
         and (e.next_attempt_at <= v_now or e.next_attempt_at > v_now + interval '5 minutes')
@@ -41,7 +43,9 @@ begin
     v_set_aside := array(select s.event_id from fleet.set_aside_events as s where s.setbacks > 0);
     if cardinality(v_set_aside) > 0 then
         return query
-        select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
+        select
+            e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts,
+            pg_current_xact_id()
         from fleet.claim_set_aside_event(v_now) as c
         join fleet.inbox_events as e on e.id = c.event_id;
         if found then
@@ -49,7 +53,9 @@ begin
         end if;
     end if;
     return query
-    select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
+    select
+        e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts,
+        pg_current_xact_id()
     from fleet.inbox_events as e
     where e.state = 'pending' and e.starts = 0 and e.id <> all(v_set_aside)
         and (
@@ -66,4 +72,6 @@ end
 $$;
 
 revoke all on function fleet.claim_events(integer, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.claim_events(integer, timestamptz) is 'Locks and returns up to p_limit due events in order of arrival, or one that has to be tried alone. The row lock is the claim: it ends with the transaction, however that ends.';
+comment on function fleet.claim_events(integer, timestamptz) is
+    'Locks and returns up to p_limit due events in order of arrival, or one that has to be tried alone. The row lock '
+    'is the claim: it ends with the transaction, however that ends.';

@@ -30,7 +30,9 @@ begin
         perform set_config('lock_timeout', '1000', true);
     end if;
     return query
-    select e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts, pg_current_xact_id()
+    select
+        e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts,
+        pg_current_xact_id()
     from fleet.inbox_events as e
     where e.id = any(v_event_ids) and e.state = 'pending'
     order by e.id
@@ -39,4 +41,6 @@ end
 $$;
 
 revoke all on function fleet.claim_noted_events(xid8) from public, anon, authenticated, service_role;
-comment on function fleet.claim_noted_events(xid8) is 'Locks a batch that fleet.note_batch_ahead noted, and those of its events that nobody took meanwhile. fleet.forget_batch_start ends it in the same transaction.';
+comment on function fleet.claim_noted_events(xid8) is
+    'Locks a batch that fleet.note_batch_ahead noted, and those of its events that nobody took meanwhile. '
+    'fleet.forget_batch_start ends it in the same transaction.';

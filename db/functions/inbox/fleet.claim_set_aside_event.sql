@@ -30,4 +30,6 @@ end
 $$;
 
 revoke all on function fleet.claim_set_aside_event(timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.claim_set_aside_event(timestamptz) is 'Locks and returns one due event that was set aside, unless another session tries one now. Shortens the transaction''s lock timeout.';
+comment on function fleet.claim_set_aside_event(timestamptz) is
+    'Locks and returns one due event that was set aside, unless another session tries one now. Shortens the '
+    'transaction''s lock timeout.';

@@ -21,4 +21,6 @@ $$;
 
 revoke all on function fleet.commit_durably() from public, anon, authenticated, service_role;
 comment on function fleet.commit_durably() is
-    'Has the caller''s transaction on disk before its commit is answered, whatever the server, the database or the role say of synchronous_commit. For each function whose answer somebody relies on, also if it only says that all was done before.';
+    'Has the caller''s transaction on disk before its commit is answered, whatever the server, the database or the '
+    'role say of synchronous_commit. For each function whose answer somebody relies on, also if it only says that all '
+    'was done before.';

@@ -25,6 +25,7 @@ begin
             -- None is younger than one behind it: a clock that was ahead holds nobody up.
             select a.id, min(a.received_at) over (order by a.id desc) as received_at
             from (
+                -- The next events by id.
                 select e.id, e.received_at
                 from fleet.inbox_events as e
                 where e.id > v_horizon.upto_id
@@ -55,4 +56,5 @@ $$;
 
 revoke all on function fleet.drop_old_payloads(timestamptz, integer) from public, anon, authenticated, service_role;
 comment on function fleet.drop_old_payloads(timestamptz, integer) is
-    'Drops the payloads of up to p_limit finished events older than 90 days and returns how many; keys and hashes stay for ever. An event that is still open keeps its payload until it is finished.';
+    'Drops the payloads of up to p_limit finished events older than 90 days and returns how many; keys and hashes stay '
+    'for ever. An event that is still open keeps its payload until it is finished.';

@@ -14,4 +14,5 @@ as $$
 $$;
 
 revoke all on function fleet.event_counts() from public, anon, authenticated, service_role;
-comment on function fleet.event_counts() is 'How many events are in each state, by provider; reads tallies, not the inbox.';
+comment on function fleet.event_counts() is
+    'How many events are in each state, by provider; reads tallies, not the inbox.';

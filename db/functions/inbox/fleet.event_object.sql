@@ -15,4 +15,5 @@ end
 $$;
 
 revoke all on function fleet.event_object(bytea) from public, anon, authenticated, service_role;
-comment on function fleet.event_object(bytea) is 'A payload as an object; null if it can''t be read. For a few events at a time: each takes a subtransaction.';
+comment on function fleet.event_object(bytea) is
+    'A payload as an object; null if it can''t be read. For a few events at a time: each takes a subtransaction.';

@@ -14,4 +14,6 @@ as $$
 $$;
 
 revoke all on function fleet.fail_event(bigint, text, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.fail_event(bigint, text, timestamptz) is 'Counts a failed attempt of one event and returns its state: pending with a pause, or dead. Null if the event was not pending any more.';
+comment on function fleet.fail_event(bigint, text, timestamptz) is
+    'Counts a failed attempt of one event and returns its state: pending with a pause, or dead. Null if the event was '
+    'not pending any more.';

@@ -24,4 +24,5 @@ as $$
 $$;
 
 revoke all on function fleet.fold_event_tallies() from public, anon, authenticated, service_role;
-comment on function fleet.fold_event_tallies() is 'Folds up to 50,000 tally rows into one per provider and state; returns how many it folded.';
+comment on function fleet.fold_event_tallies() is
+    'Folds up to 50,000 tally rows into one per provider and state; returns how many it folded.';

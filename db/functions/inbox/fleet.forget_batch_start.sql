@@ -24,4 +24,5 @@ end
 $$;
 
 revoke all on function fleet.forget_batch_start(xid8, bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.forget_batch_start(xid8, bigint[]) is 'Takes back the note of a batch that ended with an error its worker survived.';
+comment on function fleet.forget_batch_start(xid8, bigint[]) is
+    'Takes back the note of a batch that ended with an error its worker survived.';

@@ -31,4 +31,5 @@ $$;
 
 revoke all on function fleet.held_counts() from public, anon, authenticated, service_role;
 comment on function fleet.held_counts() is
-    'Events that wait for a person''s decision, by reason, the longest held first: how many, what their purchases are worth in US dollars where that is known, and which is the oldest. Costs as much as is held.';
+    'Events that wait for a person''s decision, by reason, the longest held first: how many, what their purchases are '
+    'worth in US dollars where that is known, and which is the oldest. Costs as much as is held.';

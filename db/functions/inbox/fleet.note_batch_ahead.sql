@@ -22,5 +22,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.note_batch_ahead(integer, text, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.note_batch_ahead(integer, text, timestamptz) is 'For a worker that has one session: notes the batch that it is about to claim, in a transaction of its own. fleet.claim_noted_events must follow within 10 s. No row if nothing is due.';
+revoke all on function fleet.note_batch_ahead(integer, text, timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.note_batch_ahead(integer, text, timestamptz) is
+    'For a worker that has one session: notes the batch that it is about to claim, in a transaction of its own. '
+    'fleet.claim_noted_events must follow within 10 s. No row if nothing is due.';

@@ -17,4 +17,6 @@ end
 $$;
 
 revoke all on function fleet.note_batch_start(xid8, bigint[], text) from public, anon, authenticated, service_role;
-comment on function fleet.note_batch_start(xid8, bigint[], text) is 'Notes, in a commit of its own, that a worker begins the batch that the other transaction claimed. Applying the batch deletes the note.';
+comment on function fleet.note_batch_start(xid8, bigint[], text) is
+    'Notes, in a commit of its own, that a worker begins the batch that the other transaction claimed. Applying the '
+    'batch deletes the note.';

@@ -22,4 +22,6 @@ as $$
 $$;
 
 revoke all on function fleet.passing_failures(interval, integer) from public, anon, authenticated, service_role;
-comment on function fleet.passing_failures(interval, integer) is 'Pending events that fail alone for a passing cause for longer than this, the longest first: nothing is counted against them, so a person has to look.';
+comment on function fleet.passing_failures(interval, integer) is
+    'Pending events that fail alone for a passing cause for longer than this, the longest first: nothing is counted '
+    'against them, so a person has to look.';

@@ -37,5 +37,7 @@ as $$
     returning e.id, e.state, e.reason
 $$;
 
-revoke all on function fleet.record_outcomes(fleet.outcome[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.record_outcomes(fleet.outcome[], timestamptz) is 'Writes each event''s new state once; a failed one is tried five times with growing pauses, then dead.';
+revoke all on function fleet.record_outcomes(fleet.outcome[], timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.record_outcomes(fleet.outcome[], timestamptz) is
+    'Writes each event''s new state once; a failed one is tried five times with growing pauses, then dead.';

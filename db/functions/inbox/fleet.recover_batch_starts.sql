@@ -17,8 +17,9 @@ begin
             from fleet.batch_starts as k
             -- A number that this cluster has not reached is of another: these rows came with a restore.
             where case
-                -- Noted ahead of the claim, which locks the note as long as it is worked on: a lock that is gone leaves its
-                -- transaction in xmax. Until that lock the note has a moment; a time to come is of a clock that was ahead.
+                -- Noted ahead of the claim, which locks the note as long as it is worked on: a lock that is gone leaves
+                -- its transaction in xmax. Until that lock the note has a moment; a time to come is of a clock that was
+                -- ahead.
                 when k.is_ahead then k.xmax <> '0'
                     or k.noted_at not between p_now - interval '10 seconds' and p_now + interval '10 seconds'
                 when k.xact_id >= pg_snapshot_xmax(pg_current_snapshot()) then true
@@ -61,4 +62,6 @@ end
 $$;
 
 revoke all on function fleet.recover_batch_starts(timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.recover_batch_starts(timestamptz) is 'Finds the batches whose worker died, by transactions that ended without deleting their start, and marks their events as suspects.';
+comment on function fleet.recover_batch_starts(timestamptz) is
+    'Finds the batches whose worker died, by transactions that ended without deleting their start, and marks their '
+    'events as suspects.';

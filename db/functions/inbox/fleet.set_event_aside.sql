@@ -47,5 +47,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) is 'Notes that a pending event failed alone for a passing cause: no attempt is counted. If others succeed its pause doubles, from 5 s to 5 minutes. No row if it is not pending, or another worker has it.';
+revoke all on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) is
+    'Notes that a pending event failed alone for a passing cause: no attempt is counted. If others succeed its pause '
+    'doubles, from 5 s to 5 minutes. No row if it is not pending, or another worker has it.';

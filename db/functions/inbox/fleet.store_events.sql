@@ -63,8 +63,12 @@ begin
             case when a.state <> 'pending' then clock_timestamp() end
         from (
             select nextval('fleet.inbox_events_id_seq') as id, u.*
-            from unnest(p_providers, p_provider_event_ids, p_event_types, p_payloads, p_payload_sha256s, p_states, p_reasons)
-                with ordinality as u (provider, provider_event_id, event_type, payload, payload_sha256, state, reason, no)
+            from unnest(
+                p_providers, p_provider_event_ids, p_event_types, p_payloads, p_payload_sha256s, p_states, p_reasons
+            )
+                with ordinality as u (
+                    provider, provider_event_id, event_type, payload, payload_sha256, state, reason, no
+                )
             order by u.no
         ) as a
         order by a.provider, a.provider_event_id, a.id
@@ -94,4 +98,6 @@ $$;
 
 revoke all on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[])
 from public, anon, authenticated, service_role;
-comment on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[]) is 'Stores arrivals, one per key: pending, or rejected as malformed, whose key is then the SHA-256 of its payload. Returns the numbers (from 1) of those seen before, and whether their body is the stored one.';
+comment on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[]) is
+    'Stores arrivals, one per key: pending, or rejected as malformed, whose key is then the SHA-256 of its payload. '
+    'Returns the numbers (from 1) of those seen before, and whether their body is the stored one.';

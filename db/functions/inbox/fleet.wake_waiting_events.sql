@@ -42,4 +42,6 @@ end
 $$;
 
 revoke all on function fleet.wake_waiting_events(integer, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.wake_waiting_events(integer, timestamptz) is 'Makes up to p_limit waiting events pending whose time to wait is over, so that they are decided without their other half; returns how many. Open events that a clock ahead of now received are dated anew first.';
+comment on function fleet.wake_waiting_events(integer, timestamptz) is
+    'Makes up to p_limit waiting events pending whose time to wait is over, so that they are decided without their '
+    'other half; returns how many. Open events that a clock ahead of now received are dated anew first.';

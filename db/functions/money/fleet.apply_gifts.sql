@@ -43,7 +43,9 @@ begin
     );
 
     -- Workers overtake one another: a gift short of coins may still see its top-up arrive, for a while.
-    if exists (select 1 from unnest(v_gifts) as g where g.refusal = 'insufficient_coins' and g.event_id is not null) then
+    if exists (
+        select 1 from unnest(v_gifts) as g where g.refusal = 'insufficient_coins' and g.event_id is not null
+    ) then
         v_first_open := fleet.first_open_event(p_batch_ids);
     end if;
     return query
@@ -67,5 +69,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.apply_gifts(fleet.fact[], bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_gifts(fleet.fact[], bigint[], timestamptz) is 'Gives or refuses the gifts among the facts. One outcome a gift fact; one short of coins stays open while an earlier event is pending, for 5 s.';
+revoke all on function fleet.apply_gifts(fleet.fact[], bigint[], timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.apply_gifts(fleet.fact[], bigint[], timestamptz) is
+    'Gives or refuses the gifts among the facts. One outcome a gift fact; one short of coins stays open while an '
+    'earlier event is pending, for 5 s.';

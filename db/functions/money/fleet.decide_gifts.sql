@@ -19,7 +19,8 @@ begin
             row(
                 g.event_id, coalesce(g.known_gift_id, nextval('public.gifts_id_seq')), g.refusal,
                 g.known_gift_id is not null, g.provider_event_id, g.sender_id, g.recipient_id, g.stream_id, g.gift_type,
-                g.quantity, g.slot_index, g.coin_amount, div(g.coin_amount::numeric * g.streamer_share_bps, 10000)::bigint,
+                g.quantity, g.slot_index, g.coin_amount,
+                div(g.coin_amount::numeric * g.streamer_share_bps, 10000)::bigint,
                 g.received_at
             )::fleet.gift_decision
             order by g.ordinality
@@ -44,7 +45,8 @@ begin
                 when sender.id is null then 'unknown_sender'
                 when recipient.id is null then 'unknown_recipient'
                 when f.stream_id is not null and stream.id is null then 'unknown_stream'
-                when row_number() over (partition by f.provider_event_id order by f.ordinality) > 1 then 'duplicate_gift'
+                when row_number() over (partition by f.provider_event_id order by f.ordinality) > 1
+                    then 'duplicate_gift'
                 -- More coins than an account can count.
                 when t.coin_cost::numeric * f.quantity > 9223372036854775807 then 'insufficient_coins'
             end as refusal
@@ -82,4 +84,6 @@ end
 $$;
 
 revoke all on function fleet.decide_gifts(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.decide_gifts(fleet.fact[]) is 'Judges gift facts in input order against the balances their senders have left. Writes nothing; the caller holds the profiles'' locks.';
+comment on function fleet.decide_gifts(fleet.fact[]) is
+    'Judges gift facts in input order against the balances their senders have left. Writes nothing; the caller holds '
+    'the profiles'' locks.';

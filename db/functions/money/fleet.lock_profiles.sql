@@ -52,4 +52,6 @@ end
 $$;
 
 revoke all on function fleet.lock_profiles(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.lock_profiles(fleet.fact[]) is 'Locks every profile that the facts may write, in id order. The second lock of the lock order, after fleet.lock_payments.';
+comment on function fleet.lock_profiles(fleet.fact[]) is
+    'Locks every profile that the facts may write, in id order. The second lock of the lock order, after '
+    'fleet.lock_payments.';

@@ -5,7 +5,8 @@ immutable
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- As Stripe counts: of the krona of Iceland and the shilling of Uganda, which have no minor unit, it counts hundredths.
+    -- As Stripe counts: of the krona of Iceland and the shilling of Uganda, which have no minor unit, it counts
+    -- hundredths.
     select case
         when p_currency in (
             'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'
@@ -16,4 +17,5 @@ as $$
 $$;
 
 revoke all on function fleet.minor_unit_exponent(text) from public, anon, authenticated, service_role;
-comment on function fleet.minor_unit_exponent(text) is 'How many decimals a currency''s minor unit has: 0, 2 or 3. The currency is in lower case.';
+comment on function fleet.minor_unit_exponent(text) is
+    'How many decimals a currency''s minor unit has: 0, 2 or 3. The currency is in lower case.';

@@ -33,4 +33,6 @@ as $$
 $$;
 
 revoke all on function fleet.note_totals(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.note_totals(fleet.fact[]) is 'Keeps the totals that paid events tell of payments that a direct call recorded, or may still record. The caller holds the payments'' locks.';
+comment on function fleet.note_totals(fleet.fact[]) is
+    'Keeps the totals that paid events tell of payments that a direct call recorded, or may still record. The caller '
+    'holds the payments'' locks.';

@@ -26,4 +26,5 @@ end
 $$;
 
 revoke all on function fleet.raise_refusal(text) from public, anon, authenticated, service_role;
-comment on function fleet.raise_refusal(text) is 'Raises a business refusal with its own SQLSTATE; README has the table.';
+comment on function fleet.raise_refusal(text) is
+    'Raises a business refusal with its own SQLSTATE; README has the table.';

@@ -11,4 +11,5 @@ as $$
 $$;
 
 revoke all on function fleet.usd_amount(numeric, text, timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.usd_amount(numeric, text, timestamptz) is 'An amount in minor units of a currency as US dollars, to the cent; null without a rate.';
+comment on function fleet.usd_amount(numeric, text, timestamptz) is
+    'An amount in minor units of a currency as US dollars, to the cent; null without a rate.';

@@ -25,7 +25,9 @@ begin
     if p_recipient_id is null or p_gift_type is null or coalesce(p_quantity, 0) not between 1 and 1000000
         or char_length(coalesce(p_idempotency_key, '')) not between 1 and 200 or p_slot_index not between 1 and 12
     then
-        raise exception 'a gift needs a recipient, a type, a quantity of 1 to 1000000, a key of 1 to 200 characters, a slot of 1 to 12 or none'
+        raise exception '%',
+            'a gift needs a recipient, a type, a quantity of 1 to 1000000, a key of 1 to 200 characters, '
+            'a slot of 1 to 12 or none'
             using errcode = 'invalid_parameter_value';
     end if;
     v_fact.kind := 'gift';
@@ -59,5 +61,8 @@ begin
 end
 $$;
 
-revoke all on function public.process_gift(uuid, text, text, integer, bigint, integer) from public, anon, authenticated, service_role;
-comment on function public.process_gift(uuid, text, text, integer, bigint, integer) is 'Sends a gift from the signed-in profile, once per idempotency key of theirs; returns the sender''s balance. Raises CF001, CF004, CF005, CF006, CF007, CF008.';
+revoke all on function public.process_gift(uuid, text, text, integer, bigint, integer)
+from public, anon, authenticated, service_role;
+comment on function public.process_gift(uuid, text, text, integer, bigint, integer) is
+    'Sends a gift from the signed-in profile, once per idempotency key of theirs; returns the sender''s balance. '
+    'Raises CF001, CF004, CF005, CF006, CF007, CF008.';

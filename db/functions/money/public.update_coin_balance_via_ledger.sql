@@ -23,7 +23,9 @@ begin
         raise exception 'no such counter account: %', p_counter_account using errcode = 'invalid_parameter_value';
     end if;
     -- Reasons and keys of the event path stay its own: an adjustment never passes for a purchase.
-    if p_reason in ('purchase', 'gift', 'refund', 'chargeback', 'reinstatement') or p_idempotency_key ~ '^(purchase|gift|reversal):' then
+    if p_reason in ('purchase', 'gift', 'refund', 'chargeback', 'reinstatement')
+        or p_idempotency_key ~ '^(purchase|gift|reversal):'
+    then
         raise exception 'reason or key is reserved for events' using errcode = 'invalid_parameter_value';
     end if;
     perform 1 from public.profiles as pr where pr.id = p_profile_id for no key update;
@@ -62,5 +64,8 @@ begin
 end
 $$;
 
-revoke all on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text) from public, anon, authenticated, service_role;
-comment on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text) is 'Moves a profile''s coins against a platform account, once per idempotency key; returns the balance after it, on a replay the one of then. Raises CF001, CF006, CF008.';
+revoke all on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text)
+from public, anon, authenticated, service_role;
+comment on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text) is
+    'Moves a profile''s coins against a platform account, once per idempotency key; returns the balance after it, on a '
+    'replay the one of then. Raises CF001, CF006, CF008.';

@@ -35,4 +35,6 @@ end
 $$;
 
 revoke all on function fleet.add_recorded_names(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.add_recorded_names(fleet.fact[]) is 'Adds to purchase facts the name under which a direct call recorded the same event, unless the two contradict each other.';
+comment on function fleet.add_recorded_names(fleet.fact[]) is
+    'Adds to purchase facts the name under which a direct call recorded the same event, unless the two contradict each '
+    'other.';

@@ -45,7 +45,8 @@ begin
                 or exists (
                     select 1
                     from fleet.payment_halves as o
-                    join fleet.inbox_events as e on e.provider = o.provider and e.provider_event_id = o.provider_event_id
+                    join fleet.inbox_events as e
+                        on e.provider = o.provider and e.provider_event_id = o.provider_event_id
                     where o.payment_id = f.payment_id and fleet.names_an_order(to_jsonb(o))
                         -- Also while it is judged again.
                         and e.reason = 'unpaid'
@@ -72,4 +73,5 @@ $$;
 
 revoke all on function fleet.adopt_payments(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.adopt_payments(fleet.fact[]) is
-    'Makes a purchase of each paid event without our metadata whose payment a session that was not paid yet told to be ours: money captured by hand has no later session. The caller holds the locks of the payments.';
+    'Makes a purchase of each paid event without our metadata whose payment a session that was not paid yet told to be '
+    'ours: money captured by hand has no later session. The caller holds the locks of the payments.';

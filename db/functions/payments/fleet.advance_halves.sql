@@ -16,7 +16,8 @@ begin
         from unnest(p_decisions) as d
         where not d.granted and d.event_id is not null
             -- One by one: as a join, a plan made while there were few purchases would read them all at each batch.
-            and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = d.payment_id limit 1) is null
+            and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = d.payment_id limit 1)
+                is null
     );
     if cardinality(v_unsettled_ids) = 0 then
         return;
@@ -25,7 +26,9 @@ begin
         array(select f from unnest(p_facts) as f where f.kind = 'purchase' and f.event_id = any(v_unsettled_ids))
     );
     perform fleet.amend_purchases(
-        array(select d.payment_id from unnest(p_decisions) as d where d.event_id = any(v_unsettled_ids) and not d.creates),
+        array(
+            select d.payment_id from unnest(p_decisions) as d where d.event_id = any(v_unsettled_ids) and not d.creates
+        ),
         p_now
     );
     -- The session that an intent waits for has come, and granted nothing: now it is known why.
@@ -38,6 +41,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.advance_halves(fleet.fact[], fleet.purchase_decision[], timestamptz) from public, anon, authenticated, service_role;
+revoke all on function fleet.advance_halves(fleet.fact[], fleet.purchase_decision[], timestamptz)
+from public, anon, authenticated, service_role;
 comment on function fleet.advance_halves(fleet.fact[], fleet.purchase_decision[], timestamptz) is
-    'Keeps what events told of payments of which nothing was granted, and has judged again what each of them may complete: purchases that are held, and intents that wait for their session.';
+    'Keeps what events told of payments of which nothing was granted, and has judged again what each of them may '
+    'complete: purchases that are held, and intents that wait for their session.';

@@ -59,4 +59,7 @@ end
 $$;
 
 revoke all on function fleet.close_id_conflict(bigint, text, text) from public, anon, authenticated, service_role;
-comment on function fleet.close_id_conflict(bigint, text, text) is 'For the owner: says that an event, held as id_conflict or a refund of it, tells of the same payment as the purchase that has its ids, which it returns. Its refunds and disputes, earlier ones too, take that purchase''s coins from now on. A payment of its own is refunded at the provider instead.';
+comment on function fleet.close_id_conflict(bigint, text, text) is
+    'For the owner: says that an event, held as id_conflict or a refund of it, tells of the same payment as the '
+    'purchase that has its ids, which it returns. Its refunds and disputes, earlier ones too, take that purchase''s '
+    'coins from now on. A payment of its own is refunded at the provider instead.';

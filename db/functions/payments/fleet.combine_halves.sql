@@ -55,7 +55,8 @@ begin
             select
                 t.payment_id,
                 -- A buyer named in metadata, readable or not, stands before any reference.
-                coalesce(bool_or(not t.by_reference and (t.buyer is not null or t.buyer_unreadable)), false) as is_named,
+                coalesce(bool_or(not t.by_reference and (t.buyer is not null or t.buyer_unreadable)), false)
+                    as is_named,
                 min(t.buyer) filter (where not t.by_reference) as named,
                 max(t.buyer) filter (where not t.by_reference) as also_named,
                 min(t.buyer) filter (where t.by_reference) as referred,
@@ -73,7 +74,8 @@ begin
             select
                 c.*,
                 case when c.is_named then c.named else c.referred end as buyer,
-                case when c.is_named then c.named <> c.also_named else c.referred <> c.also_referred end as buyers_differ
+                case when c.is_named then c.named <> c.also_named else c.referred <> c.also_referred end
+                    as buyers_differ
             from folded as c
         )
         select f.ordinality as no, f.profile_id is not null and f.sku is not null as told_whole, c.*, d.amounts
@@ -85,10 +87,12 @@ begin
         p_facts[v_one.no].told_whole := v_one.told_whole;
         p_facts[v_one.no].profile_id := case when not coalesce(v_one.buyers_differ, false) then v_one.buyer::uuid end;
         -- Halves that name different buyers name nobody.
-        p_facts[v_one.no].buyer_unreadable := coalesce(v_one.buyers_differ, false) or v_one.buyer is null and v_one.buyer_unreadable;
+        p_facts[v_one.no].buyer_unreadable := coalesce(v_one.buyers_differ, false)
+            or v_one.buyer is null and v_one.buyer_unreadable;
         -- What can't be counted can't be priced: without a product it is held for a person.
         p_facts[v_one.no].sku := case
-            when v_one.sku = v_one.other_sku and (v_one.quantity is not null or not v_one.quantity_unreadable) then v_one.sku
+            when v_one.sku = v_one.other_sku and (v_one.quantity is not null or not v_one.quantity_unreadable)
+                then v_one.sku
         end;
         p_facts[v_one.no].quantity := v_one.quantity;
         p_facts[v_one.no].deductions_minor := v_one.amounts;
@@ -103,4 +107,6 @@ $$;
 
 revoke all on function fleet.combine_halves(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.combine_halves(fleet.fact[]) is
-    'Gives each purchase fact what all events of its payment say together, those before this batch too: buyer, product and quantity each from the half that names them, and what may be deducted. Halves that differ name nobody (unknown_buyer), or set hold_reason: unknown_product for two products, wrong_amount for two quantities.';
+    'Gives each purchase fact what all events of its payment say together, those before this batch too: buyer, product '
+    'and quantity each from the half that names them, and what may be deducted. Halves that differ name nobody '
+    '(unknown_buyer), or set hold_reason: unknown_product for two products, wrong_amount for two quantities.';

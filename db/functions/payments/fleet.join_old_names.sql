@@ -24,4 +24,6 @@ as $$
 $$;
 
 revoke all on function fleet.join_old_names(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.join_old_names(fleet.fact[]) is 'Joins purchases that were recorded under another spelling of the provider''s name to the payment that events name by the same id, and returns those payments. The caller holds the payments'' locks.';
+comment on function fleet.join_old_names(fleet.fact[]) is
+    'Joins purchases that were recorded under another spelling of the provider''s name to the payment that events name '
+    'by the same id, and returns those payments. The caller holds the payments'' locks.';

@@ -19,6 +19,7 @@ begin
     v_ids := array(
         select min(n.id) over (partition by n.provider, n.first_key)
         from (
+            -- A new id for each fact that has keys.
             select
                 f.ordinality, f.provider, f.payment_keys[1] as first_key,
                 case when f.payment_keys is not null then nextval('fleet.payment_id') end as id
@@ -49,7 +50,8 @@ begin
 
     -- A key that this transaction inserted is locked by that, and so is its payment, which has no other name. The
     -- others need statements of their own: each snapshot sees what others committed while the one before waited. All
-    -- keys of their payments are locked, the unnamed too, until none has joined: then nobody decides under another name.
+    -- keys of their payments are locked, the unnamed too, until none has joined: then nobody decides under another
+    -- name.
     while v_keys is not null loop
         begin
             perform 1
@@ -87,6 +89,7 @@ begin
         select known.payment_id
         from unnest(p_facts) with ordinality as f
         left join lateral (
+            -- The payment of its first key, now that none joins any more.
             select k.payment_id
             from fleet.payment_keys as k
             where k.provider = f.provider and k.key = f.payment_keys[1]
@@ -102,4 +105,6 @@ end
 $$;
 
 revoke all on function fleet.lock_payments(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.lock_payments(fleet.fact[]) is 'Locks every key of every payment that the facts name, in order, and returns the facts with their payment_id. The first lock of the lock order.';
+comment on function fleet.lock_payments(fleet.fact[]) is
+    'Locks every key of every payment that the facts name, in order, and returns the facts with their payment_id. The '
+    'first lock of the lock order.';

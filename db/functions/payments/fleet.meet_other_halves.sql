@@ -59,4 +59,6 @@ end
 $$;
 
 revoke all on function fleet.meet_other_halves(bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.meet_other_halves(bigint[], timestamptz) is 'For payments that have a purchase: settles what is known of their reversals and closes the events that waited for the purchase, or were held for want of it.';
+comment on function fleet.meet_other_halves(bigint[], timestamptz) is
+    'For payments that have a purchase: settles what is known of their reversals and closes the events that waited for '
+    'the purchase, or were held for want of it.';

@@ -66,4 +66,6 @@ end
 $$;
 
 revoke all on function fleet.merge_payments(text, text[]) from public, anon, authenticated, service_role;
-comment on function fleet.merge_payments(text, text[]) is 'Makes one payment of those that an event showed to be the same by naming all these keys; their purchases are joined. The caller holds the locks on every key of each.';
+comment on function fleet.merge_payments(text, text[]) is
+    'Makes one payment of those that an event showed to be the same by naming all these keys; their purchases are '
+    'joined. The caller holds the locks on every key of each.';

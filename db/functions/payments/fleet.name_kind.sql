@@ -15,4 +15,6 @@ as $$
 $$;
 
 revoke all on function fleet.name_kind(text) from public, anon, authenticated, service_role;
-comment on function fleet.name_kind(text) is 'What a key of fleet.payment_keys names: a checkout session, a charge, an order or the payment itself, which has one name of each kind. Null for events, refunds and disputes, of which it has many.';
+comment on function fleet.name_kind(text) is
+    'What a key of fleet.payment_keys names: a checkout session, a charge, an order or the payment itself, which has '
+    'one name of each kind. Null for events, refunds and disputes, of which it has many.';

@@ -12,4 +12,5 @@ as $$
 $$;
 
 revoke all on function fleet.names_an_order(jsonb) from public, anon, authenticated, service_role;
-comment on function fleet.names_an_order(jsonb) is 'Whether a half names a buyer, readable or not, or a product: then its payment is ours.';
+comment on function fleet.names_an_order(jsonb) is
+    'Whether a half names a buyer, readable or not, or a product: then its payment is ours.';

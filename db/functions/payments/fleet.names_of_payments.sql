@@ -18,4 +18,5 @@ as $$
 $$;
 
 revoke all on function fleet.names_of_payments(text[], text[]) from public, anon, authenticated, service_role;
-comment on function fleet.names_of_payments(text[], text[]) is 'Every name of every payment that the keys name, in the order in which names are locked.';
+comment on function fleet.names_of_payments(text[], text[]) is
+    'Every name of every payment that the keys name, in the order in which names are locked.';

@@ -43,5 +43,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.newer_payment(fleet.payments, fleet.payments) from public, anon, authenticated, service_role;
-comment on function fleet.newer_payment(fleet.payments, fleet.payments) is 'Joins two accounts of one payment: of each fact the newest. Whatever the order and however often, the result is the same.';
+revoke all on function fleet.newer_payment(fleet.payments, fleet.payments)
+from public, anon, authenticated, service_role;
+comment on function fleet.newer_payment(fleet.payments, fleet.payments) is
+    'Joins two accounts of one payment: of each fact the newest. Whatever the order and however often, the result is '
+    'the same.';

@@ -25,4 +25,6 @@ end
 $$;
 
 revoke all on function fleet.note_joining_event(text, text, text) from public, anon, authenticated, service_role;
-comment on function fleet.note_joining_event(text, text, text) is 'Notes which event joined purchases just now under the payment that the key names; true if more than one of them is granted.';
+comment on function fleet.note_joining_event(text, text, text) is
+    'Notes which event joined purchases just now under the payment that the key names; true if more than one of them '
+    'is granted.';

@@ -18,6 +18,8 @@ as $$
         and not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id)
 $$;
 
-revoke all on function fleet.reconsider_payments(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
+revoke all on function fleet.reconsider_payments(fleet.fact[], timestamptz)
+from public, anon, authenticated, service_role;
 comment on function fleet.reconsider_payments(fleet.fact[], timestamptz) is
-    'Has paid events judged again that were ignored as not ours, of payments that a session which was not paid yet now shows to be ours.';
+    'Has paid events judged again that were ignored as not ours, of payments that a session which was not paid yet now '
+    'shows to be ours.';

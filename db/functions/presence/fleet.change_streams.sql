@@ -47,5 +47,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.change_streams(bigint[], bigint[], bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.change_streams(bigint[], bigint[], bigint[]) is 'Adds to the counters of live_streams, each stream named once, without ever waiting for a lock: what can''t be written now goes to fleet.stream_changes. No stream is nothing to do.';
+revoke all on function fleet.change_streams(bigint[], bigint[], bigint[])
+from public, anon, authenticated, service_role;
+comment on function fleet.change_streams(bigint[], bigint[], bigint[]) is
+    'Adds to the counters of live_streams, each stream named once, without ever waiting for a lock: what can''t be '
+    'written now goes to fleet.stream_changes. No stream is nothing to do.';

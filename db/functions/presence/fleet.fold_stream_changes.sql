@@ -47,4 +47,6 @@ end
 $$;
 
 revoke all on function fleet.fold_stream_changes(integer) from public, anon, authenticated, service_role;
-comment on function fleet.fold_stream_changes(integer) is 'Adds up to p_limit late changes to the counters of their streams. A decrease that would make a counter negative stays late. Locks: streams by id; called by the recompute only, whose calls take turns.';
+comment on function fleet.fold_stream_changes(integer) is
+    'Adds up to p_limit late changes to the counters of their streams. A decrease that would make a counter negative '
+    'stays late. Locks: streams by id; called by the recompute only, whose calls take turns.';

@@ -30,7 +30,9 @@ begin
     from (
         select h.tab, h.heard_at, h.is_watching
         from (
-            select b.key as tab, p_now as heard_at, coalesce(b.value -> 1, b.value) = 'true' as is_watching, true as is_new
+            select
+                b.key as tab, p_now as heard_at, coalesce(b.value -> 1, b.value) = 'true' as is_watching,
+                true as is_new
             from jsonb_each(p_beats) as b
             union all
             select k.key, to_timestamp((k.value ->> 0)::double precision), k.value -> 1 = 'true', false
@@ -44,6 +46,9 @@ begin
 end
 $$;
 
-revoke all on function fleet.merge_tabs(public.active_viewers, jsonb, timestamptz) from public, anon, authenticated, service_role;
+revoke all on function fleet.merge_tabs(public.active_viewers, jsonb, timestamptz)
+from public, anon, authenticated, service_role;
 comment on function fleet.merge_tabs(public.active_viewers, jsonb, timestamptz) is
-    'Adds beats, {"<tab>": whether all four flags hold} or the form of active_viewers.tabs, as heard at p_now, to the tabs known of a viewer on a stream. Returns the newest 8 tabs that were heard within 60 s, whether one of them watches, and when the newest that watches was heard (p_now if none does). Null for beats: no tab was named.';
+    'Adds beats, {"<tab>": whether all four flags hold} or the form of active_viewers.tabs, as heard at p_now, to the '
+    'tabs known of a viewer on a stream. Returns the newest 8 tabs that were heard within 60 s, whether one of them '
+    'watches, and when the newest that watches was heard (p_now if none does). Null for beats: no tab was named.';

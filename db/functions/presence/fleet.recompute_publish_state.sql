@@ -55,6 +55,9 @@ begin
 end
 $$;
 
-revoke all on function fleet.recompute_publish_state(timestamptz, integer) from public, anon, authenticated, service_role;
+revoke all on function fleet.recompute_publish_state(timestamptz, integer)
+from public, anon, authenticated, service_role;
 comment on function fleet.recompute_publish_state(timestamptz, integer) is
-    'Publishes the available streams that somebody counts on and unpublishes the rest, looking only where something changed; returns those it switched. A stream that is right already is not written. Folds the counters'' late changes too.';
+    'Publishes the available streams that somebody counts on and unpublishes the rest, looking only where something '
+    'changed; returns those it switched. A stream that is right already is not written. Folds the counters'' late '
+    'changes too.';

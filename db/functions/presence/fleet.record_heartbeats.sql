@@ -38,6 +38,7 @@ begin
     heard_tabs as (
         select t.*, max(t.position) filter (where t.tab = '') over (partition by t.stream, t.viewer) as unnamed_at
         from (
+            -- The last entry of each tab.
             select distinct on (r.stream, r.viewer, r.tab) r.*
             from readable as r
             where r.has_tab
@@ -112,4 +113,5 @@ $$;
 
 revoke all on function fleet.record_heartbeats(jsonb, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.record_heartbeats(jsonb, timestamptz) is
-    'Notes that viewers were heard, as public.update_viewer_heartbeats takes them; returns those it can''t note. Locks: viewers by (stream, viewer).';
+    'Notes that viewers were heard, as public.update_viewer_heartbeats takes them; returns those it can''t note. '
+    'Locks: viewers by (stream, viewer).';

@@ -72,4 +72,5 @@ $$;
 revoke all on function fleet.record_tab_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, text, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.record_tab_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, text, timestamptz) is
-    'Notes that a viewer''s tab was heard on a stream. The row holds while any of its tabs does; else it is as this tab says. Raises CF006 for an unknown profile, CF007 for an unknown stream.';
+    'Notes that a viewer''s tab was heard on a stream. The row holds while any of its tabs does; else it is as this '
+    'tab says. Raises CF006 for an unknown profile, CF007 for an unknown stream.';

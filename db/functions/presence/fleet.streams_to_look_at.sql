@@ -12,7 +12,9 @@ set search_path = '', pg_temp
 as $$
     with taken as (
         delete from fleet.publish_marks as m
-        where m.id <= (select max(k.id) from (select o.id from fleet.publish_marks as o order by o.id limit p_limit) as k)
+        where m.id <= (
+            select max(k.id) from (select o.id from fleet.publish_marks as o order by o.id limit p_limit) as k
+        )
         returning m.stream_id, m.viewer_id
     ),
     -- A clock that went back (a failover) makes the range run the other way: those are heard again. Who was heard
@@ -52,6 +54,8 @@ as $$
     from (select c.stream_id from concerned as c union select m.stream_id from moved as m) as l
 $$;
 
-revoke all on function fleet.streams_to_look_at(timestamptz, timestamptz, integer, integer) from public, anon, authenticated, service_role;
+revoke all on function fleet.streams_to_look_at(timestamptz, timestamptz, integer, integer)
+from public, anon, authenticated, service_role;
 comment on function fleet.streams_to_look_at(timestamptz, timestamptz, integer, integer) is
-    'Takes up to p_limit marks and the viewers that fell silent since the last recompute; gives the streams that they may switch.';
+    'Takes up to p_limit marks and the viewers that fell silent since the last recompute; gives the streams that they '
+    'may switch.';

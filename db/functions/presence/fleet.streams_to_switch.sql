@@ -39,6 +39,7 @@ as $$
     order by s.id
 $$;
 
-revoke all on function fleet.streams_to_switch(bigint[], timestamptz, integer) from public, anon, authenticated, service_role;
+revoke all on function fleet.streams_to_switch(bigint[], timestamptz, integer)
+from public, anon, authenticated, service_role;
 comment on function fleet.streams_to_switch(bigint[], timestamptz, integer) is
     'Of these streams, those whose is_published is not what their viewers make it, with what it should be.';

@@ -22,7 +22,8 @@ end
 $$;
 
 revoke all on function public.set_viewer_activation() from public, anon, authenticated, service_role;
-comment on function public.set_viewer_activation() is 'Derives active_viewers.activated_at, whoever writes the flags. An ordinary heartbeat doesn''t fire it.';
+comment on function public.set_viewer_activation() is
+    'Derives active_viewers.activated_at, whoever writes the flags. An ordinary heartbeat doesn''t fire it.';
 
 create or replace trigger viewer_joins
 before insert on public.active_viewers

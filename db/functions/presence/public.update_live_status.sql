@@ -23,7 +23,8 @@ end
 $$;
 
 revoke all on function public.update_live_status() from public, anon, authenticated, service_role;
-comment on function public.update_live_status() is 'A stream switched on is looked at by the next recompute; one switched off is unpublished in the same statement.';
+comment on function public.update_live_status() is
+    'A stream switched on is looked at by the next recompute; one switched off is unpublished in the same statement.';
 
 create or replace trigger trigger_update_live_status
 before insert or update of live_available on public.live_streams

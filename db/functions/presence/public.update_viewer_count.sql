@@ -13,7 +13,10 @@ begin
     if tg_op = 'INSERT' then
         select array_agg(c.stream_id), array_agg(c.change) into v_stream_ids, v_changes
         from (
-            select j.stream_id, count(*) as change from joined as j where j.activated_at is not null group by j.stream_id
+            select j.stream_id, count(*) as change
+            from joined as j
+            where j.activated_at is not null
+            group by j.stream_id
         ) as c;
     elsif tg_op = 'DELETE' then
         select array_agg(c.stream_id), array_agg(c.change) into v_stream_ids, v_changes
@@ -30,7 +33,9 @@ end
 $$;
 
 revoke all on function public.update_viewer_count() from public, anon, authenticated, service_role;
-comment on function public.update_viewer_count() is 'Keeps live_streams.active_viewer_count equal to the stream''s viewers with all four flags. A heartbeat that changes no flag doesn''t fire it.';
+comment on function public.update_viewer_count() is
+    'Keeps live_streams.active_viewer_count equal to the stream''s viewers with all four flags. A heartbeat that '
+    'changes no flag doesn''t fire it.';
 
 create or replace trigger trigger_update_viewer_count
 after insert on public.active_viewers

@@ -10,8 +10,9 @@ begin
     if not exists (
         select 1 from fleet.schema_objects as o where o.kind = 'function' and o.name = 'public.update_viewer_heartbeat'
     ) then
-        raise exception
-            'public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean) is here already and isn''t this release''s: rename it';
+        raise exception '%',
+            'public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean) is here already '
+            'and isn''t this release''s: rename it';
     end if;
     drop function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean);
 end
@@ -56,6 +57,10 @@ $$;
 revoke all on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text)
 from public, anon, authenticated, service_role;
 -- Here too, not in policies/ alone, which come later: clients go on calling while the release runs.
-grant execute on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text) to authenticated;
+grant execute on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text)
+to authenticated;
 comment on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text) is
-    'Notes that the signed-in viewer watches a stream; clients call it every 10 to 15 s. A flag that is null doesn''t hold. p_tab is an id that a page makes for itself, at most 64 characters: a tab that doesn''t watch undoes nothing that another tab, heard within 60 s, does. Without it the last heartbeat counts. Raises CF007 for an unknown stream.';
+    'Notes that the signed-in viewer watches a stream; clients call it every 10 to 15 s. A flag that is null doesn''t '
+    'hold. p_tab is an id that a page makes for itself, at most 64 characters: a tab that doesn''t watch undoes '
+    'nothing that another tab, heard within 60 s, does. Without it the last heartbeat counts. Raises CF007 for an '
+    'unknown stream.';

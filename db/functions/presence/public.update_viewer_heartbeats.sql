@@ -22,6 +22,9 @@ $$;
 
 revoke all on function public.update_viewer_heartbeats(jsonb) from public, anon, authenticated, service_role;
 comment on function public.update_viewer_heartbeats(jsonb) is
-    'update_viewer_heartbeat for a gateway that holds many viewers: up to 1000 objects {"stream_id", "viewer_id", "is_active", "is_unmuted", "is_visible", "is_subscribed"} and, as p_tab is there, "tab". '
-    'Objects rather than an array a column: they are a request''s body as it stands, one value can''t slip against another, and reading them is a twentieth of the work. '
-    'A flag holds by true alone; of several entries of one tab of a viewer on a stream the last counts. Returns the entries of an unknown stream or profile, and of what is no tab''s name; all others are noted.';
+    'update_viewer_heartbeat for a gateway that holds many viewers: up to 1000 objects {"stream_id", "viewer_id", '
+    '"is_active", "is_unmuted", "is_visible", "is_subscribed"} and, as p_tab is there, "tab". '
+    'Objects rather than an array a column: they are a request''s body as it stands, one value can''t slip against '
+    'another, and reading them is a twentieth of the work. '
+    'A flag holds by true alone; of several entries of one tab of a viewer on a stream the last counts. Returns the '
+    'entries of an unknown stream or profile, and of what is no tab''s name; all others are noted.';

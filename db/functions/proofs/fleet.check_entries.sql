@@ -13,7 +13,8 @@ as $$
         having sum(e.amount) <> 0
     ),
     broken as (
-        select jsonb_build_object('entry_id', e.id, 'profile_id', e.profile_id, 'account', e.account, 'seq', e.seq) as found
+        select jsonb_build_object('entry_id', e.id, 'profile_id', e.profile_id, 'account', e.account, 'seq', e.seq)
+            as found
         from public.ledger_entries as e
         left join public.ledger_entries as b
             on b.profile_id = e.profile_id and b.account = e.account and b.seq = e.seq - 1 and b.profile_id is not null
@@ -71,4 +72,5 @@ $$;
 
 revoke all on function fleet.check_entries(xid8, xid8) from public, anon, authenticated, service_role;
 comment on function fleet.check_entries(xid8, xid8) is
-    'Checks the entries of a range of transactions: each ledger transaction sums to zero, each entry follows from the one before it on its account, each account''s last entry is the cached balance. Reads nothing else of the ledger.';
+    'Checks the entries of a range of transactions: each ledger transaction sums to zero, each entry follows from the '
+    'one before it on its account, each account''s last entry is the cached balance. Reads nothing else of the ledger.';

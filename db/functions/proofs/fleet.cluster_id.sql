@@ -9,4 +9,6 @@ as $$
 $$;
 
 revoke all on function fleet.cluster_id() from public, anon, authenticated, service_role;
-comment on function fleet.cluster_id() is 'The identifier of this database cluster. Transaction ids mean something in their own cluster only: a dump carries them into others.';
+comment on function fleet.cluster_id() is
+    'The identifier of this database cluster. Transaction ids mean something in their own cluster only: a dump carries '
+    'them into others.';

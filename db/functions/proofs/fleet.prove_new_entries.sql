@@ -21,7 +21,10 @@ begin
     v_from := coalesce(v_from, '0'::xid8);
     -- A checkpoint of another cluster says nothing here, even if this one has passed its number.
     if v_from > v_horizon
-        or (v_from > '0'::xid8 and (select h.cluster_id from fleet.proof_horizon as h) is distinct from fleet.cluster_id())
+        or (
+            v_from > '0'::xid8
+            and (select h.cluster_id from fleet.proof_horizon as h) is distinct from fleet.cluster_id()
+        )
     then
         return;
     end if;
@@ -48,4 +51,5 @@ $$;
 
 revoke all on function fleet.prove_new_entries(integer) from public, anon, authenticated, service_role;
 comment on function fleet.prove_new_entries(integer) is
-    'Proves about p_limit ledger entries past the last checkpoint and moves it. Returns no row when the checkpoint is of another cluster (a restore): then only a full proof helps.';
+    'Proves about p_limit ledger entries past the last checkpoint and moves it. Returns no row when the checkpoint is '
+    'of another cluster (a restore): then only a full proof helps.';

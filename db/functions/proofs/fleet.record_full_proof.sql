@@ -19,6 +19,8 @@ as $$
     values ('full', p_upto_xid, p_violations, p_detail, p_started_at)
 $$;
 
-revoke all on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb) from public, anon, authenticated, service_role;
+revoke all on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb)
+from public, anon, authenticated, service_role;
 comment on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb) is
-    'Records what the views of schema invariants found. The continuous proof goes on from p_upto_xid, the oldest transaction that ran when the full proof began.';
+    'Records what the views of schema invariants found. The continuous proof goes on from p_upto_xid, the oldest '
+    'transaction that ran when the full proof began.';

@@ -21,7 +21,8 @@ begin
         join fleet.payment_halves as h on h.provider = cp.provider and h.provider_event_id = cp.provider_event_id
         join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
         where h.payment_id = any(p_payment_ids) and cp.granted_at is null and cp.decision is null
-            and cp.status = 'pending' and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer', 'no_fx_rate')
+            and cp.status = 'pending'
+            and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer', 'no_fx_rate')
             -- What shares its payment with another purchase is a person's to decide: that may be granted.
             and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id)
         order by cp.id
@@ -77,6 +78,7 @@ begin
         array(
             select leg.posting
             from (
+                -- The purchases that are granted, numbered: one ledger transaction each.
                 select row_number() over (order by cp.id) as no, cp.profile_id, cp.coin_amount, k.key
                 from unnest(v_decisions) as d
                 join public.coin_purchases as cp on cp.id = -d.payment_id
@@ -84,6 +86,7 @@ begin
                 where d.granted
             ) as p
             cross join lateral (
+                -- Its two entries: to the buyer, from the coins issued.
                 values
                 (row(p.no, 0, p.profile_id, 'coins', p.coin_amount, 'purchase', p.key, null)::fleet.posting),
                 (row(p.no, 1, null, 'coins_issued', -p.coin_amount, 'purchase', p.key, null)::fleet.posting)
@@ -97,10 +100,13 @@ begin
         reason = case when not d.granted then d.reason end,
         processed_at = p_now
     from unnest(v_decisions) as d
-    where e.id = d.event_id and e.state = 'held' and d.state in ('applied', 'held') and (d.granted or e.reason <> d.reason);
+    where e.id = d.event_id and e.state = 'held' and d.state in ('applied', 'held')
+        and (d.granted or e.reason <> d.reason);
 end
 $$;
 
 revoke all on function fleet.amend_purchases(bigint[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.amend_purchases(bigint[], timestamptz) is
-    'Judges again the purchases of these payments that were held for their metadata, their amount or want of a rate, with all that later events told: grants them, or holds them for what is wrong now. Nobody has decided them. The caller holds the locks of payments and profiles.';
+    'Judges again the purchases of these payments that were held for their metadata, their amount or want of a rate, '
+    'with all that later events told: grants them, or holds them for what is wrong now. Nobody has decided them. The '
+    'caller holds the locks of payments and profiles.';

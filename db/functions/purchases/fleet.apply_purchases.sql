@@ -21,7 +21,8 @@ begin
     select
         d.purchase_id, d.payment_id, d.profile_id, d.provider, d.provider_event_id, d.provider_payment_id, d.sku,
         d.quantity, d.coin_amount, d.amount_minor, d.currency, d.usd_amount,
-        case when d.granted then 'confirmed' else 'pending' end, d.requires_approval, d.hold_reason, s.purchase_limit_usd,
+        case when d.granted then 'confirmed' else 'pending' end, d.requires_approval, d.hold_reason,
+        s.purchase_limit_usd,
         d.ip_address, d.country_code, d.user_agent, d.purchased_at, case when d.granted then p_now end, p_now
     from unnest(v_decisions) as d
     cross join fleet.settings as s
@@ -79,4 +80,6 @@ end
 $$;
 
 revoke all on function fleet.apply_purchases(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_purchases(fleet.fact[], timestamptz) is 'Grants or holds the purchases among the facts, and applies the reversals that came before them. One outcome a purchase fact.';
+comment on function fleet.apply_purchases(fleet.fact[], timestamptz) is
+    'Grants or holds the purchases among the facts, and applies the reversals that came before them. One outcome a '
+    'purchase fact.';

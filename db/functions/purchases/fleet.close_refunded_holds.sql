@@ -73,4 +73,6 @@ end
 $$;
 
 revoke all on function fleet.close_refunded_holds(bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.close_refunded_holds(bigint[], timestamptz) is 'Takes held events off the queue whose payment was given back whole, and puts them on it again if that failed. The caller has settled the payments.';
+comment on function fleet.close_refunded_holds(bigint[], timestamptz) is
+    'Takes held events off the queue whose payment was given back whole, and puts them on it again if that failed. The '
+    'caller has settled the payments.';

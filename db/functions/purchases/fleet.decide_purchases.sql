@@ -24,7 +24,8 @@ begin
         -- Level 3: what becomes of each event, and why.
         select
             f.*,
-            case when f.creates then nextval('public.coin_purchases_id_seq') else f.known_purchase_id end as purchase_id,
+            case when f.creates then nextval('public.coin_purchases_id_seq') else f.known_purchase_id end
+                as purchase_id,
             case
                 when f.own_hold is not null then 'held'
                 when f.is_duplicate then 'applied'
@@ -63,7 +64,8 @@ begin
                 select
                     u.event_id, u.ordinality, u.payment_id, u.received_at, u.profile_id, u.buyer_unreadable,
                     u.provider, u.provider_event_id, u.provider_payment_id, u.sku, coalesce(u.quantity, 1) as quantity,
-                    u.amount_minor, u.currency, u.ip_address, u.country_code, u.user_agent, u.purchased_at, u.direct_coins,
+                    u.amount_minor, u.currency, u.ip_address, u.country_code, u.user_agent, u.purchased_at,
+                    u.direct_coins,
                     cp.id as known_purchase_id,
                     -- Tried again, the event of a purchase that still waits for a person stays held with it.
                     case
@@ -106,13 +108,15 @@ begin
                     -- Of a payment's events the first that tells all by itself, else the first.
                     coalesce(
                         min(u.ordinality) filter (
-                            where u.is_whole and u.is_priced and buyer.id is not null and own.id is null and named.id is null
+                            where u.is_whole and u.is_priced and buyer.id is not null
+                                and own.id is null and named.id is null
                         ) over of_payment,
                         min(u.ordinality) filter (
                             where u.is_priced and buyer.id is not null and own.id is null and named.id is null
                         ) over of_payment
                     ) as first_complete
                 from (
+                    -- Level 0: the facts as they came, and whether each can be priced.
                     select
                         f.*,
                         f.direct_coins is not null or f.sku is not null or f.hold_reason is not null as is_priced,
@@ -122,6 +126,7 @@ begin
                 cross join fleet.settings as s
                 left join public.coin_purchases as cp on cp.payment_id = u.payment_id
                 left join lateral (
+                    -- The purchase that this event made or was held for.
                     select
                         p.id, p.provider, p.hold_reason, p.granted_at, p.decision,
                         coalesce(j.payment_id, p.payment_id) as facts_payment_id
@@ -131,10 +136,14 @@ begin
                     limit 1
                 ) as own on true
                 left join lateral (
-                    select p.id from public.coin_purchases as p where p.provider_payment_id = any(u.payment_keys) limit 1
+                    -- A purchase that has one of the payment's names.
+                    select p.id from public.coin_purchases as p
+                    where p.provider_payment_id = any(u.payment_keys)
+                    limit 1
                 ) as named on true
                 left join public.profiles as buyer on buyer.id = u.profile_id
                 left join lateral (
+                    -- The package, in the payment's currency if it has that price.
                     select k.sku, k.coin_amount, k.amount_minor, k.currency
                     from public.coin_packages as k
                     where k.provider = u.provider and k.sku = u.sku
@@ -168,4 +177,6 @@ end
 $$;
 
 revoke all on function fleet.decide_purchases(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.decide_purchases(fleet.fact[], timestamptz) is 'Judges purchase facts in input order: which one creates the purchase of its payment, at what price, granted or held. Writes nothing; the caller holds the locks.';
+comment on function fleet.decide_purchases(fleet.fact[], timestamptz) is
+    'Judges purchase facts in input order: which one creates the purchase of its payment, at what price, granted or '
+    'held. Writes nothing; the caller holds the locks.';

@@ -44,4 +44,5 @@ end
 $$;
 
 revoke all on function fleet.heed_refunds_of_held(fleet.outcome[]) from public, anon, authenticated, service_role;
-comment on function fleet.heed_refunds_of_held(fleet.outcome[]) is 'Closes what a batch would hold though its payment was given back whole, in the same batch or before.';
+comment on function fleet.heed_refunds_of_held(fleet.outcome[]) is
+    'Closes what a batch would hold though its payment was given back whole, in the same batch or before.';

@@ -79,4 +79,5 @@ $$;
 
 revoke all on function fleet.judge_holds_again(integer, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.judge_holds_again(integer, timestamptz) is
-    'Makes up to p_limit events pending that are held for a buyer, a product or a rate that has come since, and that nobody has decided; returns how many.';
+    'Makes up to p_limit events pending that are held for a buyer, a product or a rate that has come since, and that '
+    'nobody has decided; returns how many.';

@@ -29,5 +29,7 @@ begin
 end
 $$;
 
-revoke all on function fleet.note_held_payments(fleet.purchase_decision[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.note_held_payments(fleet.purchase_decision[], timestamptz) is 'Notes what was paid by events that are held without a purchase, so that they leave the queue when it is refunded.';
+revoke all on function fleet.note_held_payments(fleet.purchase_decision[], timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.note_held_payments(fleet.purchase_decision[], timestamptz) is
+    'Notes what was paid by events that are held without a purchase, so that they leave the queue when it is refunded.';

@@ -43,8 +43,10 @@ begin
                 where e.provider = 'stripe' and e.provider_event_id = p_fact.provider_event_id
             ) as is_reported
         from (
+            -- Each of them once, and whether one of its ids is the same.
             select f.id, bool_or(f.by_id) as by_id
             from (
+                -- By event id, by payment id, by payment, and by joined payment.
                 select p.id, true as by_id
                 from public.coin_purchases as p
                 where p.provider_event_id = p_fact.provider_event_id
@@ -75,7 +77,9 @@ begin
     ) as k;
     if v_known.purchase_id is not null then
         if v_known.is_without_name then
-            return row(null, null, null, v_facts[2].payment_id, v_known.purchase_id, null, true, null, null)::fleet.outcome;
+            return row(
+                null, null, null, v_facts[2].payment_id, v_known.purchase_id, null, true, null, null
+            )::fleet.outcome;
         end if;
         if v_known.is_of_another_event or not coalesce(v_known.is_same_by_id, v_known.is_same_by_name, false) then
             perform fleet.raise_refusal('idempotency_conflict');
@@ -100,4 +104,7 @@ end
 $$;
 
 revoke all on function fleet.record_purchase(fleet.fact) from public, anon, authenticated, service_role;
-comment on function fleet.record_purchase(fleet.fact) is 'Records the purchase of a direct call, or finds the one that has its ids or whose payment it names. Raises CF008 if they are of another purchase, or it has another buyer or other coins; unique_violation if an id was taken meanwhile.';
+comment on function fleet.record_purchase(fleet.fact) is
+    'Records the purchase of a direct call, or finds the one that has its ids or whose payment it names. Raises CF008 '
+    'if they are of another purchase, or it has another buyer or other coins; unique_violation if an id was taken '
+    'meanwhile.';

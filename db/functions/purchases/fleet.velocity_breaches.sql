@@ -18,16 +18,22 @@ begin
         select d.purchase_id, d.payment_id, d.profile_id, d.purchased_at
         from unnest(p_decisions) with ordinality as d
         join (
+            -- The buyers who have more purchases than the limit, old and new.
             select b.profile_id
             from (
-                select u.profile_id, count(*) as purchases, min(u.purchased_at) as first_at, max(u.purchased_at) as last_at
+                -- What each buyer purchases in this batch.
+                select
+                    u.profile_id, count(*) as purchases,
+                    min(u.purchased_at) as first_at, max(u.purchased_at) as last_at
                 from unnest(p_decisions) as u
                 where u.creates
                 group by u.profile_id
             ) as b
             cross join lateral (
+                -- What each purchased within 60 s of it before.
                 select count(*) as purchases
                 from (
+                    -- No more are read than the limit needs.
                     select 1
                     from public.coin_purchases as cp
                     where cp.profile_id = b.profile_id
@@ -68,5 +74,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.velocity_breaches(fleet.purchase_decision[]) from public, anon, authenticated, service_role;
-comment on function fleet.velocity_breaches(fleet.purchase_decision[]) is 'The purchase ids among new purchases that break the velocity rule, judged in input order, the buyers'' rows locked by the caller.';
+revoke all on function fleet.velocity_breaches(fleet.purchase_decision[])
+from public, anon, authenticated, service_role;
+comment on function fleet.velocity_breaches(fleet.purchase_decision[]) is
+    'The purchase ids among new purchases that break the velocity rule, judged in input order, the buyers'' rows '
+    'locked by the caller.';

@@ -75,5 +75,9 @@ begin
 end
 $$;
 
-revoke all on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) from public, anon, authenticated, service_role;
-comment on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) is 'Credits a paid purchase once per provider event and payment, which any of its names may name. Above the approval threshold it is recorded pending; raises CF002 over the limit, CF003 on velocity, CF006 for an unknown buyer, CF008 for ids of another purchase, another buyer or other coins.';
+revoke all on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text)
+from public, anon, authenticated, service_role;
+comment on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) is
+    'Credits a paid purchase once per provider event and payment, which any of its names may name. Above the approval '
+    'threshold it is recorded pending; raises CF002 over the limit, CF003 on velocity, CF006 for an unknown buyer, '
+    'CF008 for ids of another purchase, another buyer or other coins.';

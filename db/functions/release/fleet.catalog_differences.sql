@@ -32,4 +32,5 @@ $$;
 
 revoke all on function fleet.catalog_differences() from public, anon, authenticated, service_role;
 comment on function fleet.catalog_differences() is
-    'Files of which the catalog holds less or more than the last release left; both empty for a file that was never recorded. For the schema''s owner.';
+    'Files of which the catalog holds less or more than the last release left; both empty for a file that was never '
+    'recorded. For the schema''s owner.';

@@ -28,4 +28,5 @@ $$;
 
 revoke all on function fleet.catalog_items() from public, anon, authenticated, service_role;
 comment on function fleet.catalog_items() is
-    'What the catalog of this database holds now of what each repeatable file makes, as lines; what follows `=` is a hash of the rest. For the schema''s owner.';
+    'What the catalog of this database holds now of what each repeatable file makes, as lines; what follows `=` is a '
+    'hash of the rest. For the schema''s owner.';

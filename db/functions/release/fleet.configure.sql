@@ -21,5 +21,7 @@ as $$
         (p_purchase_limit_usd, p_approval_threshold_usd, p_purchases_per_minute, p_max_active_streams_per_viewer)
 $$;
 
-revoke all on function fleet.configure(numeric, numeric, integer, integer) from public, anon, authenticated, service_role;
-comment on function fleet.configure(numeric, numeric, integer, integer) is 'Writes the rules that SQL reads; each release calls it with the environment''s values.';
+revoke all on function fleet.configure(numeric, numeric, integer, integer)
+from public, anon, authenticated, service_role;
+comment on function fleet.configure(numeric, numeric, integer, integer) is
+    'Writes the rules that SQL reads; each release calls it with the environment''s values.';

@@ -10,7 +10,7 @@ as $$
         from pg_catalog.pg_proc as p
         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
         join fleet.schema_objects as o
-            on (o.kind = 'function' and o.name = n.nspname || '.' || p.proname)
+            on (o.kind in ('function', 'legacy') and o.name = n.nspname || '.' || p.proname and o.checksum <> 'removed')
             or (o.kind = 'shim' and o.name = '20_auth' and n.nspname = 'auth' and p.proname in ('uid', 'role', 'jwt'))
         where p.prokind in ('f', 'w') and n.nspname in ('public', 'fleet', 'auth')
     )
@@ -26,7 +26,10 @@ as $$
     union all
     select
         f.kind, f.name,
-        format('trigger %I on %s = %s', t.tgname, t.tgrelid::regclass, md5(pg_get_triggerdef(t.oid) || t.tgenabled::text))
+        format(
+            'trigger %I on %s = %s',
+            t.tgname, t.tgrelid::regclass, md5(pg_get_triggerdef(t.oid) || t.tgenabled::text)
+        )
     from ours as f
     join pg_catalog.pg_trigger as t on t.tgfoid = f.oid and not t.tgisinternal
     join pg_catalog.pg_class as c on c.oid = t.tgrelid
@@ -35,4 +38,5 @@ $$;
 
 revoke all on function fleet.function_items() from public, anon, authenticated, service_role;
 comment on function fleet.function_items() is
-    'What stands in the catalog of each function file: its text, who may execute it, its triggers. See fleet.catalog_items.';
+    'What stands in the catalog of each function file: its text, who may execute it, its triggers. See '
+    'fleet.catalog_items.';

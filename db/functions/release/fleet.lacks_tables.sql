@@ -25,4 +25,5 @@ $$;
 
 revoke all on function fleet.lacks_tables() from public, anon, authenticated, service_role;
 comment on function fleet.lacks_tables() is
-    'Whether a column or constraint that the last release left is gone, renamed or of another type: our SQL may fail for that, and it is no event''s fault.';
+    'Whether a column or constraint that the last release left is gone, renamed or of another type: our SQL may fail '
+    'for that, and it is no event''s fault.';

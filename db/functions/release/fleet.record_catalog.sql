@@ -1,4 +1,8 @@
-create or replace function fleet.record_catalog(p_everything boolean, p_kinds text[] default '{}', p_names text[] default '{}')
+create or replace function fleet.record_catalog(
+    p_everything boolean,
+    p_kinds text[] default '{}',
+    p_names text[] default '{}'
+)
 returns void
 language sql
 volatile
@@ -16,10 +20,13 @@ as $$
             or o.items is null
             -- Another server writes the same definition in other words.
             or o.server_version <> current_setting('server_version_num')::integer / 10000
-            or exists (select 1 from unnest(p_kinds, p_names) as a (kind, name) where a.kind = o.kind and a.name = o.name)
+            or exists (
+                select 1 from unnest(p_kinds, p_names) as a (kind, name) where a.kind = o.kind and a.name = o.name
+            )
         )
 $$;
 
 revoke all on function fleet.record_catalog(boolean, text[], text[]) from public, anon, authenticated, service_role;
 comment on function fleet.record_catalog(boolean, text[], text[]) is
-    'Records what a release left in the catalog, to compare it later: of these files, of files never recorded, or of all. For the schema''s owner.';
+    'Records what a release left in the catalog, to compare it later: of these files, of files never recorded, or of '
+    'all. For the schema''s owner.';

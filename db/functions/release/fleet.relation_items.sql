@@ -29,7 +29,9 @@ as $$
     from ours as r
     where r.relkind = 'v'
     union all
-    select r.kind, r.name, format('row level security on %s%s', r.oid::regclass, case when r.relforcerowsecurity then ', forced' end)
+    select
+        r.kind, r.name,
+        format('row level security on %s%s', r.oid::regclass, case when r.relforcerowsecurity then ', forced' end)
     from ours as r
     where r.relrowsecurity
     union all
@@ -37,7 +39,9 @@ as $$
         r.kind, r.name,
         format('grant %s on %s to %s', lower(a.privilege_type), r.oid::regclass, w.name)
     from ours as r
-    cross join lateral aclexplode(coalesce(r.relacl, acldefault((case r.relkind when 'S' then 's' else 'r' end)::"char", r.relowner))) as a
+    cross join lateral aclexplode(
+        coalesce(r.relacl, acldefault((case r.relkind when 'S' then 's' else 'r' end)::"char", r.relowner))
+    ) as a
     join fleet.watched_roles() as w on w.role = a.grantee
     -- What our processes may read in fleet stands in their own files.
     where r.name <> 'clients' or w.name not like 'coinfleet\_%'
@@ -68,4 +72,5 @@ $$;
 
 revoke all on function fleet.relation_items() from public, anon, authenticated, service_role;
 comment on function fleet.relation_items() is
-    'What stands in the catalog of each table''s policy file and each invariant: rights, row level security, policies, the view''s text. See fleet.catalog_items.';
+    'What stands in the catalog of each table''s policy file and each invariant: rights, row level security, policies, '
+    'the view''s text. See fleet.catalog_items.';

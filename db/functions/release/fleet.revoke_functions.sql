@@ -13,7 +13,7 @@ begin
         select p.oid
         from pg_catalog.pg_proc as p
         join fleet.schema_objects as o
-            on o.kind = 'function' and o.name = p.pronamespace::regnamespace::text || '.' || p.proname
+            on o.kind in ('function', 'legacy') and o.name = p.pronamespace::regnamespace::text || '.' || p.proname
         cross join lateral pg_catalog.aclexplode(p.proacl) as a
         where a.grantee = p_role::regrole
     loop
@@ -24,4 +24,5 @@ $$;
 
 revoke all on function fleet.revoke_functions(text) from public, anon, authenticated, service_role;
 comment on function fleet.revoke_functions(text) is
-    'Takes back what a role may execute of this release''s functions, so that its policy can list them anew. For the schema''s owner.';
+    'Takes back what a role may execute of this release''s functions, so that its policy can list them anew. For the '
+    'schema''s owner.';

@@ -7,10 +7,13 @@ set search_path = '', pg_temp
 as $$
     -- Which files speak for a role: the one that makes it, and the one that says what it may.
     with ours as (
-        select r.oid, r.rolname::text as role, r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls,
+        select
+            r.oid, r.rolname::text as role,
+            r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls,
             case when r.rolname like 'coinfleet\_%' then 'login' else 'shim' end as made_by_kind,
             case when r.rolname like 'coinfleet\_%' then r.rolname else '10_roles' end as made_by,
-            case when r.rolname like 'coinfleet\_%' then substr(r.rolname, char_length('coinfleet_') + 1) else 'clients' end
+            case when r.rolname like 'coinfleet\_%' then substr(r.rolname, char_length('coinfleet_') + 1) else 'clients'
+            end
                 as allowed_by
         from pg_catalog.pg_roles as r
         join fleet.watched_roles() as w on w.role = r.oid
@@ -79,4 +82,5 @@ $$;
 
 revoke all on function fleet.role_items() from public, anon, authenticated, service_role;
 comment on function fleet.role_items() is
-    'What stands in the catalog of each role that files make: that it is there, its attributes, its rights to schemas and to tables of the fleet, its settings in this database. See fleet.catalog_items.';
+    'What stands in the catalog of each role that files make: that it is there, its attributes, its rights to schemas '
+    'and to tables of the fleet, its settings in this database. See fleet.catalog_items.';

@@ -11,7 +11,8 @@ as $$
         from pg_catalog.pg_class as c
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
         join fleet.schema_objects as o
-            on o.kind = 'policy' and o.name = case n.nspname when 'fleet' then 'clients' else n.nspname || '.' || c.relname end
+            on o.kind = 'policy'
+            and o.name = case n.nspname when 'fleet' then 'clients' else n.nspname || '.' || c.relname end
         where c.relkind in ('r', 'p') and n.nspname in ('public', 'fleet')
     )
     select
@@ -40,4 +41,5 @@ $$;
 
 revoke all on function fleet.structure_items() from public, anon, authenticated, service_role;
 comment on function fleet.structure_items() is
-    'What migrations made of each table: columns, constraints, valid indexes, and its owner where it is not the schema''s. In words that are the same on each version of the server. See fleet.catalog_items.';
+    'What migrations made of each table: columns, constraints, valid indexes, and its owner where it is not the '
+    'schema''s. In words that are the same on each version of the server. See fleet.catalog_items.';

@@ -16,4 +16,5 @@ $$;
 
 revoke all on function fleet.watched_roles() from public, anon, authenticated, service_role;
 comment on function fleet.watched_roles() is
-    'Whose rights a release compares with what it made: everybody''s, the API''s and our processes'' roles. What is granted to others, such as a reader for reports, is nobody''s business here.';
+    'Whose rights a release compares with what it made: everybody''s, the API''s and our processes'' roles. What is '
+    'granted to others, such as a reader for reports, is nobody''s business here.';

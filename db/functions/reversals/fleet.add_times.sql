@@ -65,4 +65,6 @@ end
 $$;
 
 revoke all on function fleet.add_times(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.add_times(fleet.fact[]) is 'Adds to reversals that a worker of the release before told what it leaves out, the event''s time above all. To be dropped with the release after this one.';
+comment on function fleet.add_times(fleet.fact[]) is
+    'Adds to reversals that a worker of the release before told what it leaves out, the event''s time above all. To be '
+    'dropped with the release after this one.';

@@ -38,4 +38,6 @@ as $$
 $$;
 
 revoke all on function fleet.amounts_paid(bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.amounts_paid(bigint[]) is 'What was paid for each purchase of these payments, and by payments that are held without a purchase, whose purchase_id is null.';
+comment on function fleet.amounts_paid(bigint[]) is
+    'What was paid for each purchase of these payments, and by payments that are held without a purchase, whose '
+    'purchase_id is null.';

@@ -88,4 +88,5 @@ end
 $$;
 
 revoke all on function fleet.apply_reversals(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.apply_reversals(fleet.fact[], timestamptz) is 'Stores what refund and dispute events tell, then settles their payments. One outcome a reversal fact.';
+comment on function fleet.apply_reversals(fleet.fact[], timestamptz) is
+    'Stores what refund and dispute events tell, then settles their payments. One outcome a reversal fact.';

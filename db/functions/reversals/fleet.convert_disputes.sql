@@ -23,4 +23,5 @@ as $$
 $$;
 
 revoke all on function fleet.convert_disputes(bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.convert_disputes(bigint[], timestamptz) is 'Gives disputes in another currency than their payment''s the rate of today, where there is one.';
+comment on function fleet.convert_disputes(bigint[], timestamptz) is
+    'Gives disputes in another currency than their payment''s the rate of today, where there is one.';

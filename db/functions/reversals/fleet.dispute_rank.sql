@@ -9,4 +9,5 @@ as $$
 $$;
 
 revoke all on function fleet.dispute_rank(text) from public, anon, authenticated, service_role;
-comment on function fleet.dispute_rank(text) is 'Which of two statuses told in one second is the later one: closed beats open, lost beats won.';
+comment on function fleet.dispute_rank(text) is
+    'Which of two statuses told in one second is the later one: closed beats open, lost beats won.';

@@ -9,4 +9,5 @@ as $$
 $$;
 
 revoke all on function fleet.refund_rank(text) from public, anon, authenticated, service_role;
-comment on function fleet.refund_rank(text) is 'How far a refund''s status has come; a refund never goes back, so the furthest status seen is the latest.';
+comment on function fleet.refund_rank(text) is
+    'How far a refund''s status has come; a refund never goes back, so the furthest status seen is the latest.';

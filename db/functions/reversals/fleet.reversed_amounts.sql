@@ -58,6 +58,7 @@ as $$
             -- currency and came back in another is out until the status says that it was won.
             select max(case when c.largest is not null then least(c.net / c.largest, 1) end) as ratio
             from (
+                -- Per currency: what is withdrawn now, and the largest withdrawal.
                 select
                     greatest(-sum(t.amount), 0)::numeric(400, 300) as net,
                     -min(t.amount) filter (where t.amount < 0) as largest
@@ -85,4 +86,6 @@ as $$
 $$;
 
 revoke all on function fleet.reversed_amounts(bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.reversed_amounts(bigint[]) is 'What was paid, refunded and taken by disputes, a row a purchase and a row a payment that is held without one, in minor units of its currency. Thirds of a dispute have 300 decimals.';
+comment on function fleet.reversed_amounts(bigint[]) is
+    'What was paid, refunded and taken by disputes, a row a purchase and a row a payment that is held without one, in '
+    'minor units of its currency. Thirds of a dispute have 300 decimals.';

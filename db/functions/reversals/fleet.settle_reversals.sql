@@ -73,4 +73,6 @@ end
 $$;
 
 revoke all on function fleet.settle_reversals(bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.settle_reversals(bigint[]) is 'Moves each payment''s purchase to what its refunds and disputes say: takes coins back or returns them, and derives the status. The caller holds the payments'' and the profiles'' locks.';
+comment on function fleet.settle_reversals(bigint[]) is
+    'Moves each payment''s purchase to what its refunds and disputes say: takes coins back or returns them, and '
+    'derives the status. The caller holds the payments'' and the profiles'' locks.';

@@ -70,4 +70,6 @@ end
 $$;
 
 revoke all on function fleet.store_reversals(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.store_reversals(fleet.fact[]) is 'Stores what refund and dispute facts tell, so that any order of events, told any number of times, ends the same. The caller holds the locks of their payments.';
+comment on function fleet.store_reversals(fleet.fact[]) is
+    'Stores what refund and dispute facts tell, so that any order of events, told any number of times, ends the same. '
+    'The caller holds the locks of their payments.';

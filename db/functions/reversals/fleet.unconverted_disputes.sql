@@ -26,4 +26,6 @@ as $$
 $$;
 
 revoke all on function fleet.unconverted_disputes(bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.unconverted_disputes(bigint[]) is 'Which of these payments have an open or lost dispute in another currency without a rate: the whole payment counts as disputed.';
+comment on function fleet.unconverted_disputes(bigint[]) is
+    'Which of these payments have an open or lost dispute in another currency without a rate: the whole payment counts '
+    'as disputed.';

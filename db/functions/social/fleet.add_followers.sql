@@ -18,4 +18,5 @@ end
 $$;
 
 revoke all on function fleet.add_followers(uuid[], bigint[]) from public, anon, authenticated, service_role;
-comment on function fleet.add_followers(uuid[], bigint[]) is 'Adds to profiles.follower_count, each profile once. Locks: profiles by id.';
+comment on function fleet.add_followers(uuid[], bigint[]) is
+    'Adds to profiles.follower_count, each profile once. Locks: profiles by id.';

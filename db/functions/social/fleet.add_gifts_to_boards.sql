@@ -38,7 +38,9 @@ as $$
     days as (
         select s.board, s.profile_id, (g.created_at at time zone 'UTC')::date as day, sum(g.coin_amount) as coins
         from gifts as g
-        cross join lateral (values ('top_gifters', g.sender_id), ('top_streamers', g.recipient_id)) as s (board, profile_id)
+        cross join lateral (
+            values ('top_gifters', g.sender_id), ('top_streamers', g.recipient_id)
+        ) as s (board, profile_id)
         group by s.board, s.profile_id, day
     )
     insert into fleet.leaderboard_sums as l (board, period, starts_on, profile_id, coins)
@@ -51,5 +53,10 @@ as $$
     on conflict (board, period, starts_on, profile_id) do update set coins = l.coins + excluded.coins
 $$;
 
-revoke all on function fleet.add_gifts_to_boards(xid8, xid8, date, xid8, bigint) from public, anon, authenticated, service_role;
-comment on function fleet.add_gifts_to_boards(xid8, xid8, date, xid8, bigint) is 'Adds the gifts of transactions from p_from up to, not including, p_upto to fleet.leaderboard_sums; with p_from null all gifts below p_upto. Periods that ended before p_today are left out, and entries up to p_foreign_upto_entry_id whose transaction is p_foreign_from or later: counted already, they are of another cluster.';
+revoke all on function fleet.add_gifts_to_boards(xid8, xid8, date, xid8, bigint)
+from public, anon, authenticated, service_role;
+comment on function fleet.add_gifts_to_boards(xid8, xid8, date, xid8, bigint) is
+    'Adds the gifts of transactions from p_from up to, not including, p_upto to fleet.leaderboard_sums; with p_from '
+    'null all gifts below p_upto. Periods that ended before p_today are left out, and entries up to '
+    'p_foreign_upto_entry_id whose transaction is p_foreign_from or later: counted already, they are of another '
+    'cluster.';

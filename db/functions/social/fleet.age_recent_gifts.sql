@@ -46,4 +46,6 @@ end
 $$;
 
 revoke all on function fleet.age_recent_gifts(timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.age_recent_gifts(timestamptz) is 'Takes gifts older than an hour out of live_streams.recent_gift_coins, an hour''s worth a call; says whether none is left. Cost follows the gifts that grew old.';
+comment on function fleet.age_recent_gifts(timestamptz) is
+    'Takes gifts older than an hour out of live_streams.recent_gift_coins, an hour''s worth a call; says whether none '
+    'is left. Cost follows the gifts that grew old.';

@@ -39,4 +39,5 @@ $$;
 
 revoke all on function fleet.make_profiles(uuid, integer) from public, anon, authenticated, service_role;
 comment on function fleet.make_profiles(uuid, integer) is
-    'Makes profiles for up to p_limit users past p_after who have none: those who signed up before the schema was here. Returns the last of them, null when there is none left. For the schema''s owner.';
+    'Makes profiles for up to p_limit users past p_after who have none: those who signed up before the schema was '
+    'here. Returns the last of them, null when there is none left. For the schema''s owner.';

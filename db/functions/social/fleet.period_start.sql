@@ -9,4 +9,5 @@ as $$
 $$;
 
 revoke all on function fleet.period_start(text, date) from public, anon, authenticated, service_role;
-comment on function fleet.period_start(text, date) is 'The first day of the day, week (from Monday) or month that a day is in; -infinity for all_time.';
+comment on function fleet.period_start(text, date) is
+    'The first day of the day, week (from Monday) or month that a day is in; -infinity for all_time.';

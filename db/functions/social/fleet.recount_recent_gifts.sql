@@ -59,4 +59,5 @@ $$;
 revoke all on function fleet.recount_recent_gifts(fleet.recent_gifts_horizon, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.recount_recent_gifts(fleet.recent_gifts_horizon, timestamptz) is
-    'Where the clock was ahead and has been set right: moves the horizon of recent gifts back to now, leaves out gifts dated more than an hour from now, and counts the others anew. Else it does nothing.';
+    'Where the clock was ahead and has been set right: moves the horizon of recent gifts back to now, leaves out gifts '
+    'dated more than an hour from now, and counts the others anew. Else it does nothing.';

@@ -76,4 +76,6 @@ end
 $$;
 
 revoke all on function fleet.refresh_leaderboard(timestamptz, integer) from public, anon, authenticated, service_role;
-comment on function fleet.refresh_leaderboard(timestamptz, integer) is 'Counts the gifts among about p_limit new ledger entries and writes what changed on the boards; says whether none is left. Cost follows what is new; without a checkpoint all gifts are counted.';
+comment on function fleet.refresh_leaderboard(timestamptz, integer) is
+    'Counts the gifts among about p_limit new ledger entries and writes what changed on the boards; says whether none '
+    'is left. Cost follows what is new; without a checkpoint all gifts are counted.';

@@ -49,4 +49,6 @@ end
 $$;
 
 revoke all on function fleet.write_leaderboard(date) from public, anon, authenticated, service_role;
-comment on function fleet.write_leaderboard(date) is 'Brings public.leaderboard_cache to the first hundred of each running period, and forgets sums of periods that ended, up to 10,000 a board and period.';
+comment on function fleet.write_leaderboard(date) is
+    'Brings public.leaderboard_cache to the first hundred of each running period, and forgets sums of periods that '
+    'ended, up to 10,000 a board and period.';

@@ -13,7 +13,8 @@ end
 $$;
 
 revoke all on function public.create_profile_for_new_user() from public, anon, authenticated, service_role;
-comment on function public.create_profile_for_new_user() is 'Gives each new auth.users row its profile. It has nothing to refuse, so it can''t block a sign-up.';
+comment on function public.create_profile_for_new_user() is
+    'Gives each new auth.users row its profile. It has nothing to refuse, so it can''t block a sign-up.';
 
 -- Named after us: the table is another's, and its plain names may be taken there.
 create or replace trigger coinfleet_makes_a_profile

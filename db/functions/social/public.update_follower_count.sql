@@ -37,7 +37,8 @@ end
 $$;
 
 revoke all on function public.update_follower_count() from public, anon, authenticated, service_role;
-comment on function public.update_follower_count() is 'Keeps profiles.follower_count equal to the follows of each profile: once a statement, whatever its size.';
+comment on function public.update_follower_count() is
+    'Keeps profiles.follower_count equal to the follows of each profile: once a statement, whatever its size.';
 
 -- PostgreSQL allows a transition table to a trigger of one event only.
 create or replace trigger trigger_update_follower_count

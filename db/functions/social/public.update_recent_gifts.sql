@@ -22,7 +22,9 @@ end
 $$;
 
 revoke all on function public.update_recent_gifts() from public, anon, authenticated, service_role;
-comment on function public.update_recent_gifts() is 'Adds a statement''s gifts to live_streams.recent_gift_coins, each stream once; fleet.age_recent_gifts takes them away again. Runs inside the money batch and waits for nobody.';
+comment on function public.update_recent_gifts() is
+    'Adds a statement''s gifts to live_streams.recent_gift_coins, each stream once; fleet.age_recent_gifts takes them '
+    'away again. Runs inside the money batch and waits for nobody.';
 
 create or replace trigger trigger_update_recent_gifts
 after insert on public.gifts

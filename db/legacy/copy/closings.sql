@@ -22,6 +22,8 @@ begin
     from upgrade.closings as s
     join public.profiles as p on p.id = s.profile_id
     where s.no > p_after and s.no <= p_upto;
-    perform upgrade.post_differences('closing_difference', v_batch.profile_ids, v_batch.old_ids, v_batch.coins, v_batch.earnings);
+    perform upgrade.post_differences(
+        'closing_difference', v_batch.profile_ids, v_batch.old_ids, v_batch.coins, v_batch.earnings
+    );
 end
 $$;

@@ -7,7 +7,9 @@ as $$
 begin
     perform 1
     from public.profiles as p
-    where p.id in (select s.profile_id from upgrade.movements as s where s.no > p_after and s.no <= p_upto and s.fate = 'move')
+    where p.id in (
+        select s.profile_id from upgrade.movements as s where s.no > p_after and s.no <= p_upto and s.fate = 'move'
+    )
     order by p.id
     for no key update;
 
@@ -20,8 +22,11 @@ begin
                     row_number() over (order by s.no) as ordinality,
                     t.prefix || 'ledger:' || s.id as key,
                     -- A reason of the event path stays its own.
-                    case when s.kind in ('purchase', 'gift') or coalesce(s.kind, '') = '' then 'old_' || coalesce(s.kind, '') else s.kind end
-                        as booked_as
+                    case
+                        when s.kind in ('purchase', 'gift') or coalesce(s.kind, '') = ''
+                            then 'old_' || coalesce(s.kind, '')
+                        else s.kind
+                    end as booked_as
                 from upgrade.movements as s
                 cross join upgrade.this as t
                 left join public.gifts as g on g.id = s.gift_id

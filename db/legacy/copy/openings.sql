@@ -1,5 +1,7 @@
 -- Brings accounts to a balance with an entry of their own against 'adjustments'; nothing where it is that already.
-create or replace function upgrade.post_differences(p_name text, p_profile_ids uuid[], p_old_ids text[], p_coins numeric[], p_earnings numeric[])
+create or replace function upgrade.post_differences(
+    p_name text, p_profile_ids uuid[], p_old_ids text[], p_coins numeric[], p_earnings numeric[]
+)
 returns void
 language plpgsql
 volatile
@@ -52,6 +54,8 @@ begin
     into v_batch
     from upgrade.openings as s
     where s.no > p_after and s.no <= p_upto;
-    perform upgrade.post_differences('opening_balance', v_batch.profile_ids, v_batch.old_ids, v_batch.coins, v_batch.earnings);
+    perform upgrade.post_differences(
+        'opening_balance', v_batch.profile_ids, v_batch.old_ids, v_batch.coins, v_batch.earnings
+    );
 end
 $$;

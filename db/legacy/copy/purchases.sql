@@ -9,7 +9,9 @@ as $$
 begin
     perform 1
     from public.profiles as p
-    where p.id in (select s.profile_id from upgrade.purchases as s where s.no > p_after and s.no <= p_upto and s.fate = 'move')
+    where p.id in (
+        select s.profile_id from upgrade.purchases as s where s.no > p_after and s.no <= p_upto and s.fate = 'move'
+    )
     order by p.id
     for no key update;
 
@@ -47,7 +49,8 @@ begin
     )
     select
         b.id, b.payment_no, b.profile_id, b.provider, coalesce(b.event_id, b.own_event_id), b.payment_id, b.coins,
-        b.amount_minor, b.currency, case when b.currency = 'usd' and b.amount_minor < 1e12 then b.amount_minor / 100.0 end,
+        b.amount_minor, b.currency,
+        case when b.currency = 'usd' and b.amount_minor < 1e12 then b.amount_minor / 100.0 end,
         case when b.coins_taken < b.coins then 'confirmed' when b.is_disputed then 'chargeback' else 'refunded' end,
         b.coins_taken, r.purchase_limit_usd, w.happened_at, w.happened_at, w.happened_at
     from batch as b
@@ -59,6 +62,7 @@ begin
         array(
             select leg.posting
             from (
+                -- The purchases of this batch, numbered: one ledger transaction each.
                 select p.*, s.is_disputed, row_number() over (order by s.no) as ordinality
                 from upgrade.purchases as s
                 join public.coin_purchases as p on p.id = s.id
@@ -66,6 +70,7 @@ begin
             ) as p
             cross join lateral (select 'purchase:' || p.provider || ':' || p.provider_payment_id as key) as k
             cross join lateral (
+                -- Its two entries: to the buyer, from the coins issued.
                 values
                 (row(p.ordinality, 0, p.profile_id, 'coins', p.coin_amount, 'purchase', k.key, null)::fleet.posting),
                 (row(p.ordinality, 1, null, 'coins_issued', -p.coin_amount, 'purchase', k.key, null)::fleet.posting)
@@ -77,6 +82,7 @@ begin
         array(
             select leg.posting
             from (
+                -- Those of them that were taken back, numbered in the same way.
                 select
                     p.*,
                     case when s.is_disputed then 'chargeback' else 'refund' end as reason,
@@ -87,6 +93,7 @@ begin
                 where s.no > p_after and s.no <= p_upto and s.fate = 'move' and s.coins_taken > 0
             ) as p
             cross join lateral (
+                -- Its two entries: from the buyer, back to the coins issued.
                 values
                 (row(p.ordinality, 0, p.profile_id, 'coins', -p.refunded_coins, p.reason, p.key, null)::fleet.posting),
                 (row(p.ordinality, 1, null, 'coins_issued', p.refunded_coins, p.reason, p.key, null)::fleet.posting)

@@ -90,7 +90,8 @@ as $$
         (select count(*) from legacy_first.live_streams),
         (
             select count(*) from public.live_streams as n
-            join (select distinct o.id, o.user_id::text as old_id from legacy_first.live_streams as o) as o on o.id = n.id
+            join (select distinct o.id, o.user_id::text as old_id from legacy_first.live_streams as o) as o
+                on o.id = n.id
             join fleet.upgraded_users as m on m.old_id = o.old_id and m.profile_id = n.profile_id
         ),
         null, null, null
@@ -119,14 +120,19 @@ as $$
         ),
         null, null, null
     union all
-    select 'user_links', (select count(*) from legacy_first.user_links), (select count(*) from public.user_links), null, null, null
+    select
+        'user_links', (select count(*) from legacy_first.user_links), (select count(*) from public.user_links),
+        null, null, null
     union all
     select
         'chat_messages',
         (select count(*) from legacy_first.chat_messages),
         (
             select count(*) from public.chat_messages as n
-            join (select distinct o.id, o.user_id::text as old_id, o.body::text as body from legacy_first.chat_messages as o) as o
+            join (
+                select distinct o.id, o.user_id::text as old_id, o.body::text as body
+                from legacy_first.chat_messages as o
+            ) as o
                 on o.id = n.id and o.body = n.body
             join fleet.upgraded_users as m on m.old_id = o.old_id and m.profile_id = n.profile_id
         ),

@@ -27,7 +27,8 @@ mapped as (
             when coalesce(btrim(u.email), '') = '' then 'no_email'
             when s.email is null then 'no_auth_user'
             when s.choices > 1 then 'ambiguous_email'
-            when count(*) filter (where g.old_id is null) over (partition by lower(btrim(u.email))) > 1 then 'ambiguous_email'
+            when count(*) filter (where g.old_id is null) over (partition by lower(btrim(u.email))) > 1
+                then 'ambiguous_email'
         end as reason
     from legacy_first.users as u
     left join given as g on g.old_id = u.id::text

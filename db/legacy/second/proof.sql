@@ -60,7 +60,9 @@ as $$
             from (
                 select
                     o.id, o.profile_id, o.amount, o.account, o.kind, o.reference,
-                    row_number() over (partition by o.reference, o.kind, o.profile_id, o.amount, o.account order by o.id) as nth
+                    row_number() over (
+                        partition by o.reference, o.kind, o.profile_id, o.amount, o.account order by o.id
+                    ) as nth
                 from old_entries as o
             ) as o
             left join own_entries as e
@@ -71,7 +73,8 @@ as $$
                 and v.profile_id = o.profile_id and v.account = o.account and v.amount = o.amount
             left join taken_back as t
                 on t.reference = o.reference and t.profile_id = o.profile_id and o.kind in ('refund', 'chargeback')
-            where o.amount <> 0 and (e.idempotency_key is not null or v.reference is not null or t.reference is not null)
+            where o.amount <> 0
+                and (e.idempotency_key is not null or v.reference is not null or t.reference is not null)
         ),
         (select coalesce(sum(o.amount), 0) from old_entries as o where o.account = 'coins'),
         (select coalesce(sum(p.coin_balance), 0) from public.profiles as p),
@@ -140,7 +143,9 @@ as $$
         ),
         null, null, null
     union all
-    select 'user_links', (select count(*) from legacy_second.user_links), (select count(*) from public.user_links), null, null, null
+    select
+        'user_links', (select count(*) from legacy_second.user_links), (select count(*) from public.user_links),
+        null, null, null
     union all
     select
         'chat_messages',

@@ -16,7 +16,8 @@ from (
             when f.profile_id is null then 'unknown_follower'
             when t.profile_id is null then 'unknown_followee'
             when f.profile_id = t.profile_id then 'self_follow'
-            when row_number() over (partition by f.profile_id, t.profile_id order by r.source_key) > 1 then 'duplicate_follow'
+            when row_number() over (partition by f.profile_id, t.profile_id order by r.source_key) > 1
+                then 'duplicate_follow'
         end as reason
     from upgrade.raw_follows as r
     left join fleet.upgraded_users as f on f.old_id = r.old_follower_id

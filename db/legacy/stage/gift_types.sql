@@ -12,7 +12,8 @@ from (
         -- Of several with one code the first that can move does.
         case
             when p.problem is not null then p.problem
-            when row_number() over (partition by p.code, p.problem is null order by p.source_row) > 1 then 'duplicate_code'
+            when row_number() over (partition by p.code, p.problem is null order by p.source_row) > 1
+                then 'duplicate_code'
         end as reason
     from (
         select
@@ -32,7 +33,9 @@ select
     null, g.code, 'move', null, null, null, null,
     g.code, g.code, g.coin_cost, null, false
 from (
-    select coalesce(nullif(btrim(r.gift_type), ''), 'unknown') as code, least(greatest(max(r.coins), 1), upgrade.most()) as coin_cost
+    select
+        coalesce(nullif(btrim(r.gift_type), ''), 'unknown') as code,
+        least(greatest(max(r.coins), 1), upgrade.most()) as coin_cost
     from upgrade.raw_gifts as r
     group by 1
 ) as g

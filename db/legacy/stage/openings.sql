@@ -13,7 +13,9 @@ select
     greatest(t.earnings - coalesce(sum(h.earnings), 0), 0) as opening_earnings
 from upgrade.trusted as t
 left join (
-    select p.profile_id, p.coins - p.coins_taken as coins, 0 as earnings from upgrade.purchases as p where p.fate = 'move'
+    select p.profile_id, p.coins - p.coins_taken as coins, 0 as earnings
+    from upgrade.purchases as p
+    where p.fate = 'move'
     union all
     select g.sender_id, -g.coins, 0 from upgrade.gifts as g where g.fate = 'move'
     union all

@@ -11,7 +11,8 @@ select
     r.old_id,
     r.profile_id,
     r.username,
-    r.reason is null and row_number() over (partition by r.username, r.reason is null order by r.source_key) > 1 as is_name_taken,
+    r.reason is null
+    and row_number() over (partition by r.username, r.reason is null order by r.source_key) > 1 as is_name_taken,
     r.display_name,
     r.avatar_url,
     r.bio,

@@ -38,7 +38,8 @@ identified as (
         coalesce(
             p.problem,
             case
-                when row_number() over (partition by p.id, p.problem is null order by p.source_row) > 1 then 'duplicate_id'
+                when row_number() over (partition by p.id, p.problem is null order by p.source_row) > 1
+                    then 'duplicate_id'
             end
         ) as fault
     from examined as p
@@ -50,7 +51,8 @@ judged as (
             p.fault,
             -- Its coins are in the buyer's trusted balance; one payment is one purchase.
             case
-                when row_number() over (partition by p.payment_id, p.fault is null order by p.id) > 1 then 'duplicate_payment_id'
+                when row_number() over (partition by p.payment_id, p.fault is null order by p.id) > 1
+                    then 'duplicate_payment_id'
             end
         ) as reason,
         row_number() over (partition by p.provider_event_id, p.fault is null order by p.id) as event_copy

@@ -1,9 +1,9 @@
-"""Stripe's door: proves that a webhook is Stripe's, and says what it means for coins.
+"""Stripe: webhooks of its payments, refunds and disputes.
 
 Refuses to call Stripe or the database.
 """
 
-from tasks.providers.stripe.events import interpret
-from tasks.providers.stripe.signature import PROVIDER, sign, verify
+from tasks.providers.stripe.provider import Stripe
+from tasks.providers.stripe.verify import sign
 
-__all__ = ["PROVIDER", "interpret", "sign", "verify"]
+__all__ = ["Stripe", "sign"]

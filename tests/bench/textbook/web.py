@@ -13,11 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from db.connections.pool import open_pool
-from tasks.providers import PROVIDERS, app, stripe
 from tasks.providers.signed import NotAuthentic
 from tests.bench.textbook.money import store
 from tests.bench.textbook.worker import make_actor
 from workers.processes import WEB
+from workers.providers import build_providers
 from workers.receiving.server import make_server
 from workers.settings import load_settings
 
@@ -34,18 +34,14 @@ CONNECTIONS = 16
 def make_app(settings: Settings) -> Starlette:
     """One route; a message is sent once its event is committed."""
     _, process_event = make_actor(settings)
-    secrets = {
-        stripe.PROVIDER: settings.stripe_webhook_secrets,
-        app.PROVIDER: settings.app_webhook_secrets,
-    }
+    providers = build_providers(settings)
 
     async def receive(request: Request) -> Response:
         provider = request.path_params["provider"]
         body = await request.body()
         try:
-            arrival = PROVIDERS[provider].verify(
-                dict(request.headers.raw), body, secrets=secrets[provider], now_s=time.time()
-            )
+            headers = dict(request.headers.raw)
+            arrival = providers[provider].verify(body, headers, now_s=time.time())
         except NotAuthentic:
             return JSONResponse({"result": "not_authentic"}, status_code=400)
         event_id = await store(request.app.state.pool, arrival)

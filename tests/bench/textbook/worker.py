@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from functools import partial
 from typing import TYPE_CHECKING
 
 import dramatiq
@@ -13,9 +12,9 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO, default_middleware
 
 from db.connections.pool import open_pool
-from tasks.providers import PROVIDERS
 from tests.bench.textbook.money import process
 from workers.processes import WORKER
+from workers.providers import build_providers
 from workers.settings import load_settings
 
 if TYPE_CHECKING:
@@ -54,15 +53,16 @@ def make_actor(settings: Settings) -> tuple[Broker, Actor[[int], None]]:
         middleware=[*(make() for make in default_middleware), AsyncIO(), has_pool],
     )
 
+    providers = build_providers(settings)
+
+    def interpret(event: ClaimedEvent) -> Fact:
+        return providers[event.provider].interpret(event)
+
     async def process_event(event_id: int) -> None:
-        await process(has_pool.pool, event_id, partial(_interpret, settings))
+        await process(has_pool.pool, event_id, interpret)
 
     actor = dramatiq.actor(broker=broker, queue_name="textbook")(process_event)
     return broker, actor
-
-
-def _interpret(settings: Settings, event: ClaimedEvent) -> Fact:
-    return PROVIDERS[event.provider].interpret(event, livemode=settings.stripe_livemode)
 
 
 def main() -> None:

@@ -114,7 +114,8 @@ update public.user_profiles set bio = repeat('b', 3000), display_name = repeat('
 insert into public.coins (user_id, balance) select id, 100 from public.users where id not in (40, 102);
 insert into public.coins (user_id, balance) values (102, 777), (999, 55), (null, 5), (6, 11);
 
-insert into public.gift_types (code, name, coin_cost) values ('rose', 'Rose', 1), ('cake', 'Cake', 30), ('free', 'Free', 0);
+insert into public.gift_types (code, name, coin_cost)
+values ('rose', 'Rose', 1), ('cake', 'Cake', 30), ('free', 'Free', 0);
 
 insert into public.live_streams (id, user_id, title, is_published, started_at, ended_at) values
     (1, 1, 'On air', true, now() - interval '1 hour', null),
@@ -175,4 +176,7 @@ insert into public.chat_messages (stream_id, user_id, body) values
     (77, 1, 'no stream'), (1, 102, 'no match'), (1, 1, ''), (1, 1, repeat('x', 2001)), (3, 1, 'a lost stream');
 insert into public.leaderboard_cache values (1, 100), (2, 50);
 insert into public.newsletters (user_id) values (1), (102);
-select setval('public.coin_purchases_id_seq', 1100), setval('public.gifts_id_seq', 2100), setval('public.users_id_seq', 200);
+select
+    setval('public.coin_purchases_id_seq', 1100),
+    setval('public.gifts_id_seq', 2100),
+    setval('public.users_id_seq', 200);

@@ -71,17 +71,20 @@ alter table public.live_streams disable trigger trigger_update_live_status;
 create function public.person(p_n integer) returns uuid language sql immutable as $$
     select ('00000000-0000-4000-8000-' || lpad(p_n::text, 12, '0'))::uuid
 $$;
-insert into auth.users (id, email) select public.person(n), 'person' || n || '@example.com' from generate_series(1, 30) as n;
+insert into auth.users (id, email)
+select public.person(n), 'person' || n || '@example.com' from generate_series(1, 30) as n;
 update public.profiles as p set username = 'user_' || n from generate_series(1, 30) as n where p.id = public.person(n);
 -- Signed up somewhere else, or not at all; the foreign key was never made.
 insert into public.profiles (id, username) values (public.person(901), 'lost'), (public.person(902), 'user_1');
 
 insert into public.gift_types values ('rose', 'Rose', 1, 7000), ('cake', 'Cake', 30, 12000);
 insert into public.live_streams (profile_id, title, live_available, is_published, started_at)
-select public.person(n), 'Stream ' || n, n % 2 = 0, n % 2 = 0, now() - interval '1 hour' from generate_series(1, 6) as n;
+select public.person(n), 'Stream ' || n, n % 2 = 0, n % 2 = 0, now() - interval '1 hour'
+from generate_series(1, 6) as n;
 insert into public.live_streams (profile_id, title) values (public.person(901), 'Lost');
 insert into public.video_boxes (position, stream_id) select n, n from generate_series(1, 12) as n;
-insert into public.box_viewers (position, viewer_id) select n % 12 + 1, public.person(n) from generate_series(1, 30) as n;
+insert into public.box_viewers (position, viewer_id)
+select n % 12 + 1, public.person(n) from generate_series(1, 30) as n;
 insert into public.active_viewers (stream_id, viewer_id) values (1, public.person(2)), (1, public.person(2));
 
 insert into public.coin_purchases (profile_id, provider_event_id, provider_payment_id, coin_amount, amount_cents)
@@ -89,7 +92,9 @@ select public.person(1 + n % 30), 'evt_' || n, 'pi_' || n, 100 + n, 100 + n from
 insert into public.coin_ledger (profile_id, amount, type, reference_id)
 select p.profile_id, p.coin_amount, 'purchase', p.id::text from public.coin_purchases as p;
 
-insert into public.gifts (sender_id, recipient_id, stream_id, gift_type, box_position, coin_amount, streamer_revenue, platform_revenue)
+insert into public.gifts (
+    sender_id, recipient_id, stream_id, gift_type, box_position, coin_amount, streamer_revenue, platform_revenue
+)
 select public.person(1 + n % 30), public.person(1 + (n * 7 + 1) % 30), 1 + n % 6, 'rose', 1 + n % 14, 10, 7, 3
 from generate_series(1, 150) as n
 where n % 30 <> (n * 7 + 1) % 30;
@@ -115,7 +120,8 @@ insert into public.coin_ledger (profile_id, amount, type, reference_id) values
     (public.person(1), 500, 'purchase', '1001'), (public.person(1), 500, 'purchase', '1002'),
     (public.person(2), 40, 'purchase', '1003'), (public.person(2), 40, 'purchase', '1004'),
     (public.person(3), 90, 'purchase', '1005'), (public.person(3), -90, 'refund', '1005'),
-    (public.person(4), 100, 'purchase', '1006'), (public.person(4), -13, 'refund', '1006'), (public.person(4), -20, 'refund', '1006'),
+    (public.person(4), 100, 'purchase', '1006'),
+    (public.person(4), -13, 'refund', '1006'), (public.person(4), -20, 'refund', '1006'),
     (public.person(5), 80, 'purchase', '1007'), (public.person(5), -80, 'chargeback', '1007'),
     (public.person(901), 60, 'purchase', '1009'),
     (public.person(8), 2147483647, 'purchase', '1011'),
@@ -128,10 +134,16 @@ insert into public.coin_ledger (profile_id, amount, type, reference_id) values
     (public.person(13), -10, 'gift_sent', '1'), (public.person(13), -10, 'gift_sent', '99999'),
     (public.person(14), 5, 'purchase', '14');              -- not what that purchase was
 insert into public.coin_ledger (profile_id, amount, type, reference_id)
-select l.profile_id, l.amount, l.type, l.reference_id from public.coin_ledger as l where l.type = 'gift_sent' order by l.id limit 1;
+select l.profile_id, l.amount, l.type, l.reference_id
+from public.coin_ledger as l
+where l.type = 'gift_sent'
+order by l.id
+limit 1;
 
 insert into public.gifts
-    (id, sender_id, recipient_id, stream_id, gift_type, box_position, coin_amount, streamer_revenue, platform_revenue) values
+    (
+        id, sender_id, recipient_id, stream_id, gift_type, box_position, coin_amount, streamer_revenue, platform_revenue
+    ) values
     (2001, public.person(1), public.person(1), 1, 'rose', 1, 5, 3, 2),
     (2002, public.person(901), public.person(2), 1, 'rose', 1, 5, 3, 2),
     (2003, public.person(1), public.person(2), 7, 'rose', 0, 5, 9, -4),

@@ -121,7 +121,9 @@ def statement(function: str, start: str, **values: object) -> str:
     """A statement from a function's own text, with values in place of its variables."""
     (file,) = (FOLDER / "functions").rglob(f"{function}.sql")
     text = file.read_text()
-    found = re.search(rf"{re.escape(start)}.*?(?=;|\n\$\$)", text, re.DOTALL)
+    # Lines may break anywhere between two words.
+    words = r"\s+".join(re.escape(word) for word in start.split())
+    found = re.search(rf"{words}.*?(?=;|\n\$\$)", text, re.DOTALL)
     assert found, f"{function} has no statement that begins with {start}"
     sql = re.sub(r"^(return query|perform)", "", found[0]).strip()
     sql = sql if re.match(r"select|with|insert|update|delete", sql) else f"select {sql}"

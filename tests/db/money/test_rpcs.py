@@ -1,4 +1,4 @@
-"""The functions that Supabase's API roles call: as each role, with each refusal, told twice."""
+"""Purchases and adjustments by call: as each API role, with each refusal, and told twice."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ import asyncpg
 import pytest
 
 from db.errors import (
-    IdempotencyConflict,
-    InsufficientCoins,
     PurchaseOverLimit,
     PurchaseVelocity,
-    Refused,
-    SelfGift,
-    UnknownGiftType,
     UnknownProfile,
-    UnknownStream,
-    refusal,
 )
 from tests.clusters import LOGINS
-from tests.db.books import COINS, DUPLICATE, ROSE, Books, Outcome, Payment
+from tests.db.books import COINS, DUPLICATE, Books, Outcome, Payment
+from tests.db.money.refusals import refused
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -29,18 +23,6 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.clusters import Login
     from tests.conftest import Connect, SignIn
-
-
-async def refused(work: object) -> Refused:
-    """The business refusal that a call ends in."""
-    with pytest.raises(asyncpg.PostgresError) as caught:
-        await work  # type: ignore[misc]
-    refused = refusal(caught.value)
-    assert refused is not None, caught.value
-    return refused
-
-
-# process_coin_purchase
 
 
 async def buy(
@@ -254,135 +236,6 @@ async def test_no_client_records_a_purchase(books: Books, signed_in: SignIn, rol
     client = await signed_in(buyer, role=role)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await buy(client, buyer)
-
-
-# process_gift
-
-
-async def give(
-    connection: Connection, recipient: UUID | None, key: str = "key", **arguments: object
-) -> tuple[object, ...]:
-    """Give roses, at a coin each; gives the balance and whether it was told before."""
-    values = {"gift_type": ROSE, "quantity": 1, "stream": None, "slot": None} | arguments
-    row = await connection.fetchrow(
-        "select coin_balance, replayed from public.process_gift($1, $2, $3, $4, $5, $6)",
-        recipient,
-        values["gift_type"],
-        key,
-        values["quantity"],
-        values["stream"],
-        values["slot"],
-    )
-    assert row is not None
-    return tuple(row)
-
-
-async def test_a_viewer_gives_what_they_have(books: Books, signed_in: SignIn) -> None:
-    sender, streamer = await books.profile(coins=10), await books.profile()
-    viewer = await signed_in(sender)
-    assert await give(viewer, streamer, quantity=10, slot=3) == (0, False)
-    assert await books.earnings(streamer) == 7
-
-
-@pytest.mark.requirement("C5")
-async def test_a_gift_told_again_is_given_once(books: Books, signed_in: SignIn) -> None:
-    sender, streamer = await books.profile(coins=10), await books.profile()
-    viewer = await signed_in(sender)
-    await give(viewer, streamer, quantity=4)
-    assert await give(viewer, streamer, quantity=4) == (6, True)
-
-
-@pytest.mark.requirement("C5")
-async def test_a_gift_told_again_is_known_when_it_could_not_be_given_any_more(
-    books: Books, signed_in: SignIn
-) -> None:
-    sender, streamer = await books.profile(coins=10), await books.profile()
-    viewer = await signed_in(sender)
-    await give(viewer, streamer, quantity=10)
-    await books.db.execute("update public.gift_types set active = false")
-    assert await give(viewer, streamer, quantity=10) == (0, True)
-
-
-async def test_keys_are_each_senders_own(books: Books, signed_in: SignIn) -> None:
-    first, second = await books.profile(coins=10), await books.profile(coins=10)
-    assert await give(await signed_in(first), second) == (9, False)
-    assert await give(await signed_in(second), first) == (9, False)
-
-
-@pytest.mark.requirement("C5")
-@pytest.mark.parametrize("changed", [{"quantity": 2}, {"gift_type": "cake"}])
-async def test_a_gifts_key_for_another_gift_is_a_conflict(
-    books: Books, signed_in: SignIn, changed: dict[str, Any]
-) -> None:
-    sender, streamer = await books.profile(coins=10), await books.profile()
-    viewer = await signed_in(sender)
-    await give(viewer, streamer)
-    assert isinstance(await refused(give(viewer, streamer, **changed)), IdempotencyConflict)
-    assert isinstance(await refused(give(viewer, await books.profile())), IdempotencyConflict)
-
-
-@pytest.mark.requirement("C5")
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [
-        ({"quantity": 11}, InsufficientCoins),
-        ({"gift_type": "nothing"}, UnknownGiftType),
-        ({"gift_type": "gone"}, UnknownGiftType),
-        ({"stream": 404}, UnknownStream),
-        ({"recipient": uuid4()}, UnknownProfile),
-    ],
-)
-async def test_a_gift_that_can_not_be_given_is_refused(
-    books: Books, signed_in: SignIn, arguments: dict[str, Any], error: type[Refused]
-) -> None:
-    sender, streamer = await books.profile(coins=10), await books.profile()
-    viewer = await signed_in(sender)
-    recipient = arguments.pop("recipient", streamer)
-    assert isinstance(await refused(give(viewer, recipient, **arguments)), error)
-    assert await books.coins(sender) == 10
-
-
-async def test_a_viewer_gives_nothing_to_themselves(books: Books, signed_in: SignIn) -> None:
-    sender = await books.profile(coins=10)
-    assert isinstance(await refused(give(await signed_in(sender), sender)), SelfGift)
-
-
-async def test_a_token_without_a_profile_gives_nothing(books: Books, signed_in: SignIn) -> None:
-    stranger = await signed_in(uuid4())
-    assert isinstance(await refused(give(stranger, await books.profile())), UnknownProfile)
-
-
-@pytest.mark.requirement("C5")
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"recipient": None},
-        {"gift_type": None},
-        {"key": ""},
-        {"key": "k" * 201},
-        {"quantity": 0},
-        {"quantity": -1},
-        {"quantity": 1_000_001},
-        {"quantity": None},
-        {"slot": 0},
-        {"slot": 13},
-    ],
-)
-async def test_a_gift_needs_sensible_arguments(
-    books: Books, signed_in: SignIn, arguments: dict[str, Any]
-) -> None:
-    sender, streamer = await books.profile(coins=10), await books.profile()
-    viewer = await signed_in(sender)
-    recipient = arguments.pop("recipient", streamer)
-    with pytest.raises(asyncpg.InvalidParameterValueError):
-        await give(viewer, recipient, **arguments)
-
-
-async def test_nobody_gives_without_signing_in(books: Books, signed_in: SignIn) -> None:
-    streamer = await books.profile()
-    for role in ("anon", "service_role", "authenticated"):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await give(await signed_in(role=role), streamer)
 
 
 # update_coin_balance_via_ledger

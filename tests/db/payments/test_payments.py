@@ -10,7 +10,7 @@ import pytest
 
 from db.facts import Names, Purchase, Refund
 from db.inbox import ClaimedEvent, EventId
-from tasks.providers import stripe
+from tasks.providers.stripe import Stripe
 from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, NOON, SKU, Books, Outcome, Payment
 from workers.cli.simulate import stripe as simulated
 
@@ -224,7 +224,7 @@ def interpreted(event: dict[str, Any], *, absent: str = "") -> Fact:
     event["data"]["object"].pop(absent, None)
     body = msgspec.json.encode(event)
     claimed = ClaimedEvent(EventId(1), "stripe", event["id"], event["type"], body, NOON, 0)
-    return stripe.interpret(claimed, livemode=False)
+    return Stripe().interpret(claimed)
 
 
 def reversal(payment: simulated.StripePayment, kind: str) -> dict[str, Any]:

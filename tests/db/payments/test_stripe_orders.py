@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from db.inbox import ClaimedEvent, EventId
-from tasks.providers import stripe
+from tasks.providers.stripe import Stripe
 from tests.db.books import APPLIED, DUPLICATE, NOON, Books, Outcome
 from workers.cli.simulate import stripe as simulated
 
@@ -66,7 +66,7 @@ class Shop:
 def interpreted(event: dict[str, Any]) -> Fact:
     body = msgspec.json.encode(event)
     claimed = ClaimedEvent(EventId(1), "stripe", event["id"], event["type"], body, NOON, 0)
-    return stripe.interpret(claimed, livemode=False)
+    return Stripe().interpret(claimed)
 
 
 def intent_of(order: simulated.StripePayment, metadata: dict[str, str]) -> dict[str, Any]:

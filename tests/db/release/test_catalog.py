@@ -77,8 +77,6 @@ OPEN_COLUMNS = {
 }
 # Functions that build statements at run time, so that reading their text proves nothing.
 DYNAMIC_FUNCTIONS = {
-    "fleet.erase_old_rows",
-    "fleet.erase_old_table",
     "fleet.erase_sign_in",
     "fleet.revoke_functions",
 }

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from db.facts import Half, Paid, Purchase, Verdict
 from db.inbox import ClaimedEvent
-from tasks.providers import stripe
+from tasks.providers.stripe import Stripe
 from workers.cli.simulate import stripe as made
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def interpret(event: Any, *, livemode: bool = False, accounts: Collection[str] =
         received_at=RECEIVED_AT,
         attempts=0,
     )
-    return stripe.interpret(claimed, livemode=livemode, accounts=accounts)
+    return Stripe(livemode=livemode, accounts=accounts).interpret(claimed)
 
 
 def purchase(event: Any) -> Purchase:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stripe import SignatureVerificationError, WebhookSignature
 
-from tasks.providers import stripe
 from tasks.providers.signed import TOLERANCE_S, NotAuthentic
+from tasks.providers.stripe import Stripe, sign
 
 pytestmark = pytest.mark.requirement("C11")
 
@@ -29,7 +29,7 @@ def stripe_signs(body: bytes = BODY, secret: str = SECRET, at_s: int = NOW_S) ->
 
 def verify(header: bytes | None, body: bytes = BODY, secrets: tuple[str, ...] = (SECRET,)):  # noqa: ANN201
     headers = {} if header is None else {b"stripe-signature": header}
-    return stripe.verify(headers, body, secrets=secrets, now_s=NOW_S)
+    return Stripe(webhook_secrets=secrets).verify(body, headers, now_s=NOW_S)
 
 
 def test_a_body_signed_by_stripes_library_is_stored_as_it_was_signed() -> None:
@@ -43,7 +43,7 @@ def test_a_body_signed_by_stripes_library_is_stored_as_it_was_signed() -> None:
 
 
 def test_our_signatures_are_stripes() -> None:
-    ours = stripe.sign(BODY, secret=SECRET, timestamp_s=NOW_S)
+    ours = sign(BODY, secret=SECRET, timestamp_s=NOW_S)
     assert ours == {"stripe-signature": stripe_signs().decode()}
 
 
@@ -187,7 +187,7 @@ UNUSABLE = [
 
 @pytest.mark.parametrize("body", UNUSABLE, ids=range(len(UNUSABLE)))
 def test_an_authentic_body_without_a_usable_id_is_kept_under_its_hash(body: bytes) -> None:
-    header = stripe.sign(body, secret=SECRET, timestamp_s=NOW_S)["stripe-signature"].encode()
+    header = sign(body, secret=SECRET, timestamp_s=NOW_S)["stripe-signature"].encode()
     arrival = verify(header, body)
     assert (arrival.state, arrival.reason) == ("rejected", "malformed")
     assert arrival.provider_event_id == hashlib.sha256(body).hexdigest()
@@ -196,7 +196,7 @@ def test_an_authentic_body_without_a_usable_id_is_kept_under_its_hash(body: byte
 
 def test_an_id_of_255_characters_is_usable() -> None:
     body = json.dumps({"id": "ä" * 255, "type": "t"}).encode()
-    header = stripe.sign(body, secret=SECRET, timestamp_s=NOW_S)["stripe-signature"].encode()
+    header = sign(body, secret=SECRET, timestamp_s=NOW_S)["stripe-signature"].encode()
     assert verify(header, body).provider_event_id == "ä" * 255
 
 
@@ -215,19 +215,19 @@ def test_an_id_of_255_characters_is_usable() -> None:
 def test_a_refused_signature_says_its_cause(header: bytes | None, cause: str) -> None:
     headers = {} if header is None else {b"stripe-signature": header}
     with pytest.raises(NotAuthentic) as refused:
-        stripe.verify(headers, b"{}", secrets=["whsec_secret"], now_s=0.0)
+        Stripe(webhook_secrets=["whsec_secret"]).verify(b"{}", headers, now_s=0.0)
     assert (refused.value.cause, refused.value.late_s) == (cause, None)
 
 
 @pytest.mark.parametrize("late_s", [TOLERANCE_S + 1, -TOLERANCE_S - 1, 86_400])
 def test_a_good_signature_that_is_stale_says_how_late_it_is(late_s: int) -> None:
     now_s = 1_800_000_000
-    signed = stripe.sign(b"{}", secret="whsec_secret", timestamp_s=now_s - late_s)
+    signed = sign(b"{}", secret="whsec_secret", timestamp_s=now_s - late_s)
     headers = {name.encode(): value.encode() for name, value in signed.items()}
     with pytest.raises(NotAuthentic) as refused:
-        stripe.verify(headers, b"{}", secrets=["whsec_secret"], now_s=now_s)
+        Stripe(webhook_secrets=["whsec_secret"]).verify(b"{}", headers, now_s=now_s)
     assert (refused.value.cause, refused.value.late_s) == ("stale", late_s)
     # A forged one with an old time tells nothing of clocks.
     with pytest.raises(NotAuthentic) as refused:
-        stripe.verify(headers, b"{}", secrets=["whsec_another"], now_s=now_s)
+        Stripe(webhook_secrets=["whsec_another"]).verify(b"{}", headers, now_s=now_s)
     assert refused.value.cause == "no_match"

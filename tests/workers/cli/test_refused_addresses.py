@@ -116,10 +116,10 @@ async def test_a_process_at_work_outlives_what_would_have_ended_its_start(
         " where datname = current_database() and usename = $1::text::name",
         f"coinfleet_{name}",
     )
-    await process.said("store_away")
+    await process.said("database_unreachable")
     await superuser.execute(f"grant connect on database {database.name} to public")
-    await process.said("store_back")
+    await process.said("database_back")
     told = [msgspec.json.decode(line) for line in process.text.splitlines()]
-    away = [line["reason"] for line in told if line["event"] == "store_away"]
+    away = [line["reason"] for line in told if line["event"] == "database_unreachable"]
     assert len(away) == 1
     assert process.popen.poll() is None

@@ -17,7 +17,8 @@ import pytest
 from db import reconciliation, simulation
 from db.inbox import store_arrivals
 from tasks.payment_events import process_payment_events
-from tasks.providers import PROVIDERS
+from tasks.providers.app import App
+from tasks.providers.stripe import Stripe
 from tests.tasks.contexts import make_context
 from tests.workers.cli.operators import coinfleet
 from tests.workers.cli.simulated_runs import RULES, SECRETS, clean_findings, make_plan
@@ -283,7 +284,7 @@ async def set_the_stage(pool: Pool, *, seed: int) -> Plan:
         "insert into public.fx_rates (currency, usd_per_unit)"
         " select c, 1.1 from unnest(array['eur', 'gbp', 'jpy', 'chf']) as c"
     )
-    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES)
+    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=Stripe.name)
     streamers = [uuid4(), uuid4()]
     await simulation.add_people(pool, {streamer: f"s{streamer}" for streamer in streamers})
     streams = await simulation.open_streams(pool, streamers)
@@ -305,22 +306,23 @@ def in_batches(events: Sequence[PlannedEvent], *, seed: int) -> list[Sequence[Pl
 
 async def store(web_pool: Pool, events: Sequence[PlannedEvent]) -> None:
     """Take the deliveries in as the receiver does."""
-    secrets = {"stripe": [SECRETS.stripe], "app": [SECRETS.app]}
+    providers = {
+        Stripe.name: Stripe(webhook_secrets=[SECRETS.stripe]),
+        App.name: App(webhook_secrets=[SECRETS.app]),
+    }
     arrivals = []
     for event in events:
         webhook = event.sign(SECRETS, at_s=time.time())
         headers = {name.lower().encode(): each.encode() for name, each in webhook.headers.items()}
-        verify = PROVIDERS[event.provider].verify
-        arrivals.append(
-            verify(headers, webhook.body, secrets=secrets[event.provider], now_s=time.time())
-        )
+        verify = providers[event.provider].verify
+        arrivals.append(verify(webhook.body, headers, now_s=time.time()))
     await store_arrivals(web_pool, arrivals)
 
 
 async def test_a_second_price_list_puts_changed_prices_right(pool: Pool, db: Connection) -> None:
-    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES)
+    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=Stripe.name)
     await db.execute("update public.coin_packages set coin_amount = 1")
-    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES)
+    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=Stripe.name)
     rows = await db.fetch("select sku, coin_amount from public.coin_packages")
     assert {row["sku"]: row["coin_amount"] for row in rows} == {
         sku: package.coins for sku, package in PACKAGES.items()

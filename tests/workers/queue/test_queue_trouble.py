@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
@@ -20,7 +19,6 @@ from structlog.testing import capture_logs
 
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import DEADLINE_S
-from tests.tls import Authority, needs_openssl, tls_before
 from tests.workers.cli.operators import coinfleet
 from tests.workers.processes import ROOT
 from tests.workers.receiving.serving import a_purchase, inbox, serving
@@ -151,7 +149,7 @@ def test_a_queue_of_which_some_connections_work_is_not_told_of_by_turns(
     # What comes back within a minute is the same trouble, and each of its kinds is told once.
     assert [line["event"] for line in logs] == [
         *("queue_refuses", "queue_back"),
-        *("queue_away", "queue_refuses"),
+        *("queue_unreachable", "queue_refuses"),
     ]
 
 
@@ -159,7 +157,7 @@ def test_what_was_the_same_trouble_is_over_once_it_was_calm_for_a_while(
     queue: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr("workers.queue.client.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("workers.outage.time", SimpleNamespace(monotonic=lambda: now[0]))
     broker = QueueBroker(queue.url, middleware=[])
     with capture_logs() as logs:
         for _ in range(2):
@@ -171,7 +169,7 @@ def test_what_was_the_same_trouble_is_over_once_it_was_calm_for_a_while(
         broker.note_trouble(redis.TimeoutError())
         broker.note_back()
     broker.close()
-    assert [line["event"] for line in logs] == ["queue_away", "queue_back"] * 3
+    assert [line["event"] for line in logs] == ["queue_unreachable", "queue_back"] * 3
 
 
 def test_a_queue_that_can_be_read_is_not_back_while_it_refuses_to_be_written(
@@ -354,56 +352,3 @@ def test_no_right_in_the_docs_is_for_nothing(queue: EmbeddedValkey) -> None:
             client.script_flush()
             with pytest.raises((redis.RedisError, AssertionError)):
                 work_through(url)
-
-
-# TLS
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """A certificate authority."""
-    folder = tmp_path / "ca"
-    folder.mkdir()
-    authority = Authority(folder)
-    authority.make()
-    return authority
-
-
-async def is_reached(url: str) -> tuple[bool, str]:
-    """Whether a ring gets through, and what a probe says."""
-    bell = Bell(url)
-    with capture_logs() as logs:
-        await asyncio.to_thread(bell.ring, TASK)
-    bell.close()
-    async with redis.asyncio.Redis.from_url(url) as client:
-        return not logs, await probe_queue(client)
-
-
-@needs_openssl
-@pytest.mark.parametrize(
-    ("query", "is_trusted"),
-    [
-        ("ssl_ca_certs={ca}", True),
-        ("ssl_ca_certs={ca}&ssl_check_hostname=true&ssl_cert_reqs=required", True),
-        ("ssl_cert_reqs=none", True),
-        ("ssl_ca_certs={ca}&ssl_check_hostname=false", True),
-        ("", False),
-    ],
-)
-async def test_tls_works_with_the_ca_that_the_address_names(
-    redis_url: str, authority: Authority, query: str, *, is_trusted: bool
-) -> None:
-    with tls_before(redis_url, authority.context()) as through:
-        url = f"{through}?{query.format(ca=authority.certificate)}".removesuffix("?")
-        expected = (True, "reachable") if is_trusted else (False, "unreachable")
-        assert await is_reached(url) == expected
-
-
-@needs_openssl
-async def test_a_certificate_of_another_name_is_not_trusted_unless_one_says_so(
-    redis_url: str, authority: Authority
-) -> None:
-    with tls_before(redis_url, authority.context("DNS:other.example")) as through:
-        trusted = f"{through}?ssl_ca_certs={authority.certificate}"
-        assert await is_reached(trusted) == (False, "unreachable")
-        assert await is_reached(f"{trusted}&ssl_check_hostname=false") == (True, "reachable")

@@ -15,7 +15,7 @@ import httpx
 from tasks.providers import stripe
 from workers.cli.simulate.events import Webhook, app_webhook, gift_sent, stripe_webhook
 from workers.cli.simulate.stripe import StripePayment, payment_intent_succeeded
-from workers.receiving.connection_limits import CONNECTIONS_MAX, ConnectionLimits
+from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.server import Server, make_server
 from workers.settings import DEVELOPMENT_SECRETS, Settings
 

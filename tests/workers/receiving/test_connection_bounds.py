@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 
 from tests.workers.receiving.serving import Web, a_purchase, inbox, serving, until
-from workers.receiving import connection
-from workers.receiving.connection_limits import ConnectionLimits, plan_connections
+from workers.receiving.connections import connection
+from workers.receiving.connections.descriptors import plan_connections
+from workers.receiving.connections.limits import ConnectionLimits
 from workers.receiving.probes import Found, Probes
 from workers.receiving.receiver import BODY_BYTES_MAX
 
@@ -111,7 +112,9 @@ async def test_of_more_a_bounded_number_is_taken_in_and_then_it_is_hung_up(
         start(self, cycle, app)
 
     start = connection.BoundedConnection._start_asgi_task
-    monkeypatch.setattr("workers.receiving.connection.BoundedConnection._start_asgi_task", watched)
+    monkeypatch.setattr(
+        "workers.receiving.connections.connection.BoundedConnection._start_asgi_task", watched
+    )
     async with peer(web) as one:
         one.send(request_ * number)
         answers = (await one.rest()).count(b"HTTP/1.1 ")
@@ -213,7 +216,7 @@ async def test_whoever_sends_nonsense_behind_a_webhook_still_hears_of_the_webhoo
 async def test_whoever_reads_no_answers_is_hung_up_on(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.receiving.connection.WRITE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("workers.receiving.connections.connection.WRITE_TIMEOUT_S", 0.05)
     async with peer(web) as one:
         one.writer.transport.pause_reading()  # type: ignore[attr-defined]
         scrape = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -447,7 +450,7 @@ def test_each_cause_is_counted_and_said_once_a_minute(monkeypatch: pytest.Monkey
     def warning(_event: str, *, cause: str, since_last_said: int, **_: object) -> None:
         said.append((now, cause, since_last_said))
 
-    monkeypatch.setattr("workers.receiving.connection_limits.log.warning", warning)
+    monkeypatch.setattr("workers.receiving.connections.limits.log.warning", warning)
     noted = ConnectionLimits(note_refused=counted.append, clock=lambda: now)
     for second in range(125):
         now = float(second)

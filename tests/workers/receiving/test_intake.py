@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from db.errors import DatabaseUnavailable
 from db.inbox import Arrival, Stored
+from workers.outage import Outage
 from workers.receiving import intake as intake_module
 from workers.receiving.intake import CULPRITS_MAX, WAITING_BYTES_MAX, Intake, NotStored
 
@@ -70,7 +71,12 @@ async def open_intake(store: Store, notes: Notes) -> AsyncIterator[Callable[...,
     opened: list[Intake] = []
 
     def open_intake(**bounds: float) -> Intake:
-        intake = Intake(store, on_stored=notes, **{"in_flight_max": 1} | bounds)  # type: ignore[arg-type]
+        intake = Intake(
+            store,
+            on_stored=notes,
+            outage=Outage("database", then="senders get 503"),
+            **{"in_flight_max": 1} | bounds,  # type: ignore[arg-type]
+        )
         intake.start()
         opened.append(intake)
         return intake

@@ -16,6 +16,7 @@ from tests.conditions import eventually
 from tests.workers.receiving.serving import APP_SECRET, STRIPE_SECRET, Web, a_gift, serving
 from tests.workers.receiving.test_web_health import metric
 from workers.cli.simulate.events import Webhook
+from workers.outage import Outage
 from workers.receiving.refusals import LOG_EVERY_S, Refusals
 from workers.receiving.reporter import WebReporter
 
@@ -121,7 +122,12 @@ async def test_web_reports_itself_at_once(web: Web, db: Connection) -> None:
 
 def reporter(pool: Pool, **changes: Any) -> WebReporter:
     """A reporter whose measurements go nowhere."""
-    options = {"port": 8000, "refusals": Refusals(), "note_clock_ahead": lambda _: None}
+    options = {
+        "port": 8000,
+        "refusals": Refusals(),
+        "note_clock_ahead": lambda _: None,
+        "outage": Outage("database", then="senders get 503"),
+    }
     return WebReporter(pool, **(options | changes))
 
 

@@ -69,7 +69,7 @@ async def test_an_outage_that_readiness_finds_is_logged_once(
             for _ in range(2):
                 assert (await web.client.get("/readyz")).status_code == 200
     told = [line for line in logs if line["event"].startswith("database_")]
-    assert [line["event"] for line in told] == ["database_unreachable", "database_reachable"]
+    assert [line["event"] for line in told] == ["database_unreachable", "database_back"]
     assert told[0]["reason"] == "sorry, too many clients already"
 
 

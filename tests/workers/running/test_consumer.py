@@ -81,12 +81,12 @@ async def test_a_worker_says_once_that_its_queue_is_away_and_calls_nobody(
     run: Run, queue_gate: Gate
 ) -> None:
     worker = await run(WORKER, REDIS_URL=queue_gate.url)
-    await worker.said("queue_away")
+    await worker.said("queue_unreachable")
     await queue_gate.open()
     await worker.said("queue_back")
     lines = [json.loads(line) for line in worker.text.splitlines()]
     told = [line["event"] for line in lines if line["level"] != "info"]
-    assert told == ["queue_away"]
+    assert told == ["queue_unreachable"]
 
 
 async def test_a_worker_reports_that_it_answered_a_doorbell(
@@ -128,10 +128,10 @@ async def test_a_worker_started_before_its_database_waits_for_it(
     run: Run, db: Connection, store_gate: Gate
 ) -> None:
     worker = await run(WORKER, WORKER_DATABASE_URL=store_gate.url)
-    await worker.said("store_away")
+    await worker.said("database_unreachable")
     await store_gate.open()
     await eventually(lambda: event_is_done(db))
-    await worker.said("store_back")
+    await worker.said("database_back")
 
 
 @pytest.mark.usefixtures("event")
@@ -142,7 +142,7 @@ async def test_a_worker_goes_on_after_an_outage_of_its_database(
     worker = await run(WORKER, WORKER_DATABASE_URL=store_gate.url)
     await eventually(lambda: event_is_done(db))
     await store_gate.close()
-    await worker.said("store_away")
+    await worker.said("database_unreachable")
     await db.execute("update fleet.inbox_events set state = 'pending'")
     await store_gate.open()
     await eventually(lambda: event_is_done(db))

@@ -112,10 +112,10 @@ async def test_a_process_waits_at_its_start_for_a_session(
 ) -> None:
     await db.execute(f"alter database {database.name} connection limit 1")
     started = await run(process)
-    await started.said("store_away")
+    await started.said("database_unreachable")
     assert started.popen.poll() is None
     await db.execute(f"alter database {database.name} connection limit -1")
-    await started.said("store_back")
+    await started.said("database_back")
     assert errors(started.text) == []
 
 
@@ -126,7 +126,7 @@ async def test_a_worker_waits_for_a_full_supavisor_and_goes_on_with_what_it_give
     await store_events(web_pool)
     async with Supavisor(database.url("worker"), sessions=0, refusal=refusal) as supavisor:
         worker = await run(WORKER, WORKER_DATABASE_URL=supavisor.url)
-        await worker.said("store_away")
+        await worker.said("database_unreachable")
         supavisor.sessions = 1
         await eventually(lambda: all_is_done(db))
         assert errors(worker.text) == []

@@ -71,12 +71,12 @@ async def test_a_worker_that_met_a_read_only_server_works_once_it_writes(
     await store_arrivals(web_pool, [Arrival("stripe", "evt_1", "customer.created", event, b"0")])
     async with read_only(connect, database):
         worker = await run("workers.consumer")
-        await worker.said("store_away")
+        await worker.said("database_unreachable")
         await worker.said("worker_started")
     await eventually(lambda: db.fetchval("select state = 'ignored' from fleet.inbox_events"))
-    await worker.said("store_back")
+    await worker.said("database_back")
     # Told once while it lasts, and counted against nobody.
-    assert warnings(worker.text) == ["store_away"]
+    assert warnings(worker.text) == ["database_unreachable"]
     assert await db.fetchval("select attempts from fleet.inbox_events") == 1
 
 
@@ -85,10 +85,10 @@ async def test_a_scheduler_that_met_a_read_only_server_fires_once_it_writes(
 ) -> None:
     async with read_only(connect, database):
         scheduler = await run("workers.scheduler")
-        await scheduler.said("store_away")
+        await scheduler.said("database_unreachable")
         await scheduler.said("scheduler_started")
     await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.ticks"))
-    assert warnings(scheduler.text) == ["store_away"]
+    assert warnings(scheduler.text) == ["database_unreachable"]
 
 
 async def test_a_worker_that_its_server_refuses_after_it_worked_waits_until_it_is_let_in(
@@ -103,9 +103,9 @@ async def test_a_worker_that_its_server_refuses_after_it_worked_waits_until_it_i
             "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
             " where datname = current_database() and usename = 'coinfleet_worker'"
         )
-        await worker.said("store_away")
+        await worker.said("database_unreachable")
         await worker.said("password")
     finally:
         await superuser.execute(f"alter role coinfleet_worker password '{PASSWORD}'")
-    await worker.said("store_back")
-    assert set(warnings(worker.text)) == {"store_away"}
+    await worker.said("database_back")
+    assert set(warnings(worker.text)) == {"database_unreachable"}

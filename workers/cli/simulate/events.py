@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tasks.providers import app, stripe
+from tasks.providers.app import App
+from tasks.providers.stripe import Stripe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +40,14 @@ def stripe_webhook(event: Mapping[str, Any], *, secret: str, at_s: float) -> Web
     """Sign and indent an event of `simulated_stripe` as Stripe does."""
     body = msgspec.json.format(msgspec.json.encode(event), indent=2)
     headers = stripe.sign(body, secret=secret, timestamp_s=int(at_s))
-    return Webhook("/webhooks/stripe", headers, body)
+    return Webhook(f"/webhooks/{Stripe.name}", headers, body)
 
 
 def app_webhook(event_id: str, event: Mapping[str, Any], *, secret: str, at_s: float) -> Webhook:
     """Sign an event of the app's own as a Standard Webhook."""
     body = msgspec.json.encode(event)
     headers = app.sign(event_id, body, secret=secret, timestamp_s=int(at_s))
-    return Webhook("/webhooks/app", headers, body)
+    return Webhook(f"/webhooks/{App.name}", headers, body)
 
 
 def gift_sent(

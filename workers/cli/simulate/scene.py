@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from db.simulation import GiftType, Package
+from tasks.providers.app import App
+from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import gift_sent
 from workers.cli.simulate.plan import APPLIED, Plan, PlannedEvent, PlannedGift, PlannedPayment
 from workers.cli.simulate.stripe import StripePayment, dispute_event, payment_intent_succeeded
@@ -179,7 +181,7 @@ class Stage:
     ) -> None:
         """Plan an event of a payment; `told` goes to its builder."""
         event = PlannedEvent(
-            provider="stripe",
+            provider=Stripe.name,
             event_id=build(payment, **told)["id"],
             build=partial(build, payment, **told),
             endings=frozenset(endings),
@@ -224,7 +226,9 @@ class Stage:
             timestamp=datetime.fromtimestamp(self._started_s, UTC).isoformat(),
         )
         self.plan.events.append(
-            PlannedEvent(provider="app", event_id=event_id, build=build, endings=frozenset(endings))
+            PlannedEvent(
+                provider=App.name, event_id=event_id, build=build, endings=frozenset(endings)
+            )
         )
         coins = kind.coins * quantity
         self.plan.gifts.append(

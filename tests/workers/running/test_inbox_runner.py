@@ -1,21 +1,21 @@
-"""The drain: a ring is never lost, and only so many looks run at once."""
+"""The inbox runner: no ring is lost, and only so many looks run at once."""
 
 from __future__ import annotations
 
 import asyncio
 
-from workers.running.drain import Drain
+from workers.running.inbox_runner import InboxRunner
 
 
 class Looks:
-    """Looks that each wait to be let go."""
+    """Looks that each wait until the test ends one."""
 
     def __init__(self, slots: int = 2) -> None:
         self.begun = 0
         self.running = 0
         self.most = 0
         self.turns: asyncio.Semaphore = asyncio.Semaphore(0)
-        self.drain = Drain([self.look] * slots)
+        self.runner = InboxRunner([self.look] * slots)
 
     async def look(self) -> None:
         """Begin, wait for a turn, end."""
@@ -27,11 +27,11 @@ class Looks:
 
     async def ring(self) -> None:
         """Ring and let what follows from it happen."""
-        self.drain.ring()
+        self.runner.ring()
         await settle()
 
-    async def let_go(self) -> None:
-        """Let one look end."""
+    async def end_one(self) -> None:
+        """End one look."""
         self.turns.release()
         await settle()
 
@@ -58,10 +58,10 @@ async def test_no_more_looks_run_than_there_are_slots() -> None:
 async def test_a_ring_may_ask_for_no_look_beside_those_that_run() -> None:
     looks = Looks(slots=2)
     for _ in range(3):
-        looks.drain.ring(at_once=1)
+        looks.runner.ring(at_once=1)
         await settle()
     assert looks.most == 1
-    await looks.let_go()
+    await looks.end_one()
     assert looks.begun == 2
 
 
@@ -69,16 +69,16 @@ async def test_a_ring_during_the_looks_causes_one_more() -> None:
     looks = Looks(slots=1)
     for _ in range(4):
         await looks.ring()
-    await looks.let_go()
+    await looks.end_one()
     assert looks.begun == 2
-    await looks.let_go()
+    await looks.end_one()
     assert (looks.begun, looks.running) == (2, 0)
 
 
 async def test_a_ring_after_the_looks_ended_begins_another() -> None:
     looks = Looks(slots=1)
     await looks.ring()
-    await looks.let_go()
+    await looks.end_one()
     await looks.ring()
     assert looks.begun == 2
 
@@ -89,7 +89,7 @@ async def test_a_look_that_raised_gives_its_slot_back() -> None:
     async def fail() -> None:
         raise ZeroDivisionError
 
-    failing = Drain([fail])
+    failing = InboxRunner([fail])
     failing.ring()
     [task] = failing._running
     await asyncio.wait([task])
@@ -97,15 +97,15 @@ async def test_a_look_that_raised_gives_its_slot_back() -> None:
     failing.ring()
     assert len(failing._running) == 1
     await asyncio.wait(failing._running)
-    await looks.drain.close(grace_s=0)
+    await looks.runner.close(grace_s=0)
 
 
 async def test_closing_begins_nothing_more_and_lets_looks_end() -> None:
     looks = Looks(slots=1)
     await looks.ring()
-    closing = asyncio.create_task(looks.drain.close(grace_s=30))
+    closing = asyncio.create_task(looks.runner.close(grace_s=30))
     await looks.ring()
-    await looks.let_go()
+    await looks.end_one()
     await closing
     assert (looks.begun, looks.running) == (1, 0)
 
@@ -113,5 +113,5 @@ async def test_closing_begins_nothing_more_and_lets_looks_end() -> None:
 async def test_closing_cancels_what_outlasts_its_grace() -> None:
     looks = Looks(slots=1)
     await looks.ring()
-    await looks.drain.close(grace_s=0)
-    assert not looks.drain._running
+    await looks.runner.close(grace_s=0)
+    assert not looks.runner._running

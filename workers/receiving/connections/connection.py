@@ -1,23 +1,19 @@
-"""One HTTP connection of `web`: uvicorn's own, with the bounds that it leaves open.
+"""One HTTP connection of `web` with bounds, which uvicorn leaves open.
 
-Whoever sends no end of headers, or none at all, or chunks and trailers rather than a body, or
-requests without waiting for answers, or reads no answer, is cut off; what all connections may take
-together is said in connection_limits.py. Whoever comes while too many are here hears 503 with the
-rest of what a sender must know.
+Closes a connection that sends headers without end or none at all, chunks and trailers rather than a
+body, or requests without waiting for the answers, and one that reads no answer. What all
+connections may use together is kept in limits.py; a request above that is answered with 503.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
-import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from workers.receiving.connection_limits import ConnectionLimits
-from workers.receiving.receiver import BODY_BYTES_MAX, DISCARDED_BYTES_MAX, NOT_STORED
+from workers.receiving.answers import NOT_STORED
+from workers.receiving.connections.limits import ConnectionLimits
+from workers.receiving.connections.protocol import HttpConnection
+from workers.receiving.receiver import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -38,13 +34,6 @@ PIPELINED_MAX = 8
 # An answer is a few bytes, the metrics some 10 KB: a peer that takes neither reads nothing.
 WRITE_TIMEOUT_S = 10.0
 
-LOGGER = "uvicorn.error.connection"
-
-
-def count_instead_of_logging() -> None:
-    """Leave uvicorn's warnings of single requests to the counters; errors are logged as before."""
-    logging.getLogger(LOGGER).setLevel(logging.ERROR)
-
 
 class _TooManyRequests(Exception):
     """More requests came than may wait on one connection; ends the parsing of what was read."""
@@ -54,19 +43,7 @@ class _PassedBound(Exception):
     """The headers or the chunks passed their bound; ends the parsing of what was read."""
 
 
-class _Flow(FlowControl):
-    """Flow control of a connection that may be closing: uvloop raises where asyncio doesn't."""
-
-    def resume_reading(self) -> None:
-        if not self._transport.is_closing():
-            super().resume_reading()
-
-    def pause_reading(self) -> None:
-        if not self._transport.is_closing():
-            super().pause_reading()
-
-
-class BoundedConnection(HttpToolsProtocol):
+class BoundedConnection(HttpConnection):
     """A connection whose requests begin within a time and a size, a few at once."""
 
     held_bytes = 0
@@ -86,11 +63,9 @@ class BoundedConnection(HttpToolsProtocol):
     _is_between = False
     # No more requests are read: those that are here are answered, and then it closes.
     _is_ending = False
-    _answered: Any = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.logger = logging.getLogger(LOGGER)
         # One for all connections; an application that makes none has the limits uncounted.
         if "limits" not in self.app_state:
             self.app_state["limits"] = ConnectionLimits(note_refused=lambda _: None)
@@ -99,7 +74,6 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request its time."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
         self._begin_head()
         self._await_head()
         self._limits.opened(self)
@@ -109,14 +83,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._end_head()
         self.resume_writing()
         self._limits.closed(self)
-        unanswered: Any = [self._answered, *(queued for queued, _ in self.pipeline)]
-        for cycle in unanswered:
-            if cycle and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.message_event.set()
-        self.pipeline.clear()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the headers have no end. Those that come in one piece need no timer."""
@@ -161,7 +128,7 @@ class BoundedConnection(HttpToolsProtocol):
             return
         cycle = self._answered
         if cycle is not None and not cycle.response_started and not self.pipeline:
-            self.transport.write(NOT_STORED.last_words)
+            self.transport.write(NOT_STORED.closing_bytes)
         self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -244,34 +211,6 @@ class BoundedConnection(HttpToolsProtocol):
             self._awaited_reader = None
         super().resume_writing()
 
-    def _parse(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._wants_upgrade():
-                self._read_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-
-    def _wants_upgrade(self) -> bool:
-        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-
-    def _read_without_upgrade(self, rest: bytes) -> None:
-        """Read the request as if it asked for no other protocol, which a server need not speak.
-
-        The parser would leave the body out. Java's own client asks for h2c with each request.
-        """
-        version = self.parser.get_http_version().encode()
-        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
-        for name, value in self.headers:
-            if name == b"connection" and b"close" in value.lower():
-                head += [b"connection: close\r\n"]
-            elif name not in {b"connection", b"upgrade", b"http2-settings"}:
-                head += [name, b": ", value, b"\r\n"]
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._parse(b"".join([*head, b"\r\n", rest]))
-
     def _count_head(self, size: int) -> None:
         self._head_size += size
         if self._head_size > HEAD_BYTES_MAX or self._head_fields > HEAD_FIELDS_MAX:
@@ -345,26 +284,11 @@ class BoundedConnection(HttpToolsProtocol):
             self._awaited_head = None
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._answered = cycle
         if self._limits.is_over:
             self._limits.note_refused("crowded")
-            app = _busy
-
-        async def answer(scope: Any, receive: Any, send: Any) -> None:
-            try:
-                await app(scope, receive, send)
-            except RuntimeError:
-                # uvloop's, for a transport that closed a moment ago: nobody is there to be told.
-                if not self.transport.is_closing():
-                    raise
-                cycle.disconnected = True
-            except asyncio.CancelledError:
-                # The process ends. uvicorn would log each such request with its traceback.
-                cycle.disconnected = True
-                self.transport.abort()
-
-        super()._start_asgi_task(cycle, answer)
+            app = _send_not_stored
+        super()._start_asgi_task(cycle, app)
 
 
-async def _busy(_scope: Scope, _receive: Receive, send: Send) -> None:
+async def _send_not_stored(_scope: Scope, _receive: Receive, send: Send) -> None:
     await NOT_STORED.send(send)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _EVENT = msgspec.json.Decoder(Event)
 
 
-def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str] = ()) -> Fact:
+def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str]) -> Fact:
     """Say what an event means for coins: pure and total, any bytes give a fact.
 
     An event of another account moves nothing here, whatever its type: its money isn't ours.

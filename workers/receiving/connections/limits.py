@@ -7,7 +7,6 @@ logs each cause once a minute at most.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
@@ -24,15 +23,8 @@ CONNECTIONS_MAX = 2_000
 # Of heads and bodies that are not yet answered. Bodies are 2 KB, so this is 30,000 of them; what
 # waits for the database has a bound of its own, see workers/receiving/intake.py.
 HELD_BYTES_MAX = 64 * 1024 * 1024
-# Connections that the kernel accepts while the process is busy; all of them may come at once.
-BACKLOG_MAX = 256
-# The database's connections, the queue's, files, and what is being closed at this moment.
-DESCRIPTORS_OF_OURS = 64
-CONNECTIONS_MIN = 8
 # Connections beyond the limit whose requests are answered with 503.
 TOLD_MAX = 64
-# An unlimited number of descriptors is no number to plan with.
-DESCRIPTORS_MAX = 65_536
 SAID_AGAIN_AFTER_S = 60.0
 
 
@@ -159,21 +151,3 @@ class ConnectionLimits:
                 connections=self.connections,
                 connections_max=self.connections_max,
             )
-
-
-def plan_connections() -> tuple[int, int]:
-    """Raise the soft limit of descriptors to the hard one; give what fits: connections, backlog."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    descriptors = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))
-    backlog = min(BACKLOG_MAX, descriptors // 4)
-    room = max(descriptors - backlog - TOLD_MAX - DESCRIPTORS_OF_OURS, CONNECTIONS_MIN)
-    if room < CONNECTIONS_MAX:
-        log.warning(
-            "few_descriptors",
-            descriptors=descriptors,
-            connections_max=room,
-            wanted=CONNECTIONS_MAX,
-            remedy="raise the limit of open files (ulimit -n, LimitNOFILE=)",
-        )
-    return min(CONNECTIONS_MAX, room), backlog

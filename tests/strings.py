@@ -1,0 +1,32 @@
+"""Where a name is spelled out in the product, so that a test can say: in one module."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("workers", "schedules", "tasks", "db")
+
+
+def modules_that_spell(name: re.Pattern[str]) -> set[str]:
+    """The product modules with a string in which the name is found; a docstring is none."""
+    return {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if any(name.search(text) for text in _strings(ast.parse(path.read_text())))
+    }
+
+
+def _strings(tree: ast.Module) -> Iterator[str]:
+    statements = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and node not in statements:
+            yield node.value

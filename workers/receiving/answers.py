@@ -1,0 +1,63 @@
+"""Every answer that the sender of a webhook can get, made once and sent many times.
+
+An answer is one line of JSON and says nothing of the request.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, get_args
+
+from tasks.providers.signed import Cause
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Send
+
+# Long enough for a restarted database, short enough for a buyer who waits for coins.
+RETRY_AFTER_S = 5
+_CLOSE = (b"connection", b"close")
+
+
+class Answer:
+    """What a sender is told; `result` is also the label under which metrics count it.
+
+    `cause` says for metrics why a webhook was refused; a sender who forged one is not told.
+    """
+
+    def __init__(
+        self, status: int, result: str, *headers: tuple[bytes, bytes], cause: str | None = None
+    ) -> None:
+        body = b'{"result":"%s"}' % result.encode()
+        self.status = status
+        self.result = result
+        self.cause = cause or (result if status >= HTTPStatus.BAD_REQUEST else None)
+        self._start: Message = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+        self._body: Message = {"type": "http.response.body", "body": body}
+        lines = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        lines += [b"%s: %s" % header for header in (*self._start["headers"], _CLOSE)]
+        self.closing_bytes = b"\r\n".join((*lines, b"", body))
+        """The whole answer, for a connection that is closed after it."""
+
+    async def send(self, send: Send) -> None:
+        """Send it as ASGI messages."""
+        await send(self._start)
+        await send(self._body)
+
+
+STORED = Answer(200, "stored")
+SEEN = Answer(200, "seen")
+MALFORMED = Answer(200, "malformed")
+NOT_AUTHENTIC = {cause: Answer(400, "not_authentic", cause=cause) for cause in get_args(Cause)}
+UNKNOWN_PROVIDER = Answer(404, "unknown_provider")
+TOO_SLOW = Answer(408, "too_slow", _CLOSE)
+CONFLICT = Answer(409, "conflict")
+TOO_LARGE = Answer(413, "too_large", _CLOSE)
+NOT_STORED = Answer(503, "not_stored", (b"retry-after", b"%d" % RETRY_AFTER_S))

@@ -1,0 +1,1 @@
+"""HTTP connections of `web`: their bounds, and what all of them may use together."""

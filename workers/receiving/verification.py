@@ -1,0 +1,79 @@
+"""Slow verification: on a few threads, so that the event loop goes on with other requests.
+
+Owns the threads. Refuses to let more requests wait for them, or any for longer, than is bounded
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from db.errors import CoinfleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from db.inbox import Arrival
+    from tasks.providers.provider import Provider
+
+# A second one, so that a request that takes long does not stop all others. The event loop needs the
+# same cores.
+THREADS = 2
+# A slow verification takes milliseconds, so these are done long before the time limit; with the
+# largest bodies they hold 16 MB.
+WAITING_MAX = 64
+# As long as a webhook waits for the database: providers hang up after ten seconds or more.
+TIMEOUT_S = 5.0
+
+
+class NotVerified(CoinfleetError):
+    """Nobody found out in time whether a request is authentic: its sender must send it again."""
+
+
+class Verification:
+    """Runs `Provider.verify` on threads; belongs to one event loop."""
+
+    def __init__(self, *, waiting_max: int = WAITING_MAX, timeout_s: float = TIMEOUT_S) -> None:
+        self._waiting_max = waiting_max
+        self._timeout_s = timeout_s
+        self._waiting = 0
+        self._free = asyncio.Semaphore(THREADS)
+        # A thread begins with the first work for it: where every provider is quick there is none.
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="verification")
+
+    async def verify(
+        self, provider: Provider, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float
+    ) -> Arrival:
+        """Return what the provider's `verify` returns. Raises NotAuthentic or NotVerified.
+
+        A thread cannot be stopped: a call that takes too long keeps its thread until it ends, and
+        what it returns is dropped.
+        """
+        if self._waiting >= self._waiting_max:
+            raise NotVerified
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                # The executor would queue without a bound.
+                await self._free.acquire()
+                call = self._threads.submit(provider.verify, body, headers, now_s=now_s)
+                call.add_done_callback(partial(self._release, asyncio.get_running_loop()))
+                return await asyncio.wrap_future(call)
+        except TimeoutError as error:
+            raise NotVerified from error
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Start no further call; those that run end by themselves. Waits for nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _release(self, loop: asyncio.AbstractEventLoop, _call: Future[Arrival]) -> None:
+        """Let the next request have the thread. Runs on the thread."""
+        # Of a loop that is closed nobody waits any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._free.release)
