@@ -143,7 +143,7 @@ async def bring_up(
 
     An upgrade, which takes rights away while it runs, lets nothing be made good.
     """
-    await check_release_rights(connection)
+    await check_release_rights(connection, roles=schema.login_roles())
     await _open_books(connection)
     book = await _read_book(connection)
     wanted = await _files_for(connection, files)

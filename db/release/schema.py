@@ -175,6 +175,11 @@ def expected() -> tuple[SchemaFile, ...]:
     return tuple(read_folder(FOLDER))
 
 
+def login_roles() -> list[str]:
+    """Return the roles of our processes: each has a file of logins/, named as the role is."""
+    return [file.name for file in expected() if file.kind is Kind.LOGIN]
+
+
 def path_of(kind: str, name: str) -> str:
     """Return where a reader finds the file with this key; of one that is gone, where it lay."""
     files = (file for file in expected() if (file.kind, file.name) == (kind, name))

@@ -21,8 +21,10 @@ from db.release.schema import (
     SchemaFile,
     UnknownMigrations,
     expected,
+    login_roles,
     read_folder,
 )
+from tests.clusters import LOGINS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,10 +39,7 @@ SHIM = [file for file in expected() if file.kind is Kind.SHIM]
 NEEDED = [file for file in expected() if file.kind is not Kind.LEGACY]
 FIRST = next(file for file in expected() if file.kind is Kind.MIGRATION)
 
-ROLES = [
-    *("anon", "authenticated", "service_role"),
-    *("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler"),
-]
+ROLES = ["anon", "authenticated", "service_role", *login_roles()]
 # When each statement that waits for a lock began: two starts are two tries.
 RELEASES_THAT_WAIT = """
 select query_start from pg_stat_activity
@@ -342,7 +341,7 @@ async def test_status_tells_applied_pending_changed_and_unknown_apart(
     assert odd == {"20_auth": "changed", "public.gone": "unknown"}
 
 
-@pytest.mark.parametrize("login", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("login", LOGINS)
 async def test_each_process_can_tell_whether_the_schema_is_current(
     connect: Connect, db: Connection, login: Login
 ) -> None:
