@@ -13,6 +13,7 @@ from db.errors import (
     PurchaseVelocity,
     UnknownProfile,
 )
+from tests.clusters import LOGINS
 from tests.db.books import COINS, DUPLICATE, Books, Outcome, Payment
 from tests.db.money.calls import buy
 from tests.db.money.refusals import refused
@@ -224,7 +225,7 @@ async def test_no_api_role_moves_a_balance(books: Books, signed_in: SignIn, role
         await client.execute(MOVE, profile)
 
 
-@pytest.mark.parametrize("process", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("process", LOGINS)
 async def test_no_process_adjusts_a_balance(books: Books, connect: Connect, process: Login) -> None:
     profile = await books.profile()
     login = await connect(process)

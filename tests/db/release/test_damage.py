@@ -11,7 +11,7 @@ import pytest_asyncio
 from db.connections.pool import open_connection
 from db.release import catalog
 from db.release.runner import migrate, status
-from db.release.schema import Kind, expected
+from db.release.schema import Kind, expected, login_roles
 from tests.db.release.damages import (
     ADDITIONS,
     DAMAGES,
@@ -260,7 +260,7 @@ async def roleless(released: Database, cluster: Cluster) -> AsyncIterator[Databa
     """The database in a cluster that lost the roles of our processes and of the API."""
     names = (
         *("anon", "authenticated", "service_role"),
-        *("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler"),
+        *login_roles(),
     )
     superuser = await open_connection(cluster.superuser_url, application_name="test")
     for name in names:
