@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel
 
 from workers.settings.values import CommaSeparated, webhook_secrets
 
-# Stripe's own secrets have 32 characters or more; a value shorter than this is a placeholder or part
-# of a secret. A value with any other character was meant as several secrets, and matches nothing.
+# Stripe's own secrets have 32 characters or more; a shorter value is a placeholder, or a part of
+# a secret. A value with any other character was meant as several secrets: it matches nothing.
 _SECRET = re.compile(r"whsec_[A-Za-z0-9_+/=-]{10,250}")
 _ACCOUNT = re.compile(r"(acct|org)_[A-Za-z0-9_]{1,200}")
 
