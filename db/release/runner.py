@@ -7,7 +7,8 @@ migrations/   tables, constraints, indexes; each applied once, in the order of t
               concurrently`), or ends its own, is not supported.
 functions/    and views/: current text (`create or replace`), applied whenever its checksum changed.
               A trigger stands below its function, in the same file: `create or replace trigger`.
-              What a file leaves behind when it goes is dropped by a migration of the same commit.
+              A function whose file is gone is dropped last, when nothing calls it any more; what
+              else the file made is dropped by a migration of the same commit.
 legacy/functions/  the same, but only in a database that an upgrade works on or brought here. A file
               that goes, or a database whose upgrade's tables were dropped, loses the function.
 invariants/   bare queries; each becomes the view invariants.<file name>, its leading `--` lines the
@@ -142,7 +143,7 @@ async def bring_up(
 
     An upgrade, which takes rights away while it runs, lets nothing be made good.
     """
-    await check_release_rights(connection)
+    await check_release_rights(connection, roles=schema.login_roles())
     await _open_books(connection)
     book = await _read_book(connection)
     wanted = await _files_for(connection, files)

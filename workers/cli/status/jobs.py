@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.cli.words import ago, counted, duration
+from workers.processes import SCHEDULER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ def job_faults(jobs: list[Job], *, fired_at: datetime | None, now: datetime) -> 
         overdue = sum(job.overdue for job in jobs)
         yield (
             f"no scheduler: {since}, {counted(overdue, 'job')} overdue;"
-            " start `python -m workers.scheduler`"
+            f" start `python -m {SCHEDULER.module}`"
         )
         return
     for job in jobs:
