@@ -109,9 +109,9 @@ async def is_passing(pool: Pool, error: BaseException) -> bool:
         return False
 
 
-async def check_writable(store: Pool | Connection) -> None:
+async def check_writable(database: Pool | Connection) -> None:
     """Raise ReadOnlyServer if nothing can be written where this leads to."""
-    if await store.fetchval("show transaction_read_only") == "on":
+    if await database.fetchval("show transaction_read_only") == "on":
         raise ReadOnlyServer
 
 

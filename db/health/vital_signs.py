@@ -90,10 +90,10 @@ class VitalSigns(msgspec.Struct, frozen=True):
 _VITAL_SIGNS = msgspec.json.Decoder(VitalSigns)
 
 
-async def read_vital_signs(store: Pool | Connection, *, timeout_s: float) -> VitalSigns:
+async def read_vital_signs(database: Pool | Connection, *, timeout_s: float) -> VitalSigns:
     """Read them in one short query. Raises DatabaseUnavailable."""
     try:
-        found = await store.fetchval("select fleet.vital_signs()", timeout=timeout_s)
+        found = await database.fetchval("select fleet.vital_signs()", timeout=timeout_s)
     except Exception as error:
         if is_transient(error):
             raise DatabaseUnavailable.by(error) from error

@@ -70,13 +70,13 @@ class Difference:
         return [word for word in words if word not in lost]
 
 
-async def find_differences(store: Pool | Connection) -> list[Difference] | None:
+async def find_differences(database: Pool | Connection) -> list[Difference] | None:
     """Compare the catalog with what the last release left; None if that can't be asked.
 
     That is so before the first release that records it, and where the asking function was dropped.
     Raises NotComparable where one was broken.
     """
-    if not await store.fetchval(
+    if not await database.fetchval(
         """
         select
             (
@@ -92,7 +92,7 @@ async def find_differences(store: Pool | Connection) -> list[Difference] | None:
     ):
         return None
     try:
-        rows = await store.fetch(
+        rows = await database.fetch(
             "select kind, name, lacking, added from fleet.catalog_differences()"
         )
     except asyncpg.PostgresError as error:
