@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from db.connections.operators import DatabaseRefused, NotReleased
-from db.errors import CoinfleetError, DatabaseUnavailable
+from db.connections.roles import NotReleased
+from db.errors import CoinfleetError, DatabaseRefused, DatabaseUnavailable
 from db.health.webs import RefusedInARow, WebDetail, WebStatus, report_web
 from db.health.workers import Trouble
 from db.inbox import Arrival, store_arrivals

@@ -14,7 +14,7 @@ from uuid import uuid4
 import typer
 
 from db import reconciliation, simulation
-from db.connections.operators import reaching_store
+from db.connections.explanations import explained_errors
 from db.connections.pool import open_pool
 from db.errors import CoinfleetError, DatabaseUnavailable
 from db.legacy.generations import check_released
@@ -124,7 +124,7 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
         str(settings.database_url), application_name="coinfleet simulate", min_size=0, max_size=2
     )
     try:
-        with reaching_store():
+        with explained_errors():
             await check_released(pool, url=str(settings.database_url))
             after_id = await simulation.newest_event_id(pool)
             plan = await _set_the_stage(pool, settings, options)
@@ -207,7 +207,7 @@ class Run:
         give_up_at = time.monotonic() + PATIENCE_S
         while time.monotonic() < give_up_at:
             try:
-                with reaching_store():
+                with explained_errors():
                     stored, pending = await simulation.count_pending(
                         self._pool, self._plan.run, after_id=self._after_id
                     )
