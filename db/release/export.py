@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from db.release import schema
-from db.release.schema import Kind, Record, SchemaFile, Step, expected
+from db.release.schema import REMOVED, Kind, Record, SchemaFile, Step, expected
 from db.release.sign_ups import EXPORTED
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 OBJECTS = "coinfleet_objects"
 _VERSION_FORMAT = "%Y%m%d%H%M%S"
 _FILE_NAME = re.compile(r"(\d{14})_.*\.sql")
-_REMOVED = "removed"
-_STEP = re.compile(rf"^-- coinfleet (\w+) ([\w.]+) ({_REMOVED}|[0-9a-f]{{64}})$", re.MULTILINE)
+_STEP = re.compile(rf"^-- coinfleet (\w+) ([\w.]+) ({REMOVED}|[0-9a-f]{{64}})$", re.MULTILINE)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 _WORD = "-- Written by `coinfleet migrate --export`; changes belong in coinfleet's db/."
@@ -45,6 +44,20 @@ on conflict (kind, name) do update
 _RECORD = "select fleet.record_catalog(p_everything => true);"
 _NOTE_REMOVAL = """\
 delete from fleet.schema_objects where kind = '{step.kind}' and name = '{step.name}';"""
+_NOTE_REMOVED_FUNCTION = """\
+update fleet.schema_objects set checksum = '{removed}', applied_at = clock_timestamp()
+where kind = 'function' and name = '{step.name}';"""
+# Whether the project's database was upgraded is known only there.
+_ONLY_IF_UPGRADED = """\
+do $coinfleet$
+begin
+    if to_regclass('fleet.upgrade_runs') is not null then
+        execute $coinfleet_legacy$
+{text}
+$coinfleet_legacy$;
+    end if;
+end
+$coinfleet$;"""
 
 
 def export(folder: Path, files: Sequence[SchemaFile] | None = None) -> list[Path]:
@@ -106,11 +119,14 @@ def _text(step: Step) -> str:
         sql += "\n;"
     note = _NOTE_OBJECT
     if step.checksum is None:
-        note = _NOTE_REMOVAL
+        note = _NOTE_REMOVED_FUNCTION if step.kind == Kind.FUNCTION else _NOTE_REMOVAL
     elif step.kind == Kind.MIGRATION:
         note = _NOTE_MIGRATION
-    word = f"-- coinfleet {step.kind} {step.name} {step.checksum or _REMOVED}"
-    return "\n".join([word, sql, note.format(step=step, version=step.name[:14])])
+    word = f"-- coinfleet {step.kind} {step.name} {step.checksum or REMOVED}"
+    text = "\n".join([sql, note.format(step=step, version=step.name[:14], removed=REMOVED)])
+    if step.kind == Kind.LEGACY:
+        text = _ONLY_IF_UPGRADED.format(text=text)
+    return f"{word}\n{text}"
 
 
 def _read_book(paths: Iterable[Path]) -> dict[tuple[str, str], Record]:
@@ -121,7 +137,7 @@ def _read_book(paths: Iterable[Path]) -> dict[tuple[str, str], Record]:
         text = path.read_text(encoding="utf-8", errors="replace")
         for kind, name, checksum in _STEP.findall(text):
             book[kind, name] = Record(kind, name, checksum, _LONG_AGO)
-    return {key: record for key, record in book.items() if record.checksum != _REMOVED}
+    return {key: record for key, record in book.items() if record.checksum != REMOVED}
 
 
 def _after(version: str) -> str:

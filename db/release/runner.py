@@ -7,7 +7,10 @@ migrations/   tables, constraints, indexes; each applied once, in the order of t
               concurrently`), or ends its own, is not supported.
 functions/    and views/: current text (`create or replace`), applied whenever its checksum changed.
               A trigger stands below its function, in the same file: `create or replace trigger`.
-              What a file leaves behind when it goes is dropped by a migration of the same commit.
+              A function whose file is gone is dropped last, when nothing calls it any more; what
+              else the file made is dropped by a migration of the same commit.
+legacy/functions/  the same, but only in a database that an upgrade works on or brought here. A file
+              that goes, or a database whose upgrade's tables were dropped, loses the function.
 invariants/   bare queries; each becomes the view invariants.<file name>, its leading `--` lines the
               view's comment. A file that goes takes its view with it.
 policies/     <process>.sql says what a login role may execute, clients.sql what the API roles may.
@@ -140,7 +143,7 @@ async def bring_up(
 
     An upgrade, which takes rights away while it runs, lets nothing be made good.
     """
-    await check_release_rights(connection)
+    await check_release_rights(connection, roles=schema.login_roles())
     await _open_books(connection)
     book = await _read_book(connection)
     wanted = await _files_for(connection, files)
@@ -221,9 +224,10 @@ async def is_current(store: Pool | Connection) -> bool:
 async def is_half_way(store: Pool | Connection) -> bool:
     """Return whether a release is at work here, or has to be before this code can work.
 
-    Older code finds each of its files in the books all the while; a runner is known by its lock. A
-    function that somebody dropped stands in the books still: the next release makes it again. A
-    column that somebody renamed or dropped, a person puts back.
+    Older code finds each of its files in the books all the while, those that a newer release
+    removed too; a runner is known by its lock. A function that somebody dropped stands in the books
+    still: the next release makes it again. A column that somebody renamed or dropped, a person puts
+    back.
     """
     if not await is_current(store) or await _lacks_functions(store):
         return True
@@ -252,9 +256,12 @@ async def _lacks_functions(store: Pool | Connection) -> bool:
             select n.nspname || '.' || p.proname
             from pg_catalog.pg_proc as p
             join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+            except
+            select name from fleet.schema_objects where kind = 'function' and checksum = $2
         )
         """,
         [file.name for file in expected() if file.kind is Kind.FUNCTION],
+        schema.REMOVED,
     )
     return lacks
 
@@ -309,11 +316,22 @@ async def take_turn(connection: Connection) -> None:
 
 
 async def _files_for(connection: Connection, files: Sequence[SchemaFile]) -> list[SchemaFile]:
-    """Leave the shim out where Supabase's own objects stand."""
-    is_supabase = await connection.fetchval(
-        "select exists (select from pg_roles where rolname = 'supabase_admin')"
-    )
-    return [file for file in files if not (is_supabase and file.kind is Kind.SHIM)]
+    """Return the files that this database needs.
+
+    Supabase has its own roles and auth schema, so it needs no shim. Only a database that `coinfleet
+    upgrade` works on, or brought here, needs what erases the rows of an older generation.
+    """
+    is_supabase, is_upgraded = await connection.fetchrow(
+        """
+        select
+            exists (select from pg_roles where rolname = 'supabase_admin'),
+            to_regclass('fleet.upgrade_runs') is not null
+        """
+    ) or (False, False)
+    unneeded = {Kind.SHIM} if is_supabase else set()
+    if not is_upgraded:
+        unneeded.add(Kind.LEGACY)
+    return [file for file in files if file.kind not in unneeded]
 
 
 async def _lacks_books(connection: Connection) -> bool:
@@ -332,8 +350,9 @@ async def _read_book(connection: Connection) -> dict[tuple[str, str], Record]:
         """
         select 'migration' as kind, name, checksum, applied_at from fleet.schema_migrations
         union all
-        select kind, name, checksum, applied_at from fleet.schema_objects
-        """
+        select kind, name, checksum, applied_at from fleet.schema_objects where checksum <> $1
+        """,
+        schema.REMOVED,
     )
     return {(row["kind"], row["name"]): Record(**row) for row in rows}
 
@@ -344,7 +363,9 @@ async def _take(connection: Connection, step: Step, *, is_new: bool) -> None:
         try:
             async with connection.transaction():
                 before = await _namesakes(connection, step) if is_new else []
-                await _execute(connection, step.path, step.sql)
+                # A file that is gone may leave nothing to drop, and an empty query has no answer.
+                if step.sql:
+                    await _execute(connection, step.path, step.sql)
                 if before and before == await _namesakes(connection, step):
                     raise StepFailed(step.path, _TAKEN)
                 await _record(connection, step)
@@ -401,7 +422,17 @@ def _line(error: asyncpg.PostgresError, sql: str) -> int | None:
 
 
 async def _record(connection: Connection, step: Step) -> None:
-    if step.checksum is None:
+    if step.checksum is None and step.kind == Kind.FUNCTION:
+        await connection.execute(
+            """
+            update fleet.schema_objects set checksum = $3, applied_at = clock_timestamp()
+            where kind = $1 and name = $2
+            """,
+            step.kind,
+            step.name,
+            schema.REMOVED,
+        )
+    elif step.checksum is None:
         await connection.execute(
             "delete from fleet.schema_objects where kind = $1 and name = $2", step.kind, step.name
         )

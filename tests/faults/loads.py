@@ -11,8 +11,8 @@ from rich.progress import Progress
 from db.connections.pool import open_pool
 from tests.conditions import eventually
 from tests.workers.cli.simulated_runs import SECRETS
-from workers.cli.simulate.command import Options, Run, _set_the_stage
-from workers.cli.simulate.delivery import Address, Line, _deliver_one
+from workers.cli.simulate.delivery import Address, Connection, deliver_one
+from workers.cli.simulate.run import Options, Run, prepare_plan
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.cli.simulate.plan import Plan, PlannedEvent
 
 
-LINES = 24
+CONNECTIONS = 24
 # A load runs ahead of what its test waits for, so that there are always some on their way, but not
 # to its end: a test on a slow machine still has something to send.
 AHEAD = 60
@@ -40,7 +40,7 @@ class Load(Run):
         self._permits = asyncio.Semaphore(0)
         self._allowed = 0
         self._let_go(AHEAD)
-        self._playing = asyncio.create_task(self.play(self._progress))
+        self._playing = asyncio.create_task(self.deliver_all(self._progress))
 
     @property
     def acknowledged(self) -> frozenset[str]:
@@ -62,7 +62,7 @@ class Load(Run):
         """See it delivered and settled, every coin where it belongs and the books right."""
         self._let_go(len(self._plan) * self._options.duplicates * len(self._addresses))
         await self._playing
-        findings = await self.find(self._progress)
+        findings = await self.read_back(self._progress)
         assert findings.breaches == []
 
     async def read_from(self, database_url: str) -> None:
@@ -87,16 +87,16 @@ class Load(Run):
         async with asyncio.TaskGroup() as tasks:
             for address in self._addresses:
                 queue = iter(events)
-                for _ in range(LINES):
-                    tasks.create_task(self._send(queue, Line(address)))
+                for _ in range(CONNECTIONS):
+                    tasks.create_task(self._send(queue, Connection(address)))
 
-    async def _send(self, queue: Iterator[PlannedEvent], line: Line) -> None:
+    async def _send(self, queue: Iterator[PlannedEvent], connection: Connection) -> None:
         try:
             for event in queue:
                 await self._permits.acquire()
-                await _deliver_one(event, line, self._signing, self._deliveries)
+                await deliver_one(event, connection, self._signing, self._deliveries)
         finally:
-            line.close()
+            connection.close()
 
 
 @asynccontextmanager
@@ -104,7 +104,7 @@ async def loaded(database_url: str, *ports: int, events: int, seed: int = 1) -> 
     """Send so many events to these receivers, twice and in any order, while the block runs."""
     options = Options(events=events, rate_per_s=None, seed=seed, duplicates=2, shuffle=True)
     pool = await _open(database_url)
-    load = Load(pool, await _set_the_stage(pool, Settings(), options), options, ports)
+    load = Load(pool, await prepare_plan(pool, Settings(), options), options, ports)
     try:
         yield load
     finally:

@@ -17,11 +17,11 @@ from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tests.db.books import breaches
 from tests.tasks.contexts import make_context
-from tests.tasks.stripe_account import live
+from tests.tasks.providers.stripe.account import live
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
-    from tests.tasks.stripe_account import Event
+    from tests.tasks.providers.stripe.account import Event
 
 COINS, PRICE = 1_000, 999
 LIVES = 60

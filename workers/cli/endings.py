@@ -20,6 +20,8 @@ from workers.cli.terminal import discard_output, write
 
 NEEDS_A_PERSON = 1
 NOT_ASKED = 2
+# What a shell reports for a program that Ctrl-C ended.
+INTERRUPTED = 130
 # Nothing was asked of the database, or it gave no answer.
 _UNASKED = (DatabaseUnavailable, NotReleased, PoolerUndeclared, SessionNeeded)
 

@@ -6,7 +6,9 @@ security invoker
 set search_path = '', pg_temp
 as $$
 declare
-    v_cleared jsonb := '{}';
+    v_cleared jsonb;
+    v_is_upgraded boolean;
+    v_old_rows bigint := 0;
     v_purchases bigint;
     v_messages bigint;
     v_links bigint;
@@ -19,7 +21,9 @@ begin
     if not exists (select 1 from public.profiles as pr where pr.id = p_profile_id) then
         perform fleet.raise_refusal('unknown_profile');
     end if;
-    if to_regclass('fleet.upgrade_runs') is not null then
+    -- Only an upgraded database has old rows, and the functions that erase them (db/legacy/functions).
+    v_is_upgraded := to_regclass('fleet.upgrade_runs') is not null;
+    if v_is_upgraded then
         if exists (select 1 from fleet.upgrade_runs as r where r.finished_at is null) then
             raise exception 'an upgrade of this database has not finished: it would count what is erased as lost'
                 using errcode = 'object_not_in_prerequisite_state';
@@ -27,8 +31,10 @@ begin
     end if;
     perform fleet.commit_durably();
     -- First, because these read whole tables: nobody waits for the rows they lock.
-    v_cleared := jsonb_build_object('old_rows', fleet.erase_old_rows(fleet.old_ids(p_profile_id)));
-    v_cleared := v_cleared || fleet.erase_payloads(p_profile_id);
+    if v_is_upgraded then
+        v_old_rows := fleet.erase_old_rows(fleet.old_user_ids(p_profile_id));
+    end if;
+    v_cleared := jsonb_build_object('old_rows', v_old_rows) || fleet.erase_payloads(p_profile_id);
 
     -- The lock order of every writer: profiles by id, then purchases, then streams. Those who are
     -- followed are locked too, for their counters are written below.

@@ -10,7 +10,7 @@ as $$
         from pg_catalog.pg_proc as p
         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
         join fleet.schema_objects as o
-            on (o.kind = 'function' and o.name = n.nspname || '.' || p.proname)
+            on (o.kind in ('function', 'legacy') and o.name = n.nspname || '.' || p.proname and o.checksum <> 'removed')
             or (o.kind = 'shim' and o.name = '20_auth' and n.nspname = 'auth' and p.proname in ('uid', 'role', 'jwt'))
         where p.prokind in ('f', 'w') and n.nspname in ('public', 'fleet', 'auth')
     )

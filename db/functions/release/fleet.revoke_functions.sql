@@ -13,7 +13,7 @@ begin
         select p.oid
         from pg_catalog.pg_proc as p
         join fleet.schema_objects as o
-            on o.kind = 'function' and o.name = p.pronamespace::regnamespace::text || '.' || p.proname
+            on o.kind in ('function', 'legacy') and o.name = p.pronamespace::regnamespace::text || '.' || p.proname
         cross join lateral pg_catalog.aclexplode(p.proacl) as a
         where a.grantee = p_role::regrole
     loop

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
     from tests.clusters import Cluster, Database
-    from tests.db.legacy.platforms import Look, Platforms
+    from tests.db.legacy.platforms import Finished, Look, Platforms
 
 pytestmark = pytest.mark.requirement("I3")
 
@@ -297,8 +297,9 @@ async def test_somebody_who_has_no_profile_is_erased_by_their_old_id(
     ],
 )  # fmt: skip
 async def test_ids_times_and_numbers_stay_and_of_a_persons_own_row_less(
-    db: Connection, table: str, row: dict[str, object], emptied: set[str]
+    finished: Finished, look: Look, table: str, row: dict[str, object], emptied: set[str]
 ) -> None:
+    db = await look(finished[Generation.FIRST][0])
     fields = await db.fetchval("select fleet.personal_fields($1, $2)", table, json.dumps(row))
     assert json.loads(fields) == dict.fromkeys(emptied)
 

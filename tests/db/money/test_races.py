@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from db.inbox import Inbox, Stored, store_arrivals
 from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
-from tests.db.inbox.test_inbox import arrival
-from tests.db.money.test_rpcs import buy, give
+from tests.db.inbox.arrivals import arrival
+from tests.db.money.calls import buy, give
 from tests.db.races import held_back, second_waits_for_first
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.legacy.tables import LEGACY
 from db.release.export import export
 from db.release.runner import apply_files, migrate, status
 from db.release.schema import Kind, MigrationChanged, SchemaFile, UnknownMigrations, expected
@@ -112,6 +113,38 @@ async def test_a_release_finds_nothing_to_do_after_the_files(
     assert (await migrate(project.url())).steps == ()
     pending = {row.state for row in await status(project.url())}
     assert pending == {"applied"}
+
+
+async def test_the_files_erase_old_rows_only_in_a_database_that_was_upgraded(
+    supabase_server: SupabaseServer, project: Project, tmp_path: Path
+) -> None:
+    legacy = {file.name for file in expected() if file.kind is Kind.LEGACY}
+    named = (
+        "select o.name, to_regproc(o.name) is not null from fleet.schema_objects as o"
+        " where kind = 'legacy'"
+    )
+    paths = export(tmp_path)
+    await push(project, paths)
+    async with project.connected() as postgres:
+        assert await postgres.fetch(named) == []
+    upgraded = await supabase_server.create()
+    async with upgraded.connected() as postgres:
+        await postgres.execute((LEGACY / "bookkeeping.sql").read_text())
+        await push(upgraded, paths)
+        assert {tuple(row) for row in await postgres.fetch(named)} == {(n, True) for n in legacy}
+    assert (await migrate(upgraded.url())).steps == ()
+    await supabase_server.drop(upgraded)
+
+
+async def test_a_removed_function_stays_in_the_books_for_an_older_release(
+    project: Project, tmp_path: Path
+) -> None:
+    await push(project, export(tmp_path, with_more(FUNCTION)))
+    await push(project, export(tmp_path))
+    async with project.connected() as postgres:
+        checksum = "select checksum from fleet.schema_objects where name = 'fleet.answer'"
+        assert await postgres.fetchval(checksum) == "removed"
+    assert (await migrate(project.url())).steps == ()
 
 
 async def test_a_later_release_adds_files_that_bring_a_project_up_to_it(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.db.books import NOON, SKU, Books
-from tests.tasks.providers.stripe_events import interpret
+from tests.tasks.providers.stripe.events import interpret
 from workers.cli.simulate import stripe as made
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from db.simulation import PurchaseRules
+from workers.cli.simulate.cases.mix import plan_cases
 from workers.cli.simulate.delivery import Deliveries
 from workers.cli.simulate.findings import Findings
 from workers.cli.simulate.plan import Plan, Secrets
-from workers.cli.simulate.scene import Stage
-from workers.cli.simulate.stories import tell
+from workers.cli.simulate.scenario import Scenario
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def make_plan(
     streams: Mapping[UUID, int] | None = None,
 ) -> Plan:
     """A plan as `coinfleet simulate` makes it."""
-    stage = Stage(
+    scenario = Scenario(
         run,
         random=Random(seed),
         rules=rules,
@@ -43,17 +43,17 @@ def make_plan(
         livemode=False,
         started_s=int(time.time()),
     )
-    return tell(stage, events=events)
+    return plan_cases(scenario, events=events)
 
 
 def clean_findings(plan: Plan, **changes: Any) -> Findings:
     """What is found when all went as planned, but for these changes."""
-    ends = {event_id: min(event.endings, key=str) for event_id, event in plan.all_events.items()}
-    applied = {event_id for event_id, end in ends.items() if end.state == "applied"}
+    outcomes = {key: min(event.outcomes, key=str) for key, event in plan.all_events.items()}
+    applied = {key for key, outcome in outcomes.items() if outcome.state == "applied"}
     found: dict[str, Any] = {
         "plan": plan,
-        "deliveries": Deliveries(acknowledged=set(ends), delivered=len(ends)),
-        "ends": ends,
+        "deliveries": Deliveries(acknowledged=set(outcomes), delivered=len(outcomes)),
+        "outcomes": outcomes,
         "balances": plan.balances(applied),
         "invariants": {"balances_match_ledger": 0},
     }

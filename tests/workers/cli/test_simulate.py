@@ -23,11 +23,11 @@ from tests.tasks.contexts import make_context
 from tests.workers.cli.operators import coinfleet
 from tests.workers.cli.simulated_runs import RULES, SECRETS, clean_findings, make_plan
 from workers.cli.simulate import delivery as simulate_delivery
-from workers.cli.simulate.command import Options, deliveries_in_order
+from workers.cli.simulate.cases.mix import GuardrailsTooTight
 from workers.cli.simulate.delivery import Address, Deliveries, deliver
-from workers.cli.simulate.plan import Balance, Ending, Plan, PlannedGift, PlannedPayment
-from workers.cli.simulate.scene import GIFT_TYPES, PACKAGES
-from workers.cli.simulate.stories import GuardrailsTooTight
+from workers.cli.simulate.plan import Balance, Outcome, Plan, PlannedGift, PlannedPayment
+from workers.cli.simulate.prices import GIFT_TYPES, PACKAGES
+from workers.cli.simulate.run import Options, deliveries_in_order
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -53,20 +53,20 @@ def test_each_event_has_an_id_of_its_own_that_names_the_run() -> None:
     assert all("simabc" in event_id for event_id in ids)
 
 
-def test_the_same_seed_tells_the_same_stories() -> None:
+def test_the_same_seed_plans_the_same_cases() -> None:
     streams = {uuid4(): 1, uuid4(): 2}
     plans = [make_plan(500, seed=seed, streams=streams) for seed in (4, 4, 5)]
-    told = [[(each.event_id, each.endings) for each in plan.events] for plan in plans]
-    assert told[0] == told[1] != told[2]
+    planned = [[(each.event_id, each.outcomes) for each in plan.events] for plan in plans]
+    assert planned[0] == planned[1] != planned[2]
 
 
 def test_a_thousand_events_meet_every_hold_and_most_refusals() -> None:
-    endings = {end for event in make_plan(1_000).events for end in event.endings}
-    assert {reason for state, reason in endings if state == "held"} == {
+    outcomes = {each for event in make_plan(1_000).events for each in event.outcomes}
+    assert {reason for state, reason in outcomes if state == "held"} == {
         *("over_limit", "velocity", "needs_approval", "unknown_buyer"),
         *("unknown_product", "wrong_amount", "no_fx_rate"),
     }
-    assert {reason for state, reason in endings if state == "rejected"} == {
+    assert {reason for state, reason in outcomes if state == "rejected"} == {
         *("insufficient_coins", "unknown_recipient", "unknown_gift_type", "self_gift"),
         "livemode_mismatch",
     }
@@ -79,8 +79,8 @@ def test_guardrails_that_hold_ordinary_purchases_refuse_the_run() -> None:
 
 def test_no_approval_is_asked_for_what_is_over_the_limit_anyway() -> None:
     plan = make_plan(200, rules=replace(RULES, limit_usd=RULES.approval_threshold_usd))
-    assert Ending("held", "needs_approval") not in {
-        end for event in plan.events for end in event.endings
+    assert Outcome("held", "needs_approval") not in {
+        outcome for event in plan.events for outcome in event.outcomes
     }
 
 
@@ -143,7 +143,7 @@ async def deliver_to(address: Address, events: Sequence[PlannedEvent]) -> Delive
         address=address,
         secrets=SECRETS,
         rate_per_s=None,
-        so_far=deliveries,
+        deliveries=deliveries,
         on_end=lambda: None,
     )
     return deliveries
@@ -192,7 +192,7 @@ async def test_a_rate_delivers_everything_too() -> None:
             address=address,
             secrets=SECRETS,
             rate_per_s=1_000,
-            so_far=deliveries,
+            deliveries=deliveries,
             on_end=lambda: None,
         )
     assert deliveries.acknowledged == {event.event_id for event in plan.events}
@@ -208,7 +208,7 @@ def test_a_run_that_went_as_planned_has_no_breach() -> None:
 def test_an_acknowledged_event_that_is_not_stored_is_a_breach() -> None:
     plan = make_plan(1)
     (event_id,) = plan.all_events
-    (breach, *_) = clean_findings(plan, ends={}).breaches
+    (breach, *_) = clean_findings(plan, outcomes={}).breaches
     assert breach == f"1 event acknowledged and then not in the inbox: {event_id}"
 
 
@@ -220,20 +220,20 @@ def test_an_event_that_nobody_acknowledged_is_a_breach() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "said"),
+    ("outcome", "said"),
     [
-        (Ending("pending"), "1 event still pending: "),
-        (Ending("dead", "failed"), "1 event dead: "),
-        (Ending("held", "over_limit"), "1 event not where it should be: "),
-        (Ending("applied", "duplicate_payment"), "1 event not where it should be: "),
+        (Outcome("pending"), "1 event still pending: "),
+        (Outcome("dead", "failed"), "1 event dead: "),
+        (Outcome("held", "over_limit"), "1 event ended otherwise than planned: "),
+        (Outcome("applied", "duplicate_payment"), "1 event ended otherwise than planned: "),
     ],
     ids=str,
 )
-def test_an_event_that_is_not_where_it_should_be_is_a_breach(end: Ending, said: str) -> None:
+def test_an_event_with_an_unplanned_outcome_is_a_breach(outcome: Outcome, said: str) -> None:
     plan = make_plan(1)
     findings = clean_findings(plan)
-    ends = dict.fromkeys(findings.ends, end)
-    (breach, *_) = clean_findings(plan, ends=ends, balances=findings.balances).breaches
+    outcomes = dict.fromkeys(findings.outcomes, outcome)
+    (breach, *_) = clean_findings(plan, outcomes=outcomes, balances=findings.balances).breaches
     assert breach.startswith(said)
 
 
@@ -267,7 +267,7 @@ async def test_stories_end_as_planned_in_any_order(
     balances = await simulation.balances(pool, [*plan.people])
     findings = clean_findings(
         plan,
-        ends={end.provider_event_id: Ending(end.state, end.reason) for end in ends},
+        outcomes={end.provider_event_id: Outcome(end.state, end.reason) for end in ends},
         balances={person: Balance(*balance) for person, balance in balances.items()},
         invariants={
             name: await reconciliation.find_breach(pool, name) is not None

@@ -11,7 +11,8 @@ import pytest_asyncio
 from db.inbox import Arrival, Stored
 from tasks.providers.provider import Provider
 from tasks.providers.signed import NotAuthentic, arrival
-from workers.receiving.receiver import NOT_STORED, STORED, Answer, Receiver
+from workers.receiving.answers import NOT_STORED, STORED, Answer
+from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
 from workers.receiving.verification import THREADS, Verification
 

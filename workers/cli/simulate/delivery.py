@@ -1,7 +1,7 @@
 """Delivers a run's events as a provider does: over HTTP, again until acknowledged, at a given rate.
 
-A client of its own, of two dozen lines: a general one would take more of the machine than the fleet
-that is being watched.
+Has a small HTTP client of its own: a general one would use more of the machine than the fleet that
+is being tested.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONNECTIONS = 32
 ANSWER_TIMEOUT_S = 15.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
-# Answers that may be another next time. A provider retries all others too, but to no avail.
+# Answers that may change at the next try. A provider retries all others, too, but without effect.
 PASSING = (
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -33,12 +33,12 @@ PASSING = (
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
-# A provider goes on for days; whoever watches wants to know sooner.
+# A provider goes on for days; the operator who watches a run wants to know sooner.
 GIVE_UP_AFTER_S = 60.0
 
 
 class NoAnswer(CoinfleetError):
-    """The receiver could not be reached, or broke off before it answered."""
+    """The receiver is unreachable, or closed the connection before it answered."""
 
 
 class Address(NamedTuple):
@@ -63,27 +63,27 @@ class Deliveries:
 
     @property
     def ended(self) -> int:
-        """Deliveries that won't be tried again."""
+        """How many deliveries are not tried again."""
         return self.delivered + self.refused.total() + self.given_up
 
 
-class Line:
-    """One connection that stays open, made when it is needed. Not for two requests at once."""
+class Connection:
+    """An HTTP connection that stays open; opened when it is first used. One request at a time."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: bytes) -> int:
-        """Send a request and give the answer's status. Raises NoAnswer."""
+    async def send(self, request: bytes) -> int:
+        """Send a request and return the status of its answer. Raises NoAnswer."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._ask(request)
+                return await self._send(request)
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             self.close()
             raise NoAnswer from error
 
-    async def _ask(self, request: bytes) -> int:
+    async def _send(self, request: bytes) -> int:
         if self._streams is None:
             self._streams = await asyncio.open_connection(*self._address)
         reader, writer = self._streams
@@ -95,7 +95,7 @@ class Line:
         return int(head[9:12])
 
     def close(self) -> None:
-        """Hang up; the next request connects anew."""
+        """Close it; the next request opens it again."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
@@ -107,12 +107,12 @@ def _header(head: bytes, name: bytes) -> bytes | None:
 
 
 async def is_ready(address: Address) -> bool:
-    """Say whether the receiver calls itself ready. Raises NoAnswer."""
-    line = Line(address)
+    """Return whether the receiver says that it is ready. Raises NoAnswer."""
+    connection = Connection(address)
     try:
-        status = await line.ask(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        status = await connection.send(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n")
     finally:
-        line.close()
+        connection.close()
     return status == HTTPStatus.OK
 
 
@@ -122,24 +122,31 @@ async def deliver(
     address: Address,
     secrets: Secrets,
     rate_per_s: float | None,
-    so_far: Deliveries,
+    deliveries: Deliveries,
     on_end: Callable[[], None],
 ) -> None:
-    """Deliver the events in order, so many at once as there are lines; count them in `so_far`.
+    """Deliver the events in order, CONNECTIONS at a time; count them in `deliveries`.
 
-    With a rate, each is sent when its turn comes and none earlier.
+    With a rate, each is sent when it is due and none earlier. Calls `on_end` after each delivery.
     """
     queue = iter(events)
-    turns = _turns(rate_per_s)
+    due_times = _due_times(rate_per_s)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(CONNECTIONS):
             tasks.create_task(
-                _work(queue, turns, Line(address), secrets, so_far=so_far, on_end=on_end)
+                _work(
+                    queue,
+                    due_times,
+                    Connection(address),
+                    secrets,
+                    deliveries=deliveries,
+                    on_end=on_end,
+                )
             )
 
 
-def _turns(rate_per_s: float | None) -> Iterator[float]:
-    """Give when each delivery is due, by the monotonic clock."""
+def _due_times(rate_per_s: float | None) -> Iterator[float]:
+    """Yield when each delivery is due, by the monotonic clock."""
     due = time.monotonic()
     while True:
         yield due
@@ -148,50 +155,50 @@ def _turns(rate_per_s: float | None) -> Iterator[float]:
 
 async def _work(
     queue: Iterator[PlannedEvent],
-    turns: Iterator[float],
-    line: Line,
+    due_times: Iterator[float],
+    connection: Connection,
     secrets: Secrets,
     *,
-    so_far: Deliveries,
+    deliveries: Deliveries,
     on_end: Callable[[], None],
 ) -> None:
     try:
         for event in queue:
-            if (early_s := next(turns) - time.monotonic()) > 0:
+            if (early_s := next(due_times) - time.monotonic()) > 0:
                 await asyncio.sleep(early_s)
-            await _deliver_one(event, line, secrets, so_far)
+            await deliver_one(event, connection, secrets, deliveries)
             on_end()
     finally:
-        line.close()
+        connection.close()
 
 
-async def _deliver_one(
-    event: PlannedEvent, line: Line, secrets: Secrets, so_far: Deliveries
+async def deliver_one(
+    event: PlannedEvent, connection: Connection, secrets: Secrets, deliveries: Deliveries
 ) -> None:
-    """Try until the receiver takes the event or says that it never will."""
+    """Try until the receiver acknowledges the event, refuses it for good, or time is up."""
     pause_s = FIRST_PAUSE_S
     give_up_at = time.monotonic() + GIVE_UP_AFTER_S
     while True:
-        status = await _try(event, line, secrets)
+        status = await _try(event, connection, secrets)
         if status is not None and status < HTTPStatus.BAD_REQUEST:
-            so_far.delivered += 1
-            so_far.acknowledged.add(event.event_id)
+            deliveries.delivered += 1
+            deliveries.acknowledged.add(event.event_id)
             return
         if status is not None and status not in PASSING:
-            so_far.refused[status] += 1
+            deliveries.refused[status] += 1
             return
         if time.monotonic() > give_up_at:
-            so_far.given_up += 1
+            deliveries.given_up += 1
             return
-        so_far.retried += 1
+        deliveries.retried += 1
         await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-async def _try(event: PlannedEvent, line: Line, secrets: Secrets) -> int | None:
+async def _try(event: PlannedEvent, connection: Connection, secrets: Secrets) -> int | None:
     # Signed at each try: a signature is good for five minutes.
     webhook = event.sign(secrets, at_s=time.time())
     try:
-        return await line.ask(webhook.request)
+        return await connection.send(webhook.request)
     except NoAnswer:
         return None

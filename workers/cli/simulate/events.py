@@ -37,14 +37,14 @@ class Webhook:
 
 
 def stripe_webhook(event: Mapping[str, Any], *, secret: str, at_s: float) -> Webhook:
-    """Sign and indent an event of `simulated_stripe` as Stripe does."""
+    """Return an event as Stripe sends it: indented and signed."""
     body = msgspec.json.format(msgspec.json.encode(event), indent=2)
     headers = stripe.sign(body, secret=secret, timestamp_s=int(at_s))
     return Webhook(f"/webhooks/{Stripe.name}", headers, body)
 
 
 def app_webhook(event_id: str, event: Mapping[str, Any], *, secret: str, at_s: float) -> Webhook:
-    """Sign an event of the app's own as a Standard Webhook."""
+    """Return an event of the app, signed as a Standard Webhook."""
     body = msgspec.json.encode(event)
     headers = app.sign(event_id, body, secret=secret, timestamp_s=int(at_s))
     return Webhook(f"/webhooks/{App.name}", headers, body)
@@ -58,7 +58,7 @@ def gift_sent(
     timestamp: str = "2026-11-22T05:28:00Z",
     **data: Any,
 ) -> dict[str, Any]:
-    """A viewer sent a gift; `data` may hold quantity, stream_id and slot_index."""
+    """Return the app's event of a gift; `data` may hold quantity, stream_id and slot_index."""
     return {
         "type": "gift.sent",
         "timestamp": timestamp,

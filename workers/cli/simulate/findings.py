@@ -1,6 +1,6 @@
-"""Judges a run: what was sent against what the inbox, the balances and the invariants say of it.
+"""Judges a run: compares what was sent with the inbox, the balances and the invariants.
 
-Values only; nothing here asks anybody.
+Values only: nothing here asks the database.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workers.cli.simulate.plan import Balance, Ending
+from workers.cli.simulate.plan import Balance, Outcome
 from workers.cli.words import counted
 
 if TYPE_CHECKING:
@@ -26,53 +26,53 @@ NAMED_MAX = 3
 
 @dataclass(frozen=True)
 class Findings:
-    """A run and all that was read back of it. `ends` and `balances` hold what was found."""
+    """A run and all that was read back after it: where its events ended, and who has how much."""
 
     plan: Plan
     deliveries: Deliveries
-    ends: Mapping[str, Ending]
+    outcomes: Mapping[str, Outcome]
     balances: Mapping[UUID, Balance]
     invariants: Mapping[str, int]
 
     @cached_property
     def states(self) -> Counter[str]:
         """How many events of the run are in each state."""
-        return Counter(end.state for end in self.ends.values())
+        return Counter(outcome.state for outcome in self.outcomes.values())
 
     def reasons(self, state: str) -> Counter[str]:
-        """Why the events in a state are there; one that was simply applied has no reason."""
-        ends = self.ends.values()
-        return Counter(end.reason for end in ends if end.state == state and end.reason)
+        """Count the events in a state by reason; one that was simply applied has none."""
+        found = self.outcomes.values()
+        return Counter(each.reason for each in found if each.state == state and each.reason)
 
     @cached_property
     def missing(self) -> list[str]:
-        """Events that were acknowledged and aren't in the inbox."""
-        return sorted(self.deliveries.acknowledged - self.ends.keys())
+        """The ids of events that were acknowledged and aren't in the inbox."""
+        return sorted(self.deliveries.acknowledged - self.outcomes.keys())
 
     @cached_property
     def unacknowledged(self) -> list[str]:
-        """Events of which no delivery was acknowledged."""
+        """The ids of events of which no delivery was acknowledged."""
         return sorted(self.plan.all_events.keys() - self.deliveries.acknowledged)
 
     @cached_property
-    def surprises(self) -> list[str]:
-        """Events that came to rest where they may not, each as a phrase."""
+    def unexpected(self) -> list[str]:
+        """The events that ended otherwise than planned, each as a phrase."""
         found = []
         for event_id, event in self.plan.all_events.items():
-            end = self.ends.get(event_id)
+            outcome = self.outcomes.get(event_id)
             if (
-                end is not None
-                and end.state not in ("pending", "dead")
-                and end not in event.endings
+                outcome is not None
+                and outcome.state not in ("pending", "dead")
+                and outcome not in event.outcomes
             ):
-                allowed = " or ".join(sorted(map(str, event.endings)))
-                found.append(f"{event_id} is {end}, not {allowed}")
+                allowed = " or ".join(sorted(map(str, event.outcomes)))
+                found.append(f"{event_id} is {outcome}, not {allowed}")
         return found
 
     @cached_property
     def wrong_balances(self) -> list[str]:
-        """People who have other coins than were sent them, each as a phrase."""
-        applied = {event_id for event_id, end in self.ends.items() if end.state == "applied"}
+        """The people who have more or fewer coins than planned, each as a phrase."""
+        applied = {key for key, outcome in self.outcomes.items() if outcome.state == "applied"}
         return [
             f"{self.plan.people[person]} has {_coins(self.balances.get(person))},"
             f" not {_coins(expected)}"
@@ -82,8 +82,8 @@ class Findings:
 
     @cached_property
     def breaches(self) -> list[str]:
-        """What went wrong, one sentence each; nothing did while this is empty."""
-        return [*self._lost(), *self._stuck(), *self._unexplained()]
+        """What went wrong, one sentence each; empty if all is well."""
+        return [*self._lost(), *self._stuck(), *self._wrong()]
 
     def _lost(self) -> Iterator[str]:
         if self.missing:
@@ -95,13 +95,13 @@ class Findings:
 
     def _stuck(self) -> Iterator[str]:
         for state, said in (("pending", "still pending"), ("dead", "dead")):
-            ids = [event_id for event_id, end in self.ends.items() if end.state == state]
+            ids = [key for key, outcome in self.outcomes.items() if outcome.state == state]
             if ids:
                 yield _sentence(ids, said)
 
-    def _unexplained(self) -> Iterator[str]:
-        if self.surprises:
-            yield _sentence(self.surprises, "not where it should be", separator="; ")
+    def _wrong(self) -> Iterator[str]:
+        if self.unexpected:
+            yield _sentence(self.unexpected, "ended otherwise than planned", separator="; ")
         if self.wrong_balances:
             yield _sentence(self.wrong_balances, "wrong", noun="balance", separator="; ")
         for name, rows in self.invariants.items():

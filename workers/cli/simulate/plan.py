@@ -1,6 +1,6 @@
-"""What a simulated run sends, and what must come of it: worked out in Python, apart from the SQL.
+"""What a simulated run sends, and what must become of it: computed in Python, apart from the SQL.
 
-Values only. The stories that fill a plan stand in simulate_stories; nothing here sends or asks.
+Values only: nothing here sends or asks. The functions that fill a plan are in cases/.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-class Ending(NamedTuple):
-    """A state in which an event may come to rest, with its reason."""
+class Outcome(NamedTuple):
+    """A state in which an event may end, with its reason."""
 
     state: str
     reason: str | None = None
@@ -28,7 +28,7 @@ class Ending(NamedTuple):
         return f"{self.state} ({self.reason})" if self.reason else self.state
 
 
-APPLIED = Ending("applied")
+APPLIED = Outcome("applied")
 
 
 class Balance(NamedTuple):
@@ -48,27 +48,30 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedEvent:
-    """An event to send. It is built when it is sent: a million of them would not fit in memory."""
+    """An event to send; it may end in any of `outcomes`.
+
+    Its content is built when it is sent: a million of them would not fit in memory.
+    """
 
     provider: str
     event_id: str
     build: Callable[[], Mapping[str, Any]]
-    endings: frozenset[Ending]
+    outcomes: frozenset[Outcome]
 
     def sign(self, secrets: Secrets, *, at_s: float) -> Webhook:
-        """Give one delivery of the event; each has the same body and a signature of its own."""
+        """Return one delivery of the event; each has the same body and its own signature."""
         match self.provider:
             case Stripe.name:
                 return stripe_webhook(self.build(), secret=secrets.stripe, at_s=at_s)
             case App.name:
                 return app_webhook(self.event_id, self.build(), secret=secrets.app, at_s=at_s)
             case _:
-                raise AssertionError(f"no story has events of {self.provider}")
+                raise AssertionError(f"no case has events of {self.provider}")
 
 
 @dataclass(slots=True, kw_only=True)
 class PlannedPayment:
-    """A payment that is granted, and what was taken back of it in the end."""
+    """A payment that is granted, and how much of it is reversed in the end."""
 
     buyer: UUID
     coins: int
@@ -77,7 +80,7 @@ class PlannedPayment:
 
     @property
     def coins_left(self) -> int:
-        """Coins that remain: a reversed part takes as much in proportion, rounded down."""
+        """The coins that remain: a reversal takes coins in proportion, rounded down."""
         return self.coins - self.coins * self.reversed_minor // self.paid_minor
 
 
@@ -94,7 +97,7 @@ class PlannedGift:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole run. `opening` events must have settled before the others are sent."""
+    """A whole run. The `opening` events must be settled before the others are sent."""
 
     run: str
     people: dict[UUID, str] = field(default_factory=dict)
@@ -112,9 +115,9 @@ class Plan:
         return {event.event_id: event for event in (*self.opening, *self.events)}
 
     def balances(self, applied: Container[str]) -> dict[UUID, Balance]:
-        """What each person must have, given which gift events were applied.
+        """Return what each person must have, given which gift events were applied.
 
-        Whether a gift that waits for its top-up finds the coins is a race; where they went is not.
+        A gift right after its purchase may be applied or refused; either way the coins are known.
         """
         coins: defaultdict[UUID, int] = defaultdict(int)
         earnings: defaultdict[UUID, int] = defaultdict(int)

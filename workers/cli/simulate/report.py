@@ -1,13 +1,11 @@
-"""Shows a run on a terminal: a bar while it goes on, then a table of what came of it."""
+"""Shows on a terminal what became of a run: its events, the books, the verdict."""
 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -33,25 +31,10 @@ class Stopwatch:
     _last: float = field(default_factory=time.monotonic)
 
     def lap(self) -> float:
-        """Give the time since the last lap."""
+        """Return the seconds since the last lap."""
         now = time.monotonic()
         elapsed, self._last = now - self._last, now
         return elapsed
-
-
-@contextmanager
-def progress(console: Console) -> Iterator[Progress]:
-    """Show bars while the block runs; nothing where nobody watches."""
-    columns = (
-        TextColumn("{task.description:<11}"),
-        BarColumn(bar_width=36),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bars:
-        yield bars
 
 
 def show(console: Console, findings: Findings, watch: Stopwatch) -> None:

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from workers.cli.status.processes import judge_webs
 from workers.cli.words import ago, counted, duration
+from workers.processes import SCHEDULER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -206,7 +207,7 @@ def _jobs(health: FleetHealth) -> Iterator[str]:
         overdue = sum(job.overdue for job in health.schedules)
         yield (
             f"no scheduler: {since}, {counted(overdue, 'job')} overdue;"
-            " start `python -m workers.scheduler`"
+            f" start `python -m {SCHEDULER.module}`"
         )
         return
     for job in health.schedules:

@@ -11,15 +11,14 @@ import typer
 from db.errors import CoinfleetError
 from db.legacy.generations import Generation
 from db.legacy.upgrade import BATCH_ROWS, undo, upgrade
-from workers.cli.endings import failed
-from workers.cli.simulate.report import progress
+from workers.cli.endings import INTERRUPTED, failed
+from workers.cli.progress import progress
 from workers.cli.terminal import make_console
 from workers.cli.upgrade.report import show
 from workers.operator_settings import load_operator_settings
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-INTERRUPTED = 130
 
 
 def command(

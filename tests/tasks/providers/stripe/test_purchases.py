@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from db.facts import Half, Names, Verdict
-from tests.tasks.providers.stripe_events import (
+from tests.tasks.providers.stripe.events import (
     BUYER,
     NOT_OURS,
     NOW_S,

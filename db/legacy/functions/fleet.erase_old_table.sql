@@ -7,33 +7,33 @@ set search_path = '', pg_temp
 as $$
 declare
     v_name text;
-    v_whose text;
-    v_fields text[];
+    v_is_theirs text;
+    v_personal text[];
     v_values text;
     v_differs text;
-    v_loosened text;
+    v_drop_not_null text;
     v_erased bigint;
 begin
     select
         c.relname,
         string_agg(format('t.%I::text = any($1)', a.attname), ' or ')
-            filter (where fleet.names_author(c.relname, a.attname, a.atttypid = 'uuid'::regtype))
-    into v_name, v_whose
+            filter (where fleet.is_owner_field(c.relname, a.attname, a.atttypid = 'uuid'::regtype))
+    into v_name, v_is_theirs
     from pg_catalog.pg_class as c
     join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.oid = p_table
     group by c.relname;
-    if v_whose is null then
+    if v_is_theirs is null then
         return 0;
     end if;
     execute format(
         'select array_agg(distinct f.field)'
         ' from %s as t, jsonb_object_keys(fleet.personal_fields(%L, to_jsonb(t))) as f (field)'
         ' where %s',
-        p_table, v_name, v_whose
-    ) into v_fields using p_old_ids;
+        p_table, v_name, v_is_theirs
+    ) into v_personal using p_old_ids;
 
-    -- A column that a key needs gets a word that nobody had; a generated one follows those it is made of.
+    -- A column of the primary key gets a random value; a generated column follows the columns it is made of.
     select
         string_agg(
             format(
@@ -46,7 +46,7 @@ begin
         string_agg(format('t.%I is not null', a.attname), ' or ') filter (where a.attgenerated = ''),
         string_agg(format(', alter column %I drop not null', a.attname), '')
             filter (where a.attnotnull and not a.is_key)
-    into v_values, v_differs, v_loosened
+    into v_values, v_differs, v_drop_not_null
     from (
         select
             c.*,
@@ -56,13 +56,14 @@ begin
                 where i.indrelid = p_table and i.indisprimary and c.attnum = any(i.indkey)
             ) as is_key
         from pg_catalog.pg_attribute as c
-        where c.attrelid = p_table and c.attname = any(v_fields)
+        where c.attrelid = p_table and c.attname = any(v_personal)
     ) as a;
     if v_values is null then
         return 0;
     end if;
-    execute format('alter table %s disable trigger moved_aside%s', p_table, v_loosened);
-    execute format('update %s as t set %s where (%s) and (%s)', p_table, v_values, v_whose, v_differs) using p_old_ids;
+    execute format('alter table %s disable trigger moved_aside%s', p_table, v_drop_not_null);
+    execute format('update %s as t set %s where (%s) and (%s)', p_table, v_values, v_is_theirs, v_differs)
+    using p_old_ids;
     get diagnostics v_erased = row_count;
     execute format('alter table %s enable always trigger moved_aside', p_table);
     return v_erased;
@@ -71,5 +72,5 @@ $$;
 
 revoke all on function fleet.erase_old_table(regclass, text[]) from public, anon, authenticated, service_role;
 comment on function fleet.erase_old_table(regclass, text[]) is
-    'Empties what tells of these users in their rows of a table that an upgrade moved aside, and returns how many rows '
-    'that were; a column that has to hold something no longer has to. Rows and numbers stay.';
+    'Clears the personal fields of these users in their rows of a table that an upgrade moved aside, and returns how '
+    'many rows that were. A column that must not be null loses that rule. Rows and numbers stay.';

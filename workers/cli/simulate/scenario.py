@@ -1,55 +1,44 @@
-"""Where a run's stories are told: its people, what they buy and give, and the plan that grows.
+"""The simulated platform: its people, what they buy and give, and the plan that grows from it.
 
-All that is random comes from one seeded generator, so the same seed gives the same run.
+All that is random comes from one seeded generator: the same seed gives the same run. Sends nothing
+and asks nobody.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID, uuid4
 
-from db.simulation import GiftType, Package
 from tasks.providers.app import App
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import gift_sent
 from workers.cli.simulate.plan import APPLIED, Plan, PlannedEvent, PlannedGift, PlannedPayment
+from workers.cli.simulate.prices import PACKAGES, VAULT
 from workers.cli.simulate.stripe import StripePayment, dispute_event, payment_intent_succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from random import Random
 
-    from db.simulation import PurchaseRules
-    from workers.cli.simulate.plan import Ending
+    from db.simulation import GiftType, Package, PurchaseRules
+    from workers.cli.simulate.plan import Outcome
 
-HANDFUL = Package("sim-handful", coins=100, amount_minor=99)
-VAULT = Package("sim-vault", coins=13_000, amount_minor=99_99)
-PACKAGES = {
-    package.sku: package
-    for package in (
-        HANDFUL,
-        Package("sim-pouch", coins=550, amount_minor=4_99),
-        Package("sim-chest", coins=1_200, amount_minor=9_99),
-        VAULT,
-    )
-}
-ROSE = GiftType("sim-rose", "Rose", coins=1, streamer_share_bps=7_000)
-CAKE = GiftType("sim-cake", "Cake", coins=25, streamer_share_bps=7_000)
-# A share that doesn't divide evenly, so that rounding is seen.
-CROWN = GiftType("sim-crown", "Crown", coins=499, streamer_share_bps=6_550)
-GIFT_TYPES = (ROSE, CAKE, CROWN)
-
-MOST_UNITS = 3
+QUANTITY_MAX = 3
 # Beyond the rolling minute in which one buyer's purchases are counted.
-APART_S = 61
+PURCHASE_GAP_S = 61
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 
 
-class Stage:
-    """Everyone on it is new, so what they have in the end is what the plan gave them."""
+class Scenario:
+    """People who are all new, so that they end with exactly what the plan gave them.
+
+    The methods that begin with `plan_` add events to `plan`; those that begin with `expect_` say
+    what these events must do to the coins.
+    """
 
     def __init__(
         self,
@@ -71,128 +60,125 @@ class Stage:
         self._payments = 0
         self._buyers: list[UUID] = []
         self._bought: Counter[UUID] = Counter()
-        self._purses: list[tuple[UUID, int]] = []
+        self._givers: list[tuple[UUID, int]] = []
         for streamer in streams:
             self.plan.people[streamer] = f"{run}-streamer-{len(self.plan.people) + 1}"
 
-    # People
-
-    def person(self, part: str) -> UUID:
-        """Somebody new."""
+    def add_person(self, part: str) -> UUID:
+        """Add a person; `part` becomes part of the name."""
         person = uuid4()
         self.plan.people[person] = f"{self.plan.run}-{part}-{len(self.plan.people) + 1}"
         return person
 
-    def buyer(self) -> UUID:
-        """Somebody who bought before or, half of the time, somebody new."""
+    def pick_buyer(self) -> UUID:
+        """Return a person who bought before or, half of the time, a new one."""
         if not self._buyers or self.random.random() < 0.5:
-            self._buyers.append(self.person("buyer"))
+            self._buyers.append(self.add_person("buyer"))
         return self.random.choice(self._buyers)
 
-    def giver(self, coins: int) -> UUID:
-        """Somebody with so many coins to give, bought in an opening event."""
-        if self._purses and self.random.random() > 1 / 8:
-            nth = self.random.randrange(len(self._purses))
-            giver, left = self._purses[nth]
+    def pick_giver(self, coins: int) -> UUID:
+        """Return a person who has so many coins to give, bought in an opening event."""
+        if self._givers and self.random.random() > 1 / 8:
+            nth = self.random.randrange(len(self._givers))
+            giver, left = self._givers[nth]
             if left >= coins:
-                self._purses[nth] = giver, left - coins
+                self._givers[nth] = giver, left - coins
                 return giver
-        giver = self.person("giver")
-        payment = self.order(VAULT, buyer=giver, units=1)
-        self.send(payment_intent_succeeded, payment, opening=True)
-        self.grant(payment)
-        self._purses.append((giver, VAULT.coins - coins))
+        giver = self.add_person("giver")
+        payment = self.make_order(VAULT, buyer=giver, quantity=1)
+        self.plan_event(payment_intent_succeeded, payment, opening=True)
+        self.expect_coins(payment)
+        self._givers.append((giver, VAULT.coins - coins))
         return giver
 
-    def streamer(self) -> UUID:
-        """Somebody who is live; every third time the star."""
+    def pick_streamer(self) -> UUID:
+        """Return a streamer who is live: the most popular one in a third of all cases."""
         if self.random.random() < 1 / 3:
             return self._streamers[0]
         return self.random.choice(self._streamers)
 
-    # Payments
-
-    def buy(self) -> StripePayment:
-        """A purchase told of by its payment intent, as most are."""
-        payment = self.order()
-        self.send(payment_intent_succeeded, payment)
-        self.grant(payment)
-        return payment
-
-    def order(
+    def make_order(
         self,
         package: Package | None = None,
         *,
         buyer: UUID | None = None,
-        units: int | None = None,
-        apart_s: int = APART_S,
-        **told: Any,
+        quantity: int | None = None,
+        gap_s: int = PURCHASE_GAP_S,
+        **fields: Any,
     ) -> StripePayment:
-        """A payment for a package; nothing is sent. One buyer's lie `apart_s` apart."""
+        """Return a payment for a package; no event is planned.
+
+        The orders of one buyer are `gap_s` apart. `fields` are those of StripePayment.
+        """
         package = package or self.random.choice([*PACKAGES.values()])
-        buyer = buyer or self.buyer()
-        units = units or self.random.choice((1, 1, 1, MOST_UNITS))
+        buyer = buyer or self.pick_buyer()
+        quantity = quantity or self.random.choice((1, 1, 1, QUANTITY_MAX))
         self._bought[buyer] += 1
         metadata = {
             "profile_id": str(buyer),
             "sku": package.sku,
-            "quantity": str(units),
+            "quantity": str(quantity),
             "ip_address": f"203.0.113.{self.random.randint(1, 254)}",
             "user_agent": BROWSER,
         }
-        told.setdefault("created_s", self._started_s - self._bought[buyer] * apart_s)
-        return self.payment(package.amount_minor * units, metadata=metadata, **told)
+        fields.setdefault("created_s", self._started_s - self._bought[buyer] * gap_s)
+        return self.make_payment(package.amount_minor * quantity, metadata=metadata, **fields)
 
-    def payment(
-        self, amount_minor: int, *, metadata: Mapping[str, str], **told: Any
+    def make_payment(
+        self, amount_minor: int, *, metadata: Mapping[str, str], **fields: Any
     ) -> StripePayment:
-        """Any payment on the account."""
+        """Return any payment on the account, for coins or not; no event is planned."""
         self._payments += 1
         return StripePayment(
             key=f"{self.plan.run}n{self._payments}",
             amount_minor=amount_minor,
             metadata=metadata,
-            **{"created_s": self._started_s, "livemode": self.livemode} | told,
+            **{"created_s": self._started_s, "livemode": self.livemode} | fields,
         )
 
-    def grant(self, payment: StripePayment) -> None:
-        """Expect the coins of an order."""
-        units = int(payment.metadata["quantity"])
+    def expect_coins(self, payment: StripePayment) -> None:
+        """Expect that the coins of an order are granted."""
+        quantity = int(payment.metadata["quantity"])
         self.plan.payments[payment.key] = PlannedPayment(
             buyer=UUID(payment.metadata["profile_id"]),
-            coins=PACKAGES[payment.metadata["sku"]].coins * units,
+            coins=PACKAGES[payment.metadata["sku"]].coins * quantity,
             paid_minor=payment.amount_minor,
         )
 
-    def take_back(self, payment: StripePayment, amount_minor: int) -> None:
+    def expect_reversal(self, payment: StripePayment, amount_minor: int) -> None:
         """Expect that so much of a granted payment is reversed in the end."""
         self.plan.payments[payment.key].reversed_minor = amount_minor
 
-    # Events
+    def plan_purchase(self) -> StripePayment:
+        """Plan an order that one event announces, its payment intent; most are like this."""
+        payment = self.make_order()
+        self.plan_event(payment_intent_succeeded, payment)
+        self.expect_coins(payment)
+        return payment
 
-    def send(
+    def plan_event(
         self,
         build: Callable[..., Mapping[str, Any]],
         payment: StripePayment,
         *,
-        endings: Sequence[Ending] = (APPLIED,),
+        outcomes: Sequence[Outcome] = (APPLIED,),
         opening: bool = False,
-        **told: Any,
+        **arguments: Any,
     ) -> None:
-        """Plan an event of a payment; `told` goes to its builder."""
+        """Plan an event of a payment; `arguments` go to `build`."""
         event = PlannedEvent(
             provider=Stripe.name,
-            event_id=build(payment, **told)["id"],
-            build=partial(build, payment, **told),
-            endings=frozenset(endings),
+            event_id=build(payment, **arguments)["id"],
+            build=partial(build, payment, **arguments),
+            outcomes=frozenset(outcomes),
         )
         (self.plan.opening if opening else self.plan.events).append(event)
 
-    def dispute(
+    def plan_dispute(
         self, payment: StripePayment, change: str, *, status: str, moved: Mapping[str, int]
     ) -> None:
         """Plan a change of the payment's dispute; `moved` is all money that moved for it so far."""
-        self.send(
+        self.plan_event(
             dispute_event,
             payment,
             event_type=f"charge.dispute.{change}",
@@ -203,17 +189,17 @@ class Stage:
             ],
         )
 
-    def gift(
+    def plan_gift(
         self,
         kind: GiftType,
         quantity: int,
         *,
         sender: UUID,
         recipient: UUID | None = None,
-        endings: Sequence[Ending] = (APPLIED,),
+        outcomes: Sequence[Outcome] = (APPLIED,),
     ) -> None:
-        """Plan a gift, to a streamer during the stream unless the recipient is named."""
-        recipient = recipient or self.streamer()
+        """Plan a gift: during a stream to its streamer, unless another recipient is named."""
+        recipient = recipient or self.pick_streamer()
         event_id = f"{self.plan.run}-gift-{len(self.plan.gifts) + 1}"
         build = partial(
             gift_sent,
@@ -225,11 +211,10 @@ class Stage:
             slot_index=self.random.randint(1, 12),
             timestamp=datetime.fromtimestamp(self._started_s, UTC).isoformat(),
         )
-        self.plan.events.append(
-            PlannedEvent(
-                provider=App.name, event_id=event_id, build=build, endings=frozenset(endings)
-            )
+        event = PlannedEvent(
+            provider=App.name, event_id=event_id, build=build, outcomes=frozenset(outcomes)
         )
+        self.plan.events.append(event)
         coins = kind.coins * quantity
         self.plan.gifts.append(
             PlannedGift(
@@ -240,3 +225,7 @@ class Stage:
                 streamer_share=coins * kind.streamer_share_bps // 10_000,
             )
         )
+
+
+Case: TypeAlias = Callable[[Scenario], None]
+"""Plans the events of one thing that happens, with the outcomes that each may have."""

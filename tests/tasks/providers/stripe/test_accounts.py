@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from db.facts import Verdict
-from tests.tasks.providers.stripe_events import NOT_OURS, PAYMENT, PURCHASE, intent, interpret
-from tests.tasks.providers.stripe_events import session as session_event
+from tests.tasks.providers.stripe.events import NOT_OURS, PAYMENT, PURCHASE, intent, interpret
+from tests.tasks.providers.stripe.events import session as session_event
 from workers.cli.simulate import stripe as made
 
 # `user_id` is the account in API versions before 2017-05-25.

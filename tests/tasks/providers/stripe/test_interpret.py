@@ -22,7 +22,7 @@ from db.facts import (
     RefundTotal,
     Verdict,
 )
-from tests.tasks.providers.stripe_events import (
+from tests.tasks.providers.stripe.events import (
     BUYER,
     MALFORMED,
     NOW_S,

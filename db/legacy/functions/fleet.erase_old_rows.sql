@@ -10,7 +10,7 @@ declare
     v_found bigint;
     v_erased bigint := 0;
 begin
-    if cardinality(p_old_ids) = 0 or to_regclass('fleet.upgrade_runs') is null then
+    if cardinality(p_old_ids) = 0 then
         return 0;
     end if;
     for v_old in
@@ -23,7 +23,7 @@ begin
     loop
         v_erased := v_erased + fleet.erase_old_table(v_old.name, p_old_ids);
     end loop;
-    -- Copies of the rows above.
+    -- Materialized views hold copies of the rows above.
     for v_old in
         select c.oid::regclass as name
         from pg_catalog.pg_class as c
@@ -36,13 +36,13 @@ begin
 
     update fleet.quarantine as q
     set source_row = q.source_row || fleet.personal_fields(q.source_table, q.source_row)
-    where fleet.tells_of(q.source_table, q.source_row, p_old_ids)
+    where fleet.is_row_of_users(q.source_table, q.source_row, p_old_ids)
         and fleet.personal_fields(q.source_table, q.source_row) <> '{}';
     get diagnostics v_found = row_count;
     v_erased := v_erased + v_found;
     update fleet.archived_rows as r
     set source_row = r.source_row || fleet.personal_fields(r.source_table, r.source_row)
-    where fleet.tells_of(r.source_table, r.source_row, p_old_ids)
+    where fleet.is_row_of_users(r.source_table, r.source_row, p_old_ids)
         and fleet.personal_fields(r.source_table, r.source_row) <> '{}';
     get diagnostics v_found = row_count;
     v_erased := v_erased + v_found;
@@ -57,5 +57,6 @@ $$;
 
 revoke all on function fleet.erase_old_rows(text[]) from public, anon, authenticated, service_role;
 comment on function fleet.erase_old_rows(text[]) is
-    'Empties what tells of these old users in all that an upgrade left behind: the old tables, quarantine, archive and '
-    'notes. Rows, ids and amounts stay, so what was proved still adds up. Returns how many rows were emptied.';
+    'Clears the personal fields of these old users in everything that an upgrade left behind: the old tables, '
+    'quarantine, archive and notes. Rows, ids and amounts stay, so the proof of the upgrade still holds. Returns how '
+    'many rows were cleared.';

@@ -12,7 +12,7 @@ as $$
             when p_source_table in ('users', 'user_profiles', 'profiles')
                 then f.key in ('id', 'user_id', 'created_at') or f.key ~ '(balance|coins|total|count)'
             when jsonb_typeof(f.value) in ('number', 'boolean') then true
-            -- Words of machines.
+            -- Values that machines chose.
             when f.key in (
                 'provider', 'provider_event_id', 'provider_payment_id', 'payment_id', 'currency', 'status', 'gift_type',
                 'type', 'account', 'reference_id'
@@ -27,6 +27,6 @@ $$;
 
 revoke all on function fleet.personal_fields(text, jsonb) from public, anon, authenticated, service_role;
 comment on function fleet.personal_fields(text, jsonb) is
-    'The fields of an older generation''s row that may tell of a person, each null. What a platform kept besides what '
-    'an upgrade reads is not known, so only this stays: of a person''s own row its ids and sums; of any other row '
-    'numbers, ids, times and words of machines.';
+    'The fields of an older generation''s row that may tell something about a person, each with the value null. A '
+    'platform''s other columns are not known here, so everything counts except, in a person''s own row, ids, sums and '
+    'created_at, and in any other row numbers, ids, times and values that machines chose.';

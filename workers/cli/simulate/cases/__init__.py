@@ -1,0 +1,1 @@
+"""What happens to payments and gifts in life: a case is one function, mix.py lists them all."""
