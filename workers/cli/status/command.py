@@ -31,8 +31,8 @@ from workers.cli.status.health import (
     Queue,
     by_provider,
     by_state,
-    judge_jobs,
 )
+from workers.cli.status.jobs import judge_jobs
 from workers.cli.status.processes import judge_workers
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
