@@ -15,8 +15,8 @@ from db.errors import DatabaseUnavailable, describe, is_want_of_connections
 from db.facts import Verdict
 from db.inbox import Inbox
 from tests.db.books import Payment
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
-from tests.supavisor import FULL, NO_CLIENT_MORE, NOTHING_FREE, Supavisor
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.servers.supavisor import FULL, NO_CLIENT_MORE, NOTHING_FREE, Supavisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -19,7 +19,7 @@ from workers.queue.client import Bell
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.conftest import Connect
-    from tests.gate import Gate
+    from tests.servers.gate import Gate
     from tests.workers.conftest import Run
 
 WORKER = "workers.consumer"
