@@ -27,6 +27,7 @@ from db.errors import (
     is_server_unfit,
     is_timeout,
     sqlstate_of,
+    unavailable,
 )
 from db.release.runner import is_half_way
 
@@ -134,7 +135,7 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
     except BaseException as error:
         await expire_if_unfit(pool, error)
         if isinstance(error, Exception) and _is_no_rows_fault(error):
-            raise DatabaseUnavailable(describe(error)) from error
+            raise unavailable(error) from error
         raise
     for row in seen:
         found[row["no"] - 1] = Stored.SEEN if row["same_body"] else Stored.CONFLICT
@@ -290,7 +291,7 @@ class Inbox:
         return batch.result()
 
     async def _failure(self, error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-        """Return what the caller hears: that the store is away, or that this batch failed."""
+        """Return the error to raise: the database is unavailable, or this batch failed."""
         if isinstance(error, DatabaseUnavailable):
             return error
         event_ids = [event.id for event in claimed]
@@ -299,7 +300,7 @@ class Inbox:
         if is_lost and claimed:
             return BatchLost(event_ids, error)
         if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
-            return _away(error)
+            return unavailable(error)
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
             # Whatever an event is refused for is its outcome. This worker lost a right.
             return ReleaseHalfWay(describe(error))
@@ -308,12 +309,6 @@ class Inbox:
                 if await is_half_way(self._pool):
                     return ReleaseHalfWay(describe(error))
         return BatchFailed(event_ids, fate=found, error=error) if claimed else error
-
-
-def _away(error: Exception) -> DatabaseUnavailable:
-    away = DatabaseUnavailable(describe(error))
-    away.__cause__ = error
-    return away
 
 
 async def _apply(connection: Connection, batch: Batch) -> None:

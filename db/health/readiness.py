@@ -10,12 +10,12 @@ from enum import StrEnum
 
 from db.connections.pool import Connection, Pool, expire_if_unfit, open_connection
 from db.errors import (
-    DatabaseUnavailable,
     Fate,
     ReadOnlyServer,
     fate,
     is_server_unfit,
     is_transient,
+    raising_unavailable,
     sqlstate_of,
 )
 from db.inbox import store_arrivals
@@ -121,11 +121,8 @@ async def _asking(url: str) -> AsyncIterator[Connection]:
         url, application_name="coinfleet up", command_timeout_s=TIMEOUT_S
     )
     try:
-        yield connection
-    except Exception as error:
-        if is_transient(error):
-            raise DatabaseUnavailable.by(error) from error
-        raise
+        with raising_unavailable():
+            yield connection
     finally:
-        # A frozen server takes no goodbye.
+        # Not closed: a frozen server doesn't answer that.
         connection.terminate()

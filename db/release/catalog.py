@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db.errors import CoinfleetError, is_transient, server_words
+from db.errors import CoinfleetError, is_transient, server_message
 from db.release.schema import path_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def find_differences(database: Pool | Connection) -> list[Difference] | No
         if is_transient(error):
             raise
         raise NotComparable(
-            f"it can't be found out ({server_words(error)}): run `coinfleet migrate`"
+            f"it can't be found out ({server_message(error)}): run `coinfleet migrate`"
         ) from error
     return [Difference(*row) for row in rows]
 
