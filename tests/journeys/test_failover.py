@@ -13,8 +13,8 @@ import pytest
 from db.release.runner import migrate
 from tests.conditions import eventually
 from tests.faults.fleets import SCHEDULER, WEB, WORKER
-from tests.gate import Gate
 from tests.journeys.fleet_run import free_port
+from tests.servers.gate import Gate
 from tests.workers.processes import Process, running
 from tests.workers.receiving.serving import a_purchase
 from workers.cli.status.command import read_health

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.journeys.fleet_run import ROOT, FleetRun
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
 from workers.processes import PROCESSES
 from workers.settings import DEVELOPMENT_SECRETS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 import pytest_asyncio
 
-from tests.gate import Gate
+from tests.servers.gate import Gate
 from tests.workers.processes import Process, running
 
 if TYPE_CHECKING:

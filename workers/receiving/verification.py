@@ -17,7 +17,7 @@ from db.errors import CoinfleetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from db.inbox import Arrival
+    from db.arrivals import Arrival
     from tasks.providers.provider import Provider
 
 # A second one, so that a request that takes long does not stop all others. The event loop needs the
