@@ -16,7 +16,7 @@ from db.failures import kind_of, without_values
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from db.inbox import BatchResult, EventId, Failure, Outcome
+    from db.batches import BatchResult, EventId, Failure, Outcome
     from tasks.context import Meter
 
 log = structlog.get_logger(__name__)

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from db.batches import BatchFailed, BatchLost
 from db.errors import is_transient
 from db.facts import Verdict
-from db.inbox import BatchFailed, BatchLost
 from tasks.outcomes import report_batch, report_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from db.batches import ClaimedEvent, EventId
     from db.facts import Fact
-    from db.inbox import ClaimedEvent, EventId
     from tasks.context import Context
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ async def process_payment_events(ctx: Context) -> int:
         try:
             details: dict[EventId, str] = {}
             result = await ctx.inbox.process_batch(
-                _interpreter(ctx, details), limit=limit, has_short_lock_wait=ctx.pace.is_slowed
+                _interpreter(ctx, details), limit=limit, short_lock_timeout=ctx.pace.is_slowed
             )
         except BatchLost as lost:
             # The connection was lost. If that goes on, an event may be the cause: a smaller batch

@@ -13,9 +13,9 @@ from db.connections.pool import open_connection
 from db.errors import CoinfleetError, DatabaseRefused
 
 if TYPE_CHECKING:
-    from db.connections.pool import Connection, Pool
+    from collections.abc import Sequence
 
-_PROCESS_ROLES = ("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler")
+    from db.connections.pool import Connection, Pool
 
 
 class ProcessLogin(Protocol):
@@ -56,12 +56,14 @@ class UnfitOwner(DatabaseRefused):
         return UnfitOwner(f"the database at {Address.parse(url)} can't be released: {self}")
 
 
-async def check_process_role(store: Pool | Connection, process: ProcessLogin, *, url: str) -> None:
+async def check_process_role(
+    database: Pool | Connection, process: ProcessLogin, *, url: str
+) -> None:
     """Raise WrongRole unless this process's role is ours, or the schema's owner's, who may all.
 
     Before a first release there is no such role yet, and nothing is wrong.
     """
-    row = await store.fetchrow(
+    row = await database.fetchrow(
         """
         select
             current_user::text as got,
@@ -93,9 +95,9 @@ async def greet_as(process: ProcessLogin, *, url: str, within_s: float) -> None:
         connection.terminate()
 
 
-async def check_owner(store: Pool | Connection, *, url: str, is_released: bool = True) -> None:
+async def check_owner(database: Pool | Connection, *, url: str, is_released: bool = True) -> None:
     """Raise WrongRole unless we own the schema; NotReleased if there is none and one is needed."""
-    row = await store.fetchrow(
+    row = await database.fetchrow(
         """
         select
             current_user::text as got,
@@ -118,10 +120,11 @@ async def check_owner(store: Pool | Connection, *, url: str, is_released: bool =
         )
 
 
-async def check_release_rights(connection: Connection) -> None:
+async def check_release_rights(connection: Connection, *, roles: Sequence[str]) -> None:
     """Raise UnfitOwner before a release would make what it can't finish.
 
-    Roles belong to the cluster, so the fleets of one cluster have one owner.
+    `roles` are those of the processes. Roles belong to the cluster, so the fleets of one cluster
+    have one owner.
     """
     row = await connection.fetchrow(
         """
@@ -152,7 +155,7 @@ async def check_release_rights(connection: Connection) -> None:
         raise UnfitOwner(
             f"it let us in as {got}, who may not create roles, and a release needs the schema's"
             " owner with CREATEROLE: set DATABASE_URL to that role's address"
-            f"{'' if got in _PROCESS_ROLES else advice}"
+            f"{'' if got in roles else advice}"
         )
     if not (row["is_released"] or row["may_create_schemas"]):
         raise UnfitOwner(
@@ -162,15 +165,15 @@ async def check_release_rights(connection: Connection) -> None:
         )
     # Before PostgreSQL 16 two owners could share the roles. Whoever does so already may go on.
     if not row["is_released"]:
-        await _check_cluster(connection)
-    await _check_role_rights(connection, got)
+        await _check_cluster(connection, roles)
+    await _check_role_rights(connection, got, roles)
 
 
-async def _check_cluster(connection: Connection) -> None:
+async def _check_cluster(connection: Connection, roles: Sequence[str]) -> None:
     """Raise UnfitOwner if the processes' roles serve a fleet of another owner.
 
-    Whose fleet it is tells the owner of the schema there: each database's dependencies on roles
-    are known to the whole cluster, by the schema on which coinfleet_web has rights.
+    The owner of a fleet is the owner of its schema. A server shows the dependencies of all its
+    databases on roles, and so the schemas on which these roles have rights.
     """
     other = await connection.fetchrow(
         """
@@ -181,35 +184,37 @@ async def _check_cluster(connection: Connection) -> None:
             on o.dbid = a.dbid and o.classid = a.classid and o.objid = a.objid
             and o.refclassid = a.refclassid and o.deptype = 'o'
         where a.refclassid = 'pg_catalog.pg_authid'::regclass
-            and a.refobjid = to_regrole('coinfleet_web')
+            and a.refobjid in (select r.oid from pg_catalog.pg_roles as r where r.rolname = any($1))
             and a.classid = 'pg_catalog.pg_namespace'::regclass
             and a.deptype = 'a'
             and d.datname <> current_database()
             and not pg_has_role(current_user, coalesce(o.refobjid, 10), 'member')
         order by 1
         limit 1
-        """
+        """,
+        roles,
     )
     if other is not None:
         raise UnfitOwner(
-            f"the roles coinfleet_web, coinfleet_worker and coinfleet_scheduler serve the database"
-            f" {other['database']} of {other['owner']} in this cluster, and roles belong to the"
-            f" cluster: give a second fleet a cluster of its own, or release it as {other['owner']}"
+            f"the roles {', '.join(roles)} serve the database {other['database']} of"
+            f" {other['owner']} in this cluster, and roles belong to the cluster: give a second"
+            f" fleet a cluster of its own, or release it as {other['owner']}"
         )
 
 
-async def _check_role_rights(connection: Connection, got: str) -> None:
+async def _check_role_rights(connection: Connection, got: str, roles: Sequence[str]) -> None:
     """Raise UnfitOwner if the processes' roles are there and aren't ours to change."""
     role = await connection.fetchval(
         """
         select r.rolname::text
         from pg_catalog.pg_roles as r
-        where r.rolname in ('coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler')
+        where r.rolname = any($1)
             and current_setting('server_version_num')::int >= 160000
             and not pg_has_role(current_user, r.oid, 'member with admin option')
         order by 1
         limit 1
-        """
+        """,
+        roles,
     )
     if role is not None:
         raise UnfitOwner(

@@ -12,15 +12,11 @@ if TYPE_CHECKING:
 
 # Everybody may use public until that is taken away too.
 _OPEN_DOORS = """
-select distinct n.nspname::text as schema, coalesce(r.rolname, 'public')::text as role
+select distinct n.nspname::text as schema, w.name as role
 from pg_namespace as n
 cross join lateral aclexplode(n.nspacl) as a
-left join pg_roles as r on r.oid = a.grantee
+join fleet.watched_roles() as w on w.role = a.grantee
 where n.nspname in ('public', 'fleet') and a.privilege_type = 'USAGE'
-    and (a.grantee = 0 or r.rolname in (
-        'anon', 'authenticated', 'service_role',
-        'coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler'
-    ))
 order by 1, 2
 """
 

@@ -24,7 +24,7 @@ from db.legacy.generations import Generation, check_source
 from db.legacy.proof import Proof
 from db.legacy.tables import LEGACY, OldTables
 from db.release.runner import bring_up, owner_session, take_turn
-from db.release.schema import expected
+from db.release.schema import expected, login_roles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -189,7 +189,7 @@ class Upgrade:
     async def go_on(self) -> Result:
         """Do what is left to do."""
         if not await self.has_begun():
-            await check_release_rights(self.connection)
+            await check_release_rights(self.connection, roles=login_roles())
             await self._begin()
         elif proof := await self.recorded_proof():
             return Result(proof, was_done=True)

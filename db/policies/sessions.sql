@@ -1,12 +1,13 @@
--- What each session of a process starts with, on the role: through a transaction pooler nobody can
--- say it at the start of a session. Values and reasons are db/pool.py's, which says them itself on a
--- direct connection. In this database only, for roles are the cluster's.
+-- What each session of a process starts with. It is set on the roles that logins/ makes, because through
+-- a transaction pooler a client can't set it when a session starts; on a direct connection it does, see
+-- db/connections/pool.py for the reasons of the values. It holds in this database only: a role
+-- belongs to the whole cluster.
 do $$
 declare
     v_role text;
     v_setting record;
 begin
-    foreach v_role in array array['coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler'] loop
+    for v_role in select o.name from fleet.schema_objects as o where o.kind = 'login' loop
         for v_setting in
             select s.name, s.value
             from (values
@@ -35,7 +36,7 @@ declare
     v_role text;
     v_found text;
 begin
-    foreach v_role in array array['coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler'] loop
+    for v_role in select o.name from fleet.schema_objects as o where o.kind = 'login' loop
         select pg_catalog.split_part(c.setting, '=', 2) into v_found
         from pg_catalog.pg_db_role_setting as d
         cross join lateral unnest(d.setconfig) as c (setting)

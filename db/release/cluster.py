@@ -16,13 +16,9 @@ _API_ROLES = {
     "authenticated": "nologin noinherit",
     "service_role": "nologin noinherit bypassrls",
 }
+_LOGIN = "login nosuperuser"
 # The owner creates roles and objects and is no superuser.
-_LOGIN_ROLES = {
-    "owner": "login nosuperuser createrole bypassrls",
-    "web": "login nosuperuser",
-    "worker": "login nosuperuser",
-    "scheduler": "login nosuperuser",
-}
+_OWNER_LOGIN = f"{_LOGIN} createrole bypassrls"
 OWNER = "coinfleet_owner"
 
 
@@ -35,8 +31,8 @@ async def set_up_cluster(
 ) -> None:
     """Make the roles and the owner's database, or bring them in line; may be called again.
 
-    `passwords` are by `owner`, `web`, `worker` and `scheduler`. Raises SuperuserRefused and
-    DatabaseUnavailable.
+    `passwords` are those of the roles `coinfleet_<key>`; one key is `owner`. Raises
+    SuperuserRefused and DatabaseUnavailable.
     """
     try:
         connection = await open_connection(superuser_url, application_name="coinfleet set-up")
@@ -53,12 +49,12 @@ async def _make_roles(connection: Connection, passwords: Mapping[str, str]) -> N
     async with connection.transaction():
         for role, rights in _API_ROLES.items():
             await _make_role(connection, role, rights)
-        for login, rights in _LOGIN_ROLES.items():
-            role = f"coinfleet_{login}"
-            await _make_role(connection, role, rights)
-            await _run(connection, "alter role %I password %L", role, passwords[login])
+        logins = {f"coinfleet_{login}": password for login, password in passwords.items()}
+        for role, password in logins.items():
+            await _make_role(connection, role, _OWNER_LOGIN if role == OWNER else _LOGIN)
+            await _run(connection, "alter role %I password %L", role, password)
         # From PostgreSQL 16 on, `createrole` alone changes no role that somebody else made.
-        for role in (*_API_ROLES, *(f"coinfleet_{login}" for login in _LOGIN_ROLES)):
+        for role in (*_API_ROLES, *logins):
             if role != OWNER:
                 await _run(connection, "grant %I to %I with admin option", role, OWNER)
 

@@ -7,7 +7,8 @@ migrations/   tables, constraints, indexes; each applied once, in the order of t
               concurrently`), or ends its own, is not supported.
 functions/    and views/: current text (`create or replace`), applied whenever its checksum changed.
               A trigger stands below its function, in the same file: `create or replace trigger`.
-              What a file leaves behind when it goes is dropped by a migration of the same commit.
+              A function whose file is gone is dropped last, when nothing calls it any more; what
+              else the file made is dropped by a migration of the same commit.
 legacy/functions/  the same, but only in a database that an upgrade works on or brought here. A file
               that goes, or a database whose upgrade's tables were dropped, loses the function.
 invariants/   bare queries; each becomes the view invariants.<file name>, its leading `--` lines the
@@ -40,7 +41,7 @@ import asyncpg
 from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
 from db.connections.pooler import PoolerUndeclared
 from db.connections.roles import UnfitOwner, check_owner, check_release_rights
-from db.errors import DatabaseUnavailable, is_transient
+from db.errors import is_transient, raising_unavailable
 from db.legacy.generations import refuse_older_generation
 from db.release import catalog, schema
 from db.release.schema import Kind, Record, SchemaFile, SchemaProblem, StatusRow, Step, expected
@@ -142,7 +143,7 @@ async def bring_up(
 
     An upgrade, which takes rights away while it runs, lets nothing be made good.
     """
-    await check_release_rights(connection)
+    await check_release_rights(connection, roles=schema.login_roles())
     await _open_books(connection)
     book = await _read_book(connection)
     wanted = await _files_for(connection, files)
@@ -192,7 +193,7 @@ async def status(url: str) -> list[StatusRow]:
         return schema.compare(files, await _read_book(connection), damaged)
 
 
-async def is_current(store: Pool | Connection) -> bool:
+async def is_current(database: Pool | Connection) -> bool:
     """Say whether this code can work with the database: each migration and function is there.
 
     Older code stays current while a newer release runs: what it doesn't know doesn't count, nor
@@ -200,7 +201,7 @@ async def is_current(store: Pool | Connection) -> bool:
     """
     files = expected()
     try:
-        lacking = await store.fetchval(
+        lacking = await database.fetchval(
             """
             select exists (
                 select unnest($1::bigint[]) except select version from fleet.schema_migrations
@@ -220,7 +221,7 @@ async def is_current(store: Pool | Connection) -> bool:
     return not lacking
 
 
-async def is_half_way(store: Pool | Connection) -> bool:
+async def is_half_way(database: Pool | Connection) -> bool:
     """Return whether a release is at work here, or has to be before this code can work.
 
     Older code finds each of its files in the books all the while, those that a newer release
@@ -228,11 +229,11 @@ async def is_half_way(store: Pool | Connection) -> bool:
     still: the next release makes it again. A column that somebody renamed or dropped, a person puts
     back.
     """
-    if not await is_current(store) or await _lacks_functions(store):
+    if not await is_current(database) or await _lacks_functions(database):
         return True
-    if await store.fetchval("select fleet.lacks_tables()"):
+    if await database.fetchval("select fleet.lacks_tables()"):
         return True
-    is_locked: bool = await store.fetchval(
+    is_locked: bool = await database.fetchval(
         """
         select exists (
             select from pg_locks as l
@@ -246,8 +247,8 @@ async def is_half_way(store: Pool | Connection) -> bool:
     return is_locked
 
 
-async def _lacks_functions(store: Pool | Connection) -> bool:
-    lacks: bool = await store.fetchval(
+async def _lacks_functions(database: Pool | Connection) -> bool:
+    lacks: bool = await database.fetchval(
         """
         select exists (
             select unnest($1::text[])
@@ -282,17 +283,12 @@ async def owner_session(
         statement_timeout=str(STEP_TIMEOUT_MS),
     )
     try:
-        await _check_server(connection)
-        await check_owner(connection, url=url, is_released=False)
-        yield connection
+        with raising_unavailable():
+            await _check_server(connection)
+            await check_owner(connection, url=url, is_released=False)
+            yield connection
     except UnfitOwner as refusal:
         raise refusal.at(url) from refusal
-    except DatabaseUnavailable:
-        raise
-    except Exception as error:
-        if is_transient(error):
-            raise DatabaseUnavailable.by(error) from error
-        raise
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 

@@ -58,6 +58,7 @@ _FOLDERS = {
     Kind.INVARIANT: "invariants",
     Kind.POLICY: "policies",
 }
+_DROPPED_LAST = (Kind.FUNCTION, Kind.LEGACY)
 
 
 class SchemaProblem(CoinfleetError):
@@ -174,6 +175,11 @@ def expected() -> tuple[SchemaFile, ...]:
     return tuple(read_folder(FOLDER))
 
 
+def login_roles() -> list[str]:
+    """Return the roles of our processes: each has a file of logins/, named as the role is."""
+    return [file.name for file in expected() if file.kind is Kind.LOGIN]
+
+
 def path_of(kind: str, name: str) -> str:
     """Return where a reader finds the file with this key; of one that is gone, where it lay."""
     files = (file for file in expected() if (file.kind, file.name) == (kind, name))
@@ -207,12 +213,14 @@ def plan(
     release left: all but migrations are applied again.
     Policies come again after any change, since an object that was dropped and made anew has lost
     its grants; a table's own only after a migration, since they lock the table against everybody.
-    New functions come before changed ones, which may call them: a fleet is at work meanwhile.
+    New functions come before changed ones, which may call them, and those whose file is gone are
+    dropped last, when nothing calls them any more: a fleet is at work meanwhile.
     Raises MigrationChanged or UnknownMigrations.
     """
     _check_history(files, book)
-    steps = [_removal(book[key]) for key in _without_file(files, book)]
-    changed, migrated = bool(steps), False
+    removals = [_removal(book[key], files) for key in _without_file(files, book)]
+    steps = [step for step in removals if step.kind not in _DROPPED_LAST]
+    changed, migrated = bool(removals), False
     grants = _grants(files)
     for file in files:
         record = book.get((file.kind, file.name))
@@ -228,7 +236,7 @@ def plan(
     if functions:
         first, last = functions[0], functions[-1] + 1
         steps[first:last] = sorted(steps[first:last], key=lambda s: (s.kind, s.name) in book)
-    return steps
+    return steps + [step for step in removals if step.kind in _DROPPED_LAST]
 
 
 def has_new_text(step: Step, book: Book) -> bool:
@@ -280,11 +288,12 @@ def _check_history(files: Sequence[SchemaFile], book: Book) -> None:
             raise MigrationChanged(file.path)
 
 
-def _removal(record: Record) -> Step:
+def _removal(record: Record, files: Iterable[SchemaFile]) -> Step:
     match record.kind:
         case Kind.INVARIANT:
             sql = f"drop view if exists invariants.{record.name}"
-        case Kind.LEGACY:
+        # A file that is of another kind now has made the function again.
+        case Kind.FUNCTION | Kind.LEGACY if record.name not in {file.name for file in files}:
             sql = f"drop function if exists {record.name}"
         case _:
             sql = ""

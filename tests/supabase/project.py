@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
+from db.release.schema import login_roles
 from workers.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 # What our embedded servers begin with, and a Supabase project doesn't.
 NOT_THERE = (
     *("anon", "authenticated", "service_role"),
-    *("coinfleet_owner", "coinfleet_web", "coinfleet_worker", "coinfleet_scheduler"),
+    *("coinfleet_owner", *login_roles()),
 )
 
 _numbers = count(1)

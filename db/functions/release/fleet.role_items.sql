@@ -11,7 +11,7 @@ as $$
             r.oid, r.rolname::text as role,
             r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls,
             case when r.rolname like 'coinfleet\_%' then 'login' else 'shim' end as made_by_kind,
-            case when r.rolname like 'coinfleet\_%' then 'processes' else '10_roles' end as made_by,
+            case when r.rolname like 'coinfleet\_%' then r.rolname else '10_roles' end as made_by,
             case when r.rolname like 'coinfleet\_%' then substr(r.rolname, char_length('coinfleet_') + 1) else 'clients'
             end
                 as allowed_by
@@ -71,7 +71,7 @@ as $$
     join pg_catalog.pg_database as d on d.oid = s.setdatabase and d.datname = current_database()
     cross join lateral unnest(s.setconfig) as c (setting)
     -- What policies/sessions.sql sets. Other settings are an operator's, and so is how durable a commit is, but off.
-    where r.made_by = 'processes' and (
+    where r.made_by_kind = 'login' and (
         lower(split_part(c.setting, '=', 1)) in (
             'timezone', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
             'client_connection_check_interval', 'jit'

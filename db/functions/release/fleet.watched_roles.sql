@@ -9,10 +9,9 @@ as $$
     union all
     select r.oid, r.rolname::text
     from pg_catalog.pg_roles as r
-    -- Besides the API's, the roles that files of logins/ make. People's roles may be named after us, too.
-    where r.rolname in (
-        'anon', 'authenticated', 'service_role', 'coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler'
-    )
+    where r.rolname in ('anon', 'authenticated', 'service_role')
+        -- The roles that files of logins/ make, one a file. People's roles may begin with `coinfleet_`, too.
+        or r.rolname in (select o.name from fleet.schema_objects as o where o.kind = 'login')
 $$;
 
 revoke all on function fleet.watched_roles() from public, anon, authenticated, service_role;

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from db.release.schema import login_roles
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from uuid import UUID
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from tests.db.books import Books
 
 API_ROLES = ("anon", "authenticated", "service_role")
-OURS = ("coinfleet_owner", "coinfleet_web", "coinfleet_worker", "coinfleet_scheduler")
+OURS = ("coinfleet_owner", *login_roles())
 GIVE = "select public.process_gift($1, $2, $3)"
 # A type of the client's own under a name that our functions use: what it checks runs as whoever
 # meets it, and a temporary schema comes first unless a search path says that it comes last.

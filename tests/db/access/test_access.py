@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
+from tests.clusters import LOGINS
 from tests.db.books import PRICE_LIST
 
 if TYPE_CHECKING:
@@ -152,9 +153,7 @@ ACTORS = (
     Actor("authenticated, own rows", "authenticated", ME),
     Actor("authenticated, another's rows", "authenticated", OTHER),
     Actor("service_role", "service_role", ME),
-    Actor("web", "coinfleet_web", ME, "web"),
-    Actor("worker", "coinfleet_worker", ME, "worker"),
-    Actor("scheduler", "coinfleet_scheduler", ME, "scheduler"),
+    *(Actor(login, f"coinfleet_{login}", ME, login) for login in LOGINS),
 )
 
 
@@ -283,7 +282,7 @@ async def test_no_api_role_reaches_anything_of_the_fleets_own(
             assert await attempt(connection, sql) is REFUSED, sql
 
 
-@pytest.mark.parametrize("login", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("login", LOGINS)
 async def test_each_process_reads_the_runners_books_and_no_other_table(
     act: Callable[[Actor], object], db: Connection, login: Login
 ) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.clusters import LOGINS
 from tests.db.access.attacks import API_ROLES, GIVE, OURS, Scene, coins_of_all, refused, set_scene
 from tests.db.books import ROSE, Books
 
@@ -167,7 +168,7 @@ async def test_resetting_the_role_leaves_a_login_without_rights(
     await refused(client.execute(GIVE, scene.victim, ROSE, "key"))
 
 
-@pytest.mark.parametrize("login", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("login", LOGINS)
 async def test_no_process_becomes_another_or_an_api_role(connect: Connect, login: Login) -> None:
     process = await connect(login)
     for other in {*OURS, *API_ROLES} - {f"coinfleet_{login}"}:
@@ -185,7 +186,7 @@ async def test_no_api_role_switches_triggers_or_policies_off(signed_in: SignIn, 
     await refused(client.execute("alter role authenticated set session_replication_role = replica"))
 
 
-@pytest.mark.parametrize("login", ["owner", "web", "worker", "scheduler"])
+@pytest.mark.parametrize("login", ["owner", *LOGINS])
 async def test_no_role_of_ours_switches_triggers_off(connect: Connect, login: Login) -> None:
     ours = await connect(login)
     await refused(ours.execute("set session_replication_role = replica"))

@@ -11,7 +11,8 @@ import pytest_asyncio
 from db.connections.pool import open_connection, open_pool, session_settings
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
 from db.release.runner import migrate
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.clusters import LOGINS
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -31,7 +32,7 @@ WORKS_ON_THE_SCHEMA = dict.fromkeys(("search_path", "check_function_bodies", "cl
 @pytest.fixture
 def pooler(database: Database, server_folder: Path) -> Iterator[PgBouncer]:
     """PgBouncer before the test's database."""
-    addresses = [database.url(login) for login in ("owner", "web", "worker", "scheduler")]
+    addresses = [database.url(login) for login in ("owner", *LOGINS)]
     pooler = PgBouncer(server_folder / f"pooler-{database.name}", addresses, sessions=SESSIONS)
     pooler.start()
     yield pooler
@@ -66,7 +67,7 @@ async def test_the_roles_carry_what_a_session_starts_with(
         row["role"]: dict(each.split("=", 1) for each in row["setconfig"]) for row in carried
     }
     lowered = {role: {k.lower(): v for k, v in all_.items()} for role, all_ in settings.items()}
-    assert lowered == {f"coinfleet_{each}": wanted for each in ("web", "worker", "scheduler")}
+    assert lowered == {f"coinfleet_{each}": wanted for each in LOGINS}
 
 
 @needs_pgbouncer

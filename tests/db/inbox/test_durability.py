@@ -9,8 +9,9 @@ import pytest_asyncio
 
 from db.connections.pool import open_connection, open_pool
 from db.release.runner import migrate
+from tests.clusters import LOGINS
 from tests.db.books import Books
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.conftest import Connect, SignIn
 
 SAID = "select current_setting('synchronous_commit')"
-ROLES = ("web", "worker", "scheduler")
 STORE = """
 select fleet.store_events(
     array['stripe'], array['evt_1'], array['t'], array['{}'::bytea], array[''::bytea],
@@ -112,7 +112,7 @@ async def said_to(database: Database, login: Login) -> str:
         await connection.close()
 
 
-@pytest.mark.parametrize("login", ROLES)
+@pytest.mark.parametrize("login", LOGINS)
 async def test_a_database_that_has_it_off_does_not_have_it_off_for_the_fleet(
     careless: Database, login: Login
 ) -> None:
@@ -126,7 +126,7 @@ async def test_switching_it_off_later_does_not_reach_the_fleet(empty_database: D
     owner = await open_connection(empty_database.url(), application_name="test")
     await owner.execute(f"alter database {empty_database.name} set synchronous_commit = off")
     await owner.close()
-    assert [await said_to(empty_database, login) for login in ROLES] == ["on"] * 3  # type: ignore[arg-type]
+    assert [await said_to(empty_database, login) for login in LOGINS] == ["on"] * len(LOGINS)
 
 
 @pytest.mark.parametrize("chosen", ["local", "remote_apply"])

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.clusters import LOGINS
 from tests.db.access.attacks import refused
 from tests.db.books import breaches
 from tests.db.presence.audience import FLAGS, Audience, entry
@@ -208,7 +209,7 @@ async def test_a_client_speaks_for_nobody_else(viewer: UUID, signed_in: SignIn, 
     await refused((await signed_in(viewer, role=role)).fetch(CALL, "[]"))
 
 
-@pytest.mark.parametrize("login", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("login", LOGINS)
 async def test_no_process_of_the_fleet_is_a_gateway(connect: Connect, login: Login) -> None:
     await refused((await connect(login)).fetch(CALL, "[]"))
 

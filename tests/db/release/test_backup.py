@@ -15,12 +15,13 @@ from db import leaderboard, reconciliation
 from db.connections.pool import open_connection, open_pool
 from db.release import catalog
 from db.release.runner import migrate, status
+from db.release.schema import login_roles
 from tasks.reconciliation import prove_new_entries
 from tests.clusters import PASSWORD
 from tests.conftest import FORGETFUL
 from tests.db.books import Books, Payment, gift
 from tests.db.release.test_export import CATALOG
-from tests.db.social.test_leaderboard import GIFTERS, board, refresh
+from tests.db.social.boards import GIFTERS, board, refresh
 from tests.supabase.project import NOT_THERE
 from tests.tasks.contexts import make_context
 from workers.cli.status.checks import find_damage
@@ -35,10 +36,7 @@ if TYPE_CHECKING:
     from tests.clusters import Database
 
 NEW_OWNER = f"create role coinfleet_owner login createrole bypassrls password '{PASSWORD}'"
-PASSWORDS = ";".join(
-    f"alter role coinfleet_{process} password '{PASSWORD}'"
-    for process in ("web", "worker", "scheduler")
-)
+PASSWORDS = ";".join(f"alter role {role} password '{PASSWORD}'" for role in login_roles())
 RIGHTS = re.compile(r"\{\w*=\S+/\w+(,\w*=\S+/\w+)*\}")
 OWNERS = "coinfleet_owner="
 EXPECTED_ERROR = re.compile(r'role "\w+" does not exist')

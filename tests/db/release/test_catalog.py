@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.release.schema import Kind, expected
+from db.release.schema import Kind, expected, login_roles
+from tests.clusters import LOGINS
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
-    from tests.clusters import Login
 
 API_ROLES = ("anon", "authenticated", "service_role")
-PROCESSES: tuple[Login, ...] = ("web", "worker", "scheduler")
 
 # All that an API role, or everybody, may execute of ours.
 OPEN_FUNCTIONS = {
@@ -39,8 +38,8 @@ READABLE_BY_THEIR_OWNER = ("active_viewers", "coin_purchases", "ledger_entries",
 # All that a role may do to a table as a whole; the rest goes through functions.
 OPEN_TABLES = {
     *(
-        (f"coinfleet_{process}", f"fleet.{table}", "SELECT")
-        for process in PROCESSES
+        (role, f"fleet.{table}", "SELECT")
+        for role in login_roles()
         for table in ("schema_migrations", "schema_objects")
     ),
     *((role, f"public.{table}", "SELECT") for role in API_ROLES for table in READABLE_BY_EVERYONE),
@@ -184,9 +183,9 @@ async def functions(db: Connection) -> dict[str, str]:
     return {row["name"]: code(row["prosrc"]) for row in await db.fetch(FUNCTIONS)}
 
 
-async def rows(db: Connection, query: str) -> set[tuple[object, ...]]:
+async def rows(db: Connection, query: str, *values: object) -> set[tuple[object, ...]]:
     """What a query answers, in no order."""
-    return {tuple(row) for row in await db.fetch(query)}
+    return {tuple(row) for row in await db.fetch(query, *values)}
 
 
 async def test_every_function_pins_its_search_path(db: Connection) -> None:
@@ -248,12 +247,12 @@ async def test_only_workers_may_call_what_takes_a_time(db: Connection) -> None:
 
 async def test_only_our_roles_execute_and_no_process_more_than_its_policy(db: Connection) -> None:
     granted = await rows(db, EXECUTABLE)
-    for process in PROCESSES:
+    for process in LOGINS:
         policy = files(Kind.POLICY)[process]
         listed = set(re.findall(r"^grant execute on function ([a-z0-9_.]+)", policy, re.MULTILINE))
         assert {name for role, name in granted if role == f"coinfleet_{process}"} == listed
     roles = {role for role, _ in granted}
-    assert roles <= {*API_ROLES, *(f"coinfleet_{process}" for process in PROCESSES)}
+    assert roles <= {*API_ROLES, *login_roles()}
 
 
 async def test_each_role_has_the_listed_rights_to_whole_tables_and_no_other(db: Connection) -> None:
@@ -367,10 +366,10 @@ async def test_no_role_of_the_fleet_has_a_right_over_the_server(db: Connection) 
         where rolname ~ '^coinfleet_' and (rolsuper or rolcreatedb or rolreplication)
         union all
         select rolname::text from pg_roles
-        where rolname in ('coinfleet_web', 'coinfleet_worker', 'coinfleet_scheduler')
+        where rolname = any($1)
             and (rolcreaterole or rolbypassrls)
     """
-    assert await rows(db, mighty) == set()
+    assert await rows(db, mighty, login_roles()) == set()
 
 
 async def test_what_is_joined_to_a_batch_says_that_it_returns_few_rows(db: Connection) -> None:

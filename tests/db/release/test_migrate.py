@@ -21,8 +21,10 @@ from db.release.schema import (
     SchemaFile,
     UnknownMigrations,
     expected,
+    login_roles,
     read_folder,
 )
+from tests.clusters import LOGINS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,10 +39,7 @@ SHIM = [file for file in expected() if file.kind is Kind.SHIM]
 NEEDED = [file for file in expected() if file.kind is not Kind.LEGACY]
 FIRST = next(file for file in expected() if file.kind is Kind.MIGRATION)
 
-ROLES = [
-    *("anon", "authenticated", "service_role"),
-    *("coinfleet_web", "coinfleet_worker", "coinfleet_scheduler"),
-]
+ROLES = ["anon", "authenticated", "service_role", *login_roles()]
 # When each statement that waits for a lock began: two starts are two tries.
 RELEASES_THAT_WAIT = """
 select query_start from pg_stat_activity
@@ -168,15 +167,31 @@ async def test_a_new_function_comes_before_the_changed_one_that_calls_it(
     ]
 
 
+async def test_a_function_whose_file_is_gone_is_dropped_when_nothing_calls_it_any_more(
+    empty_database: Database,
+) -> None:
+    url = empty_database.url()
+    text = function("select 1").text
+    old = SchemaFile(Kind.FUNCTION, "public.one", text.replace("answer", "one"))
+    new = SchemaFile(Kind.FUNCTION, "public.uno", text.replace("answer", "uno"))
+    await names(url, old, function("select public.one()"))
+    assert await names(url, new, function("select public.uno()")) == [
+        "public.uno",
+        "public.answer",
+        "public.one",
+    ]
+    assert await fetch(url, "select public.answer(), to_regproc('public.one')::text") == [(1, None)]
+
+
 async def test_older_code_stays_current_where_a_newer_release_removed_a_function(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = empty_database.url()
     files = with_files(function("select 1"))
     await apply_files(url, files)
-    drop = migration("drop function public.answer();")
-    assert await names(url, drop) == ["public.answer", drop.name]
-    assert await names(url, drop) == []
+    assert await names(url) == ["public.answer"]
+    assert await fetch(url, "select to_regproc('public.answer') is null") == [(True,)]
+    assert await names(url) == []
     monkeypatch.setattr(release, "expected", lambda: files)
     connection = await open_connection(url, application_name="test")
     try:
@@ -185,7 +200,7 @@ async def test_older_code_stays_current_where_a_newer_release_removed_a_function
     finally:
         await connection.close()
     # A function of that name may come again.
-    assert await names(url, drop, function("select 2")) == ["public.answer"]
+    assert await names(url, function("select 2")) == ["public.answer"]
 
 
 async def test_a_tables_own_policy_comes_again_after_a_migration_but_no_changed_function(
@@ -326,7 +341,7 @@ async def test_status_tells_applied_pending_changed_and_unknown_apart(
     assert odd == {"20_auth": "changed", "public.gone": "unknown"}
 
 
-@pytest.mark.parametrize("login", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("login", LOGINS)
 async def test_each_process_can_tell_whether_the_schema_is_current(
     connect: Connect, db: Connection, login: Login
 ) -> None:

@@ -1,0 +1,14 @@
+-- The login role of the process web. It owns nothing; policies/web.sql says what it may do. Its password
+-- is set by whoever runs the cluster. A role belongs to the cluster: another database may have made
+-- it already, or may be making it at this moment.
+do $$
+begin
+    if pg_catalog.to_regrole('coinfleet_web') is null then
+        create role coinfleet_web login;
+    elsif not (select r.rolcanlogin from pg_catalog.pg_roles as r where r.rolname = 'coinfleet_web') then
+        alter role coinfleet_web login;
+    end if;
+exception
+    when duplicate_object or unique_violation then null;
+end
+$$;
