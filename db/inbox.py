@@ -28,7 +28,7 @@ from db.errors import (
     is_timeout,
     sqlstate_of,
 )
-from db.release.runner import is_half_way
+from db.release.compatibility import is_half_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
