@@ -81,8 +81,8 @@ class StartNotes:
         return StartNote(*row) if row else None
 
 
-async def forget_start(store: Pool | Connection, note: StartNote) -> None:
+async def forget_start(database: Pool | Connection, note: StartNote) -> None:
     """Delete a note, or take back what its events were accused of because of it."""
-    await store.execute(
+    await database.execute(
         "select fleet.forget_batch_start($1::text::xid8, $2)", str(note.xact_id), note.event_ids
     )

@@ -1,4 +1,4 @@
-"""A batch of events in flight: what is claimed, what became of each, what failed."""
+"""A batch of events: what is claimed, what became of each, what failed. It asks no database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NewType
 
-from db.errors import Fate, fate_of_sqlstate
+from db.errors import (
+    CoinfleetError,
+    DatabaseUnavailable,
+    Fate,
+    describe,
+    fate_of_sqlstate,
+    is_timeout,
+    sqlstate_of,
+)
 from db.failures import kind_of
 
 if TYPE_CHECKING:
@@ -87,13 +95,42 @@ class BatchResult:
     latencies_s: Sequence[float] = ()
 
 
+class BatchFailed(CoinfleetError):
+    """A batch was rolled back; its events are as they were before."""
+
+    def __init__(self, event_ids: Sequence[EventId], *, fate: Fate, error: Exception) -> None:
+        self.error = describe(error)
+        super().__init__(f"{len(event_ids)} events: {self.error}")
+        self.event_ids = event_ids
+        self.fate = fate
+        self.sqlstate = sqlstate_of(error)
+        self.is_timeout = is_timeout(error)
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same batch may succeed later."""
+        return self.fate is Fate.TRANSIENT
+
+
+class BatchLost(DatabaseUnavailable):
+    """The connection was lost while a batch was applied; nothing of it was done."""
+
+    def __init__(self, event_ids: Sequence[EventId], error: Exception) -> None:
+        super().__init__(describe(error))
+        self.event_ids = event_ids
+
+
+class ReleaseHalfWay(DatabaseUnavailable):
+    """The schema lacks something of this release, or a release is at work on it."""
+
+
 @dataclass(slots=True)
 class Batch:
     """A batch in flight."""
 
     interpret: Callable[[ClaimedEvent], Fact]
     limit: int
-    is_hurried: bool = False
+    short_lock_timeout: bool = False
     note: StartNote | None = None
     claimed: list[ClaimedEvent] = field(default_factory=list)
     claimed_at: float = 0.0

@@ -13,19 +13,19 @@ PAYLOADS_A_CALL = 1_000
 TALLIES_A_CALL = 50_000
 
 
-async def fold_event_tallies(store: Pool | Connection) -> int:
+async def fold_event_tallies(database: Pool | Connection) -> int:
     """Fold up to TALLIES_A_CALL changes of event counts into sums; gives how many there were."""
-    folded: int = await store.fetchval("select fleet.fold_event_tallies()")
+    folded: int = await database.fetchval("select fleet.fold_event_tallies()")
     return folded
 
 
-async def drop_old_payloads(store: Pool | Connection, *, limit: int = PAYLOADS_A_CALL) -> int:
+async def drop_old_payloads(database: Pool | Connection, *, limit: int = PAYLOADS_A_CALL) -> int:
     """Drop payloads of finished events after 90 days, never a key or a hash; gives how many."""
-    dropped: int = await store.fetchval("select fleet.drop_old_payloads(p_limit => $1)", limit)
+    dropped: int = await database.fetchval("select fleet.drop_old_payloads(p_limit => $1)", limit)
     return dropped
 
 
-async def trim_history(store: Pool | Connection) -> int:
+async def trim_history(database: Pool | Connection) -> int:
     """Remove old ticks, clean continuous proofs and reports of workers that are gone."""
-    removed: int = await store.fetchval("select fleet.trim_history()")
+    removed: int = await database.fetchval("select fleet.trim_history()")
     return removed

@@ -1,32 +1,38 @@
-"""The inbox: store what arrived, claim what is due, apply it and record what became of it.
+"""The inbox: claim the events that are due, apply them and record what became of each.
 
-One transaction per batch. The row lock is the claim: a worker that dies frees its events at once;
-nothing here knows a provider, and nothing calls one.
+One transaction per batch. The row lock is the claim, so a worker that dies frees its events at
+once. Nothing here knows or calls a provider; storing events is in db/arrivals.py.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
 
 from db.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
-from db.batches import Batch, BatchResult, ClaimedEvent, EventId, Failure, Outcome, Setback
+from db.batches import (
+    Batch,
+    BatchFailed,
+    BatchLost,
+    BatchResult,
+    ClaimedEvent,
+    EventId,
+    Failure,
+    ReleaseHalfWay,
+    Setback,
+)
 from db.connections.pool import expire_if_unfit
 from db.errors import (
-    CoinfleetError,
     DatabaseUnavailable,
     Fate,
     describe,
     fate,
     is_server_unfit,
-    is_timeout,
-    sqlstate_of,
+    unavailable,
 )
 from db.release.compatibility import is_half_way
 
@@ -36,125 +42,13 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
 
-__all__ = [
-    "Arrival",
-    "BatchFailed",
-    "BatchLost",
-    "BatchResult",
-    "ClaimedEvent",
-    "EventId",
-    "Failure",
-    "Inbox",
-    "Outcome",
-    "ReleaseHalfWay",
-    "Setback",
-    "Stored",
-    "store_arrivals",
-    "wake_waiting_events",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An authentic webhook, not yet stored. `payload` is the body as it was signed."""
-
-    provider: str
-    provider_event_id: str
-    event_type: str
-    payload: bytes
-    payload_sha256: bytes
-    state: Literal["pending", "rejected"] = "pending"
-    reason: str | None = None
-
-
-class Stored(StrEnum):
-    """What storing an arrival found: new, seen before, or its id taken by another body."""
-
-    STORED = "stored"
-    SEEN = "seen"
-    CONFLICT = "conflict"
-
-
-class BatchFailed(CoinfleetError):
-    """A batch was rolled back; its events are as they were before."""
-
-    def __init__(self, event_ids: Sequence[EventId], *, fate: Fate, error: Exception) -> None:
-        self.error = describe(error)
-        super().__init__(f"{len(event_ids)} events: {self.error}")
-        self.event_ids = event_ids
-        self.fate = fate
-        self.sqlstate = sqlstate_of(error)
-        self.is_timeout = is_timeout(error)
-
-    @property
-    def transient(self) -> bool:
-        """Whether the same batch may succeed later."""
-        return self.fate is Fate.TRANSIENT
-
-
-class BatchLost(DatabaseUnavailable):
-    """The connection was lost while a batch was applied; nothing of it was done."""
-
-    def __init__(self, event_ids: Sequence[EventId], error: Exception) -> None:
-        super().__init__(describe(error))
-        self.event_ids = event_ids
-
-
-class ReleaseHalfWay(DatabaseUnavailable):
-    """The schema lacks something of this release, or a release is at work on it."""
-
-
-# As fleet.claim_set_aside_event sets it for one event.
-HURRIED_LOCK_TIMEOUT_MS = 1_000
+# fleet.claim_set_aside_event sets the same for one event.
+SHORT_LOCK_TIMEOUT_MS = 1_000
 
 _CLAIMED = (
     "id, provider, provider_event_id, event_type, payload, received_at, attempts,"
     " extract(epoch from clock_timestamp() - received_at)::float8"
 )
-
-
-async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
-    """Store the arrivals in one statement and say of each, in input order, what was found.
-
-    They are committed when this returns. Raises DatabaseUnavailable when the database can't store
-    any row now; asyncpg's own error when a row can't be stored, and then none is.
-    """
-    found = [Stored.STORED] * len(arrivals)
-    try:
-        seen = await pool.fetch(
-            "select no, same_body from fleet.store_events($1, $2, $3, $4, $5, $6, $7)",
-            [arrival.provider for arrival in arrivals],
-            [arrival.provider_event_id for arrival in arrivals],
-            [arrival.event_type for arrival in arrivals],
-            [arrival.payload for arrival in arrivals],
-            [arrival.payload_sha256 for arrival in arrivals],
-            [arrival.state for arrival in arrivals],
-            [arrival.reason for arrival in arrivals],
-        )
-    except BaseException as error:
-        await expire_if_unfit(pool, error)
-        if isinstance(error, Exception) and _is_no_rows_fault(error):
-            raise DatabaseUnavailable(describe(error)) from error
-        raise
-    for row in seen:
-        found[row["no"] - 1] = Stored.SEEN if row["same_body"] else Stored.CONFLICT
-    return found
-
-
-def _is_no_rows_fault(error: Exception) -> bool:
-    """Return whether storing fewer rows, or others, would fail as well."""
-    return (
-        fate(error) is Fate.TRANSIENT
-        or is_server_unfit(error)
-        # No such schema, function or table: a release is half way, is yet to come, or somebody took
-        # it. No value of a row does that.
-        or (sqlstate_of(error) or "").startswith(("3F", "42P", "427", "428"))
-        # Not the function's own refusal of a state.
-        or (isinstance(error, asyncpg.InsufficientPrivilegeError) and _NO_RIGHT in str(error))
-    )
-
-
-_NO_RIGHT = "permission denied for"
 
 
 class Inbox:
@@ -175,7 +69,7 @@ class Inbox:
         interpret: Callable[[ClaimedEvent], Fact],
         *,
         limit: int,
-        is_hurried: bool = False,
+        short_lock_timeout: bool = False,
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
@@ -187,7 +81,7 @@ class Inbox:
         database can't be reached or a release is half way; BatchLost, one of these, if events were
         claimed.
         """
-        batch = Batch(interpret, limit, is_hurried)
+        batch = Batch(interpret, limit, short_lock_timeout)
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection:
@@ -290,7 +184,7 @@ class Inbox:
         return batch.result()
 
     async def _failure(self, error: Exception, claimed: Sequence[ClaimedEvent]) -> Exception:
-        """Return what the caller hears: that the store is away, or that this batch failed."""
+        """Return the error to raise: the database is unavailable, or this batch failed."""
         if isinstance(error, DatabaseUnavailable):
             return error
         event_ids = [event.id for event in claimed]
@@ -299,7 +193,7 @@ class Inbox:
         if is_lost and claimed:
             return BatchLost(event_ids, error)
         if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
-            return _away(error)
+            return unavailable(error)
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
             # Whatever an event is refused for is its outcome. This worker lost a right.
             return ReleaseHalfWay(describe(error))
@@ -310,16 +204,10 @@ class Inbox:
         return BatchFailed(event_ids, fate=found, error=error) if claimed else error
 
 
-def _away(error: Exception) -> DatabaseUnavailable:
-    away = DatabaseUnavailable(describe(error))
-    away.__cause__ = error
-    return away
-
-
 async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
-    if batch.is_hurried:
-        await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
+    if batch.short_lock_timeout:
+        await connection.execute(f"set local lock_timeout = {SHORT_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",

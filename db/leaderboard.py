@@ -28,10 +28,10 @@ async def refresh_leaderboard(pool: Pool, *, limit: int = SLICE_ENTRIES) -> bool
     return is_caught_up
 
 
-async def age_recent_gifts(store: Pool | Connection) -> bool:
+async def age_recent_gifts(database: Pool | Connection) -> bool:
     """Take up to an hour's worth of older gifts out of the streams' recent coins.
 
     Says whether none is left that is an hour old.
     """
-    is_done: bool = await store.fetchval("select fleet.age_recent_gifts()")
+    is_done: bool = await database.fetchval("select fleet.age_recent_gifts()")
     return is_done

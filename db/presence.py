@@ -22,21 +22,21 @@ class SwitchedStream:
     is_published: bool
 
 
-async def update_publish_state(store: Pool | Connection) -> list[SwitchedStream]:
+async def update_publish_state(database: Pool | Connection) -> list[SwitchedStream]:
     """Bring each stream's is_published to what its viewers make it; gives those that changed.
 
     Looks only where something changed since the last call. Calls take turns.
     """
-    rows = await store.fetch(
+    rows = await database.fetch(
         "select stream_id, is_published from public.update_publish_state_from_viewers()"
     )
     return [SwitchedStream(*row.values()) for row in rows]
 
 
-async def remove_stale_viewers(store: Pool | Connection, *, limit: int = SWEEP_LIMIT) -> int:
+async def remove_stale_viewers(database: Pool | Connection, *, limit: int = SWEEP_LIMIT) -> int:
     """Remove up to `limit` viewers who were silent for 60 s; gives how many there were.
 
     A viewer heard at this moment stays, whoever comes first.
     """
-    removed: int = await store.fetchval("select fleet.sweep_viewers(p_limit => $1)", limit)
+    removed: int = await database.fetchval("select fleet.sweep_viewers(p_limit => $1)", limit)
     return removed

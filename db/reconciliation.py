@@ -47,14 +47,14 @@ class ProofStatus:
 
 
 async def prove_new_entries(
-    store: Pool | Connection, *, limit: int = SLICE_ENTRIES
+    database: Pool | Connection, *, limit: int = SLICE_ENTRIES
 ) -> SliceProof | None:
     """Prove about `limit` ledger entries past the last checkpoint, and move it.
 
     None when the checkpoint is of another cluster, as after a restore: then
     only a full proof sets a new one.
     """
-    row = await store.fetchrow("select * from fleet.prove_new_entries($1)", limit)
+    row = await database.fetchrow("select * from fleet.prove_new_entries($1)", limit)
     if row is None:
         return None
     return SliceProof(
@@ -62,9 +62,9 @@ async def prove_new_entries(
     )
 
 
-async def list_invariants(store: Pool | Connection) -> list[str]:
+async def list_invariants(database: Pool | Connection) -> list[str]:
     """Give the names of the views that must hold no row."""
-    rows = await store.fetch(
+    rows = await database.fetch(
         "select viewname from pg_catalog.pg_views where schemaname = 'invariants' order by 1"
     )
     return [row["viewname"] for row in rows]
@@ -88,21 +88,21 @@ async def find_breach(pool: Pool, invariant: str) -> Breach | None:
     return Breach(row["violations"], json.loads(row["first_rows"]))
 
 
-async def read_horizon(store: Pool | Connection) -> str:
+async def read_horizon(database: Pool | Connection) -> str:
     """Give the oldest transaction that still runs, as text: all below it have ended."""
-    horizon: str = await store.fetchval("select pg_snapshot_xmin(pg_current_snapshot())::text")
+    horizon: str = await database.fetchval("select pg_snapshot_xmin(pg_current_snapshot())::text")
     return horizon
 
 
 async def record_full_proof(
-    store: Pool | Connection,
+    database: Pool | Connection,
     *,
     started_at: datetime,
     horizon: str,
     breaches: Mapping[str, Breach],
 ) -> None:
     """Record a full proof; the continuous one goes on from `horizon`, read before it began."""
-    await store.execute(
+    await database.execute(
         "select fleet.record_full_proof($1, $2::text::xid8, $3, $4::jsonb)",
         started_at,
         horizon,
@@ -111,9 +111,9 @@ async def record_full_proof(
     )
 
 
-async def read_status(store: Pool | Connection) -> ProofStatus:
+async def read_status(database: Pool | Connection) -> ProofStatus:
     """Give what the proofs say now."""
-    row = await store.fetchrow("select * from fleet.proof_status()")
+    row = await database.fetchrow("select * from fleet.proof_status()")
     assert row is not None  # noqa: S101 - an aggregate always gives a row
     return ProofStatus(
         row["violations"], row["last_full_at"], row["last_new_at"], json.loads(row["detail"])

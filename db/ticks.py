@@ -55,19 +55,21 @@ class ScheduleStatus:
 
 
 async def open_tick(
-    store: Pool | Connection, job: str, *, every_s: int, offset_s: int
+    database: Pool | Connection, job: str, *, every_s: int, offset_s: int
 ) -> list[Tick]:
     """Open the job's tick of this moment, unless it is open; gives the tick to ring for, if any."""
-    rows = await store.fetch("select tick from fleet.open_tick($1, $2, $3)", job, every_s, offset_s)
+    rows = await database.fetch(
+        "select tick from fleet.open_tick($1, $2, $3)", job, every_s, offset_s
+    )
     return [Tick(job, row["tick"]) for row in rows]
 
 
-async def find_due_ticks(store: Pool | Connection) -> list[Tick]:
+async def find_due_ticks(database: Pool | Connection) -> list[Tick]:
     """Return the ticks that may be claimed now: new, to be tried again, or left by a dead worker.
 
     Raises ReadOnlyServer where none could be claimed.
     """
-    rows = await store.fetch(
+    rows = await database.fetch(
         "select due.job, due.tick, current_setting('transaction_read_only') = 'on' as is_read_only"
         " from (select) as one left join fleet.due_ticks() as due on true"
     )
@@ -76,12 +78,12 @@ async def find_due_ticks(store: Pool | Connection) -> list[Tick]:
     return [Tick(row["job"], row["tick"]) for row in rows if row["job"] is not None]
 
 
-async def claim_tick(store: Pool | Connection, tick: Tick) -> int | None:
+async def claim_tick(database: Pool | Connection, tick: Tick) -> int | None:
     """Count an attempt at the tick and give its number, or None when there is nothing to do.
 
     `hold_tick` must follow within 5 s, or another worker may claim it.
     """
-    attempt: int | None = await store.fetchval(
+    attempt: int | None = await database.fetchval(
         "select fleet.claim_tick($1, $2)", tick.job, tick.number
     )
     return attempt
@@ -145,15 +147,15 @@ async def _kept(pool: Pool, tick: Tick, attempt: int) -> AsyncIterator[bool]:
         keeping.cancel()
 
 
-async def fail_tick(store: Pool | Connection, tick: Tick, *, attempt: int, error: str) -> bool:
+async def fail_tick(database: Pool | Connection, tick: Tick, *, attempt: int, error: str) -> bool:
     """Record what an attempt raised; says whether the tick is given up."""
-    given_up: bool = await store.fetchval(
+    given_up: bool = await database.fetchval(
         "select fleet.fail_tick($1, $2, $3, $4)", tick.job, tick.number, attempt, error
     )
     return given_up
 
 
-async def read_schedules(store: Pool | Connection) -> list[ScheduleStatus]:
+async def read_schedules(database: Pool | Connection) -> list[ScheduleStatus]:
     """Give each job that was ever fired, by name."""
-    rows = await store.fetch("select * from fleet.schedule_statuses()")
+    rows = await database.fetch("select * from fleet.schedule_statuses()")
     return [ScheduleStatus(**row) for row in rows]

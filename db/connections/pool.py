@@ -13,7 +13,7 @@ from db.connections.pooler import Pooling, SessionNeeded
 from db.connections.servers import CONNECT_TIMEOUT_S as CONNECT_TIMEOUT_S  # noqa: PLC0414 - others' bound, too
 from db.connections.servers import connect_to
 from db.connections.sessions import Session, SharingPool, are_sessions_scarce
-from db.errors import DatabaseUnavailable, is_server_unfit, is_transient
+from db.errors import is_server_unfit, raising_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -194,11 +194,10 @@ async def _connect(
     connection = await connect_to(address, settings=settings, **options)
     if then:
         try:
-            await connection.execute(_SET, [*then], [*then.values()])
-        except BaseException as error:
+            with raising_unavailable(place=address):
+                await connection.execute(_SET, [*then], [*then.values()])
+        except BaseException:
             connection.terminate()
-            if is_transient(error):
-                raise DatabaseUnavailable(f"lost {address}: {error}") from error
             raise
     return connection
 

@@ -56,12 +56,14 @@ class UnfitOwner(DatabaseRefused):
         return UnfitOwner(f"the database at {Address.parse(url)} can't be released: {self}")
 
 
-async def check_process_role(store: Pool | Connection, process: ProcessLogin, *, url: str) -> None:
+async def check_process_role(
+    database: Pool | Connection, process: ProcessLogin, *, url: str
+) -> None:
     """Raise WrongRole unless this process's role is ours, or the schema's owner's, who may all.
 
     Before a first release there is no such role yet, and nothing is wrong.
     """
-    row = await store.fetchrow(
+    row = await database.fetchrow(
         """
         select
             current_user::text as got,
@@ -93,9 +95,9 @@ async def greet_as(process: ProcessLogin, *, url: str, within_s: float) -> None:
         connection.terminate()
 
 
-async def check_owner(store: Pool | Connection, *, url: str, is_released: bool = True) -> None:
+async def check_owner(database: Pool | Connection, *, url: str, is_released: bool = True) -> None:
     """Raise WrongRole unless we own the schema; NotReleased if there is none and one is needed."""
-    row = await store.fetchrow(
+    row = await database.fetchrow(
         """
         select
             current_user::text as got,

@@ -22,7 +22,13 @@ import asyncpg
 
 from db.connections.address import SYSTEM_CERTIFICATES, TLS_FILES, Address, Host
 from db.connections.pooler import PoolerUndeclared
-from db.errors import CoinfleetError, DatabaseRefused, DatabaseUnavailable, is_transient
+from db.errors import (
+    CoinfleetError,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    is_transient,
+    server_message,
+)
 
 UNREACHABLE = "The database can't be reached"
 REFUSED, UNUSABLE = "the database", " can't be used"
@@ -310,7 +316,7 @@ def _words(error: Exception) -> str:
 def _each_word(error: Exception) -> Iterator[str]:
     match error:
         case asyncpg.PostgresError():
-            yield f"{error} (SQLSTATE {error.sqlstate})"
+            yield server_message(error) or ""
         case socket.gaierror():
             yield f"its name can't be looked up just now ({error.strerror})"
         case OSError(errno=int(number)):

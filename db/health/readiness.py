@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from db.arrivals import store_arrivals
 from db.connections.pool import Connection, Pool, expire_if_unfit, open_connection
 from db.errors import (
-    DatabaseUnavailable,
     Fate,
     ReadOnlyServer,
     fate,
     is_server_unfit,
     is_transient,
+    raising_unavailable,
     sqlstate_of,
 )
-from db.inbox import store_arrivals
 from db.release.compatibility import is_current, is_half_way
 
 # A question that takes longer counts as no answer; it is asked again.
@@ -109,9 +109,9 @@ async def is_passing(pool: Pool, error: BaseException) -> bool:
         return False
 
 
-async def check_writable(store: Pool | Connection) -> None:
+async def check_writable(database: Pool | Connection) -> None:
     """Raise ReadOnlyServer if nothing can be written where this leads to."""
-    if await store.fetchval("show transaction_read_only") == "on":
+    if await database.fetchval("show transaction_read_only") == "on":
         raise ReadOnlyServer
 
 
@@ -121,11 +121,8 @@ async def _asking(url: str) -> AsyncIterator[Connection]:
         url, application_name="coinfleet up", command_timeout_s=TIMEOUT_S
     )
     try:
-        yield connection
-    except Exception as error:
-        if is_transient(error):
-            raise DatabaseUnavailable.by(error) from error
-        raise
+        with raising_unavailable():
+            yield connection
     finally:
-        # A frozen server takes no goodbye.
+        # Not closed: a frozen server doesn't answer that.
         connection.terminate()

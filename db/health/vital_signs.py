@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from db.errors import DatabaseUnavailable, is_transient
+from db.errors import raising_unavailable
 from db.health.workers import WorkDetail
 
 if TYPE_CHECKING:
@@ -90,14 +90,10 @@ class VitalSigns(msgspec.Struct, frozen=True):
 _VITAL_SIGNS = msgspec.json.Decoder(VitalSigns)
 
 
-async def read_vital_signs(store: Pool | Connection, *, timeout_s: float) -> VitalSigns:
+async def read_vital_signs(database: Pool | Connection, *, timeout_s: float) -> VitalSigns:
     """Read them in one short query. Raises DatabaseUnavailable."""
-    try:
-        found = await store.fetchval("select fleet.vital_signs()", timeout=timeout_s)
-    except Exception as error:
-        if is_transient(error):
-            raise DatabaseUnavailable.by(error) from error
-        raise
+    with raising_unavailable():
+        found = await database.fetchval("select fleet.vital_signs()", timeout=timeout_s)
     try:
         return _VITAL_SIGNS.decode(found)
     except msgspec.ValidationError:

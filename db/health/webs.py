@@ -46,10 +46,10 @@ class WebStatus(msgspec.Struct, frozen=True):
 
 
 async def report_web(
-    store: Pool | Connection, web: str, *, uptime_s: float, detail: WebDetail
+    database: Pool | Connection, web: str, *, uptime_s: float, detail: WebDetail
 ) -> datetime:
     """Replace the process's report; return the database's time."""
-    now: datetime = await store.fetchval(
+    now: datetime = await database.fetchval(
         "select fleet.report_web($1, $2, $3::jsonb)",
         web,
         uptime_s,
@@ -58,9 +58,9 @@ async def report_web(
     return now
 
 
-async def read_webs(store: Pool | Connection) -> list[WebStatus]:
+async def read_webs(database: Pool | Connection) -> list[WebStatus]:
     """Return the web processes of the last hour and the last of all, by name."""
-    rows = await store.fetch(
+    rows = await database.fetch(
         "select web, started_at, reported_at, is_alive, detail from fleet.web_statuses()"
     )
     return [

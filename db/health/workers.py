@@ -82,7 +82,7 @@ class WorkerStatus:
     is_alive: bool
 
 
-async def report_worker(store: Pool | Connection, report: WorkerReport) -> None:
+async def report_worker(database: Pool | Connection, report: WorkerReport) -> None:
     """Replace the worker's report."""
     counted = {
         "batches": report.batches,
@@ -91,7 +91,7 @@ async def report_worker(store: Pool | Connection, report: WorkerReport) -> None:
         "apply_buckets": report.apply_buckets,
         "detail": report.detail,
     }
-    await store.execute(
+    await database.execute(
         "select fleet.report_work($1, $2, $3, $4::jsonb)",
         report.worker,
         report.uptime_s,
@@ -100,7 +100,7 @@ async def report_worker(store: Pool | Connection, report: WorkerReport) -> None:
     )
 
 
-async def read_workers(store: Pool | Connection) -> list[WorkerStatus]:
+async def read_workers(database: Pool | Connection) -> list[WorkerStatus]:
     """Give the workers of the last hour, by name."""
-    rows = await store.fetch("select * from fleet.worker_statuses()")
+    rows = await database.fetch("select * from fleet.worker_statuses()")
     return [WorkerStatus(**row) for row in rows]

@@ -224,22 +224,22 @@ async def refuse_older_generation(connection: Pool | Connection) -> None:
         raise OlderGeneration(Generation(older))
 
 
-async def check_released(store: Pool | Connection, *, url: str) -> None:
+async def check_released(database: Pool | Connection, *, url: str) -> None:
     """Raise WrongRole unless we own the schema, and NotReleased with what to run before it is one.
 
     That is `upgrade` where an older generation stands, or half of one: `migrate` would refuse it.
     """
     try:
-        await check_owner(store, url=url)
+        await check_owner(database, url=url)
     except NotReleased:
-        await _refuse_unreleased(store)
+        await _refuse_unreleased(database)
         raise
-    await _refuse_unreleased(store)
+    await _refuse_unreleased(database)
 
 
-async def _refuse_unreleased(store: Pool | Connection) -> None:
+async def _refuse_unreleased(database: Pool | Connection) -> None:
     try:
-        await refuse_older_generation(store)
+        await refuse_older_generation(database)
     except (OlderGeneration, UpgradeUnfinished) as error:
         raise NotReleased(str(error)) from error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db.errors import CoinfleetError, is_transient, server_words
+from db.errors import CoinfleetError, is_transient, server_message
 from db.release.schema import path_of
 
 if TYPE_CHECKING:
@@ -70,13 +70,13 @@ class Difference:
         return [word for word in words if word not in lost]
 
 
-async def find_differences(store: Pool | Connection) -> list[Difference] | None:
+async def find_differences(database: Pool | Connection) -> list[Difference] | None:
     """Compare the catalog with what the last release left; None if that can't be asked.
 
     That is so before the first release that records it, and where the asking function was dropped.
     Raises NotComparable where one was broken.
     """
-    if not await store.fetchval(
+    if not await database.fetchval(
         """
         select
             (
@@ -92,14 +92,14 @@ async def find_differences(store: Pool | Connection) -> list[Difference] | None:
     ):
         return None
     try:
-        rows = await store.fetch(
+        rows = await database.fetch(
             "select kind, name, lacking, added from fleet.catalog_differences()"
         )
     except asyncpg.PostgresError as error:
         if is_transient(error):
             raise
         raise NotComparable(
-            f"it can't be found out ({server_words(error)}): run `coinfleet migrate`"
+            f"it can't be found out ({server_message(error)}): run `coinfleet migrate`"
         ) from error
     return [Difference(*row) for row in rows]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
 
 
-async def is_current(connection: Pool | Connection) -> bool:
+async def is_current(database: Pool | Connection) -> bool:
     """Return whether each migration and function of this release was applied here.
 
     Older code stays current while a newer release runs and after it: migrations it does not know
@@ -22,7 +22,7 @@ async def is_current(connection: Pool | Connection) -> bool:
     """
     files = expected()
     try:
-        lacking = await connection.fetchval(
+        lacking = await database.fetchval(
             """
             select exists (
                 select unnest($1::bigint[]) except select version from fleet.schema_migrations
@@ -42,18 +42,18 @@ async def is_current(connection: Pool | Connection) -> bool:
     return not lacking
 
 
-async def is_half_way(connection: Pool | Connection) -> bool:
+async def is_half_way(database: Pool | Connection) -> bool:
     """Return whether a release is at work here, or has to be before this code can work.
 
     A release at work is known by its lock. A function that somebody dropped is still recorded, so
     it is looked for in the catalog: the next release makes it again. A column that somebody renamed
     or dropped has to be put back by a person.
     """
-    if not await is_current(connection) or await lacks_functions(connection):
+    if not await is_current(database) or await lacks_functions(database):
         return True
-    if await connection.fetchval("select fleet.lacks_tables()"):
+    if await database.fetchval("select fleet.lacks_tables()"):
         return True
-    is_locked: bool = await connection.fetchval(
+    is_locked: bool = await database.fetchval(
         """
         select exists (
             select from pg_locks as l
@@ -67,9 +67,9 @@ async def is_half_way(connection: Pool | Connection) -> bool:
     return is_locked
 
 
-async def lacks_functions(connection: Pool | Connection) -> bool:
+async def lacks_functions(database: Pool | Connection) -> bool:
     """Return whether a function of this release is gone that no newer release removed."""
-    lacks: bool = await connection.fetchval(
+    lacks: bool = await database.fetchval(
         """
         select exists (
             select unnest($1::text[])

@@ -10,7 +10,7 @@ import asyncpg
 from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
 from db.connections.pooler import PoolerUndeclared
 from db.connections.roles import UnfitOwner, check_owner
-from db.errors import DatabaseUnavailable, is_transient
+from db.errors import raising_unavailable
 from db.release.schema import SchemaProblem
 
 if TYPE_CHECKING:
@@ -57,17 +57,12 @@ async def owner_session(
         statement_timeout=str(STEP_TIMEOUT_MS),
     )
     try:
-        await _check_server(connection)
-        await check_owner(connection, url=url, is_released=False)
-        yield connection
+        with raising_unavailable():
+            await _check_server(connection)
+            await check_owner(connection, url=url, is_released=False)
+            yield connection
     except UnfitOwner as refusal:
         raise refusal.at(url) from refusal
-    except DatabaseUnavailable:
-        raise
-    except Exception as error:
-        if is_transient(error):
-            raise DatabaseUnavailable.by(error) from error
-        raise
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 

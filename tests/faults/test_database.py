@@ -15,8 +15,8 @@ from tests.db.books import breaches
 from tests.faults.fleets import SCHEDULER, WORKER
 from tests.faults.loads import loaded
 from tests.faults.shop import COINS, coins, deliver, sign_up, states
-from tests.gate import Gate
 from tests.journeys.fleet_run import free_port
+from tests.servers.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
+    from tasks.context import Context
     from tests.conftest import Connect
 
 DISK_FULL = "could not extend file: No space left on device"
@@ -86,6 +87,19 @@ async def gifts(books: Books, facts: dict[int, Fact], number: int) -> dict[int, 
 async def due_now(books: Books) -> None:
     """Let all pauses pass."""
     await books.db.execute("update fleet.inbox_events set next_attempt_at = received_at")
+
+
+async def try_six_times(books: Books, context: Context) -> list[Exception]:
+    """Apply what is due, once more than an event may fail; return what stopped the tries."""
+    stopped_by: list[Exception] = []
+    with capture_logs():
+        for _ in range(6):
+            try:
+                await process_payment_events(context)
+            except (DatabaseUnavailable, asyncpg.InsufficientPrivilegeError) as error:
+                stopped_by.append(error)
+            await due_now(books)
+    return stopped_by
 
 
 async def attempts(books: Books) -> set[tuple[str, int]]:
@@ -241,9 +255,8 @@ async def test_what_a_release_half_way_breaks_counts_against_no_event(
     async with failing(books, sqlstate, "function fleet.next(jsonb) does not exist"):
         release = await connect()
         await release.execute("select pg_advisory_lock(hashtextextended($1, 0))", RELEASE_LOCK)
-        for _ in range(6):
-            with pytest.raises(DatabaseUnavailable):
-                await process_payment_events(context)
+        errors = await try_six_times(books, context)
+        assert sum(isinstance(error, DatabaseUnavailable) for error in errors) == 6
         assert await attempts(books) == {("pending", 0)}
     await release.close()
     assert await process_payment_events(context) == 2
@@ -281,11 +294,9 @@ async def test_a_function_that_somebody_dropped_counts_against_no_event(
         function,
     )
     await books.db.execute(f"drop function fleet.{function}")
-    with capture_logs():
-        for _ in range(6):
-            with pytest.raises(DatabaseUnavailable, match=f"fleet.{function}"):
-                await process_payment_events(context)
-            await due_now(books)
+    errors = await try_six_times(books, context)
+    assert sum(isinstance(error, DatabaseUnavailable) for error in errors) == 6
+    assert all(f"fleet.{function}" in str(error) for error in errors)
     assert await attempts(books) == {("pending", 0)}
     await books.db.execute(made)
     await books.db.execute(f"grant execute on function fleet.{function} to coinfleet_worker")
@@ -317,11 +328,8 @@ async def test_a_slip_with_a_table_counts_against_no_event(
     await gifts(books, facts, 2)
     context = make_context(worker_pool)
     await books.db.execute(slip)
-    with capture_logs():
-        for _ in range(6):
-            with pytest.raises(DatabaseUnavailable):
-                await process_payment_events(context)
-            await due_now(books)
+    errors = await try_six_times(books, context)
+    assert sum(isinstance(error, DatabaseUnavailable) for error in errors) == 6
     assert await attempts(books) == {("pending", 0)}
     await books.db.execute(SLIPS[slip])
     assert await process_payment_events(context) == 2
@@ -346,11 +354,8 @@ async def test_a_right_that_the_worker_lost_counts_against_no_event(
         function,
     )
     await books.db.execute(f"revoke execute on function {name} from coinfleet_worker")
-    with capture_logs():
-        for _ in range(6):
-            with suppress(DatabaseUnavailable, asyncpg.InsufficientPrivilegeError):
-                await process_payment_events(context)
-            await due_now(books)
+    # The batch may go on without one of these functions; whatever stops it is a passing cause.
+    await try_six_times(books, context)
     assert await attempts(books) <= {("pending", 0)}
     await books.db.execute(f"grant execute on function {name} to coinfleet_worker")
     await process_payment_events(context)

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from db.connections.operators import DatabaseRefused
 from db.connections.pool import Connection, open_connection
-from db.errors import DatabaseUnavailable
+from db.errors import DatabaseRefused, DatabaseUnavailable
 from tests.clusters import Database
 from tests.workers.cli.operators import coinfleet
 from workers.release import release

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from schedules.timetable import Schedule
     from tests.clusters import Database
-    from tests.gate import Gate
+    from tests.servers.gate import Gate
     from tests.workers.conftest import Run
 
 SCHEDULER = "workers.scheduler"

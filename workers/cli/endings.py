@@ -15,7 +15,7 @@ import msgspec
 
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
 from db.connections.roles import NotReleased
-from db.errors import CoinfleetError, DatabaseUnavailable, server_words
+from db.errors import CoinfleetError, DatabaseUnavailable, server_message
 from workers.cli.terminal import discard_output, write
 
 NEEDS_A_PERSON = 1
@@ -76,7 +76,7 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
 
 def _end_unexpected(error: Exception, *, as_json: bool) -> int:
     # A page that can't be read, somebody's view: that stands in the database, not in our code.
-    if said := server_words(error):
+    if said := server_message(error):
         message = f"coinfleet: the database answered with an error: {said}"
         return _fail(message, code=NOT_ASKED, as_json=as_json)
     if not as_json:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from db.connections.address import Address
-from db.connections.operators import reaching_store
+from db.connections.explanations import explained_errors
 from db.erasure import Erasure, erase_profile
 from db.errors import CoinfleetError, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, failed
@@ -86,7 +86,7 @@ def _ask(profile: UUID, settings: Settings) -> None:
 async def _erase(
     url: str, profile: UUID, *, requested_by: str, reason: str, dry_run: bool
 ) -> Erasure:
-    with reaching_store():
+    with explained_errors():
         return await erase_profile(
             url, profile, requested_by=requested_by, reason=reason, dry_run=dry_run
         )

@@ -12,8 +12,8 @@ begin
     begin
         v_outcomes := array(select o from fleet.apply_facts(p_facts, p_batch_ids, p_now) as o);
     exception
-        -- Transient (FATES in db/errors.py): the caller tries the batch again as it is. A code that ends in 000 stands
-        -- for its whole class.
+        -- Transient (FATES in db/errors/fates.py): the caller tries the batch again as it is. A code that ends in 000
+        -- stands for its whole class.
         when sqlstate '08000' or sqlstate '25006' or sqlstate '25P03' or sqlstate '25P04' or sqlstate '26000'
             or sqlstate '40000' or sqlstate '42P05' or sqlstate '53000' or sqlstate '55006' or sqlstate '55P03'
             or sqlstate '57000' or sqlstate '58000' or sqlstate '72000'

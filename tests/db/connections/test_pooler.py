@@ -12,7 +12,7 @@ from db.connections.pool import open_connection, open_pool, session_settings
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
 from db.release.runner import migrate
 from tests.clusters import LOGINS
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -24,7 +24,7 @@ from db.connections.address import Host
 from db.connections.pool import open_connection, open_pool
 from db.connections.servers import _failure
 from db.errors import DatabaseRefused, DatabaseUnavailable
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.workers.processes import ROOT
 
 if TYPE_CHECKING:

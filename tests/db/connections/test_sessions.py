@@ -15,16 +15,16 @@ from db.errors import DatabaseUnavailable, describe, is_want_of_connections
 from db.facts import Verdict
 from db.inbox import Inbox
 from tests.db.books import Payment
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
-from tests.supavisor import FULL, NO_CLIENT_MORE, NOTHING_FREE, Supavisor
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.servers.supavisor import FULL, NO_CLIENT_MORE, NOTHING_FREE, Supavisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tests.clusters import Database
     from tests.db.books import Books
 

@@ -9,7 +9,7 @@ import uvloop
 
 from db.connections.pool import open_connection, open_pool
 from db.errors import DatabaseRefused
-from tests.tls import Authority, needs_openssl, tls_before
+from tests.servers.tls import Authority, needs_openssl, tls_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -14,6 +14,7 @@ from db.erasure import erase_profile
 from db.errors import UnknownProfile
 from db.release.runner import migrate
 from tests.db.books import Payment, gift
+from tests.db.erasure.people import ADDRESS, ERASE, Person, person_with_traces
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("I3")
 
-NAME, ADDRESS, AGENT = "Aurelia Quint", "203.0.113.77", "Quintbrowser/1.0"
 TRACES = ("aurelia", "quint", ADDRESS)
-ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
 
 TABLES = """
 select c.oid::regclass::text from pg_class c where relkind = 'r'
@@ -109,92 +108,10 @@ async def all_that_is_written(connection: Connection) -> str:
     return " ".join(text for text in texts if text).lower()
 
 
-class Person:
-    """Somebody who has left a trace everywhere, and somebody else to compare."""
-
-    def __init__(self, books: Books, person: UUID, other: UUID) -> None:
-        self.books, self.id, self.other = books, person, other
-
-    async def erase(self) -> dict[str, int]:
-        """Erase them; gives what was cleared."""
-        cleared: dict[str, int] = json.loads(await self.books.db.fetchval(ERASE, self.id))
-        return cleared
-
-
 @pytest.fixture
 async def person(books: Books) -> Person:
-    """Who bought, gave, got, chatted, followed, watched and streamed."""
-    person, other = await books.profiles(2)
-    db = books.db
-    await db.execute(
-        "update auth.users set email = 'aurelia@quint.example',"
-        """ raw_user_meta_data = '{"full_name": "Aurelia Quint"}' where id = $1""",
-        person,
-    )
-    await db.execute(
-        "update public.profiles set username = 'quint', display_name = $2, bio = $2,"
-        " avatar_url = 'https://quint.example/a.png' where id = $1",
-        person,
-        NAME,
-    )
-    payment = Payment()
-    fraud = {"ip_address": ADDRESS, "country_code": "LI", "user_agent": AGENT}
-    elsewhere = fraud | {"ip_address": "198.51.100.1", "user_agent": "Otherbrowser/1.0"}
-    await books.apply(
-        payment.bought(person, units=3, **fraud), Payment().bought(other, **elsewhere)
-    )
-    await books.apply(payment.refund(100), gift(person, other, 5), gift(person, other, 100_000))
-    stream = await db.fetchval(
-        "insert into public.live_streams (profile_id, title, live_available)"
-        " values ($1, $2, true) returning id",
-        person,
-        f"{NAME} live",
-    )
-    for speaker, body in [(person, f"I am {NAME}"), (other, "hello")]:
-        await db.execute(
-            "insert into public.chat_messages (stream_id, profile_id, body) values ($1, $2, $3)",
-            stream,
-            speaker,
-            body,
-        )
-    await db.execute("insert into public.follows values ($1, $2), ($2, $1)", person, other)
-    await db.execute(
-        "insert into public.user_links (profile_id, label, url)"
-        " values ($1, 'mine', 'https://quint.example'), ($2, 'theirs', 'https://other.example')",
-        person,
-        other,
-    )
-    await db.execute(
-        "insert into public.user_grid_slots (viewer_id, slot_index, streamer_id)"
-        " values ($1, 1, $2), ($2, 1, $1), ($2, 2, $2)",
-        person,
-        other,
-    )
-    await db.execute(
-        "insert into public.active_viewers (stream_id, viewer_id, is_active, is_unmuted,"
-        " is_visible, is_subscribed) select $1, unnest($2::uuid[]), true, true, true, true",
-        stream,
-        [person, other],
-    )
-    await db.execute(
-        "update public.active_viewers set tabs = jsonb_build_object($2::text, 1)"
-        " where viewer_id = $1",
-        person,
-        f"{NAME}'s phone",
-    )
-    await db.execute(
-        "insert into fleet.provider_calls (kind, key, state, request, result)"
-        " values ('refund', 'theirs', 'done', $1, $2), ('refund', 'another', 'done', $3, null)",
-        json.dumps({"payment_intent": payment.intent}),
-        json.dumps({"billing_details": {"name": NAME}}),
-        json.dumps({"payment_intent": "pi_of_another"}),
-    )
-    await db.execute(
-        "update fleet.inbox_events set last_error = $2 where encode(payload, 'escape') ~ $1",
-        str(person),
-        f"DataError: no such name: {NAME}",
-    )
-    return Person(books, person, other)
+    """Somebody who has left a trace in every table."""
+    return await person_with_traces(books)
 
 
 async def test_each_column_is_erased_or_known_to_tell_of_nobody(db: Connection) -> None:

@@ -9,7 +9,7 @@ import pytest
 from db.connections.pool import open_connection
 from db.errors import DatabaseUnavailable
 from db.health.readiness import read_clock
-from tests.gate import Gate
+from tests.servers.gate import Gate
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection

@@ -11,7 +11,7 @@ from db.connections.pool import open_connection, open_pool
 from db.release.runner import migrate
 from tests.clusters import LOGINS
 from tests.db.books import Books
-from tests.pgbouncer import PgBouncer, needs_pgbouncer
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from db.connections.operators import reaching_store
+from db.connections.explanations import explained_errors
 from db.errors import (
     FATES,
     SQLSTATES,
@@ -287,7 +287,7 @@ def test_an_error_is_described_without_the_values_in_it(error: Exception, expect
     ],
 )
 def test_a_command_says_what_the_database_refuses_work_for(error: Exception, cause: str) -> None:
-    with pytest.raises(DatabaseUnavailable, match=cause), reaching_store():
+    with pytest.raises(DatabaseUnavailable, match=cause), explained_errors():
         raise error
 
 

@@ -17,26 +17,10 @@ from db.health.workers import (
     read_workers,
     report_worker,
 )
+from tests.db.inbox.arrivals import BODY, receive
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
-
-BODY = b'{"id": "evt"}'
-
-
-async def receive(db: Connection, name: str, *, days_ago: int, state: str = "applied") -> None:
-    """Put an event into the inbox as it stands after so many days."""
-    await db.execute(
-        "insert into fleet.inbox_events"
-        " (provider, provider_event_id, event_type, payload, payload_sha256, state, reason,"
-        " received_at)"
-        " values ('stripe', $1, 'test', $2, $3, $4, 'test', now() - $5 * interval '1 day')",
-        name,
-        BODY,
-        sha256(BODY).digest(),
-        state,
-        days_ago,
-    )
 
 
 async def payloads(db: Connection) -> dict[str, bool]:

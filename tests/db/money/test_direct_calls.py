@@ -10,7 +10,8 @@ import pytest
 
 from db.errors import IdempotencyConflict, InsufficientCoins
 from tests.db.books import COINS, DUPLICATE, ROSE, SHORT, Books, Outcome, Payment, gift
-from tests.db.money.test_rpcs import buy, give, refused
+from tests.db.money.calls import buy, give
+from tests.db.money.refusals import refused
 from tests.db.races import second_waits_for_first
 
 if TYPE_CHECKING:

@@ -17,32 +17,12 @@ from db.errors import (
     UnknownProfile,
     UnknownStream,
 )
-from tests.db.books import ROSE, Books
+from tests.db.books import Books
+from tests.db.money.calls import give
 from tests.db.money.refusals import refused
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from db.connections.pool import Connection
     from tests.conftest import SignIn
-
-
-async def give(
-    connection: Connection, recipient: UUID | None, key: str = "key", **arguments: object
-) -> tuple[object, ...]:
-    """Give roses, at a coin each; gives the balance and whether it was told before."""
-    values = {"gift_type": ROSE, "quantity": 1, "stream": None, "slot": None} | arguments
-    row = await connection.fetchrow(
-        "select coin_balance, replayed from public.process_gift($1, $2, $3, $4, $5, $6)",
-        recipient,
-        values["gift_type"],
-        key,
-        values["quantity"],
-        values["stream"],
-        values["slot"],
-    )
-    assert row is not None
-    return tuple(row)
 
 
 async def test_a_viewer_gives_what_they_have(books: Books, signed_in: SignIn) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
-from db.release.schema import FOLDER
 from tests.db.books import PRICE_LIST, Books, Payment, gift
+from tests.db.plans import Node, indexes, plan, statement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 EVENTS = 100_000
 PROFILES = 1_000
+
 BIG_TABLES = (
     "fleet.inbox_events",
     "fleet.payment_keys",
@@ -76,14 +76,6 @@ reset session_replication_role;
 """
 
 
-class Node(NamedTuple):
-    """A node of a plan that reads: how, by which index, of which table."""
-
-    kind: str
-    by: str | None
-    table: str | None
-
-
 @pytest.fixture(scope="module")
 def history(cluster: Cluster, template: Database) -> Iterator[Database]:
     """A database with 100,000 purchases behind it; its tests roll back what they do."""
@@ -115,41 +107,6 @@ async def books(history: Database) -> AsyncIterator[Books]:
 def old_profile(number: int) -> UUID:
     """One of those who bought all their life."""
     return UUID(f"00000000-0000-4000-8000-{number:012}")
-
-
-def statement(function: str, start: str, **values: object) -> str:
-    """A statement from a function's own text, with values in place of its variables."""
-    (file,) = (FOLDER / "functions").rglob(f"{function}.sql")
-    text = file.read_text()
-    # Lines may break anywhere between two words.
-    words = r"\s+".join(re.escape(word) for word in start.split())
-    found = re.search(rf"{words}.*?(?=;|\n\$\$)", text, re.DOTALL)
-    assert found, f"{function} has no statement that begins with {start}"
-    sql = re.sub(r"^(return query|perform)", "", found[0]).strip()
-    sql = sql if re.match(r"select|with|insert|update|delete", sql) else f"select {sql}"
-    for name, value in values.items():
-        sql = re.sub(rf"\b{name}\b", str(value), sql)
-    return sql
-
-
-async def plan(connection: Connection, sql: str, *arguments: object) -> list[Node]:
-    """The nodes of a statement's plan that read a table, from the top."""
-    explained = await connection.fetchval(f"explain (format json) {sql}", *arguments)
-    found: list[Node] = []
-
-    def visit(node: dict[str, Any]) -> None:
-        if "Scan" in node["Node Type"] and ("Relation Name" in node or "Index Name" in node):
-            found.append(Node(node["Node Type"], node.get("Index Name"), node.get("Relation Name")))
-        for child in node.get("Plans", ()):
-            visit(child)
-
-    visit(json.loads(explained)[0]["Plan"])
-    return found
-
-
-def indexes(nodes: list[Node]) -> set[str | None]:
-    """The indexes that a plan reads by; a table read whole shows as None."""
-    return {node.by for node in nodes if node.kind != "Bitmap Heap Scan"}
 
 
 async def read_whole(connection: Connection) -> dict[str, int]:

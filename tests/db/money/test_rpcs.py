@@ -15,38 +15,12 @@ from db.errors import (
 )
 from tests.clusters import LOGINS
 from tests.db.books import COINS, DUPLICATE, Books, Outcome, Payment
+from tests.db.money.calls import buy
 from tests.db.money.refusals import refused
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from db.connections.pool import Connection
     from tests.clusters import Login
     from tests.conftest import Connect, SignIn
-
-
-async def buy(
-    connection: Connection,
-    buyer: UUID,
-    event: str = "evt",
-    payment: str = "pay",
-    **arguments: object,
-) -> tuple[object, ...]:
-    """Buy 100 coins for 1.00; gives status, balance and whether it was told before."""
-    values = {"provider": "app", "coins": COINS, "usd": "1.00", "country": None} | arguments
-    row = await connection.fetchrow(
-        "select status, coin_balance, replayed from public.process_coin_purchase("
-        "$1, $7, $2, $3, $4, $5::text::numeric, '203.0.113.7', $6, 'Browser')",
-        buyer,
-        event,
-        payment,
-        values["coins"],
-        values["usd"],
-        values["country"],
-        values["provider"],
-    )
-    assert row is not None
-    return tuple(row)
 
 
 async def test_a_recorded_purchase_credits_its_coins(books: Books, signed_in: SignIn) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from db.facts import Half, Paid
 from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, Books, Outcome, Payment
-from tests.db.money.test_rpcs import buy
+from tests.db.money.calls import buy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from db.facts import Names, Verdict
 from tests.db.books import APPLIED, COINS, DUPLICATE, Books, Outcome, Payment
-from tests.db.money.test_rpcs import buy
+from tests.db.money.calls import buy
 from tests.db.races import second_waits_for_first
 
 if TYPE_CHECKING:

@@ -6,13 +6,12 @@ Here an event is an intent or a session, as Stripe has them; their shapes are te
 from __future__ import annotations
 
 import asyncio
-from itertools import permutations, product
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-from db.facts import Half, Verdict
 from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import (
     APPLIED,
@@ -24,63 +23,25 @@ from tests.db.books import (
     Outcome,
     Payment,
 )
+from tests.db.payments.halves import (
+    BATCHES,
+    INCOMPLETE,
+    NOT_OURS,
+    ORDERS,
+    UNKNOWN_BUYER,
+    UNKNOWN_PRODUCT,
+    WRONG_AMOUNT,
+    intent,
+    session,
+    tell,
+    told_in,
+    without_ours,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from uuid import UUID
-
-    from db.facts import Fact, Purchase
     from tests.conftest import Connect
 
-NOTHING: dict[str, Any] = {"sku": None, "quantity": None}
-NOT_OURS = Outcome("ignored", "not_ours")
-INCOMPLETE = Outcome("waiting", "incomplete_metadata")
-NO_SESSION_YET = Outcome("waiting", "no_session_yet")
-UNKNOWN_BUYER = Outcome("held", "unknown_buyer")
-UNKNOWN_PRODUCT = Outcome("held", "unknown_product")
-WRONG_AMOUNT = Outcome("held", "wrong_amount")
-BATCHES = ["one batch", "two batches", "after 15 minutes"]
-ORDERS = [(0, 1), (1, 0)]
 GRANTED = "select count(*) from public.coin_purchases where granted_at is not null"
-
-
-def intent(payment: Payment, buyer: UUID | None = None, **told: Any) -> Purchase:
-    """An intent whose metadata tell this much."""
-    return payment.bought(buyer, **NOTHING | {"told_by": "intent"} | told)
-
-
-def session(payment: Payment, buyer: UUID | None = None, **told: Any) -> Purchase:
-    """A session whose metadata tell this much."""
-    return payment.bought(buyer, **NOTHING | {"told_by": "session"} | told)
-
-
-def without_ours(payment: Payment, **half: Any) -> Verdict:
-    """A session, or an intent, of which neither buyer nor product is told."""
-    told = Half(**{"told_by": "session", "currency": "usd"} | half)
-    return Verdict(state="ignored", reason="not_ours", payment_keys=[payment.intent], half=told)
-
-
-async def tell(books: Books, batches: str, *facts: Fact) -> list[Outcome]:
-    """Tell facts in one batch or in several; gives what became of each in the end."""
-    if batches == "one batch":
-        event_ids = await books.receive(*facts)
-        await books.work()
-    else:
-        event_ids = []
-        for fact in facts:
-            event_ids += await books.receive(fact)
-            await books.work()
-            if batches != "two batches":
-                books.wait(minutes=15)
-                await books.wake()
-                await books.work()
-    # Whatever was put back to be judged again.
-    await books.work()
-    return [await books.outcome(event_id) for event_id in event_ids]
-
-
-def told_in(order: Sequence[int], *facts: Fact) -> list[Fact]:
-    return [facts[no] for no in order]
 
 
 # Buyer, product and quantity each from the half that names them
@@ -309,215 +270,6 @@ async def test_a_half_is_kept_only_while_nothing_is_granted(books: Books) -> Non
     )
     await books.apply(payment.bought(buyer), without_ours(payment, quantity=5))
     assert await books.db.fetchval("select count(*) from fleet.payment_halves") == 0
-
-
-# Tax and shipping
-
-
-PRICES = [
-    (119, (19,), APPLIED),
-    (100, (16,), APPLIED),
-    (100, (), APPLIED),
-    (600, (500,), APPLIED),
-    (695, (500, 595), APPLIED),
-    (785, (500, 685), APPLIED),
-    (119, (), WRONG_AMOUNT),
-    (119, (18,), WRONG_AMOUNT),
-    (99, (), WRONG_AMOUNT),
-    # A discount is no deduction: 81 + 19 tax is less than the price.
-    (90, (10,), WRONG_AMOUNT),
-    (619, (500,), WRONG_AMOUNT),
-    (0, (), WRONG_AMOUNT),
-]
-
-
-async def test_a_price_matches_with_or_without_what_a_session_sets_apart(books: Books) -> None:
-    for total, deductions, outcome in PRICES:
-        buyer, payment = await books.profile(), Payment()
-        told = session(
-            payment, buyer, sku="coins_100", amount_minor=total, deductions_minor=deductions
-        )
-        assert await books.apply_one(told) == outcome
-        assert await books.coins(buyer) == (COINS if outcome == APPLIED else 0)
-        bought = await books.purchase(payment)
-        assert (bought["amount_minor"], str(bought["usd_amount"])) == (total, f"{total / 100:.2f}")
-
-
-async def test_refunds_divide_by_the_whole_total(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    await books.apply_one(
-        session(payment, buyer, sku="coins_100", amount_minor=200, deductions_minor=(100,))
-    )
-    await books.apply_one(payment.refund(100))
-    assert await books.coins(buyer) == 50
-    await books.apply_one(payment.refund(100, "rest"))
-    assert (await books.coins(buyer), await books.status(payment)) == (0, "refunded")
-
-
-async def test_dollar_rules_use_the_whole_total(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    told = payment.bought(
-        buyer, units=25_000, amount_minor=25_000_01, deductions_minor=(1,), told_by="session"
-    )
-    assert await books.apply_one(told) == Outcome("held", "needs_approval")
-
-
-async def test_a_deduction_in_another_currency_counts_for_nothing(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    facts = (
-        intent(payment, buyer, sku="coins_100", amount_minor=119),
-        without_ours(payment, deductions_minor=(19,), currency="eur"),
-    )
-    assert sorted(await tell(books, "two batches", *facts), key=str) == [WRONG_AMOUNT, NOT_OURS]
-
-
-@pytest.mark.parametrize("batches", BATCHES)
-@pytest.mark.parametrize("order", ORDERS)
-async def test_an_intent_with_tax_is_granted_with_its_session(
-    books: Books, batches: str, order: tuple[int, int]
-) -> None:
-    for (total, deductions), told in product(
-        ((119, (19,)), (100, (16,)), (719, (600, 619))), ("whole", "buyer", "sku", "nothing")
-    ):
-        buyer, payment = await books.profile(), Payment()
-        apart: dict[str, Any] = {"amount_minor": total, "deductions_minor": deductions}
-        its_session = {
-            "whole": session(payment, buyer, sku="coins_100", **apart),
-            "buyer": session(payment, buyer, **apart),
-            "sku": session(payment, sku="coins_100", **apart),
-            "nothing": without_ours(payment, deductions_minor=deductions),
-        }[told]
-        its_intent = intent(payment, buyer, sku="coins_100", amount_minor=total)
-        outcomes = await tell(books, batches, *told_in(order, its_intent, its_session))
-        other = NOT_OURS if told == "nothing" else DUPLICATE
-        assert sorted(outcomes, key=str) == sorted([APPLIED, other], key=str)
-        assert await books.coins(buyer) == COINS
-        assert (await books.purchase(payment))["amount_minor"] == total
-
-
-async def test_an_intent_of_a_wrong_amount_waits_15_minutes_for_its_session(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    (early,) = await books.receive(intent(payment, buyer, sku="coins_100", amount_minor=119))
-    assert await books.work() == {early: NO_SESSION_YET}
-    assert await books.db.fetchval("select count(*) from public.coin_purchases") == 0
-    books.wait(minutes=14, seconds=59)
-    assert await books.wake() == 0
-    books.wait(seconds=1)
-    assert await books.wake() == 1
-    assert await books.work() == {early: WRONG_AMOUNT}
-    assert await books.status(payment) == "pending"
-
-
-async def test_two_intents_of_a_wrong_amount_wait_both(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    told = intent(payment, buyer, sku="coins_100", amount_minor=119)
-    assert await books.apply(told, told) == [NO_SESSION_YET] * 2
-    books.wait(minutes=15)
-    await books.wake()
-    assert sorted((await books.work()).values(), key=str) == [DUPLICATE, WRONG_AMOUNT]
-
-
-@pytest.mark.parametrize("ours", [True, False])
-async def test_an_intent_whose_session_explains_nothing_is_held_at_once(
-    books: Books, *, ours: bool
-) -> None:
-    buyer, payment = await books.profile(), Payment()
-    wrong = intent(payment, buyer, sku="coins_100", amount_minor=119)
-    explains_nothing = session(payment, buyer, amount_minor=119) if ours else without_ours(payment)
-    other = DUPLICATE if ours else NOT_OURS
-    assert await tell(books, "two batches", wrong, explains_nothing) == (
-        [DUPLICATE, WRONG_AMOUNT] if ours else [WRONG_AMOUNT, other]
-    )
-    # Waiting for nobody, in a batch of both.
-    payment = Payment()
-    wrong = intent(payment, buyer, sku="coins_100", amount_minor=119)
-    explains_nothing = session(payment, buyer, amount_minor=119) if ours else without_ours(payment)
-    assert WRONG_AMOUNT in await books.apply(wrong, explains_nothing)
-
-
-async def test_only_a_wrong_amount_waits_for_a_session(books: Books) -> None:
-    buyer = await books.profile()
-    assert await books.apply(
-        intent(Payment(), buyer, sku="nothing"),
-        intent(Payment(), buyer, sku="coins_100", quantity=30_000, amount_minor=30_000_00),
-        intent(Payment(), uuid4(), sku="coins_100", amount_minor=119),
-    ) == [UNKNOWN_PRODUCT, Outcome("held", "needs_approval"), UNKNOWN_BUYER]
-
-
-# Held, and judged again
-
-
-@pytest.mark.parametrize(
-    ("units", "outcome"),
-    [
-        (25_001, Outcome("held", "needs_approval")),
-        (50_001, Outcome("held", "over_limit")),
-    ],
-)
-async def test_what_is_judged_again_keeps_to_the_dollar_rules(
-    books: Books, units: int, outcome: Outcome
-) -> None:
-    buyer, payment = await books.profile(), Payment()
-    total = units * PRICE_MINOR
-    facts = (
-        intent(payment, buyer, sku="coins_100", amount_minor=total),
-        without_ours(payment, quantity=units),
-    )
-    assert await tell(books, "after 15 minutes", *facts) == [outcome, NOT_OURS]
-    assert await books.coins(buyer) == 0
-
-
-async def test_velocity_counts_what_is_judged_again_once(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    (early,) = await books.receive(intent(payment, buyer, sku="coins_100", amount_minor=200))
-    await books.work()
-    books.wait(minutes=15)
-    await books.wake()
-    assert await books.work() == {early: WRONG_AMOUNT}
-    await books.apply(*(Payment().bought(buyer) for _ in range(4)))
-    await books.apply_one(without_ours(payment, quantity=2))
-    assert await books.outcome(early) == APPLIED
-    assert await books.coins(buyer) == 6 * COINS
-
-
-async def test_velocity_holds_what_is_judged_again(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    (early,) = await books.receive(intent(payment, buyer, sku="coins_100", amount_minor=200))
-    await books.work()
-    await books.apply(*(Payment().bought(buyer) for _ in range(5)))
-    books.wait(minutes=15)
-    await books.wake()
-    assert await books.work() == {early: WRONG_AMOUNT}
-    await books.apply_one(without_ours(payment, quantity=2))
-    assert await books.outcome(early) == Outcome("held", "velocity")
-
-
-async def test_a_decision_is_not_undone_by_a_late_half(books: Books) -> None:
-    buyer, payment = await books.profile(), Payment()
-    (early,) = await books.receive(intent(payment, buyer, sku="coins_100", amount_minor=200))
-    await books.work()
-    books.wait(minutes=15)
-    await books.wake()
-    await books.work()
-    await books.db.execute("update public.coin_purchases set decision = 'rejected'")
-    await books.db.execute(
-        "update fleet.inbox_events set state = 'rejected', reason = 'by_decision'"
-    )
-    await books.apply_one(without_ours(payment, quantity=2))
-    assert await books.outcome(early) == Outcome("rejected", "by_decision")
-    assert await books.coins(buyer) == 0
-
-
-async def test_a_held_event_of_a_wrong_amount_that_is_tried_again_is_judged_again(
-    books: Books,
-) -> None:
-    buyer, payment = await books.profile(), Payment()
-    (held,) = await books.receive(session(payment, buyer, sku="coins_100", amount_minor=80))
-    assert await books.work() == {held: WRONG_AMOUNT}
-    await books.db.execute("update public.coin_packages set amount_minor = 80")
-    await books.db.execute("update fleet.inbox_events set state = 'pending'")
-    assert await books.work() == {held: APPLIED}
-    assert await books.coins(buyer) == COINS
 
 
 # When a batch is tried in parts, and when two workers have a half each

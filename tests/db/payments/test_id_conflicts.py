@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.db.books import APPLIED, COINS, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
-from tests.db.money.test_rpcs import buy
+from tests.db.money.calls import buy
 
 if TYPE_CHECKING:
     from uuid import UUID

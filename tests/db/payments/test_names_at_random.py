@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.db.books import COINS, Books, Outcome, Payment
-from tests.db.money.test_rpcs import buy
+from tests.db.money.calls import buy
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -22,7 +22,7 @@ from tests.db.books import (
     Outcome,
     Payment,
 )
-from tests.db.payments.test_halves import BATCHES, INCOMPLETE, NOT_OURS, WRONG_AMOUNT, tell
+from tests.db.payments.halves import BATCHES, INCOMPLETE, NOT_OURS, WRONG_AMOUNT, tell
 
 if TYPE_CHECKING:
     from uuid import UUID

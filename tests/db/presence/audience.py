@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from db.connections.pool import Connection
+    from tests.conftest import Connect
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 FLAGS = ("is_active", "is_unmuted", "is_visible", "is_subscribed")
+WATCH = (
+    "insert into public.active_viewers"
+    " (stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed)"
+    " select unnest($1::bigint[]), $2, true, true, true, true"
+)
 HEARTBEAT = "select public.update_viewer_heartbeat($1, true, true, true, true)"
 
 
@@ -93,3 +102,12 @@ class Audience:
         """The streams that are published."""
         rows = await self.db.fetch("select id from public.live_streams where is_published")
         return {row["id"] for row in rows}
+
+
+@asynccontextmanager
+async def streams_locked(connect: Connect) -> AsyncIterator[None]:
+    """Hold every stream's row for a while, as a large batch or a sweep does."""
+    holder = await connect()
+    async with holder.transaction():
+        await holder.execute("select 1 from public.live_streams for no key update")
+        yield

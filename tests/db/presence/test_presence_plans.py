@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
-from tests.db.money.test_plans import Node, indexes, plan, statement
+from tests.db.plans import Node, indexes, plan, statement
 from tests.db.presence.audience import NOON, Audience, at, entry
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The counters on live_streams: viewers and recent gifts, kept by triggers (requirement E).
+"""The viewer counters on live_streams, kept by triggers (requirement E).
 
 Nobody ever waits for a counter: a change that finds its stream locked is folded in later.
 """
@@ -6,16 +6,14 @@ Nobody ever waits for a counter: a change that finds its stream locked is folded
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from tests.conditions import somebody_waits_for_a_lock
-from tests.db.books import Books, breaches, gift
-from tests.db.presence.audience import FLAGS, Audience
+from tests.db.books import breaches
+from tests.db.presence.audience import FLAGS, WATCH, Audience, streams_locked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,11 +22,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.conftest import Connect, SignIn
 
-WATCH = (
-    "insert into public.active_viewers"
-    " (stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed)"
-    " select unnest($1::bigint[]), $2, true, true, true, true"
-)
+
 ROUNDS = 20
 
 
@@ -170,21 +164,12 @@ async def test_a_stream_goes_with_its_viewers(
 # Nobody waits for a counter
 
 
-@asynccontextmanager
-async def locked(connect: Connect) -> AsyncIterator[None]:
-    """Hold every stream's row for a while, as a large batch or a sweep does."""
-    holder = await connect()
-    async with holder.transaction():
-        await holder.execute("select 1 from public.live_streams for no key update")
-        yield
-
-
 @pytest.mark.requirement("E viewers")
 async def test_a_viewer_joins_and_leaves_while_the_stream_is_locked(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
     other = await audience.profile()
-    async with locked(connect):
+    async with streams_locked(connect):
         await audience.hear(viewer, stream, second=0)
         await audience.hear(other, stream, second=0)
         await audience.hear(other, stream, second=1, is_active=False)
@@ -198,7 +183,7 @@ async def test_a_viewer_joins_and_leaves_while_the_stream_is_locked(
 async def test_a_viewer_who_left_before_the_join_was_folded_in_is_not_counted_below_zero(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
-    async with locked(connect):
+    async with streams_locked(connect):
         await audience.hear(viewer, stream, second=0)
     await audience.db.execute("delete from public.active_viewers")
     assert await viewers(audience.db, stream) == 0
@@ -222,7 +207,7 @@ async def test_a_viewer_who_leaves_while_late_changes_are_folded_in_is_counted_o
 ) -> None:
     other, folding, writer = await audience.profile(), await connect(), await connect()
     await audience.hear(viewer, stream, second=0)
-    async with locked(connect):
+    async with streams_locked(connect):
         await audience.hear(viewer, stream, second=1, is_active=False)
     async with writer.transaction():
         await writer.execute("select 1 from public.live_streams for no key update")
@@ -277,144 +262,6 @@ async def test_viewers_of_the_same_streams_in_opposite_order_never_deadlock(
     )
     await audience.recompute()
     assert {await viewers(audience.db, stream) for stream in streams} == {2}
-
-
-# Recent gifts
-
-
-@pytest_asyncio.fixture
-async def live(books: Books) -> Books:
-    """The books at this moment: a gift of long ago is not recent."""
-    books.now = datetime.now(UTC)
-    return books
-
-
-async def stage(books: Books, streams: int = 1) -> tuple[UUID, UUID, list[int]]:
-    """A sender with coins, a streamer and their streams."""
-    sender, streamer = await books.profile(coins=1_000), await books.profile()
-    rows = await books.db.fetch(
-        "insert into public.live_streams (profile_id) select $1 from generate_series(1, $2)"
-        " returning id",
-        streamer,
-        streams,
-    )
-    return sender, streamer, [row["id"] for row in rows]
-
-
-async def recent(books: Books, *stream_ids: int) -> list[int]:
-    """The recent coins of streams."""
-    rows = await books.db.fetch(
-        "select recent_gift_coins from public.live_streams where id = any($1) order by id",
-        stream_ids,
-    )
-    return [row["recent_gift_coins"] for row in rows]
-
-
-async def age(books: Books, **later: float) -> bool:
-    """Age the recent coins as of later."""
-    done: bool = await books.db.fetchval(
-        "select fleet.age_recent_gifts($1)", books.now + timedelta(**later)
-    )
-    return done
-
-
-@pytest.mark.requirement("E recent")
-async def test_a_gift_adds_its_coins_to_its_streams_recent_ones(live: Books) -> None:
-    sender, streamer, (one, other) = await stage(live, streams=2)
-    await live.apply(
-        gift(sender, streamer, 3, stream_id=one),
-        gift(sender, streamer, 4, stream_id=other),
-        gift(sender, streamer, 5, stream_id=one),
-        gift(sender, streamer, 6),
-    )
-    assert await recent(live, one, other) == [8, 4]
-
-
-@pytest.mark.requirement("E recent")
-async def test_a_gift_of_a_client_is_recent_at_once(live: Books, signed_in: SignIn) -> None:
-    sender, streamer, (stream,) = await stage(live)
-    client = await signed_in(sender)
-    give = "select public.process_gift($1, 'rose', 'key', 2, $2)"
-    for _ in range(2):
-        await client.execute(give, streamer, stream)
-    assert await recent(live, stream) == [2]
-
-
-@pytest.mark.requirement("E recent")
-async def test_a_gift_is_recent_for_an_hour(live: Books) -> None:
-    sender, streamer, (stream,) = await stage(live)
-    await live.apply(gift(sender, streamer, 3, stream_id=stream))
-    assert await age(live, minutes=59.9)
-    assert await recent(live, stream) == [3]
-    assert await age(live, minutes=60)
-    assert await recent(live, stream) == [0]
-
-
-@pytest.mark.requirement("E recent")
-async def test_each_gift_grows_old_in_its_own_time_and_once(live: Books) -> None:
-    sender, streamer, (stream,) = await stage(live)
-    await live.apply(gift(sender, streamer, 3, stream_id=stream))
-    live.wait(minutes=30)
-    await live.apply(gift(sender, streamer, 4, stream_id=stream))
-    for _ in range(2):
-        await age(live, minutes=31)
-        assert await recent(live, stream) == [4]
-
-
-@pytest.mark.requirement("E recent")
-async def test_ageing_goes_an_hour_a_call_after_a_long_rest(live: Books) -> None:
-    sender, streamer, (stream,) = await stage(live)
-    await live.apply(gift(sender, streamer, 3, stream_id=stream))
-    calls = 1
-    while not await age(live, hours=5):
-        calls += 1
-    assert calls == 5
-    assert await recent(live, stream) == [0]
-
-
-@pytest.mark.requirement("E recent")
-async def test_a_gift_of_the_past_is_not_recent(live: Books) -> None:
-    sender, streamer, (stream,) = await stage(live)
-    live.wait(days=-1)
-    await live.apply(gift(sender, streamer, 3, stream_id=stream))
-    assert await recent(live, stream) == [0]
-
-
-async def test_a_money_batch_never_waits_for_a_stream(live: Books, connect: Connect) -> None:
-    sender, streamer, (stream,) = await stage(live)
-    async with locked(connect):
-        await live.apply(gift(sender, streamer, 3, stream_id=stream))
-        assert await recent(live, stream) == [0]
-    await age(live, hours=1)
-    await live.db.execute("select public.update_publish_state_from_viewers()")
-    assert await recent(live, stream) == [0]
-
-
-@pytest.mark.requirement("E viewers")
-async def test_money_viewers_sweeps_and_recomputes_on_the_same_streams_never_deadlock(
-    live: Books, connect: Connect
-) -> None:
-    sender, streamer, streams = await stage(live, streams=10)
-    watching, sweeping = Audience(await connect()), Audience(await connect())
-    viewer = await watching.profile()
-    await live.db.execute("update public.live_streams set live_available = true")
-
-    async def give() -> None:
-        for _ in range(ROUNDS):
-            await live.apply(*(gift(sender, streamer, 1, stream_id=id_) for id_ in streams))
-
-    async def watch() -> None:
-        for no in range(ROUNDS):
-            await watching.db.execute(WATCH, streams[::-1], viewer)
-            await watching.sweep(second=10**9 + no)
-
-    async def recompute() -> None:
-        for no in range(ROUNDS):
-            await sweeping.recompute(second=10**9 + no)
-
-    await asyncio.gather(give(), watch(), recompute())
-    await sweeping.recompute(second=2 * 10**9)
-    assert await recent(live, *streams) == [ROUNDS] * 10
 
 
 @pytest.mark.requirement("E")

@@ -21,7 +21,7 @@ from tests.clusters import PASSWORD
 from tests.conftest import FORGETFUL
 from tests.db.books import Books, Payment, gift
 from tests.db.release.test_export import CATALOG
-from tests.db.social.test_leaderboard import GIFTERS, board, refresh
+from tests.db.social.boards import GIFTERS, board, refresh
 from tests.supabase.project import NOT_THERE
 from tests.tasks.contexts import make_context
 from workers.cli.status.checks import find_damage

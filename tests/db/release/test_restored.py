@@ -11,7 +11,7 @@ import pytest_asyncio
 from db import reconciliation
 from tasks.reconciliation import prove_new_entries
 from tests.db.books import Books, breaches, gift
-from tests.db.social.test_leaderboard import GIFTERS, PERIODS, STREAMERS, board, refresh
+from tests.db.social.boards import GIFTERS, PERIODS, STREAMERS, board, refresh
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:

@@ -11,39 +11,17 @@ import pytest
 
 from db import leaderboard
 from tests.db.books import NOON, Books, gift
+from tests.db.social.boards import GIFTERS, PERIODS, STREAMERS, board, refresh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from uuid import UUID
 
     from db.connections.pool import Connection, Pool
     from tests.conftest import Connect
 
+
 # Boards count what is committed.
 pytestmark = [pytest.mark.commits, pytest.mark.requirement("D6")]
-
-PERIODS = ("day", "week", "month", "all_time")
-GIFTERS, STREAMERS = "top_gifters", "top_streamers"
-
-
-async def refresh(books: Books, limit: int = 100_000) -> bool:
-    """Refresh as of the books' clock; says whether nothing is left to count."""
-    caught_up: bool = await books.db.fetchval(
-        "select fleet.refresh_leaderboard($1, $2)", books.now, limit
-    )
-    return caught_up
-
-
-async def board(books: Books, name: str, period: str = "all_time") -> list[tuple[UUID, int]]:
-    """A board's profiles and coins, by rank."""
-    rows = await books.db.fetch(
-        "select profile_id, coins, rank from public.leaderboard_cache"
-        " where board = $1 and period = $2 order by rank",
-        name,
-        period,
-    )
-    assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
-    return [(row["profile_id"], row["coins"]) for row in rows]
 
 
 async def test_a_gift_counts_for_both_sides_in_every_period(books: Books) -> None:

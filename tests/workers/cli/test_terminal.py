@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.connections.operators import reaching_store
+from db.connections.explanations import explained_errors
 from db.connections.pool import open_connection
 from tests.workers.cli.operators import coinfleet
 from tests.workers.processes import ROOT
@@ -43,7 +43,7 @@ def test_a_full_disk_is_not_taken_for_an_outage_of_the_database(
     for say in (lambda: make_console().print("said"), lambda: write("said")):
         with Path("/dev/full").open("w", buffering=1) as full:
             monkeypatch.setattr(sys, "stdout", full)
-            with pytest.raises(SystemExit, match="No space left"), reaching_store():
+            with pytest.raises(SystemExit, match="No space left"), explained_errors():
                 say()
             monkeypatch.undo()
             monkeypatch.setattr("workers.cli.terminal.discard_output", lambda: None)

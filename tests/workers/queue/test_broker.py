@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from db.connections.pool import Connection
-    from tests.gate import Gate
+    from tests.servers.gate import Gate
     from tests.workers.conftest import Run
 
 STOCK = ("dramatiq", "workers.queue.broker:set_up", "--processes", "1", "--threads", "2")

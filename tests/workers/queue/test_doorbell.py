@@ -16,7 +16,7 @@ from workers.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.gate import Gate
+    from tests.servers.gate import Gate
 
 QUEUE = "dramatiq:payments"
 

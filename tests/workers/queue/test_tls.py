@@ -11,7 +11,7 @@ import redis.asyncio
 from structlog.testing import capture_logs
 
 from tasks import PROCESS_PAYMENT_EVENTS
-from tests.tls import Authority, needs_openssl, tls_before
+from tests.servers.tls import Authority, needs_openssl, tls_before
 from workers.queue.client import Bell, probe_queue
 
 if TYPE_CHECKING:

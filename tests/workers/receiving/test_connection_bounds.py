@@ -1,4 +1,4 @@
-"""What connections may take together: requests that wait, bytes, descriptors."""
+"""What connections may use together: requests that wait, bytes, and connections themselves."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ import pytest_asyncio
 
 from tests.workers.receiving.serving import Web, a_purchase, inbox, serving, until
 from workers.receiving.connections import connection
-from workers.receiving.connections.descriptors import plan_connections
-from workers.receiving.connections.limits import ConnectionLimits
 from workers.receiving.probes import Found, Probes
 from workers.receiving.receiver import BODY_BYTES_MAX
 
@@ -380,108 +378,3 @@ async def test_with_an_answer_due_on_each_connection_others_hear_when_to_come_ag
         assert (await one.reader.readline()).startswith(b"HTTP/1.1 200 ")
         assert (await other.reader.readline()).startswith(b"HTTP/1.1 200 ")
         assert (await web.post(a_purchase())).json() == {"result": "stored"}
-
-
-# The limits themselves
-
-
-class Stub:
-    """A connection as the limits see it."""
-
-    def __init__(self) -> None:
-        self.held_bytes = 0
-        self.told: list[str] = []
-
-    def make_room(self, cause: str) -> None:
-        self.told.append(cause)
-
-
-def limits(**changes: Any) -> ConnectionLimits:
-    return ConnectionLimits(note_refused=lambda _: None, **changes)
-
-
-def test_a_request_that_is_complete_is_not_refused_for_want_of_room() -> None:
-    few = limits(held_bytes_max=10)
-    complete, arriving = Stub(), Stub()
-    few.opened(complete)
-    few.opened(arriving)
-    few.hold(complete, 8)
-    few.arrived(complete)
-    few.hold(arriving, 8)
-    assert (complete.told, arriving.told) == ([], ["too_many_bytes"])
-    assert few.held_bytes == 8
-
-
-def test_whoever_keeps_us_waiting_longest_makes_room() -> None:
-    now = iter(range(100))
-    few = limits(connections_max=3, clock=lambda: next(now))
-    idle, half, fresh = Stub(), Stub(), Stub()
-    for one in (half, idle, fresh):
-        few.opened(one)
-    few.begun(half)
-    few.begun(half)
-    newcomers = [Stub() for _ in range(3)]
-    few.opened(newcomers[0])
-    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], []]
-    few.opened(newcomers[1])
-    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], ["crowded"]]
-    few.opened(newcomers[2])
-    assert half.told == ["crowded"]
-    assert not any(one.told for one in newcomers)
-
-
-def test_of_a_crowd_with_requests_the_newest_without_one_goes() -> None:
-    few = limits(connections_max=1)
-    everybody = [Stub() for _ in range(80)]
-    for number, one in enumerate(everybody):
-        few.opened(one)
-        if number < 65:
-            few.begun(one)
-            few.arrived(one)
-    assert few.connections == 65
-    assert [one for one in everybody if one.told] == everybody[65:]
-
-
-def test_each_cause_is_counted_and_said_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    counted: list[str] = []
-    said: list[tuple[float, str, int]] = []
-
-    def warning(_event: str, *, cause: str, since_last_said: int, **_: object) -> None:
-        said.append((now, cause, since_last_said))
-
-    monkeypatch.setattr("workers.receiving.connections.limits.log.warning", warning)
-    noted = ConnectionLimits(note_refused=counted.append, clock=lambda: now)
-    for second in range(125):
-        now = float(second)
-        noted.note_refused("unreadable")
-        if second == 3:
-            noted.note_refused("crowded")
-    assert len(counted) == 126
-    assert said == [
-        (0, "unreadable", 1),
-        (3, "crowded", 1),
-        (60, "unreadable", 60),
-        (120, "unreadable", 60),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("hard", "raised", "planned"),
-    [
-        (1024, 1024, (640, 256)),
-        (4096, 4096, (2000, 256)),
-        (256, 256, (64, 64)),
-        (64, 64, (8, 16)),
-        (-1, 65_536, (2000, 256)),
-        (1_048_576, 1_048_576, (2000, 256)),
-    ],
-)
-def test_as_many_connections_are_let_in_as_there_are_descriptors_for(
-    monkeypatch: pytest.MonkeyPatch, hard: int, raised: int, planned: tuple[int, int]
-) -> None:
-    made: list[tuple[int, int]] = []
-    monkeypatch.setattr("resource.getrlimit", lambda _: (64, hard))
-    monkeypatch.setattr("resource.setrlimit", lambda _, both: made.append(both))
-    assert plan_connections() == planned
-    assert made == [(raised, hard)]

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from db import ticks
-from db.inbox import Arrival, store_arrivals
+from db.arrivals import Arrival, store_arrivals
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually, somebody_waits_for_a_lock
 from workers.queue.client import Bell
@@ -19,7 +19,7 @@ from workers.queue.client import Bell
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.conftest import Connect
-    from tests.gate import Gate
+    from tests.servers.gate import Gate
     from tests.workers.conftest import Run
 
 WORKER = "workers.consumer"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.inbox import Arrival, store_arrivals
+from db.arrivals import Arrival, store_arrivals
 from db.ticks import open_tick
 from tests.conditions import eventually
-from tests.supavisor import FULL, NOTHING_FREE, Supavisor
+from tests.servers.supavisor import FULL, NOTHING_FREE, Supavisor
 from tests.workers.receiving.serving import a_purchase, inbox, serving
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from db import reconciliation, simulation
-from db.connections.operators import reaching_store
+from db.connections.explanations import explained_errors
 from db.connections.pool import open_pool
 from db.errors import CoinfleetError, DatabaseUnavailable
 from db.legacy.generations import check_released
@@ -70,7 +70,7 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
         str(settings.database_url), application_name="coinfleet simulate", min_size=0, max_size=2
     )
     try:
-        with reaching_store():
+        with explained_errors():
             await check_released(pool, url=str(settings.database_url))
             after_id = await simulation.newest_event_id(pool)
             plan = await prepare_plan(pool, settings, options)
@@ -153,7 +153,7 @@ class Run:
         give_up_at = time.monotonic() + STUCK_AFTER_S
         while time.monotonic() < give_up_at:
             try:
-                with reaching_store():
+                with explained_errors():
                     stored, pending = await simulation.count_pending(
                         self._pool, self._plan.run, after_id=self._after_id
                     )

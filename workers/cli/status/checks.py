@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from db.connections.operators import reaching_store
+from db.connections.explanations import explained_errors
 from db.connections.pool import Pool
 from db.errors import CoinfleetError
 from db.health.status import (
@@ -148,7 +148,7 @@ async def ask_checks(asked: Asked) -> list[str]:
 
 async def _ask(check: Check, asked: Asked) -> list[str]:
     try:
-        with reaching_store():
+        with explained_errors():
             return await check(asked)
     except CoinfleetError as error:
         return [f"{check.__name__.replace('_', ' ')}: {error}"]

@@ -12,7 +12,7 @@ import typer
 from msgspec import UNSET
 
 from db import reconciliation
-from db.connections.operators import reaching_store
+from db.connections.explanations import explained_errors
 from db.connections.pool import open_pool
 from db.health.status import parked_events, read_clock, read_held_counts
 from db.health.vital_signs import read_vital_signs
@@ -31,8 +31,8 @@ from workers.cli.status.health import (
     Queue,
     by_provider,
     by_state,
-    judge_jobs,
 )
+from workers.cli.status.jobs import judge_jobs
 from workers.cli.status.processes import judge_workers
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
@@ -77,7 +77,7 @@ async def read_health(
     database_url: str, redis_url: str | None, *, held_after_minutes: int = HELD_AFTER_MINUTES
 ) -> FleetHealth:
     """Ask the database, as the owner, and the queue. Raises CoinfleetError."""
-    with reaching_store():
+    with explained_errors():
         pool = await open_pool(
             database_url,
             application_name="coinfleet status",

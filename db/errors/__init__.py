@@ -1,0 +1,65 @@
+"""What can go wrong in the database: as classes, what each error means, and how it is told.
+
+Other packages import from here, not from the modules.
+"""
+
+from __future__ import annotations
+
+from db.errors.base import (
+    CoinfleetError,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    NoSessionFree,
+    ReadOnlyServer,
+)
+from db.errors.descriptions import describe, server_message, sqlstate_of
+from db.errors.fates import FATES, Fate, fate, fate_of_sqlstate, is_timeout, is_transient
+from db.errors.refusals import (
+    SQLSTATES,
+    AppendOnly,
+    IdempotencyConflict,
+    InsufficientCoins,
+    PurchaseOverLimit,
+    PurchaseVelocity,
+    Refused,
+    SelfGift,
+    UnknownGiftType,
+    UnknownProfile,
+    UnknownStream,
+    refusal,
+)
+from db.errors.servers import is_server_unfit, is_want_of_connections
+from db.errors.translation import raising_unavailable, unavailable
+
+__all__ = [
+    "FATES",
+    "SQLSTATES",
+    "AppendOnly",
+    "CoinfleetError",
+    "DatabaseRefused",
+    "DatabaseUnavailable",
+    "Fate",
+    "IdempotencyConflict",
+    "InsufficientCoins",
+    "NoSessionFree",
+    "PurchaseOverLimit",
+    "PurchaseVelocity",
+    "ReadOnlyServer",
+    "Refused",
+    "SelfGift",
+    "UnknownGiftType",
+    "UnknownProfile",
+    "UnknownStream",
+    "describe",
+    "fate",
+    "fate_of_sqlstate",
+    "is_server_unfit",
+    "is_timeout",
+    "is_transient",
+    "is_want_of_connections",
+    "raising_unavailable",
+    "refusal",
+    "server_message",
+    "sqlstate_of",
+    "unavailable",
+]

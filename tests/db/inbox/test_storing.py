@@ -1,0 +1,146 @@
+"""Storing: each event is stored once, in the order in which the events came."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from db.arrivals import Arrival, Stored, store_arrivals
+from db.errors import DatabaseUnavailable
+from tests.db.books import Books
+from tests.db.inbox.arrivals import arrival, ids
+
+if TYPE_CHECKING:
+    from db.connections.pool import Pool
+
+
+async def test_new_events_are_stored_in_the_order_they_came(books: Books, web_pool: Pool) -> None:
+    arrivals = [arrival("b"), arrival("a"), arrival("c", provider="app")]
+    assert await store_arrivals(web_pool, arrivals) == [Stored.STORED] * 3
+    assert await ids(books) == ["b", "a", "c"]
+
+
+async def test_an_event_that_comes_again_is_seen_and_stored_once(
+    books: Books, web_pool: Pool
+) -> None:
+    await store_arrivals(web_pool, [arrival("a")])
+    found = await store_arrivals(web_pool, [arrival("b"), arrival("a"), arrival("b")])
+    assert found == [Stored.STORED, Stored.SEEN, Stored.SEEN]
+    assert await ids(books) == ["a", "b"]
+
+
+async def test_another_body_under_a_known_id_is_a_conflict_and_changes_nothing(
+    books: Books, web_pool: Pool
+) -> None:
+    await store_arrivals(web_pool, [arrival("a", b"first")])
+    found = await store_arrivals(web_pool, [arrival("a", b"second"), arrival("a", b"first")])
+    assert found == [Stored.CONFLICT, Stored.SEEN]
+    assert await books.db.fetchval("select payload from fleet.inbox_events") == b"first"
+
+
+async def test_two_bodies_under_one_new_id_in_a_batch_leave_the_first(
+    books: Books, web_pool: Pool
+) -> None:
+    found = await store_arrivals(web_pool, [arrival("a", b"first"), arrival("a", b"second")])
+    assert found == [Stored.STORED, Stored.CONFLICT]
+    assert await books.db.fetchval("select payload from fleet.inbox_events") == b"first"
+
+
+async def test_an_id_belongs_to_its_provider(books: Books, web_pool: Pool) -> None:
+    arrivals = [arrival("a"), arrival("a", provider="app")]
+    assert await store_arrivals(web_pool, arrivals) == [Stored.STORED] * 2
+
+
+async def test_an_event_that_is_refused_on_arrival_is_finished(
+    books: Books, web_pool: Pool
+) -> None:
+    refused = Arrival("stripe", "a", "unreadable", b"?", b"hash", "rejected", "malformed")
+    await store_arrivals(web_pool, [refused])
+    event = await books.event(1)
+    assert (event["state"], event["reason"]) == ("rejected", "malformed")
+    assert event["processed_at"] is not None
+    assert await books.claim() == []
+
+
+def malformed(event_id: str, body: bytes, **changes: object) -> Arrival:
+    """A body that can't be read, as a receiver hands it in."""
+    refused = replace(arrival(event_id, body), event_type="unreadable")
+    return replace(refused, **({"state": "rejected", "reason": "malformed"} | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("rejected", None),
+        ("rejected", "not_the_buyer"),
+        ("rejected", "malformed "),
+        ("pending", "malformed"),
+        ("pending", ""),
+        *((state, None) for state in ("applied", "ignored", "dead", "held", "waiting")),
+        *((state, "malformed") for state in ("applied", "ignored", "dead", "held", "waiting")),
+        (None, None),
+        (None, "malformed"),
+    ],
+)
+async def test_a_receiver_stores_no_event_in_a_state_that_swallows_it(
+    books: Books, web_pool: Pool, state: str | None, reason: str | None
+) -> None:
+    swallowed = malformed("evt_paid", b"{}", state=state, reason=reason)
+    with pytest.raises(asyncpg.PostgresError):
+        await store_arrivals(web_pool, [arrival("a"), swallowed])
+    assert await ids(books) == []
+
+
+async def test_a_body_that_can_not_be_read_is_kept_under_its_own_hash_whatever_is_said(
+    books: Books, web_pool: Pool
+) -> None:
+    bodies = {b"?": "evt_paid", b"!": sha256(b"?").hexdigest(), b"": "x" * 300}
+    batch = [malformed(told, body) for body, told in bodies.items()]
+    assert await store_arrivals(web_pool, batch) == [Stored.STORED] * 3
+    assert await ids(books) == [sha256(body).hexdigest() for body in bodies]
+    assert await store_arrivals(web_pool, [*batch, *batch]) == [Stored.SEEN] * 6
+    assert await store_arrivals(web_pool, [arrival("evt_paid")]) == [Stored.STORED]
+
+
+async def test_one_row_that_can_not_be_stored_keeps_the_others_out_for_a_second_try(
+    books: Books, web_pool: Pool
+) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        await store_arrivals(web_pool, [arrival("a"), arrival("x" * 256)])
+    assert await ids(books) == []
+
+
+@pytest.mark.parametrize(
+    ("slip", "undo"),
+    [
+        (
+            "revoke usage on schema fleet from coinfleet_web",
+            "grant usage on schema fleet to coinfleet_web",
+        ),
+        (
+            "alter table fleet.inbox_events rename event_type to kind",
+            "alter table fleet.inbox_events rename kind to event_type",
+        ),
+        ("alter table fleet.inbox_events drop constraint one_row_an_event cascade", None),
+    ],
+)
+async def test_what_the_schema_lacks_is_no_arrivals_fault(
+    books: Books, web_pool: Pool, slip: str, undo: str | None
+) -> None:
+    """Else each arrival is tried alone, and logged alone, as long as it lasts."""
+    await books.db.execute(slip)
+    with pytest.raises(DatabaseUnavailable):
+        await store_arrivals(web_pool, [arrival("a"), arrival("b")])
+    if undo is not None:
+        await books.db.execute(undo)
+        assert await store_arrivals(web_pool, [arrival("a")]) == [Stored.STORED]
+
+
+async def test_a_store_that_is_away_says_so(web_pool: Pool) -> None:
+    await web_pool.close()
+    with pytest.raises(DatabaseUnavailable):
+        await store_arrivals(web_pool, [arrival("a")])

@@ -1,0 +1,55 @@
+"""Query plans: the statements of our functions, and how PostgreSQL reads the tables for them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from db.release.schema import FOLDER
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+
+
+class Node(NamedTuple):
+    """A node of a plan that reads: how, by which index, of which table."""
+
+    kind: str
+    by: str | None
+    table: str | None
+
+
+def statement(function: str, start: str, **values: object) -> str:
+    """A statement from a function's own text, with values in place of its variables."""
+    (file,) = (FOLDER / "functions").rglob(f"{function}.sql")
+    text = file.read_text()
+    # Lines may break anywhere between two words.
+    words = r"\s+".join(re.escape(word) for word in start.split())
+    found = re.search(rf"{words}.*?(?=;|\n\$\$)", text, re.DOTALL)
+    assert found, f"{function} has no statement that begins with {start}"
+    sql = re.sub(r"^(return query|perform)", "", found[0]).strip()
+    sql = sql if re.match(r"select|with|insert|update|delete", sql) else f"select {sql}"
+    for name, value in values.items():
+        sql = re.sub(rf"\b{name}\b", str(value), sql)
+    return sql
+
+
+async def plan(connection: Connection, sql: str, *arguments: object) -> list[Node]:
+    """The nodes of a statement's plan that read a table, from the top."""
+    explained = await connection.fetchval(f"explain (format json) {sql}", *arguments)
+    found: list[Node] = []
+
+    def visit(node: dict[str, Any]) -> None:
+        if "Scan" in node["Node Type"] and ("Relation Name" in node or "Index Name" in node):
+            found.append(Node(node["Node Type"], node.get("Index Name"), node.get("Relation Name")))
+        for child in node.get("Plans", ()):
+            visit(child)
+
+    visit(json.loads(explained)[0]["Plan"])
+    return found
+
+
+def indexes(nodes: list[Node]) -> set[str | None]:
+    """The indexes that a plan reads by; a table read whole shows as None."""
+    return {node.by for node in nodes if node.kind != "Bitmap Heap Scan"}

@@ -1,0 +1,132 @@
+"""What somebody may do to the catalog after a release, and what is said of it."""
+
+from __future__ import annotations
+
+LEDGER = "public.ledger_entries"
+
+# What somebody does, and what a person is told of it.
+DAMAGES = {
+    f"drop trigger ledger_entries_never_change on {LEDGER}": (
+        f"trigger ledger_entries_never_change on {LEDGER}"
+    ),
+    f"alter table {LEDGER} disable trigger ledger_entries_are_never_truncated": (
+        f"trigger ledger_entries_are_never_truncated on {LEDGER}"
+    ),
+    "drop trigger trigger_update_follower_count on public.follows": (
+        "trigger trigger_update_follower_count on public.follows"
+    ),
+    "drop trigger coinfleet_makes_a_profile on auth.users": (
+        "trigger coinfleet_makes_a_profile on auth.users"
+    ),
+    "drop function fleet.apply_events(jsonb, timestamptz)": (
+        "function fleet.apply_events(jsonb,timestamp with time zone)"
+    ),
+    "alter function fleet.post_ledger(fleet.posting[]) security definer": (
+        "function fleet.post_ledger(fleet.posting[])"
+    ),
+    "revoke execute on function fleet.claim_events(integer, timestamptz) from coinfleet_worker": (
+        "grant execute on function fleet.claim_events(integer,timestamp with time zone)"
+        " to coinfleet_worker"
+    ),
+    "revoke execute on all functions in schema public from authenticated": "to authenticated",
+    "revoke usage on schema fleet from coinfleet_web": (
+        "grant usage on schema fleet to coinfleet_web"
+    ),
+    "revoke select on fleet.schema_migrations from coinfleet_scheduler": (
+        "grant select on fleet.schema_migrations to coinfleet_scheduler"
+    ),
+    "revoke usage on schema invariants from coinfleet_worker": (
+        "grant usage on schema invariants to coinfleet_worker"
+    ),
+    "alter default privileges in schema invariants revoke select on tables from coinfleet_worker": (
+        "grant select on later tables of schema invariants to coinfleet_worker"
+    ),
+    f"drop policy own_rows_are_read on {LEDGER}": f"policy own_rows_are_read on {LEDGER}",
+    "alter policy own_rows_are_read on public.coin_purchases using (true)": (
+        "policy own_rows_are_read on public.coin_purchases"
+    ),
+    f"alter table {LEDGER} disable row level security": f"row level security on {LEDGER}",
+    "revoke select on public.profiles from anon": "grant select on public.profiles to anon",
+    "revoke update (bio) on public.profiles from authenticated": (
+        "grant update (bio) on public.profiles to authenticated"
+    ),
+    "drop view invariants.balances_match_ledger": "view invariants.balances_match_ledger",
+    "alter role coinfleet_worker in database {database} reset all": (
+        "setting of role coinfleet_worker: lock_timeout=5000"
+    ),
+    "alter role coinfleet_web in database {database} set statement_timeout = 1": (
+        "setting of role coinfleet_web: statement_timeout=30000"
+    ),
+    "alter default privileges in schema public revoke all on tables from anon": (
+        "grant select on later tables of schema public to anon"
+    ),
+    "revoke usage on schema auth from authenticated; drop function auth.role()": (
+        "function auth.role()"
+    ),
+}
+
+ADDITIONS = {
+    f"grant insert, delete on {LEDGER} to authenticated": (
+        f"grant delete on {LEDGER} to authenticated"
+    ),
+    "grant update (coin_balance) on public.profiles to authenticated": (
+        "grant update (coin_balance) on public.profiles to authenticated"
+    ),
+    "grant execute on function fleet.post_ledger(fleet.posting[]) to anon": (
+        "grant execute on function fleet.post_ledger(fleet.posting[]) to anon"
+    ),
+    "grant execute on function fleet.apply_events(jsonb, timestamptz) to public": (
+        "grant execute on function fleet.apply_events(jsonb,timestamp with time zone) to public"
+    ),
+    "grant execute on function fleet.apply_events(jsonb, timestamptz) to coinfleet_web": (
+        "grant execute on function fleet.apply_events(jsonb,timestamp with time zone)"
+        " to coinfleet_web"
+    ),
+    "grant update on sequence public.gifts_id_seq to authenticated": (
+        "grant update on public.gifts_id_seq to authenticated"
+    ),
+    "alter role coinfleet_scheduler in database {database} set synchronous_commit = off": (
+        "setting of role coinfleet_scheduler: synchronous_commit=off"
+    ),
+}
+
+# What no file undoes.
+LEFT_TO_A_PERSON = {
+    "grant select on fleet.inbox_events to anon": "grant select on fleet.inbox_events to anon",
+    "grant usage on schema fleet to authenticated": "grant usage on schema fleet to authenticated",
+    f"create policy all_rows_are_read on {LEDGER} for select to authenticated using (true)": (
+        f"policy all_rows_are_read on {LEDGER}"
+    ),
+}
+
+# What only a migration made, and no release makes again.
+LOST_OF_TABLES = {
+    "alter table public.gifts drop constraint gifts_sender_id_fkey": (
+        "constraint gifts_sender_id_fkey on public.gifts"
+    ),
+    "alter table public.profiles drop constraint bio_at_most_2000_characters": (
+        "constraint bio_at_most_2000_characters on public.profiles"
+    ),
+    "alter table public.gifts alter coin_amount drop not null": (
+        "column coin_amount of public.gifts: bigint not null"
+    ),
+    "alter table public.gifts alter created_at drop default": (
+        "column created_at of public.gifts: timestamp with time zone not null default"
+    ),
+    "alter table public.coin_packages drop column product_id cascade": (
+        "column product_id of public.coin_packages: text"
+    ),
+    "drop index fleet.inbox_events_pending_idx": (
+        "index fleet.inbox_events_pending_idx on fleet.inbox_events"
+    ),
+}
+
+OPERATORS_OWN = (
+    "alter table public.gifts add column mine text default '', add check (mine <> 'x')",
+    f"grant select on {LEDGER} to reports",
+    "create index on public.gifts (quantity)",
+    "create view public.mine as select 1 as one",
+    "create table public.own (id int); grant all on public.own to anon",
+    "alter role coinfleet_worker in database {database} set synchronous_commit = remote_apply",
+    "alter role coinfleet_worker in database {database} set work_mem = '64MB'",
+)

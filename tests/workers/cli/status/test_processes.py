@@ -1,0 +1,93 @@
+"""What `coinfleet status` says of web and worker processes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from db.health.webs import RefusedInARow, WebDetail, WebStatus, report_web
+from db.health.workers import Trouble
+from tests.workers.cli.status.questions import health_of
+from workers.cli.status.processes import (
+    RECENT_S,
+    REFUSED_FROM,
+    judge_webs,
+)
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection, Pool
+    from tests.clusters import Database
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_silent_worker_is_no_worker(database: Database, db: Connection) -> None:
+    await db.execute(
+        "update fleet.worker_reports set reported_at = clock_timestamp() - interval '11 seconds'"
+    )
+    assert (await health_of(database)).attention == ["no worker reports"]
+
+
+def a_web(**detail: Any) -> WebStatus:
+    """A web process that reported just now."""
+    now = datetime.now(UTC)
+    return WebStatus("box:8000", now, now, is_alive=True, detail=WebDetail(**detail))
+
+
+def judged(*webs: WebStatus) -> list[str]:
+    return judge_webs(list(webs), datetime.now(UTC))
+
+
+def test_a_receiver_that_takes_webhooks_is_no_line() -> None:
+    refused = (
+        RefusedInARow("stripe", "no_match", REFUSED_FROM - 1, 1.0),
+        RefusedInARow("app", "no_match", 1_000, RECENT_S + 1),
+    )
+    trouble = Trouble("53100: the disk is full", RECENT_S + 1)
+    passing = Trouble("40P01: deadlock", 1.0)
+    assert judged() == []
+    assert judged(a_web(), a_web(refused=refused, trouble=trouble, clock_ahead_s=29.0)) == []
+    assert judged(a_web(trouble=passing)) == []
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ({"trouble": Trouble("53100: no space left", 1.0)}, "could not store webhooks: 53100: no"),
+        ({"refused": (RefusedInARow("app", "stale", 12, 5.0),)}, "12 webhooks in a row (stale)"),
+        ({"refused": (RefusedInARow("stripe", "no_match", 3, 5.0),)}, "does the secret here match"),
+        ({"clock_ahead_s": 400.0}, "7 min ahead of the database's"),
+        ({"clock_ahead_s": -400.0}, "7 min behind the database's"),
+    ],
+)
+def test_a_receiver_that_refuses_needs_a_person(detail: dict[str, Any], words: str) -> None:
+    (line,) = judged(a_web(**detail))
+    assert line.partition("web box:8000")[1]
+    assert words in line
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_receiver_that_fell_silent_needs_a_person(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    await report_web(web_pool, "box:8000", uptime_s=60, detail=WebDetail())
+    assert (await health_of(database)).healthy
+    await db.execute("update fleet.web_reports set reported_at = now() - interval '5 minutes'")
+    (line,) = (await health_of(database)).attention
+    assert line == "no receiver reports: web box:8000 was last heard 5 min ago; is it refusing?"
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_full_disk_that_stops_a_worker_needs_a_person(
+    database: Database, db: Connection
+) -> None:
+    trouble = {"error": "53100: could not extend file: No space left on device", "age_s": 1.0}
+    await db.execute(
+        "update fleet.worker_reports set detail = $1", json.dumps({"trouble": trouble})
+    )
+    (line,) = (await health_of(database)).attention
+    assert line == (
+        f"worker host:1 is kept from its work: {trouble['error']}; make room on the database's disk"
+    )

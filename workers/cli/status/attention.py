@@ -1,0 +1,69 @@
+"""What of the fleet's health needs a person, one line for each thing.
+
+Values only: nothing here asks the database or the queue; checks.py asks further questions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.cli.status.jobs import job_faults
+from workers.cli.status.processes import judge_webs
+from workers.cli.words import counted, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.cli.status.health import FleetHealth, Parked
+
+# An event takes milliseconds; after a minute nobody is working, or something is in the way.
+OLDEST_PENDING_MAX_S = 60.0
+# A stored time that is so far in the future shows that the clock was set back.
+CLOCK_TOLERANCE_S = 5
+REPLAY = (
+    "update fleet.inbox_events set state = 'pending', attempts = 0, starts = 0,"
+    " next_attempt_at = now() where state = 'dead' and id = "
+)
+
+
+def find_faults(health: FleetHealth) -> Iterator[str]:
+    """Yield the lines."""
+    if not health.schema_current:
+        yield "the schema is not this release's: run `coinfleet migrate`"
+    if health.dead.count:
+        yield _dead(health.dead)
+    if (health.oldest_pending_s or 0) > OLDEST_PENDING_MAX_S:
+        yield f"an event has been pending for {duration(health.oldest_pending_s or 0)}"
+    if health.drift.violations:
+        yield f"the proofs found {counted(health.drift.violations, 'violation')} in the books"
+    yield from job_faults(
+        health.schedules, fired_at=health.scheduler_fired_at, now=health.checked_at
+    )
+    yield from _clock(health)
+    if not any(worker.is_alive for worker in health.workers):
+        yield "no worker reports"
+    yield from judge_webs(health.webs, health.checked_at)
+    if health.queue.reachable is False:
+        yield f"the queue can't be reached: {health.queue.outage}; workers look once a second"
+    if refusal := health.queue.refusal:
+        yield f"the queue refuses what is written: {refusal}; workers look once a second"
+
+
+def _dead(dead: Parked) -> str:
+    events = f"dead: {counted(dead.count, 'event')}"
+    if not dead.oldest:
+        return events
+    oldest = dead.oldest[0]
+    return (
+        f"{events}, the oldest with id {oldest.id} ({oldest.last_error or oldest.reason}):"
+        f" mend the cause, then send it round again: {REPLAY}{oldest.id};"
+    )
+
+
+def _clock(health: FleetHealth) -> Iterator[str]:
+    stored = [worker.reported_at for worker in health.workers]
+    if health.scheduler_fired_at is not None:
+        stored.append(health.scheduler_fired_at)
+    ahead_s = max(((each - health.checked_at).total_seconds() for each in stored), default=0)
+    if ahead_s > CLOCK_TOLERANCE_S:
+        yield f"the database's clock was set back: it stored times {duration(ahead_s)} ahead of it"

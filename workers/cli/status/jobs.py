@@ -1,0 +1,110 @@
+"""The jobs of the timetable: when each was last done, and whether a person must look.
+
+Values only: nothing here asks the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workers.cli.words import ago, counted, duration
+from workers.processes import SCHEDULER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from db.ticks import ScheduleStatus
+
+# How much longer than its cadence a job may take before a person should look.
+LATE_AT_LEAST_S = 30
+LATE_AT_MOST_S = 3_600
+# A job that met an outage needs nobody if its next run is at most so far ahead.
+SOON_S = 60
+# Locks, restarts, lost connections; by SQLSTATE, as `describe` puts it.
+_PASSING = ("08", "40", "55", "57", "the connection was lost", "The database can't be reached")
+# A scheduler fires each job at least once per minute, however rare the job is.
+SCHEDULER_SILENT_AFTER_S = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job of the timetable. `overdue` says that a person should look."""
+
+    job: str
+    every_s: int
+    last_done_at: datetime | None
+    outcome: str | None
+    missed: int
+    failed: int
+    last_error: str | None
+    overdue: bool
+
+
+def judge_jobs(
+    timetable: dict[str, int], statuses: list[ScheduleStatus], *, now: datetime
+) -> list[Job]:
+    """Return each job of the timetable (name → cadence in seconds), whether it was fired or not."""
+    known = {status.job: status for status in statuses}
+    return [_judge(name, every_s, known.get(name), now) for name, every_s in timetable.items()]
+
+
+def _judge(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) -> Job:
+    if status is None:
+        return Job(
+            job=name,
+            every_s=every_s,
+            last_done_at=None,
+            outcome=None,
+            missed=0,
+            failed=0,
+            last_error=None,
+            overdue=True,
+        )
+    # A job that was never done counts from the time when it was first asked for.
+    since = status.last_done_at or status.enqueued_at or status.fired_at
+    late_s = min(max(every_s, LATE_AT_LEAST_S), LATE_AT_MOST_S)
+    return Job(
+        job=name,
+        every_s=every_s,
+        last_done_at=status.last_done_at,
+        outcome=status.outcome,
+        missed=status.missed_total,
+        failed=status.failed_total,
+        last_error=status.last_error,
+        # A time in the future says nothing about a run.
+        overdue=not -late_s <= (now - since).total_seconds() <= every_s + late_s,
+    )
+
+
+def job_faults(jobs: list[Job], *, fired_at: datetime | None, now: datetime) -> Iterator[str]:
+    """Yield a line for each job that needs a person, or one line if no scheduler fires any."""
+    silent_s = (now - fired_at).total_seconds() if fired_at else None
+    if silent_s is None or silent_s > SCHEDULER_SILENT_AFTER_S:
+        since = "no job was ever fired" if silent_s is None else f"the last fired {ago(silent_s)}"
+        overdue = sum(job.overdue for job in jobs)
+        yield (
+            f"no scheduler: {since}, {counted(overdue, 'job')} overdue;"
+            f" start `python -m {SCHEDULER.module}`"
+        )
+        return
+    for job in jobs:
+        if job.outcome == "failed" and not _is_soon_done(job):
+            yield f"{job.job} failed, and is tried again at its next time: {job.last_error}"
+        elif job.overdue:
+            is_failing = job.last_error and job.outcome != "done"
+            error = f"; its last error: {job.last_error}" if is_failing else ""
+            yield f"{job.job} is overdue: {_last_done(job, now)}{error}"
+
+
+def _last_done(job: Job, now: datetime) -> str:
+    if job.last_done_at is None:
+        return f"never done, and due each {duration(job.every_s)}"
+    done = ago((now - job.last_done_at).total_seconds())
+    return f"last done {done}, and due each {duration(job.every_s)}"
+
+
+def _is_soon_done(job: Job) -> bool:
+    """Return whether the next run is soon and likely to do what the last could not."""
+    return job.every_s <= SOON_S and (job.last_error or "").startswith(_PASSING)

@@ -1,0 +1,71 @@
+"""The settings of the fleet itself: addresses, rules of purchases, sizes. None is a provider's."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from workers.settings.values import ListenAddresses, PostgresAddress, RedisAddress, WorkerName
+
+
+class FleetSettings(BaseModel):
+    """One field for each setting, named as in the environment but in lower case."""
+
+    coinfleet_host: ListenAddresses = "127.0.0.1"
+    """Address that `web` listens on; 0.0.0.0 in a container, `0.0.0.0,::` for IPv6 too."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """Port that `web` listens on."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port at which `web` answers /metrics, and nothing else; if unset, `PORT` answers it too."""
+    coinfleet_data_dir: Path = Path(".coinfleet")
+    """Where the embedded servers keep their data, and where `fleet.json` says how to find them."""
+
+    database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The schema owner's address, for release and operators."""
+    web_database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The address of the login role coinfleet_web."""
+    worker_database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The address of the login role coinfleet_worker."""
+    scheduler_database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The address of the login role coinfleet_scheduler."""
+    redis_url: RedisAddress | None = Field(default=None, repr=False)
+    """The queue's address."""
+
+    purchase_limit_usd: Decimal = Field(
+        default=Decimal("50000.00"), gt=0, decimal_places=2, max_digits=12
+    )
+    """US dollars; a purchase of exactly this much is within the limit."""
+    approval_threshold_usd: Decimal = Field(
+        default=Decimal("25000.00"), gt=0, decimal_places=2, max_digits=12
+    )
+    """US dollars; a purchase above this waits for a person."""
+    purchases_per_minute: int = Field(default=5, ge=1, le=1_000_000)
+    """Purchases that one buyer may make within any 60 s."""
+    max_active_streams_per_viewer: int = Field(default=4, ge=1, le=1_000_000)
+    """Streams on which one viewer counts at the same time."""
+
+    status_held_after_minutes: int = Field(default=30, ge=0, le=1_000_000)
+    """Minutes that money may be held before `coinfleet status` asks for a person."""
+
+    worker_threads: int = Field(default=8, ge=1, le=64)
+    """Threads of a worker process; each runs one actor at a time."""
+    worker_name: WorkerName | None = None
+    """What a worker is called in metrics, before its number; the machine's name if unset."""
+    batch_size: int = Field(default=500, ge=1, le=5000)
+    """Events that a worker claims at once, at most."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`auto` is colours on a terminal and JSON elsewhere."""
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.metrics_port == self.port:
+            raise ValueError("METRICS_PORT: must be another than PORT")
+        return self
+
+    @property
+    def hosts(self) -> list[str]:
+        """The addresses that `web` listens on, one or more."""
+        return self.coinfleet_host.split(",")

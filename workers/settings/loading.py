@@ -1,0 +1,111 @@
+"""Settings put together, read from the environment, and compared with what a process needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+import structlog
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.processes import RELEASE, Process
+from workers.settings.app import AppSettings
+from workers.settings.fleet import FleetSettings
+from workers.settings.stripe import StripeSettings
+from workers.settings.values import DEVELOPMENT
+
+
+class SettingsFault(SystemExit):
+    """Settings are missing or malformed: the process ends and prints every fault, by name."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        # Two processes may lack the same setting.
+        self.faults = tuple(dict.fromkeys(faults))
+        super().__init__(
+            "\n".join(["coinfleet can't start:", *(f"  {each}" for each in self.faults)])
+        )
+
+
+# A further provider's settings stand before the others: the fields of the last base come first.
+class Settings(AppSettings, StripeSettings, FleetSettings, BaseSettings):
+    """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    def url_for(self, process: Process, *, warn: bool = True) -> str:
+        """Return the process's database address; without one the owner's, and log a warning.
+
+        Raises SettingsFault if both are unset.
+        """
+        own: str | None = getattr(self, process.address.lower())
+        if own is not None:
+            return own
+        if self.database_url is None:
+            raise SettingsFault([f"{process.address} is missing"])
+        if warn:
+            structlog.get_logger().warning("owner_address_used", role=process.name)
+        return self.database_url
+
+
+# By setting. Only the embedded mode uses them: the supervisor gives them to `web` and prints them.
+DEVELOPMENT_SECRETS: dict[str, str] = {
+    name.upper(): str(field.json_schema_extra[DEVELOPMENT])
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.json_schema_extra, dict) and DEVELOPMENT in field.json_schema_extra
+}
+
+
+def load_settings(needed_by: Process | None = None) -> Settings:
+    """Read the environment.
+
+    Raises SettingsFault with all that is malformed, and with all that the process needs and lacks.
+    """
+    faults: list[str] = []
+    settings = None
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults = [_fault(item["loc"], item["msg"]) for item in error.errors()]
+    if needed_by is not None:
+        faults += [f"{name} is missing" for name in lacking(needed_by, os.environ)]
+    if settings is None or faults:
+        raise SettingsFault(faults)
+    return settings
+
+
+def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the settings that this process needs and that are unset.
+
+    The owner's database address will do for a process without one of its own.
+    """
+    secrets = tuple(DEVELOPMENT_SECRETS) if process.receives_webhooks else ()
+    needed = (process.address, *process.needs, *secrets)
+    has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
+    return [
+        name
+        for name in needed
+        if not environment.get(name) and not (name == process.address and has_address)
+    ]
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    # A fault of two settings has no location; its message names them.
+    if not location:
+        return text
+    name = str(location[0]).upper()
+    return f"{name}: {text}{_surplus(os.environ.get(name, ''))}"
+
+
+def _surplus(value: str) -> str:
+    """Return a hint at characters around a value that are easily overlooked, if there are any."""
+    value = value.strip()
+    # A shell takes quotation marks away; `docker --env-file` passes them on.
+    if value[:1] in {'"', "'"}:
+        return " (its quotation marks are part of the value here: leave them out)"
+    if not (value[:1] + value[-1:]).isprintable():
+        return " (it begins or ends with a character that can't be seen: leave it out)"
+    return ""

@@ -1,0 +1,70 @@
+"""Types of values that several settings, or the fleet's own, may have, each with its check.
+
+A check says what is wrong and never quotes the value, because the value may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from db.connections.address import Address, AddressFault
+from workers.queue.address import check_redis_address
+
+# The key of a field's extra data under which `webhook_secrets` keeps the secret for development.
+DEVELOPMENT = "development"
+
+
+def webhook_secrets(*, development: str) -> Any:
+    """Return the field for a provider's webhook secrets, a tuple that is never shown.
+
+    `development` is the secret that the embedded mode uses while the setting is unset.
+    """
+    return Field(default=(), repr=False, json_schema_extra={DEVELOPMENT: development})
+
+
+def _split(value: object) -> object:
+    """Split a list at its commas, with or without blanks; a last comma may end it.
+
+    Raises ValueError for any other empty item, because a value may have got lost there.
+    """
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    if not all(parts):
+        raise ValueError("has an empty item; write one comma between two items")
+    return tuple(parts)
+
+
+def _postgres_address(value: str) -> str:
+    try:
+        Address.parse(value)
+    # From None, so that nothing of the value is quoted.
+    except AddressFault as fault:
+        raise ValueError(str(fault)) from None
+    return value
+
+
+def _listen_addresses(value: str) -> str:
+    hosts = [host.strip().removeprefix("[").removesuffix("]") for host in value.split(",")]
+    if not all(hosts):
+        raise ValueError("names no address; write one, or several with commas: 0.0.0.0,::")
+    return ",".join(hosts)
+
+
+def _worker_name(value: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{1,100}", value):
+        raise ValueError("must be at most 100 characters of ASCII, without blanks")
+    return value
+
+
+CommaSeparated = (NoDecode, BeforeValidator(_split))
+PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
+RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
+ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
+WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]
