@@ -111,7 +111,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
                 probe_pool,
                 queue,
                 outage=outage,
-                is_in_doubt=lambda: intake.is_failing or reporter.is_unheard,
+                is_in_doubt=lambda: intake.is_failing or reporter.is_failing,
             ),
             metrics=metrics,
             intake=intake,
