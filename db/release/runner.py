@@ -38,9 +38,10 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
+from db.connections.pool import open_connection
 from db.connections.pooler import PoolerUndeclared
 from db.connections.roles import UnfitOwner, check_owner, check_release_rights
+from db.connections.servers import CONNECT_TIMEOUT_S
 from db.errors import is_transient, raising_unavailable
 from db.legacy.generations import refuse_older_generation
 from db.release import catalog, schema
