@@ -26,8 +26,8 @@ async def tidy_up(ctx: Context) -> None:
     judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_A_RUN)
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
-    folded = housekeeping.TALLIES_A_CALL
-    while folded >= housekeeping.TALLIES_A_CALL and not ctx.stopping.is_set():
+    folded = housekeeping.TALLIES_PER_CALL
+    while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)
     dropped = await housekeeping.drop_old_payloads(ctx.pool)
     if dropped:

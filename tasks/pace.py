@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from db.inbox import EventId
+    from db.batches import EventId
 
 # Deadlocks and lock timeouts pass; a batch that fails so often is tried in halves.
 TRIES_BEFORE_HALVING = 3

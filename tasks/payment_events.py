@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from db.batches import BatchFailed, BatchLost
 from db.errors import is_transient
 from db.facts import Verdict
 from db.failures import kind_of, without_values
-from db.inbox import BatchFailed, BatchLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from db.batches import BatchResult, ClaimedEvent, EventId, Failure, Outcome
     from db.facts import Fact
-    from db.inbox import BatchResult, ClaimedEvent, EventId, Failure, Outcome
     from tasks.context import Context, Meter
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ async def process_payment_events(ctx: Context) -> int:
         try:
             details: dict[EventId, str] = {}
             result = await ctx.inbox.process_batch(
-                _interpreter(ctx, details), limit=limit, is_hurried=ctx.pace.is_in_trouble
+                _interpreter(ctx, details), limit=limit, short_lock_timeout=ctx.pace.is_in_trouble
             )
         except BatchLost as lost:
             # Nobody's fault, unless it goes on so: a smaller batch finds out whose.

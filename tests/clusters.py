@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 # What logs in: a process as PROCESSES has it, `superuser`, `owner` or `authenticator`.
 Login: TypeAlias = str
-# The long-lived processes' own.
-LOGINS = tuple(process.login for process in PROCESSES.values() if process.is_long_lived)
+_LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
+# Those of the long-lived processes.
+LOGINS = tuple(process.login for process in _LONG_LIVED)
 
 PASSWORD = "test"
 # Supabase's API logs in as this role, which has no rights, and takes on an API role for a request.
@@ -72,6 +73,10 @@ class Database:
     def url(self, login: Login = "owner") -> str:
         """Give the address at which this role logs in."""
         return self.cluster.url(login, self.name)
+
+    def addresses(self) -> dict[str, str]:
+        """Return the settings by which the long-lived processes find this database."""
+        return {process.address: self.url(process.login) for process in _LONG_LIVED}
 
 
 class Administrator:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from db.arrivals import store_arrivals
 from db.connections.pool import Connection, Pool, expire_if_unfit, open_connection
 from db.errors import (
     Fate,
@@ -18,8 +19,7 @@ from db.errors import (
     raising_unavailable,
     sqlstate_of,
 )
-from db.inbox import store_arrivals
-from db.release.runner import is_current, is_half_way
+from db.release.compatibility import is_current, is_half_way
 
 # A question that takes longer counts as no answer; it is asked again.
 TIMEOUT_S = 2.0

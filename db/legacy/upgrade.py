@@ -23,8 +23,9 @@ from db.legacy.copying import Batches
 from db.legacy.generations import Generation, check_source
 from db.legacy.proof import Proof
 from db.legacy.tables import LEGACY, OldTables
-from db.release.runner import bring_up, owner_session, take_turn
+from db.release.runner import bring_up
 from db.release.schema import expected, login_roles
+from db.release.session import owner_session, take_release_lock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -194,7 +195,7 @@ class Upgrade:
         elif proof := await self.recorded_proof():
             return Result(proof, was_done=True)
         self._say("release", 0, 1)
-        await take_turn(self.connection)
+        await take_release_lock(self.connection)
         # All at once: nobody enters by a grant of the release before the doors are closed.
         async with self.connection.transaction():
             await bring_up(self.connection, expected(), makes_good=False)

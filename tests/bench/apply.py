@@ -21,9 +21,9 @@ from tests.bench.measurements import Budget, Row, interleave
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tests.bench.books import Books
 
 GIFTS = 5_000

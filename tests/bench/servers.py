@@ -57,9 +57,7 @@ class Servers:
         """Give the settings of a fleet on these books, with an empty queue of its own."""
         self._queues += 1
         return {
-            "WEB_DATABASE_URL": books.database.url("web"),
-            "WORKER_DATABASE_URL": books.database.url("worker"),
-            "SCHEDULER_DATABASE_URL": books.database.url("scheduler"),
+            **books.database.addresses(),
             "REDIS_URL": f"{self._redis_url.rpartition('/')[0]}/{self._queues}",
             "STRIPE_WEBHOOK_SECRETS": STRIPE_SECRET,
             "APP_WEBHOOK_SECRETS": APP_SECRET,

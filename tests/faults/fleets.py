@@ -9,6 +9,7 @@ import httpx
 
 from tests.conditions import eventually
 from tests.workers.processes import Process, running
+from workers import processes
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.clusters import Database
 
-WEB, WORKER, SCHEDULER = "workers.webhooks", "workers.consumer", "workers.scheduler"
+WEB, WORKER, SCHEDULER = (processes.WEB.module, processes.WORKER.module, processes.SCHEDULER.module)
 
 
 class Fleet:
@@ -40,13 +41,8 @@ class Fleet:
                 self._folder / f"{self._started}-{command[0]}.log",
                 *command,
                 **DEVELOPMENT_SECRETS,
-                **{
-                    "WEB_DATABASE_URL": self.database.url("web"),
-                    "WORKER_DATABASE_URL": self.database.url("worker"),
-                    "SCHEDULER_DATABASE_URL": self.database.url("scheduler"),
-                    "REDIS_URL": self.redis_url,
-                    "LOG_FORMAT": "json",
-                }
+                **self.database.addresses()
+                | {"REDIS_URL": self.redis_url, "LOG_FORMAT": "json"}
                 | environment,
             )
         )

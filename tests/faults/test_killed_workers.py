@@ -22,8 +22,8 @@ from tests.journeys.fleet_run import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection
-    from db.inbox import ClaimedEvent
     from tests.clusters import Database
     from tests.conftest import Connect
     from tests.faults.fleets import Fleet

@@ -12,6 +12,7 @@ from tests.faults.fleets import SCHEDULER, WORKER, kill
 from tests.faults.loads import loaded
 from tests.faults.shop import deliver, sign_up
 from tests.journeys.fleet_run import free_port
+from workers import processes
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -74,7 +75,6 @@ async def test_two_of_each_process_do_all_of_it_once(fleet: Fleet, db: Connectio
         " where datname = current_database() and application_name like 'coinfleet %'"
     )
     assert {(row["application_name"], row["usename"]) for row in roles} == {
-        ("coinfleet web", "coinfleet_web"),
-        ("coinfleet worker", "coinfleet_worker"),
-        ("coinfleet scheduler", "coinfleet_scheduler"),
+        (process.application_name, process.role)
+        for process in (processes.WEB, processes.WORKER, processes.SCHEDULER)
     }

@@ -19,13 +19,14 @@ from tests.workers.processes import Process, running
 from tests.workers.receiving.serving import a_purchase
 from workers.cli.status.command import read_health
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+from workers.processes import PROCESSES
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-LOGINS = ("web", "worker", "scheduler")
+LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
 
 
 class Standby(EmbeddedPostgres):
@@ -62,14 +63,14 @@ class Place:
         self.standby = standby
         self.port = port
         self.client = client
-        self.gates = {login: Gate(standby.role_url(login)) for login in LOGINS}  # type: ignore[arg-type]
+        self.gates = {each: Gate(standby.role_url(each.login)) for each in LONG_LIVED}
         self.processes: list[Process] = []
         self._keys = 0
 
     def lead_to(self, server: EmbeddedPostgres) -> None:
         """Move the name: whoever connects from now on reaches this server."""
-        for login, gate in self.gates.items():
-            gate.lead_to(server.role_url(login))  # type: ignore[arg-type]
+        for process, gate in self.gates.items():
+            gate.lead_to(server.role_url(process.login))
 
     async def readiness(self) -> tuple[int, str]:
         """What /readyz says."""
@@ -128,10 +129,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             "LOG_FORMAT": "json",
             "PORT": str(port),
         }
-        for login, gate in place.gates.items():
+        for program, gate in place.gates.items():
             await gate.open()
             stack.push_async_callback(gate.close)
-            environment[f"{login.upper()}_DATABASE_URL"] = gate.url
+            environment[program.address] = gate.url
         for command in (WEB, WORKER, SCHEDULER):
             process = running(tmp_path / f"{command}.log", command, **environment)
             place.processes.append(await stack.enter_async_context(process))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.inbox import EventId
+from db.batches import EventId
 from tasks.pace import Pace
 
 SIZE = 500

@@ -46,8 +46,7 @@ async def queue_gate(redis_url: str) -> AsyncIterator[Gate]:
 def environment(database: Database, redis_url: str) -> dict[str, str]:
     """What the processes need to know."""
     return {
-        "WORKER_DATABASE_URL": database.url("worker"),
-        "SCHEDULER_DATABASE_URL": database.url("scheduler"),
+        **database.addresses(),
         "REDIS_URL": redis_url,
         "LOG_FORMAT": "json",
     }

@@ -21,8 +21,8 @@ from tasks.providers.stripe.reversals import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from db.batches import ClaimedEvent
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
 
 _EVENT = msgspec.json.Decoder(Event)
 

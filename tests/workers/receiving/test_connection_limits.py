@@ -17,7 +17,7 @@ class Stub:
         self.held_bytes = 0
         self.told: list[str] = []
 
-    def make_room(self, cause: str) -> None:
+    def close_for_others(self, cause: str) -> None:
         self.told.append(cause)
 
 
@@ -72,8 +72,8 @@ def test_each_cause_is_counted_and_said_once_a_minute(monkeypatch: pytest.Monkey
     counted: list[str] = []
     said: list[tuple[float, str, int]] = []
 
-    def warning(_event: str, *, cause: str, since_last_said: int, **_: object) -> None:
-        said.append((now, cause, since_last_said))
+    def warning(_event: str, *, cause: str, since_last_logged: int, **_: object) -> None:
+        said.append((now, cause, since_last_logged))
 
     monkeypatch.setattr("workers.receiving.connections.limits.log.warning", warning)
     noted = ConnectionLimits(note_refused=counted.append, clock=lambda: now)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from db.arrivals import Arrival, Stored
 from db.errors import DatabaseUnavailable
-from db.inbox import Arrival, Stored
 from workers.outage import Outage
 from workers.receiving import intake as intake_module
-from workers.receiving.intake import CULPRITS_MAX, WAITING_BYTES_MAX, Intake, NotStored
+from workers.receiving.intake import FAILED_ROWS_MAX, WAITING_BYTES_MAX, Intake, NotStored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -263,7 +263,7 @@ async def test_when_every_row_fails_the_batch_is_given_up(intake: Intake, store:
     answers = await asyncio.gather(*others, return_exceptions=True)
     assert all(isinstance(answer, NotStored) for answer in answers)
     assert await first is Stored.STORED
-    assert len(store.calls) < 20 + 2 * CULPRITS_MAX
+    assert len(store.calls) < 20 + 2 * FAILED_ROWS_MAX
 
 
 async def test_in_a_hurry_nobody_waits_for_a_store_that_hangs(intake: Intake, store: Store) -> None:

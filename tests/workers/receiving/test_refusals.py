@@ -23,8 +23,8 @@ from workers.receiving.reporter import WebReporter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from db.arrivals import Stored
     from db.connections.pool import Connection, Pool
-    from db.inbox import Stored
     from tests.clusters import Database
 
 
@@ -103,7 +103,7 @@ def test_what_is_refused_in_a_row_ends_with_a_webhook_that_is_taken() -> None:
         RefusedInARow("stripe", "no_match", 2, 5.0),
         RefusedInARow("stripe", "stale", 1, 5.0),
     )
-    refusals.note_taken("stripe")
+    refusals.note_accepted("stripe")
     assert refusals.in_a_row() == (RefusedInARow("app", "no_match", 1, 5.0),)
 
 
