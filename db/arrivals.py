@@ -34,7 +34,7 @@ class Arrival:
 
 
 class Stored(StrEnum):
-    """What storing an arrival found: new, seen before, or its id taken by another body."""
+    """How an arrival was stored: it was new, seen before, or its id belongs to another body."""
 
     STORED = "stored"
     SEEN = "seen"
@@ -45,10 +45,11 @@ _NO_RIGHT = "permission denied for"
 
 
 async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
-    """Store the arrivals in one statement and say of each, in input order, what was found.
+    """Store the arrivals in one statement; return one answer per arrival, in the same order.
 
-    They are committed when this returns. Raises DatabaseUnavailable when the database can't store
-    any row now; asyncpg's own error when a row can't be stored, and then none is.
+    All are committed when this returns. An event is known by provider and provider_event_id, and is
+    stored once however often it arrives. Raises DatabaseUnavailable if the database can't store any
+    row now, and asyncpg's own error if one of the rows can't be stored: then none is.
     """
     found = [Stored.STORED] * len(arrivals)
     try:
@@ -73,13 +74,13 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
 
 
 def _is_no_rows_fault(error: Exception) -> bool:
-    """Return whether storing fewer rows, or others, would fail as well."""
+    """Return whether other rows would fail in the same way."""
     return (
         fate(error) is Fate.TRANSIENT
         or is_server_unfit(error)
-        # No such schema, function or table: a release is half way, is yet to come, or somebody took
-        # it. No value of a row does that.
+        # No such schema, function or table: a release is half way or has not run yet, or somebody
+        # dropped it. No value of a row causes that.
         or (sqlstate_of(error) or "").startswith(("3F", "42P", "427", "428"))
-        # Not the function's own refusal of a state.
+        # The function refuses a state with the same SQLSTATE, in other words.
         or (isinstance(error, asyncpg.InsufficientPrivilegeError) and _NO_RIGHT in str(error))
     )

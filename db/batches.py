@@ -41,7 +41,7 @@ class ClaimedEvent:
     received_at: datetime
     attempts: int
     age_s: float = 0.0
-    """Time since it was received when it was claimed, by the database's clock."""
+    """Time from its receipt to its claim, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ class Failure:
 
     @property
     def is_bug(self) -> bool:
-        """Whether it is of a kind that a release can cause while it is half way."""
+        """Whether a release that is half way can cause a failure of this kind."""
         kind = kind_of(self.error)
         return len(kind) == SQLSTATE_LENGTH and fate_of_sqlstate(kind) is Fate.BUG
 
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """An event that failed alone for a passing cause: how often while others didn't, since when."""
+    """An event that failed alone for a passing cause: how often while others did not, how long."""
 
     setbacks: int
     pause_s: float
@@ -85,7 +85,7 @@ class BatchResult:
 
     `settled` are events of earlier batches that waited or were held, and were settled by this one:
     a refund by its purchase, say. `latencies_s` holds, for each applied event, the time from its
-    receipt to the batch's commit.
+    receipt to the batch's commit, by the database's clock up to the claim.
     """
 
     claimed: int
@@ -144,7 +144,7 @@ class Batch:
         self.claimed_at = time.monotonic()
 
     def record(self, rows: Iterable[Iterable[Any]]) -> None:
-        """Note what became of events: of these, and of others that waited for so many seconds."""
+        """Record the outcomes of these events, and of others that waited for `waited_s` seconds."""
         for *outcome, waited_s in rows:
             if waited_s is None:
                 self.outcomes.append(Outcome(*outcome))
@@ -152,7 +152,7 @@ class Batch:
                 self.settled.append((Outcome(*outcome), waited_s))
 
     def result(self) -> BatchResult:
-        """Return what became of it, once it is committed."""
+        """Return what became of the events. Call it when the batch is committed."""
         ages_s = {event.id: event.age_s for event in self.claimed}
         since_s = time.monotonic() - self.claimed_at
         own_s = [ages_s[each.event_id] + since_s for each in self.outcomes if _is_applied(each)]

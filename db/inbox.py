@@ -34,7 +34,7 @@ from db.errors import (
     is_server_unfit,
     unavailable,
 )
-from db.release.runner import is_half_way
+from db.release.compatibility import is_half_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,11 +52,11 @@ _CLAIMED = (
 
 
 class Inbox:
-    """A worker's hold on the inbox, for any number of batches at once.
+    """One worker's access to the inbox, for any number of batches at once.
 
     Each batch in flight takes one connection of the pool, and for a moment a second if one is free.
-    Whoever ends calls `forget_failed_starts` last, or the next worker takes this one for killed by
-    its last batch.
+    Call `forget_failed_starts` before the worker ends: without that, the next worker counts the
+    notes of failed batches as if their events had killed this one.
     """
 
     def __init__(self, pool: Pool, *, worker: str) -> None:
@@ -73,13 +73,16 @@ class Inbox:
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
-        All in one transaction; `interpret` is pure and must not raise. The start of the batch is
-        noted in a commit of its own, see db/batch_starts.py. A hurried batch waits for a lock no
-        longer than a second: it is one of those that find out which event is in trouble.
+            result = await inbox.process_batch(interpret, limit=500)
 
-        Raises BatchFailed when the batch was rolled back. Raises DatabaseUnavailable when the
-        database can't be reached or a release is half way; BatchLost, one of these, if events were
-        claimed.
+        All of it is one transaction, which only this method opens and ends: an event and what it
+        does to balances are committed together, or not at all. `interpret` is pure and must not
+        raise. The start of the batch is noted in a commit of its own, see db/batch_starts.py. With
+        `short_lock_timeout` the batch waits for a lock for one second at most, as the batches do
+        that find out which event is in trouble.
+
+        Raises BatchFailed if the batch was rolled back. Raises DatabaseUnavailable if the database
+        is unreachable or a release is half way: BatchLost, a subclass, if events were claimed.
         """
         batch = Batch(interpret, limit, short_lock_timeout)
         try:
@@ -91,7 +94,8 @@ class Inbox:
                     except NoSpareSession as without:
                         batch.claimed, batch.note = [], None
                         if without.note is not None:
-                            # Now, lest somebody takes this worker for dead, and later once more.
+                            # Now, so that nobody takes this worker for dead, and once more later,
+                            # because the note may be written only then.
                             self._failed_starts.append(without.note)
                             await forget_start(connection, without.note)
                 return await self._process_noting_ahead(connection, batch)
@@ -103,14 +107,14 @@ class Inbox:
             await expire_if_unfit(self._pool, error)
             failure = await self._failure(error, batch.claimed)
             if failure is error:
-                # From itself it would be its own cause, and whoever reads causes never at an end.
+                # `raise … from` itself would make it its own cause, and a reader would loop.
                 raise
             raise failure from error
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
         """Count a failed attempt of one event; return its state, `pending` or `dead`.
 
-        None if it wasn't pending any more: another worker was faster.
+        None if it wasn't pending any more because another worker was faster.
         """
         state: str | None = await self._pool.fetchval(
             "select fleet.fail_event($1, $2)", event_id, error
@@ -118,17 +122,17 @@ class Inbox:
         return state
 
     async def read_failures(self, event_ids: Sequence[EventId]) -> list[Failure]:
-        """Return what is known of events that failed: attempt, error, and when the next is due."""
+        """Return each failed event's attempt and error, and when its next attempt is due."""
         rows = await self._pool.fetch("select * from fleet.event_failures($1)", event_ids)
         return [Failure(*row) for row in rows if row["error"]]
 
     async def set_aside(
         self, event_id: EventId, failure: BatchFailed, *, others_succeed: bool
     ) -> Setback | None:
-        """Have an event wait that failed alone for a passing cause; no attempt is counted.
+        """Let an event wait that failed alone for a passing cause; no attempt is counted.
 
-        While others succeed its pause doubles, and it is claimed alone. None if another worker has
-        it, or it isn't pending any more.
+        If others succeed meanwhile, its pause doubles and it is claimed alone from now on. None if
+        another worker has it, or if it isn't pending any more.
         """
         row = await self._pool.fetchrow(
             "select setbacks, pause_s, failing_s from fleet.set_event_aside($1, $2, $3, $4)",
@@ -140,9 +144,9 @@ class Inbox:
         return Setback(**row) if row else None
 
     async def forget_failed_starts(self) -> None:
-        """Take back the notes of batches that failed or were cancelled under this living worker.
+        """Take back the notes of batches that failed or were cancelled while this worker lived.
 
-        They say nothing against their events. Raises what the database does.
+        Such a batch killed nobody, so its events get no start counted. Raises what asyncpg raises.
         """
         while self._failed_starts:
             note = self._failed_starts.pop()
@@ -163,7 +167,7 @@ class Inbox:
                 return batch.result()
             batch.claim(row[:-1] for row in rows)
             batch.note = StartNote(rows[0]["xact_id"], [event.id for event in batch.claimed])
-            # Committed before anything is read of the events, so that a death while reading tells.
+            # Committed before any event is read, so that it is there if reading kills the worker.
             await self._notes.note_beside(batch.note, claimed_in_s=time.monotonic() - began_at)
             await _apply(connection, batch)
         return batch.result()
@@ -195,7 +199,7 @@ class Inbox:
         if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
             return unavailable(error)
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            # Whatever an event is refused for is its outcome. This worker lost a right.
+            # No event causes this: a refusal would be its outcome. This worker has lost a right.
             return ReleaseHalfWay(describe(error))
         if found is Fate.BUG and isinstance(error, asyncpg.PostgresError):
             with suppress(Exception):
@@ -205,7 +209,7 @@ class Inbox:
 
 
 async def _apply(connection: Connection, batch: Batch) -> None:
-    """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
+    """Apply a claimed batch. Raises ReleaseHalfWay if a release may be the cause of a failure."""
     if batch.short_lock_timeout:
         await connection.execute(f"set local lock_timeout = {SHORT_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
@@ -221,7 +225,7 @@ async def _apply(connection: Connection, batch: Batch) -> None:
 
 
 async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:
-    """Return what failed in this batch: what is to be tried again or dead, with an attempt more."""
+    """Return this batch's failures: events to be tried again or dead, with one attempt more."""
     open_ids = [each.event_id for each in batch.outcomes if each.state in {"pending", "dead"}]
     if not open_ids:
         return []
@@ -242,15 +246,18 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
 
 
 async def wake_waiting_events(pool: Pool, *, limit: int) -> int:
-    """Make up to `limit` events pending whose time to wait for another half is over."""
+    """Make up to `limit` events pending that have waited long enough for another half.
+
+    Return how many there were.
+    """
     woken: int = await pool.fetchval("select fleet.wake_waiting_events($1)", limit)
     return woken
 
 
 async def judge_holds_again(pool: Pool, *, limit: int) -> int:
-    """Make up to `limit` held events pending whose buyer, product or rate has come since.
+    """Make up to `limit` held events pending whose buyer, product or rate exists by now.
 
-    Those that a person has decided stay. Return how many there were.
+    Events that a person has decided stay as they are. Return how many there were.
     """
     judged: int = await pool.fetchval("select fleet.judge_holds_again($1)", limit)
     return judged

@@ -11,8 +11,8 @@ import structlog
 
 from db.errors import CoinfleetError
 from db.release import rules
+from db.release.plan import Step
 from db.release.runner import Report, migrate
-from db.release.schema import Step
 from workers.logs import configure_logging
 from workers.processes import RELEASE
 from workers.settings import Settings, load_settings

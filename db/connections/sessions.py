@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from db.errors import NoSessionFree, is_server_unfit, is_transient, is_want_of_connections
+from db.errors import NoSessionFree, is_want_of_connections
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
-
-    from db.connections.pool import Pool
 
     _Connection = asyncpg.Connection[asyncpg.Record]
     _Pool = asyncpg.Pool[asyncpg.Record]
@@ -33,11 +31,6 @@ WAIT_MAX_S = 30.0
 RETRY_S = 0.05
 OTHERS_END_WITHIN_S = 2.0
 CLOSE_TIMEOUT_S = 1.0
-# Whoever holds a session waits so long for a second to be free, and so long for its answer.
-FREE_WITHIN_S = 0.05
-DONE_WITHIN_S = 0.5
-# How long a session may take to be there for somebody later, who didn't wait for it now.
-SPARE_TIMEOUT_S = 5.0
 
 
 class Session(_Connection):
@@ -141,73 +134,6 @@ class SharingPool(_Pool):
             self._waiting -= 1
 
 
-def are_sessions_scarce(pool: Pool) -> bool:
+def are_sessions_scarce(pool: _Pool) -> bool:
     """Return whether the pool's server has lately refused it a session."""
     return isinstance(pool, SharingPool) and pool.is_scarce
-
-
-async def execute_on_spare(
-    pool: Pool, statement: str, *arguments: object, free_within_s: float = FREE_WITHIN_S
-) -> bool | None:
-    """Execute a statement on a session that is free; return whether it was done in time.
-
-    For somebody who holds another session: waiting for a second would be waiting for oneself. None
-    says that the statement was begun and given up, so that it may be done or not: before it a
-    transaction pooler may have no session free. One that is there too late is kept for later.
-    """
-    if pool.get_idle_size():
-        return await _execute_on_idle(pool, statement, *arguments)
-    begun: list[PoolConnectionProxy[asyncpg.Record]] = []
-    is_free = asyncio.Event()
-    is_too_late = False
-
-    async def execute() -> bool:
-        async with pool.acquire(timeout=SPARE_TIMEOUT_S) as session:
-            if is_too_late:
-                return False
-            begun.append(session)
-            is_free.set()
-            await session.execute(statement, *arguments)
-            return True
-
-    task = asyncio.create_task(execute())
-    becoming_free = asyncio.create_task(is_free.wait())
-    try:
-        await asyncio.wait(
-            {task, becoming_free}, timeout=free_within_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        if begun and not task.done():
-            await asyncio.wait({task}, timeout=DONE_WITHIN_S)
-        if task.done():
-            return task.result()
-    except Exception as error:
-        if not (is_transient(error) or is_server_unfit(error)):
-            raise
-    finally:
-        is_too_late = True
-        becoming_free.cancel()
-        if not task.done():
-            # Asked for its error, so that the loop doesn't report it as never retrieved.
-            task.add_done_callback(lambda late: late.cancelled() or late.exception())
-            for session in begun:
-                session.terminate()
-    return None if begun else False
-
-
-async def _execute_on_idle(pool: Pool, statement: str, *arguments: object) -> bool | None:
-    """Do the same where a session is idle: as nearly always, and without a task of its own."""
-    is_begun = False
-    try:
-        async with asyncio.timeout(DONE_WITHIN_S), pool.acquire() as session:
-            is_begun = True
-            try:
-                await session.execute(statement, *arguments)
-            except asyncio.CancelledError:
-                # Nobody waits for it to confirm that.
-                session.terminate()
-                raise
-    except Exception as error:
-        if not (is_transient(error) or is_server_unfit(error)):
-            raise
-        return None if is_begun else False
-    return True

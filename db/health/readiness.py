@@ -19,7 +19,7 @@ from db.errors import (
     raising_unavailable,
     sqlstate_of,
 )
-from db.release.runner import is_current, is_half_way
+from db.release.compatibility import is_current, is_half_way
 
 # A question that takes longer counts as no answer; it is asked again.
 TIMEOUT_S = 2.0

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import asyncpg
 
-from db.connections.roles import check_release_rights
 from db.errors import CoinfleetError, is_transient
 from db.legacy import proof as upgrade_proof
 from db.legacy.access import close_doors, open_doors
@@ -23,8 +22,10 @@ from db.legacy.copying import Batches
 from db.legacy.generations import Generation, check_source
 from db.legacy.proof import Proof
 from db.legacy.tables import LEGACY, OldTables
-from db.release.runner import bring_up, owner_session, take_turn
+from db.release.rights import check_release_rights
+from db.release.runner import bring_up
 from db.release.schema import expected, login_roles
+from db.release.session import owner_session, take_release_lock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -194,7 +195,7 @@ class Upgrade:
         elif proof := await self.recorded_proof():
             return Result(proof, was_done=True)
         self._say("release", 0, 1)
-        await take_turn(self.connection)
+        await take_release_lock(self.connection)
         # All at once: nobody enters by a grant of the release before the doors are closed.
         async with self.connection.transaction():
             await bring_up(self.connection, expected(), makes_good=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from db.connections.pool import session_settings
+from db.connections.session_setup import session_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

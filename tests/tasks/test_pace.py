@@ -15,8 +15,8 @@ def failing(pace: Pace, times: int) -> list[int]:
     for _ in range(times):
         size = pace.limit or SIZE
         sizes.append(size)
-        pace.fail(batches=0)
-        if not pace.is_to_be_tried_again(MANY[:size]):
+        pace.note_failure(batches=0)
+        if not pace.has_tries_left(MANY[:size]):
             pace.halve(size)
     return sizes
 
@@ -31,7 +31,7 @@ def test_each_success_doubles_until_batches_are_whole_again() -> None:
     sizes = []
     for _ in range(4):
         sizes.append(pace.limit)
-        pace.succeed(batch_size=SIZE)
+        pace.note_success(batch_size=SIZE)
     assert sizes == [125, 250, None, None]
     assert failing(pace, 4) == [500, 500, 500, 250]
 
@@ -39,30 +39,30 @@ def test_each_success_doubles_until_batches_are_whole_again() -> None:
 def test_on_the_way_back_one_failure_halves() -> None:
     pace = Pace()
     failing(pace, 4)
-    pace.succeed(batch_size=SIZE)
+    pace.note_success(batch_size=SIZE)
     assert failing(pace, 3) == [250, 125, 62]
 
 
 def test_an_event_that_fails_while_others_succeed_is_known_for_it() -> None:
     pace = Pace()
-    pace.fail(batches=7)
+    pace.note_failure(batches=7)
     assert not pace.set_aside(EventId(1), batches=7)
     assert pace.limit == 1
     assert pace.set_aside(EventId(1), batches=8)
     assert pace.limit is None
-    assert not pace.is_to_be_tried_again([EventId(1)])
+    assert not pace.has_tries_left([EventId(1)])
 
 
 def test_pauses_grow_and_end() -> None:
     pace = Pace()
     pauses = []
     for _ in range(20):
-        pace.fail(batches=0)
+        pace.note_failure(batches=0)
         pauses.append(pace.pause_s)
     assert 0 < pauses[0] <= 0.1
     assert max(pauses) <= 2
-    pace.succeed(batch_size=SIZE)
-    pace.fail(batches=0)
+    pace.note_success(batch_size=SIZE)
+    pace.note_failure(batches=0)
     assert pace.pause_s <= 0.1
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from db.errors import DatabaseUnavailable
-from db.release.runner import TURN
+from db.release.session import RELEASE_LOCK
 from tasks import pace
 from tasks.payment_events import process_payment_events
 from tasks.providers.app import App
@@ -254,7 +254,7 @@ async def test_what_a_release_half_way_breaks_counts_against_no_event(
     context = make_context(worker_pool)
     async with failing(books, sqlstate, "function fleet.next(jsonb) does not exist"):
         release = await connect()
-        await release.execute("select pg_advisory_lock(hashtextextended($1, 0))", TURN)
+        await release.execute("select pg_advisory_lock(hashtextextended($1, 0))", RELEASE_LOCK)
         errors = await try_six_times(books, context)
         assert sum(isinstance(error, DatabaseUnavailable) for error in errors) == 6
         assert await attempts(books) == {("pending", 0)}

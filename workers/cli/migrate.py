@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from db.release.export import export
+from db.release.plan import StatusRow
 from db.release.runner import status
-from db.release.schema import StatusRow
 from workers.cli.endings import CommandFailed, one_line_errors
 from workers.cli.terminal import make_console, print_rows, write
 from workers.cli.words import counted

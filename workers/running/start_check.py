@@ -10,7 +10,7 @@ from db.connections.pool import expire_if_unfit
 from db.connections.roles import check_process_role
 from db.errors import DatabaseRefused, describe, is_transient
 from db.health.readiness import check_writable
-from db.release.runner import is_current
+from db.release.compatibility import is_current
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from db.connections.address import Address, AddressFault, Host
+from db.connections.address import Address, Host
+from db.connections.parameters import AddressFault
 from db.connections.pooler import Pooling
 
 SECRET = "hunter2"

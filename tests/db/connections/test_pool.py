@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from db.connections.pool import open_connection, open_pool, session_settings
+from db.connections.pool import open_connection, open_pool
+from db.connections.session_setup import session_settings
 from db.errors import DatabaseRefused, DatabaseUnavailable
 
 if TYPE_CHECKING:

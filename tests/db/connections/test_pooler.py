@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.connections.pool import open_connection, open_pool, session_settings
+from db.connections.pool import open_connection, open_pool
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
+from db.connections.session_setup import session_settings
 from db.release.runner import migrate
 from tests.clusters import LOGINS
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer

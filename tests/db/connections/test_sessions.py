@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_pool
-from db.connections.sessions import execute_on_spare
+from db.connections.spare_session import execute_on_spare
 from db.errors import DatabaseUnavailable, describe, is_want_of_connections
 from db.facts import Verdict
 from db.inbox import Inbox

@@ -8,8 +8,9 @@ import pytest
 
 from db.legacy.tables import LEGACY
 from db.release.export import export
+from db.release.plan import MigrationChanged, UnknownMigrations
 from db.release.runner import apply_files, migrate, status
-from db.release.schema import Kind, MigrationChanged, SchemaFile, UnknownMigrations, expected
+from db.release.schema import Kind, SchemaFile, expected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ from db.health.vital_signs import read_vital_signs
 from db.health.webs import read_webs
 from db.health.workers import read_workers
 from db.legacy.generations import check_released
-from db.release.runner import is_current
+from db.release.compatibility import is_current
 from db.ticks import read_schedules
 from schedules.timetable import TIMETABLE
 from tasks import TASKS
