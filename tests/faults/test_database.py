@@ -96,7 +96,7 @@ async def test_a_receiver_says_503_while_the_database_is_frozen_and_2xx_after(
 
 
 @pytest.mark.long
-async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
+async def test_a_receiver_drops_connections_that_hang_after_a_failover(
     fleet: Fleet, db: Connection
 ) -> None:
     gate = Gate(fleet.database.url("web"))
@@ -125,7 +125,7 @@ async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
 
 
 @pytest.mark.long
-async def test_a_worker_leaves_connections_that_a_failover_left_dangling(
+async def test_a_worker_drops_connections_that_hang_after_a_failover(
     fleet: Fleet, db: Connection
 ) -> None:
     gate = Gate(fleet.database.url("worker"))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.faults
 STORED = "select count(*) from fleet.inbox_events where provider_event_id = any($1)"
 
 
-async def test_what_is_acknowledged_outlives_a_crash_where_commits_need_not_be_on_disk(
+async def test_acknowledged_events_survive_a_crash_of_a_database_without_durability(
     fleet: Fleet, postgres: EmbeddedPostgres, connect: Connect
 ) -> None:
     name = fleet.database.name

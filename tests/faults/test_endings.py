@@ -75,7 +75,7 @@ async def has_spoken(process: Process) -> bool:
 
 
 @pytest.mark.long
-async def test_the_stock_command_applies_events_and_leaves_nothing(fleet: Fleet) -> None:
+async def test_dramatiqs_own_command_applies_events_and_leaves_no_process(fleet: Fleet) -> None:
     port = free_port()
     await fleet.start_web(port)
     stock = await fleet.start(*STOCK)

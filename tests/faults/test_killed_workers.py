@@ -109,7 +109,7 @@ async def test_a_batch_that_waits_in_another_worker_is_not_taken_for_dead(
 
 
 @pytest.mark.long
-async def test_a_worker_that_froze_and_was_given_up_goes_on_when_it_thaws(
+async def test_a_worker_that_froze_and_was_given_up_goes_on_afterwards(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, connect: Connect
 ) -> None:
     given_up, later = await sign_up(db, 2)
@@ -158,7 +158,7 @@ async def test_an_event_that_three_stopped_workers_could_not_apply_is_not_blamed
     assert await starts(db, [waiting]) == [0]
 
 
-async def test_batches_that_hold_all_connections_wait_for_none(
+async def test_batches_that_hold_all_connections_wait_for_no_other_one(
     client: httpx.AsyncClient, db: Connection, database: Database
 ) -> None:
     purchases = await sign_up(db, 2)
@@ -175,7 +175,7 @@ async def test_batches_that_hold_all_connections_wait_for_none(
 
 
 @pytest.mark.long
-async def test_an_event_that_kills_workers_with_one_session_each_is_parked(
+async def test_an_event_that_kills_workers_with_one_session_each_ends_as_dead(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, database: Database
 ) -> None:
     (deadly,) = purchases = await sign_up(db, 1)
@@ -199,7 +199,7 @@ def not_ours(_event: ClaimedEvent) -> Verdict:
 
 
 @pytest.mark.parametrize(("number", "nth"), [(1, 0), pytest.param(9, 4, marks=pytest.mark.long)])
-async def test_an_event_that_kills_its_worker_is_parked_alone_after_three_deaths(
+async def test_an_event_that_kills_its_worker_ends_as_dead_alone_after_three_deaths(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, number: int, nth: int
 ) -> None:
     purchases = await sign_up(db, number)

@@ -61,7 +61,7 @@ async def all_are_applied_at_once(db: Connection, purchases: Sequence[Purchase])
     assert await breaches(db) == {}
 
 
-async def test_while_an_index_is_built_on_profiles_paid_events_wait_and_count_nothing(
+async def test_while_an_index_is_built_on_profiles_paid_events_wait_and_count_no_attempt(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, connect: Connect
 ) -> None:
     purchases = await sign_up(db, 60)
@@ -129,7 +129,7 @@ def fill(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a small disk")
-async def test_while_the_disk_is_full_paid_events_wait_and_count_nothing(
+async def test_while_the_disk_is_full_paid_events_wait_and_count_no_attempt(
     fleet: Fleet, postgres: EmbeddedPostgres, database: Database, connect: Connect
 ) -> None:
     async with small_disk(postgres, database) as folder:

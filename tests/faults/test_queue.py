@@ -110,7 +110,7 @@ async def test_a_queue_that_is_emptied_frozen_and_killed_under_load_loses_nothin
 
 
 @pytest.mark.long
-async def test_a_frozen_queue_holds_up_nobody(
+async def test_a_frozen_queue_delays_nobody(
     fleet: Fleet, db: Connection, valkey_server: EmbeddedValkey
 ) -> None:
     port = free_port()

@@ -43,7 +43,7 @@ async def test_what_a_killed_receiver_acknowledged_is_in_the_inbox(
 
 
 @pytest.mark.long
-async def test_two_of_each_process_do_all_of_it_once(fleet: Fleet, db: Connection) -> None:
+async def test_two_of_each_process_apply_each_event_once(fleet: Fleet, db: Connection) -> None:
     ports = free_port(), free_port()
     for port in ports:
         await fleet.start_web(port)

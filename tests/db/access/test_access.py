@@ -243,7 +243,7 @@ async def act(people: Database) -> AsyncIterator[Callable[[Actor], object]]:
 @pytest.mark.parametrize("operation", get_args(Operation))
 @pytest.mark.parametrize("actor", ACTORS, ids=lambda actor: actor.name)
 @pytest.mark.parametrize("table", MATRIX)
-async def test_each_role_reaches_of_each_table_what_the_matrix_says(
+async def test_each_role_may_do_to_each_table_what_the_matrix_says(
     act: Callable[[Actor], object], table: str, actor: Actor, operation: Operation
 ) -> None:
     row = MATRIX[table]
@@ -269,7 +269,7 @@ async def test_nobody_empties_a_table(act: Callable[[Actor], object], actor: Act
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
-async def test_no_api_role_reaches_anything_of_the_fleets_own(
+async def test_no_api_role_may_use_an_object_of_the_fleet(
     act: Callable[[Actor], object], db: Connection, role: str
 ) -> None:
     connection = await act(Actor(role, role, ME))  # type: ignore[misc]
@@ -283,7 +283,7 @@ async def test_no_api_role_reaches_anything_of_the_fleets_own(
 
 
 @pytest.mark.parametrize("login", LOGINS)
-async def test_each_process_reads_the_runners_books_and_no_other_table(
+async def test_each_process_reads_the_migration_records_and_no_other_table(
     act: Callable[[Actor], object], db: Connection, login: Login
 ) -> None:
     connection = await act(Actor(login, login, ME, login))  # type: ignore[misc]
@@ -352,7 +352,7 @@ INSERTABLE: Final = {
 
 @pytest.mark.parametrize("table", MATRIX)
 @pytest.mark.parametrize("role", UPDATABLE)
-async def test_each_column_is_updated_by_whom_the_list_names_and_by_nobody_else(
+async def test_each_column_is_updated_only_by_the_roles_that_the_list_names(
     act: Callable[[Actor], object], db: Connection, role: str, table: str
 ) -> None:
     connection = await act(Actor(role, role, ME))  # type: ignore[misc]
@@ -367,7 +367,7 @@ async def test_each_column_is_updated_by_whom_the_list_names_and_by_nobody_else(
 
 @pytest.mark.parametrize("table", MATRIX)
 @pytest.mark.parametrize("role", INSERTABLE)
-async def test_each_column_is_filled_by_whom_the_list_names_and_by_nobody_else(
+async def test_each_column_is_inserted_only_by_the_roles_that_the_list_names(
     act: Callable[[Actor], object], db: Connection, role: str, table: str
 ) -> None:
     connection = await act(Actor(role, role, ME))  # type: ignore[misc]

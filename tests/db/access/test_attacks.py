@@ -105,7 +105,7 @@ FORGERIES = (
 
 
 @pytest.mark.parametrize("claims", FORGERIES, ids=json.dumps)
-async def test_a_claim_gives_no_right_that_the_role_has_not(
+async def test_a_claim_adds_no_right_to_those_of_the_role(
     scene: Scene, signed_in: SignIn, claims: dict[str, object]
 ) -> None:
     client = await signed_in(scene.mallory)
@@ -192,7 +192,7 @@ async def test_no_role_of_ours_switches_triggers_off(connect: Connect, login: Lo
     await refused(ours.execute("set session_replication_role = replica"))
 
 
-async def test_row_security_can_be_asked_to_refuse_but_not_to_look_away(
+async def test_a_client_that_switches_row_security_off_is_refused(
     scene: Scene, signed_in: SignIn
 ) -> None:
     client = await signed_in(uuid4())

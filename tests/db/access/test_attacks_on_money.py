@@ -245,7 +245,7 @@ BALANCE_PATHS = (
 
 @pytest.mark.requirement("C2")
 @pytest.mark.parametrize("role", API_ROLES)
-async def test_no_path_leads_a_client_to_a_balance(
+async def test_a_client_can_change_a_balance_by_no_path(
     books: Books, scene: Scene, signed_in: SignIn, role: str
 ) -> None:
     before = await coins_of_all(books)
@@ -326,7 +326,7 @@ async def test_no_client_says_what_time_it_is(scene: Scene, signed_in: SignIn, r
         await refused(client.execute(scene.told(statement)))
 
 
-async def test_switching_flags_is_no_sign_of_life(
+async def test_switching_flags_does_not_count_as_a_heartbeat(
     books: Books, scene: Scene, signed_in: SignIn
 ) -> None:
     client = await signed_in(scene.mallory)

@@ -237,7 +237,7 @@ async def asking(platform: Database) -> AsyncIterator[Connection]:
 
 @pytest.mark.requirement("B5")
 @pytest.mark.parametrize("name", QUESTIONS | CLOCKWORK)
-async def test_what_is_asked_all_day_is_answered_by_an_index(asking: Connection, name: str) -> None:
+async def test_frequent_queries_are_answered_by_an_index(asking: Connection, name: str) -> None:
     question = (QUESTIONS | CLOCKWORK)[name]
     assert await used(asking, question) == {question.index}
 

@@ -34,7 +34,7 @@ async def test_a_stream_is_unpublished_whose_viewer_was_heard_by_a_clock_ahead(
 
 
 @AHEAD
-async def test_who_still_watches_after_the_clock_is_set_right_counts_again(
+async def test_a_viewer_who_still_watches_after_the_clock_is_set_right_counts_again(
     audience: Audience, viewer: UUID, stream: int, ahead: timedelta
 ) -> None:
     seconds = ahead.total_seconds()
@@ -137,7 +137,7 @@ async def test_a_gift_that_is_being_given_while_the_horizon_goes_back_is_counted
 
 
 @AHEAD
-async def test_boards_keep_what_runs_when_a_clock_ahead_had_ended_it(
+async def test_boards_keep_a_period_that_a_clock_ahead_had_ended(
     books: Books, ahead: timedelta
 ) -> None:
     refresh = "select fleet.refresh_leaderboard($1)"

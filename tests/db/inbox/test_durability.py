@@ -68,14 +68,14 @@ async def test_a_gift_is_on_disk_before_it_is_acknowledged(
 
 
 @pytest.mark.parametrize("sql", [MOVE, ERASE])
-async def test_what_an_operator_does_is_on_disk_before_it_is_acknowledged(
+async def test_an_operators_adjustment_is_on_disk_before_it_is_acknowledged(
     db: Connection, buyer: UUID, sql: str
 ) -> None:
     assert await said_after(db, sql, buyer) == "on"
 
 
 @pytest.mark.parametrize("chosen", ["local", "remote_write", "on", "remote_apply"])
-async def test_what_an_operator_chose_is_left_alone(connect: Connect, chosen: str) -> None:
+async def test_an_operators_stricter_setting_is_kept(connect: Connect, chosen: str) -> None:
     web = await connect("web")
     async with web.transaction():
         await web.execute(f"set local synchronous_commit = {chosen}")
@@ -113,7 +113,7 @@ async def said_to(database: Database, login: Login) -> str:
 
 
 @pytest.mark.parametrize("login", LOGINS)
-async def test_a_database_that_has_it_off_does_not_have_it_off_for_the_fleet(
+async def test_a_database_without_durability_is_durable_for_the_fleet(
     careless: Database, login: Login
 ) -> None:
     await migrate(careless.url())
@@ -121,7 +121,9 @@ async def test_a_database_that_has_it_off_does_not_have_it_off_for_the_fleet(
     assert await said_to(careless, "owner") == "off"
 
 
-async def test_switching_it_off_later_does_not_reach_the_fleet(empty_database: Database) -> None:
+async def test_switching_durability_off_later_does_not_affect_the_fleet(
+    empty_database: Database,
+) -> None:
     await migrate(empty_database.url())
     owner = await open_connection(empty_database.url(), application_name="test")
     await owner.execute(f"alter database {empty_database.name} set synchronous_commit = off")
@@ -141,7 +143,9 @@ async def test_a_release_keeps_what_an_operator_chose_for_the_database(
 
 
 @needs_pgbouncer
-async def test_through_a_transaction_pooler_too(careless: Database, server_folder: Path) -> None:
+async def test_commits_through_a_transaction_pooler_are_durable_too(
+    careless: Database, server_folder: Path
+) -> None:
     await migrate(careless.url())
     pooler = PgBouncer(server_folder / "pooler-durable", [careless.url("web")], sessions=1)
     pooler.start()

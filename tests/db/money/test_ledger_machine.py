@@ -226,7 +226,7 @@ def interpret(event: ClaimedEvent) -> Fact:
     return PROVIDERS_BY_NAME[event.provider].interpret(event)
 
 
-def test_the_books_follow_the_model_whatever_comes_in_whatever_order(
+def test_the_books_follow_the_model_for_any_events_in_any_order(
     cluster: Cluster, template: Database
 ) -> None:
     def machine() -> LedgerMachine:

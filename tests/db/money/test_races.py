@@ -119,7 +119,7 @@ async def test_a_name_that_joins_the_payment_meanwhile_is_waited_for_as_well(
     assert await books.coins(buyer) == 40
 
 
-async def test_who_waits_by_two_names_of_a_payment_never_deadlocks_when_it_is_joined(
+async def test_waiting_for_two_names_of_a_payment_never_deadlocks_when_they_join(
     books: Books, observer: Connection, first: Books, second: Books, connect: Connect
 ) -> None:
     joiner = Books(await connect())

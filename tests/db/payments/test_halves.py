@@ -107,7 +107,7 @@ async def test_a_quantity_may_stand_on_a_half_that_tells_nothing_else(
 
 @pytest.mark.parametrize("batches", BATCHES)
 @pytest.mark.parametrize("order", ORDERS)
-async def test_a_buyer_in_metadata_stands_before_one_by_reference(
+async def test_a_buyer_in_metadata_comes_before_one_by_reference(
     books: Books, batches: str, order: tuple[int, int]
 ) -> None:
     for is_readable in (True, False):
@@ -128,7 +128,7 @@ async def test_a_buyer_in_metadata_stands_before_one_by_reference(
         assert await books.coins(other) == 0
 
 
-async def test_a_payment_told_whole_is_granted_to_whom_it_names(books: Books) -> None:
+async def test_a_complete_event_is_granted_to_the_buyer_that_it_names(books: Books) -> None:
     (buyer, other), payment = await books.profiles(2), Payment()
     whole = session(payment, buyer, sku="coins_100")
     assert await books.apply_one(whole) == APPLIED
@@ -136,7 +136,7 @@ async def test_a_payment_told_whole_is_granted_to_whom_it_names(books: Books) ->
     assert (await books.coins(buyer), await books.coins(other)) == (COINS, 0)
 
 
-async def test_of_halves_in_a_batch_the_one_that_tells_all_brings_the_purchase(
+async def test_of_the_halves_in_a_batch_the_one_that_names_all_becomes_the_purchase(
     books: Books,
 ) -> None:
     buyer, payment = await books.profile(), Payment()
@@ -240,14 +240,14 @@ async def test_a_refund_between_the_halves_takes_its_coins(books: Books, batches
     assert await books.coins(buyer) == 60
 
 
-async def test_an_event_without_our_metadata_makes_no_half_another_products(books: Books) -> None:
+async def test_an_event_without_our_metadata_does_not_make_a_half_foreign(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply_one(intent(payment, buyer))
     assert await books.apply_one(without_ours(payment)) == NOT_OURS
     assert await books.apply_one(payment.refund(40)) == NO_PURCHASE_YET
 
 
-async def test_halves_under_two_names_meet_when_the_names_do(books: Books) -> None:
+async def test_halves_under_two_names_meet_when_the_names_join(books: Books) -> None:
     for order in permutations(range(3)):
         buyer, payment = await books.profile(), Payment()
         by_session = [f"cs_{payment.number}"]

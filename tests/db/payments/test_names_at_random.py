@@ -116,7 +116,7 @@ async def backend(signed_in: SignIn) -> Connection:
     return await signed_in(role="service_role")
 
 
-async def test_whatever_names_come_in_whatever_order_coins_follow_the_payment(
+async def test_coins_follow_the_payment_whatever_its_names_and_their_order(
     books: Books, backend: Connection
 ) -> None:
     for seed in range(20):
@@ -124,7 +124,7 @@ async def test_whatever_names_come_in_whatever_order_coins_follow_the_payment(
 
 
 @pytest.mark.long
-async def test_many_stories_of_names_end_as_the_model_says(
+async def test_many_sequences_of_names_end_as_the_model_says(
     books: Books, backend: Connection
 ) -> None:
     for seed in range(20, 300):

@@ -50,7 +50,7 @@ async def watching(db: Connection) -> set[UUID]:
     return {row["viewer_id"] for row in await db.fetch(VIEWERS)}
 
 
-async def test_a_gateway_is_heard_for_all_its_viewers(
+async def test_a_gateways_call_counts_for_all_its_viewers(
     audience: Audience, gateway: Connection, stream: int
 ) -> None:
     viewers = [await audience.profile() for _ in range(5)]
@@ -62,7 +62,7 @@ async def test_a_gateway_is_heard_for_all_its_viewers(
     assert await audience.published() == {stream, other}
 
 
-async def test_a_call_leaves_what_single_heartbeats_leave(
+async def test_a_call_writes_the_same_as_single_heartbeats(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
     other = await audience.profile()
@@ -80,7 +80,7 @@ async def test_a_call_leaves_what_single_heartbeats_leave(
 
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("value", [None, False, "true", 1, {}, [True]])
-async def test_a_flag_holds_by_true_alone(
+async def test_only_the_value_true_sets_a_flag(
     audience: Audience, viewer: UUID, stream: int, flag: str, value: object
 ) -> None:
     heartbeat = entry(viewer, stream)
@@ -97,7 +97,7 @@ async def test_a_flag_that_is_missing_does_not_hold(
     assert await watching(audience.db) == set()
 
 
-async def test_an_unknown_stream_or_viewer_is_named_and_harms_nobody_else(
+async def test_an_unknown_stream_or_viewer_is_named_and_harms_no_other_entry(
     audience: Audience, gateway: Connection, viewer: UUID, stream: int
 ) -> None:
     nobody = uuid4()
@@ -110,7 +110,7 @@ async def test_an_unknown_stream_or_viewer_is_named_and_harms_nobody_else(
 
 
 @pytest.mark.parametrize("nonsense", ["abc", "", -1, 1.5, 2**63, 10**400, None, [], {}, "1 "])
-async def test_what_is_no_id_is_nobodys_and_harms_nobody_else(
+async def test_an_invalid_id_is_named_and_harms_no_other_entry(
     audience: Audience, viewer: UUID, stream: int, nonsense: object
 ) -> None:
     entries = [
@@ -125,7 +125,9 @@ async def test_what_is_no_id_is_nobodys_and_harms_nobody_else(
     assert await watching(audience.db) == {viewer}
 
 
-async def test_what_is_no_object_is_nobody(audience: Audience, viewer: UUID, stream: int) -> None:
+async def test_entries_that_are_no_objects_harm_no_other_entry(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
     entries = [1, "x", None, [], {}, ["stream_id"], entry(viewer, stream), True]
     assert await audience.hear_all(*entries) == [(None, None, "unknown_stream")]
     assert await watching(audience.db) == {viewer}
@@ -137,7 +139,7 @@ async def test_ids_are_read_as_text_too(audience: Audience, viewer: UUID, stream
 
 
 @pytest.mark.parametrize("last", [True, False])
-async def test_of_several_entries_of_a_viewer_on_a_stream_the_last_counts(
+async def test_the_last_of_several_entries_of_a_viewer_on_a_stream_counts(
     audience: Audience, viewer: UUID, stream: int, *, last: bool
 ) -> None:
     entries = [entry(viewer, stream, is_visible=visible) for visible in (not last, last)]
@@ -166,13 +168,13 @@ async def test_more_than_a_thousand_entries_are_refused_as_a_whole(
 
 
 @pytest.mark.parametrize("given", [None, "null", "{}", '{"stream_id": 1}', '"[]"', "1"])
-async def test_what_is_no_array_is_refused(gateway: Connection, given: str | None) -> None:
+async def test_a_call_without_an_array_is_refused(gateway: Connection, given: str | None) -> None:
     with pytest.raises(asyncpg.InvalidParameterValueError, match="JSON array"):
         await gateway.fetch(CALL, given)
 
 
 @pytest.mark.parametrize("given", ["", "[", "[1,]", '["\\u0000"]'])
-async def test_what_is_no_json_is_refused(gateway: Connection, given: str) -> None:
+async def test_a_call_without_json_is_refused(gateway: Connection, given: str) -> None:
     with pytest.raises(asyncpg.DataError):
         await gateway.fetch(CALL, given)
 
@@ -205,7 +207,9 @@ async def test_joining_viewers_write_each_stream_once(audience: Audience) -> Non
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-async def test_a_client_speaks_for_nobody_else(viewer: UUID, signed_in: SignIn, role: str) -> None:
+async def test_a_client_sends_no_heartbeats_of_others(
+    viewer: UUID, signed_in: SignIn, role: str
+) -> None:
     await refused((await signed_in(viewer, role=role)).fetch(CALL, "[]"))
 
 

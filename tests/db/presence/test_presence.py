@@ -191,7 +191,7 @@ async def test_streams_beyond_four_count_when_newer_ones_are_left(
     assert await audience.published() == set(streams[3 - left : 7 - left])
 
 
-async def test_a_stream_fallen_silent_gives_its_place_to_an_older_activation(
+async def test_a_silent_stream_makes_room_for_an_older_activation(
     audience: Audience, viewer: UUID
 ) -> None:
     streams = [await audience.stream() for _ in range(5)]
@@ -237,7 +237,7 @@ async def test_a_recompute_takes_the_oldest_marks_up_to_its_bound(
         assert await audience.db.fetchval(bounded, at(2)) == stream
 
 
-async def test_what_no_mark_tells_of_is_found_within_the_hour(
+async def test_a_change_without_a_mark_is_found_within_an_hour(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
     await audience.hear(viewer, stream, second=3_590)
@@ -282,7 +282,7 @@ async def test_a_change_committed_after_a_recompute_is_seen_by_the_next(
     assert await audience.recompute(second=3) == {stream: True}
 
 
-async def test_two_recomputes_take_turns_so_that_the_later_change_counts(
+async def test_two_recomputes_run_one_after_the_other_and_the_later_change_counts(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
     await audience.hear(viewer, stream, second=0)

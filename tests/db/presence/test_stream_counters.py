@@ -116,7 +116,7 @@ async def test_no_counter_has_a_trigger_that_every_heartbeat_fires(db: Connectio
 
 
 @pytest.mark.requirement("E viewers")
-async def test_the_swept_leave_the_count(audience: Audience, viewer: UUID, stream: int) -> None:
+async def test_swept_viewers_are_not_counted(audience: Audience, viewer: UUID, stream: int) -> None:
     await audience.hear(viewer, stream, second=0)
     await audience.sweep(second=61)
     assert await viewers(audience.db, stream) == 0

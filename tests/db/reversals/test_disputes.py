@@ -126,7 +126,9 @@ async def test_a_payment_in_another_currency_is_disputed_in_its_own(books: Books
     assert await left(books, payment) == (500, "confirmed")
 
 
-async def test_without_a_rate_the_whole_payment_is_disputed_and_said_so(books: Books) -> None:
+async def test_without_a_rate_the_whole_payment_is_disputed_and_the_event_says_so(
+    books: Books,
+) -> None:
     payment = await bought(books)
     assert await books.apply_one(LOST(-400, minor=400, currency="eur")(payment)) == NO_RATE
     assert await left(books, payment) == (0, "chargeback")
@@ -145,7 +147,7 @@ async def test_without_a_rate_a_dispute_that_takes_nothing_is_no_alarm(
     assert await left(books, payment) == (1_000, "confirmed")
 
 
-async def test_a_dispute_without_a_rate_is_said_when_its_purchase_comes(books: Books) -> None:
+async def test_a_dispute_without_a_rate_is_reported_when_its_purchase_comes(books: Books) -> None:
     payment = Payment()
     (event_id,) = await books.receive(LOST(-400, minor=400, currency="eur")(payment))
     await books.work()

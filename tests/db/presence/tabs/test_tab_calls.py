@@ -45,7 +45,7 @@ async def test_tabs_of_one_call_count_together_in_any_order(
         assert row["last_active_at"] == at(second)
 
 
-async def test_of_several_entries_of_one_tab_the_last_counts(
+async def test_the_last_of_several_entries_of_one_tab_counts(
     audience: Audience, viewer: Viewer
 ) -> None:
     on, off = (entry(viewer.id, viewer.stream, tab="a", is_visible=each) for each in (True, False))
@@ -67,7 +67,7 @@ async def test_an_entry_without_a_tab_overrules_the_tabs_before_it(
 
 
 @pytest.mark.parametrize("nonsense", ["x" * 65, {}, [], True, {"a": 1}])
-async def test_what_is_no_tab_is_named_and_harms_nobody_else(
+async def test_an_invalid_tab_is_named_and_harms_no_other_entry(
     audience: Audience, viewer: Viewer, nonsense: object
 ) -> None:
     other = await audience.profile()
@@ -181,7 +181,7 @@ and proname = 'update_viewer_heartbeat'
 (NEW,) = (f.sql for f in expected() if f.name == "public.update_viewer_heartbeat")
 
 
-async def test_the_old_signature_goes_as_the_new_one_comes_and_clients_go_on(
+async def test_the_new_signature_replaces_the_old_one_and_clients_go_on(
     db: Connection, viewer: Viewer, signed_in: SignIn
 ) -> None:
     client = await signed_in(viewer.id)
