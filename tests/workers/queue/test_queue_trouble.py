@@ -26,11 +26,11 @@ from workers.embedded import EmbeddedValkey
 from workers.queue.client import (
     CALM_S,
     SAME_TROUBLE_S,
-    Bell,
     QueueBroker,
     QueueTrouble,
-    probe_queue,
 )
+from workers.queue.doorbell import Bell
+from workers.queue.probe import probe_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -40,7 +40,8 @@ from workers.cli.status.processes import judge_workers
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
-from workers.queue.client import REFUSALS, QueueBroker, reason_of
+from workers.queue.client import QueueBroker
+from workers.queue.probe import REFUSALS, reason_of
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
