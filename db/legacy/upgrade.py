@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import asyncpg
 
-from db.connections.roles import check_release_rights
 from db.errors import CoinfleetError, is_transient
 from db.legacy import proof as upgrade_proof
 from db.legacy.access import close_doors, open_doors
@@ -23,6 +22,7 @@ from db.legacy.copying import Batches
 from db.legacy.generations import Generation, check_source
 from db.legacy.proof import Proof
 from db.legacy.tables import LEGACY, OldTables
+from db.release.rights import check_release_rights
 from db.release.runner import bring_up
 from db.release.schema import expected, login_roles
 from db.release.session import owner_session, take_release_lock

@@ -12,13 +12,13 @@ import pytest
 from db.connections.pool import open_connection, open_pool
 from db.connections.roles import (
     NotReleased,
-    UnfitOwner,
     WrongRole,
     check_owner,
     check_process_role,
 )
 from db.erasure import erase_profile
 from db.release.catalog import find_differences
+from db.release.rights import UnfitOwner
 from db.release.runner import migrate, status
 from tests.clusters import PASSWORD
 from tests.workers.cli.operators import coinfleet
@@ -91,7 +91,7 @@ async def test_another_processs_role_is_named_with_the_one_that_is_needed(
         await check_process_role(pool, process, url=url)
     pool.terminate()
     assert str(wrong.value) == (
-        f"the database at {place_of(url)} let us in as {other.role}, but this needs"
+        f"The database at {place_of(url)} logged us in as {other.role}, but this needs"
         f" {process.role}: set {process.address} to that role's address"
     )
 
@@ -231,7 +231,7 @@ def test_a_process_that_releases_is_told_whose_work_that_is(
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
     assert place_of(empty_database.url()) in line
-    assert f"let us in as coinfleet_{login}" in line
+    assert f"logged us in as coinfleet_{login}" in line
     assert "needs the schema's owner" in line
     assert "alter role" not in line
 

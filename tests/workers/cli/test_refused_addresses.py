@@ -60,7 +60,7 @@ async def test_another_processs_role_ends_a_process_with_both_named(
 ) -> None:
     process = await run_process(run, program, database.url(OTHERS[program].login))
     assert await process.ended() == 1
-    assert f"let us in as {OTHERS[program].role}" in reason_of(process)
+    assert f"logged us in as {OTHERS[program].role}" in reason_of(process)
     assert f"this needs {program.role}" in reason_of(process)
 
 

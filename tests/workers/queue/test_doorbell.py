@@ -9,8 +9,7 @@ import redis
 
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually
-from workers.queue.client import WAITING_MESSAGES_MAX, Bell
-from workers.queue.doorbell import Doorbell
+from workers.queue.doorbell import WAITING_MESSAGES_MAX, Bell, Doorbell
 from workers.settings import Settings
 
 if TYPE_CHECKING:

@@ -26,11 +26,11 @@ from workers.embedded import EmbeddedValkey
 from workers.queue.client import (
     CALM_S,
     SAME_TROUBLE_S,
-    Bell,
     QueueBroker,
     QueueTrouble,
-    probe_queue,
 )
+from workers.queue.doorbell import Bell
+from workers.queue.probe import probe_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,7 +255,7 @@ def test_status_says_that_the_queue_refuses(
     health = json.loads(told.stdout)
     assert health["queue"]["reachable"] is True
     assert f"127.0.0.1:{urlsplit(queue.url).port}: " in health["queue"]["refusal"]
-    assert [line for line in health["attention"] if "the queue refuses what is written" in line]
+    assert [line for line in health["attention"] if "the queue refuses writes" in line]
     assert "secret" not in told.stdout + told.stderr
 
 

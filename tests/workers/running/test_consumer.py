@@ -14,7 +14,7 @@ from db import ticks
 from db.arrivals import Arrival, store_arrivals
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually, somebody_waits_for_a_lock
-from workers.queue.client import Bell
+from workers.queue.doorbell import Bell
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool

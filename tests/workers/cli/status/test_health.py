@@ -17,7 +17,7 @@ from workers.cli.status.command import read_health
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.clusters import Database
-    from workers.cli.status.checks import Asked
+    from workers.cli.status.checks import CheckContext
 
 
 A_REJECTED_PURCHASE = """
@@ -71,7 +71,7 @@ async def test_a_dead_event_needs_a_person(
     health = await health_of(database)
     (line,) = health.attention
     (dead,) = health.dead.oldest
-    assert line.startswith(f"dead: 1 event, the oldest with id {dead.id} (Boom): mend the cause")
+    assert line.startswith(f"dead: 1 event, the oldest with id {dead.id} (Boom): remove the cause")
     assert health.dead.newest == [dead]
     assert (dead.provider_event_id, dead.reason, dead.last_error) == (
         "evt_poison",
@@ -226,10 +226,10 @@ async def test_an_event_that_fails_for_what_should_have_passed_is_named_with_its
 async def test_a_check_that_fails_is_a_line_and_stops_no_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def find_nothing_at_all(asked: Asked) -> list[str]:
+    async def find_nothing_at_all(context: CheckContext) -> list[str]:
         raise CoinfleetError("no such thing")
 
-    async def find_something(asked: Asked) -> list[str]:
+    async def find_something(context: CheckContext) -> list[str]:
         return ["something"]
 
     monkeypatch.setattr(status_checks, "CHECKS", (find_nothing_at_all, find_something))

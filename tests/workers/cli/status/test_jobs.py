@@ -47,7 +47,7 @@ async def test_a_job_that_is_asked_for_and_never_done_is_overdue(
         " enqueued_at = clock_timestamp() - interval '5 minutes' where job = 'stale_viewers'"
     )
     assert (await health_of(database)).attention == [
-        "stale_viewers is overdue: never done, and due each 30 s"
+        "stale_viewers is overdue: never done, due every 30 s"
     ]
 
 
@@ -117,7 +117,7 @@ async def test_a_time_that_lies_ahead_tells_of_a_clock_that_was_set_back(
 ) -> None:
     await db.execute("update fleet.schedules set fired_at = now() + interval '20 minutes'")
     (line,) = (await health_of(database)).attention
-    assert line == "the database's clock was set back: it stored times 20 min ahead of it"
+    assert line == "the database's clock was set back: stored times are 20 min ahead of it"
 
 
 @pytest.mark.usefixtures("at_work")

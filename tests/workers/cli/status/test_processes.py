@@ -56,7 +56,10 @@ def test_a_receiver_that_takes_webhooks_is_no_line() -> None:
     ("detail", "words"),
     [
         ({"trouble": Trouble("53100: no space left", 1.0)}, "could not store webhooks: 53100: no"),
-        ({"refused": (RefusedInARow("app", "stale", 12, 5.0),)}, "12 webhooks in a row (stale)"),
+        (
+            {"refused": (RefusedInARow("app", "stale", 12, 5.0),)},
+            "12 webhooks of app in a row (stale)",
+        ),
         ({"refused": (RefusedInARow("stripe", "no_match", 3, 5.0),)}, "does the secret here match"),
         ({"clock_ahead_s": 400.0}, "7 min ahead of the database's"),
         ({"clock_ahead_s": -400.0}, "7 min behind the database's"),
@@ -76,7 +79,9 @@ async def test_a_receiver_that_fell_silent_needs_a_person(
     assert (await health_of(database)).healthy
     await db.execute("update fleet.web_reports set reported_at = now() - interval '5 minutes'")
     (line,) = (await health_of(database)).attention
-    assert line == "no receiver reports: web box:8000 was last heard 5 min ago; is it refusing?"
+    assert (
+        line == "no web process reports: the last report, of box:8000, was 5 min ago; does it run?"
+    )
 
 
 @pytest.mark.usefixtures("at_work")
@@ -89,5 +94,5 @@ async def test_a_full_disk_that_stops_a_worker_needs_a_person(
     )
     (line,) = (await health_of(database)).attention
     assert line == (
-        f"worker host:1 is kept from its work: {trouble['error']}; make room on the database's disk"
+        f"worker host:1 can't work: {trouble['error']}; free space on the database's disk"
     )
