@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.supabase.project"]
 
 # These servers are thrown away: a crash of the machine may take their data with it.
-FORGETFUL = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of our own is made there
 # The write-ahead log may take a gigabyte, a test's database some megabytes.
 ROOM_BYTES = 2 * 1024**3
@@ -80,7 +80,7 @@ def cluster(server_folder: Path) -> Iterator[Cluster]:
         yield (cluster := Cluster(url))
         cluster.close()
         return
-    server = EmbeddedPostgres(server_folder, settings=FORGETFUL)
+    server = EmbeddedPostgres(server_folder, settings=NOT_DURABLE)
     server.start()
     yield (cluster := Cluster(server.superuser_url))
     cluster.close()

@@ -98,7 +98,9 @@ class Crowd:
         for (call,) in calls:
             heard = "select * from fleet.record_heartbeats($1, $2)"
             assert not await self.db.fetch(heard, call, a_round.now)
-        await self.db.execute("select textbook.hear($1, $2, $3)", numbers, unmuted, a_round.now)
+        await self.db.execute(
+            "select textbook.heartbeat($1, $2, $3)", numbers, unmuted, a_round.now
+        )
         # What autovacuum would do some day is done now: it must not hit one side only.
         await self.db.execute(
             "vacuum public.active_viewers, public.live_streams, fleet.publish_marks,"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def gone(observer: Connection, connection: Connection) -> None:
+async def kill_session(observer: Connection, connection: Connection) -> None:
     """Kill a connection as its process's death does, and wait until the server has noticed."""
     pid = connection.get_server_pid()
     connection.terminate()
@@ -25,7 +25,7 @@ async def gone(observer: Connection, connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def held_back(
+async def blocked(
     observer: Connection, connection: Connection, work: Coroutine[None, None, T]
 ) -> AsyncIterator[asyncio.Task[T]]:
     """Start work on a connection and go on once it is blocked by a lock."""
@@ -51,6 +51,6 @@ async def second_waits_for_first(
     transaction = first.transaction()
     await transaction.start()
     first_result = await first_work
-    async with held_back(observer, second, second_work) as task:
+    async with blocked(observer, second, second_work) as task:
         await transaction.commit()
     return first_result, task.result()

@@ -80,7 +80,7 @@ async def test_h3_viewers_join_and_leave(books: Books, signed_in: SignIn) -> Non
 async def test_h4_a_heartbeat_times_out_at_60_seconds(db: Connection) -> None:
     audience = Audience(db)
     viewer, stream = await audience.profile(), await audience.stream()
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     assert await audience.recompute(second=59.9) == {stream: True}
     assert await audience.sweep(second=59.9) == 0
     assert await audience.recompute(second=60) == {stream: False}

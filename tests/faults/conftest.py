@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.clusters import Database
 
 
-class FragilePostgres(EmbeddedPostgres):
+class RestartablePostgres(EmbeddedPostgres):
     """A server that is started again with the roles that the tests gave it."""
 
     def set_up(self) -> None:
@@ -31,9 +31,9 @@ class FragilePostgres(EmbeddedPostgres):
 
 
 @pytest.fixture(scope="package")
-def postgres(server_folder: Path) -> Iterator[FragilePostgres]:
+def postgres(server_folder: Path) -> Iterator[RestartablePostgres]:
     """PostgreSQL with the settings that `make run` gives it: it keeps what it committed."""
-    server = FragilePostgres(server_folder / "faults")
+    server = RestartablePostgres(server_folder / "faults")
     server.start()
     yield server
     server.stop()
@@ -49,7 +49,7 @@ def valkey_server(server_folder: Path) -> Iterator[EmbeddedValkey]:
 
 
 @pytest.fixture(scope="package")
-def cluster(postgres: FragilePostgres) -> Iterator[Cluster]:
+def cluster(postgres: RestartablePostgres) -> Iterator[Cluster]:
     """The cluster of these tests alone."""
     yield (cluster := Cluster(postgres.superuser_url))
     cluster.close()

@@ -39,7 +39,7 @@ class Load(Run):
         self._progress = Progress(disable=True)
         self._permits = asyncio.Semaphore(0)
         self._allowed = 0
-        self._let_go(AHEAD)
+        self._allow(AHEAD)
         self._playing = asyncio.create_task(self.deliver_all(self._progress))
 
     @property
@@ -47,10 +47,10 @@ class Load(Run):
         """The events that were answered 2xx so far."""
         return frozenset(self._deliveries.acknowledged)
 
-    async def goes_on(self, deliveries: int) -> None:
+    async def wait_for_more(self, deliveries: int) -> None:
         """Wait until so many more are acknowledged; others are on their way then."""
         wanted = self._deliveries.delivered + deliveries
-        self._let_go(wanted + AHEAD)
+        self._allow(wanted + AHEAD)
 
         async def has_come() -> bool:
             assert not self._playing.done(), "the load is too small for this test"
@@ -58,9 +58,9 @@ class Load(Run):
 
         await eventually(has_come)
 
-    async def ends_well(self) -> None:
+    async def finish(self) -> None:
         """See it delivered and settled, every coin where it belongs and the books right."""
-        self._let_go(len(self._plan) * self._options.duplicates * len(self._addresses))
+        self._allow(len(self._plan) * self._options.duplicates * len(self._addresses))
         await self._playing
         findings = await self.read_back(self._progress)
         assert findings.breaches == []
@@ -77,7 +77,7 @@ class Load(Run):
             await self._playing
         self._pool.terminate()
 
-    def _let_go(self, deliveries: int) -> None:
+    def _allow(self, deliveries: int) -> None:
         """Let the load come as far as this, counted from its beginning."""
         while self._allowed < deliveries:
             self._allowed += 1

@@ -54,10 +54,10 @@ async def test_a_database_that_is_killed_and_stopped_under_load_loses_nothing(
     others = [await fleet.start(each) for each in (WORKER, WORKER, SCHEDULER)]
     async with loaded(fleet.database.url(), port, events=400) as load:
         for end in (postgres.kill, postgres.stop):
-            await load.goes_on(50)
+            await load.wait_for_more(50)
             end()
             postgres.start()
-        await load.ends_well()
+        await load.finish()
     db = await connect()
     # The workers outlived it: nobody is blamed for a batch that it cut off.
     await eventually(lambda: db.fetchval("select count(*) = 0 from fleet.batch_starts"))
@@ -107,7 +107,7 @@ async def test_a_receiver_drops_connections_that_hang_after_a_failover(
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         # As many of them as it may open.
         await asyncio.gather(client.get("/readyz"), *(deliver(client, [each]) for each in others))
-        gate.strand()
+        gate.hang()
 
         async def is_stored() -> bool:
             webhook = purchase.webhook()
@@ -141,7 +141,7 @@ async def test_a_worker_drops_connections_that_hang_after_a_failover(
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         await deliver(client, [before])
         await eventually(lambda: is_applied(before))
-        gate.strand()
+        gate.hang()
         await deliver(client, [after])
         # A statement may take 35 s, and its connection as long again to be dropped.
         await eventually(lambda: is_applied(after))

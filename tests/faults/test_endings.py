@@ -42,17 +42,17 @@ async def test_processes_that_end_under_load_finish_what_they_began(fleet: Fleet
     processes = [await fleet.start(each, PORT=str(port)) for each in commands]
     async with loaded(fleet.database.url(), port, events=300) as load:
         for nth, command in enumerate(commands):
-            await load.goes_on(40)
+            await load.wait_for_more(40)
             assert await ends(processes[nth], *OFTEN) == 0, processes[nth].text
             assert "stop_deadline_passed" not in processes[nth].text
             await fleet.start(command, PORT=str(port))
-        await load.ends_well()
+        await load.finish()
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", [WEB, WORKER, SCHEDULER])
 async def test_a_process_that_is_still_starting_ends(fleet: Fleet, command: str) -> None:
-    for is_so_far in (is_python, listens_for_signals, has_spoken):
+    for is_so_far in (is_python, listens_for_signals, has_output):
         process = await fleet.start(command, PORT=str(free_port()))
         await eventually(partial(is_so_far, process))
         # Before it listens for signals, one ends it as any program; afterwards in order.
@@ -69,7 +69,7 @@ async def listens_for_signals(process: Process) -> bool:
     return psutil.Process(process.popen.pid).num_threads() > 1
 
 
-async def has_spoken(process: Process) -> bool:
+async def has_output(process: Process) -> bool:
     """Whether it said anything."""
     return bool(process.text)
 
@@ -80,5 +80,5 @@ async def test_dramatiqs_own_command_applies_events_and_leaves_no_process(fleet:
     await fleet.start_web(port)
     stock = await fleet.start(*STOCK)
     async with loaded(fleet.database.url(), port, events=200) as load:
-        await load.ends_well()
+        await load.finish()
     assert await ends(stock, signal.SIGTERM) == 0, stock.text

@@ -49,7 +49,7 @@ async def applied_events(db: Connection) -> int:
 async def work_goes_on(db: Connection, load: Load) -> None:
     """Wait until more events are acknowledged, and more applied, than now."""
     before = await applied_events(db)
-    await load.goes_on(50)
+    await load.wait_for_more(50)
 
     async def is_further() -> bool:
         return await applied_events(db) > before
@@ -92,13 +92,13 @@ async def test_a_queue_that_is_emptied_frozen_and_killed_under_load_loses_nothin
         with redis.Redis.from_url(valkey_server.url) as client:
             for _ in range(5):
                 client.flushall()
-                await load.goes_on(10)
+                await load.wait_for_more(10)
         with frozen(valkey_server):
             await work_goes_on(db, load)
         valkey_server.kill()
         await work_goes_on(db, load)
         valkey_server.start()
-        await load.ends_well()
+        await load.finish()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await deliver(client, await sign_up(db, 1))
     # The worker's threads have found the queue again.

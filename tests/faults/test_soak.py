@@ -43,10 +43,10 @@ async def test_every_event_ends_once_whatever_is_killed(
     events = rounds * (max(A_ROUND) + AHEAD)
     async with loaded(fleet.database.url(), port, events=events, seed=seed) as load:
         for _ in range(rounds):
-            await load.goes_on(random.randint(*A_ROUND))
+            await load.wait_for_more(random.randint(*A_ROUND))
             # Now and then two at once: a worker, say, and what would have noticed.
             for nth in random.sample(
                 range(len(PROCESSES) + len(servers)), random.choice((1, 1, 2))
             ):
                 await kill_and_start_again(nth)
-        await load.ends_well()
+        await load.finish()

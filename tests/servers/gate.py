@@ -43,12 +43,12 @@ class Gate:
         await self.open()
         self.is_frozen = True
 
-    def strand(self) -> None:
+    def hang(self) -> None:
         """Hang those who are through for good, and let newcomers through: a silent failover."""
         for end in self._ends:
-            end.is_stranded = True
+            end.is_hanging = True
 
-    def lead_to(self, url: str) -> None:
+    def route_to(self, url: str) -> None:
         """Let newcomers through to another server; those who are through stay where they are."""
         parts = urlsplit(url)
         self._server_address = (parts.hostname, parts.port)
@@ -87,7 +87,7 @@ class _End(asyncio.Protocol):
     def __init__(self, gate: Gate, arrive: Callable[[_End], object]) -> None:
         self._gate = gate
         self._arrive = arrive
-        self.is_stranded = False
+        self.is_hanging = False
         self._other: _End | None = None
         self._heard = b""
         self._transport: asyncio.Transport | None = None
@@ -103,7 +103,7 @@ class _End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
-        if self._gate.is_frozen or self.is_stranded:
+        if self._gate.is_frozen or self.is_hanging:
             return
         if self._other and self._other._transport:
             self._other._transport.write(self._heard)

@@ -1,4 +1,4 @@
-"""A scene for attacks: somebody with bad intentions, somebody with coins, and a stream."""
+"""A parties for attacks: somebody with bad intentions, somebody with coins, and a stream."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ TRAPPED_TYPES = ("uuid", "text", "jsonb", "timestamptz", "inet", "bytea", "date"
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Parties:
     """Mallory has 10 coins, the victim 100 and the stream."""
 
     mallory: UUID
     victim: UUID
     stream: int
 
-    def told(self, statement: str) -> str:
+    def fill_in(self, statement: str) -> str:
         """A statement with their ids in place of {mallory}, {victim} and {stream}."""
         return statement.format(**asdict(self))
 
 
-async def set_scene(books: Books) -> Scene:
+async def sign_up_parties(books: Books) -> Parties:
     """Sign the two up."""
     victim = await books.profile(coins=100)
     stream = await books.db.fetchval(
         "insert into public.live_streams (profile_id) values ($1) returning id", victim
     )
-    return Scene(await books.profile(coins=10), victim, stream)
+    return Parties(await books.profile(coins=10), victim, stream)
 
 
 async def refused(work: Awaitable[object]) -> None:

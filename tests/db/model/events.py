@@ -74,7 +74,7 @@ PRODUCTS = [
 ]
 
 
-class Storyteller:
+class RandomEvents:
     """Tells of a few people's payments and gifts, as if from everywhere at once."""
 
     def __init__(self, random: Random) -> None:
