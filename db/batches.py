@@ -42,6 +42,8 @@ class ClaimedEvent:
     attempts: int
     age_s: float = 0.0
     """Time from its receipt to its claim, by the database's clock."""
+    answer: bytes | None = None
+    """What its provider answered to the event's question, as JSON; None before that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,23 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="na
     half: Half | None = None
 
 
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A call to the provider, to be made once per key; see db/provider_calls.py."""
+
+    kind: Text
+    key: Text
+    request: dict[str, str | int | None]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="question"):
+    """The event means nothing without the answer of this call: it waits for that.
+
+    It is interpreted again with the answer in `ClaimedEvent.answer`.
+    """
+
+    call: Call
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
     """The event moves no coins. `payment_keys` name a payment that is not ours.
 
@@ -180,4 +197,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     half: Half | None = None
 
 
-Fact: TypeAlias = Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Names | Verdict
+Fact: TypeAlias = (
+    Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Names | Question | Verdict
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -34,6 +35,7 @@ from db.errors import (
     is_server_unfit,
     unavailable,
 )
+from db.facts import Question
 from db.release.compatibility import is_half_way
 
 if TYPE_CHECKING:
@@ -212,7 +214,7 @@ async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch. Raises ReleaseHalfWay if a release may be the cause of a failure."""
     if batch.short_lock_timeout:
         await connection.execute(f"set local lock_timeout = {SHORT_LOCK_TIMEOUT_MS:d}")
-    facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
+    facts = [_as_row(*each) for each in await _interpret(connection, batch)]
     rows = await connection.fetch(
         "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
@@ -222,6 +224,29 @@ async def _apply(connection: Connection, batch: Batch) -> None:
     bugs = [each.error for each in batch.failures if each.is_bug]
     if bugs and await is_half_way(connection):
         raise ReleaseHalfWay(f"{ReleaseHalfWay.__doc__} {bugs[0]}")
+
+
+async def _interpret(connection: Connection, batch: Batch) -> list[tuple[ClaimedEvent, Fact]]:
+    """Interpret each event; one that asks a question once more, with its answer if that is there.
+
+    Most batches ask nothing, and read nothing here.
+    """
+    facts = [(event, batch.interpret(event)) for event in batch.claimed]
+    asking = [event.id for event, fact in facts if isinstance(fact, Question)]
+    if not asking:
+        return facts
+    rows = await connection.fetch(
+        "select event_id, answer from fleet.answers_of_events($1)", asking
+    )
+    answers = {row["event_id"]: row["answer"].encode() for row in rows}
+    answered = [
+        replace(event, answer=answers[event.id]) if event.id in answers else event
+        for event, _ in facts
+    ]
+    return [
+        (event, fact if event.answer is None else batch.interpret(event))
+        for event, (_, fact) in zip(answered, facts, strict=True)
+    ]
 
 
 async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:

@@ -10,6 +10,7 @@ from tasks.housekeeping import tidy_up
 from tasks.leaderboard import refresh_leaderboard
 from tasks.payment_events import process_payment_events
 from tasks.presence import remove_stale_viewers, update_publish_state
+from tasks.provider_calls import make_provider_calls
 from tasks.reconciliation import prove_everything, prove_new_entries
 from tasks.task import Task
 
@@ -19,6 +20,13 @@ PROCESS_PAYMENT_EVENTS = Task(
     function=process_payment_events,
     queue="payments",
     time_limit_ms=60_000,
+)
+# The task bounds each call; this is for several in a row.
+MAKE_PROVIDER_CALLS = Task(
+    name="make_provider_calls",
+    function=make_provider_calls,
+    queue="payments",
+    time_limit_ms=600_000,
 )
 UPDATE_PUBLISH_STATE = Task(
     name="update_publish_state",
@@ -60,6 +68,7 @@ TIDY_UP = Task(
 
 TASKS: tuple[Task, ...] = (
     PROCESS_PAYMENT_EVENTS,
+    MAKE_PROVIDER_CALLS,
     UPDATE_PUBLISH_STATE,
     REMOVE_STALE_VIEWERS,
     REFRESH_LEADERBOARD,

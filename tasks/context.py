@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Pool
     from db.inbox import Inbox
+    from tasks.breaker import Breaker
     from tasks.providers.provider import Provider
 
 # Upper bounds of the buckets for the time that a batch takes. One more bucket follows, for batches
@@ -99,13 +100,16 @@ class Meter:
 class Context:
     """What the process gives to a task: its pool, its settings, its counters and its stop signal.
 
-    `providers` are all of the fleet, by name. A task with a loop checks `stopping` between two
+    `worker` is the process's name. `providers` are all of the fleet, by name, and so are
+    `breakers`. A task with a loop checks `stopping` between two
     batches, and returns if it is set.
     """
 
     pool: Pool
     inbox: Inbox
     providers: Mapping[str, Provider]
+    worker: str
+    breakers: Mapping[str, Breaker]
     batch_size: int = 500
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)

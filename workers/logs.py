@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 
 # These say at "info" what our own lines say already, or say it for each request.
-_QUIET = ("uvicorn.access", "uvicorn.error", "apscheduler", "dramatiq")
+_QUIET = ("uvicorn.access", "uvicorn.error", "apscheduler", "dramatiq", "httpx", "httpcore")
 
 
 def configure_logging(log_format: LogFormat = "auto") -> None:

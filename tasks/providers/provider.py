@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from db.arrivals import Arrival
     from db.batches import ClaimedEvent
     from db.facts import Fact
+    from tasks.providers.calls import MakeCall
 
 
 class Provider(ABC):
@@ -56,5 +57,16 @@ class Provider(ABC):
         """Return what an event means for coins.
 
         Pure: the same event means the same each time, and nothing is looked up. Total: any bytes
-        have a meaning, unreadable ones `rejected: malformed`.
+        have a meaning, unreadable ones `rejected: malformed`. A Question asks for a call; its
+        answer is stored, and then stands in the event.
         """
+
+    def calls(self) -> Mapping[str, MakeCall]:
+        """Return how each kind of call is made, by `<name>.<what>`.
+
+        None without the settings that calls need: then they wait in the outbox.
+        """
+        return {}
+
+    async def close(self) -> None:  # noqa: B027 - a vendor that is never called has nothing open
+        """Close the connections that calls opened."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from db.inbox import Inbox
+from tasks.breaker import Breaker
 from tasks.context import Context
 from tasks.providers import PROVIDERS
+from workers.outage import Outage
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
@@ -18,5 +20,10 @@ def make_context(pool: Pool, **changes: Any) -> Context:
         "pool": pool,
         "inbox": Inbox(pool, worker="test"),
         "providers": {provider.name: provider() for provider in PROVIDERS},
-    }
-    return Context(**made | changes)
+        "worker": "test",
+    } | changes
+    made.setdefault(
+        "breakers",
+        {name: Breaker(Outage("provider", then="", provider=name)) for name in made["providers"]},
+    )
+    return Context(**made)

@@ -22,7 +22,7 @@ from dramatiq.middleware import (
 )
 
 from db.ticks import Tick
-from tasks import PROCESS_PAYMENT_EVENTS, TASKS
+from tasks import MAKE_PROVIDER_CALLS, PROCESS_PAYMENT_EVENTS, TASKS
 from workers.logs import configure_logging
 from workers.processes import WORKER
 from workers.queue.client import QueueBroker
@@ -30,11 +30,12 @@ from workers.running.runtime import Runtime
 from workers.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from dramatiq import Broker, Worker
 
+    from tasks.task import Task
     from workers.settings import Settings
 
 R = TypeVar("R")
@@ -97,7 +98,9 @@ def make_broker(settings: Settings) -> QueueBroker:
             runs,
         ],
     )
-    _declare_doorbell(broker, runs)
+    # Its runtime is made only when the worker boots.
+    _declare_doorbell(broker, PROCESS_PAYMENT_EVENTS, lambda: runs.runtime.ring())  # noqa: PLW0108
+    _declare_doorbell(broker, MAKE_PROVIDER_CALLS, lambda: runs.runtime.ring_for_calls())  # noqa: PLW0108
     _declare_ticks(broker, runs)
     return broker
 
@@ -109,17 +112,17 @@ def set_up() -> None:
     dramatiq.set_broker(make_broker(settings))
 
 
-def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
+def _declare_doorbell(broker: QueueBroker, task: Task, ring: Callable[[], None]) -> None:
     # Returns at once: the look runs on the loop, and no thread waits for its end. The message of a
     # newer release may have arguments.
     async def answer(*_: object, **__: object) -> None:
-        runs.runtime.ring()
+        ring()
 
     dramatiq.actor(
-        actor_name=PROCESS_PAYMENT_EVENTS.name,
-        queue_name=PROCESS_PAYMENT_EVENTS.queue,
+        actor_name=task.name,
+        queue_name=task.queue,
         broker=broker,
-        max_age=PROCESS_PAYMENT_EVENTS.max_age_ms,
+        max_age=task.max_age_ms,
         time_limit=LIMIT_MARGIN_MS,
     )(answer)
 
@@ -132,7 +135,7 @@ def _declare_ticks(broker: QueueBroker, runs: RunsRuntime) -> None:
                 await runs.runtime.run_tick(Tick(job, number))
 
     for task in TASKS:
-        if task is PROCESS_PAYMENT_EVENTS:
+        if task in (PROCESS_PAYMENT_EVENTS, MAKE_PROVIDER_CALLS):
             continue
         dramatiq.actor(
             actor_name=task.name,

@@ -1,4 +1,4 @@
-"""The inbox runner: looks for payment events when the doorbell rings, a few looks at a time.
+"""The inbox runner: looks for work when the doorbell rings, a few looks at a time.
 
 It knows nothing of what a look does, and retries nothing: a ring during a look causes one more.
 """

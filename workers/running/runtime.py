@@ -13,7 +13,8 @@ from db import ticks
 from db.connections.pool import answered, open_pool
 from db.inbox import Inbox
 from schedules.timetable import TIMETABLE
-from tasks import PROCESS_PAYMENT_EVENTS
+from tasks import MAKE_PROVIDER_CALLS, PROCESS_PAYMENT_EVENTS
+from tasks.breaker import Breaker
 from tasks.context import Context, Meter
 from workers.outage import Outage
 from workers.processes import WORKER
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 # with both an event took a seventh more. The second is for while a lock holds up the first.
 SLOTS = len(BATCHES)
 # Each slot takes two connections and each running tick one, plus what its task takes.
-POOL_SIZE = 2 * SLOTS + 2 * len(TIMETABLE) + 2
+# The statements of calls to providers are short: two connections do for all of them.
+POOL_SIZE = 2 * SLOTS + 2 * len(TIMETABLE) + 4
 LOOKS = "looks"
+CALLS = "calls"
 LOOK_EVERY_S = 1.0
 # A look takes a millisecond; a server that takes five seconds for it isn't there any more.
 LOOK_TIMEOUT_S = 5.0
@@ -71,6 +74,7 @@ class Runtime:
         self.worker = self._name.text
         self._settings = settings
         self._providers = build_providers(settings)
+        self._breakers = {name: Breaker(_outage_of(name)) for name in self._providers}
         self._stopping = asyncio.Event()
         self._meter = Meter()
         self._batches_seen = 0
@@ -97,6 +101,7 @@ class Runtime:
         self._inbox = Inbox(self._pool, worker=self.worker)
         self._attempts = Attempts(self._pool, self._meter, outage)
         self._runner = InboxRunner([self._look_into_inbox(each) for each in BATCHES])
+        self._caller = InboxRunner([self._make_calls])
         self._ticks = Ticks(self._attempts, self._context)
         self._reports = Reports(self._pool, worker=self.worker, meter=self._meter)
         self._loops = Loops(self._attempts)
@@ -124,6 +129,10 @@ class Runtime:
         self._reports.note_doorbell()
         self._runner.ring(at_once=1)
 
+    def ring_for_calls(self) -> None:
+        """Look for calls to providers, now or once more after the look that runs."""
+        self._caller.ring()
+
     async def run_tick(self, tick: Tick) -> None:
         """Answer a tick's message: do its job unless a worker has it already. Never raises."""
         self._reports.note_doorbell()
@@ -136,6 +145,8 @@ class Runtime:
         await asyncio.gather(
             self._loops.cancel(),
             self._runner.close(grace_s=GRACE_S),
+            # A call that is cut is made again by another worker, after its lease.
+            self._caller.close(grace_s=GRACE_S),
             self._ticks.close(grace_s=GRACE_S),
             return_exceptions=True,
         )
@@ -149,10 +160,11 @@ class Runtime:
         )
 
     async def close(self) -> None:
-        """Close the pool, by force if it takes long."""
+        """Close the connections to providers and the pool, by force if it takes long."""
         self._name.release()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.gather(*(provider.close() for provider in self._providers.values()))
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
@@ -162,6 +174,8 @@ class Runtime:
             pool=self._pool,
             inbox=self._inbox,
             providers=self._providers,
+            worker=self.worker,
+            breakers=self._breakers,
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,
@@ -172,8 +186,11 @@ class Runtime:
         context = self._context()
         return lambda: self._attempts.make(PROCESS_PAYMENT_EVENTS.function(context), work)
 
+    async def _make_calls(self) -> None:
+        await self._attempts.make(MAKE_PROVIDER_CALLS.function(self._context()), CALLS)
+
     async def _look(self) -> None:
-        """Begin the ticks that are due, and a look into the inbox."""
+        """Begin the ticks that are due, a look into the inbox, and one into the outbox."""
         # The one statement that is always short notices a failover for all others.
         looking = ticks.find_due_ticks(self._pool)
         for tick in await answered(self._pool, looking, within_s=LOOK_TIMEOUT_S):
@@ -181,3 +198,9 @@ class Runtime:
         is_held_up = self._meter.batches == self._batches_seen
         self._batches_seen = self._meter.batches
         self._runner.ring(at_once=SLOTS if is_held_up else 1)
+        self.ring_for_calls()
+
+
+def _outage_of(provider: str) -> Outage:
+    then = "its calls wait; one is tried at least each minute"
+    return Outage("provider", then=then, provider=provider)

@@ -7,6 +7,7 @@ set search_path = '', pg_temp
 as $$
 begin
     return query select * from fleet.apply_verdicts(p_facts, p_now);
+    return query select * from fleet.ask_questions(p_facts, p_now);
     return query select * from fleet.apply_purchases(p_facts, p_now);
     return query select * from fleet.apply_gifts(p_facts, p_batch_ids, p_now);
     return query select * from fleet.apply_reversals(p_facts, p_now);
@@ -16,5 +17,5 @@ $$;
 revoke all on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz) is
-    'Applies facts whose payments and profiles are locked: purchases, then gifts, so that a top-up counts for the gift '
-    'behind it, then reversals.';
+    'Applies facts whose payments and profiles are locked: questions are asked; purchases, then gifts, so that a '
+    'top-up counts for the gift behind it, then reversals.';

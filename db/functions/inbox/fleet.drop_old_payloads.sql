@@ -46,6 +46,11 @@ begin
     where e.id = any(v_old_ids) and e.id <> all(v_open_ids) and e.payload is not null
         and e.state not in ('pending', 'waiting', 'held');
     get diagnostics v_dropped = row_count;
+    -- What was asked for them tells as much.
+    update fleet.provider_calls as c
+    set request = '{}', result = null
+    where c.event_id = any(v_old_ids) and c.event_id <> all(v_open_ids) and c.state <> 'pending'
+        and (c.request <> '{}' or c.result is not null);
 
     update fleet.payload_horizon as h
     set upto_id = coalesce(v_upto_id, h.upto_id), kept_ids = v_open_ids
@@ -56,5 +61,6 @@ $$;
 
 revoke all on function fleet.drop_old_payloads(timestamptz, integer) from public, anon, authenticated, service_role;
 comment on function fleet.drop_old_payloads(timestamptz, integer) is
-    'Drops the payloads of up to p_limit finished events older than 90 days and returns how many; keys and hashes stay '
-    'for ever. An event that is still open keeps its payload until it is finished.';
+    'Drops the payloads of up to p_limit finished events older than 90 days, and the answers that these asked for; '
+    'returns how many events. Keys and hashes stay for ever. An event that is still open keeps its payload until it is '
+    'finished.';

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from db.facts import Call, Question
 from db.release.schema import Kind, expected
 from tests.db.books import Books, Payment, breaches, gift
 
@@ -71,6 +72,7 @@ BREAKAGES = {
         " select 'stripe', 'pi_other', payment_id from fleet.payment_keys"
         " where key like 'pi_%' limit 1"
     ),
+    "questions_have_their_call": "delete from fleet.provider_calls",
     "purchase_status_is_derived": (
         "update public.coin_purchases set status = 'chargeback' where status = 'confirmed'"
     ),
@@ -120,6 +122,7 @@ async def tampering(books: Books, connect: Connect) -> Connection:
     nobodys = Payment()
     await books.apply(nobodys.bought(None, buyer_unreadable=True), nobodys.refund(40))
     await books.apply(payment.refund(40), gift(buyer, streamer, 10, stream_id=stream))
+    await books.apply(Question(call=Call(kind="stripe.fetch_object", key="fetch", request={})))
     await books.db.execute("insert into public.follows values ($1, $2)", buyer, streamer)
     await books.db.execute(
         "insert into public.active_viewers (stream_id, viewer_id, is_active, is_unmuted,"

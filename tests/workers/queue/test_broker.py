@@ -15,7 +15,7 @@ from dramatiq.middleware import AsyncIO, Pipelines, Retries
 from dramatiq.results import Results
 
 from db.ticks import Tick
-from tasks import PROCESS_PAYMENT_EVENTS, TASKS, UPDATE_PUBLISH_STATE
+from tasks import MAKE_PROVIDER_CALLS, PROCESS_PAYMENT_EVENTS, TASKS, UPDATE_PUBLISH_STATE
 from tests.conditions import eventually
 from workers.queue.broker import RunsRuntime, make_broker
 from workers.queue.client import QueueBroker
@@ -89,12 +89,17 @@ async def test_a_message_may_say_more_or_less_than_this_release_knows(
         rung.append(tick)
 
     runs = next(each for each in broker.middleware if isinstance(each, RunsRuntime))
-    runtime = SimpleNamespace(run_tick=run_tick, ring=lambda: rung.append("rung"))
+    runtime = SimpleNamespace(
+        run_tick=run_tick,
+        ring=lambda: rung.append("rung"),
+        ring_for_calls=lambda: rung.append("rung for calls"),
+    )
     monkeypatch.setattr(runs, "runtime", runtime, raising=False)
     await broker.actors[UPDATE_PUBLISH_STATE.name].fn.__wrapped__(*args, newer=True)
     assert rung == ticks
     await broker.actors[PROCESS_PAYMENT_EVENTS.name].fn.__wrapped__(*args, newer=True)
-    assert rung == [*ticks, "rung"]
+    await broker.actors[MAKE_PROVIDER_CALLS.name].fn.__wrapped__(*args, newer=True)
+    assert rung == [*ticks, "rung", "rung for calls"]
 
 
 def test_importing_it_does_nothing() -> None:

@@ -1,0 +1,135 @@
+"""Provider calls: leases due calls, makes them outside any transaction, records how each ended.
+
+Owns the loop and what it does when a call fails. What a call does is in tasks.providers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from db.provider_calls import claim_calls, fail_call, finish_call
+from tasks.providers.calls import CallFailed, CallRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from db.provider_calls import CallFailure, CallFate, ProviderCall
+    from tasks.context import Context
+    from tasks.providers.calls import MakeCall
+    from tasks.providers.provider import Provider
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+# Of one provider, by one worker. With a third of a second per call that is 12 calls per second.
+AT_ONCE_HERE = 4
+# Of one provider, by all workers: Stripe takes 25 requests per second.
+AT_ONCE = 8
+# A call is a few requests, each with a time limit of its own.
+CALL_LIMIT_S = 75
+# Above that, so that no other worker makes a call that this one is still making.
+LEASE_S = 90
+# A call that has failed for so long needs a person: from then on a failure is an error in the log.
+ALARM_AFTER_S = 15 * 60.0
+
+
+async def make_provider_calls(ctx: Context) -> int:
+    """Make due calls until none is left or the process stops. Return how many were made.
+
+    A provider that is slow or unreachable holds up no other. If the process is killed during a
+    call, another worker makes it again after LEASE_S. Raises what the database raises.
+    """
+    return sum(
+        await _all_of(*(_make_calls_of(ctx, provider) for provider in ctx.providers.values()))
+    )
+
+
+async def _make_calls_of(ctx: Context, provider: Provider) -> int:
+    calls = provider.calls()
+    total = 0
+    while calls and not ctx.stopping.is_set():
+        limit = ctx.breakers[provider.name].calls_allowed(AT_ONCE_HERE)
+        if limit == 0:
+            break
+        claimed = await claim_calls(
+            ctx.pool,
+            worker=ctx.worker,
+            kinds=calls,
+            limit=limit,
+            at_once=AT_ONCE,
+            lease_s=LEASE_S,
+        )
+        if not claimed:
+            break
+        await _all_of(*(_make(ctx, provider, call, calls[call.kind]) for call in claimed))
+        total += len(claimed)
+    return total
+
+
+async def _all_of(*works: Coroutine[Any, Any, T]) -> list[T]:
+    """Do all of it side by side; raise the first error once each has ended, so that none is cut."""
+    done = await asyncio.gather(*works, return_exceptions=True)
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in done if not isinstance(each, BaseException)]
+
+
+async def _make(ctx: Context, provider: Provider, call: ProviderCall, make: MakeCall) -> None:
+    """Make one call and record how it ended."""
+    breaker = ctx.breakers[provider.name]
+    try:
+        async with asyncio.timeout(CALL_LIMIT_S):
+            result = await make(call)
+    except CallFailed as failure:
+        breaker.note_failure(failure)
+        await _fail(ctx, call, str(failure), "transient", failure.retry_after_s)
+    except TimeoutError:
+        await _fail(ctx, call, "not done in time", "transient")
+    except CallRefused as refusal:
+        breaker.note_answer()
+        await _fail(ctx, call, str(refusal), "refused")
+    # A bug: this call fails alone, and the others are made.
+    except Exception as error:  # noqa: BLE001
+        # Not its message, which may quote a part of the answer.
+        where = extract_tb(error.__traceback__)[-1]
+        at = f"{Path(where.filename).name}:{where.lineno}"
+        await _fail(ctx, call, f"{type(error).__name__} at {at}", "defect")
+    else:
+        breaker.note_answer()
+        if await finish_call(ctx.pool, call, result):
+            log.info("provider_call_made", call_id=call.id, kind=call.kind, attempt=call.attempt)
+
+
+async def _fail(
+    ctx: Context,
+    call: ProviderCall,
+    error: str,
+    fate: CallFate,
+    retry_after_s: float | None = None,
+) -> None:
+    failed = await fail_call(ctx.pool, call, error=error, fate=fate, retry_after_s=retry_after_s)
+    if failed is not None:
+        _report(call, failed, error)
+
+
+def _report(call: ProviderCall, failed: CallFailure, error: str) -> None:
+    """Log a failed attempt: as an error if a person must look."""
+    is_dead = failed.state == "dead"
+    needs_a_person = is_dead or failed.failing_s >= ALARM_AFTER_S
+    log.log(
+        logging.ERROR if needs_a_person else logging.WARNING,
+        "provider_call_failed",
+        call_id=call.id,
+        kind=call.kind,
+        error=error,
+        attempt=failed.attempt,
+        then="dead: see `coinfleet status`" if is_dead else f"made again in {failed.pause_s:.0f} s",
+    )

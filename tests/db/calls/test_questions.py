@@ -1,0 +1,106 @@
+"""Questions: an event that means nothing without an answer asks once, and waits for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from db.facts import Call, Question
+from tests.db.books import Outcome
+from tests.db.calls.outbox import REFUND
+
+if TYPE_CHECKING:
+    from tests.db.books import Books
+    from tests.db.calls.outbox import Outbox
+
+FETCH = "stripe.fetch_object"
+WAITS = Outcome("waiting", "no_answer_yet")
+
+
+def question(key: str = "fetch", kind: str = FETCH) -> Question:
+    return Question(call=Call(kind=kind, key=key, request={"path": "/v1/refunds/re_1"}))
+
+
+async def calls(books: Books) -> list[tuple[Any, ...]]:
+    rows = await books.db.fetch(
+        "select kind, key, state, request, event_id from fleet.provider_calls order by id"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_an_event_asks_and_waits_for_its_answer(books: Books) -> None:
+    (event_id,) = await books.receive(question())
+    assert await books.work() == {event_id: WAITS}
+    request = '{"path": "/v1/refunds/re_1"}'
+    assert await calls(books) == [(FETCH, "fetch", "pending", request, event_id)]
+
+
+async def test_an_answer_wakes_its_event_and_no_other(books: Books, outbox: Outbox) -> None:
+    event_id, other = await books.receive(question("a"), question("b"))
+    await books.work()
+    call, _ = await outbox.claim(FETCH)
+    assert await books.claim() == []
+    await outbox.finish(call, {"object": {}})
+    assert await books.outcome(event_id) == Outcome("pending", "no_answer_yet")
+    assert await books.outcome(other) == WAITS
+    (answer,) = await books.db.fetch("select * from fleet.answers_of_events($1)", [event_id, other])
+    assert (answer["event_id"], answer["answer"]) == (event_id, '{"object": {}}')
+
+
+async def test_an_event_that_wakes_without_an_answer_asks_nothing_more(books: Books) -> None:
+    (event_id,) = await books.receive(question())
+    await books.work()
+    books.wait(hours=1)
+    assert await books.wake() == 1
+    assert await books.work() == {event_id: WAITS}
+    assert len(await calls(books)) == 1
+
+
+async def test_an_answer_that_is_gone_is_asked_for_anew(books: Books, outbox: Outbox) -> None:
+    (event_id,) = await books.receive(question())
+    await books.work()
+    await outbox.finish((await outbox.claim(FETCH))[0])
+    await books.db.execute("update fleet.provider_calls set request = '{}', result = null")
+    assert await books.work() == {event_id: WAITS}
+    ((*_, state, request, _),) = await calls(books)
+    assert (state, request) == ("pending", '{"path": "/v1/refunds/re_1"}')
+
+
+async def test_a_dead_question_keeps_its_event_waiting(books: Books, outbox: Outbox) -> None:
+    (event_id,) = await books.receive(question())
+    await books.work()
+    (call,) = await outbox.claim(FETCH)
+    await outbox.fail(call, "refused")
+    assert await books.outcome(event_id) == WAITS
+
+
+@pytest.mark.parametrize("kind", [REFUND, "google.fetch_purchase", "stripe.refetch_object"])
+async def test_no_interpretation_of_an_event_has_money_moved_at_a_provider(
+    books: Books, kind: str
+) -> None:
+    await books.receive(question(kind=kind))
+    await books.work()
+    assert await calls(books) == []
+    # It is found: an event waits and has no call.
+    assert list(await books.breaches()) == ["questions_have_their_call"]
+    await books.db.execute("update fleet.inbox_events set state = 'pending'")
+
+
+async def test_answers_go_with_the_payloads_of_their_events(books: Books, outbox: Outbox) -> None:
+    done, waits = await books.receive(question("a"), question("b"))
+    await books.work()
+    await outbox.finish((await outbox.claim(FETCH))[0], {"object": {"name": "Jane"}})
+    await books.db.execute(
+        "update fleet.inbox_events set state = 'applied', reason = null, processed_at = $2"
+        " where id = $1",
+        done,
+        books.now,
+    )
+    books.wait(days=91)
+    await books.db.execute("select fleet.drop_old_payloads($1)", books.now)
+    rows = await books.db.fetch(
+        "select event_id, request <> '{}' as has_request, result from fleet.provider_calls"
+        " order by id"
+    )
+    assert [tuple(row) for row in rows] == [(done, False, None), (waits, True, None)]

@@ -1,0 +1,263 @@
+"""Provider calls as a worker makes them: outside any transaction, and each recorded once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tasks.breaker import OPEN_AFTER
+from tasks.provider_calls import AT_ONCE_HERE, make_provider_calls
+from tasks.providers.calls import (
+    CallFailed,
+    CallRefused,
+    KeyRefused,
+    ProviderThrottled,
+    ProviderUnreachable,
+)
+from tests.conditions import eventually
+from tests.tasks.contexts import make_context
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from db.connections.pool import Connection, Pool
+    from db.provider_calls import ProviderCall
+    from tasks.context import Context
+
+KIND = "shop.refund"
+
+
+class Shop:
+    """A provider whose calls do what the test says; it keeps nothing open."""
+
+    name = "shop"
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.fails: dict[str, Exception] = {}
+        self.running = 0
+        self.most = 0
+        self.turn = asyncio.Event()
+        self.turn.set()
+        self.kinds = {KIND: self.make}
+
+    def calls(self) -> dict[str, Any]:
+        return self.kinds
+
+    async def is_making(self, calls: int) -> None:
+        """Wait until so many calls have begun."""
+
+        async def are_begun() -> bool:
+            return self.running >= calls
+
+        await eventually(are_begun)
+
+    async def make(self, call: ProviderCall) -> dict[str, Any]:
+        self.made.append(call.key)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.turn.wait()
+        finally:
+            self.running -= 1
+        if failure := self.fails.get(call.key):
+            raise failure
+        return {"key": call.key}
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def context(worker_pool: Pool, shop: Shop) -> Context:
+    """What a worker gives to the task, with one provider."""
+    return make_context(worker_pool, providers={"shop": shop})
+
+
+async def write(db: Connection, *keys: str, kind: str = KIND) -> None:
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key) select $1, k from unnest($2::text[]) as k",
+        kind,
+        list(keys),
+    )
+
+
+async def rows(db: Connection) -> dict[str, asyncpg.Record]:
+    found = await db.fetch("select * from fleet.provider_calls order by id")
+    return {row["key"]: row for row in found}
+
+
+async def make_due(db: Connection) -> None:
+    """Let the pauses of failed calls be over."""
+    await db.execute("update fleet.provider_calls set next_attempt_at = now()")
+
+
+async def test_a_call_is_made_once_and_its_answer_is_stored(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    await write(db, "a", "b")
+    assert await make_provider_calls(context) == 2
+    assert await make_provider_calls(context) == 0
+    assert sorted(shop.made) == ["a", "b"]
+    call = (await rows(db))["a"]
+    assert (call["state"], call["result"], call["worker"]) == ("done", '{"key": "a"}', "test")
+
+
+async def test_a_call_is_made_outside_any_transaction(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    await write(db, "a")
+    shop.turn.clear()
+    making = asyncio.create_task(make_provider_calls(context))
+    await shop.is_making(1)
+    open_transactions = await db.fetchval(
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and xact_start is not null and pid <> pg_backend_pid()"
+    )
+    shop.turn.set()
+    await making
+    assert open_transactions == 0
+
+
+async def test_only_so_many_calls_of_a_provider_are_made_at_once(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    await write(db, *(f"key {number}" for number in range(3 * AT_ONCE_HERE)))
+    shop.turn.clear()
+    making = asyncio.create_task(make_provider_calls(context))
+    await shop.is_making(AT_ONCE_HERE)
+    shop.turn.set()
+    assert await making == 3 * AT_ONCE_HERE
+    assert shop.most == AT_ONCE_HERE
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (ProviderUnreachable("ConnectError"), "pending"),
+        (ProviderThrottled("429", retry_after_s=5), "pending"),
+        (KeyRefused("401"), "pending"),
+        (CallFailed("409 conflict"), "pending"),
+        (CallRefused("404 resource_missing"), "dead"),
+    ],
+)
+async def test_each_failure_ends_as_its_class_says(
+    context: Context, shop: Shop, db: Connection, failure: Exception, state: str
+) -> None:
+    await write(db, "a", "b")
+    shop.fails["a"] = failure
+    await make_provider_calls(context)
+    found = await rows(db)
+    assert (found["a"]["state"], found["a"]["last_error"]) == (state, str(failure))
+    assert found["b"]["state"] == "done"
+
+
+async def test_a_defect_is_recorded_without_its_message_and_harms_no_other(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    await write(db, "a", "b")
+    shop.fails["a"] = KeyError("Jane Doe")
+    with capture_logs() as logs:
+        await make_provider_calls(context)
+    found = await rows(db)
+    assert found["a"]["last_error"].startswith("KeyError at test_provider_calls.py:")
+    assert (found["a"]["state"], found["a"]["failures"]) == ("pending", 1)
+    assert found["b"]["state"] == "done"
+    assert "Jane" not in str(logs)
+
+
+async def test_while_a_provider_is_unreachable_one_call_is_tried(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    keys = [f"key {number}" for number in range(AT_ONCE_HERE + 4)]
+    shop.fails = dict.fromkeys(keys, ProviderUnreachable("ConnectError"))
+    await write(db, *keys)
+    with capture_logs() as logs:
+        await make_provider_calls(context)
+        # The others wait untried; more looks change nothing.
+        await make_provider_calls(context)
+    assert OPEN_AFTER <= len(shop.made) == AT_ONCE_HERE
+    outages = [line for line in logs if line["event"] == "provider_unreachable"]
+    assert [(line["provider"], line["reason"]) for line in outages] == [("shop", "ConnectError")]
+
+
+async def test_a_slow_provider_holds_up_no_other(
+    worker_pool: Pool, shop: Shop, db: Connection
+) -> None:
+    other = Shop()
+    other.name = "other"
+    other.kinds = {"other.consume": other.make}
+    context = make_context(worker_pool, providers={"shop": shop, "other": other})
+    await write(db, "slow")
+    await write(db, "quick", kind="other.consume")
+    shop.turn.clear()
+    making = asyncio.create_task(make_provider_calls(context))
+
+    async def is_quick_done() -> bool:
+        return (await rows(db))["quick"]["state"] == "done"
+
+    await eventually(is_quick_done)
+    assert shop.running == 1
+    shop.turn.set()
+    assert await making == 2
+
+
+async def test_a_provider_without_its_settings_makes_no_call_and_they_wait(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    await write(db, "a")
+    shop.kinds = {}
+    assert await make_provider_calls(context) == 0
+    call = (await rows(db))["a"]
+    assert (call["state"], call["attempts"]) == ("pending", 0)
+
+
+async def test_a_call_that_fails_is_made_again_until_it_is_done(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    await write(db, "a")
+    shop.fails["a"] = CallFailed("409 conflict")
+    for _ in range(3):
+        await make_provider_calls(context)
+        await make_due(db)
+    del shop.fails["a"]
+    await make_provider_calls(context)
+    call = (await rows(db))["a"]
+    assert (call["state"], call["attempts"], call["last_error"]) == ("done", 4, None)
+
+
+@pytest.mark.parametrize(
+    ("failing_for", "level"), [("1 minute", "warning"), ("16 minutes", "error")]
+)
+async def test_a_call_that_keeps_failing_becomes_an_alarm(
+    context: Context, shop: Shop, db: Connection, failing_for: str, level: str
+) -> None:
+    await write(db, "a")
+    await db.execute(
+        f"update fleet.provider_calls set first_attempt_at = now() - interval '{failing_for}'"
+    )
+    shop.fails["a"] = CallFailed("409 conflict")
+    with capture_logs() as logs:
+        await make_provider_calls(context)
+    (line,) = [line for line in logs if line["event"] == "provider_call_failed"]
+    assert (line["log_level"], line["error"], line["attempt"]) == (level, "409 conflict", 1)
+    assert line["then"] == "made again in 1 s"
+
+
+async def test_a_process_that_stops_begins_no_more_calls(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    await write(db, *(f"key {number}" for number in range(2 * AT_ONCE_HERE)))
+    shop.turn.clear()
+    making = asyncio.create_task(make_provider_calls(context))
+    await shop.is_making(AT_ONCE_HERE)
+    context.stopping.set()
+    shop.turn.set()
+    assert await making == AT_ONCE_HERE
+    states = [row["state"] for row in (await rows(db)).values()]
+    assert states.count("done") == states.count("pending") == AT_ONCE_HERE
