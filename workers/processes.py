@@ -25,6 +25,8 @@ class Process:
     """Settings without which it does not start, besides its address."""
     receives_webhooks: bool = False
     """Whether it needs the providers' webhook secrets, and may know them."""
+    calls_providers: bool = False
+    """Whether it may know the providers' API keys."""
     stop_by_s: float
     """When `coinfleet up` kills it, in seconds after it began to stop the fleet."""
     is_long_lived: bool = True
@@ -69,6 +71,7 @@ WORKER = Process(
     login="worker",
     address="WORKER_DATABASE_URL",
     needs=("REDIS_URL",),
+    calls_providers=True,
     # Its own deadline is 9 s; beside web and scheduler it has at least 4 s for its batch in hand.
     stop_by_s=7.5,
 )

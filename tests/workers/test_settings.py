@@ -51,6 +51,42 @@ def test_metrics_have_another_port_than_webhooks_or_none(environment: pytest.Mon
     assert fault.value.faults == ("METRICS_PORT: must be another than PORT",)
 
 
+@pytest.mark.parametrize("key", ["rk_test_0123456789", "sk_test_0123456789"])
+def test_a_key_of_stripe_is_of_the_mode_whose_events_count(
+    environment: pytest.MonkeyPatch, key: str
+) -> None:
+    environment.setenv("STRIPE_API_KEY", key)
+    assert load_settings().stripe_api_key == key
+    environment.setenv("STRIPE_LIVEMODE", "true")
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    assert fault.value.faults == ("STRIPE_API_KEY: is not of the mode that STRIPE_LIVEMODE says",)
+    environment.setenv("STRIPE_API_KEY", key.replace("test", "live"))
+    assert key not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_API_KEY", "whsec_0123456789"),
+        ("STRIPE_API_KEY", "pk_test_0123456789"),
+        ("STRIPE_API_KEY", "rk_test_"),
+        ("STRIPE_API_KEY", "rk_test_0123456789 "),
+        ("STRIPE_API_BASE", "http://api.stripe.com"),
+        ("STRIPE_API_BASE", "https://user:secret@api.stripe.com"),
+    ],
+)
+def test_a_key_or_base_of_stripe_that_is_none_is_named_and_not_quoted(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    (told,) = fault.value.faults
+    assert told.startswith(f"{name}: must ")
+    assert value not in told
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
 def test_a_port_that_is_none_is_named(environment: pytest.MonkeyPatch, port: str) -> None:
     environment.setenv("METRICS_PORT", port)

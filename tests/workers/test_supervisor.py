@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import workers
-from workers.processes import PROCESSES, WEB, Process
-from workers.settings import DEVELOPMENT_SECRETS
+from workers.processes import PROCESSES, WEB, WORKER, Process
+from workers.settings import API_KEYS, DEVELOPMENT_SECRETS
 from workers.supervisor.environment import (
     development_secrets,
     environment_of,
@@ -88,6 +88,14 @@ def test_webhook_secrets_are_told_to_web_alone() -> None:
     for name in PROCESSES:
         told = DEVELOPMENT_SECRETS.keys() & environment_of(name, FLEET).keys()
         assert told == (DEVELOPMENT_SECRETS.keys() if name == WEB.name else set())
+
+
+def test_the_keys_of_providers_are_told_to_the_worker_alone() -> None:
+    fleet = FLEET | dict.fromkeys(API_KEYS, "key")
+    assert "STRIPE_API_KEY" in API_KEYS
+    for name in PROCESSES:
+        told = API_KEYS & environment_of(name, fleet).keys()
+        assert told == (API_KEYS if name == WORKER.name else set())
 
 
 def test_development_secrets_stand_in_for_unset_ones_only() -> None:

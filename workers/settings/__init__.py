@@ -5,6 +5,7 @@ message never holds a value, because a value may be a secret.
 """
 
 from workers.settings.loading import (
+    API_KEYS,
     DEVELOPMENT_SECRETS,
     Settings,
     SettingsFault,
@@ -12,4 +13,11 @@ from workers.settings.loading import (
     load_settings,
 )
 
-__all__ = ["DEVELOPMENT_SECRETS", "Settings", "SettingsFault", "lacking", "load_settings"]
+__all__ = [
+    "API_KEYS",
+    "DEVELOPMENT_SECRETS",
+    "Settings",
+    "SettingsFault",
+    "lacking",
+    "load_settings",
+]

@@ -13,7 +13,7 @@ from workers.processes import RELEASE, Process
 from workers.settings.app import AppSettings
 from workers.settings.fleet import FleetSettings
 from workers.settings.stripe import StripeSettings
-from workers.settings.values import DEVELOPMENT
+from workers.settings.values import DEVELOPMENT, FOR_CALLS
 
 
 class SettingsFault(SystemExit):
@@ -56,6 +56,13 @@ DEVELOPMENT_SECRETS: dict[str, str] = {
     for name, field in Settings.model_fields.items()
     if isinstance(field.json_schema_extra, dict) and DEVELOPMENT in field.json_schema_extra
 }
+
+# By setting: what only a process that calls providers may know.
+API_KEYS: frozenset[str] = frozenset(
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.json_schema_extra, dict) and FOR_CALLS in field.json_schema_extra
+)
 
 
 def load_settings(needed_by: Process | None = None) -> Settings:

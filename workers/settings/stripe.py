@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, model_validator
 
-from workers.settings.values import CommaSeparated, webhook_secrets
+from workers.settings.values import BaseAddress, CommaSeparated, api_key, webhook_secrets
 
 # Stripe's own secrets have 32 characters or more; a shorter value is a placeholder, or a part of
 # a secret. A value with any other character was meant as several secrets: it matches nothing.
 _SECRET = re.compile(r"whsec_[A-Za-z0-9_+/=-]{10,250}")
+# A secret or a restricted key, of one mode.
+_API_KEY = re.compile(r"(sk|rk)_(live|test)_[A-Za-z0-9_]{10,250}")
 _ACCOUNT = re.compile(r"(acct|org)_[A-Za-z0-9_]{1,200}")
 
 
@@ -30,6 +32,15 @@ def _account(value: str) -> str:
     return value
 
 
+def _api_key(value: str) -> str:
+    if not _API_KEY.fullmatch(value):
+        raise ValueError(
+            "must be sk_ or rk_, then live_ or test_, then the key, as Stripe shows it"
+        )
+    return value
+
+
+ApiKey: TypeAlias = Annotated[str, AfterValidator(_api_key)]
 Secret: TypeAlias = Annotated[str, AfterValidator(_secret)]
 Account: TypeAlias = Annotated[str, AfterValidator(_account)]
 
@@ -45,3 +56,13 @@ class StripeSettings(BaseModel):
     """True takes live events and refuses test events; false does the opposite."""
     stripe_accounts: Annotated[tuple[Account, ...], *CommaSeparated] = ()
     """Ids of Stripe accounts whose events count although they name an account."""
+    stripe_api_key: ApiKey | None = api_key()
+    """For refunds, and to fetch what a thin event names; without it both wait."""
+    stripe_api_base: BaseAddress = "https://api.stripe.com"
+    """Where Stripe's API is; another address is for tests."""
+
+    @model_validator(mode="after")
+    def _key_is_of_the_mode(self) -> Self:
+        if self.stripe_api_key and ("_live_" in self.stripe_api_key[:8]) != self.stripe_livemode:
+            raise ValueError("STRIPE_API_KEY: is not of the mode that STRIPE_LIVEMODE says")
+        return self

@@ -13,10 +13,13 @@ from pydantic_settings import NoDecode
 
 from db.connections.address import Address
 from db.connections.parameters import AddressFault
+from tasks.providers.base_address import check_base_address
 from workers.queue.address import check_redis_address
 
 # The key of a field's extra data under which `webhook_secrets` keeps the secret for development.
 DEVELOPMENT = "development"
+# The key that marks a field whose value only the process that calls providers may know.
+FOR_CALLS = "for_calls"
 
 
 def webhook_secrets(*, development: str) -> Any:
@@ -25,6 +28,11 @@ def webhook_secrets(*, development: str) -> Any:
     `development` is the secret that the embedded mode uses while the setting is unset.
     """
     return Field(default=(), repr=False, json_schema_extra={DEVELOPMENT: development})
+
+
+def api_key() -> Any:
+    """Return the field for a provider's API key, which is never shown; unset, calls wait."""
+    return Field(default=None, repr=False, json_schema_extra={FOR_CALLS: True})
 
 
 def _split(value: object) -> object:
@@ -68,4 +76,5 @@ CommaSeparated = (NoDecode, BeforeValidator(_split))
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
+BaseAddress: TypeAlias = Annotated[str, AfterValidator(check_base_address)]
 WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]

@@ -9,9 +9,13 @@ from pathlib import Path
 
 from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
 from workers.processes import PROCESSES, RELEASE
-from workers.settings import DEVELOPMENT_SECRETS
+from workers.settings import API_KEYS, DEVELOPMENT_SECRETS
 
-_PRIVATE = {*(process.address for process in PROCESSES.values()), *DEVELOPMENT_SECRETS}
+_PRIVATE = {
+    *(process.address for process in PROCESSES.values()),
+    *DEVELOPMENT_SECRETS,
+    *API_KEYS,
+}
 
 
 def development_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -72,9 +76,11 @@ def embedded_addresses(
 def environment_of(name: str, fleet: Mapping[str, str]) -> dict[str, str]:
     """Return the part of the fleet's environment that this process may know.
 
-    A process that only the Procfile names gets the owner's address, and no webhook secret.
+    A process that only the Procfile names gets the owner's address, and no secret of a provider.
     """
     process = PROCESSES.get(name, RELEASE)
     allowed = set(DEVELOPMENT_SECRETS) if process.receives_webhooks else set()
+    if process.calls_providers:
+        allowed |= API_KEYS
     allowed.add(process.address if fleet.get(process.address) else RELEASE.address)
     return {name: value for name, value in fleet.items() if name not in _PRIVATE - allowed}

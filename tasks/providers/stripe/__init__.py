@@ -1,6 +1,6 @@
-"""Stripe: webhooks of its payments, refunds and disputes.
+"""Stripe: webhooks of its payments, refunds and disputes, and the calls that we make to it.
 
-Refuses to call Stripe or the database.
+Refuses to know the database.
 """
 
 from tasks.providers.stripe.provider import Stripe

@@ -1,6 +1,7 @@
 """What Stripe's events mean for coins: which account's events count, and who reads each type.
 
-Reads no object itself: intents.py, sessions.py, reversals.py and names.py do.
+Reads no object itself: intents.py, sessions.py, reversals.py and names.py do; thin.py has it
+fetched first where an event only names it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tasks.providers.stripe.reversals import (
     read_refund,
 )
 from tasks.providers.stripe.sessions import read_checkout_session
+from tasks.providers.stripe.thin import PREFIX, read_thin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -45,14 +47,19 @@ def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str])
         if envelope.livemode != livemode:
             return rejected("livemode_mismatch")
         if envelope.object == "v2.core.event":
-            return ignored("thin_event")
+            is_of_v1 = envelope.type.startswith(PREFIX)
+            reader = _reader(envelope.type.removeprefix(PREFIX)) if is_of_v1 else None
+            return read_thin(event, reader) if reader else ignored("thin_event")
         data = EventData(envelope.data, reading.moment(envelope.created) or event.received_at)
-        if envelope.type.startswith("charge.dispute."):
-            return read_dispute(data)
-        reader = _READERS.get(envelope.type)
+        reader = _reader(envelope.type)
         return reader(data) if reader else ignored("unknown_type")
     except UNREADABLE_ERRORS:
         return malformed()
+
+
+def _reader(event_type: str) -> Callable[[EventData], Fact] | None:
+    """Return what reads the object of events of this type; None if they mean nothing to us."""
+    return read_dispute if event_type.startswith("charge.dispute.") else _READERS.get(event_type)
 
 
 def _is_ours(named: Any, accounts: Collection[str]) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from db.arrivals import Arrival
     from db.batches import ClaimedEvent
     from db.facts import Fact
+    from tasks.providers.calls import MakeCall
+    from tasks.providers.stripe.calls import StripeCalls
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
@@ -28,7 +30,7 @@ class Stripe(Provider):
 
     `webhook_secrets` are as Stripe shows them; any of them may have signed. `livemode` is the mode
     whose events count. `accounts` are ids of Stripe accounts whose events count although they name
-    an account.
+    an account. With `api_key` it is called, at `api_base`.
     """
 
     name = "stripe"
@@ -41,10 +43,13 @@ class Stripe(Provider):
         webhook_secrets: Iterable[str] = (),
         livemode: bool = False,
         accounts: Iterable[str] = (),
+        api_key: str | None = None,
+        api_base: str = "https://api.stripe.com",
     ) -> None:
         self._keys = tuple(secret.encode() for secret in webhook_secrets)
         self._livemode = livemode
         self._accounts = frozenset(accounts)
+        self._calls = _make_calls(api_key, api_base) if api_key else None
 
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
         """Return the inbox row of a body that one of the secrets has signed."""
@@ -58,3 +63,19 @@ class Stripe(Provider):
     def interpret(self, event: ClaimedEvent) -> Fact:
         """Return what an event means in this mode and for these accounts."""
         return interpret(event, livemode=self._livemode, accounts=self._accounts)
+
+    def calls(self) -> Mapping[str, MakeCall]:
+        """Return refunds, and the fetching of what a thin event names."""
+        return self._calls.by_kind if self._calls else {}
+
+    async def close(self) -> None:
+        """Close the connections that calls opened."""
+        if self._calls:
+            await self._calls.close()
+
+
+def _make_calls(key: str, base: str) -> StripeCalls:
+    # Here, because the HTTP client takes long to import and `web` and the commands never call.
+    from tasks.providers.stripe.calls import StripeCalls  # noqa: PLC0415
+
+    return StripeCalls(key=key, base=base)

@@ -1,0 +1,88 @@
+"""Workers that are killed between a provider's deed and its answer: it is done once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.conditions import eventually
+from tests.db.books import breaches
+from tests.faults.fleets import WORKER, kill
+from tests.tasks.providers.stripe.server import KEY, Payment, StripeServer, stripe_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from db.connections.pool import Connection
+    from tests.faults.fleets import Fleet
+    from tests.workers.processes import Process
+
+pytestmark = pytest.mark.faults
+
+INTENT = "pi_1"
+POST, LOOK = ("POST", "/v1/refunds"), ("GET", "/v1/refunds")
+
+
+@pytest_asyncio.fixture
+async def stripe() -> AsyncIterator[StripeServer]:
+    """Stripe's API, with a payment of 10.00."""
+    async with stripe_server() as stripe:
+        stripe.payments[INTENT] = Payment(1_000)
+        yield stripe
+
+
+async def start(fleet: Fleet, stripe: StripeServer) -> Process:
+    """Start a worker that has the key."""
+    return await fleet.start(WORKER, STRIPE_API_KEY=KEY, STRIPE_API_BASE=stripe.base)
+
+
+async def decide(db: Connection) -> None:
+    """Write the call as a decision does."""
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key, request) values ('stripe.refund',"
+        ' \'coinfleet:refund:7\', \'{"payment_intent": "pi_1", "decision_id": 7}\')'
+    )
+
+
+async def is_done(db: Connection) -> None:
+    """Wait until the call is done."""
+    await eventually(lambda: db.fetchval("select state = 'done' from fleet.provider_calls"))
+
+
+async def test_a_refund_that_was_made_before_its_worker_was_killed_is_made_once(
+    fleet: Fleet, stripe: StripeServer, db: Connection
+) -> None:
+    await decide(db)
+    stripe.faults = ["lost"]
+    killed = await start(fleet, stripe)
+
+    async def is_made() -> bool:
+        return bool(stripe.refunds)
+
+    await eventually(is_made)
+    await kill(killed)
+    leased = await db.fetchval("select lease_until > now() from fleet.provider_calls")
+    assert leased
+    # Its lease is over.
+    await db.execute("update fleet.provider_calls set next_attempt_at = now(), lease_until = now()")
+    other = await start(fleet, stripe)
+    await is_done(db)
+    assert stripe.requests == [POST, LOOK]
+    assert stripe.refunded(INTENT) == 1_000
+    assert len(stripe.refunds) == 1
+    assert await breaches(db) == {}
+    assert KEY not in killed.text + other.text
+    assert "payment_intent" not in killed.text + other.text
+
+
+async def test_a_worker_makes_a_call_soon_after_it_was_decided(
+    fleet: Fleet, stripe: StripeServer, db: Connection
+) -> None:
+    worker = await start(fleet, stripe)
+    await worker.said("worker_started")
+    await decide(db)
+    await is_done(db)
+    await worker.said("provider_call_made")
+    assert stripe.refunded(INTENT) == 1_000

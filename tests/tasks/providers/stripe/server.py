@@ -1,0 +1,223 @@
+"""Stripe's API as our calls meet it: refunds, idempotency keys and objects, faults included.
+
+Written from Stripe's documentation, not from the product. It keeps the answer of a key for a day,
+an internal error too; it does not keep refusals of a request that was never begun. Its clock is the
+test's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.servers.http import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from starlette.requests import Request
+
+KEY = "rk_test_0123456789abcdef"
+KEYS_ARE_KEPT_S = 24 * 3_600
+
+# What happens to one request:
+# throttled, unauthorized, forbidden, conflict, unavailable: refused before anything is done.
+# failed: an internal error before anything is done, kept under its key.
+# failed_after: the same after the refund was made.
+# lost: it is done, and no answer comes. empty, malformed: it is done, and the answer says nothing.
+Fault: TypeAlias = Literal[
+    "throttled",
+    "unauthorized",
+    "forbidden",
+    "conflict",
+    "unavailable",
+    "failed",
+    "failed_after",
+    "lost",
+    "empty",
+    "malformed",
+]
+STATUSES: dict[str, int] = {
+    "throttled": 429,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "conflict": 409,
+    "unavailable": 503,
+}
+
+
+@dataclass(slots=True)
+class Payment:
+    """A payment of `amount` minor units."""
+
+    amount: int
+    is_disputed: bool = False
+    # Some banks confirm a refund days later.
+    refunds_are_pending: bool = False
+
+
+@dataclass(slots=True)
+class Kept:
+    """The first answer under a key."""
+
+    form: dict[str, str]
+    status: int
+    body: dict[str, Any]
+    at_s: float
+
+
+@dataclass(slots=True)
+class StripeServer:
+    """An account, and what was asked of it."""
+
+    base: str = ""
+    now_s: float = 1_795_000_000.0
+    payments: dict[str, Payment] = field(default_factory=dict)
+    refunds: list[dict[str, Any]] = field(default_factory=list)
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    """Of the next requests, in order; requests after them are answered."""
+    retry_after: str = "7"
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    """Method and path of each."""
+    posted_keys: list[str] = field(default_factory=list)
+    contexts: list[str | None] = field(default_factory=list)
+    silence: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set it to let answers go that are `lost`."""
+    _keys: dict[str, Kept] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def wait(self, *, hours: float) -> None:
+        """Let time pass."""
+        self.now_s += hours * 3_600
+
+    def refunded(self, intent: str) -> int:
+        """What goes back, or has gone back, of a payment."""
+        return sum(
+            refund["amount"]
+            for refund in self.refunds
+            if refund["payment_intent"] == intent and refund["status"] not in ("failed", "canceled")
+        )
+
+    def add_refund(self, intent: str, amount: int, **metadata: str) -> dict[str, Any]:
+        """Refund a part of a payment, as somebody does in Stripe's dashboard."""
+        refund = {
+            "id": f"re_{next(self._numbers)}",
+            "object": "refund",
+            "amount": amount,
+            "currency": "usd",
+            "created": int(self.now_s),
+            "payment_intent": intent,
+            "charge": intent.replace("pi_", "ch_"),
+            "metadata": metadata,
+            "status": "pending" if self.payments[intent].refunds_are_pending else "succeeded",
+        }
+        self.refunds.insert(0, refund)
+        return refund
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request, or do what the next fault says."""
+        self.requests.append((request.method, request.url.path))
+        self.contexts.append(request.headers.get("stripe-context"))
+        fault = self.faults.pop(0) if self.faults else None
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return _error(401, None, "invalid_request_error")
+        if fault in STATUSES:
+            headers = {"retry-after": self.retry_after} if fault == "throttled" else {}
+            return _error(STATUSES[fault], None, "api_error", headers=headers)
+        if request.method == "POST":
+            return await self._post(request, fault)
+        return await self._end(self._get(request), fault)
+
+    async def _post(self, request: Request, fault: Fault | None) -> Response:
+        form = dict(parse_qsl((await request.body()).decode(), strict_parsing=True))
+        key = request.headers["idempotency-key"]
+        self.posted_keys.append(key)
+        kept = self._keys.get(key)
+        if kept is not None and self.now_s - kept.at_s < KEYS_ARE_KEPT_S:
+            if kept.form != form:
+                return _error(400, None, "idempotency_error")
+            response = JSONResponse(kept.body, kept.status, headers={"Idempotent-Replayed": "true"})
+            return await self._end(response, fault)
+        if form["payment_intent"] not in self.payments:
+            return _error(404, "resource_missing", "invalid_request_error")
+        status, body = 500, {"error": {"type": "api_error"}}
+        if fault != "failed":
+            done = self._refund(form)
+            status, body = (status, body) if fault == "failed_after" else done
+        self._keys[key] = Kept(form, status, body, self.now_s)
+        return await self._end(JSONResponse(body, status), fault)
+
+    def _refund(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        intent = form["payment_intent"]
+        payment = self.payments[intent]
+        left = payment.amount - self.refunded(intent)
+        amount = int(form.get("amount", left))
+        code = None
+        if payment.is_disputed:
+            code = "charge_disputed"
+        elif left == 0:
+            code = "charge_already_refunded"
+        elif amount > left:
+            code = "amount_too_large"
+        if code:
+            message = f"Charge of Jane Doe, jane@example.com, {intent}"
+            error = {"type": "invalid_request_error", "code": code, "message": message}
+            return 400, {"error": error}
+        metadata = {
+            name[len("metadata[") : -1]: value
+            for name, value in form.items()
+            if name.startswith("metadata[")
+        }
+        return 200, self.add_refund(intent, amount, **metadata)
+
+    def _get(self, request: Request) -> Response:
+        if request.url.path == "/v1/refunds":
+            limit = int(request.query_params.get("limit", "10"))
+            intent = request.query_params["payment_intent"]
+            found = [refund for refund in self.refunds if refund["payment_intent"] == intent]
+            return JSONResponse(
+                {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
+            )
+        found_object = self.objects.get(request.url.path)
+        if found_object is None:
+            return _error(404, "resource_missing", "invalid_request_error")
+        return JSONResponse(found_object)
+
+    async def _end(self, response: Response, fault: Fault | None) -> Response:
+        match fault:
+            case "lost":
+                await self.silence.wait()
+            case "empty":
+                return Response(b"", 200)
+            case "malformed":
+                return Response(b'{"id": "re_1", "secret of Jane Doe', 200)
+            case _:
+                pass
+        return response
+
+
+def _error(
+    status: int, code: str | None, kind: str, *, headers: dict[str, str] | None = None
+) -> Response:
+    error = {"type": kind, "message": "No such thing of Jane Doe, jane@example.com"}
+    return JSONResponse({"error": error | ({"code": code} if code else {})}, status, headers)
+
+
+@asynccontextmanager
+async def stripe_server() -> AsyncIterator[StripeServer]:
+    """An account without payments, at an address on this machine."""
+    stripe = StripeServer()
+    routes = [Route("/{path:path}", stripe.answer, methods=["GET", "POST"])]
+    async with serving(Starlette(routes=routes)) as base:
+        stripe.base = base
+        yield stripe
+        stripe.silence.set()
