@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from db.errors import raising_unavailable
+from db.health.calls import CallCount
 from db.health.workers import WorkDetail
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     clock_behind_s: float = 0.0
     held: list[HeldEvents] = []
     failing: Failing = msgspec.field(default_factory=Failing)
+    calls: list[CallCount] = []
 
     def count(self, state: str) -> int:
         """How many events of all providers are in this state."""

@@ -79,6 +79,7 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         "For how long the first of them has been failing; above 900 a person should look.",
         signs.failing.longest_s or 0,
     )
+    yield from _call_families(signs)
     yield _gauge("ledger_drift", "Violations that the proofs found in the books.", signs.drift)
     proved = GaugeMetricFamily(
         "coinfleet_proof_age_seconds", "Time since the newest proof of a kind.", labels=["kind"]
@@ -89,6 +90,21 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     yield proved
     yield from _schedule_families(signs)
     yield from _worker_families(signs)
+
+
+def _call_families(signs: VitalSigns) -> Iterator[Metric]:
+    labels = ["provider", "kind", "state"]
+    calls = GaugeMetricFamily(
+        "coinfleet_provider_calls", "Calls to providers that are not done, by state.", labels=labels
+    )
+    oldest = GaugeMetricFamily(
+        "coinfleet_provider_call_oldest_seconds", "Age of the oldest of them.", labels=labels
+    )
+    for each in signs.calls:
+        calls.add_metric([each.provider, each.kind, each.state], each.calls)
+        oldest.add_metric([each.provider, each.kind, each.state], each.oldest_s)
+    yield calls
+    yield oldest
 
 
 def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:

@@ -57,6 +57,7 @@ as $$
             select jsonb_build_object('events', count(*), 'longest_s', max(f.failing_s))
             from fleet.passing_failures(p_limit => 10000) as f
         ),
+        'calls', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from fleet.provider_call_counts() as c),
         'drift', p.violations,
         'last_new_proof_s', extract(epoch from clock_timestamp() - p.last_new_at),
         'last_full_proof_s', extract(epoch from clock_timestamp() - p.last_full_at),
@@ -100,5 +101,5 @@ $$;
 
 revoke all on function fleet.vital_signs() from public, anon, authenticated, service_role;
 comment on function fleet.vital_signs() is
-    'How the fleet is: events by state, age of the oldest pending one, drift, what is held, schedules, workers. Costs '
-    'as much as is held, and nothing as history grows.';
+    'How the fleet is: events by state, age of the oldest pending one, drift, what is held, calls that are not done, '
+    'schedules, workers. Costs as much as is held or open, and nothing as history grows.';

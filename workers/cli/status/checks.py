@@ -15,6 +15,13 @@ from typing import TypeAlias
 from db.connections.explanations import explained_errors
 from db.connections.pool import Pool
 from db.errors import CoinfleetError
+from db.health.calls import (
+    ParkedCall,
+    read_dead_calls,
+    read_failed_refunds,
+    read_failing_calls,
+    read_untried_calls,
+)
 from db.health.status import (
     HeldCount,
     awaited_standbys,
@@ -138,6 +145,62 @@ async def find_failing_events(context: CheckContext) -> list[str]:
     ]
 
 
+# A worker looks for calls each second.
+UNTRIED_AFTER = timedelta(minutes=1)
+_MAKE_AGAIN = (
+    "update fleet.provider_calls set state = 'pending', attempts = 0, failures = 0,"
+    " next_attempt_at = now() where id = "
+)
+
+
+async def find_dead_calls(context: CheckContext) -> list[str]:
+    """Return a line for calls to providers that are not made any more."""
+    dead = await read_dead_calls(context.pool)
+    if dead is None:
+        return []
+    calls, oldest = dead
+    line = (
+        f"dead: {counted(calls, 'call')} to providers, the oldest with id {oldest.id}"
+        f" ({oldest.kind}: {oldest.last_error}):"
+        f" remove the cause, then have it made again: {_MAKE_AGAIN}{oldest.id};"
+    )
+    return [line]
+
+
+async def find_failing_calls(context: CheckContext) -> list[str]:
+    """Return a line per call that fails for a cause that should have passed by now."""
+    failing = await read_failing_calls(context.pool, longer_than=FAILING_AFTER)
+    more = len(failing) - NAMED_MAX
+    lines = [_failing_call(each) for each in failing[:NAMED_MAX]]
+    return [*lines, f"{counted(more, 'more call')} like that"] if more > 0 else lines
+
+
+def _failing_call(call: ParkedCall) -> str:
+    return (
+        f"call {call.id} ({call.kind}) has been failing for {duration(call.failing_s)}:"
+        f" {call.last_error}; attempts go on"
+    )
+
+
+async def find_untried_calls(context: CheckContext) -> list[str]:
+    """Return a line per provider to whom calls wait that no worker makes."""
+    return [
+        f"calls to {waiting.provider}: {waiting.calls:,} untried, the oldest for"
+        f" {duration(waiting.oldest_s)}, because no worker can make them:"
+        f" set {waiting.provider.upper()}_API_KEY for `worker`"
+        for waiting in await read_untried_calls(context.pool, longer_than=UNTRIED_AFTER)
+    ]
+
+
+async def find_failed_refunds(context: CheckContext) -> list[str]:
+    """Return a line per refund of ours that failed after it was accepted."""
+    return [
+        f"refund {refund.refund_id} is {refund.status}: the buyer has not got the money back;"
+        f" pay it back by hand, or have it made again: {_MAKE_AGAIN}{refund.call_id};"
+        for refund in await read_failed_refunds(context.pool)
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_lost_standby,
@@ -145,6 +208,10 @@ CHECKS: tuple[Check, ...] = (
     find_damaged_schema,
     find_failing_events,
     find_double_grants,
+    find_dead_calls,
+    find_failing_calls,
+    find_untried_calls,
+    find_failed_refunds,
 )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from db.health.calls import CallCount
     from db.health.status import HeldCount, ParkedEvent
     from db.health.vital_signs import EventCount
     from db.health.webs import WebStatus
@@ -63,6 +64,7 @@ class FleetHealth:
     held: Parked
     held_by_reason: list[HeldCount]
     dead: Parked
+    calls: list[CallCount]
     scheduler_fired_at: datetime | None
     schedules: list[Job]
     drift: ProofStatus

@@ -99,6 +99,10 @@ def _rest(health: FleetHealth) -> Iterator[str]:
     now, drift, queue = health.checked_at, health.drift, health.queue
     oldest = health.oldest_pending_s
     yield f"oldest pending: {'none' if oldest is None else ago(oldest)}"
+    for calls in health.calls:
+        error = f" ({calls.last_error})" if calls.last_error else ""
+        oldest_call = f"the oldest {ago(calls.oldest_s)}{error}"
+        yield f"calls: {calls.calls:,} {calls.kind} {calls.state}, {oldest_call}"
     new, full = _ago(drift.last_new_at, now), _ago(drift.last_full_at, now)
     violations = counted(drift.violations, "violation")
     yield f"drift: {violations}; new entries proved {new}, all entries {full}"

@@ -43,7 +43,7 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
     assert told["healthy"] is True
     assert list(told) == [
         *("healthy", "attention", "checked_at", "schema_current", "events", "events_by_provider"),
-        *("oldest_pending_s", "held", "held_by_reason", "dead", "scheduler_fired_at"),
+        *("oldest_pending_s", "held", "held_by_reason", "dead", "calls", "scheduler_fired_at"),
         *("schedules", "drift", "workers", "webs", "queue"),
     ]
     assert list(told["events"]) == [
