@@ -29,9 +29,10 @@ def test_each_function_that_it_names_exists() -> None:
     assert named <= functions
 
 
-def test_each_file_that_it_names_exists() -> None:
-    named = set(re.findall(r"`((?:workers|tasks|schedules|db)/[\w/]+(?:\.\w+|/))`", ARCHITECTURE))
-    assert named
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_file_that_a_page_names_exists(page: Path) -> None:
+    pattern = r"`((?:workers|tasks|schedules|db|tests)/[\w/.]+?(?:\.(?:py|sql|md)|/))`"
+    named = set(re.findall(pattern, page.read_text(encoding="utf-8")))
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
