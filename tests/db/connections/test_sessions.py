@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_pool
 from db.connections.spare_session import execute_on_spare
-from db.errors import DatabaseUnavailable, describe, is_want_of_connections
+from db.errors import DatabaseUnavailable, describe, is_out_of_sessions
 from db.facts import Verdict
 from db.inbox import Inbox
 from tests.db.books import Payment
@@ -112,7 +112,7 @@ async def test_without_any_session_it_is_said_what_is_lacking(
     async with pooled(database.url("worker")) as pool:
         with pytest.raises(DatabaseUnavailable) as caught:
             await pool.fetchval("select 1")
-    assert is_want_of_connections(caught.value)
+    assert is_out_of_sessions(caught.value)
 
 
 async def test_nobody_waits_for_a_session_longer_than_told(
@@ -123,7 +123,7 @@ async def test_nobody_waits_for_a_session_longer_than_told(
         for _ in range(2):
             with pytest.raises(Exception) as caught:
                 await pool.acquire(timeout=0.05)
-            assert is_want_of_connections(caught.value) or isinstance(caught.value, TimeoutError)
+            assert is_out_of_sessions(caught.value) or isinstance(caught.value, TimeoutError)
 
 
 async def test_what_is_to_be_done_beside_is_not_done_where_no_other_session_is_free(

@@ -24,7 +24,7 @@ async def test_a_database_that_freezes_while_it_is_asked_is_unavailable(
 
     async def connect_and_freeze(*arguments: Any, **options: Any) -> Connection:
         connection = await open_connection(*arguments, **options)
-        gate.strand()
+        gate.hang()
         return connection
 
     monkeypatch.setattr("db.health.readiness.open_connection", connect_and_freeze)

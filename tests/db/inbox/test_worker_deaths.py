@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.db.books import APPLIED, Books, Outcome, Payment, gift
-from tests.db.races import gone
+from tests.db.races import kill_session
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -30,7 +30,7 @@ async def die_holding(books: Books, connect: Connect) -> list[int]:
     """Claim, and die; gives what was claimed."""
     worker = await connect("worker")
     event_ids = await begin(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     return event_ids
 
 
@@ -147,7 +147,7 @@ async def test_the_death_of_a_worker_with_a_batch_noted_ahead_is_noticed(
     worker = await connect("worker")
     xact_id, _ = await note_ahead(books, worker)
     await claim_noted(worker, xact_id)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     for event_id in event_ids:
         assert list(await books.work()) == [event_id]
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
@@ -159,7 +159,7 @@ async def test_the_death_of_a_worker_before_its_claim_is_noticed_after_a_while(
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(2)))
     worker = await connect("worker")
     await note_ahead(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     books.wait(seconds=11)
     for event_id in event_ids:
         assert list(await books.work()) == [event_id]
@@ -174,7 +174,7 @@ async def test_an_event_that_kills_three_workers_with_one_session_each_is_dead(
         xact_id, noted = await note_ahead(books, worker)
         assert noted == [killer]
         await claim_noted(worker, xact_id)
-        await gone(books.db, worker)
+        await kill_session(books.db, worker)
         # Found out by the next that looks, which lets it pause.
         await books.db.execute("select fleet.recover_batch_starts($1)", books.now)
         books.wait(seconds=10)
@@ -199,7 +199,7 @@ async def test_a_note_by_a_clock_that_was_ahead_expires_as_others_do(
     (event_id,) = await books.receive(Payment().refund(1))
     worker = await connect("worker")
     await note_ahead(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     await books.db.execute(
         "update fleet.batch_starts set noted_at = noted_at + interval '20 minutes'"
     )

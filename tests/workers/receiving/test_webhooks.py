@@ -158,7 +158,7 @@ async def test_a_timestamp_more_than_five_minutes_off_is_refused(web: Web, late_
     assert (await web.post(late)).status_code == 400
 
 
-async def test_a_signature_of_one_provider_does_not_count_for_another(web: Web) -> None:
+async def test_a_signature_of_one_provider_is_refused_by_another(web: Web) -> None:
     gift = a_gift()
     assert (await web.post(Webhook("/webhooks/stripe", gift.headers, gift.body))).status_code == 400
 

@@ -81,7 +81,7 @@ async def test_one_tab_alone_counts_like_a_client_without_tabs(
     story = [(0, False), (1, True), (15, True), (80, True), (90, False)]
     for second, is_visible in story:
         await viewer.beat("only", second=second, is_visible=is_visible)
-        await audience.hear(other, viewer.stream, second=second, is_visible=is_visible)
+        await audience.heartbeat(other, viewer.stream, second=second, is_visible=is_visible)
         one = await viewer.row()
         two = await replace(viewer, id=other).row()
         assert dict(one) | {"tabs": None} == dict(two)
