@@ -1,4 +1,4 @@
-"""The pages for people: links lead somewhere, and what docs/architecture.md names exists."""
+"""The pages of docs/: each link has a target, and what docs/architecture.md names exists."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_file_that_a_page_names_exists(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name behind # on this page: its headings, as code forges write them."""
+    """The anchors of a page: its headings, written as code hosts write them after #."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 

@@ -1,4 +1,4 @@
-"""Who a hostile client pretends to be: another user, another role, nobody; each attempt fails."""
+"""A hostile client pretends to be another user, another role or nobody; each attempt fails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLAIM = "select set_config('request.jwt.claims', $1, false)"
 
 @pytest_asyncio.fixture
 async def parties(books: Books) -> Parties:
-    """The two, whose books are right when the test ends."""
+    """Attacker and victim; the books are right when the test ends."""
     return await sign_up_parties(books)
 
 
