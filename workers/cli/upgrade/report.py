@@ -69,7 +69,7 @@ def _verdict(result: Result, *, dry_run: bool) -> list[str]:
     if broken:
         return [
             *(f"[red]{fault}[/red]" for fault in broken),
-            "Not finished: the doors stay closed. docs/upgrading.md says what to do.",
+            "Not finished: clients and processes stay locked out. What to do: docs/upgrading.md.",
         ]
     proved = "Every row and every coin is accounted for; every invariant holds."
     if dry_run and not result.was_done:
