@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.connections.sessions import FREE_WITHIN_S, execute_on_spare
+from db.connections.spare_session import FREE_WITHIN_S, execute_on_spare
 from db.errors import CoinfleetError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.connections.sessions import execute_on_spare
+from db.connections.spare_session import execute_on_spare
 from db.errors import ReadOnlyServer
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Housekeeping: what keeps the inbox and the clocks from growing without need, in bounded bites."""
+"""Housekeeping: due events are judged again, and old data go, a bounded number per run."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from db import housekeeping, inbox
 if TYPE_CHECKING:
     from tasks.context import Context
 
-# Held events that are judged again; more of them have their turn a minute later.
-JUDGED_A_RUN = 500
-# Events whose wait is over; more than these wait another minute.
-WOKEN_A_RUN = 10_000
+# Any more held events are judged again by the next run, a minute later.
+JUDGED_PER_RUN_MAX = 500
+# Any more events whose wait is over are woken by the next run.
+WOKEN_PER_RUN_MAX = 10_000
 
 
 async def tidy_up(ctx: Context) -> None:
-    """Wake events that waited long enough, fold event counts, drop old payloads and history.
+    """Wake events that have waited long enough, and judge held events again.
 
-    What was held for a buyer, a product or a rate that has come since is judged again.
+    An event that is held for a buyer, a product or a rate is judged again once that is there. Also
+    adds up the event counts, and deletes old payloads and old history.
     """
-    woken = await inbox.wake_waiting_events(ctx.pool, limit=WOKEN_A_RUN)
+    woken = await inbox.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
         ctx.log.info("waiting_events_woken", events=woken)
-    judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_A_RUN)
+    judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_PER_RUN_MAX)
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
     folded = housekeeping.TALLIES_PER_CALL

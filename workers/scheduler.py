@@ -25,7 +25,7 @@ from tasks import PROCESS_PAYMENT_EVENTS
 from workers.logs import configure_logging
 from workers.outage import Outage
 from workers.processes import SCHEDULER
-from workers.queue.client import Bell
+from workers.queue.doorbell import Bell
 from workers.running.start_check import check_at_start
 from workers.settings import load_settings
 from workers.termination import Termination

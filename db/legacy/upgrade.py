@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from db.connections.roles import check_release_rights
 from db.errors import CoinfleetError, is_transient
 from db.legacy import proof as upgrade_proof
 from db.legacy.access import grant_access_again, revoke_access
@@ -26,6 +25,7 @@ from db.legacy.scripts import run_script
 from db.legacy.staging import is_staged, make_workshop, stage
 from db.legacy.tables import OldTables
 from db.legacy.undo import put_back
+from db.release.rights import check_release_rights
 from db.release.runner import bring_up
 from db.release.schema import expected, login_roles
 from db.release.session import owner_session, take_release_lock

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
+from db.connections.pool import open_connection
 from db.connections.pooler import PoolerUndeclared
-from db.connections.roles import UnfitOwner, check_owner
+from db.connections.roles import check_owner
+from db.connections.servers import CONNECT_TIMEOUT_S
 from db.errors import raising_unavailable
+from db.release.rights import UnfitOwner
 from db.release.schema import SchemaProblem
 
 if TYPE_CHECKING:

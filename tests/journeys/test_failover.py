@@ -67,10 +67,10 @@ class Place:
         self.processes: list[Process] = []
         self._keys = 0
 
-    def lead_to(self, server: EmbeddedPostgres) -> None:
+    def route_to(self, server: EmbeddedPostgres) -> None:
         """Move the name: whoever connects from now on reaches this server."""
         for process, gate in self.gates.items():
-            gate.lead_to(server.role_url(process.login))
+            gate.route_to(server.role_url(process.login))
 
     async def readiness(self) -> tuple[int, str]:
         """What /readyz says."""
@@ -168,13 +168,13 @@ async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
         assert await place.send() == 503
     for process in place.processes[1:]:
         await process.said("database_unreachable")
-    place.lead_to(place.primary)
+    place.route_to(place.primary)
     await place.works_on(place.primary)
 
     # And over to the standby, once it is a primary.
     await eventually(lambda: has_arrived(place.primary, place.standby))
     place.primary.stop()
-    place.lead_to(place.standby)
+    place.route_to(place.standby)
     connection = await asyncpg.connect(place.standby.superuser_url)
     await connection.execute("select pg_promote()")
     await connection.close()
@@ -189,7 +189,7 @@ async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
 async def test_a_lost_synchronous_standby_is_told_and_nothing_is_acknowledged_meanwhile(
     place: Place,
 ) -> None:
-    place.lead_to(place.primary)
+    place.route_to(place.primary)
     await place.works_on(place.primary)
     superuser = await asyncpg.connect(place.primary.superuser_url)
     await superuser.execute("alter system set synchronous_standby_names = '*'")

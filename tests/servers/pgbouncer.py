@@ -40,7 +40,7 @@ ignore_startup_parameters = {dropped}
 
 
 class PgBouncer(EmbeddedServer):
-    """Stands before the server that these addresses name, with so many sessions for each."""
+    """PgBouncer before the server that these addresses name, with so many sessions for each."""
 
     name = "pgbouncer"
     stop_signal = signal.SIGTERM
@@ -62,7 +62,7 @@ class PgBouncer(EmbeddedServer):
         self._home = self.data_dir / "pgbouncer"
 
     def url(self, address: str) -> str:
-        """Give the way to the same database through here, as an operator would write it."""
+        """Return the address of the same database here, as an operator would write it."""
         parts = urlsplit(address)
         account, _, _ = parts.netloc.rpartition("@")
         netloc = f"{account}@{HOST}:{self.port}"
@@ -76,7 +76,7 @@ class PgBouncer(EmbeddedServer):
         self._write("users", "".join(f'"{name}" "{password}"\n' for name, password in users))
 
     def is_ready(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it accepts connections."""
         with socket.socket() as probe:
             return probe.connect_ex((HOST, self.port)) == 0
 

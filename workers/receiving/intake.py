@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import structlog
 
-from db.connections.pool import turning_away
+from db.connections.pool import result_or_abandon
 from db.errors import CoinfleetError, DatabaseUnavailable, describe
 
 if TYPE_CHECKING:
@@ -223,10 +223,10 @@ class Intake:
     async def _persist(self, arrivals: Sequence[Arrival]) -> Sequence[Stored]:
         for pause_s in RETRY_PAUSES_S:
             try:
-                return await turning_away(self._store(arrivals), after_s=self._deadline_s)
+                return await result_or_abandon(self._store(arrivals), after_s=self._deadline_s)
             except DatabaseUnavailable:
                 await asyncio.sleep(pause_s)
-        return await turning_away(self._store(arrivals), after_s=self._deadline_s)
+        return await result_or_abandon(self._store(arrivals), after_s=self._deadline_s)
 
     async def _enforce_deadline(self) -> None:
         """Refuse callers whose time is up, also while an insert hangs."""

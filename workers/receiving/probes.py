@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from db.connections.pool import answered
 from db.errors import describe
 from db.health.readiness import Readiness, ask_readiness, check_commits
-from workers.queue.client import QueueState, probe_queue
+from workers.queue.probe import QueueState, probe_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

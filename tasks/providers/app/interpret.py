@@ -21,10 +21,10 @@ _GIFT_SENT = msgspec.json.Decoder(GiftSent)
 def interpret(event: ClaimedEvent) -> Fact:
     """Return what an event means for coins: pure and total, any bytes give a fact."""
     try:
-        told = _EVENT.decode(event.payload)
-        if told.type != "gift.sent":
+        decoded = _EVENT.decode(event.payload)
+        if decoded.type != "gift.sent":
             return ignored("unknown_type")
-        gift = _GIFT_SENT.decode(told.data)
+        gift = _GIFT_SENT.decode(decoded.data)
     except UNREADABLE_ERRORS:
         return malformed()
     return Gift(**msgspec.structs.asdict(gift))

@@ -84,7 +84,7 @@ async def test_a_claimed_tick_still_has_its_five_seconds(db: Connection) -> None
 
 
 @AHEAD
-async def test_a_job_done_by_a_clock_ahead_is_missed_by_nobody(
+async def test_a_job_done_by_a_clock_ahead_counts_no_missed_tick(
     db: Connection, ahead: timedelta
 ) -> None:
     for at in (NOON + ahead, NOON + ahead + timedelta(seconds=10)):

@@ -25,7 +25,7 @@ async def test_a_stream_is_unpublished_whose_viewer_was_heard_by_a_clock_ahead(
     audience: Audience, viewer: UUID, stream: int, ahead: timedelta
 ) -> None:
     seconds = ahead.total_seconds()
-    await audience.hear(viewer, stream, second=seconds)
+    await audience.heartbeat(viewer, stream, second=seconds)
     assert await audience.recompute(second=seconds) == {stream: True}
     assert await audience.recompute(second=1) == {stream: False}
     assert await audience.sweep(second=2) == 1
@@ -34,13 +34,13 @@ async def test_a_stream_is_unpublished_whose_viewer_was_heard_by_a_clock_ahead(
 
 
 @AHEAD
-async def test_who_still_watches_after_the_clock_is_set_right_counts_again(
+async def test_a_viewer_who_still_watches_after_the_clock_is_set_right_counts_again(
     audience: Audience, viewer: UUID, stream: int, ahead: timedelta
 ) -> None:
     seconds = ahead.total_seconds()
-    await audience.hear(viewer, stream, second=seconds)
+    await audience.heartbeat(viewer, stream, second=seconds)
     await audience.recompute(second=seconds)
-    await audience.hear(viewer, stream, second=1)
+    await audience.heartbeat(viewer, stream, second=1)
     assert await audience.recompute(second=2) == {}
     assert await audience.published() == {stream}
     assert await audience.sweep(second=3) == 0
@@ -50,7 +50,7 @@ async def test_who_still_watches_after_the_clock_is_set_right_counts_again(
 async def test_a_clock_a_few_seconds_ahead_switches_nothing(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=30)
+    await audience.heartbeat(viewer, stream, second=30)
     await audience.recompute(second=30)
     assert await audience.recompute(second=0) == {}
     assert await audience.sweep(second=0) == 0
@@ -63,10 +63,10 @@ async def test_streams_activated_by_a_clock_ahead_do_not_outlast_the_newest(
     old = [await audience.stream() for _ in range(4)]
     new = await audience.stream()
     for stream in old:
-        await audience.hear(viewer, stream, second=ahead.total_seconds())
+        await audience.heartbeat(viewer, stream, second=ahead.total_seconds())
     for stream in old:
-        await audience.hear(viewer, stream, second=1)
-    await audience.hear(viewer, new, second=2)
+        await audience.heartbeat(viewer, stream, second=1)
+    await audience.heartbeat(viewer, new, second=2)
     await audience.recompute(second=3)
     assert new in await audience.published()
     assert len(await audience.published()) == 4
@@ -137,7 +137,7 @@ async def test_a_gift_that_is_being_given_while_the_horizon_goes_back_is_counted
 
 
 @AHEAD
-async def test_boards_keep_what_runs_when_a_clock_ahead_had_ended_it(
+async def test_boards_keep_a_period_that_a_clock_ahead_had_ended(
     books: Books, ahead: timedelta
 ) -> None:
     refresh = "select fleet.refresh_leaderboard($1)"

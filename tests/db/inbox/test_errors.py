@@ -19,9 +19,9 @@ from db.errors import (
     UnknownProfile,
     describe,
     fate,
+    is_out_of_sessions,
     is_server_unfit,
     is_transient,
-    is_want_of_connections,
     refusal,
 )
 from db.release.schema import FOLDER
@@ -188,7 +188,7 @@ SUPAVISOR_BROKEN = (
 def test_whatever_supavisor_says_is_transient(message: str) -> None:
     error = told("XX000", message, "FATAL")
     assert fate(error, is_alone=True) is Fate.TRANSIENT
-    assert is_want_of_connections(error) is (message in SUPAVISOR_FULL)
+    assert is_out_of_sessions(error) is (message in SUPAVISOR_FULL)
     assert is_server_unfit(error) is (message in SUPAVISOR_BROKEN)
 
 
@@ -203,7 +203,7 @@ def test_supavisors_unknown_tenant_is_a_wrong_address() -> None:
 def test_pgbouncer_without_a_connection_to_give_is_transient(message: str) -> None:
     error = told("08P01", message, "FATAL")
     assert is_transient(error)
-    assert is_want_of_connections(error)
+    assert is_out_of_sessions(error)
     assert not is_server_unfit(error)
 
 

@@ -55,7 +55,7 @@ async def poisoned(books: Books, connect: Connect, column: str, value: str) -> A
     await books.db.execute("drop trigger fails on public.gifts")
 
 
-async def test_one_poison_event_in_500_parks_alone_and_costs_few_tries(
+async def test_one_poison_event_in_500_fails_alone_and_costs_few_tries(
     books: Books, connect: Connect
 ) -> None:
     sender, streamer = await books.profile(coins=500), await books.profile()
@@ -78,7 +78,7 @@ async def test_one_poison_event_in_500_parks_alone_and_costs_few_tries(
 @pytest.mark.parametrize(
     "half", [{"profile_id": None, "buyer_unreadable": True}, {"sku": None}], ids=["held", "waiting"]
 )
-async def test_beside_a_poison_event_half_a_payment_is_a_duplicate_of_the_whole(
+async def test_half_a_payment_beside_a_poison_event_is_a_duplicate_of_the_whole(
     books: Books, half: dict[str, Any]
 ) -> None:
     buyer, payment = await books.profile(), Payment()
@@ -137,7 +137,7 @@ async def test_a_batch_that_can_not_be_applied_is_left_as_it_was(
     assert (event["state"], event["attempts"], event["starts"]) == ("pending", 0, 0)
 
 
-async def test_a_batch_that_failed_under_a_living_worker_says_nothing_against_its_events(
+async def test_a_batch_that_failed_without_killing_its_worker_counts_no_start(
     books: Books, worker_pool: Pool
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
@@ -154,7 +154,7 @@ async def test_a_batch_that_failed_under_a_living_worker_says_nothing_against_it
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
 
 
-async def test_a_batch_that_was_cut_off_by_an_orderly_end_says_nothing_against_its_events(
+async def test_a_batch_that_was_cancelled_at_the_workers_end_counts_no_start(
     books: Books, worker_pool: Pool
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.db.books import APPLIED, Books, Outcome, Payment, gift
-from tests.db.races import gone
+from tests.db.races import kill_session
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -30,7 +30,7 @@ async def die_holding(books: Books, connect: Connect) -> list[int]:
     """Claim, and die; gives what was claimed."""
     worker = await connect("worker")
     event_ids = await begin(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     return event_ids
 
 
@@ -71,7 +71,7 @@ async def test_a_worker_at_work_is_not_taken_for_dead(books: Books, connect: Con
     await worker.execute("rollback")
 
 
-async def test_a_worker_that_was_taken_for_dead_takes_its_events_suspicion_back(
+async def test_a_worker_that_was_taken_for_dead_takes_its_events_starts_back(
     books: Books, connect: Connect
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
@@ -87,7 +87,7 @@ async def test_a_worker_that_was_taken_for_dead_takes_its_events_suspicion_back(
     assert (event["state"], event["starts"], event["processed_at"]) == ("pending", 2, None)
 
 
-async def test_starts_that_came_with_a_restore_stop_nobody(books: Books) -> None:
+async def test_notes_of_starts_that_came_with_a_restore_stop_no_event(books: Books) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
     await books.db.execute(
         "insert into fleet.batch_starts (xact_id, event_ids, worker)"
@@ -130,7 +130,9 @@ async def test_a_batch_noted_ahead_is_claimed_by_its_worker(books: Books, connec
     assert (await books.event(event_ids[0]))["starts"] == 0
 
 
-async def test_what_others_took_meanwhile_is_left_to_them(books: Books, connect: Connect) -> None:
+async def test_events_that_others_claimed_meanwhile_are_left_to_them(
+    books: Books, connect: Connect
+) -> None:
     first, second = await books.receive(Payment().refund(1), Payment().refund(1))
     worker = await connect("worker")
     xact_id, _ = await note_ahead(books, worker)
@@ -138,26 +140,26 @@ async def test_what_others_took_meanwhile_is_left_to_them(books: Books, connect:
     assert await claim_noted(worker, xact_id) == [second]
 
 
-async def test_a_worker_that_dies_with_a_batch_noted_ahead_is_found_out(
+async def test_the_death_of_a_worker_with_a_batch_noted_ahead_is_noticed(
     books: Books, connect: Connect
 ) -> None:
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(2)))
     worker = await connect("worker")
     xact_id, _ = await note_ahead(books, worker)
     await claim_noted(worker, xact_id)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     for event_id in event_ids:
         assert list(await books.work()) == [event_id]
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
 
 
-async def test_a_worker_that_dies_before_it_claims_is_found_out_after_a_while(
+async def test_the_death_of_a_worker_before_its_claim_is_noticed_after_a_while(
     books: Books, connect: Connect
 ) -> None:
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(2)))
     worker = await connect("worker")
     await note_ahead(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     books.wait(seconds=11)
     for event_id in event_ids:
         assert list(await books.work()) == [event_id]
@@ -172,7 +174,7 @@ async def test_an_event_that_kills_three_workers_with_one_session_each_is_dead(
         xact_id, noted = await note_ahead(books, worker)
         assert noted == [killer]
         await claim_noted(worker, xact_id)
-        await gone(books.db, worker)
+        await kill_session(books.db, worker)
         # Found out by the next that looks, which lets it pause.
         await books.db.execute("select fleet.recover_batch_starts($1)", books.now)
         books.wait(seconds=10)
@@ -191,13 +193,13 @@ async def test_between_its_note_and_its_claim_a_worker_is_not_taken_for_dead(
     assert (await books.event(event_id))["starts"] == 0
 
 
-async def test_a_note_of_a_clock_that_was_ahead_protects_nobody(
+async def test_a_note_by_a_clock_that_was_ahead_expires_as_others_do(
     books: Books, connect: Connect
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
     worker = await connect("worker")
     await note_ahead(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     await books.db.execute(
         "update fleet.batch_starts set noted_at = noted_at + interval '20 minutes'"
     )

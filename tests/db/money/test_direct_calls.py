@@ -95,7 +95,7 @@ async def test_a_token_whose_subject_is_no_uuid_is_refused_clearly(
         assert caught.value.sqlstate in ("22P02", "42501"), call
 
 
-async def test_an_event_of_the_app_can_not_use_up_a_viewers_key(
+async def test_an_event_of_the_app_does_not_use_up_a_viewers_key(
     books: Books, signed_in: SignIn
 ) -> None:
     mallory, victim, streamer = await books.profiles(3, coins=10)
@@ -118,7 +118,7 @@ async def test_no_event_of_the_app_is_taken_for_a_viewers_own_gift(
 
 
 @pytest.mark.parametrize("cost", [MOST, MOST - 1, 2**62])
-async def test_the_dearest_gift_of_a_debtor_is_one_short_of_coins(
+async def test_a_debtors_most_expensive_gift_is_refused_for_want_of_coins(
     books: Books, signed_in: SignIn, cost: int
 ) -> None:
     debtor, streamer = await books.profile(), await books.profile()
@@ -138,7 +138,9 @@ async def test_the_dearest_gift_of_a_debtor_is_one_short_of_coins(
 
 
 @pytest.mark.parametrize("amount", [-MOST, -MOST - 1, -101])
-async def test_a_debtors_largest_adjustment_is_short_of_coins(books: Books, amount: int) -> None:
+async def test_a_debtors_largest_adjustment_is_refused_for_want_of_coins(
+    books: Books, amount: int
+) -> None:
     debtor, streamer = await books.profile(), await books.profile()
     payment = Payment()
     await books.apply(payment.bought(debtor), gift(debtor, streamer, COINS))

@@ -30,7 +30,7 @@ from db.inbox import Inbox
 from tasks.providers import PROVIDERS
 from tests.db.books import PRICE_LIST, Outcome, breaches
 from tests.db.model.accounts import Account
-from tests.db.model.events import GIFTS, PRICES, Storyteller
+from tests.db.model.events import GIFTS, PRICES, RandomEvents
 from tests.db.model.ledger import Model
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(random=seeds)
     def sign_up(self, random: Random) -> None:
-        self.teller = Storyteller(random)
-        self.run(self.open_accounts(self.teller.people))
+        self.source = RandomEvents(random)
+        self.run(self.open_accounts(self.source.people))
 
     @rule(random=seeds, size=sizes, limit=limits)
     def deliver_and_work(self, random: Random, size: int, limit: int) -> None:
-        fresh = self.teller.events(random, size)
+        fresh = self.source.events(random, size)
         self.arrivals += fresh
         delivered = fresh + random.sample(self.arrivals, (size + 1) // 2)
         random.shuffle(delivered)
@@ -226,7 +226,7 @@ def interpret(event: ClaimedEvent) -> Fact:
     return PROVIDERS_BY_NAME[event.provider].interpret(event)
 
 
-def test_the_books_follow_the_model_whatever_comes_in_whatever_order(
+def test_the_books_follow_the_model_for_any_events_in_any_order(
     cluster: Cluster, template: Database
 ) -> None:
     def machine() -> LedgerMachine:

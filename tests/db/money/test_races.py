@@ -14,7 +14,7 @@ from db.inbox import Inbox
 from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
 from tests.db.inbox.arrivals import arrival
 from tests.db.money.calls import buy, give
-from tests.db.races import held_back, second_waits_for_first
+from tests.db.races import blocked, second_waits_for_first
 
 if TYPE_CHECKING:
     from db.batches import ClaimedEvent
@@ -110,16 +110,16 @@ async def test_a_name_that_joins_the_payment_meanwhile_is_waited_for_as_well(
     await first.work(limit=1)
     buying = second.db.transaction()
     await buying.start()
-    async with held_back(observer, second.db, second.work(limit=1)) as bought:
+    async with blocked(observer, second.db, second.work(limit=1)) as bought:
         await teaching.commit()
         await bought
-        async with held_back(observer, third.db, third.work()) as refunded:
+        async with blocked(observer, third.db, third.work()) as refunded:
             await buying.commit()
     assert list(refunded.result().values()) == [APPLIED]
     assert await books.coins(buyer) == 40
 
 
-async def test_who_waits_by_two_names_of_a_payment_never_deadlocks_when_it_is_joined(
+async def test_waiting_for_two_names_of_a_payment_never_deadlocks_when_they_join(
     books: Books, observer: Connection, first: Books, second: Books, connect: Connect
 ) -> None:
     joiner = Books(await connect())
@@ -136,8 +136,8 @@ async def test_who_waits_by_two_names_of_a_payment_never_deadlocks_when_it_is_jo
         await joining.start()
         await joiner.work(limit=1)
         async with (
-            held_back(observer, first.db, first.work(limit=1)) as by_intent,
-            held_back(observer, second.db, second.work(limit=1)) as by_charge,
+            blocked(observer, first.db, first.work(limit=1)) as by_intent,
+            blocked(observer, second.db, second.work(limit=1)) as by_charge,
         ):
             await joining.commit()
         for work in (by_intent, by_charge):

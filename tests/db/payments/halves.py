@@ -40,7 +40,7 @@ def without_ours(payment: Payment, **half: Any) -> Verdict:
     return Verdict(state="ignored", reason="not_ours", payment_keys=[payment.intent], half=told)
 
 
-async def tell(books: Books, batches: str, *facts: Fact) -> list[Outcome]:
+async def apply_in(books: Books, batches: str, *facts: Fact) -> list[Outcome]:
     """Tell facts in one batch or in several; gives what became of each in the end."""
     if batches == "one batch":
         event_ids = await books.receive(*facts)
@@ -59,5 +59,5 @@ async def tell(books: Books, batches: str, *facts: Fact) -> list[Outcome]:
     return [await books.outcome(event_id) for event_id in event_ids]
 
 
-def told_in(order: Sequence[int], *facts: Fact) -> list[Fact]:
+def in_order(order: Sequence[int], *facts: Fact) -> list[Fact]:
     return [facts[no] for no in order]

@@ -82,7 +82,7 @@ async def test_half_of_what_was_charged_is_half_of_the_coins_of_a_direct_call(
 
 @pytest.mark.parametrize("charged", CHARGED)
 @pytest.mark.parametrize("teller", TELLERS)
-async def test_what_carries_no_metadata_tells_what_a_direct_call_was_paid(
+async def test_events_without_metadata_say_what_was_paid_for_a_direct_call(
     books: Books, backend: Connection, charged: dict[str, Any], teller: ToldBy
 ) -> None:
     half = charged["amount_minor"] // 2
@@ -99,7 +99,7 @@ async def test_what_carries_no_metadata_tells_what_a_direct_call_was_paid(
     assert await coins_in_each_order(books, told) == {COINS - COINS // 2}
 
 
-async def test_of_totals_without_metadata_the_intents_counts(
+async def test_the_intents_total_counts_among_those_without_metadata(
     books: Books, backend: Connection
 ) -> None:
     def told(buyer: UUID, payment: Payment) -> list[Awaitable[object]]:
@@ -124,7 +124,7 @@ async def test_of_totals_without_metadata_the_intents_counts(
 
 
 @pytest.mark.parametrize("charged", CHARGED)
-async def test_a_charge_alone_tells_what_a_direct_call_was_paid(
+async def test_a_charge_alone_says_what_was_paid_for_a_direct_call(
     books: Books, backend: Connection, charged: dict[str, Any]
 ) -> None:
     half = charged["amount_minor"] // 2
@@ -151,7 +151,7 @@ async def test_what_the_caller_says_was_paid_moves_no_coins_of_a_refund(
     assert (await books.coins(buyer), await books.status(payment)) == (0, "refunded")
 
 
-async def test_the_charge_stands_before_the_intent_and_the_intent_before_the_session(
+async def test_the_charges_amount_comes_before_the_intents_and_that_before_the_sessions(
     books: Books, backend: Connection
 ) -> None:
     def told(buyer: UUID, payment: Payment) -> list[Awaitable[object]]:

@@ -207,7 +207,7 @@ async def test_grants_to_two_people_that_are_one_payment_are_both_settled(
     await close(books)
 
 
-async def test_three_grants_of_one_payment_are_joined_by_and_by(
+async def test_three_grants_of_one_payment_are_joined_one_after_the_other(
     books: Books, backend: Connection
 ) -> None:
     buyer, payment = await books.profile(), Payment()

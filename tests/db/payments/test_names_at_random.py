@@ -42,7 +42,7 @@ class Group:
         return self.grants * (COINS - min(COINS, sum(self.refunds.values())))
 
 
-class Story:
+class RandomPayment:
     """One payment of 100 coins for 1.00, and what is known of its names."""
 
     def __init__(self, books: Books, backend: Connection, buyer: UUID, random: Random) -> None:
@@ -91,21 +91,21 @@ class Story:
         return self.payment.refund(amount, name, payment_keys=names), joins
 
 
-async def tell(books: Books, backend: Connection, seed: int) -> None:
-    """One story of a dozen steps; after each the buyer has what the model says."""
+async def try_names(books: Books, backend: Connection, seed: int) -> None:
+    """One one of a dozen steps; after each the buyer has what the model says."""
     random, buyer = Random(seed), await books.profile()
     # More than five purchases in a minute would be held.
     await books.db.execute("select fleet.configure(50000, 25000, 1000, 4)")
-    stories = [Story(books, backend, buyer, random) for _ in range(2)]
+    payments = [RandomPayment(books, backend, buyer, random) for _ in range(2)]
     for _ in range(12):
-        story = random.choice(stories)
+        one = random.choice(payments)
         if random.random() < 0.3:
-            await story.call()
+            await one.call()
         else:
-            fact, joins = story.event()
+            fact, joins = one.event()
             outcome = await books.apply_one(fact)
             assert (outcome == GRANTED_TWICE) == joins, (seed, fact)
-        assert await books.coins(buyer) == sum(s.coins for s in stories), seed
+        assert await books.coins(buyer) == sum(s.coins for s in payments), seed
     for pair in await books.db.fetch(PAIRS):
         await books.db.execute(CLOSE, pair["purchase_ids"][0])
 
@@ -116,16 +116,16 @@ async def backend(signed_in: SignIn) -> Connection:
     return await signed_in(role="service_role")
 
 
-async def test_whatever_names_come_in_whatever_order_coins_follow_the_payment(
+async def test_coins_follow_the_payment_whatever_its_names_and_their_order(
     books: Books, backend: Connection
 ) -> None:
     for seed in range(20):
-        await tell(books, backend, seed)
+        await try_names(books, backend, seed)
 
 
 @pytest.mark.long
-async def test_many_stories_of_names_end_as_the_model_says(
+async def test_many_sequences_of_names_end_as_the_model_says(
     books: Books, backend: Connection
 ) -> None:
     for seed in range(20, 300):
-        await tell(books, backend, seed)
+        await try_names(books, backend, seed)

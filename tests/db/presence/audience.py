@@ -57,7 +57,7 @@ class Audience:
         )
         return stream_id
 
-    async def hear(
+    async def heartbeat(
         self,
         viewer: UUID,
         stream_id: int,
@@ -75,7 +75,7 @@ class Audience:
             beat = "select fleet.record_tab_heartbeat($1, $2, $3, $4, $5, $6, $7, $8)"
             await self.db.execute(beat, viewer, stream_id, *flags, tab, at(second))
 
-    async def hear_all(
+    async def gateway_call(
         self, *entries: object, second: float = 0
     ) -> list[tuple[int | None, UUID | None, str]]:
         """A gateway's call; gives the entries that it can't note, with the reason."""

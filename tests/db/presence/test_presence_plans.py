@@ -53,7 +53,7 @@ reset session_replication_role;
 
 
 @pytest.fixture(scope="module")
-def full_house(cluster: Cluster, template: Database) -> Iterator[Database]:
+def many_viewers(cluster: Cluster, template: Database) -> Iterator[Database]:
     """A database with 100,000 viewers; its tests roll back what they do."""
     database = asyncio.run(cluster.create(template.name))
     asyncio.run(load(database))
@@ -70,9 +70,9 @@ async def load(database: Database) -> None:
 
 
 @pytest_asyncio.fixture
-async def audience(full_house: Database) -> AsyncIterator[Audience]:
+async def audience(many_viewers: Database) -> AsyncIterator[Audience]:
     """The audience, in a transaction that is rolled back."""
-    connection = await open_connection(full_house.url(), application_name="test")
+    connection = await open_connection(many_viewers.url(), application_name="test")
     await connection.transaction().start()
     yield Audience(connection)
     connection.terminate()
@@ -236,6 +236,6 @@ async def test_heartbeats_read_no_table_whole_and_touch_no_index(
     entries = [each | tabs for each in await thousand(audience.db)]
     hot = "select pg_stat_get_xact_tuples_hot_updated('public.active_viewers'::regclass)"
     before, hot_before = await reads(audience.db), await audience.db.fetchval(hot)
-    await audience.hear_all(*entries, second=0)
+    await audience.gateway_call(*entries, second=0)
     assert await reads(audience.db) == before
     assert await audience.db.fetchval(hot) == hot_before + 1000

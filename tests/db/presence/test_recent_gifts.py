@@ -100,7 +100,7 @@ async def test_each_gift_grows_old_in_its_own_time_and_once(live: Books) -> None
 
 
 @pytest.mark.requirement("E recent")
-async def test_ageing_goes_an_hour_a_call_after_a_long_rest(live: Books) -> None:
+async def test_after_a_long_pause_each_call_ages_one_hour_of_gifts(live: Books) -> None:
     sender, streamer, (stream,) = await sender_and_streamer(live)
     await live.apply(gift(sender, streamer, 3, stream_id=stream))
     calls = 1

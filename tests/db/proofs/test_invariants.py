@@ -181,7 +181,7 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
         ),
     ],
 )
-async def test_money_of_another_or_of_nobody_is_found(
+async def test_coins_granted_to_the_wrong_person_are_found(
     tampering: Connection, breakage: str, invariant: str
 ) -> None:
     transaction = tampering.transaction()

@@ -95,7 +95,7 @@ async def test_a_currency_whose_rate_comes_later_is_granted(books: Books) -> Non
     assert str((await books.purchase(payment))["usd_amount"]) == "1.00"
 
 
-async def test_one_want_after_the_other_is_met(books: Books) -> None:
+async def test_a_purchase_that_lacks_three_things_is_judged_again_after_each(books: Books) -> None:
     buyer = uuid4()
     bought = Payment().bought(buyer, sku=NEW_SKU, currency="gbp", amount_minor=80)
     event_id = await held(books, bought, "unknown_buyer")
@@ -135,7 +135,9 @@ async def test_what_a_person_has_decided_stays(books: Books, decision: str) -> N
 
 
 @pytest.mark.parametrize("reason", ["needs_approval", "over_limit", "wrong_amount"])
-async def test_what_is_held_for_something_else_is_a_persons(books: Books, reason: str) -> None:
+async def test_what_is_held_for_another_reason_waits_for_a_person(
+    books: Books, reason: str
+) -> None:
     buyer = await books.profile()
     bought = {
         "needs_approval": Payment().worth(buyer, 25_001),
@@ -154,7 +156,7 @@ async def test_what_is_held_for_something_else_is_a_persons(books: Books, reason
         (100, 99, "wrong_amount"),
     ],
 )
-async def test_all_guardrails_hold_anew(books: Books, price: int, paid: int, reason: str) -> None:
+async def test_all_limits_apply_again(books: Books, price: int, paid: int, reason: str) -> None:
     buyer = await books.profile()
     bought = Payment().bought(buyer, sku=NEW_SKU, amount_minor=paid)
     event_id = await held(books, bought, "unknown_product")
@@ -239,7 +241,7 @@ async def test_an_event_that_stays_held_is_judged_at_growing_pauses(books: Books
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=20), timedelta(days=365)], ids=str)
-async def test_a_judgement_of_a_clock_that_was_ahead_keeps_nothing_waiting(
+async def test_a_judgement_by_a_clock_that_was_ahead_delays_no_other(
     books: Books, ahead: timedelta
 ) -> None:
     buyer = uuid4()
@@ -253,7 +255,7 @@ async def test_a_judgement_of_a_clock_that_was_ahead_keeps_nothing_waiting(
     assert await judge(books) == 1
 
 
-async def test_a_want_that_is_there_and_not_acted_upon_breaks_an_invariant(books: Books) -> None:
+async def test_a_hold_that_is_not_judged_again_in_time_breaks_an_invariant(books: Books) -> None:
     await held(books, Payment().bought(await books.profile(), sku=NEW_SKU), "unknown_product")
     await list_package(books)
     assert await books.breaches() == {}

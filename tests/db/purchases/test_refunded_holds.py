@@ -163,7 +163,7 @@ async def test_a_refund_before_its_hold_for_want_of_a_buyer_ends_the_same(
 
 
 @pytest.mark.parametrize("nobody", [True, False])
-async def test_beside_a_poison_event_a_refund_still_closes_the_hold(
+async def test_a_refund_beside_a_poison_event_still_closes_the_hold(
     books: Books, *, nobody: bool
 ) -> None:
     payment, buyer = Payment(), await books.profile()

@@ -100,14 +100,14 @@ async def test_the_newest_rate_counts(books: Books) -> None:
         (2**53, Outcome("held", "over_limit")),
     ],
 )
-async def test_the_dollar_rules_judge_what_it_is_in_dollars(
+async def test_the_dollar_rules_judge_the_converted_amount(
     books: Books, amount_minor: int, expected: Outcome
 ) -> None:
     await set_rate(books, "eur", "1.25")
     assert (await pay(books, "eur", amount_minor))[0] == expected
 
 
-async def test_dollars_need_no_rate_and_heed_none(books: Books) -> None:
+async def test_dollars_need_no_rate_and_ignore_one(books: Books) -> None:
     await set_rate(books, "usd", "2")
     assert await pay(books, "usd", 100) == (APPLIED, Decimal("1.00"))
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.db.books import APPLIED, Books, Payment
-from tests.db.reversals.stories import (
+from tests.db.reversals.sequences import (
     LOST,
-    Story,
+    EventSequence,
     bought,
     dispute,
-    ends,
+    endings_of,
     left,
     refund,
     set_rate,
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.requirement("C6")
 
 
 @pytest.mark.parametrize(
-    ("story", "coins"),
+    ("events", "coins"),
     [
         # It failed, and another one replaced it.
         ([total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 3)], 0),
@@ -76,10 +76,10 @@ pytestmark = pytest.mark.requirement("C6")
     ],
 )
 async def test_a_failed_refund_takes_nothing_and_its_successor_does(
-    books: Books, story: Story, coins: int
+    books: Books, events: EventSequence, coins: int
 ) -> None:
     status = "confirmed" if coins else "refunded"
-    assert await ends(books, story) == {(coins, status)}
+    assert await endings_of(books, events) == {(coins, status)}
 
 
 async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books) -> None:
@@ -96,7 +96,7 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
 
 
 @pytest.mark.parametrize(
-    ("story", "coins"),
+    ("events", "coins"),
     [
         ([total(750, 2, 500)], 750),
         ([total(500, 1, 500)], 1_000),
@@ -117,9 +117,11 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
         ([total(500, 1, 500), total(500, 2, 250)], 750),
     ],
 )
-async def test_what_was_never_captured_is_no_refund(books: Books, story: Story, coins: int) -> None:
+async def test_what_was_never_captured_is_no_refund(
+    books: Books, events: EventSequence, coins: int
+) -> None:
     status = "confirmed" if coins else "refunded"
-    assert await ends(books, story) == {(coins, status)}
+    assert await endings_of(books, events) == {(coins, status)}
 
 
 # A direct call tells dollars

@@ -92,7 +92,7 @@ async def test_many_small_refunds_lose_nothing_to_rounding(books: Books) -> None
     assert await left_after(books, payment, payment.refund(1, "last")) == (0, "refunded")
 
 
-async def test_of_totals_told_in_one_second_the_largest_counts(books: Books) -> None:
+async def test_the_largest_of_the_totals_of_one_second_counts(books: Books) -> None:
     _, payment = await bought(books)
     facts = (payment.refunded_so_far(70), payment.refunded_so_far(30))
     assert await left_after(books, payment, *facts) == (30, "confirmed")
@@ -231,7 +231,7 @@ async def test_a_reversal_that_waited_35_days_is_rejected(books: Books) -> None:
     assert await books.work() == {refund: Outcome("rejected", "no_purchase")}
 
 
-async def test_a_purchase_after_its_refund_was_rejected_still_heeds_it(books: Books) -> None:
+async def test_a_purchase_after_its_refund_was_rejected_still_counts_it(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply_one(payment.refund(40))
     books.wait(days=35)

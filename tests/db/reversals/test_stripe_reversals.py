@@ -76,7 +76,7 @@ def disputed(
     return with_object(event, **changes)
 
 
-async def coins_after(books: Books, *stories: Any) -> int:
+async def coins_after(books: Books, *reversals: Any) -> int:
     """What the buyer has left when these are told in order, then backwards before the payment."""
     left = set()
     for is_early in (False, True):
@@ -87,7 +87,7 @@ async def coins_after(books: Books, *stories: Any) -> int:
             created_s=PAID_S,
             metadata=payment_of(buyer).metadata,
         )
-        events = [story(payment) for story in stories]
+        events = [reversal(payment) for reversal in reversals]
         paid = made.payment_intent_succeeded(payment)
         await told(books, *([*events[::-1], paid] if is_early else [paid, *events]))
         left.add(await books.coins(buyer))

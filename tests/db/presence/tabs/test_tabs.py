@@ -74,14 +74,14 @@ async def test_a_tab_that_ceases_to_watch_ends_its_own_hold_at_once(viewer: View
     assert row["last_active_at"] == at(12)
 
 
-async def test_one_tab_alone_is_as_a_client_without_tabs(
+async def test_one_tab_alone_counts_like_a_client_without_tabs(
     audience: Audience, viewer: Viewer
 ) -> None:
     other = await audience.profile()
     story = [(0, False), (1, True), (15, True), (80, True), (90, False)]
     for second, is_visible in story:
         await viewer.beat("only", second=second, is_visible=is_visible)
-        await audience.hear(other, viewer.stream, second=second, is_visible=is_visible)
+        await audience.heartbeat(other, viewer.stream, second=second, is_visible=is_visible)
         one = await viewer.row()
         two = await replace(viewer, id=other).row()
         assert dict(one) | {"tabs": None} == dict(two)
@@ -201,7 +201,7 @@ BEATS = st.lists(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(beats=BEATS)
-async def test_any_story_of_beats_leaves_what_the_rule_says(
+async def test_random_heartbeats_leave_the_row_that_the_model_says(
     audience: Audience, stream: int, beats: list[tuple[str | None, int, bool]], *, by_gateway: bool
 ) -> None:
     one = Viewer(audience, await audience.profile(), stream, by_gateway)

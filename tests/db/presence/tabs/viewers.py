@@ -28,9 +28,9 @@ class Viewer:
         """One tab is heard."""
         if self.by_gateway:
             beat = entry(self.id, self.stream, tab=tab, **off)
-            assert await self.audience.hear_all(beat, second=second) == []
+            assert await self.audience.gateway_call(beat, second=second) == []
         else:
-            await self.audience.hear(self.id, self.stream, second=second, tab=tab, **off)
+            await self.audience.heartbeat(self.id, self.stream, second=second, tab=tab, **off)
 
     async def row(self) -> asyncpg.Record:
         found = await self.audience.db.fetchrow(ROW, self.stream, self.id)

@@ -19,7 +19,7 @@ from tests.db.books import NOON, Books, Payment
 if TYPE_CHECKING:
     from datetime import datetime
 
-Story: TypeAlias = list[Callable[[Payment], Fact]]
+EventSequence: TypeAlias = list[Callable[[Payment], Fact]]
 
 
 def at(minute: int) -> datetime:
@@ -63,10 +63,10 @@ async def left(books: Books, payment: Payment) -> tuple[int, str]:
     return await books.coins(purchase["profile_id"]), purchase["status"]
 
 
-async def ends(books: Books, story: Story) -> set[tuple[int, str]]:
-    """All the ways in which a story ends: in any order, in one batch, told twice, told early."""
+async def endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]]:
+    """All the ways in which a events ends: in any order, in one batch, told twice, told early."""
     endings = set()
-    orders = list(permutations(story))
+    orders = list(permutations(events))
     orders = orders[:: max(1, len(orders) // 6)]
     for no, order in enumerate(orders):
         payment = await bought(books)
@@ -76,11 +76,11 @@ async def ends(books: Books, story: Story) -> set[tuple[int, str]]:
                 await books.apply(event(payment))
         endings.add(await left(books, payment))
     together = await bought(books)
-    shuffled = Random(0).sample(story * 2, len(story) * 2)
+    shuffled = Random(0).sample(events * 2, len(events) * 2)
     await books.apply(*[event(together) for event in shuffled])
     endings.add(await left(books, together))
     early = Payment()
-    await books.apply(*[event(early) for event in story])
+    await books.apply(*[event(early) for event in events])
     await books.apply_one(early.bought(await books.profile(), units=10))
     endings.add(await left(books, early))
     assert await books.breaches() == {}
