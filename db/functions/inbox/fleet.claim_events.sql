@@ -62,7 +62,7 @@ begin
     where e.state = 'pending' and e.starts = 0 and e.id <> all(v_set_aside)
         and (
             e.next_attempt_at <= v_now
-            -- This event has no pause; its time comes from a clock that was ahead.
+            -- This event was given no pause: a clock that was ahead dated it.
             or e.next_attempt_at <= e.received_at + interval '10 milliseconds'
             -- No pause is longer than this.
             or e.next_attempt_at > v_now + interval '5 minutes'
