@@ -52,7 +52,7 @@ FATES: dict[str, Fate] = {
     "57": Fate.TRANSIENT,  # shut down, crashed, starting up, dropped, cancelled; see TIMEOUTS
     "58": Fate.TRANSIENT,  # input or output failed
     "72": Fate.TRANSIENT,  # snapshot too old
-    "CF": Fate.EVENT,  # a refusal that nobody expected here
+    "CF": Fate.EVENT,  # a refusal that the caller did not expect
     "P0": Fate.EVENT,  # raised by a function or trigger
 }
 

@@ -92,7 +92,7 @@ async def ask_readiness(pool: Pool) -> Readiness:
 
 
 async def check_commits(pool: Pool) -> None:
-    """Return once the database has committed something that nobody sees and that locks nothing.
+    """Return once the database has committed something that no reader sees and that locks nothing.
 
     Only a commit shows that the database waits for a standby that is gone, or for a disk.
     """

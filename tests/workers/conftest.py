@@ -27,7 +27,7 @@ class Run(Protocol):
 
 
 @pytest_asyncio.fixture
-async def store_gate(database: Database) -> AsyncIterator[Gate]:
+async def database_gate(database: Database) -> AsyncIterator[Gate]:
     """A closed gate before the test's database, for workers."""
     gate = Gate(database.url("worker"))
     yield gate

@@ -362,7 +362,7 @@ async def test_a_database_without_a_release_is_not_current(empty_database: Datab
         await connection.close()
 
 
-async def test_a_database_that_is_away_is_unavailable() -> None:
+async def test_an_unreachable_database_is_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable):
         await migrate("postgresql://coinfleet_owner:test@127.0.0.1:1/nowhere")
 
