@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from workers.embedded.account import tethered_as_server
+from workers.embedded.account import server_prefix
 from workers.embedded.server import HOST, EmbeddedServer, Pause
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class PgBouncer(EmbeddedServer):
             dropped=",".join(self._dropped),
         )
         path = self._write("settings", settings)
-        prefix = tethered_as_server(self._account, death_signal="KILL", paths=[self._home])
+        prefix = server_prefix(self._account, death_signal="KILL", paths=[self._home])
         return subprocess.Popen(
             [*prefix, BINARY, str(path)],
             stdin=subprocess.DEVNULL,
@@ -107,5 +107,5 @@ class PgBouncer(EmbeddedServer):
         path.touch(mode=0o600)
         path.write_text(text)
         if self._account is not None:
-            self._account.give(path)
+            self._account.take_over(path)
         return path

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def folder(tmp_path: Path) -> Iterator[DataFolder]:
     """The data folder of a running fleet."""
     folder = DataFolder(tmp_path / "data of a fleet")
-    folder.claim()
+    folder.lock()
     folder.write_fleet(RunningFleet(pid=1, port=9000, postgres_port=5433, valkey_port=6380))
     yield folder
-    folder.release()
+    folder.unlock()
 
 
 def exports(text: str) -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_an_unknown_process_is_one_line_that_names_the_known(
 ) -> None:
     result = coinfleet("env", process, COINFLEET_DATA_DIR=str(folder.path))
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.strip().endswith("it is one of release, web, worker, scheduler")
+    assert result.stderr.strip().endswith(f"it is one of {', '.join(PROCESSES)}")
 
 
 def test_without_a_fleet_one_line_says_so(tmp_path: Path) -> None:
