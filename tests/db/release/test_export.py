@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.legacy.tables import LEGACY
+from db.legacy.scripts import LEGACY
 from db.release.export import export
 from db.release.plan import MigrationChanged, UnknownMigrations
 from db.release.runner import apply_files, migrate, status
