@@ -24,7 +24,8 @@ from tests.workers.cli.operators import coinfleet
 from tests.workers.cli.simulated_runs import RULES, SECRETS, clean_findings, make_plan
 from workers.cli.simulate import delivery as simulate_delivery
 from workers.cli.simulate.cases.mix import GuardrailsTooTight
-from workers.cli.simulate.delivery import Address, Deliveries, deliver
+from workers.cli.simulate.delivery import Deliveries, deliver
+from workers.cli.simulate.http import Address
 from workers.cli.simulate.plan import Balance, Outcome, Plan, PlannedGift, PlannedPayment
 from workers.cli.simulate.prices import GIFT_TYPES, PACKAGES
 from workers.cli.simulate.run import Options, deliveries_in_order
