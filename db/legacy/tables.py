@@ -16,8 +16,9 @@ import asyncpg
 
 from db.errors import CoinfleetError
 from db.legacy.access import open_doors
-from db.legacy.generations import FAMILIES, SOURCES, Generation
+from db.legacy.sources import FAMILIES, SOURCES
 from db.legacy.triggers import take_off_triggers
+from db.release.generations import Generation
 from db.release.schema import FOLDER, expected
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from db.errors import CoinfleetError, is_transient
 from db.legacy import proof as upgrade_proof
 from db.legacy.access import close_doors, open_doors
 from db.legacy.copying import Batches
-from db.legacy.generations import Generation, check_source
 from db.legacy.proof import Proof
+from db.legacy.sources import check_source
 from db.legacy.tables import LEGACY, OldTables
+from db.release.generations import Generation
 from db.release.rights import check_release_rights
 from db.release.runner import bring_up
 from db.release.schema import expected, login_roles

@@ -8,10 +8,11 @@ import asyncpg
 import pytest
 
 from db.connections.pool import open_connection
-from db.legacy.generations import Generation, NotThisGeneration, OlderGeneration, UpgradeUnfinished
+from db.legacy.sources import NotThisGeneration
 from db.legacy.tables import NoWayBack, TablesInUse
 from db.legacy.upgrade import OtherGeneration, UnderWay, undo, upgrade
 from db.release.compatibility import is_current
+from db.release.generations import Generation, OlderGeneration, UpgradeUnfinished
 from db.release.runner import migrate
 from tests.db.legacy.platforms import Interrupted, contents, definitions, person, stop_at, upgraded
 

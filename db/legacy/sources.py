@@ -6,16 +6,15 @@ Whatever else stands in these tables is kept as it is, in the schema they are mo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from db.connections.roles import NotReleased, check_owner
 from db.errors import CoinfleetError
+from db.release.generations import Generation, OlderGeneration, refuse_older_generation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from db.connections.pool import Connection, Pool
+    from db.connections.pool import Connection
 
 Columns: TypeAlias = "Mapping[str, str]"
 
@@ -29,18 +28,6 @@ FAMILIES = {
     "boolean": ("boolean",),
     "time": ("timestamp with time zone", "timestamp without time zone", "date"),
 }
-
-
-class Generation(StrEnum):
-    """Which older schema a database has."""
-
-    FIRST = "first"
-    SECOND = "second"
-
-    @property
-    def schema(self) -> str:
-        """Where its tables are moved to, and stay."""
-        return f"legacy_{self}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,76 +169,6 @@ class NotThisGeneration(CoinfleetError):
             "docs/upgrading.md lists the tables and columns that are read; nothing was changed"
         )
         self.faults = tuple(faults)
-
-
-class OlderGeneration(CoinfleetError):
-    """The database holds an older generation of the platform, which a release can't build upon."""
-
-    def __init__(self, generation: Generation) -> None:
-        super().__init__(
-            f"this database holds the platform's {generation} generation: run"
-            f" `coinfleet upgrade --from {generation}` (docs/upgrading.md); nothing was changed"
-        )
-        self.generation = generation
-
-
-class UpgradeUnfinished(CoinfleetError):
-    """The database is half way up from an older generation: nothing else may be done to it."""
-
-    def __init__(self, generation: Generation) -> None:
-        super().__init__(
-            f"an upgrade of this database has begun and hasn't finished: run"
-            f" `coinfleet upgrade --from {generation}` again, or with --undo (docs/upgrading.md)"
-        )
-        self.generation = generation
-
-
-async def refuse_older_generation(connection: Pool | Connection) -> None:
-    """Raise OlderGeneration or UpgradeUnfinished where an upgrade comes before a release."""
-    if generation := await unfinished_upgrade(connection):
-        raise UpgradeUnfinished(generation)
-    older: str | None = await connection.fetchval(
-        """
-        select case
-            when to_regclass('public.ledger_entries') is not null then null
-            when to_regclass('public.coin_ledger') is not null then 'second'
-            when to_regclass('public.users') is not null
-                and to_regclass('public.coins') is not null then 'first'
-        end
-        """
-    )
-    if older:
-        raise OlderGeneration(Generation(older))
-
-
-async def check_released(database: Pool | Connection, *, url: str) -> None:
-    """Raise WrongRole unless we own the schema, and NotReleased with what to run before it is one.
-
-    That is `upgrade` where an older generation stands, or half of one: `migrate` would refuse it.
-    """
-    try:
-        await check_owner(database, url=url)
-    except NotReleased:
-        await _refuse_unreleased(database)
-        raise
-    await _refuse_unreleased(database)
-
-
-async def _refuse_unreleased(database: Pool | Connection) -> None:
-    try:
-        await refuse_older_generation(database)
-    except (OlderGeneration, UpgradeUnfinished) as error:
-        raise NotReleased(str(error)) from error
-
-
-async def unfinished_upgrade(connection: Pool | Connection) -> Generation | None:
-    """Give the generation that this database is being moved from, if it is."""
-    if await connection.fetchval("select to_regclass('fleet.upgrade_runs') is null"):
-        return None
-    generation: str | None = await connection.fetchval(
-        "select generation from fleet.upgrade_runs where finished_at is null"
-    )
-    return Generation(generation) if generation else None
 
 
 async def check_source(
