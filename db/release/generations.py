@@ -1,7 +1,4 @@
-"""Which generation of the platform a database holds, and that a release refuses an older one.
-
-What an upgrade reads of each is in db/legacy/sources.py.
-"""
+"""The older generations of the platform, and how a database that holds one is known."""
 
 from __future__ import annotations
 
@@ -23,12 +20,12 @@ class Generation(StrEnum):
 
     @property
     def schema(self) -> str:
-        """Where its tables are moved to, and stay."""
+        """The schema that its tables are moved to, and stay in."""
         return f"legacy_{self}"
 
 
 class OlderGeneration(CoinfleetError):
-    """The database holds an older generation of the platform, which a release can't build upon."""
+    """The database holds an older generation of the platform, which a release can't change."""
 
     def __init__(self, generation: Generation) -> None:
         super().__init__(
@@ -39,7 +36,7 @@ class OlderGeneration(CoinfleetError):
 
 
 class UpgradeUnfinished(CoinfleetError):
-    """The database is half way up from an older generation: nothing else may be done to it."""
+    """An upgrade of the database has begun and not finished: nothing else may change it."""
 
     def __init__(self, generation: Generation) -> None:
         super().__init__(
@@ -50,7 +47,7 @@ class UpgradeUnfinished(CoinfleetError):
 
 
 async def refuse_older_generation(connection: Pool | Connection) -> None:
-    """Raise OlderGeneration or UpgradeUnfinished where an upgrade comes before a release."""
+    """Raise OlderGeneration or UpgradeUnfinished if an upgrade has to come before a release."""
     if generation := await unfinished_upgrade(connection):
         raise UpgradeUnfinished(generation)
     older: str | None = await connection.fetchval(
@@ -68,9 +65,10 @@ async def refuse_older_generation(connection: Pool | Connection) -> None:
 
 
 async def check_released(database: Pool | Connection, *, url: str) -> None:
-    """Raise WrongRole unless we own the schema, and NotReleased with what to run before it is one.
+    """Raise WrongRole unless we own the schema, and NotReleased if no release has finished here.
 
-    That is `upgrade` where an older generation stands, or half of one: `migrate` would refuse it.
+    NotReleased says what to run: `upgrade` for an older generation or an unfinished upgrade, which
+    `migrate` would refuse.
     """
     try:
         await check_owner(database, url=url)
@@ -88,7 +86,7 @@ async def _refuse_unreleased(database: Pool | Connection) -> None:
 
 
 async def unfinished_upgrade(connection: Pool | Connection) -> Generation | None:
-    """Return the generation that this database is being moved from, if it is."""
+    """Return the generation that this database is being upgraded from, if it is."""
     if await connection.fetchval("select to_regclass('fleet.upgrade_runs') is null"):
         return None
     generation: str | None = await connection.fetchval(

@@ -23,7 +23,8 @@ class Node(NamedTuple):
 def statement(function: str, start: str, **values: object) -> str:
     """Return a statement of a function's text, with values in place of its variables."""
     (file,) = (FOLDER / "functions").rglob(f"{function}.sql")
-    text = file.read_text()
+    # A comment may hold a semicolon.
+    text = re.sub(r"--[^\n]*", "", file.read_text())
     # Lines may break anywhere between two words.
     words = r"\s+".join(re.escape(word) for word in start.split())
     found = re.search(rf"{words}.*?(?=;|\n\$\$)", text, re.DOTALL)

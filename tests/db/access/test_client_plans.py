@@ -269,7 +269,7 @@ async def test_new_gifts_are_counted_without_reading_a_big_table_whole(
     before = await asking.fetch(whole)
     await asking.execute("select fleet.count_gifts('400', '402', '2026-05-01')")
     await asking.execute("select fleet.write_leaderboard('2026-05-01')")
-    await asking.execute("select fleet.change_streams(array[1, 2, 3], array[1, 1, 1])")
+    await asking.execute("select fleet.change_stream_counters(array[1, 2, 3], array[1, 1, 1])")
     assert await asking.fetch(whole) == before
     assert await asking.fetchval(
         "select sum(coins) from fleet.leaderboard_sums where period = 'day'"

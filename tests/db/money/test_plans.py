@@ -123,9 +123,9 @@ async def read_whole(connection: Connection) -> dict[str, int]:
 async def test_a_claim_reads_the_index_of_pending_events_in_order(books: Books) -> None:
     claim = statement(
         "fleet.claim_events",
-        "return query\n    select e.id, e.provider, e.provider_event_id, e.event_type, e.payload,"
-        " e.received_at, e.attempts, pg_current_xact_id()\n    from fleet.inbox_events as e\n"
-        "    where e.state = 'pending' and e.starts = 0",
+        "return query\n    select\n        e.id, e.provider, e.provider_event_id, e.event_type,"
+        " e.payload, e.received_at, e.attempts,\n        pg_current_xact_id()\n"
+        "    from fleet.inbox_events as e\n    where e.state = 'pending' and e.starts = 0",
         v_now="now()",
         p_limit=500,
         v_set_aside="'{}'::bigint[]",

@@ -121,7 +121,7 @@ async def test_marks_and_the_other_streams_of_their_viewers_are_read_by_index(
     audience: Audience, mode: str
 ) -> None:
     look = statement(
-        "fleet.streams_to_look_at",
+        "fleet.streams_to_check",
         "with taken",
         p_silent_since="$1",
         p_silent_until="$2",
@@ -137,7 +137,7 @@ async def test_marks_and_the_other_streams_of_their_viewers_are_read_by_index(
 @pytest.mark.parametrize("streams", [1, 1_000])
 async def test_counters_are_written_by_index(audience: Audience, streams: int) -> None:
     change = statement(
-        "fleet.change_streams",
+        "fleet.change_stream_counters",
         "with changed as",
         p_stream_ids="$1",
         p_viewers="$2",

@@ -271,7 +271,13 @@ HEADER_VALUES = st.one_of(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Each example is a request that is stored and committed: on a busy machine that takes its time.
+AT_ANY_SPEED = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@AT_ANY_SPEED
 @given(
     path=st.sampled_from([b"/webhooks/stripe", b"/webhooks/app", b"/webhooks/%00", b"/%ff", b"/"]),
     headers=st.lists(st.tuples(HEADER_NAMES, HEADER_VALUES), max_size=4),
@@ -292,7 +298,7 @@ async def test_hostile_requests_are_never_answered_with_a_server_error(
 @pytest.mark.filterwarnings(
     "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@AT_ANY_SPEED
 @given(
     body=st.binary(max_size=100)
     | st.builds(

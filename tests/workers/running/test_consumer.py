@@ -171,7 +171,7 @@ async def test_a_job_that_raises_is_recorded_and_tried_again(
     await open_tick(scheduler_pool, "housekeeping")
     await run(WORKER)
     await eventually(lambda: db.fetchval("select last_error like 'Undefined%' from fleet.ticks"))
-    await db.execute("alter function fleet.kill_session(timestamptz) rename to trim_history")
+    await db.execute("alter function fleet.gone(timestamptz) rename to trim_history")
     await eventually(lambda: outcomes(db))
     assert await db.fetchval("select attempts from fleet.ticks") == 2
 
