@@ -1,4 +1,4 @@
-"""Erasure: what tells who a person was goes, the books stay whole."""
+"""Erasure of a person: clears what tells who it was; the ledger stays as it is."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from db.connections.pool import open_connection
 from db.connections.roles import check_owner
 from db.connections.servers import CONNECT_TIMEOUT_S
 from db.errors import refusal
-from db.legacy.generations import UpgradeUnfinished, unfinished_upgrade
+from db.release.generations import UpgradeUnfinished, unfinished_upgrade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from db.connections.pool import Connection
 
-# Every kept payload is read, which takes minutes when there are millions.
+# Every kept payload is read, which takes minutes if there are millions.
 TIMEOUT_S = 1_800
 
 
@@ -49,9 +49,9 @@ class Erasure:
 async def erase_profile(
     url: str, profile_id: UUID, *, requested_by: str, reason: str, dry_run: bool = False
 ) -> Erasure:
-    """Erase a person as the schema's owner; a repeated call clears what came since.
+    """Erase a person as the schema's owner; a repeated call clears what has come since.
 
-    With `dry_run` all of it is done and taken back in one transaction, whose locks it takes.
+    With `dry_run` everything is done, and locked, in one transaction that is then rolled back.
 
     Raises UnknownProfile, UpgradeUnfinished, asyncpg's own errors, and DatabaseUnavailable.
     """

@@ -23,7 +23,7 @@ DAY_S = 24 * HOUR_S
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How often a task runs: whenever the seconds since 1970 (UTC), less `offset_s`, divide evenly.
+    """A task that runs every `every_s` seconds, counted from the start of 1970 (UTC) + `offset_s`.
 
     `name` is the job's name in the database, in metrics and in `coinfleet status`.
     """

@@ -1,7 +1,7 @@
-"""A database's address, read strictly: libpq's URI, with several hosts where there are some.
+"""A database's address, read strictly: libpq's URI, with one host or several.
 
-Each parameter either works or is refused by name; none is dropped without a word. A message never
-holds a value of the address: a password that wasn't quoted may stand anywhere in it.
+Each parameter works or is refused by name; none is dropped silently. A message never holds a value
+of the address: a password that wasn't quoted may stand anywhere in it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from db.connections.parameters import (
 from db.connections.pooler import PARAMETER as POOLER
 from db.connections.pooler import Pooling, supabase_pooling
 
-# The driver reads these itself.
+# The parameters that are passed to the driver as they are.
 TLS = frozenset(
     {
         *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl"),
         *("sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version"),
     }
 )
-# libpq's names of what the kernel is told of a connection: milliseconds, seconds, seconds, probes.
+# libpq's names for settings of the kernel: milliseconds, seconds, seconds, number of probes.
 KEEPALIVES = ("tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
 
 _HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*)(?::([0-9]*))?")
@@ -43,7 +43,10 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One server of an address: a name, an IP address or a folder of sockets; None as written."""
+    """One server of an address: a name, an IP address or a folder of sockets.
+
+    None is the driver's default, where the address names none.
+    """
 
     name: str | None = None
     port: int | None = None
@@ -76,7 +79,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read an address; raise AddressFault, which names the parameter and holds no value."""
+        """Return the address. Raises AddressFault, which names the parameter and holds no value."""
         scheme, _, rest = url.strip().partition("://")
         if scheme not in {"postgresql", "postgres"}:
             raise AddressFault("must start with postgresql://")
@@ -99,16 +102,16 @@ class Address:
             tls=_tls(told),
             options=told.text("options"),
             application_name=told.text("application_name"),
-            # libpq waits for ever at 0; here nothing does.
+            # 0 means for ever in libpq; here it means the default.
             connect_timeout_s=told.number("connect_timeout") or None,
             keeps_alive=told.one_of("keepalives", ("0", "1")) != "0",
             keepalives={name: n for name in KEEPALIVES if (n := told.number(name))},
             passfile=told.text("passfile"),
             kerberos={n: v for n in ("krbsrvname", "gsslib") if (v := told.text(n)) is not None},
-        ).without(told)
+        ).without_rest(told)
 
-    def without(self, told: Parameters) -> Self:
-        """Return the address once nothing is left over of its parameters; else raise."""
+    def without_rest(self, told: Parameters) -> Self:
+        """Return the address itself. Raises AddressFault if a parameter is left over."""
         told.refuse_rest()
         return self
 
@@ -148,11 +151,11 @@ def _host(written: str) -> Host:
 def _host_name(name: str) -> str:
     name = name.removeprefix("[").removesuffix("]")
     try:
-        # What the resolver does first of all; its error is one of text, not of the network.
+        # The resolver does this first. Its error would be one of text, not of the network.
         name.encode("idna")
     except UnicodeError:
         if not name.startswith("/"):
-            raise AddressFault("names a host that can't be one") from None
+            raise AddressFault("names a host that can't be a host name") from None
     if not name:
         raise AddressFault("names an empty host")
     return name
@@ -166,7 +169,7 @@ def _port(written: str) -> int:
 
 def _pooling(hosts: tuple[Host, ...], told: Parameters) -> Pooling:
     ours = told.one_of(POOLER, tuple(Pooling))
-    # What Prisma and others say of PgBouncer, which is in transaction mode then.
+    # What Prisma and others write for a PgBouncer in transaction mode.
     theirs = told.one_of("pgbouncer", ("true", "false"))
     if ours is not None:
         return Pooling(ours)

@@ -49,7 +49,7 @@ class HostFailure:
 
     @property
     def is_of_this_host(self) -> bool:
-        """Whether another host of the address may do: a file or a password is the same for all."""
+        """Whether another host may accept us: a file or a password is the same for all hosts."""
         if not self.is_final:
             return True
         # A removed machine's name is gone, and a machine's certificate is its own.
@@ -130,7 +130,7 @@ def _final_cause(error: Exception) -> str | None:  # noqa: PLR0911 - a table, a 
 
 
 def _answered_nonsense(error: Exception) -> bool:
-    """Whether the first answer was neither a yes to TLS nor, where that will do, a no."""
+    """Return whether the first answer was not one that PostgreSQL gives to a request for TLS."""
     return isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error)
 
 
@@ -142,7 +142,7 @@ def _is_poolers_refusal(error: Exception) -> bool:
 
 
 def _was_before_connecting(error: Exception) -> bool:
-    """Whether the driver was still reading its parameters and files, and had opened no socket."""
+    """Return whether the driver was still reading parameters and files, before any socket."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_code.co_name == "_parse_connect_arguments" for frame, _ in frames)
 
@@ -159,7 +159,7 @@ def _unusable(error: Exception) -> str:
             )
         case asyncpg.ClientConfigurationError():
             return " ".join(str(error).split())
-        # Anything else may quote a value.
+        # Any other error may quote a value.
         case _:
             return f"the address can't be used ({type(error).__name__})"
 

@@ -20,7 +20,7 @@ UNQUOTED = (
     "isn't an address; in a user name or password write / as %2F, # as %23, ? as %3F, [ as %5B,"
     " @ as %40, % as %25"
 )
-# How the driver differs from libpq. Where a value asks for no more than it does, it may stand.
+# Parameters of libpq that the driver doesn't know, with the values that ask for nothing it lacks.
 _HARMLESS = {
     "channel_binding": ("disable", "prefer"),
     "gssencmode": ("disable", "prefer"),
@@ -40,7 +40,7 @@ _INSTEAD = {
     "target_session_attrs": f"it is one of {', '.join(SERVERS_THAT_WRITE)}: every process writes",
     "hostaddr": "write it as the host",
 }
-# Written by tools for other clients; they mean nothing to a server, and none of them asks for more.
+# Written by tools for other clients. They mean nothing to a server, and ask for nothing.
 _FOR_OTHERS = frozenset({"supa", "fallback_application_name"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,62}")
 
@@ -53,7 +53,7 @@ class Parameters:
     """The parameters after the question mark, taken one by one; what is left over is refused."""
 
     def __init__(self, query: str) -> None:
-        # As libpq: each parameter has a value, the last of several counts.
+        # As in libpq: each parameter has a value, and the last of several counts.
         fields = [each.partition("=") for each in query.split("&") if each]
         for name, equals, _ in fields:
             if not equals or not _NAME.fullmatch(name):
@@ -83,7 +83,7 @@ class Parameters:
         return max(int(value), 0)
 
     def refuse_rest(self) -> None:
-        """Raise AddressFault for a parameter that nobody took and that isn't harmless."""
+        """Raise AddressFault for a parameter that was not taken and isn't harmless."""
         for name, value in self._values.items():
             if name in _FOR_OTHERS or value in _HARMLESS.get(name, ()):
                 continue
@@ -91,7 +91,7 @@ class Parameters:
 
 
 def _unsupported(name: str, *, allowed: tuple[str, ...]) -> AddressFault:
-    """Name a parameter, or its value where some other value of it is allowed."""
+    """Return the fault that names a parameter, or its value if another value is allowed."""
     what = "this value of " if allowed else ""
     instead = _INSTEAD.get(name) or (
         f"it may be {' or '.join(allowed)}"

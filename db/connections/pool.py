@@ -73,7 +73,7 @@ async def open_pool(
 
 
 async def expire_if_unfit(pool: Pool, error: BaseException) -> None:
-    """Have the pool open its connections anew if the error says that their server serves nobody.
+    """Have the pool open its connections anew if their server can't be used after this error.
 
     After a failover all of them lead nowhere, or to a server that only reads. Each would be found
     out at its next use, or never. The next call connects to wherever the address leads by then.

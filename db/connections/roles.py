@@ -49,9 +49,10 @@ class WrongRole(DatabaseRefused):
 async def check_process_role(
     database: Pool | Connection, process: ProcessLogin, *, url: str
 ) -> None:
-    """Raise WrongRole unless this process's role is ours, or the schema's owner's, who may all.
+    """Raise WrongRole unless we are logged in as this process's role or as the schema's owner.
 
-    Before a first release there is no such role yet, and nothing is wrong.
+    A role that inherits from one of them will do. Before a first release there is no such role yet,
+    and any is taken.
     """
     row = await database.fetchrow(
         """
@@ -89,7 +90,10 @@ async def check_login(process: ProcessLogin, *, url: str, within_s: float) -> No
 
 
 async def check_owner(database: Pool | Connection, *, url: str, is_released: bool = True) -> None:
-    """Raise WrongRole unless we own the schema; NotReleased if there is none and one is needed."""
+    """Raise WrongRole unless we are logged in as the schema's owner.
+
+    Raises NotReleased if there is no schema, unless `is_released` is False.
+    """
     row = await database.fetchrow(
         """
         select
@@ -104,7 +108,7 @@ async def check_owner(database: Pool | Connection, *, url: str, is_released: boo
     assert row is not None  # noqa: S101 - one row, whatever is there
     address = Address.parse(url)
     if row["is_fit"] is False:
-        needed = f"{row['owner']}, who owns the schema"
+        needed = f"{row['owner']}, which owns the schema"
         raise WrongRole(address, got=row["got"], needed=needed, setting="DATABASE_URL")
     if row["is_fit"] is None and is_released:
         raise NotReleased(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from db.connections.address import Address
 
-# A batch of 500 takes well under a second; what takes 30 will not end well.
+# A batch of 500 takes well under a second; a statement that takes 30 won't succeed.
 STATEMENT_TIMEOUT_MS = 30_000
 # Row locks are held for one batch; five seconds of waiting means something is stuck.
 LOCK_TIMEOUT_MS = 5_000
@@ -66,7 +66,7 @@ def setup_options(
         case Pooling.TRANSACTION:
             if settings:
                 raise SessionNeeded
-            # Without a cache no statement has a name, and one is parsed and run in one go.
+            # Without a cache no statement has a name, and each is parsed and run in one step.
             return {"settings": at_start, "statement_cache_size": 0}
 
 

@@ -1,7 +1,7 @@
-"""A statement on a session that is free, for a caller that holds another one already.
+"""A statement on a free session, for a caller that holds another session already.
 
-Waiting for a second session would be waiting for oneself where there is only one. So this gives up
-soon, and says whether the statement was done.
+If there is only one session, the caller would wait for itself. So this waits for a moment only, and
+returns whether the statement was done.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 # How long a caller waits for a second session to be free, and how long for its answer.
 FREE_WITHIN_S = 0.05
 DONE_WITHIN_S = 0.5
-# How long a session may take to be there for somebody later, who didn't wait for it now.
+# How long a session may take to open. It is kept, though the caller did not wait for it.
 SPARE_TIMEOUT_S = 5.0
 
 
 async def execute_on_spare(
     pool: Pool, statement: str, *arguments: object, free_within_s: float = FREE_WITHIN_S
 ) -> bool | None:
-    """Execute a statement on a session that is free; return whether it was done in time.
+    """Execute a statement on a free session. Return True if it was done, False if it was not begun.
 
-    For somebody who holds another session: waiting for a second would be waiting for oneself. None
-    says that the statement was begun and given up, so that it may be done or not: before it a
-    transaction pooler may have no session free. One that is there too late is kept for later.
+    None means that it was begun and given up, so that it may be done or not: a transaction pooler
+    may have had no free session for it. A session that opens too late is kept in the pool.
     """
     if pool.get_idle_size():
         return await _execute_on_idle(pool, statement, *arguments)
@@ -65,7 +64,7 @@ async def execute_on_spare(
         is_too_late = True
         becoming_free.cancel()
         if not task.done():
-            # Asked for its error, so that the loop doesn't report it as never retrieved.
+            # Its error is read, so that the loop doesn't report it as never retrieved.
             task.add_done_callback(lambda late: late.cancelled() or late.exception())
             for session in begun:
                 session.terminate()
@@ -73,7 +72,7 @@ async def execute_on_spare(
 
 
 async def _execute_on_idle(pool: Pool, statement: str, *arguments: object) -> bool | None:
-    """Do the same where a session is idle: as nearly always, and without a task of its own."""
+    """Do the same on an idle session: the usual case, without a task of its own."""
     is_begun = False
     try:
         async with asyncio.timeout(DONE_WITHIN_S), pool.acquire() as session:
@@ -81,7 +80,7 @@ async def _execute_on_idle(pool: Pool, statement: str, *arguments: object) -> bo
             try:
                 await session.execute(statement, *arguments)
             except asyncio.CancelledError:
-                # Nobody waits for it to confirm that.
+                # Not closed: the server would have to confirm the cancellation first.
                 session.terminate()
                 raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The platform's own test list (requirement H), item by item, through the names that it uses."""
+"""The platform's own test list (requirement H), item by item, under the names that it uses."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ async def live(db: Connection, owner: UUID) -> int:
 
 
 async def viewers(db: Connection, stream_id: int) -> int:
-    """What the stream says of its viewers."""
+    """The stream's count of its viewers."""
     count: int = await db.fetchval(
         "select active_viewer_count from public.live_streams where id = $1", stream_id
     )

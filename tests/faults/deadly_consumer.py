@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def poison(deadly_event: str) -> None:
-    """Make this event of Stripe deadly."""
+    """Make this event of Stripe kill the process that reads it."""
     read = Stripe.interpret
 
     def interpret(self: Stripe, event: ClaimedEvent) -> Fact:

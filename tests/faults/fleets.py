@@ -1,4 +1,4 @@
-"""A fleet without a supervisor: the test decides which process runs, dies and comes back."""
+"""A fleet without a supervisor: the test starts and kills its processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fleet:
         self._started = 0
 
     async def start(self, *command: str, **environment: str) -> Process:
-        """Start `python -m command` with what each process needs to know."""
+        """Start `python -m command` with the settings of the fleet."""
         self._started += 1
         return await self._stack.enter_async_context(
             running(
@@ -64,6 +64,6 @@ class Fleet:
 
 
 async def kill(process: Process) -> None:
-    """Kill a process as the kernel does, and see it dead."""
+    """Kill a process with SIGKILL, and wait for its end."""
     process.signal(signal.SIGKILL)
     assert await process.ended() == -signal.SIGKILL

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.faults
 def frozen(server: EmbeddedPostgres) -> Iterator[None]:
     """Freeze the server with each of its processes while the block runs."""
     postmaster = psutil.Process(server.pid)
-    # The postmaster first, so that it makes no more of them.
+    # The postmaster first, so that it starts no more processes.
     postmaster.suspend()
     backends = postmaster.children()
     for backend in backends:
@@ -59,7 +59,7 @@ async def test_a_database_that_is_killed_and_stopped_under_load_loses_nothing(
             postgres.start()
         await load.finish()
     db = await connect()
-    # The workers outlived it: nobody is blamed for a batch that it cut off.
+    # The workers survived: no event is counted a start for a batch that the crash cut off.
     await eventually(lambda: db.fetchval("select count(*) = 0 from fleet.batch_starts"))
     for process in (web, *others):
         process.signal()
@@ -105,7 +105,7 @@ async def test_a_receiver_drops_connections_that_hang_after_a_failover(
     await fleet.start_web(port, WEB_DATABASE_URL=gate.url)
     purchase, *others = await sign_up(db, 17)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        # As many of them as it may open.
+        # As many connections as the receiver may open.
         await asyncio.gather(client.get("/readyz"), *(deliver(client, [each]) for each in others))
         gate.hang()
 
@@ -116,7 +116,7 @@ async def test_a_receiver_drops_connections_that_hang_after_a_failover(
             )
             return answer.is_success
 
-        # Each try takes a connection with it and ends with the receiver's own deadline.
+        # Each try uses up one connection, and ends at the receiver's deadline.
         async with asyncio.timeout(90):
             while not await is_stored():
                 pass
@@ -143,7 +143,7 @@ async def test_a_worker_drops_connections_that_hang_after_a_failover(
         await eventually(lambda: is_applied(before))
         gate.hang()
         await deliver(client, [after])
-        # A statement may take 35 s, and its connection as long again to be dropped.
+        # A statement may take 35 s, and to drop its connection may take as long again.
         await eventually(lambda: is_applied(after))
     await gate.close()
 

@@ -25,7 +25,7 @@ OFTEN = (signal.SIGTERM, signal.SIGINT, signal.SIGTERM)
 
 
 async def ends(process: Process, *signals: signal.Signals) -> int:
-    """Send the signals and wait for its end, with its children's; gives the exit code."""
+    """Send the signals, wait for the end of the process and its children; return the exit code."""
     family = psutil.Process(process.popen.pid).children(recursive=True)
     for signum in signals:
         process.signal(signum)
@@ -55,7 +55,7 @@ async def test_a_process_that_is_still_starting_ends(fleet: Fleet, command: str)
     for is_so_far in (is_python, listens_for_signals, has_output):
         process = await fleet.start(command, PORT=str(free_port()))
         await eventually(partial(is_so_far, process))
-        # Before it listens for signals, one ends it as any program; afterwards in order.
+        # Before it handles signals, one ends it like any program; afterwards it shuts down.
         assert await ends(process, *OFTEN) in {0, -signal.SIGTERM, -signal.SIGINT}
 
 
@@ -70,7 +70,7 @@ async def listens_for_signals(process: Process) -> bool:
 
 
 async def has_output(process: Process) -> bool:
-    """Whether it said anything."""
+    """Whether it has written anything."""
     return bool(process.text)
 
 

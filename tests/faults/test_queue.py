@@ -1,4 +1,4 @@
-"""The queue emptied, killed and frozen under load: it only wakes, so nothing but time is lost."""
+"""The queue emptied, killed and frozen under load: only time is lost, for it holds no events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def frozen(server: EmbeddedValkey) -> Iterator[None]:
 
 
 async def applied_events(db: Connection) -> int:
-    """How many events are through."""
+    """How many events are applied."""
     number: int = await db.fetchval(
         "select count(*) from fleet.inbox_events where state = 'applied'"
     )
@@ -47,7 +47,7 @@ async def applied_events(db: Connection) -> int:
 
 
 async def work_goes_on(db: Connection, load: Load) -> None:
-    """Wait until more events are acknowledged, and more applied, than now."""
+    """Wait until more events than now are acknowledged, and more are applied."""
     before = await applied_events(db)
     await load.wait_for_more(50)
 
@@ -118,8 +118,8 @@ async def test_a_frozen_queue_delays_nobody(
     purchases = await sign_up(db, 20)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         with frozen(valkey_server):
-            # The first ring waits for the queue, on its thread, and so does the probe that comes
-            # after the answer which is kept for a moment.
+            # The first ring waits for the queue on its thread. So does the first probe after the
+            # time for which an answer is kept.
             await deliver(client, purchases)
             away = {"ready": True, "database": "current", "queue": "unreachable"}
             await eventually(lambda: says(client, away))
@@ -130,10 +130,10 @@ async def test_a_frozen_queue_delays_nobody(
 
 
 async def says(client: httpx.AsyncClient, readiness: object) -> bool:
-    """Whether `/readyz` answers so."""
+    """Whether `/readyz` answers with this."""
     return bool((await client.get("/readyz")).json() == readiness)
 
 
 async def all_are_applied(db: Connection, purchases: Sequence[Purchase]) -> bool:
-    """Whether each event is through."""
+    """Whether each event is applied."""
     return set(await states(db, purchases)) == {"applied"}

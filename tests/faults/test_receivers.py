@@ -22,7 +22,7 @@ pytestmark = pytest.mark.faults
 
 
 async def stored_events(db: Connection) -> set[str]:
-    """What is in the inbox."""
+    """The ids of the events in the inbox."""
     rows = await db.fetch("select provider_event_id from fleet.inbox_events")
     return {row["provider_event_id"] for row in rows}
 
@@ -38,7 +38,7 @@ async def test_what_a_killed_receiver_acknowledged_is_in_the_inbox(
         await kill(web)
         assert load.acknowledged <= await stored_events(db)
         await fleet.start_web(port)
-        # What the dead did not acknowledge was sent again.
+        # What the killed receiver did not acknowledge was sent again.
         await load.finish()
 
 

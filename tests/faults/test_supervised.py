@@ -1,4 +1,4 @@
-"""`make run` under load: whatever is killed comes back by itself, and so does the whole of it."""
+"""`make run` under load: a process that is killed comes back by itself, and so does the fleet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How `make run` ends: in order, in time, whatever hits it, and so that the next one can start."""
+"""How `make run` ends: in order and in time, and so that the next one can start."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ import psutil
 import pytest
 
 from tests.journeys.fleet_run import FleetRun, assert_gone
+from workers.processes import PROCESSES
 
 pytestmark = pytest.mark.faults
+
+LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
+STOP_ORDER = [
+    *(process.name for process in sorted(LONG_LIVED, key=lambda process: process.stop_by_s)),
+    *("valkey", "postgres"),
+]
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that each run takes over from the one before, however that ended."""
+    """A data folder that each run takes over from the run before, however that ended."""
     return tmp_path_factory.mktemp("fleet") / "data"
 
 
 def ended(run: FleetRun) -> list[str]:
-    """Who ended, in this order."""
+    """Return the names of what ended, in order."""
     return [line.split()[2] for line in run.lines if " ended (" in line]
 
 
@@ -29,7 +36,7 @@ def test_sigterm_to_make_alone_ends_all_in_order(data_dir: Path) -> None:
         run.wait_until_ready()
         run.stop()
         run.wait_for_exit()
-        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+        assert ended(run) == STOP_ORDER
         assert "SIGKILL" not in run.output
         assert run.folder.read_fleet() is None
 
@@ -42,7 +49,7 @@ def test_ctrl_c_ends_all_in_order(data_dir: Path) -> None:
         run.press_ctrl_c()
         assert_gone(processes)
         run.wait_for_exit()
-        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+        assert ended(run) == STOP_ORDER
 
 
 @pytest.mark.long
@@ -56,7 +63,7 @@ def test_signals_that_come_twice_change_nothing(data_dir: Path) -> None:
         psutil.Process(run.fleet.pid).send_signal(signal.SIGTERM)
         assert_gone(processes)
         run.wait_for_exit()
-        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+        assert ended(run) == STOP_ORDER
 
 
 @pytest.mark.parametrize("moment", ["postgres listens", "valkey listens", "released"])
@@ -79,7 +86,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_run_starts(data_dir: Pa
         run.stop()
 
 
-# tests/faults kills the servers of a supervised fleet too, under load.
+# tests/faults also kills these servers, under load.
 @pytest.mark.long
 def test_killed_servers_are_started_again(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:

@@ -1,4 +1,4 @@
-"""The scheduler process: fires the timetable, once a tick however many there are."""
+"""The scheduler: each tick is fired once, however many schedulers run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JOBS = {schedule.name for schedule in TIMETABLE}
 
 
 async def every_job_is_open(db: Connection) -> bool:
-    """Whether each schedule has a tick."""
+    """Return whether each schedule has a tick."""
     return {row["job"] for row in await db.fetch("select job from fleet.ticks")} == JOBS
 
 
@@ -77,17 +77,17 @@ async def test_a_scheduler_opens_ticks_without_a_queue(run: Run, db: Connection)
 
 
 async def test_a_scheduler_started_before_its_database_waits_for_it(
-    run: Run, db: Connection, database: Database, store_gate: Gate
+    run: Run, db: Connection, database: Database, database_gate: Gate
 ) -> None:
-    address = store_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
+    address = database_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
     scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=address)
     await scheduler.said("database_unreachable")
-    await store_gate.open()
+    await database_gate.open()
     await eventually(lambda: db.fetchval("select exists (select from fleet.ticks)"))
     await scheduler.said("database_back")
 
 
-async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
+async def test_a_scheduler_stops_cleanly_however_many_signals_come(run: Run) -> None:
     scheduler = await run(SCHEDULER)
     await scheduler.said("scheduler_started")
     for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
@@ -95,11 +95,11 @@ async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
     assert await scheduler.ended() == 0
 
 
-async def test_what_is_under_way_when_a_scheduler_ends_is_no_error(
-    run: Run, store_gate: Gate
+async def test_a_job_that_runs_while_a_scheduler_stops_is_no_error(
+    run: Run, database_gate: Gate
 ) -> None:
-    address = store_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
-    await store_gate.open()
+    address = database_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
+    await database_gate.open()
     scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=address)
     await scheduler.said("scheduler_started")
     scheduler.signal()
@@ -108,7 +108,7 @@ async def test_what_is_under_way_when_a_scheduler_ends_is_no_error(
     assert "CancelledError" not in scheduler.text
 
 
-async def test_a_cancelled_job_leaves_no_trace_and_a_failed_one_does(
+async def test_a_cancelled_job_is_not_logged_and_a_failed_one_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     firing = asyncio.Event()
@@ -130,7 +130,7 @@ async def test_a_cancelled_job_leaves_no_trace_and_a_failed_one_does(
     assert set(errors) == {ZeroDivisionError}
 
 
-async def test_sigterm_ends_a_scheduler_whose_servers_were_never_there(run: Run) -> None:
+async def test_sigterm_ends_a_scheduler_whose_servers_were_never_reachable(run: Run) -> None:
     scheduler = await run(
         SCHEDULER,
         SCHEDULER_DATABASE_URL="postgresql://coinfleet_scheduler@127.0.0.1:1/coinfleet",
@@ -142,17 +142,17 @@ async def test_sigterm_ends_a_scheduler_whose_servers_were_never_there(run: Run)
 
 
 async def test_sigterm_ends_a_scheduler_that_waits_for_a_frozen_database(
-    run: Run, store_gate: Gate
+    run: Run, database_gate: Gate
 ) -> None:
-    await store_gate.freeze()
-    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=store_gate.url)
+    await database_gate.freeze()
+    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=database_gate.url)
     scheduler.signal(signal.SIGCONT)
     await scheduler.said("database_unreachable")
     scheduler.signal()
     assert await scheduler.ended() == 0
 
 
-async def test_a_scheduler_that_its_database_refuses_ends(
+async def test_a_scheduler_ends_if_its_database_refuses_it(
     run: Run, environment: dict[str, str]
 ) -> None:
     wrong = environment["SCHEDULER_DATABASE_URL"].replace(":test@", ":wrong@")

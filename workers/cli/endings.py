@@ -94,5 +94,5 @@ def _fail(message: str, *, code: int, as_json: bool) -> int:
 
 
 def _write_error(message: str) -> None:
-    told = {"healthy": False, "attention": [message], "error": message}
-    write(msgspec.json.format(msgspec.json.encode(told)).decode())
+    answer = {"healthy": False, "attention": [message], "error": message}
+    write(msgspec.json.format(msgspec.json.encode(answer)).decode())

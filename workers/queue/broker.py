@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import dramatiq
-import structlog
 from dramatiq.asyncio import get_event_loop_thread, set_event_loop_thread
 from dramatiq.middleware import (
     AgeLimit,
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 R = TypeVar("R")
-
-log = structlog.get_logger(__name__)
 
 # The number of a tick is a bigint.
 TICK_MAX = 2**63

@@ -1,4 +1,4 @@
-"""What /metrics tells: counters of this process, and the state of the fleet from the database.
+"""What /metrics answers: counters of this process, and the state of the fleet from the database.
 
 The database is read at most once per second however often /metrics is scraped. While it can't be
 reached, /metrics is still answered, with `coinfleet_database_up 0`.

@@ -1,4 +1,7 @@
-"""The first words with the database: whether a process that begins can ever work with it."""
+"""The check of the database at the start: whether a process can ever work with this address.
+
+It waits for nothing: an outage is logged, and the process begins all the same.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each process of the fleet may know: its own database address, the secrets it uses."""
+"""The environment of each process: its own database address, and only the secrets that it needs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from pathlib import Path
 
 from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
 from workers.processes import PROCESSES, RELEASE
-from workers.settings import API_KEYS, DEVELOPMENT_SECRETS
+from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, WEBHOOK_SECRETS
 
+# Settings that only the processes which need them may know.
 _PRIVATE = {
     *(process.address for process in PROCESSES.values()),
-    *DEVELOPMENT_SECRETS,
+    *WEBHOOK_SECRETS,
     *API_KEYS,
 }
 
 
 def development_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """The webhook secrets that stand in for unset ones; none beside a real database."""
+    """Return development secrets for those that are unset; none if a real database is named."""
     if environment.get("DATABASE_URL"):
         return {}
     return {
@@ -35,9 +36,9 @@ def fleet_environment(
     columns: int,
     is_terminal: bool,
 ) -> dict[str, str]:
-    """The environment with what the embedded servers add to it; they must have been started.
+    """Return the environment with the addresses of the embedded servers, which must be running.
 
-    `columns` is the width that a log line for a person may have.
+    `columns` is the greatest width of a log line that a person reads.
     """
     found = {**environment, **development_secrets(environment)}
     if postgres is not None:
@@ -49,7 +50,7 @@ def fleet_environment(
     if is_terminal:
         found.setdefault("LOG_FORMAT", "console")
         found["COINFLEET_COLOURS"] = "1"
-    # The Procfile says `python`; it means this one.
+    # The commands of the Procfile begin with `python`, which is to be the one that runs this.
     found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found.get("PATH", "")])
     found["PYTHONUNBUFFERED"] = "1"
     return found
@@ -58,9 +59,9 @@ def fleet_environment(
 def embedded_addresses(
     folder: DataFolder, fleet: RunningFleet, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """The addresses of a running fleet's own servers, as far as the environment names no others.
+    """Return the addresses of a running fleet's servers that the environment does not name.
 
-    Raises DataFolderUnusable when its passwords can't be read.
+    Raises DataFolderUnusable if its passwords can't be read.
     """
     found: dict[str, str] = {}
     if fleet.postgres_port is not None and not environment.get("DATABASE_URL"):
@@ -79,7 +80,7 @@ def environment_of(name: str, fleet: Mapping[str, str]) -> dict[str, str]:
     A process that only the Procfile names gets the owner's address, and no secret of a provider.
     """
     process = PROCESSES.get(name, RELEASE)
-    allowed = set(DEVELOPMENT_SECRETS) if process.receives_webhooks else set()
+    allowed = set(WEBHOOK_SECRETS) if process.receives_webhooks else set()
     if process.calls_providers:
         allowed |= API_KEYS
     allowed.add(process.address if fleet.get(process.address) else RELEASE.address)

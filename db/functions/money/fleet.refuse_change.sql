@@ -12,7 +12,7 @@ $$;
 
 revoke all on function fleet.refuse_change() from public, anon, authenticated, service_role;
 comment on function fleet.refuse_change() is
-    'Keeps the ledger append-only, for its owner too and in replication mode: its triggers are enabled always.';
+    'Keeps the ledger append-only, for its owner too and in replication mode, because its triggers are enabled always.';
 
 create or replace trigger ledger_entries_never_change
 before update or delete on public.ledger_entries

@@ -19,7 +19,7 @@ _GIFT_SENT = msgspec.json.Decoder(GiftSent)
 
 
 def interpret(event: ClaimedEvent) -> Fact:
-    """Return what an event means for coins: pure and total, any bytes give a fact."""
+    """Return what an event means for coins: pure and total, any bytes mean something."""
     try:
         decoded = _EVENT.decode(event.payload)
         if decoded.type != "gift.sent":

@@ -34,7 +34,7 @@ _EVENT = msgspec.json.Decoder(Event)
 
 
 def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str]) -> Fact:
-    """Return what an event means for coins: pure and total, any bytes give a fact.
+    """Return what an event means for coins: pure and total, any bytes mean something.
 
     An event of another account is rejected whatever its type, because its money isn't ours, unless
     its account is one of `accounts`. So is an event of the other mode: test cards buy no coins.

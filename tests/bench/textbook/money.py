@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def store(pool: Pool, arrival: Arrival) -> int | None:
-    """Store an event; gives its id, or None when it was stored before."""
+    """Store an event; return its id, or None if it was stored before."""
     event_id: int | None = await pool.fetchval(
         "insert into textbook.events (provider, provider_event_id, event_type, payload)"
         " values ($1, $2, $3, $4) on conflict do nothing returning id",

@@ -1,4 +1,4 @@
-"""The textbook's worker (`python -m tests.bench.textbook.worker`): an actor, an event at a time."""
+"""The textbook's worker (`python -m tests.bench.textbook.worker`): an actor per event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who a hostile client pretends to be: another user, another role, nobody; each attempt fails."""
+"""A hostile client pretends to be another user, another role or nobody; each attempt fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest_asyncio
 
 from tests.clusters import LOGINS
 from tests.db.access.attacks import (
-    API_ROLES,
     GIVE,
     OURS,
     Parties,
@@ -21,6 +20,7 @@ from tests.db.access.attacks import (
     sign_up_parties,
 )
 from tests.db.books import ROSE, Books
+from tests.db.release.catalog_queries import API_ROLES
 
 if TYPE_CHECKING:
     from tests.clusters import Login
@@ -33,7 +33,7 @@ CLAIM = "select set_config('request.jwt.claims', $1, false)"
 
 @pytest_asyncio.fixture
 async def parties(books: Books) -> Parties:
-    """The two, whose books are right when the test ends."""
+    """Attacker and victim; the books are right when the test ends."""
     return await sign_up_parties(books)
 
 

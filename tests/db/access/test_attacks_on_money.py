@@ -1,4 +1,4 @@
-"""What a hostile client does to get coins or time: each attempt fails, and nothing moves."""
+"""A hostile client tries to get coins, or to set the time: each attempt fails and moves nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from tests.db.access.attacks import (
-    API_ROLES,
     GIVE,
     OURS,
     TRAP,
@@ -20,6 +19,7 @@ from tests.db.access.attacks import (
     sign_up_parties,
 )
 from tests.db.books import ROSE, Books
+from tests.db.release.catalog_queries import API_ROLES
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.requirement("F")
 
 @pytest_asyncio.fixture
 async def parties(books: Books) -> Parties:
-    """The two, whose books are right when the test ends."""
+    """Attacker and victim; the books are right when the test ends."""
     return await sign_up_parties(books)
 
 

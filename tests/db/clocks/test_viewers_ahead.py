@@ -29,7 +29,7 @@ async def test_a_stream_is_unpublished_whose_viewer_was_heard_by_a_clock_ahead(
     assert await audience.recompute(second=seconds) == {stream: True}
     assert await audience.recompute(second=1) == {stream: False}
     assert await audience.sweep(second=2) == 1
-    # The time comes, and the viewer left long ago.
+    # The old time comes, and the viewer has left long ago.
     assert await audience.recompute(second=seconds) == {}
 
 
@@ -72,17 +72,17 @@ async def test_streams_activated_by_a_clock_ahead_do_not_outlast_the_newest(
     assert len(await audience.published()) == 4
 
 
-# What gifts add up to
+# Sums of gifts
 
 
 async def given(books: Books, stream: int, *, coins: int = 5) -> None:
-    """A gift on the stream at the books' time."""
+    """Send a gift on the stream at the books' time."""
     sender, streamer = await books.profile(coins=coins), await books.profile()
     await books.apply(gift(sender, streamer, coins, stream_id=stream))
 
 
 async def recent(books: Books) -> int:
-    """The coins that the stream shows, when everything is folded in."""
+    """Return the coins that the stream shows when no change is late."""
     while not await books.db.fetchval("select fleet.age_recent_gifts($1)", books.now):
         pass
     await books.db.execute("select fleet.fold_stream_changes()")
@@ -90,7 +90,7 @@ async def recent(books: Books) -> int:
     return coins
 
 
-# A year is half a million minutes, which are folded in one by one.
+# A year has half a million minutes, which are folded in one by one.
 @pytest.mark.commits
 @pytest.mark.parametrize(
     "ahead",
@@ -116,7 +116,7 @@ async def test_gifts_are_recent_for_an_hour_after_a_clock_that_was_ahead(
     assert await recent(books) == (8 if ahead < timedelta(hours=1) else 3)
     books.wait(minutes=61)
     assert await recent(books) == (5 if ahead < timedelta(hours=1) else 0)
-    # The time comes that the clock had been at.
+    # The time comes that the clock had shown.
     books.now = NOON + ahead + timedelta(hours=4)
     assert await recent(books) == 0
 

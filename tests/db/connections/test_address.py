@@ -1,4 +1,4 @@
-"""Addresses of a database: what each parameter means, and that none is dropped without a word."""
+"""Addresses of a database: what each parameter means, and that none is dropped silently."""
 
 from __future__ import annotations
 

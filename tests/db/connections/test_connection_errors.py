@@ -30,7 +30,7 @@ def raised(error: Exception, host: Host) -> DatabaseUnavailable:
         ("unexpected end of the world", False),
     ],
 )
-def test_what_supavisor_says_is_told_apart_by_its_words(said: str, *, is_refused: bool) -> None:
+def test_what_supavisor_says_is_told_apart_by_its_text(said: str, *, is_refused: bool) -> None:
     error = asyncpg.InternalServerError(said)
     failure = raised(error, Host("db.example", 6543))
     assert isinstance(failure, DatabaseUnavailable)
@@ -39,7 +39,7 @@ def test_what_supavisor_says_is_told_apart_by_its_words(said: str, *, is_refused
 
 
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_NODATA])
-def test_a_host_that_nobody_knows_is_refused(number: int) -> None:
+def test_a_host_name_that_does_not_exist_is_refused(number: int) -> None:
     """A resolver that can't be asked says something else, see below."""
     failure = raised(socket.gaierror(number, "unknown"), Host("db.example"))
     assert isinstance(failure, DatabaseRefused)
@@ -60,7 +60,7 @@ def test_a_host_that_nobody_knows_is_refused(number: int) -> None:
         ConnectionResetError(errno.ECONNRESET, "reset"),
     ],
 )
-def test_what_the_network_does_is_no_refusal(error: OSError) -> None:
+def test_an_error_of_the_network_is_no_refusal(error: OSError) -> None:
     failure = raised(error, Host("db.example", 6000))
     assert type(failure) is DatabaseUnavailable
     assert "db.example:6000" in str(failure)

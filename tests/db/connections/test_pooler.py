@@ -1,4 +1,4 @@
-"""Through a pooler: the same work, whether or not a session is ours."""
+"""Through a pooler: the same work, whether or not we have a session to ourselves."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_a_release_refuses_a_pooler(pooler: PgBouncer, database: Database)
 
 
 @needs_pgbouncer
-async def test_a_pooler_that_the_address_hides_is_named(
+async def test_a_pooler_that_the_address_does_not_declare_is_named(
     pooler: PgBouncer, database: Database
 ) -> None:
     url = pooler.url(database.url("web")).replace("?pooler=transaction", "")
@@ -99,7 +99,7 @@ async def test_a_pooler_that_the_address_hides_is_named(
 
 
 @needs_pgbouncer
-async def test_a_pooler_that_drops_settings_without_a_word_is_named(
+async def test_a_pooler_that_drops_settings_silently_is_named(
     database: Database, server_folder: Path
 ) -> None:
     pooler = PgBouncer(

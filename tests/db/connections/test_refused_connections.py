@@ -60,10 +60,10 @@ async def test_what_waiting_does_not_cure_is_refused_with_its_cause(
     "change",
     [(":test@", ":hunter2@"), ("coinfleet_worker:", "nobody:"), ("/test_", "/gone_")],
 )
-async def test_what_a_pooler_will_never_let_in_is_refused(
+async def test_what_a_pooler_refuses_for_good_is_refused(
     database: Database, server_folder: Path, change: tuple[str, str]
 ) -> None:
-    """PgBouncer may give it the code of a lost connection."""
+    """PgBouncer may give such a refusal the code of a lost connection."""
     pooler = PgBouncer(
         server_folder / f"refusing-{database.name}", [database.url("worker")], sessions=2
     )
@@ -118,10 +118,10 @@ async def test_a_full_check_without_a_ca_is_refused(url: str, home: Path) -> Non
         await open_connection(f"{url}?sslmode=verify-full", application_name="test")
 
 
-async def test_a_home_that_cannot_be_read_is_refused_whatever_asks_for_it(
+async def test_a_home_that_cannot_be_read_is_refused(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may read everything, so another way of being unreadable stands in for it here."""
+    """Root may read every file, so a folder is used in place of an unreadable file."""
     (tmp_path / ".postgresql").mkdir()
     (tmp_path / ".postgresql/postgresql.crt").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -136,8 +136,8 @@ async def test_a_server_without_tls_is_refused_where_tls_is_asked_for(url: str) 
         await open_connection(f"{url}?sslmode=require", application_name="test")
 
 
-async def test_who_answers_in_a_servers_place_is_waited_out(url: str) -> None:
-    """A connection to a port that nobody listens on can meet itself, and hears its own words."""
+async def test_a_program_in_a_servers_place_counts_as_an_outage(url: str) -> None:
+    """A connection to a port without a listener can meet itself, and reads its own bytes."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while said := await reader.read(100):
@@ -185,7 +185,7 @@ def test_the_home_of_another_user_is_refused_with_its_cause(url: str, tmp_path: 
 
 
 async def test_a_refusal_has_no_cause_but_what_led_to_it(url: str) -> None:
-    """Whoever asks an error for its cause comes to an end."""
+    """A chain of causes must end."""
     with pytest.raises(DatabaseRefused) as refusal:
         await open_connection(f"{url}?sslrootcert=/nonexistent/x", application_name="test")
     causes: list[BaseException] = []

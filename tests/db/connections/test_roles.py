@@ -1,4 +1,4 @@
-"""Each role, asked for what isn't its own: the statement itself is refused, not only forbidden."""
+"""A role that asks for another role's data is refused by the server itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from tests.db.release.test_catalog import API_ROLES
+from tests.db.release.catalog_queries import API_ROLES
 
 if TYPE_CHECKING:
     from tests.clusters import Login

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("hosts", [(CLOSED, "{}"), ("{}", CLOSED), (CLOSED, CLOSED, "{}")])
-async def test_the_first_host_that_accepts_is_taken(url: str, hosts: tuple[str, ...]) -> None:
+async def test_the_first_host_that_accepts_is_used(url: str, hosts: tuple[str, ...]) -> None:
     async with connected(hosts_of(url, *hosts)) as connection:
         assert await connection.fetchval("select session_user") == "coinfleet_worker"
 
@@ -38,10 +38,10 @@ async def test_a_silent_host_does_not_use_up_the_next_ones_time(url: str) -> Non
             )
 
 
-async def test_who_is_less_patient_than_a_silent_host_reaches_the_next_one(
+async def test_a_caller_that_waits_less_than_a_silent_host_takes_gets_to_the_next_one(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A primary that froze, or whose machine is gone, stands first in the address."""
+    """The first host of the address froze, or its machine is gone."""
     monkeypatch.setattr(host_order, "SILENT_FROM_S", 0.0)
     asked = asyncio.Semaphore(0)
 
@@ -84,7 +84,7 @@ async def test_a_host_that_answers_again_stands_in_its_place_again(
     assert not {host for host in servers.host_order.silent if host.port == 1}
 
 
-async def test_of_several_hosts_one_that_takes_no_writes_is_left_out(
+async def test_of_several_hosts_one_that_takes_no_writes_is_passed_over(
     database: Database, url: str
 ) -> None:
     async with connected(database.url("superuser")) as superuser:
@@ -99,7 +99,7 @@ async def test_of_several_hosts_one_that_takes_no_writes_is_left_out(
         assert await connection.fetchval("select 1") == 1
 
 
-async def test_hosts_that_are_all_away_are_all_named(url: str) -> None:
+async def test_hosts_that_are_all_unreachable_are_all_named(url: str) -> None:
     with pytest.raises(DatabaseUnavailable) as failure:
         await open_connection(hosts_of(url, CLOSED, "127.0.0.1:2"), application_name="test")
     assert str(failure.value) == (
@@ -110,14 +110,14 @@ async def test_hosts_that_are_all_away_are_all_named(url: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer"])
-async def test_a_host_whose_name_is_gone_leaves_it_to_the_next_one(url: str, query: str) -> None:
-    """A removed machine's name goes with it, and that is when the others are needed."""
+async def test_a_host_whose_name_is_gone_is_passed_over(url: str, query: str) -> None:
+    """The name of a removed machine is removed too, and then the other hosts are needed."""
     for hosts in [("gone.invalid:5432", "{}"), ("gone.invalid:5432", CLOSED, "{}")]:
         async with connected(hosts_of(url, *hosts) + query) as connection:
             assert await connection.fetchval("select session_user") == "coinfleet_worker"
 
 
-async def test_a_host_that_speaks_no_postgres_leaves_it_to_the_next_one(url: str) -> None:
+async def test_a_host_that_is_no_postgresql_is_passed_over(url: str) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(8)
         writer.write(b"H")
@@ -129,7 +129,7 @@ async def test_a_host_that_speaks_no_postgres_leaves_it_to_the_next_one(url: str
             assert await connection.fetchval("select 1") == 1
 
 
-async def test_hosts_that_are_all_unknown_are_refused_and_else_waited_for(url: str) -> None:
+async def test_unknown_hosts_are_refused_unless_another_host_may_come_back(url: str) -> None:
     with pytest.raises(DatabaseRefused) as refusal:
         await open_connection(
             hosts_of(url, "gone.invalid:1", "gone.invalid:2"), application_name="test"

@@ -1,4 +1,4 @@
-"""Whether a fleet has come to life: what the supervisor hears of a database that goes silent."""
+"""Whether a fleet has started: a database that goes silent while it is asked is unavailable."""
 
 from __future__ import annotations
 

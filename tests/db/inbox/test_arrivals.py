@@ -1,4 +1,4 @@
-"""What the receiver's role may store, which is whatever its password may: events as they come."""
+"""The receiver's role, and so its password, can store only events that a receiver accepts."""
 
 from __future__ import annotations
 

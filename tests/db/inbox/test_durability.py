@@ -1,4 +1,4 @@
-"""What is acknowledged is on disk, whatever the server or the database says of it."""
+"""What is acknowledged is on disk, whatever the settings of server and database are."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
 
 
 async def commits_with(connection: Connection, sql: str, *values: object) -> str:
-    """What a transaction that began without durability commits with."""
+    """Return the setting with which a transaction commits that began without durability."""
     async with connection.transaction():
         await connection.execute("set local synchronous_commit = off")
         await connection.execute(sql, *values)
@@ -103,7 +103,7 @@ async def not_durable(empty_database: Database) -> AsyncIterator[Database]:
 
 
 async def starts_with(database: Database, login: Login) -> str:
-    """What a session of a role starts with."""
+    """Return the setting with which a session of a role starts."""
     connection = await open_connection(database.url(login), application_name="test")
     try:
         found: str = await connection.fetchval(SETTING)

@@ -1,4 +1,4 @@
-"""Events that fail: they are tried five times, then they are dead, and harm no others."""
+"""Events that fail are tried five times and then dead; they harm no other events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_an_event_that_can_not_be_read_is_tried_five_times_then_dead(books
 
 @asynccontextmanager
 async def poisoned(books: Books, connect: Connect, column: str, value: str) -> AsyncIterator[None]:
-    """Make one gift fail for a reason that nobody foresaw, and count the tries to write gifts."""
+    """Make one gift fail for an unexpected reason, and count the tries to write gifts."""
     await books.db.execute(
         f"""
         create sequence public.tries;
@@ -127,7 +127,7 @@ async def test_a_batch_that_can_not_be_applied_is_left_as_it_was(
     inbox = Inbox(worker_pool, worker="test")
     buyer = await books.profile()
     with pytest.raises(BatchFailed) as caught:
-        # No interpreter lets such an address through; PostgreSQL can't even read the fact.
+        # No interpreter returns such an address: PostgreSQL can't even read the fact.
         await inbox.process_batch(
             lambda _: Payment().bought(buyer, ip_address="300.1.1.1"), limit=10
         )

@@ -1,4 +1,4 @@
-"""Housekeeping: payloads and history go when their time has come, keys never."""
+"""Housekeeping: payloads and history are removed after some time, keys never."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 async def payloads(db: Connection) -> dict[str, bool]:
-    """Whether each event has its payload still."""
+    """Whether each event still has its payload."""
     rows = await db.fetch("select provider_event_id, payload from fleet.inbox_events")
     return {row["provider_event_id"]: row["payload"] is not None for row in rows}
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tests.conftest import Connect
 
 
-# Claiming and applying
-
-
 async def test_events_are_claimed_in_order_and_up_to_the_limit(books: Books) -> None:
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(3)))
     async with books.db.transaction():

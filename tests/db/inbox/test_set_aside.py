@@ -15,7 +15,7 @@ MINUTES = 60.0
 
 
 class Setback(NamedTuple):
-    """What setting an event aside answered."""
+    """The answer to setting an event aside."""
 
     setbacks: int
     pause_s: float
@@ -25,7 +25,7 @@ class Setback(NamedTuple):
 async def set_aside(
     books: Books, event_id: int, *, others_succeed: bool = True, sqlstate: str = "55P03"
 ) -> Setback | None:
-    """Note that the event failed alone."""
+    """Set an event aside that failed alone."""
     row = await books.db.fetchrow(
         "select * from fleet.set_event_aside($1, $2, $3, $4, $5)",
         event_id,
@@ -177,7 +177,7 @@ async def test_events_that_fail_for_long_are_listed_with_their_sqlstate(books: B
 
 
 async def fails_with(books: Books, sqlstate: str, message: str = "in its way") -> None:
-    """Have each gift fail, as a full disk or a lock would make it."""
+    """Make each gift fail as a full disk or a lock would."""
     await books.db.execute(
         f"""
         create or replace function public.fail() returns trigger language plpgsql as

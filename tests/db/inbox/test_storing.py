@@ -67,7 +67,7 @@ async def test_an_event_that_is_refused_on_arrival_is_finished(
 
 
 def malformed(event_id: str, body: bytes, **changes: object) -> Arrival:
-    """A body that can't be read, as a receiver hands it in."""
+    """Return an event with an unreadable body, as a receiver stores it."""
     refused = replace(arrival(event_id, body), event_type="unreadable")
     return replace(refused, **({"state": "rejected", "reason": "malformed"} | changes))  # type: ignore[arg-type]
 
@@ -129,7 +129,7 @@ async def test_no_row_is_stored_if_one_can_not_be_stored(books: Books, web_pool:
 async def test_what_the_schema_lacks_is_not_blamed_on_an_arrival(
     books: Books, web_pool: Pool, slip: str, undo: str | None
 ) -> None:
-    """Else each arrival is tried alone, and logged alone, as long as it lasts."""
+    """Otherwise each arrival would be tried and logged alone until the schema is complete."""
     await books.db.execute(slip)
     with pytest.raises(DatabaseUnavailable):
         await store_arrivals(web_pool, [arrival("a"), arrival("b")])

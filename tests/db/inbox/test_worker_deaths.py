@@ -1,4 +1,4 @@
-"""Workers that die with a batch in hand: its events live on, unless one of them is the killer."""
+"""Workers that die during a batch: its events are applied, except one that kills workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def begin(books: Books, worker: Connection) -> list[int]:
-    """Claim as a worker does, noting the start in a commit of its own."""
+    """Claim as a worker does, and note the start in a commit of its own."""
     await worker.execute("begin")
     rows = await worker.fetch("select id, xact_id from fleet.claim_events(500, $1)", books.now)
     event_ids = [row["id"] for row in rows]
@@ -27,7 +27,7 @@ async def begin(books: Books, worker: Connection) -> list[int]:
 
 
 async def die_holding(books: Books, connect: Connect) -> list[int]:
-    """Claim, and die; gives what was claimed."""
+    """Claim and die; return what was claimed."""
     worker = await connect("worker")
     event_ids = await begin(books, worker)
     await kill_session(books.db, worker)
@@ -51,7 +51,7 @@ async def test_an_event_that_kills_three_workers_is_dead_and_the_others_are_appl
     killer, *others = await books.receive(*(gift(sender, streamer) for _ in range(4)))
     assert await die_holding(books, connect) == [killer, *others]
     assert await die_holding(books, connect) == [killer]
-    # It pauses after its second victim, and the others go first.
+    # It pauses after the second death, and the others go first.
     for event_id in others:
         assert await books.work() == {event_id: APPLIED}
     assert await books.work() == {}
@@ -101,7 +101,7 @@ async def test_notes_of_starts_that_came_with_a_restore_stop_no_event(books: Boo
 
 
 async def note_ahead(books: Books, worker: Connection, limit: int = 500) -> tuple[str, list[int]]:
-    """Note what is to be claimed; gives the note and its events."""
+    """Note what is to be claimed; return the note and its events."""
     row = await worker.fetchrow(
         "select xact_id::text, event_ids from fleet.note_batch_ahead($1, 'test', $2)",
         limit,
@@ -175,7 +175,7 @@ async def test_an_event_that_kills_three_workers_with_one_session_each_is_dead(
         assert noted == [killer]
         await claim_noted(worker, xact_id)
         await kill_session(books.db, worker)
-        # Found out by the next that looks, which lets it pause.
+        # The next worker that looks finds the note, and lets the event pause.
         await books.db.execute("select fleet.recover_batch_starts($1)", books.now)
         books.wait(seconds=10)
     assert await books.work() == {}

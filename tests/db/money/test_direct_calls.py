@@ -1,4 +1,4 @@
-"""Ids and keys in direct calls: told again with other facts they are refused, never misread."""
+"""Ids and keys of direct calls: a repetition with other facts is refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def backend(signed_in: SignIn) -> Connection:
 
 @pytest.fixture
 async def observer(connect: Connect) -> Connection:
-    """Sees who waits for whom."""
+    """A connection that sees which session waits for which."""
     return await connect("superuser")
 
 
@@ -229,7 +229,7 @@ async def test_a_payment_id_can_not_pass_for_an_event(books: Books, backend: Con
         await buy(backend, buyer, "evt_1", "event:evt_2")
 
 
-# Purchases told again with other facts
+# Purchases repeated with other facts
 
 
 @pytest.mark.parametrize(("event", "payment"), [("evt", "pay"), ("new", "pay"), ("evt", "new")])
@@ -305,7 +305,7 @@ async def test_a_payment_that_an_old_call_lost_is_found_and_can_be_granted(
 ) -> None:
     buyer, payment = await books.profile(), Payment()
     await buy(backend, buyer, "evt_1", "pi_first", provider="stripe")
-    # As the release before this one recorded a second call with the same event.
+    # As the last release recorded a second call with the same event.
     await books.db.execute(
         "insert into fleet.payment_keys (provider, key, payment_id)"
         " select 'stripe', $1, payment_id from public.coin_purchases",

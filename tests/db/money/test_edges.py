@@ -1,4 +1,4 @@
-"""Rules at their edge, one step to each side; each was once off by one without a red test."""
+"""Rules at their limits, one step to each side. Each was once off by one, and no test failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gifts by call of `process_gift`: as each API role, with each refusal, and told twice."""
+"""Gifts by calls of `process_gift`: as each API role, with each refusal, and repeated."""
 
 from __future__ import annotations
 

@@ -142,11 +142,11 @@ async def test_a_gift_to_oneself_is_refused(books: Books) -> None:
     assert await books.apply_one(gift(sender, sender)) == Outcome("rejected", "self_gift")
 
 
-# Short of coins: earlier events may bring them
+# Too few coins: earlier events may bring them
 
 
 async def short_gift_behind_an_open_event(books: Books) -> tuple[UUID, int]:
-    """A gift of 100 coins that its sender hasn't, tried while an earlier event is pending."""
+    """A gift of 100 coins that its sender doesn't have, tried while an earlier event is pending."""
     sender, streamer = await books.profiles(2)
     top_up, short = await books.receive(Payment().bought(sender), gift(sender, streamer, 100))
     await books.db.execute(
@@ -204,7 +204,7 @@ async def test_a_gift_short_of_coins_waits_for_an_earlier_event_that_failed_besi
 
 
 async def fail_purchases(books: Books) -> None:
-    """Make every purchase fail for a reason that nobody foresaw."""
+    """Make every purchase fail for an unexpected reason."""
     await books.db.execute(
         """
         create function public.fail() returns trigger language plpgsql as

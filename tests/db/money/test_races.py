@@ -1,4 +1,4 @@
-"""Two connections at once: whoever comes first, the books end the same."""
+"""Two connections at once: the books end the same, whichever comes first."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ ROUNDS = 20
 
 @pytest_asyncio.fixture
 async def observer(connect: Connect) -> Connection:
-    """Somebody who sees who waits for whom."""
+    """A connection that sees which session waits for which."""
     return await connect()
 
 
 @pytest_asyncio.fixture
 async def first(connect: Connect) -> Books:
-    """A worker that comes first."""
+    """The books of the worker that comes first."""
     return Books(await connect())
 
 
 @pytest_asyncio.fixture
 async def second(connect: Connect) -> Books:
-    """Another worker."""
+    """The books of another worker."""
     return Books(await connect())
 
 
 async def apply_side_by_side(
     observer: Connection, first: Books, second: Books
 ) -> tuple[list[Outcome], list[Outcome]]:
-    """Let the first worker take the oldest event, the second the rest, and wait for the first."""
+    """Let the first worker take the oldest event, the second the others; it waits for the first."""
     one, rest = await second_waits_for_first(
         observer,
         first=first.db,
@@ -101,7 +101,7 @@ async def test_a_name_that_joins_the_payment_meanwhile_is_waited_for_as_well(
     buyer, payment, third = await books.profile(), Payment(), Books(await connect())
     await books.apply_one(payment.refund(10, "a", payment_keys=[payment.intent]))
     await books.receive(
-        payment.refund(20, "b"),  # teaches the charge
+        payment.refund(20, "b"),  # names the charge too
         payment.bought(buyer, payment_keys=[payment.intent]),
         payment.refund(30, "c", payment_keys=[payment.charge]),
     )

@@ -1,4 +1,4 @@
-"""Purchases and adjustments by call: as each API role, with each refusal, and told twice."""
+"""Purchases and adjustments by calls: as each API role, with each refusal, and repeated."""
 
 from __future__ import annotations
 

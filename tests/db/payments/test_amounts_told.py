@@ -1,4 +1,4 @@
-"""A direct call tells dollars; refunds of it are parts of what the provider says was charged."""
+"""A direct call names dollars; its refunds are parts of what the provider says was charged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from db.facts import ToldBy
     from tests.conftest import SignIn
 
-# What the charge was, when the call says 1.00 USD for 100 coins.
+# What was charged for a call that says 1.00 USD for 100 coins.
 CHARGED: list[dict[str, Any]] = [
     {"amount_minor": 90, "currency": "eur"},
     {"amount_minor": 150, "currency": "jpy"},
@@ -41,7 +41,7 @@ async def backend(signed_in: SignIn) -> Connection:
 async def coins_in_each_order(
     books: Books, told: Callable[[UUID, Payment], list[Awaitable[object]]]
 ) -> set[int]:
-    """What buyers have left, each told the same in another order."""
+    """Return the coins of buyers, for whom the same facts came in different orders."""
     left = set()
     steps = len(discard(told(await books.profile(), Payment())))
     for order in permutations(range(steps)):
@@ -55,7 +55,7 @@ async def coins_in_each_order(
 
 
 def discard(awaitables: list[Awaitable[object]]) -> list[Awaitable[object]]:
-    """Close what nobody will await."""
+    """Close coroutines that are not awaited."""
     for awaitable in awaitables:
         awaitable.close()  # type: ignore[attr-defined]
     return awaitables

@@ -1,6 +1,6 @@
-"""Halves of a payment: what its events tell apart counts together, in any order and any batch.
+"""Halves of a payment: what its events say apart counts together, in any order and any batch.
 
-Here an event is an intent or a session, as Stripe has them; their shapes are tested elsewhere.
+An event is an intent or a session of Stripe here; their payloads are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ GRANTED = "select count(*) from public.coin_purchases where granted_at is not nu
 # Buyer, product and quantity each from the half that names them
 
 
-# What intent and session name, and how many units were paid.
+# What intent and session name, and how many units were paid for.
 HALVES = [
     ("buyer", "sku", 1),
     ("sku", "buyer", 1),
@@ -112,7 +112,7 @@ async def test_a_buyer_in_metadata_comes_before_one_by_reference(
 ) -> None:
     for is_readable in (True, False):
         (buyer, other), payment = await books.profiles(2), Payment()
-        # Held for its amount until the intent tells the quantity, so that nothing is granted yet.
+        # Held for its amount until the intent names the quantity, so that nothing is granted yet.
         referred = session(
             payment,
             other if is_readable else None,
@@ -228,7 +228,7 @@ async def test_a_product_beside_a_quantity_that_makes_no_sense_is_held(books: Bo
     assert await books.coins(buyer) == 0
 
 
-# What becomes of a payment meanwhile
+# What happens between the halves
 
 
 @pytest.mark.parametrize("batches", BATCHES)

@@ -1,4 +1,4 @@
-"""Payments that were held for one half's amount, and are judged again when the other half comes."""
+"""Payments that are held for the amount of one half are judged again with the other half."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Calls, events and refunds of a few payments under random names, against a model of sets.
 
-A name is known to belong to others once an event names them together. What is granted in one such
-set is one payment: refunds by any of its names settle each of its grants.
+Names are known to belong together once an event names them together. All grants of such a set are
+one payment: refunds by any of its names settle each of the grants.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLOSE = "select fleet.close_double_grant($1, false, 'ann', 'at random')"
 
 
 class Group:
-    """Names that are known to be one payment's."""
+    """Names that are known to be names of one payment."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -43,7 +43,7 @@ class Group:
 
 
 class RandomPayment:
-    """One payment of 100 coins for 1.00, and what is known of its names."""
+    """A payment of 100 coins for 1.00, and what is known of its names."""
 
     def __init__(self, books: Books, backend: Connection, buyer: UUID, random: Random) -> None:
         self.books, self.backend, self.buyer, self.random = books, backend, buyer, random
@@ -56,7 +56,7 @@ class RandomPayment:
         return sum(group.coins for group in self.groups)
 
     def join(self, names: list[str]) -> tuple[Group, bool]:
-        """The group of all these names, and whether that showed grants to be of one payment."""
+        """Return the group of all these names, and whether it joins several grants."""
         met = [group for group in self.groups if group.names & set(names)]
         one = Group()
         one.names = set(names).union(*(group.names for group in met))
@@ -67,7 +67,7 @@ class RandomPayment:
         return one, sum(group.grants > 0 for group in met) > 1
 
     async def call(self) -> None:
-        """Record it under one of its names, now and then again."""
+        """Record the payment by a call under one of its names, perhaps again."""
         name = self.random.choice(self.names)
         group, _ = self.join([name])
         row = await buy(self.backend, self.buyer, f"rpc_{name}", name, provider="stripe")
@@ -75,7 +75,7 @@ class RandomPayment:
         group.grants = max(group.grants, 1)
 
     def event(self) -> tuple[Fact, bool]:
-        """Tell of it: paid, or a part refunded, by one or two of its names; whether that joins."""
+        """Return an event by one or two names, paid or refunded, and whether it joins grants."""
         names = self.random.sample(self.names, self.random.choice([1, 2, 2]))
         if self.random.random() < 0.5:
             group, joins = self.join(names)
@@ -84,7 +84,7 @@ class RandomPayment:
             return paid, joins
         name, amount = self.random.choice([("a", 10), ("b", 25), ("c", 60)])
         refund = self.payment.refund(amount, name)
-        # A refund's own id joins too, as Stripe's does.
+        # A refund's own id is a name, too, as Stripe's is.
         names.append(refund.refund_id)
         group, joins = self.join(names)
         group.refunds[refund.refund_id] = amount

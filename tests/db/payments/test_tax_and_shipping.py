@@ -1,4 +1,4 @@
-"""Prices with tax and shipping: a session tells them, and its intent waits for it."""
+"""Prices with tax and shipping: only a session names them, and its intent waits for it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_an_intent_whose_session_explains_nothing_is_held_at_once(
     assert await apply_in(books, "two batches", wrong, explains_nothing) == (
         [DUPLICATE, WRONG_AMOUNT] if ours else [WRONG_AMOUNT, other]
     )
-    # Waiting for nobody, in a batch of both.
+    # In one batch with both, nothing waits.
     payment = Payment()
     wrong = intent(payment, buyer, sku="coins_100", amount_minor=119)
     explains_nothing = session(payment, buyer, amount_minor=119) if ours else without_ours(payment)

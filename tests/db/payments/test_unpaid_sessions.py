@@ -34,21 +34,21 @@ UNPAID = Outcome("ignored", "unpaid")
 
 
 def unpaid(payment: Payment, **told: Any) -> Names:
-    """A session that was completed, and whose money is still to come."""
+    """Return a session that was completed, and is not paid yet."""
     half = Half(**{"told_by": "session", "currency": "usd"} | told)
     keys = [payment.intent, f"cs_{payment.number}"]
     return Names(payment_keys=keys, reason="unpaid", half=half)
 
 
 def captured(payment: Payment, amount_minor: int = PRICE_MINOR, **told: Any) -> Verdict:
-    """An intent without our metadata: it succeeded, and so much was received."""
+    """Return an intent without our metadata, which succeeded with so much received."""
     paid = Paid(amount_minor=amount_minor, currency="usd", purchased_at=NOON, country_code="DE")
     half = Half(told_by="intent", paid=paid, **told)
     return Verdict(state="ignored", reason="not_ours", payment_keys=payment.keys, half=half)
 
 
 def paid_later(payment: Payment, buyer: UUID, **told: Any) -> Purchase:
-    """The same session, paid by now."""
+    """Return the same session, which is paid now."""
     keys = [payment.intent, f"cs_{payment.number}"]
     return payment.bought(buyer, payment_keys=keys, told_by="session", **told)
 
@@ -216,7 +216,7 @@ async def test_a_session_and_its_intent_that_two_workers_apply_at_once_meet(
     await transaction.start()
     await books.work()
     await other.receive(facts[order[1]])
-    # It waits for the names of the payment, and finds what the other told once it has them.
+    # It waits for the names of the payment, and then finds what the other said.
     late = asyncio.create_task(other.work())
     await somebody_waits_for_a_lock(superuser)
     await transaction.commit()

@@ -1,4 +1,4 @@
-"""Heartbeats by a gateway: one call for many viewers, as good as one of each viewer's own."""
+"""Heartbeats by a gateway: one call for many viewers counts like one call of each viewer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def gateway(signed_in: SignIn) -> Connection:
 
 
 async def watching(db: Connection) -> set[UUID]:
-    """Those who are noted with all four flags."""
+    """The viewers who are noted with all four flags."""
     return {row["viewer_id"] for row in await db.fetch(VIEWERS)}
 
 
@@ -203,7 +203,7 @@ async def test_joining_viewers_write_each_stream_once(audience: Audience) -> Non
         assert await audience.db.fetchval(updates) == before + 3
 
 
-# Who may call, and what they can't say
+# Who may call, and what a call can't say
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
@@ -231,7 +231,7 @@ async def test_a_gateway_cannot_say_when_a_viewer_was_heard(
         await gateway.execute("select public.update_viewer_heartbeats('[]', p_now => now())")
 
 
-# Against the sweep, and against one another
+# At the same time as a sweep, and as other calls
 
 
 @pytest.mark.requirement("D4")
@@ -297,7 +297,7 @@ async def test_gateways_with_the_same_viewers_in_opposite_order_and_a_sweep_neve
 
     async def beat(gateway: Audience, order: list[tuple[UUID, int]]) -> None:
         for no in range(ROUNDS):
-            # Each round comes after a minute of silence, and every other switches a flag.
+            # Each round comes after a minute of silence; every second round switches a flag.
             entries = [entry(*pair, is_visible=no % 2 == 1) for pair in order]
             assert await gateway.gateway_call(*entries, second=60 * no) == []
 

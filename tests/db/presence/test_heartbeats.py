@@ -1,4 +1,4 @@
-"""Heartbeats: a client's own, and what a sweep and a recompute at the same moment make of them."""
+"""Heartbeats of clients, also at the same time as a sweep or a recompute."""
 
 from __future__ import annotations
 

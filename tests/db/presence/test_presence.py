@@ -1,4 +1,4 @@
-"""Presence: who counts as a viewer, what that makes of a stream, and who is swept."""
+"""Presence: who counts as a viewer, which streams are published, and who is swept."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The viewer counters on live_streams, kept by triggers (requirement E).
 
-Nobody ever waits for a counter: a change that finds its stream locked is folded in later.
+Nobody waits for a counter: if a stream is locked, its change is late and folded in afterwards.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def stream(audience: Audience) -> int:
 
 
 async def viewers(db: Connection, stream_id: int) -> int:
-    """What the stream says of its viewers."""
+    """The stream's count of its viewers."""
     count: int = await db.fetchval(
         "select active_viewer_count from public.live_streams where id = $1", stream_id
     )
@@ -60,7 +60,7 @@ async def late(db: Connection) -> list[tuple[int, int, int]]:
 
 
 async def versions(db: Connection) -> list[object]:
-    """Where each stream's row stands: another place after each write."""
+    """The place of each stream's row, which changes with each write."""
     return [
         row["ctid"] for row in await db.fetch("select ctid from public.live_streams order by id")
     ]

@@ -1,4 +1,4 @@
-"""What was held for want of something is judged again once that has come (CONTRACT, Decisions)."""
+"""What was held because something was missing is judged again when it has come."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEW_SKU = "coins_new"
 
 
 async def judge(books: Books, *, limit: int = 500) -> int:
-    """Judge again what can be, as housekeeping does; gives how many events that were."""
+    """Judge again what can be, as housekeeping does; return how many events there were."""
     judged: int = await books.db.fetchval(
         "select fleet.judge_holds_again($1, $2)", limit, books.now
     )
@@ -28,7 +28,7 @@ async def judge(books: Books, *, limit: int = 500) -> int:
 
 
 async def held(books: Books, purchase: Purchase, reason: str) -> int:
-    """An event that is held for this reason."""
+    """Apply an event that is held for this reason; return its id."""
     [event_id] = await books.receive(purchase)
     assert await books.work() == {event_id: Outcome("held", reason)}
     return event_id
@@ -37,7 +37,7 @@ async def held(books: Books, purchase: Purchase, reason: str) -> int:
 async def list_package(
     books: Books, *, coins: int = 100, price: int = 100, currency: str = "usd"
 ) -> None:
-    """Put the new package into the price list."""
+    """Add the new package to the price list."""
     await books.db.execute(
         "insert into public.coin_packages (provider, sku, coin_amount, amount_minor, currency)"
         " values ('stripe', $1, $2, $3, $4)",
@@ -49,12 +49,12 @@ async def list_package(
 
 
 async def sign_up(books: Books, buyer: UUID) -> None:
-    """The buyer's profile comes."""
+    """Sign up the buyer."""
     await books.db.execute("insert into auth.users (id) values ($1)", buyer)
 
 
 async def set_rate(books: Books, currency: str = "gbp", usd: str = "1.25") -> None:
-    """A rate of now."""
+    """Set a rate as of now."""
     await books.db.execute(
         "insert into public.fx_rates values ($1, $2::text::numeric, $3)", currency, usd, books.now
     )
@@ -229,7 +229,7 @@ async def test_an_event_that_stays_held_is_judged_at_growing_pauses(books: Books
     await books.db.execute("update fleet.payment_halves set profile_id = $1", await books.profile())
     judged = []
     for minute in range(16):
-        # What it tells never says so to the one who claims it.
+        # The event itself doesn't say so to the worker that claims it.
         if await books.db.fetchval("select fleet.judge_holds_again(500, $1)", books.now):
             judged.append(minute)
         await books.db.execute(

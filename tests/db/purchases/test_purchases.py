@@ -1,4 +1,4 @@
-"""Purchases: granted once a payment, at the price list's coins, or held for a person to decide."""
+"""Purchases: granted once per payment, with the coins of the price list, or held for a person."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_large_purchase_is_exact_to_the_coin(books: Books) -> None:
     assert str((await books.purchase(payment))["usd_amount"]) == "24999.99"
 
 
-# Guardrails: a paid event is held, never lost.
+# Limits: a paid event is held, never lost.
 
 
 @pytest.mark.requirement("C7", "H6")

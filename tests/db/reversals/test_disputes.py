@@ -1,4 +1,4 @@
-"""Disputes: what they take by their status, their transactions and their currency.
+"""Disputes: how many coins they take, by status, transactions and currency.
 
 A payment is 1,000 coins for 10.00, so a cent is a coin.
 """
@@ -32,7 +32,7 @@ NO_RATE = Outcome("applied", "no_fx_rate")
 @pytest.mark.parametrize(
     ("events", "coins"),
     [
-        # A conversion there and back gives no round numbers.
+        # A conversion there and back leaves no round numbers.
         ([LOST(-1_000, 20)], 0),
         ([WON(-1_080, 1_062)], 1_000),
         ([LOST(-1_080, 54)], 0),
@@ -64,7 +64,7 @@ NO_RATE = Outcome("applied", "no_fx_rate")
         # Part of the payment; the amount of the newest event.
         ([LOST(-400, minor=400)], 600),
         ([dispute(minor=1_000, status="warning_closed"), LOST(-400, minor=400, minute=2)], 600),
-        # Beside a refund.
+        # Together with a refund.
         ([LOST(-400, 8, minor=400), refund(600, 2)], 0),
         ([WON(-400, 392, minor=400), refund(600, 2)], 400),
     ],

@@ -1,4 +1,4 @@
-"""Refunds and disputes: coins follow what was taken back of the money, in any order of events.
+"""Refunds and disputes: coins follow the money that was taken back, in any order of events.
 
 A payment is 100 coins for 1.00, so a cent is a coin.
 """
@@ -38,7 +38,7 @@ async def bought(books: Books) -> tuple[UUID, Payment]:
 
 
 async def left_after(books: Books, payment: Payment, *facts: Fact) -> tuple[int, str]:
-    """Coins and status after these events, each in a batch of its own."""
+    """Return coins and status after these events, each in a batch of its own."""
     for fact in facts:
         assert await books.apply_one(fact) == APPLIED
     purchase = await books.purchase(payment)
@@ -272,7 +272,7 @@ async def test_a_won_dispute_ends_alike_when_its_events_come_in_reverse(books: B
 @pytest.mark.parametrize(
     ("moved", "left"),
     [
-        ((-93, 31), 34),  # a third came back: 66.67 coins are out, 66 taken
+        ((-93, 31), 34),  # a third came back: 66.67 coins are missing, 66 are taken
         ((-93, 93, -93), 0),
         ((-93, 93, 1), 100),
         ((-93, -93), 0),
@@ -327,7 +327,7 @@ async def test_a_refunded_payment_whose_dispute_is_won_becomes_refunded(books: B
     assert await left_after(books, payment, payment.dispute(100, -100, 100)) == (0, "refunded")
 
 
-# Payments that aren't ours
+# Payments that are not ours
 
 
 async def test_the_reversal_of_a_foreign_payment_is_ignored(books: Books) -> None:

@@ -1,4 +1,4 @@
-"""Refunds and disputes as Stripe's events tell them, from the payload to the balance.
+"""Refunds and disputes in events of Stripe, from the payload to the balance.
 
 Each payment is 1,000 coins for 10.00 USD. Times are minutes after it.
 """
@@ -23,7 +23,7 @@ PAID_S = int(NOON.timestamp())
 
 
 def minute(number: int) -> int:
-    """Stripe's time, so many minutes after the payment."""
+    """Stripe's time so many minutes after the payment."""
     return PAID_S + 60 * number
 
 
@@ -34,13 +34,13 @@ def payment_of(buyer: UUID) -> made.StripePayment:
 
 
 def with_object(event: Event, **changes: object) -> Event:
-    """The event, its object changed."""
+    """Return the event with changes to its object."""
     event["data"]["object"] |= changes
     return event
 
 
-async def told(books: Books, *events: Event) -> None:
-    """Each event in a batch of its own."""
+async def apply_events(books: Books, *events: Event) -> None:
+    """Apply each event in a batch of its own."""
     for event in events:
         await books.apply(interpret(event))
 
@@ -77,7 +77,7 @@ def disputed(
 
 
 async def coins_after(books: Books, *reversals: Any) -> int:
-    """What the buyer has left when these are told in order, then backwards before the payment."""
+    """Return the buyer's coins after these events, also in reverse order and before the payment."""
     left = set()
     for is_early in (False, True):
         buyer = await books.profile()
@@ -89,7 +89,7 @@ async def coins_after(books: Books, *reversals: Any) -> int:
         )
         events = [reversal(payment) for reversal in reversals]
         paid = made.payment_intent_succeeded(payment)
-        await told(books, *([*events[::-1], paid] if is_early else [paid, *events]))
+        await apply_events(books, *([*events[::-1], paid] if is_early else [paid, *events]))
         left.add(await books.coins(buyer))
     assert await books.breaches() == {}
     assert len(left) == 1, left
@@ -160,7 +160,9 @@ async def test_a_conversion_inside_a_dispute_gives_whole_results(
 ) -> None:
     buyer = await books.profile()
     payment = payment_of(buyer)
-    await told(books, made.payment_intent_succeeded(payment), disputed(payment, status, *moved))
+    await apply_events(
+        books, made.payment_intent_succeeded(payment), disputed(payment, status, *moved)
+    )
     assert await books.coins(buyer) == coins
     assert await books.db.fetchval("select status from public.coin_purchases") == ends_as
 
@@ -179,7 +181,7 @@ async def test_a_dispute_in_euros_is_no_part_in_cents(
             NOON,
         )
     event = disputed(payment, "lost", -minor, currency="eur", amount=minor)
-    await told(books, made.payment_intent_succeeded(payment), event)
+    await apply_events(books, made.payment_intent_succeeded(payment), event)
     assert await books.coins(buyer) == (coins if has_rate else 0)
 
 
@@ -190,6 +192,6 @@ async def test_a_charge_that_was_never_captured_moves_nothing(books: Books) -> N
     refund = made.refund_event(payment, refund_id="re_1", amount_minor=1_000)
     (outcome,) = await books.apply(interpret(event))
     assert outcome == ("ignored", "not_captured")
-    # The release is told as a refund, too: of a payment that never was, so nobody is alarmed.
+    # The release is reported as a refund, too: of a payment that never was, so it is no alarm.
     (outcome,) = await books.apply(interpret(refund))
     assert outcome == ("ignored", "not_ours")

@@ -1,4 +1,4 @@
-"""A process whose database can't be used as it is addressed ends, and says why in one line."""
+"""A process that can't use the address of its database stops, and says why in one line."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ async def run_process(run: Run, program: Program, url: str) -> Process:
 
 
 def reason_of(process: Process) -> str:
-    """Why it ended, by the last line that says so."""
+    """Return why it stopped, from the last line that says so."""
     lines = [msgspec.json.decode(line) for line in process.text.splitlines()]
     [line] = [line for line in lines if line["event"].endswith("_not_started")]
     return str(line["reason"])
 
 
 @pytest.mark.parametrize("program", OTHERS, ids=str)
-async def test_a_missing_ca_ends_a_process_with_its_cause(
+async def test_a_missing_ca_stops_a_process_and_is_named(
     run: Run, database: Database, program: Program
 ) -> None:
     url = database.url(program.login)
@@ -55,7 +55,7 @@ async def test_a_missing_ca_ends_a_process_with_its_cause(
 
 
 @pytest.mark.parametrize("program", OTHERS, ids=str)
-async def test_another_processs_role_ends_a_process_with_both_named(
+async def test_the_role_of_another_process_stops_a_process_and_both_are_named(
     run: Run, database: Database, program: Program
 ) -> None:
     process = await run_process(run, program, database.url(OTHERS[program].login))
@@ -65,7 +65,7 @@ async def test_another_processs_role_ends_a_process_with_both_named(
 
 
 async def test_web_listens_on_both_families_at_once(run: Run, database: Database) -> None:
-    """As a platform needs it whose private network speaks IPv6 alone, and its public one IPv4."""
+    """Some platforms need it: their private network has only IPv6, the public one only IPv4."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
             port = free.getsockname()[1]
@@ -91,7 +91,7 @@ async def test_web_listens_on_both_families_at_once(run: Run, database: Database
     await eventually(both_answer)
 
 
-async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(
+async def test_a_password_with_an_unquoted_sign_is_reported_by_the_name_of_its_setting(
     run: Run, database: Database
 ) -> None:
     url = database.url("worker").replace(":test@", ":hunter@2@")
@@ -104,7 +104,7 @@ async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(
 
 @pytest.mark.long
 @pytest.mark.parametrize("program", [WORKER, SCHEDULER], ids=str)
-async def test_a_process_at_work_outlives_what_would_have_ended_its_start(
+async def test_a_running_process_survives_a_refusal_that_stops_it_at_start(
     run: Run, database: Database, connect: Connect, program: Program
 ) -> None:
     process = await run_process(run, program, database.url(program.login))

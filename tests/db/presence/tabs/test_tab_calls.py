@@ -25,7 +25,7 @@ SEEN = "select public.update_viewer_heartbeat($1, true, true, true, true, $2)"
 HIDDEN = "select public.update_viewer_heartbeat($1, true, true, false, true, $2)"
 
 
-# What a gateway says of several tabs in one call
+# Several tabs in one call of a gateway
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -187,7 +187,7 @@ async def test_the_new_signature_replaces_the_old_one_and_clients_go_on(
     client = await signed_in(viewer.id)
     async with db.transaction():
         await db.execute(OLD)
-    # What a release does with one file, without the policies that come at its end.
+    # A release does this with one file, and applies the policies at its end.
     async with db.transaction():
         await db.execute(NEW)
     assert [row[0] for row in await db.fetch(SIGNATURES)] == [6]

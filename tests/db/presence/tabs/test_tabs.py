@@ -1,4 +1,4 @@
-"""Several tabs of one viewer on one stream: a tab that doesn't watch undoes nothing of another."""
+"""Several tabs of one viewer on one stream: a tab that doesn't watch ends no other tab's hold."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_a_time_ahead_of_the_clock_is_not_trusted_for_longer_than_a_beat(
 
 
 async def test_without_a_tab_the_last_beat_counts(viewer: Viewer) -> None:
-    # That a client's empty name is none is the public function's to say, see below.
+    # The public function treats an empty name as none: see test_a_client_names_its_tab_or_none.
     for unnamed in (None, "") if viewer.by_gateway else (None,):
         await viewer.beat("a", second=0)
         await viewer.beat(unnamed, second=1, is_visible=False)
@@ -160,12 +160,12 @@ async def test_a_hold_of_a_client_without_tabs_is_not_undone_by_a_hidden_tab(
     assert not await viewer.is_watching()
 
 
-# Any story
+# Random heartbeats
 
 
 @dataclass(slots=True)
 class Model:
-    """The rule in Python: what the row should be."""
+    """The rule in Python: the row as it should be."""
 
     tabs: dict[str, tuple[float, bool]] = field(default_factory=dict)
     holds: bool = False

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_silent_worker_is_no_worker(database: Database, db: Connection) -> None:
+async def test_a_worker_that_stops_reporting_does_not_count(
+    database: Database, db: Connection
+) -> None:
     await db.execute(
         "update fleet.worker_reports set reported_at = clock_timestamp() - interval '11 seconds'"
     )
@@ -40,7 +42,7 @@ def judged(*webs: WebStatus) -> list[str]:
     return judge_webs(list(webs), datetime.now(UTC))
 
 
-def test_a_receiver_that_takes_webhooks_is_no_line() -> None:
+def test_a_web_process_that_stores_webhooks_needs_nobody() -> None:
     refused = (
         RefusedInARow("stripe", "no_match", REFUSED_FROM - 1, 1.0),
         RefusedInARow("app", "no_match", 1_000, RECENT_S + 1),
@@ -65,14 +67,16 @@ def test_a_receiver_that_takes_webhooks_is_no_line() -> None:
         ({"clock_ahead_s": -400.0}, "7 min behind the database's"),
     ],
 )
-def test_a_receiver_that_refuses_needs_a_person(detail: dict[str, Any], words: str) -> None:
+def test_a_web_process_that_refuses_webhooks_needs_a_person(
+    detail: dict[str, Any], words: str
+) -> None:
     (line,) = judged(a_web(**detail))
     assert line.partition("web box:8000")[1]
     assert words in line
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_receiver_that_fell_silent_needs_a_person(
+async def test_a_web_process_that_stops_reporting_needs_a_person(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
     await report_web(web_pool, "box:8000", uptime_s=60, detail=WebDetail())
