@@ -9,5 +9,6 @@ grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_web;
 select fleet.revoke_functions('coinfleet_web');
 grant execute on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[]) to coinfleet_web;
 grant execute on function fleet.event_counts() to coinfleet_web;
+grant execute on function fleet.event_state(text, text) to coinfleet_web;
 grant execute on function fleet.vital_signs() to coinfleet_web;
 grant execute on function fleet.report_web(text, double precision, jsonb) to coinfleet_web;

@@ -8,6 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from tasks.providers.signed import NotAuthentic
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,6 +38,9 @@ class Provider(ABC):
     body_is_fixed: ClassVar[bool]
     """Whether one event id with two different bodies is a mistake of the sender (409)."""
 
+    may_ask: ClassVar[bool] = False
+    """Whether it may ask at `/events/{name}/{id}` what became of an event of its own."""
+
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether `verify` would need more than a millisecond for this request.
 
@@ -51,6 +56,11 @@ class Provider(ABC):
         cannot be read is an arrival too (`rejected: malformed`), for a refusal would only have it
         sent again. Neither the body nor a header may stand in an error or in a log.
         """
+
+    def verify_question(self, headers: Mapping[bytes, bytes], *, now_s: float) -> None:
+        """Raise NotAuthentic unless who sends these headers, with an empty body, may ask."""
+        del headers, now_s
+        raise NotAuthentic("missing")
 
     @abstractmethod
     def interpret(self, event: ClaimedEvent) -> Fact:

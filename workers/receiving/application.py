@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 STORE_CONNECTIONS_MAX = 3
 # One for probes, one for a scrape or a report: they use none of those that store.
 PROBE_CONNECTIONS_MAX = 2
+# For senders who ask what became of an event: however many ask, webhooks are stored meanwhile.
+STATE_CONNECTIONS_MAX = 1
 # No sender waits for longer, and a connection that a failover left without an end is soon dropped.
 STATEMENT_TIMEOUT_S = 5.0
 
@@ -71,6 +73,8 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         closing.callback(store_pool.terminate)
         probe_pool = await _open_pool(url, PROBE_CONNECTIONS_MAX, shares_with=store_pool)
         closing.callback(probe_pool.terminate)
+        state_pool = await _open_pool(url, STATE_CONNECTIONS_MAX, shares_with=store_pool)
+        closing.callback(state_pool.terminate)
         queue = queue_client(settings)
         closing.push_async_callback(queue.aclose)
         doorbell = Doorbell(settings)
@@ -95,6 +99,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(reporter.close)
         yield Web(
             database_url=url,
+            state_pool=state_pool,
             probes=Probes(
                 probe_pool,
                 queue,

@@ -6,20 +6,35 @@ no row names is 404, for a redirected POST is a lost one.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
+from db.errors import DatabaseUnavailable
+from db.event_states import read_event_state
+from tasks.providers.signed import NotAuthentic
+from workers.receiving.answers import (
+    NOT_AUTHENTIC,
+    NOT_READ,
+    UNKNOWN_EVENT,
+    UNKNOWN_PROVIDER,
+)
 from workers.receiving.receiver import WebhookEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
+    from tasks.providers.provider import Provider
+    from workers.receiving.answers import Answer
     from workers.receiving.web import Web
 
 
@@ -33,19 +48,30 @@ class WebRoute:
     answers: str
     # Such a route moves to METRICS_PORT if that is set.
     is_for_scrapers: bool = False
+    # The providers for whom the path exists.
+    is_for: Callable[[Provider], bool] = lambda _: True
 
 
 async def landing(request: Request) -> Response:
     """Return ROUTES as text, for a person who opens the address."""
     web: Web = request.state.web
     rows = [
-        f"{row.method:<4} {row.path.format(provider=provider):<18} {row.answers}"
+        f"{row.method:<4} {path:<18} {row.answers}"
         for row in ROUTES
-        for provider in (web.receiver.providers if "{provider}" in row.path else ("",))
+        for path in _paths(row, web)
         if not row.is_for_scrapers
     ]
     title = "coinfleet receives payment events for a ledger of coins."
     return PlainTextResponse("\n".join([title, "", *rows, ""]))
+
+
+def _paths(row: WebRoute, web: Web) -> list[str]:
+    """Return the row's path, once per provider if it names one."""
+    path = row.path.replace("{event_id:path}", "ID")
+    if "{provider}" not in path:
+        return [path]
+    names = [name for name, each in web.receiver.providers.items() if row.is_for(each)]
+    return [path.replace("{provider}", name) for name in names]
 
 
 async def healthz(_request: Request) -> Response:
@@ -69,6 +95,40 @@ async def metrics(request: Request) -> Response:
     return Response(await web.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
+# A sender who asks does not wait for longer; webhooks are stored meanwhile.
+STATE_TIMEOUT_S = 5.0
+
+
+class EventStateEndpoint:
+    """Answers a provider who asks what became of one of its events."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; its body is not read."""
+        found = await self._find(scope)
+        if isinstance(found, Response):
+            await found(scope, receive, send)
+        else:
+            await found.send(send)
+
+    async def _find(self, scope: Scope) -> Response | Answer:
+        web: Web = scope["state"]["web"]
+        provider = web.receiver.providers.get(scope["path_params"]["provider"])
+        if provider is None or not provider.may_ask:
+            return UNKNOWN_PROVIDER
+        event_id: str = scope["path_params"]["event_id"]
+        try:
+            provider.verify_question(dict(scope["headers"]), now_s=time.time())
+            async with asyncio.timeout(STATE_TIMEOUT_S):
+                state = await read_event_state(web.state_pool, provider.name, event_id)
+        except NotAuthentic as refused:
+            return NOT_AUTHENTIC[refused.cause]
+        except (DatabaseUnavailable, TimeoutError):
+            return NOT_READ
+        if state is None:
+            return UNKNOWN_EVENT
+        return Response(msgspec.json.encode(state), media_type="application/json")
+
+
 ROUTES = (
     WebRoute(
         method="GET",
@@ -81,6 +141,14 @@ ROUTES = (
         path="/webhooks/{provider}",
         endpoint=WebhookEndpoint(),
         answers="200 stored, 4xx refused, 503 not stored: send it again",
+    ),
+    WebRoute(
+        method="GET",
+        # An id may have a slash in it.
+        path="/events/{provider}/{event_id:path}",
+        endpoint=EventStateEndpoint(),
+        answers="200 what became of an event, 400 not authentic, 404 unknown",
+        is_for=lambda provider: provider.may_ask,
     ),
     WebRoute(
         method="GET",

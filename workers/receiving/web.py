@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from db.connections.pool import Pool
     from workers.outage import Outage
     from workers.receiving.intake import Intake
     from workers.receiving.metrics import Metrics
@@ -18,6 +19,8 @@ class Web:
     """What the endpoints and the server use, open for as long as the application runs."""
 
     database_url: str = field(repr=False)
+    state_pool: Pool
+    """For senders who ask what became of an event."""
     probes: Probes
     metrics: Metrics
     intake: Intake

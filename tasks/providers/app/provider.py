@@ -11,7 +11,7 @@ from tasks.providers.app.objects import Event
 from tasks.providers.app.verify import check_signature, signing_key
 from tasks.providers.provider import Provider
 from tasks.providers.reading import UNREADABLE_ERRORS
-from tasks.providers.signed import arrival, unreadable
+from tasks.providers.signed import NotAuthentic, arrival, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +32,7 @@ class App(Provider):
 
     name = "app"
     body_is_fixed = True
+    may_ask = True
 
     def __init__(self, *, webhook_secrets: Iterable[str] = ()) -> None:
         self._keys = tuple(signing_key(secret) for secret in webhook_secrets)
@@ -45,6 +46,12 @@ class App(Provider):
         except UNREADABLE_ERRORS:
             return unreadable(self.name, body)
         return arrival(self.name, event_id=event_id, event_type=event.type, body=body)
+
+    def verify_question(self, headers: Mapping[bytes, bytes], *, now_s: float) -> None:
+        """Raise NotAuthentic unless one of the secrets signed an empty body under a fresh id."""
+        if not headers.get(b"webhook-id"):
+            raise NotAuthentic("missing")
+        check_signature(b"", headers, keys=self._keys, now_s=now_s)
 
     def interpret(self, event: ClaimedEvent) -> Fact:
         """Return what an event means: a gift, or nothing."""
