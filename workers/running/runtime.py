@@ -147,7 +147,8 @@ class Runtime:
         self._name.release()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await asyncio.gather(*(provider.close() for provider in self._providers.values()))
+                closing = (provider.close() for provider in self._providers.values())
+                await asyncio.gather(*closing, return_exceptions=True)
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
