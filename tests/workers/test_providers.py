@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.providers import PROVIDERS
-from tests.strings import modules_that_spell
+from tests.strings import ROOT, modules_that_spell
 from workers.providers import build_providers
 from workers.settings import Settings
 
@@ -41,3 +43,15 @@ def test_the_name_of_a_provider_stands_in_one_product_module(provider: type[Prov
     # By itself, as a part of a path, or quoted in SQL.
     name = re.compile(rf"(\A|[/']){provider.name}(\Z|[/'])")
     assert modules_that_spell(name) == {f"tasks/providers/{provider.name}/provider.py"}
+
+
+def test_the_http_client_is_imported_only_where_a_provider_is_called() -> None:
+    # It takes a tenth of a second and 10 MB, which web and the commands have no use for.
+    program = (
+        "import sys, workers.webhooks, workers.cli;"
+        " from workers.providers import build_providers; from workers.settings import Settings;"
+        " build_providers(Settings()); assert 'httpx' not in sys.modules;"
+        " build_providers(Settings(stripe_api_key='rk_test_0123456789'));"
+        " assert 'httpx' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(ROOT)})
