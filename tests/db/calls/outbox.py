@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.db.books import Books
 
-REFUND = "stripe.refund"
+KIND = "shop.order"
 LEASE_S = 90
 
 
@@ -21,7 +21,7 @@ class Outbox:
 
     books: Books
 
-    async def write(self, key: str, *, kind: str = REFUND, **columns: Any) -> int:
+    async def write(self, key: str, *, kind: str = KIND, **columns: Any) -> int:
         """Write a call as the transaction that decides does; gives its number."""
         row = {"kind": kind, "key": key, "next_attempt_at": self.books.now} | columns
         names = ", ".join(row)
@@ -44,7 +44,7 @@ class Outbox:
         return await self.books.db.fetch(
             "select * from fleet.claim_provider_calls($1, $2, $3, $4, $5, $6) order by id",
             worker,
-            list(kinds or (REFUND,)),
+            list(kinds or (KIND,)),
             limit,
             at_once,
             lease_s,

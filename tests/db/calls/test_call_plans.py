@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.db.calls.outbox import REFUND
+from tests.db.calls.outbox import KIND
 
 if TYPE_CHECKING:
     from tests.db.books import Books
@@ -27,8 +27,8 @@ async def history(outbox: Outbox) -> Outbox:
     await outbox.books.db.execute(
         "insert into fleet.provider_calls (kind, key, state, next_attempt_at)"
         " select kind, state || kind || n, state, $1::timestamptz"
-        " from (values ('stripe.refund', 'done', $2), ('google.consume', 'pending', $2),"
-        " ('stripe.refund', 'pending', 10)) as c (kind, state, calls)"
+        " from (values ('shop.order', 'done', $2), ('google.consume', 'pending', $2),"
+        " ('shop.order', 'pending', 10)) as c (kind, state, calls)"
         " cross join generate_series(1, c.calls) as n",
         outbox.books.now,
         MANY,
@@ -46,13 +46,13 @@ async def read(books: Books) -> tuple[int, int]:
 
 async def test_a_claim_reads_what_it_takes(history: Outbox, books: Books) -> None:
     whole, before = await read(books)
-    assert len(await history.claim(REFUND, limit=4)) == 4
+    assert len(await history.claim(KIND, limit=4)) == 4
     whole_then, after = await read(books)
     assert (whole_then, after - before < FEW) == (whole, True)
 
 
 async def test_a_call_is_finished_and_failed_by_its_number(history: Outbox, books: Books) -> None:
-    one, two = await history.claim(REFUND, limit=2)
+    one, two = await history.claim(KIND, limit=2)
     whole, before = await read(books)
     await history.finish(one)
     await history.fail(two)

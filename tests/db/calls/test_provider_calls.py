@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from db.provider_calls import claim_calls, fail_call, finish_call
-from tests.db.calls.outbox import LEASE_S, REFUND
+from tests.db.calls.outbox import KIND, LEASE_S
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -21,9 +21,9 @@ OTHER = "google.consume"
 
 
 async def test_there_is_one_call_per_key(outbox: Outbox) -> None:
-    await outbox.write("coinfleet:refund:1")
+    await outbox.write("order 1")
     with pytest.raises(asyncpg.UniqueViolationError):
-        await outbox.write("coinfleet:refund:1")
+        await outbox.write("order 1")
 
 
 async def test_a_call_is_claimed_by_one_worker(outbox: Outbox) -> None:
@@ -62,7 +62,7 @@ async def test_a_worker_that_was_given_up_neither_finishes_nor_fails_the_call(
 async def test_a_call_that_is_done_is_never_made_again(outbox: Outbox, books: Books) -> None:
     await outbox.write("a")
     call = await outbox.claim_one()
-    assert await outbox.finish(call, {"refund_id": "re_1"})
+    assert await outbox.finish(call, {"order": "1"})
     assert not await outbox.finish(call)
     books.wait(days=1)
     assert await outbox.claim() == []
@@ -161,7 +161,7 @@ async def test_all_workers_together_keep_to_what_a_provider_takes_at_once(
 
 
 async def test_only_the_kinds_that_a_worker_can_make_are_claimed(outbox: Outbox) -> None:
-    await outbox.write("a", kind=REFUND)
+    await outbox.write("a", kind=KIND)
     other = await outbox.write("b", kind=OTHER)
     (call,) = await outbox.claim(OTHER, "google.acknowledge")
     assert call["id"] == other
@@ -195,8 +195,8 @@ async def test_what_is_open_or_dead_is_counted_and_what_is_done_is_not(outbox: O
     )
     assert [tuple(row) for row in rows] == [
         ("google", OTHER, "pending", 1, 1, None),
-        ("stripe", REFUND, "dead", 1, 0, "503"),
-        ("stripe", REFUND, "pending", 1, 1, None),
+        ("shop", KIND, "dead", 1, 0, "503"),
+        ("shop", KIND, "pending", 1, 1, None),
     ]
 
 
@@ -205,14 +205,14 @@ async def test_two_workers_never_make_the_same_call(
 ) -> None:
     await own_session.execute(
         "insert into fleet.provider_calls (kind, key, request)"
-        " select 'stripe.refund', n::text, '{\"n\": 1}' from generate_series(1, 20) as n"
+        " select 'shop.order', n::text, '{\"n\": 1}' from generate_series(1, 20) as n"
     )
 
     async def work(worker: str) -> list[str]:
         made: list[str] = []
         while await own_session_has_pending():
             for call in await claim_calls(
-                worker_pool, worker=worker, kinds=[REFUND], limit=3, at_once=8, lease_s=LEASE_S
+                worker_pool, worker=worker, kinds=[KIND], limit=3, at_once=8, lease_s=LEASE_S
             ):
                 made.append(call.key)
                 assert await finish_call(worker_pool, call, {"n": call.request["n"]})
@@ -233,10 +233,10 @@ async def test_two_workers_never_make_the_same_call(
 
 async def test_a_worker_tells_why_a_call_failed(worker_pool: Pool, own_session: Connection) -> None:
     await own_session.execute(
-        "insert into fleet.provider_calls (kind, key) values ('stripe.refund', 'a')"
+        "insert into fleet.provider_calls (kind, key) values ('shop.order', 'a')"
     )
     (call,) = await claim_calls(
-        worker_pool, worker="one", kinds=[REFUND], limit=1, at_once=1, lease_s=LEASE_S
+        worker_pool, worker="one", kinds=[KIND], limit=1, at_once=1, lease_s=LEASE_S
     )
     failed = await fail_call(worker_pool, call, error="429", fate="transient", retry_after_s=17.0)
     assert failed is not None

@@ -8,7 +8,6 @@ import pytest
 
 from db.facts import Call, Question
 from tests.db.books import Outcome
-from tests.db.calls.outbox import REFUND
 
 if TYPE_CHECKING:
     from tests.db.books import Books
@@ -75,7 +74,9 @@ async def test_a_dead_question_keeps_its_event_waiting(books: Books, outbox: Out
     assert await books.outcome(event_id) == WAITS
 
 
-@pytest.mark.parametrize("kind", [REFUND, "google.fetch_purchase", "stripe.refetch_object"])
+@pytest.mark.parametrize(
+    "kind", ["stripe.refund", "google.fetch_purchase", "stripe.refetch_object"]
+)
 async def test_no_interpretation_of_an_event_has_money_moved_at_a_provider(
     books: Books, kind: str
 ) -> None:
