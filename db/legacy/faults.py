@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db.errors import CoinfleetError
-from db.legacy.generations import Generation, OlderGeneration, refuse_older_generation
 from db.legacy.sources import FAMILIES, SOURCES
+from db.release.generations import Generation, OlderGeneration, refuse_older_generation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from db.legacy.generations import Generation
+from db.release.generations import Generation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

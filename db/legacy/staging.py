@@ -11,7 +11,7 @@ from db.legacy.scripts import LEGACY, run_script
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
-    from db.legacy.generations import Generation
+    from db.release.generations import Generation
 
 # Tables that were filled a moment ago: nobody else has analyzed them yet.
 JUDGED_BY = "fleet.upgraded_users, public.live_streams, public.gift_types"

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from db.connections.pool import Connection
-    from db.legacy.generations import Generation
     from db.legacy.proof import Proof
+    from db.release.generations import Generation
 
     OnProgress: TypeAlias = Callable[[str, int, int], None]
 
