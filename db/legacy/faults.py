@@ -68,7 +68,7 @@ async def _table_faults(connection: Connection, source: Source) -> list[str]:
             elif found[column] not in FAMILIES[family]:
                 faults.append(f"public.{table}.{column} is {found[column]}, not {family}")
     return faults + [
-        f"public.{table} is missing" for table in source.homeless if table not in declared
+        f"public.{table} is missing" for table in source.without_place if table not in declared
     ]
 
 

@@ -106,7 +106,7 @@ class OldTables:
                 )
             order by c.relname
             """,
-            [*{*claimed, *source.handled, *source.homeless}],
+            [*{*claimed, *source.handled, *source.without_place}],
             [f"{name}_id_seq" for name in claimed],
         )
 

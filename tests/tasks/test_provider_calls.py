@@ -136,25 +136,48 @@ async def test_only_so_many_calls_of_a_provider_are_made_at_once(
     assert shop.most == AT_ONCE_HERE
 
 
-@pytest.mark.parametrize(
-    ("failure", "state"),
-    [
-        (ProviderUnreachable("ConnectError"), "pending"),
-        (ProviderThrottled("429", retry_after_s=5), "pending"),
-        (KeyRefused("401"), "pending"),
-        (CallFailed("409 conflict"), "pending"),
-        (CallRefused("404 resource_missing"), "dead"),
-    ],
-)
 async def test_each_failure_ends_as_its_class_says(
-    context: Context, shop: Shop, db: Connection, failure: Exception, state: str
+    context: Context, shop: Shop, db: Connection
 ) -> None:
-    await write(db, "a", "b")
-    shop.fails["a"] = failure
+    assert AT_ONCE_HERE == 4
+    shop.fails = {
+        "unreachable": ProviderUnreachable("ConnectError"),
+        "conflict": CallFailed("409 conflict"),
+        "unknown": CallRefused("404 resource_missing"),
+    }
+    await write(db, *shop.fails, "good")
+    await make_provider_calls(context)
+    found = {key: (row["state"], row["last_error"]) for key, row in (await rows(db)).items()}
+    assert found == {
+        "unreachable": ("pending", "ConnectError"),
+        "conflict": ("pending", "409 conflict"),
+        "unknown": ("dead", "404 resource_missing"),
+        "good": ("done", None),
+    }
+
+
+async def test_a_provider_that_throttles_or_refuses_the_key_gets_no_more_calls(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    shop.fails = {
+        "throttled": ProviderThrottled("429", retry_after_s=50),
+        "refused": KeyRefused("401"),
+    }
+    await write(db, *shop.fails)
+    await make_provider_calls(context)
+    await write(db, "later")
     await make_provider_calls(context)
     found = await rows(db)
-    assert (found["a"]["state"], found["a"]["last_error"]) == (state, str(failure))
-    assert found["b"]["state"] == "done"
+    assert [(row["state"], row["attempts"]) for row in found.values()] == [
+        ("pending", 1),
+        ("pending", 1),
+        ("pending", 0),
+    ]
+    pause_s = "extract(epoch from next_attempt_at - clock_timestamp())"
+    waits = await db.fetchval(
+        f"select {pause_s} > 20 from fleet.provider_calls where key = 'throttled'"
+    )
+    assert waits
 
 
 async def test_a_defect_is_recorded_without_its_message_and_harms_no_other(
@@ -231,22 +254,22 @@ async def test_a_call_that_fails_is_made_again_until_it_is_done(
     assert (call["state"], call["attempts"], call["last_error"]) == ("done", 4, None)
 
 
-@pytest.mark.parametrize(
-    ("failing_for", "level"), [("1 minute", "warning"), ("16 minutes", "error")]
-)
 async def test_a_call_that_keeps_failing_becomes_an_alarm(
-    context: Context, shop: Shop, db: Connection, failing_for: str, level: str
+    context: Context, shop: Shop, db: Connection
 ) -> None:
-    await write(db, "a")
+    await write(db, "new", "old")
     await db.execute(
-        f"update fleet.provider_calls set first_attempt_at = now() - interval '{failing_for}'"
+        "update fleet.provider_calls set first_attempt_at = now() - interval '16 minutes'"
+        " where key = 'old'"
     )
-    shop.fails["a"] = CallFailed("409 conflict")
+    shop.fails = dict.fromkeys(("new", "old"), CallFailed("409 conflict"))
     with capture_logs() as logs:
         await make_provider_calls(context)
-    (line,) = [line for line in logs if line["event"] == "provider_call_failed"]
-    assert (line["log_level"], line["error"], line["attempt"]) == (level, "409 conflict", 1)
-    assert line["then"] == "made again in 1 s"
+    lines = [line for line in logs if line["event"] == "provider_call_failed"]
+    assert sorted(line["log_level"] for line in lines) == ["error", "warning"]
+    assert {(line["error"], line["attempt"], line["then"]) for line in lines} == {
+        ("409 conflict", 1, "made again in 1 s")
+    }
 
 
 async def test_a_process_that_stops_begins_no_more_calls(

@@ -59,7 +59,7 @@ def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str])
 
 def _reader(event_type: str) -> Callable[[EventData], Fact] | None:
     """Return what reads the object of events of this type; None if they mean nothing to us."""
-    return read_dispute if event_type.startswith("charge.dispute.") else _READERS.get(event_type)
+    return read_dispute if event_type.startswith("charge.dispute.") else READERS.get(event_type)
 
 
 def _is_ours(named: Any, accounts: Collection[str]) -> bool:
@@ -71,7 +71,7 @@ def _is_ours(named: Any, accounts: Collection[str]) -> bool:
     return isinstance(named, str) and (named in accounts or named.rpartition("/")[2] in accounts)
 
 
-_READERS: dict[str, Callable[[EventData], Fact]] = {
+READERS: dict[str, Callable[[EventData], Fact]] = {
     "payment_intent.succeeded": read_payment_intent,
     "checkout.session.completed": read_checkout_session,
     "checkout.session.async_payment_succeeded": read_checkout_session,

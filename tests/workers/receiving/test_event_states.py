@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook as ReferenceWebhook
 
@@ -98,22 +97,17 @@ async def test_nobody_asks_for_another_providers_event(web: Web) -> None:
         assert (response.status_code, response.json()) == (404, {"result": "unknown_provider"})
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+async def test_a_question_that_is_not_authentic_is_refused(web: Web) -> None:
+    await web.post(a_gift("gift-1"))
+    for changes in (
         {"secret": "whsec_" + "A" * 32},
         {"ago_s": 301},
         {"ago_s": -400},
         {"body": b"{}"},
         {"question_id": ""},
-    ],
-)
-async def test_a_question_that_is_not_authentic_is_refused(
-    web: Web, changes: dict[str, Any]
-) -> None:
-    await web.post(a_gift("gift-1"))
-    response = await ask(web, "gift-1", **changes)
-    assert (response.status_code, response.json()) == (400, {"result": "not_authentic"})
+    ):
+        response = await ask(web, "gift-1", **changes)
+        assert (response.status_code, response.json()) == (400, {"result": "not_authentic"})
 
 
 async def test_a_question_that_is_not_signed_or_for_another_id_is_refused(web: Web) -> None:

@@ -55,18 +55,14 @@ async def test_a_dead_call_needs_a_person_and_the_command_has_it_made_again(
     assert [(call["id"], call["is_retry"]) for call in claimed] == [(oldest, True)]
 
 
-@pytest.mark.parametrize(("minutes", "told"), [(14, 0), (16, 1)])
-async def test_a_call_that_keeps_failing_needs_a_person(
-    database: Database, db: Connection, minutes: int, told: int
-) -> None:
-    call_id = await write(
-        db,
-        "a",
-        ", attempts, first_attempt_at, last_error",
-        f", 9, now() - interval '{minutes} minutes', '401 unknown'",
-    )
-    line = f"call {call_id} ({KIND}) has been failing for 16 min: 401 unknown; attempts go on"
-    assert (await health_of(database)).attention == told * [line]
+async def test_a_call_that_keeps_failing_needs_a_person(database: Database, db: Connection) -> None:
+    columns = ", attempts, first_attempt_at, last_error"
+    values = ", 9, now() - interval '{} minutes', '401 unknown'"
+    await write(db, "new", columns, values.format(14))
+    old = await write(db, "old", columns, values.format(16))
+    assert (await health_of(database)).attention == [
+        f"call {old} ({KIND}) has been failing for 16 min: 401 unknown; attempts go on"
+    ]
 
 
 async def test_calls_that_no_worker_tries_need_a_key(database: Database, db: Connection) -> None:
