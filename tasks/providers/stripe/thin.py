@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREFIX = "v1."
 FETCH_OBJECT = "stripe.fetch_object"
 OBJECT_PATH = re.compile(r"/v1/[a-z_]{1,64}(/[a-z_]{1,64})?/[A-Za-z0-9_]{1,255}")
-_PAID = ("payment_intent.succeeded", "checkout.session.completed")
+_PAID = ("payment_intent.", "checkout.session.")
 
 
 class RelatedObject(msgspec.Struct):

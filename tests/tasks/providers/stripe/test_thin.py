@@ -108,6 +108,21 @@ def test_a_payment_that_was_fetched_was_made_when_the_event_says() -> None:
     assert fact.purchased_at == datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
+def test_a_delayed_payment_that_was_fetched_was_made_when_the_event_says() -> None:
+    session = {
+        "id": "cs_thin",
+        "mode": "payment",
+        "payment_status": "paid",
+        "amount_total": 100,
+        "currency": "usd",
+        "payment_intent": "pi_thin",
+        "metadata": INTENT["metadata"],
+    }
+    fact = interpret(thin("v1.checkout.session.async_payment_succeeded"), session)
+    assert isinstance(fact, Purchase)
+    assert fact.purchased_at == datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
 def test_a_dispute_that_was_fetched_is_as_it_was_then() -> None:
     fact = interpret(thin("v1.charge.dispute.created"), DISPUTE)
     assert isinstance(fact, Dispute)
