@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from tests.tasks.providers.stripe.server import StripeServer, stripe_server
+from tests.tasks.providers.stripe.server import StripeHost, StripeServer, stripe_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
+@pytest_asyncio.fixture(scope="module")
+async def host() -> AsyncIterator[StripeHost]:
+    """Where Stripe's API is, for the tests of a module: starting and ending it takes a while."""
+    async with stripe_host() as host:
+        yield host
+
+
 @pytest_asyncio.fixture
-async def stripe() -> AsyncIterator[StripeServer]:
+async def stripe(host: StripeHost) -> AsyncIterator[StripeServer]:
     """Stripe's API, without payments."""
-    async with stripe_server() as stripe:
+    async with host.account() as stripe:
         yield stripe

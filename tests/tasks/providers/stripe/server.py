@@ -212,12 +212,36 @@ def _error(
     return JSONResponse({"error": error | ({"code": code} if code else {})}, status, headers)
 
 
+class StripeHost:
+    """An address at which one account after the other is served."""
+
+    def __init__(self) -> None:
+        self.base = ""
+        self._stripe = StripeServer()
+
+    @asynccontextmanager
+    async def account(self) -> AsyncIterator[StripeServer]:
+        """A new account without payments."""
+        self._stripe = StripeServer(base=self.base)
+        yield self._stripe
+        self._stripe.silence.set()
+
+    async def answer(self, request: Request) -> Response:
+        """Answer as the account that is served now."""
+        return await self._stripe.answer(request)
+
+
+@asynccontextmanager
+async def stripe_host() -> AsyncIterator[StripeHost]:
+    """Serve accounts at an address on this machine."""
+    host = StripeHost()
+    routes = [Route("/{path:path}", host.answer, methods=["GET", "POST"])]
+    async with serving(Starlette(routes=routes)) as host.base:
+        yield host
+
+
 @asynccontextmanager
 async def stripe_server() -> AsyncIterator[StripeServer]:
-    """An account without payments, at an address on this machine."""
-    stripe = StripeServer()
-    routes = [Route("/{path:path}", stripe.answer, methods=["GET", "POST"])]
-    async with serving(Starlette(routes=routes)) as base:
-        stripe.base = base
+    """An account without payments, at an address of its own."""
+    async with stripe_host() as host, host.account() as stripe:
         yield stripe
-        stripe.silence.set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import random
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import pytest_asyncio
@@ -17,12 +18,10 @@ from tasks.providers.calls import (
 )
 from tasks.providers.stripe.api import StripeApi
 from tasks.providers.stripe.refunds import make_refund
-from tests.tasks.providers.stripe.server import KEY, Payment, StripeServer
+from tests.tasks.providers.stripe.server import KEY, Fault, Payment, StripeServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from tests.tasks.providers.stripe.server import Fault
 
 INTENT = "pi_1"
 DECISION = 7
@@ -34,6 +33,8 @@ async def api(stripe: StripeServer) -> AsyncIterator[StripeApi]:
     """Our side, with a payment of 10.00 to refund."""
     stripe.payments[INTENT] = Payment(1_000)
     api = StripeApi(key=KEY, base=stripe.base)
+    # Our own rate is tested elsewhere.
+    api._http._interval_s = 0
     yield api
     await api.close()
 
@@ -96,6 +97,30 @@ async def test_whatever_goes_wrong_the_next_try_ends_with_one_refund(
     made = await make_refund(api, call(is_retry=True))
     (refund,) = stripe.refunds
     assert (refund["amount"], made["refund_id"]) == (1_000, refund["id"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_any_faults_in_any_order_end_with_one_refund(
+    api: StripeApi, stripe: StripeServer, seed: int
+) -> None:
+    rng = random.Random(seed)
+    faults = [fault for fault in get_args(Fault) if fault != "lost"]
+    stripe.payments[INTENT].refunds_are_pending = rng.random() < 0.5
+    stripe.faults = rng.choices(faults, k=rng.randint(1, 8))
+    made = None
+    for attempt in range(40):
+        # Once it is there and Stripe works, the next try finds it, whatever is kept under its key.
+        must_end = bool(stripe.refunds) and not stripe.faults
+        try:
+            made = await make_refund(api, call(is_retry=attempt > 0))
+            break
+        except CallFailed:
+            assert not must_end
+            # Seconds later, or days: Stripe remembers the key, or has forgotten it.
+            stripe.wait(hours=rng.choice([0, 1, 13, 25]))
+    (refund,) = stripe.refunds
+    assert made is not None
+    assert (made["refund_id"], refund["amount"]) == (refund["id"], 1_000)
 
 
 @pytest.mark.parametrize("fault", ["empty", "malformed", "failed_after"])
