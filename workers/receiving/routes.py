@@ -147,7 +147,7 @@ ROUTES = (
         # An id may have a slash in it.
         path="/events/{provider}/{event_id:path}",
         endpoint=EventStateEndpoint(),
-        answers="200 what became of an event, 400 not authentic, 404 unknown",
+        answers="200 what became of it, 400 not authentic, 404 unknown",
         is_for=lambda provider: provider.may_ask,
     ),
     WebRoute(
