@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Login: TypeAlias = str
 # The long-lived processes' own.
 LOGINS = tuple(process.login for process in PROCESSES.values() if process.is_long_lived)
+# Those who decide what is held: people, and a console that speaks for them.
+DECIDERS = ("operator", "console")
 
 PASSWORD = "test"
 # Supabase's API logs in as this role, which has no rights, and takes on an API role for a request.
@@ -135,7 +137,7 @@ class Cluster:
     async def make_template(self) -> Database:
         """Set the cluster up and migrate an empty database to clone the tests' own from."""
         template = self._next_database()
-        passwords = dict.fromkeys(("owner", *LOGINS), PASSWORD)
+        passwords = dict.fromkeys(("owner", *LOGINS, *DECIDERS), PASSWORD)
         async with self._session() as administrator:
             # Sessions that share the server take turns: its roles belong to all of them.
             await administrator.execute("select pg_advisory_lock(1)")

@@ -32,6 +32,9 @@ BREAKAGES = {
         " reason = null where state = 'held' and reason = 'unknown_buyer'"
     ),
     "balances_match_ledger": ("update public.profiles set earnings_balance = earnings_balance + 1"),
+    "decisions_are_carried_out": (
+        "update public.coin_purchases set decision = 'rejected' where status = 'pending'"
+    ),
     "event_tallies_match_inbox": "update fleet.event_tallies set delta = delta + 1",
     "final_events_are_finished": "update fleet.inbox_events set processed_at = null",
     "follower_counts_match_follows": "delete from public.follows",
