@@ -11,6 +11,7 @@ returns table (
     quantity integer,
     coin_amount bigint,
     amount_minor bigint,
+    amount numeric,
     currency text,
     usd_amount numeric,
     held_since timestamptz,
@@ -24,7 +25,8 @@ set search_path = '', pg_temp
 as $$
     select
         cp.id, e.id, cp.provider, cp.provider_payment_id, cp.hold_reason, cp.profile_id, cp.sku, cp.quantity,
-        cp.coin_amount, cp.amount_minor, cp.currency, cp.usd_amount, cp.created_at,
+        cp.coin_amount, cp.amount_minor, fleet.major_amount(cp.amount_minor, cp.currency), cp.currency, cp.usd_amount,
+        cp.created_at,
         case
             when cp.refund_requested then 'refund'
             when a.people is not null then 'second_approver'
@@ -43,7 +45,8 @@ as $$
     -- Held without a purchase, as for want of a buyer.
     select
         null, e.id, e.provider, p.name, e.reason, h.profile_id, h.sku, h.quantity,
-        null, p.held_minor, p.held_currency, fleet.usd_amount(p.held_minor, p.held_currency, now()), e.received_at,
+        null, p.held_minor, fleet.major_amount(p.held_minor, p.held_currency), p.held_currency,
+        fleet.usd_amount(p.held_minor, p.held_currency, now()), e.received_at,
         case when p.rejection is not null then 'refund' else 'decision' end, '{}'
     from fleet.inbox_events as e
     left join lateral (
@@ -60,7 +63,7 @@ as $$
             from public.coin_purchases as own
             where own.provider_event_id = e.provider_event_id and own.provider = e.provider and own.granted_at is null
         )
-    order by 13, 2
+    order by 14, 2
     limit p_limit
 $$;
 

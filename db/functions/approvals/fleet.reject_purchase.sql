@@ -26,8 +26,11 @@ begin
         end if;
         v_request := fleet.refund_request(v_purchase.provider, v_payment_id);
         if v_request is null then
-            raise exception 'purchase % can''t be refunded from here: reject it without refund, and have it refunded '
-                'at the provider', p_purchase_id
+            raise exception 'purchase % can''t be refunded from here: reject it without refund; %', p_purchase_id,
+                case v_purchase.provider
+                    when 'apple' then 'Apple refunds only customers who ask Apple'
+                    else 'have it refunded at the provider'
+                end
                 using errcode = 'invalid_parameter_value';
         end if;
     end if;

@@ -7,10 +7,13 @@ security definer
 set search_path = '', pg_temp
 as $$
     with due as (
-        select e.id, cp.id as purchase_id, e.reason, e.received_at + s.hold_expires_days * interval '1 day' as expires_at
+        select
+            e.id, cp.id as purchase_id, e.reason,
+            e.received_at + s.hold_expires_days * interval '1 day' as expires_at
         from fleet.settings as s
         cross join fleet.inbox_events as e
-        left join public.coin_purchases as cp on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
+        left join public.coin_purchases as cp
+            on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
         left join fleet.payments as p on p.id = e.payment_id
         where e.state = 'held' and s.hold_expires_days is not null
             and e.received_at <= coalesce(p_now, now()) - s.hold_expires_days * interval '12 hours'
