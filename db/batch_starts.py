@@ -1,6 +1,7 @@
-"""Notes of batches' starts, each in a commit of its own: so an event that kills workers is found.
+"""Notes that a batch has started, each in a commit of its own: they name events that kill workers.
 
-On a second session if one is free at once; else before the claim, on the only one.
+A note is written on a second session if one is free at once, else on the only one, before the
+claim. What the notes lead to is decided in SQL.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.connections.sessions import FREE_WITHIN_S, execute_on_spare
+from db.connections.spare_session import FREE_WITHIN_S, execute_on_spare
 from db.errors import CoinfleetError
 
 if TYPE_CHECKING:
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection, Pool
 
-# A session is opened as far away as the claim was made, but not for ever.
+# If the claim took long the server is far away, and opening a session takes as long; up to this.
 CLAIM_MAX_S = 0.5
-# For how long after a second session was asked for in vain the starts are noted ahead:
-# asking costs a claim.
+# After no second session was free, starts are noted ahead of the claim for this long: to ask again
+# for each batch would cost a claim each time.
 NOTE_AHEAD_S = 10.0
 
 
 class NoSpareSession(CoinfleetError):
-    """No second session was free at once; `note` is there if the note may yet be written."""
+    """No second session was free at once; `note` is set if it may still be written."""
 
     def __init__(self, note: StartNote | None) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class NoSpareSession(CoinfleetError):
 
 @dataclass(frozen=True, slots=True)
 class StartNote:
-    """The note of a batch's start: by which transaction, and which events it would accuse."""
+    """The note of a batch's start: its transaction, and the events it counts a start against."""
 
     xact_id: int
     event_ids: Sequence[int]
@@ -50,13 +51,14 @@ class StartNotes:
 
     @property
     def must_be_ahead(self) -> bool:
-        """Whether a second session was lately asked for in vain."""
+        """Whether no second session was free a short time ago."""
         return time.monotonic() < self._ahead_until
 
     async def note_beside(self, note: StartNote, *, claimed_in_s: float) -> None:
-        """Note a claimed batch on another session. Raises NoSpareSession.
+        """Note a claimed batch on another session.
 
-        `claimed_in_s` is how long the claim took: the server may be far away.
+        `claimed_in_s` is how long the claim took: a server that is far away gets more time. Raises
+        NoSpareSession if no session is free by then.
         """
         is_noted = await execute_on_spare(
             self._pool,
@@ -68,11 +70,12 @@ class StartNotes:
         )
         if not is_noted:
             self._ahead_until = time.monotonic() + NOTE_AHEAD_S
-            # Given up half way it may yet be written: to be deleted, with nothing to take back.
+            # A note that was given up half way may still be written. It is deleted later, and its
+            # events get no start taken back.
             raise NoSpareSession(StartNote(note.xact_id, []) if is_noted is None else None)
 
     async def note_ahead(self, connection: Connection, limit: int) -> StartNote | None:
-        """Note the batch that is about to be claimed on this session; None if nothing is due."""
+        """Note the batch that this session claims next; return the note, None if nothing is due."""
         row = await connection.fetchrow(
             "select xact_id::text::bigint, event_ids from fleet.note_batch_ahead($1, $2)",
             limit,
@@ -82,7 +85,7 @@ class StartNotes:
 
 
 async def forget_start(database: Pool | Connection, note: StartNote) -> None:
-    """Delete a note, or take back what its events were accused of because of it."""
+    """Delete a note, or take back the starts that its events were counted because of it."""
     await database.execute(
         "select fleet.forget_batch_start($1::text::xid8, $2)", str(note.xact_id), note.event_ids
     )

@@ -1,4 +1,4 @@
-"""A batch of events in flight: what is claimed, what became of each, what failed."""
+"""A batch of events: what is claimed, what became of each, what failed. It asks no database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NewType
 
-from db.errors import Fate, fate_of_sqlstate
+from db.errors import (
+    CoinfleetError,
+    DatabaseUnavailable,
+    Fate,
+    describe,
+    fate_of_sqlstate,
+    is_timeout,
+    sqlstate_of,
+)
 from db.failures import kind_of
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ class ClaimedEvent:
     received_at: datetime
     attempts: int
     age_s: float = 0.0
-    """Time since it was received when it was claimed, by the database's clock."""
+    """Time from its receipt to its claim, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +65,14 @@ class Failure:
 
     @property
     def is_bug(self) -> bool:
-        """Whether it is of a kind that a release can cause while it is half way."""
+        """Whether a release that is half way can cause a failure of this kind."""
         kind = kind_of(self.error)
         return len(kind) == SQLSTATE_LENGTH and fate_of_sqlstate(kind) is Fate.BUG
 
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """An event that failed alone for a passing cause: how often while others didn't, since when."""
+    """An event that failed alone for a passing cause: how often while others did not, how long."""
 
     setbacks: int
     pause_s: float
@@ -77,7 +85,7 @@ class BatchResult:
 
     `settled` are events of earlier batches that waited or were held, and were settled by this one:
     a refund by its purchase, say. `latencies_s` holds, for each applied event, the time from its
-    receipt to the batch's commit.
+    receipt to the batch's commit, by the database's clock up to the claim.
     """
 
     claimed: int
@@ -87,13 +95,42 @@ class BatchResult:
     latencies_s: Sequence[float] = ()
 
 
+class BatchFailed(CoinfleetError):
+    """A batch was rolled back; its events are as they were before."""
+
+    def __init__(self, event_ids: Sequence[EventId], *, fate: Fate, error: Exception) -> None:
+        self.error = describe(error)
+        super().__init__(f"{len(event_ids)} events: {self.error}")
+        self.event_ids = event_ids
+        self.fate = fate
+        self.sqlstate = sqlstate_of(error)
+        self.is_timeout = is_timeout(error)
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same batch may succeed later."""
+        return self.fate is Fate.TRANSIENT
+
+
+class BatchLost(DatabaseUnavailable):
+    """The connection was lost while a batch was applied; nothing of it was done."""
+
+    def __init__(self, event_ids: Sequence[EventId], error: Exception) -> None:
+        super().__init__(describe(error))
+        self.event_ids = event_ids
+
+
+class ReleaseHalfWay(DatabaseUnavailable):
+    """The schema lacks something of this release, or a release is at work on it."""
+
+
 @dataclass(slots=True)
 class Batch:
     """A batch in flight."""
 
     interpret: Callable[[ClaimedEvent], Fact]
     limit: int
-    is_hurried: bool = False
+    short_lock_timeout: bool = False
     note: StartNote | None = None
     claimed: list[ClaimedEvent] = field(default_factory=list)
     claimed_at: float = 0.0
@@ -107,7 +144,7 @@ class Batch:
         self.claimed_at = time.monotonic()
 
     def record(self, rows: Iterable[Iterable[Any]]) -> None:
-        """Note what became of events: of these, and of others that waited for so many seconds."""
+        """Record the outcomes of these events, and of others that waited for `waited_s` seconds."""
         for *outcome, waited_s in rows:
             if waited_s is None:
                 self.outcomes.append(Outcome(*outcome))
@@ -115,7 +152,7 @@ class Batch:
                 self.settled.append((Outcome(*outcome), waited_s))
 
     def result(self) -> BatchResult:
-        """Return what became of it, once it is committed."""
+        """Return what became of the events. Call it when the batch is committed."""
         ages_s = {event.id: event.age_s for event in self.claimed}
         since_s = time.monotonic() - self.claimed_at
         own_s = [ages_s[each.event_id] + since_s for each in self.outcomes if _is_applied(each)]

@@ -10,8 +10,9 @@ from uuid import UUID
 
 import asyncpg
 
-from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
+from db.connections.pool import open_connection
 from db.connections.roles import check_owner
+from db.connections.servers import CONNECT_TIMEOUT_S
 from db.errors import refusal
 from db.legacy.generations import UpgradeUnfinished, unfinished_upgrade
 

@@ -1,6 +1,6 @@
-"""What interpretation may say of one event, in the form that SQL reads (`fleet.fact`).
+"""Facts: what an event says, in the form that SQL reads (`fleet.fact`).
 
-Values only: providers' shapes end before this module, and what a fact does is decided in SQL.
+A fact holds values only. It knows no provider's payload, and what it does is decided in SQL.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ ToldBy: TypeAlias = Literal["intent", "session"]
 class Purchase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="purchase"):
     """A payment was made. Amounts in minor units of `currency` (lower case); times by the provider.
 
-    `payment_keys` are all names of the payment, the most lasting one first. An event tells a half
-    of its payment: what it leaves out (None) may stand in another. Without `profile_id` or `sku` it
-    waits for that; `buyer_unreadable` says that a buyer was named, but is nobody's id, and a buyer
-    `by_reference` gives way to one that another half names directly. `deductions_minor` are what
-    may be taken off `amount_minor` before it is compared with a price: shipping, shipping and tax.
-    A price that doesn't match waits for the session if it was `told_by` the intent.
+    `payment_keys` are all names of the payment, the most lasting one first. An event may say only
+    half of what is known of its payment: what is None here may be in another event. Without
+    `profile_id` or `sku` the event waits for that one. `buyer_unreadable`: the event named a buyer,
+    but not by a uuid. `by_reference`: a buyer that another half names directly comes before this
+    one. `deductions_minor`: amounts that may be subtracted from `amount_minor` before it is
+    compared with the price (shipping; shipping and tax). A purchase whose amount doesn't match
+    waits for its session if it was `told_by` the intent.
     """
 
     provider_payment_id: Text
@@ -56,7 +57,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
 
 
 class Gift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="gift"):
-    """A viewer gives `quantity` gifts of one type; the price is the gift type's."""
+    """A viewer sends `quantity` gifts of one type, at the price of the gift type."""
 
     sender_id: UUID
     recipient_id: UUID
@@ -67,7 +68,7 @@ class Gift(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="gif
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund"):
-    """One refund, by its id, as it stood at `told_at`; made at `refund_created_at`."""
+    """One refund in its state of `told_at`; it was made at `refund_created_at`."""
 
     payment_keys: PaymentKeys
     told_at: datetime
@@ -78,9 +79,10 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="r
 
 
 class RefundTotal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refund_total"):
-    """All that was refunded of a payment up to `told_at`, of `amount_minor` that were captured.
+    """The sum of a payment's refunds up to `told_at`, out of `amount_minor` that were captured.
 
-    `uncaptured_minor` of it may be money that was authorised and never taken; None: not told.
+    `uncaptured_minor` is the part of the sum that may have been authorised and never captured; None
+    if the event doesn't say.
     """
 
     payment_keys: PaymentKeys
@@ -92,7 +94,7 @@ class RefundTotal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 
 
 class DisputeTransaction(msgspec.Struct, frozen=True):
-    """One movement of a dispute in settlement currency: a withdrawal is negative."""
+    """One balance transaction of a dispute, in settlement currency; a withdrawal is negative."""
 
     id: Text
     amount: SignedAmount
@@ -100,10 +102,10 @@ class DisputeTransaction(msgspec.Struct, frozen=True):
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="dispute"):
-    """A dispute as it stood at `told_at`, with its balance transactions; an inquiry has none.
+    """A dispute in its state of `told_at`, with its balance transactions; an inquiry has none.
 
-    `status` is one of Stripe's, or "unknown"; `currency` is that of `amount_minor`, which need not
-    be the payment's; None: it is.
+    `status` is one of Stripe's, or "unknown". `currency` is that of `amount_minor`; None if it is
+    the payment's own.
     """
 
     payment_keys: PaymentKeys
@@ -118,13 +120,13 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 class ChargeFailed(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="charge_failed"
 ):
-    """A charge failed after its money had reached the balance: an alarm if coins were granted."""
+    """A charge failed after its money was on the balance: an alarm if coins were granted for it."""
 
     payment_keys: PaymentKeys
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
-    """What was paid, when and from where, of a payment that nothing has shown to be ours yet."""
+    """What was paid, when and from where, if no event has shown yet that the payment is ours."""
 
     amount_minor: Amount
     currency: CurrencyCode
@@ -133,10 +135,11 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Half(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event adds to a payment that only another event shows to be ours, or to be paid.
+    """What an event adds to a payment if another event shows that it is ours, or that it is paid.
 
-    `paid` is what refunds divide by if a direct call recorded the payment. Told by an intent, it is
-    the payment's purchase should a session that was not paid yet name its buyer or product.
+    `paid` is the total that refunds are compared with if a direct call recorded the payment. Told
+    by an intent, it is the payment's purchase if a session that was not paid yet names its buyer or
+    product.
     """
 
     profile_id: UUID | None = None
@@ -152,9 +155,9 @@ class Half(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="names"):
-    """These are names of one payment, which may be anybody's, and unpaid.
+    """These are names of one payment, which may be another's, or unpaid.
 
-    `half` is what the event adds to the payment should another event tell that it is paid.
+    `half` is what the event adds to the payment if another event says that it is paid.
     """
 
     payment_keys: PaymentKeys
@@ -163,11 +166,11 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="na
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
-    """The event moves nothing. `payment_keys` name a payment that is not ours.
+    """The event moves no coins. `payment_keys` name a payment that is not ours.
 
-    `failed` counts an attempt, with `reason` as its error: the event is tried again, then dead.
-    `half` is what the event adds nevertheless, should the payment turn out to be ours.
-    `detail` is what a person needs to know besides the reason: an id, never a part of a payload.
+    `failed` counts an attempt, with `reason` as its error: the event is tried again, and dead after
+    the last attempt. `half` is what the event adds if the payment turns out to be ours. `detail` is
+    what a person needs to know besides the reason: an id, never a part of a payload.
     """
 
     state: Literal["ignored", "rejected", "dead", "failed"]

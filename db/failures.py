@@ -1,4 +1,7 @@
-"""What a failed attempt is told as: by its SQLSTATE or class, and without the values it quotes."""
+"""How a stored error is shown: by its SQLSTATE or class, and without the values that it quotes.
+
+Metrics and logs read it here. It decides nothing about the event.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 
 _SQLSTATE = re.compile(r"^([0-9A-Z]{5}): (.*)$", re.DOTALL)
 _CLASS = re.compile(r"^([A-Za-z_][A-Za-z0-9_.]*)(?:: (.*))?$", re.DOTALL)
-# In these classes of SQLSTATE what is quoted is a value; elsewhere it is the name of something.
+# Messages of these classes of SQLSTATE quote values. Those of the others quote names of objects.
 _QUOTES_VALUES = ("22", "P0")
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 # Ids, numbers and addresses of people, wherever they stand.
@@ -16,13 +19,13 @@ MESSAGE_LENGTH = 300
 
 
 def kind_of(error: str) -> str:
-    """Return the SQLSTATE, or the class of an error of Python, that a stored error begins with."""
+    """Return the SQLSTATE, or the name of the Python class, that a stored error begins with."""
     found = _SQLSTATE.match(error) or _CLASS.match(error)
     return found[1] if found else UNKNOWN
 
 
 def without_values(error: str) -> str:
-    """Return a stored error's message in one line, with … for each value that it may quote."""
+    """Return the first line of an error's message, with … for each value that it may quote."""
     line = error.partition("\n")[0]
     if found := _SQLSTATE.match(line):
         message = found[2]

@@ -1,4 +1,7 @@
-"""What is tidied away: folded tallies, old payloads and history that nobody asks for."""
+"""Housekeeping: event counts are summed up, old payloads and old history are removed.
+
+Nothing here touches money, keys or hashes.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
 
-# Payloads of about 2 KB: one call rewrites a few MB at most.
-PAYLOADS_A_CALL = 1_000
-# The bound inside fleet.fold_event_tallies: a call that folds this many has more to do.
-TALLIES_A_CALL = 50_000
+# A payload has about 2 KB, so one call rewrites a few MB at most.
+PAYLOADS_PER_CALL = 1_000
+# The bound inside fleet.fold_event_tallies. If a call sums up this many, there are more.
+TALLIES_PER_CALL = 50_000
 
 
 async def fold_event_tallies(database: Pool | Connection) -> int:
-    """Fold up to TALLIES_A_CALL changes of event counts into sums; gives how many there were."""
+    """Sum up to TALLIES_PER_CALL changes of event counts; return how many there were."""
     folded: int = await database.fetchval("select fleet.fold_event_tallies()")
     return folded
 
 
-async def drop_old_payloads(database: Pool | Connection, *, limit: int = PAYLOADS_A_CALL) -> int:
-    """Drop payloads of finished events after 90 days, never a key or a hash; gives how many."""
+async def drop_old_payloads(database: Pool | Connection, *, limit: int = PAYLOADS_PER_CALL) -> int:
+    """Remove payloads of finished events after 90 days; return how many. Keys and hashes stay."""
     dropped: int = await database.fetchval("select fleet.drop_old_payloads(p_limit => $1)", limit)
     return dropped
 
 
 async def trim_history(database: Pool | Connection) -> int:
-    """Remove old ticks, clean continuous proofs and reports of workers that are gone."""
+    """Remove old ticks, proofs without violations and reports of workers that have gone.
+
+    Return how many rows were removed.
+    """
     removed: int = await database.fetchval("select fleet.trim_history()")
     return removed

@@ -1,35 +1,40 @@
-"""The inbox: store what arrived, claim what is due, apply it and record what became of it.
+"""The inbox: claim the events that are due, apply them and record what became of each.
 
-One transaction per batch. The row lock is the claim: a worker that dies frees its events at once;
-nothing here knows a provider, and nothing calls one.
+One transaction per batch. The row lock is the claim, so a worker that dies frees its events at
+once. Nothing here knows or calls a provider; storing events is in db/arrivals.py.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
 
 from db.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
-from db.batches import Batch, BatchResult, ClaimedEvent, EventId, Failure, Outcome, Setback
+from db.batches import (
+    Batch,
+    BatchFailed,
+    BatchLost,
+    BatchResult,
+    ClaimedEvent,
+    EventId,
+    Failure,
+    ReleaseHalfWay,
+    Setback,
+)
 from db.connections.pool import expire_if_unfit
 from db.errors import (
-    CoinfleetError,
     DatabaseUnavailable,
     Fate,
     describe,
     fate,
     is_server_unfit,
-    is_timeout,
-    sqlstate_of,
     unavailable,
 )
-from db.release.runner import is_half_way
+from db.release.compatibility import is_half_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,76 +42,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
 
-__all__ = [
-    "Arrival",
-    "BatchFailed",
-    "BatchLost",
-    "BatchResult",
-    "ClaimedEvent",
-    "EventId",
-    "Failure",
-    "Inbox",
-    "Outcome",
-    "ReleaseHalfWay",
-    "Setback",
-    "Stored",
-    "store_arrivals",
-    "wake_waiting_events",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An authentic webhook, not yet stored. `payload` is the body as it was signed."""
-
-    provider: str
-    provider_event_id: str
-    event_type: str
-    payload: bytes
-    payload_sha256: bytes
-    state: Literal["pending", "rejected"] = "pending"
-    reason: str | None = None
-
-
-class Stored(StrEnum):
-    """What storing an arrival found: new, seen before, or its id taken by another body."""
-
-    STORED = "stored"
-    SEEN = "seen"
-    CONFLICT = "conflict"
-
-
-class BatchFailed(CoinfleetError):
-    """A batch was rolled back; its events are as they were before."""
-
-    def __init__(self, event_ids: Sequence[EventId], *, fate: Fate, error: Exception) -> None:
-        self.error = describe(error)
-        super().__init__(f"{len(event_ids)} events: {self.error}")
-        self.event_ids = event_ids
-        self.fate = fate
-        self.sqlstate = sqlstate_of(error)
-        self.is_timeout = is_timeout(error)
-
-    @property
-    def transient(self) -> bool:
-        """Whether the same batch may succeed later."""
-        return self.fate is Fate.TRANSIENT
-
-
-class BatchLost(DatabaseUnavailable):
-    """The connection was lost while a batch was applied; nothing of it was done."""
-
-    def __init__(self, event_ids: Sequence[EventId], error: Exception) -> None:
-        super().__init__(describe(error))
-        self.event_ids = event_ids
-
-
-class ReleaseHalfWay(DatabaseUnavailable):
-    """The schema lacks something of this release, or a release is at work on it."""
-
-
-# As fleet.claim_set_aside_event sets it for one event.
-HURRIED_LOCK_TIMEOUT_MS = 1_000
+# fleet.claim_set_aside_event sets the same for one event.
+SHORT_LOCK_TIMEOUT_MS = 1_000
 
 _CLAIMED = (
     "id, provider, provider_event_id, event_type, payload, received_at, attempts,"
@@ -114,56 +51,12 @@ _CLAIMED = (
 )
 
 
-async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored]:
-    """Store the arrivals in one statement and say of each, in input order, what was found.
-
-    They are committed when this returns. Raises DatabaseUnavailable when the database can't store
-    any row now; asyncpg's own error when a row can't be stored, and then none is.
-    """
-    found = [Stored.STORED] * len(arrivals)
-    try:
-        seen = await pool.fetch(
-            "select no, same_body from fleet.store_events($1, $2, $3, $4, $5, $6, $7)",
-            [arrival.provider for arrival in arrivals],
-            [arrival.provider_event_id for arrival in arrivals],
-            [arrival.event_type for arrival in arrivals],
-            [arrival.payload for arrival in arrivals],
-            [arrival.payload_sha256 for arrival in arrivals],
-            [arrival.state for arrival in arrivals],
-            [arrival.reason for arrival in arrivals],
-        )
-    except BaseException as error:
-        await expire_if_unfit(pool, error)
-        if isinstance(error, Exception) and _is_no_rows_fault(error):
-            raise unavailable(error) from error
-        raise
-    for row in seen:
-        found[row["no"] - 1] = Stored.SEEN if row["same_body"] else Stored.CONFLICT
-    return found
-
-
-def _is_no_rows_fault(error: Exception) -> bool:
-    """Return whether storing fewer rows, or others, would fail as well."""
-    return (
-        fate(error) is Fate.TRANSIENT
-        or is_server_unfit(error)
-        # No such schema, function or table: a release is half way, is yet to come, or somebody took
-        # it. No value of a row does that.
-        or (sqlstate_of(error) or "").startswith(("3F", "42P", "427", "428"))
-        # Not the function's own refusal of a state.
-        or (isinstance(error, asyncpg.InsufficientPrivilegeError) and _NO_RIGHT in str(error))
-    )
-
-
-_NO_RIGHT = "permission denied for"
-
-
 class Inbox:
-    """A worker's hold on the inbox, for any number of batches at once.
+    """One worker's access to the inbox, for any number of batches at once.
 
     Each batch in flight takes one connection of the pool, and for a moment a second if one is free.
-    Whoever ends calls `forget_failed_starts` last, or the next worker takes this one for killed by
-    its last batch.
+    Call `forget_failed_starts` before the worker ends: without that, the next worker counts the
+    notes of failed batches as if their events had killed this one.
     """
 
     def __init__(self, pool: Pool, *, worker: str) -> None:
@@ -176,19 +69,22 @@ class Inbox:
         interpret: Callable[[ClaimedEvent], Fact],
         *,
         limit: int,
-        is_hurried: bool = False,
+        short_lock_timeout: bool = False,
     ) -> BatchResult:
         """Claim up to `limit` due events, interpret each, apply all and record their outcomes.
 
-        All in one transaction; `interpret` is pure and must not raise. The start of the batch is
-        noted in a commit of its own, see db/batch_starts.py. A hurried batch waits for a lock no
-        longer than a second: it is one of those that find out which event is in trouble.
+            result = await inbox.process_batch(interpret, limit=500)
 
-        Raises BatchFailed when the batch was rolled back. Raises DatabaseUnavailable when the
-        database can't be reached or a release is half way; BatchLost, one of these, if events were
-        claimed.
+        All of it is one transaction, which only this method opens and ends: an event and what it
+        does to balances are committed together, or not at all. `interpret` is pure and must not
+        raise. The start of the batch is noted in a commit of its own, see db/batch_starts.py. With
+        `short_lock_timeout` the batch waits for a lock for one second at most, as the batches do
+        that find out which event is in trouble.
+
+        Raises BatchFailed if the batch was rolled back. Raises DatabaseUnavailable if the database
+        is unreachable or a release is half way: BatchLost, a subclass, if events were claimed.
         """
-        batch = Batch(interpret, limit, is_hurried)
+        batch = Batch(interpret, limit, short_lock_timeout)
         try:
             await self.forget_failed_starts()
             async with self._pool.acquire() as connection:
@@ -198,7 +94,8 @@ class Inbox:
                     except NoSpareSession as without:
                         batch.claimed, batch.note = [], None
                         if without.note is not None:
-                            # Now, lest somebody takes this worker for dead, and later once more.
+                            # Now, so that nobody takes this worker for dead, and once more later,
+                            # because the note may be written only then.
                             self._failed_starts.append(without.note)
                             await forget_start(connection, without.note)
                 return await self._process_noting_ahead(connection, batch)
@@ -210,14 +107,14 @@ class Inbox:
             await expire_if_unfit(self._pool, error)
             failure = await self._failure(error, batch.claimed)
             if failure is error:
-                # From itself it would be its own cause, and whoever reads causes never at an end.
+                # `raise … from` itself would make it its own cause, and a reader would loop.
                 raise
             raise failure from error
 
     async def fail_event(self, event_id: EventId, error: str) -> str | None:
         """Count a failed attempt of one event; return its state, `pending` or `dead`.
 
-        None if it wasn't pending any more: another worker was faster.
+        None if it wasn't pending any more because another worker was faster.
         """
         state: str | None = await self._pool.fetchval(
             "select fleet.fail_event($1, $2)", event_id, error
@@ -225,17 +122,17 @@ class Inbox:
         return state
 
     async def read_failures(self, event_ids: Sequence[EventId]) -> list[Failure]:
-        """Return what is known of events that failed: attempt, error, and when the next is due."""
+        """Return each failed event's attempt and error, and when its next attempt is due."""
         rows = await self._pool.fetch("select * from fleet.event_failures($1)", event_ids)
         return [Failure(*row) for row in rows if row["error"]]
 
     async def set_aside(
         self, event_id: EventId, failure: BatchFailed, *, others_succeed: bool
     ) -> Setback | None:
-        """Have an event wait that failed alone for a passing cause; no attempt is counted.
+        """Let an event wait that failed alone for a passing cause; no attempt is counted.
 
-        While others succeed its pause doubles, and it is claimed alone. None if another worker has
-        it, or it isn't pending any more.
+        If others succeed meanwhile, its pause doubles and it is claimed alone from now on. None if
+        another worker has it, or if it isn't pending any more.
         """
         row = await self._pool.fetchrow(
             "select setbacks, pause_s, failing_s from fleet.set_event_aside($1, $2, $3, $4)",
@@ -247,9 +144,9 @@ class Inbox:
         return Setback(**row) if row else None
 
     async def forget_failed_starts(self) -> None:
-        """Take back the notes of batches that failed or were cancelled under this living worker.
+        """Take back the notes of batches that failed or were cancelled while this worker lived.
 
-        They say nothing against their events. Raises what the database does.
+        Such a batch killed nobody, so its events get no start counted. Raises what asyncpg raises.
         """
         while self._failed_starts:
             note = self._failed_starts.pop()
@@ -270,7 +167,7 @@ class Inbox:
                 return batch.result()
             batch.claim(row[:-1] for row in rows)
             batch.note = StartNote(rows[0]["xact_id"], [event.id for event in batch.claimed])
-            # Committed before anything is read of the events, so that a death while reading tells.
+            # Committed before any event is read, so that it is there if reading kills the worker.
             await self._notes.note_beside(batch.note, claimed_in_s=time.monotonic() - began_at)
             await _apply(connection, batch)
         return batch.result()
@@ -302,7 +199,7 @@ class Inbox:
         if is_lost or (not claimed and (found is Fate.TRANSIENT or is_server_unfit(error))):
             return unavailable(error)
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            # Whatever an event is refused for is its outcome. This worker lost a right.
+            # No event causes this: a refusal would be its outcome. This worker has lost a right.
             return ReleaseHalfWay(describe(error))
         if found is Fate.BUG and isinstance(error, asyncpg.PostgresError):
             with suppress(Exception):
@@ -312,9 +209,9 @@ class Inbox:
 
 
 async def _apply(connection: Connection, batch: Batch) -> None:
-    """Apply a claimed batch; raises ReleaseHalfWay if what failed may be a release's doing."""
-    if batch.is_hurried:
-        await connection.execute(f"set local lock_timeout = {HURRIED_LOCK_TIMEOUT_MS:d}")
+    """Apply a claimed batch. Raises ReleaseHalfWay if a release may be the cause of a failure."""
+    if batch.short_lock_timeout:
+        await connection.execute(f"set local lock_timeout = {SHORT_LOCK_TIMEOUT_MS:d}")
     facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
@@ -328,7 +225,7 @@ async def _apply(connection: Connection, batch: Batch) -> None:
 
 
 async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:
-    """Return what failed in this batch: what is to be tried again or dead, with an attempt more."""
+    """Return this batch's failures: events to be tried again or dead, with one attempt more."""
     open_ids = [each.event_id for each in batch.outcomes if each.state in {"pending", "dead"}]
     if not open_ids:
         return []
@@ -349,15 +246,18 @@ def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
 
 
 async def wake_waiting_events(pool: Pool, *, limit: int) -> int:
-    """Make up to `limit` events pending whose time to wait for another half is over."""
+    """Make up to `limit` events pending that have waited long enough for another half.
+
+    Return how many there were.
+    """
     woken: int = await pool.fetchval("select fleet.wake_waiting_events($1)", limit)
     return woken
 
 
 async def judge_holds_again(pool: Pool, *, limit: int) -> int:
-    """Make up to `limit` held events pending whose buyer, product or rate has come since.
+    """Make up to `limit` held events pending whose buyer, product or rate exists by now.
 
-    Those that a person has decided stay. Return how many there were.
+    Events that a person has decided stay as they are. Return how many there were.
     """
     judged: int = await pool.fetchval("select fleet.judge_holds_again($1)", limit)
     return judged

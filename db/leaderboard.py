@@ -1,4 +1,7 @@
-"""What gifts add up to: the boards of who gave and got most, and a stream's recent coins."""
+"""Sums of gifts: the leaderboards of givers and receivers, and the recent coins of streams.
+
+Each call does a bounded slice in SQL. When to call again is the caller's decision.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ if TYPE_CHECKING:
 
 # One slice of new entries takes about a second.
 SLICE_ENTRIES = 100_000
-# Without a checkpoint all gifts are counted: some seconds a million.
+# Without a checkpoint all gifts are counted: some seconds per million.
 REFRESH_TIMEOUT_S = 600
 
 
 async def refresh_leaderboard(pool: Pool, *, limit: int = SLICE_ENTRIES) -> bool:
-    """Count the gifts among about `limit` new ledger entries and write the boards' changed lines.
+    """Count the gifts among about `limit` new ledger entries and write the changed board rows.
 
-    Says whether nothing is left to count. Calls take turns.
+    Return whether nothing is left to count. Calls run one at a time.
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{REFRESH_TIMEOUT_S}s'")
@@ -29,9 +32,9 @@ async def refresh_leaderboard(pool: Pool, *, limit: int = SLICE_ENTRIES) -> bool
 
 
 async def age_recent_gifts(database: Pool | Connection) -> bool:
-    """Take up to an hour's worth of older gifts out of the streams' recent coins.
+    """Subtract up to an hour's worth of older gifts from the streams' recent coins.
 
-    Says whether none is left that is an hour old.
+    Return whether none is left that is an hour old.
     """
     is_done: bool = await database.fetchval("select fleet.age_recent_gifts()")
     return is_done

@@ -1,4 +1,7 @@
-"""Who is watching: heartbeats, the sweep of the silent, and what they make of publishing."""
+"""Presence: the recompute of publish state and the sweep of silent viewers, as SQL does them.
+
+Heartbeats are not written here: clients and gateways call their functions themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,22 @@ if TYPE_CHECKING:
 
 StreamId = NewType("StreamId", int)
 
-# One sweep's bound; removing this many takes about two seconds.
+# The bound of one sweep. To remove this many takes about two seconds.
 SWEEP_LIMIT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchedStream:
-    """A stream whose publishing changed, with what it changed to."""
+    """A stream whose publish state changed, with the new state."""
 
     stream_id: StreamId
     is_published: bool
 
 
 async def update_publish_state(database: Pool | Connection) -> list[SwitchedStream]:
-    """Bring each stream's is_published to what its viewers make it; gives those that changed.
+    """Publish the streams that somebody counts on, unpublish the others; return those that changed.
 
-    Looks only where something changed since the last call. Calls take turns.
+    Looks only at streams where something changed since the last call. Calls run one at a time.
     """
     rows = await database.fetch(
         "select stream_id, is_published from public.update_publish_state_from_viewers()"
@@ -34,9 +37,9 @@ async def update_publish_state(database: Pool | Connection) -> list[SwitchedStre
 
 
 async def remove_stale_viewers(database: Pool | Connection, *, limit: int = SWEEP_LIMIT) -> int:
-    """Remove up to `limit` viewers who were silent for 60 s; gives how many there were.
+    """Remove up to `limit` viewers who were silent for 60 s; return how many were removed.
 
-    A viewer heard at this moment stays, whoever comes first.
+    A viewer whose heartbeat arrives at the same moment stays, in whatever order the two run.
     """
     removed: int = await database.fetchval("select fleet.sweep_viewers(p_limit => $1)", limit)
     return removed

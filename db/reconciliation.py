@@ -1,4 +1,7 @@
-"""Proofs of the books: the continuous one of new ledger entries, and the full one of everything."""
+"""Proofs of the books: a continuous one of new ledger entries, and a full one of everything.
+
+They find and record violations. They correct none.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class ProofStatus:
-    """What the proofs say now. `violations` stay counted until a full proof finds them gone."""
+    """What the proofs found. `violations` are counted until a full proof finds none any more."""
 
     violations: int
     last_full_at: datetime | None
@@ -49,10 +52,10 @@ class ProofStatus:
 async def prove_new_entries(
     database: Pool | Connection, *, limit: int = SLICE_ENTRIES
 ) -> SliceProof | None:
-    """Prove about `limit` ledger entries past the last checkpoint, and move it.
+    """Prove about `limit` ledger entries after the last checkpoint, and move the checkpoint.
 
-    None when the checkpoint is of another cluster, as after a restore: then
-    only a full proof sets a new one.
+    None if the checkpoint is from another cluster, as after a restore: only a full proof sets a new
+    one then.
     """
     row = await database.fetchrow("select * from fleet.prove_new_entries($1)", limit)
     if row is None:
@@ -63,7 +66,7 @@ async def prove_new_entries(
 
 
 async def list_invariants(database: Pool | Connection) -> list[str]:
-    """Give the names of the views that must hold no row."""
+    """Return the names of the views that must have no row."""
     rows = await database.fetch(
         "select viewname from pg_catalog.pg_views where schemaname = 'invariants' order by 1"
     )
@@ -71,7 +74,7 @@ async def list_invariants(database: Pool | Connection) -> list[str]:
 
 
 async def find_breach(pool: Pool, invariant: str) -> Breach | None:
-    """Read one invariant; None when it holds. In a transaction with a longer timeout."""
+    """Read one invariant, in a transaction with a longer timeout; None if it holds."""
     async with pool.acquire() as connection, connection.transaction(readonly=True):
         await connection.execute(f"set local statement_timeout = '{INVARIANT_TIMEOUT_S}s'")
         quoted = await connection.fetchval("select quote_ident($1)", invariant)
@@ -89,7 +92,7 @@ async def find_breach(pool: Pool, invariant: str) -> Breach | None:
 
 
 async def read_horizon(database: Pool | Connection) -> str:
-    """Give the oldest transaction that still runs, as text: all below it have ended."""
+    """Return the oldest transaction that still runs, as text: all older ones have ended."""
     horizon: str = await database.fetchval("select pg_snapshot_xmin(pg_current_snapshot())::text")
     return horizon
 
@@ -101,7 +104,7 @@ async def record_full_proof(
     horizon: str,
     breaches: Mapping[str, Breach],
 ) -> None:
-    """Record a full proof; the continuous one goes on from `horizon`, read before it began."""
+    """Record a full proof. The continuous one goes on from `horizon`, which was read before it."""
     await database.execute(
         "select fleet.record_full_proof($1, $2::text::xid8, $3, $4::jsonb)",
         started_at,
@@ -112,9 +115,9 @@ async def record_full_proof(
 
 
 async def read_status(database: Pool | Connection) -> ProofStatus:
-    """Give what the proofs say now."""
+    """Return what the proofs found, as of now."""
     row = await database.fetchrow("select * from fleet.proof_status()")
-    assert row is not None  # noqa: S101 - an aggregate always gives a row
+    assert row is not None  # noqa: S101 - an aggregate always returns a row
     return ProofStatus(
         row["violations"], row["last_full_at"], row["last_new_at"], json.loads(row["detail"])
     )

@@ -1,7 +1,7 @@
-"""What `coinfleet simulate` asks of the database: people and prices, and how its run ended.
+"""Statements of `coinfleet simulate`: it adds people and prices, and reads how its run ended.
 
-Connects as the schema's owner. Writes users, streams and the price list, as an operator may; never
-a balance, an entry or an event.
+They run as the schema's owner. They write users, streams and the price list, as an operator may,
+and never a balance, a ledger entry or an event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseRules:
-    """The guardrails in force."""
+    """The limits for purchases that are in force."""
 
     limit_usd: Decimal
     approval_threshold_usd: Decimal
@@ -28,7 +28,7 @@ class PurchaseRules:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A line of the price list, sold through Stripe for US dollars."""
+    """A row of the price list, sold for US dollars."""
 
     sku: str
     coins: int
@@ -37,7 +37,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class GiftType:
-    """What a gift costs, and the streamer's part of it in basis points."""
+    """What a gift costs in coins, and the streamer's share of it in basis points."""
 
     code: str
     name: str
@@ -47,7 +47,7 @@ class GiftType:
 
 @dataclass(frozen=True, slots=True)
 class EventEnd:
-    """Where an event of the run stands."""
+    """The state of an event of the run, with its reason."""
 
     provider_event_id: str
     state: str
@@ -55,7 +55,7 @@ class EventEnd:
 
 
 async def purchase_rules(pool: Pool) -> PurchaseRules:
-    """Read the guardrails that SQL goes by."""
+    """Read the limits for purchases that SQL applies."""
     row = await pool.fetchrow(
         "select purchase_limit_usd, approval_threshold_usd, purchases_per_minute"
         " from fleet.settings"
@@ -67,7 +67,7 @@ async def purchase_rules(pool: Pool) -> PurchaseRules:
 async def put_price_list(
     pool: Pool, packages: Sequence[Package], gift_types: Sequence[GiftType], *, provider: str
 ) -> None:
-    """Add these to the price list, or correct their prices; packages are sold by `provider`.
+    """Add these to the price list, or correct their prices; `provider` sells the packages.
 
     All runs share them.
     """
@@ -87,7 +87,7 @@ async def put_price_list(
 
 
 async def add_people(pool: Pool, usernames: Mapping[UUID, str]) -> None:
-    """Sign up users; their profiles are made by the sign-up itself and are named here."""
+    """Sign up users, and name the profiles that the sign-up makes."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             "insert into auth.users (id) select unnest($1::uuid[])", list(usernames)
@@ -101,7 +101,7 @@ async def add_people(pool: Pool, usernames: Mapping[UUID, str]) -> None:
 
 
 async def open_streams(pool: Pool, streamers: Sequence[UUID]) -> dict[UUID, int]:
-    """Go live for each streamer; gives the stream ids."""
+    """Start a stream for each streamer; return the stream ids by streamer."""
     rows = await pool.fetch(
         "insert into public.live_streams (profile_id, title, live_available, started_at)"
         " select id, 'Simulated stream', true, clock_timestamp()"
@@ -112,25 +112,25 @@ async def open_streams(pool: Pool, streamers: Sequence[UUID]) -> dict[UUID, int]
 
 
 async def newest_event_id(pool: Pool) -> int:
-    """Give a number below which no event of a run that starts now will lie."""
+    """Return the newest event's id: all events of a run that starts now have higher ones."""
     newest: int = await pool.fetchval("select coalesce(max(id), 0) from fleet.inbox_events")
     return newest
 
 
 async def count_pending(pool: Pool, run: str, *, after_id: int) -> tuple[int, int]:
-    """Give how many events of the run are stored, and how many of these are still to do."""
+    """Return how many events of the run are stored, and how many of these are pending."""
     row = await pool.fetchrow(
         "select count(*) as stored, count(*) filter (where state = 'pending') as pending"
         " from fleet.inbox_events where id > $2 and strpos(provider_event_id, $1) > 0",
         run,
         after_id,
     )
-    assert row is not None  # noqa: S101 - an aggregate always gives one row
+    assert row is not None  # noqa: S101 - an aggregate always returns one row
     return row["stored"], row["pending"]
 
 
 async def event_ends(pool: Pool, run: str, *, after_id: int) -> list[EventEnd]:
-    """Read where each event of the run stands; one whose id was unreadable is not among them."""
+    """Read the state of each event of the run, but for those whose id was unreadable."""
     rows = await pool.fetch(
         "select provider_event_id, state, reason from fleet.inbox_events"
         " where id > $2 and strpos(provider_event_id, $1) > 0 order by id",
@@ -141,7 +141,7 @@ async def event_ends(pool: Pool, run: str, *, after_id: int) -> list[EventEnd]:
 
 
 async def balances(pool: Pool, people: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
-    """Read (coins, earnings) of each person."""
+    """Return each person's balances as (coins, earnings)."""
     rows = await pool.fetch(
         "select id, coin_balance, earnings_balance from public.profiles where id = any($1)",
         list(people),

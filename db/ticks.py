@@ -1,6 +1,7 @@
-"""Ticks: which run of a periodic job is due, who may do it and what came of it.
+"""Ticks: which run of a periodic job is due, which worker does it, and how it ended.
 
-A tick is opened once however many schedulers fire it, and is done by whoever holds its row lock.
+A tick is opened once, however many schedulers fire it, and only the worker that holds it does it.
+When jobs are due is in schedules/, what they do in tasks/.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.connections.sessions import execute_on_spare
+from db.connections.spare_session import execute_on_spare
 from db.errors import ReadOnlyServer
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
 
 
-# A running job's connection is held while there is one more for its statements. The database may be
-# in another region.
+# How long to wait for a second connection before the tick is kept without one of its own. The
+# database may be in another region.
 SPARE_WITHIN_S = 0.25
-# A third of what fleet.keep_tick gives.
+# A third of the time for which fleet.keep_tick keeps a tick.
 KEEP_EVERY_S = 3.0
 
 
@@ -37,7 +38,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleStatus:
-    """A job of the timetable with its newest tick. `outcome` is null while that is unfinished."""
+    """A job of the timetable with its newest tick; `outcome` is None until the tick is finished."""
 
     job: str
     cadence_s: int
@@ -57,7 +58,7 @@ class ScheduleStatus:
 async def open_tick(
     database: Pool | Connection, job: str, *, every_s: int, offset_s: int
 ) -> list[Tick]:
-    """Open the job's tick of this moment, unless it is open; gives the tick to ring for, if any."""
+    """Open the job's tick of this moment; return it, or no tick if it has been opened already."""
     rows = await database.fetch(
         "select tick from fleet.open_tick($1, $2, $3)", job, every_s, offset_s
     )
@@ -65,9 +66,9 @@ async def open_tick(
 
 
 async def find_due_ticks(database: Pool | Connection) -> list[Tick]:
-    """Return the ticks that may be claimed now: new, to be tried again, or left by a dead worker.
+    """Return the ticks that may be claimed: new, to be tried again, or left by a dead worker.
 
-    Raises ReadOnlyServer where none could be claimed.
+    Raises ReadOnlyServer if the server accepts no writes, for then none can be claimed.
     """
     rows = await database.fetch(
         "select due.job, due.tick, current_setting('transaction_read_only') = 'on' as is_read_only"
@@ -79,9 +80,9 @@ async def find_due_ticks(database: Pool | Connection) -> list[Tick]:
 
 
 async def claim_tick(database: Pool | Connection, tick: Tick) -> int | None:
-    """Count an attempt at the tick and give its number, or None when there is nothing to do.
+    """Count an attempt at the tick and return its number, or None if there is nothing to do.
 
-    `hold_tick` must follow within 5 s, or another worker may claim it.
+    Call `hold_tick` within 5 s, or another worker may claim the tick.
     """
     attempt: int | None = await database.fetchval(
         "select fleet.claim_tick($1, $2)", tick.job, tick.number
@@ -93,11 +94,12 @@ async def claim_tick(database: Pool | Connection, tick: Tick) -> int | None:
 async def hold_tick(
     pool: Pool, tick: Tick, *, attempt: int, time_limit_ms: int
 ) -> AsyncIterator[bool]:
-    """Hold the claimed tick's row while its job runs, and record it as done when the block ends.
+    """Hold the claimed tick while its job runs in the block, and record it as done at its end.
 
-    Gives False when another worker took it meanwhile. If the block raises, nothing is recorded
-    here: `fail_tick` does it. Takes one connection for as long as the job runs, if there is another
-    for the job; else the tick is kept from others by being told so again and again.
+    Yields False if another worker has taken the tick; the block must not do the job then. If the
+    block raises, nothing is recorded: call `fail_tick`. While the job runs this holds one
+    connection, with a lock on the tick's row, if the pool has another one for the job. If not, it
+    holds none, and extends the claim every KEEP_EVERY_S.
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
@@ -124,7 +126,7 @@ _FINISH = "select fleet.finish_tick($1, $2)"
 
 @asynccontextmanager
 async def _kept(pool: Pool, tick: Tick, attempt: int) -> AsyncIterator[bool]:
-    """Keep the tick from others while the block runs, without a connection of its own."""
+    """Extend the claim of the tick while the block runs, without holding a connection."""
 
     async def keep() -> bool:
         is_ours: bool = await pool.fetchval(
@@ -135,7 +137,7 @@ async def _kept(pool: Pool, tick: Tick, attempt: int) -> AsyncIterator[bool]:
     async def keep_on() -> None:
         while True:
             await asyncio.sleep(KEEP_EVERY_S)
-            # The next time will do; a job that runs twice at once does no harm.
+            # The next time is soon enough, and a job that runs twice at once does no harm.
             with suppress(Exception):
                 await keep()
 
@@ -148,7 +150,7 @@ async def _kept(pool: Pool, tick: Tick, attempt: int) -> AsyncIterator[bool]:
 
 
 async def fail_tick(database: Pool | Connection, tick: Tick, *, attempt: int, error: str) -> bool:
-    """Record what an attempt raised; says whether the tick is given up."""
+    """Record what an attempt raised; return whether the tick is given up."""
     given_up: bool = await database.fetchval(
         "select fleet.fail_tick($1, $2, $3, $4)", tick.job, tick.number, attempt, error
     )
@@ -156,6 +158,6 @@ async def fail_tick(database: Pool | Connection, tick: Tick, *, attempt: int, er
 
 
 async def read_schedules(database: Pool | Connection) -> list[ScheduleStatus]:
-    """Give each job that was ever fired, by name."""
+    """Return each job that was ever fired, by name."""
     rows = await database.fetch("select * from fleet.schedule_statuses()")
     return [ScheduleStatus(**row) for row in rows]

@@ -1,1 +1,1 @@
-"""When work is done: the timetable, and nothing that acts on it."""
+"""When work is done: the timetable. The code that acts on it is in workers/."""

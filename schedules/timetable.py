@@ -1,4 +1,7 @@
-"""TIMETABLE: which task runs how often, and why. No logic: PostgreSQL decides each run."""
+"""TIMETABLE: which task runs how often, and why.
+
+Has no logic: PostgreSQL decides which run is due.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ DAY_S = 24 * HOUR_S
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A task's cadence. Ticks are counted from the epoch in UTC, `offset_s` late."""
+    """A task that runs every `every_s` seconds, counted from the start of 1970 (UTC) + `offset_s`.
+
+    `name` is the job's name in the database, in metrics and in `coinfleet status`.
+    """
 
     name: str
     every_s: int
@@ -34,37 +40,37 @@ TIMETABLE: tuple[Schedule, ...] = (
         "publish_state",
         10,
         UPDATE_PUBLISH_STATE,
-        "a stream is published while somebody watches, and 10 s past a minute's silence at most",
+        "a stream is published within 10 s of its first viewer, and unpublished after its last",
     ),
     Schedule(
         "stale_viewers",
         30,
         REMOVE_STALE_VIEWERS,
-        "silent viewers don't count anyway; removing them keeps the table as small as the audience",
+        "silent viewers do not count; without their rows the table is as small as the audience",
     ),
     Schedule(
         "leaderboard",
         60,
         REFRESH_LEADERBOARD,
-        "boards and recent coins are a minute old at most, at the cost of what is new",
+        "boards and recent coins are at most a minute old; a run costs only as much as is new",
     ),
     Schedule(
         "new_entries_proof",
         60,
         PROVE_NEW_ENTRIES,
-        "a wrong balance is known within a minute, at the cost of what is new",
+        "a wrong balance is known within a minute; a run costs only as much as is new",
     ),
     Schedule(
         "full_proof",
         DAY_S,
         PROVE_EVERYTHING,
-        "every invariant over all of history, at 03:00 UTC when few watch",
+        "every invariant over all of history, at 03:00 UTC, when few people watch",
         offset_s=3 * HOUR_S,
     ),
     Schedule(
         "housekeeping",
         60,
         TIDY_UP,
-        "events that waited long enough are decided, and nothing grows without need",
+        "events that have waited long enough are decided, and old data are deleted",
     ),
 )

@@ -1,4 +1,7 @@
-"""What a task may touch, handed in by the process that runs it; nothing here is global."""
+"""What a task may use: Context, and the Meter in which it counts.
+
+A worker process makes both and hands them to its tasks. Nothing here is global.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,22 @@ if TYPE_CHECKING:
     from db.inbox import Inbox
     from tasks.providers.provider import Provider
 
-# Upper bounds of the apply histogram; one more bucket counts what took longer than the last.
+# Upper bounds of the buckets for the time that a batch takes. One more bucket follows, for batches
+# that take longer than the last bound.
 APPLY_BUCKETS_MS = (2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)
-# The same from a webhook's receipt to its application: what waits for its other half takes minutes.
+# The same for the time from the receipt of a webhook until its event is applied. An event that
+# waits for its other half takes minutes.
 LATENCY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600)
-# States and reasons are a few dozen; what comes beyond is counted as one, so that labels end.
+# Kinds of outcomes are a few dozen. Any beyond this number are counted together as OTHER, so that
+# there is a limit to the labels of a metric.
 KINDS_MAX = 100
 OTHER = "other"
 
 
 class Meter:
-    """Counts what became of events in one process; read by its reports. Not thread-safe: one loop.
+    """Counts what one process did with events; its reports read it. It belongs to one event loop.
 
-    Counts outcomes, not attempts: an event that fails four times and is then applied is one
+    It counts outcomes, not attempts: an event that fails four times and is then applied is one
     applied event and four failures.
     """
 
@@ -54,7 +60,7 @@ class Meter:
         self.apply_buckets[bisect_left(APPLY_BUCKETS_MS, apply_ms)] += 1
 
     def note_outcome(self, state: str, reason: str | None) -> None:
-        """Count one event that left a batch in this state; `pending` is no outcome."""
+        """Count one event that a batch left in this state, unless it is still `pending`."""
         if state == "pending":
             return
         self.events += state == "applied"
@@ -64,25 +70,25 @@ class Meter:
 
     def note_latency(self, seconds: float) -> None:
         """Count one applied event by the time since it was received."""
-        # A clock that was set back makes some negative; they would take from the sum.
+        # After a clock was set back the time may be negative; the sum must not fall.
         self.latency_s_total += max(seconds, 0.0)
         self.latency_buckets[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
 
     def note_failure(self, error: str) -> None:
-        """Count one failed attempt of an event by its SQLSTATE or class of error."""
+        """Count one failed attempt at an event by its SQLSTATE or its class of error."""
         is_known = error in self.failures or len(self.failures) < KINDS_MAX
         self.failures[error if is_known else OTHER] += 1
 
     def note_trouble(self, work: Hashable, error: str) -> None:
-        """Remember what is in the way of this kind of work just now, as `describe` puts it."""
+        """Remember what makes this kind of work fail now; `error` is from `db.errors.describe`."""
         self._troubles[work] = (error, time.monotonic())
 
     def forget_trouble(self, work: Hashable) -> None:
-        """Note that this kind of work is done again: what was in its way is over."""
+        """Forget what made this kind of work fail: it succeeds again."""
         self._troubles.pop(work, None)
 
     def trouble(self) -> tuple[str, float] | None:
-        """Return the newest trouble that is not over, and its age in seconds."""
+        """Return the newest error that is not over, and its age in seconds."""
         if not self._troubles:
             return None
         error, noted_at = max(self._troubles.values(), key=lambda trouble: trouble[1])
@@ -91,9 +97,10 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The pool, the settings and the signals of the process that a task runs in.
+    """What the process gives to a task: its pool, its settings, its counters and its stop signal.
 
-    A task that loops looks at `stopping` between batches and returns soon after it is set.
+    `providers` are all of the fleet, by name. A task with a loop checks `stopping` between two
+    batches, and returns if it is set.
     """
 
     pool: Pool

@@ -1,4 +1,4 @@
-"""Housekeeping: what keeps the inbox and the clocks from growing without need, in bounded bites."""
+"""Housekeeping: due events are judged again, and old data go, a bounded number per run."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from db.errors import Refused
 if TYPE_CHECKING:
     from tasks.context import Context
 
-# Held events that are judged again; more of them have their turn a minute later.
-JUDGED_A_RUN = 500
-# Events whose wait is over; more than these wait another minute.
-WOKEN_A_RUN = 10_000
-# Held purchases whose time is over: each is a transaction of its own.
-EXPIRED_A_RUN = 100
-REMINDED_A_RUN = 100
+# Any more held events are judged again by the next run, a minute later.
+JUDGED_PER_RUN_MAX = 500
+# Any more events whose wait is over are woken by the next run.
+WOKEN_PER_RUN_MAX = 10_000
+# Each expired hold is rejected in a transaction of its own.
+EXPIRED_PER_RUN_MAX = 100
+REMINDED_PER_RUN_MAX = 100
 
 
 async def tidy_up(ctx: Context) -> None:
-    """Wake events that waited long enough, fold event counts, drop old payloads and history.
+    """Wake events that have waited long enough, and judge held events again.
 
-    What was held for a buyer, a product or a rate that has come since is judged again; what is held
-    for longer than HOLD_EXPIRES_DAYS is rejected.
+    An event that is held for a buyer, a product or a rate is judged again once that is there. A
+    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. Also adds up the event
+    counts, and deletes old payloads and old history.
     """
-    woken = await inbox.wake_waiting_events(ctx.pool, limit=WOKEN_A_RUN)
+    woken = await inbox.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
         ctx.log.info("waiting_events_woken", events=woken)
-    judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_A_RUN)
+    judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_PER_RUN_MAX)
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
     await _expire_holds(ctx)
-    folded = housekeeping.TALLIES_A_CALL
-    while folded >= housekeeping.TALLIES_A_CALL and not ctx.stopping.is_set():
+    folded = housekeeping.TALLIES_PER_CALL
+    while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)
     dropped = await housekeeping.drop_old_payloads(ctx.pool)
     if dropped:
@@ -43,7 +44,7 @@ async def tidy_up(ctx: Context) -> None:
 
 async def _expire_holds(ctx: Context) -> None:
     """Say which holds are half over, and reject those that are over, one by one."""
-    for reminder in await expiry.remind_of_holds(ctx.pool, limit=REMINDED_A_RUN):
+    for reminder in await expiry.remind_of_holds(ctx.pool, limit=REMINDED_PER_RUN_MAX):
         ctx.log.error(
             "hold_expires",
             event_id=reminder.event_id,
@@ -51,7 +52,7 @@ async def _expire_holds(ctx: Context) -> None:
             reason=reminder.reason,
             expires_at=reminder.expires_at.isoformat(),
         )
-    for _ in range(EXPIRED_A_RUN):
+    for _ in range(EXPIRED_PER_RUN_MAX):
         if ctx.stopping.is_set():
             return
         try:

@@ -1,4 +1,4 @@
-"""The leaderboard: what gifts add to the boards, and when they cease to be recent on a stream."""
+"""The leaderboard: adds new gifts to the boards, and takes old gifts from the recent coins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 async def refresh_leaderboard(ctx: Context) -> None:
-    """Count new gifts into the boards, and let gifts older than an hour go from recent coins."""
+    """Add new gifts to the boards, and subtract gifts older than an hour from recent coins.
+
+    Works in batches until both have caught up or the process stops.
+    """
     is_done = False
     while not is_done and not ctx.stopping.is_set():
         is_done = await leaderboard.age_recent_gifts(ctx.pool)

@@ -1,15 +1,13 @@
-"""Payment events: claim what is due, say what each means, apply it, until nothing is left.
+"""Payment events: claims due events, has each interpreted, and applies them, batch by batch.
 
-Interpretation belongs to tasks.providers and application to db; here is only the loop and what it
-does when a batch fails.
+Owns the loop and what it does when a batch fails. What an event means is decided in
+tasks.providers, what it does in db.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from traceback import extract_tb
@@ -17,34 +15,37 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from db.batches import BatchFailed, BatchLost
 from db.errors import is_transient
 from db.facts import Verdict
-from db.failures import kind_of, without_values
-from db.inbox import BatchFailed, BatchLost
+from tasks.outcomes import report_batch, report_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from db.batches import ClaimedEvent, EventId
     from db.facts import Fact
-    from db.inbox import BatchResult, ClaimedEvent, EventId, Failure, Outcome
-    from tasks.context import Context, Meter
+    from tasks.context import Context
 
 log = structlog.get_logger(__name__)
 
-# An event that fails alone for a passing cause for so long is an alarm, again every five minutes.
+# An event that has failed alone for so long, for a cause that passes, needs a person.
 ALARM_AFTER_S = 15 * 60.0
-ALARM_AGAIN_S = 5 * 60.0
-# When so many came at once, more are on their way. Let them gather for a moment: in a batch of
-# hundreds an event costs half of what it does in one of fifty. A few, or one, wait for nothing.
-FLOW_FROM_EVENTS = 10
-GATHERING_S = 0.02
+ALARM_EVERY_S = 5 * 60.0
+# If a batch was as large as this, more events are on their way, so the next one waits for them: in
+# a batch of hundreds an event costs half of what it costs in a batch of fifty. After a smaller
+# batch there is no wait.
+GATHER_FROM_EVENTS = 10
+GATHER_S = 0.02
 
 
 async def process_payment_events(ctx: Context) -> int:
-    """Apply due events until none is left or the process stops; gives how many there were.
+    """Apply due events until none is left or the process stops. Return how many were claimed.
 
-    Any number of these may run at once: events are claimed by row lock. Raises DatabaseUnavailable
-    while the database is away; nothing is lost by that.
+    Each batch is one transaction that claims its events by row lock, so any number of these may run
+    at once. A batch that fails is tried again, then in halves, until the event that makes it fail
+    is alone; that one is set aside or counted as failed, and all others are applied. Raises
+    DatabaseUnavailable; the events of the batch in hand are then still pending.
     """
     total = 0
     while not ctx.stopping.is_set():
@@ -53,41 +54,44 @@ async def process_payment_events(ctx: Context) -> int:
         try:
             details: dict[EventId, str] = {}
             result = await ctx.inbox.process_batch(
-                _interpreter(ctx, details), limit=limit, is_hurried=ctx.pace.is_in_trouble
+                _interpreter(ctx, details), limit=limit, short_lock_timeout=ctx.pace.is_slowed
             )
         except BatchLost as lost:
-            # Nobody's fault, unless it goes on so: a smaller batch finds out whose.
-            ctx.pace.fail(batches=ctx.meter.batches)
-            if not ctx.pace.is_to_be_tried_again(lost.event_ids):
+            # The connection was lost. If that goes on, an event may be the cause: a smaller batch
+            # finds out which.
+            ctx.pace.note_failure(batches=ctx.meter.batches)
+            if not ctx.pace.has_tries_left(lost.event_ids):
                 ctx.pace.halve(len(lost.event_ids))
             raise
         except BatchFailed as failure:
-            ctx.pace.fail(batches=ctx.meter.batches)
+            ctx.pace.note_failure(batches=ctx.meter.batches)
             await _after_failure(ctx, failure)
             continue
         if result.claimed == 0:
-            if not ctx.pace.is_in_trouble:
+            if not ctx.pace.is_slowed:
                 ctx.meter.forget_trouble(ctx.pace)
             break
         total += result.claimed
-        ctx.pace.succeed(batch_size=ctx.batch_size)
+        ctx.pace.note_success(batch_size=ctx.batch_size)
         ctx.meter.forget_trouble(ctx.pace)
         ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
-        _report(ctx.meter, result, details)
-        if FLOW_FROM_EVENTS <= result.claimed < ctx.batch_size:
-            await asyncio.sleep(GATHERING_S)
+        report_batch(ctx.meter, result, details)
+        if GATHER_FROM_EVENTS <= result.claimed < ctx.batch_size:
+            await asyncio.sleep(GATHER_S)
     return total
 
 
 async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
-    """Try the same again if the failure may pass, else in halves; at last do with the one event.
+    """Decide how the events of a failed batch are tried next.
 
-    What passes counts against no event: while others succeed it waits, and is tried alone.
+    They are tried again together if the cause may pass, then in halves. An event that fails alone
+    for a cause that passes is set aside, which counts as no attempt; for any other cause the
+    failure is the event's own.
     """
     ctx.meter.note_trouble(ctx.pace, failure.error)
     events = len(failure.event_ids)
-    is_again = failure.transient and not failure.is_timeout
-    if is_again and ctx.pace.is_to_be_tried_again(failure.event_ids):
+    may_pass = failure.transient and not failure.is_timeout
+    if may_pass and ctx.pace.has_tries_left(failure.event_ids):
         _log_failure(ctx, failure, then="tried again")
     elif events > 1:
         _log_failure(ctx, failure, then=f"tried by {ctx.pace.halve(events)}")
@@ -95,7 +99,7 @@ async def _after_failure(ctx: Context, failure: BatchFailed) -> None:
         await _set_aside(ctx, failure)
     else:
         await _fail(ctx, failure)
-        ctx.pace.succeed(batch_size=ctx.batch_size)
+        ctx.pace.note_success(batch_size=ctx.batch_size)
         return
     if failure.transient:
         await _pause(ctx)
@@ -113,13 +117,13 @@ def _log_failure(ctx: Context, failure: BatchFailed, *, then: str) -> None:
 
 
 async def _set_aside(ctx: Context, failure: BatchFailed) -> None:
-    """Have an event wait that failed alone; while nothing succeeds, with all the others."""
+    """Let an event that failed alone wait; if no other event succeeds either, let all of them."""
     event_id = failure.event_ids[0]
     others_succeed = ctx.pace.set_aside(event_id, batches=ctx.meter.batches)
     try:
         setback = await ctx.inbox.set_aside(event_id, failure, others_succeed=others_succeed)
     except Exception as error:
-        # A full disk takes this note as little as the event.
+        # What makes the event fail, a full disk for example, may make this write fail too.
         if not is_transient(error):
             raise
         setback = None
@@ -127,23 +131,23 @@ async def _set_aside(ctx: Context, failure: BatchFailed) -> None:
         _log_failure(ctx, failure, then="tried again")
         return
     _log_failure(ctx, failure, then=f"tried again in {setback.pause_s:.0f} s")
-    if setback.failing_s >= ALARM_AFTER_S and ctx.pace.is_alarm_due(event_id, ALARM_AGAIN_S):
+    if setback.failing_s >= ALARM_AFTER_S and ctx.pace.is_alarm_due(event_id, ALARM_EVERY_S):
         log.error(
             "event_keeps_failing",
             event_id=event_id,
             sqlstate=failure.sqlstate,
             error=failure.error,
             failing_s=round(setback.failing_s),
-            then="tried on for as long as it takes: find what is in its way",
+            then="tried again until it succeeds: remove the cause of the error",
         )
 
 
 async def _fail(ctx: Context, failure: BatchFailed) -> None:
-    """Count an attempt of the one event whose own the failure is."""
+    """Count a failed attempt at the one event that is the cause of the failure."""
     event_id = failure.event_ids[0]
     await ctx.inbox.fail_event(event_id, failure.error)
     for failed in await ctx.inbox.read_failures([event_id]):
-        _report_failure(ctx.meter, failed)
+        report_failure(ctx.meter, failed)
         if failed.state == "dead":
             ctx.meter.note_outcome("dead", "failed")
 
@@ -154,14 +158,14 @@ async def _pause(ctx: Context) -> None:
 
 
 def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[ClaimedEvent], Fact]:
-    """Return what interprets an event; it fills `details` for the log."""
+    """Return the function that interprets an event; it adds to `details` what the log names."""
 
     def interpret(event: ClaimedEvent) -> Fact:
         try:
             fact = ctx.providers[event.provider].interpret(event)
-        # One event that we can't read must not stop those beside it: it fails alone, and is seen.
+        # A bug: the event fails alone, and the others of its batch are applied.
         except Exception as error:  # noqa: BLE001
-            # Not the traceback: its last line may quote what somebody sent.
+            # Not the traceback, because its last line may quote a part of the payload.
             where = extract_tb(error.__traceback__)[-1]
             log.error(  # noqa: TRY400
                 "event_not_interpreted",
@@ -175,68 +179,3 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
         return fact
 
     return interpret
-
-
-def _report(meter: Meter, result: BatchResult, details: Mapping[EventId, str]) -> None:
-    """Count and log what became of each event: outcomes, not attempts."""
-    failed_ids = {failure.event_id for failure in result.failures}
-    for outcome in result.outcomes:
-        meter.note_outcome(outcome.state, outcome.reason)
-        if outcome.event_id not in failed_ids:
-            _log_outcome(outcome, details.get(outcome.event_id))
-    for outcome in result.settled:
-        meter.note_outcome(outcome.state, outcome.reason)
-    for failure in result.failures:
-        _report_failure(meter, failure)
-    for seconds in result.latencies_s:
-        meter.note_latency(seconds)
-    states = Counter(outcome.state for outcome in result.outcomes)
-    failed = sum(failure.state == "pending" for failure in result.failures)
-    others = {state: states[state] for state in sorted(states) if state not in _NOT_FINISHED}
-    # Postponed is such as a gift whose top-up may be on its way.
-    others |= {"failed": failed, "postponed": states["pending"] - failed}
-    # Events of earlier batches: a refund that waited for its purchase, say.
-    others["settled"] = len(result.settled)
-    told = {name: number for name, number in others.items() if number}
-    log.info("batch_applied", events=states["applied"], claimed=result.claimed, **told)
-
-
-_NOT_FINISHED = frozenset({"applied", "pending"})
-
-
-def _log_outcome(outcome: Outcome, detail: str | None) -> None:
-    match outcome.state, outcome.reason:
-        case "held", reason:
-            log.warning("event_held", event_id=outcome.event_id, reason=reason)
-        case "rejected", "account_mismatch":
-            # Another account's money on our endpoint: a wrong webhook, or somebody's attempt.
-            log.error("event_of_another_account", event_id=outcome.event_id, account=detail)
-        case "applied", "no_fx_rate":
-            # A dispute in another currency: coins of the whole payment were taken. Set a rate of
-            # today in fx_rates and make the event pending again.
-            log.error("dispute_without_rate", event_id=outcome.event_id)
-        case ("dead", reason) | (
-            "rejected",
-            "no_purchase" | "malformed" | "charge_failed" as reason,
-        ):
-            # Somebody's money moved at a provider and not here: a person must look.
-            log.error("event_not_applied", event_id=outcome.event_id, reason=reason)
-        case _:
-            pass
-
-
-def _report_failure(meter: Meter, failure: Failure) -> None:
-    """Count a failed attempt; log its cause, its number and what happens next."""
-    meter.note_failure(kind_of(failure.error))
-    is_dead = failure.state == "dead"
-    log.log(
-        logging.ERROR if is_dead else logging.WARNING,
-        "event_failed",
-        event_id=failure.event_id,
-        sqlstate=kind_of(failure.error),
-        error=without_values(failure.error),
-        attempt=failure.attempts,
-        then="dead: see `coinfleet status`"
-        if is_dead
-        else f"tried again in {max(failure.retry_in_s or 0, 0):.0f} s",
-    )

@@ -1,6 +1,6 @@
-"""Reconciliation: the books proved again and again, entry by entry as they grow and whole at night.
+"""Reconciliation: proves that the books are right, new entries each minute and all at night.
 
-A proof records what it finds and raises an alarm; it corrects nothing.
+A proof records what it finds and logs an error. It corrects nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 async def prove_new_entries(ctx: Context) -> None:
-    """Prove the ledger entries written since the last proof; cost follows what is new.
+    """Prove the ledger entries that were written since the last proof.
 
-    Proves everything instead when the checkpoint is of no use, as after a restore.
+    Proves everything if the checkpoint is ahead of the ledger, as after a restore.
     """
     while not ctx.stopping.is_set():
         proof = await reconciliation.prove_new_entries(ctx.pool)
@@ -32,7 +32,7 @@ async def prove_new_entries(ctx: Context) -> None:
 
 
 async def prove_everything(ctx: Context) -> None:
-    """Read every invariant over the whole of the books, one after the other."""
+    """Check every invariant over all of the books, one after the other, and record the result."""
     started_at = datetime.now(UTC)
     horizon = await reconciliation.read_horizon(ctx.pool)
     breaches = {}

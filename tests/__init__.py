@@ -1,1 +1,1 @@
-"""The proofs: mirrors the tree, plus journeys through real processes and faults done to them."""
+"""The tests: they mirror the tree; journeys/ runs real processes, faults/ breaks them."""

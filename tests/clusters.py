@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
 
-# What logs in: a process as PROCESSES has it, `superuser`, `owner` or `authenticator`.
+# Who logs in: a process of PROCESSES by its name, `superuser`, `owner` or `authenticator`.
 Login: TypeAlias = str
-# The long-lived processes' own.
-LOGINS = tuple(process.login for process in PROCESSES.values() if process.is_long_lived)
-# Those who decide what is held: people, and a console that speaks for them.
+_LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
+# The logins of the long-lived processes.
+LOGINS = tuple(process.login for process in _LONG_LIVED)
+# The logins of those who decide what is held: people, and a console that speaks for them.
 DECIDERS = ("operator", "console")
 
 PASSWORD = "test"
@@ -66,20 +67,24 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database of one test's own."""
+    """A database that belongs to one test."""
 
     cluster: Cluster
     name: str
 
     def url(self, login: Login = "owner") -> str:
-        """Give the address at which this role logs in."""
+        """Return the address at which this role logs in."""
         return self.cluster.url(login, self.name)
+
+    def addresses(self) -> dict[str, str]:
+        """Return the settings by which the long-lived processes find this database."""
+        return {process.address: self.url(process.login) for process in _LONG_LIVED}
 
 
 class Administrator:
-    """A superuser's session that outlives the loops of the tests, on a thread of its own.
+    """A superuser's session on a thread of its own, so that it outlives the event loops of tests.
 
-    To open one for each database would cost as much as the database.
+    To open a session for each database would take as long as to make the database.
     """
 
     def __init__(self, url: str) -> None:
@@ -116,13 +121,13 @@ class Administrator:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A server that a test session may do with as it likes."""
+    """A PostgreSQL server that only this test session uses."""
 
     superuser_url: str
     _administrators: list[Administrator] = field(default_factory=list, compare=False, repr=False)
 
     def url(self, login: Login, database: str) -> str:
-        """Give the address at which this role logs in to a database."""
+        """Return the address at which this role logs in to a database."""
         parts = urlsplit(self.superuser_url)
         account, _, address = parts.netloc.rpartition("@")
         match login:
@@ -135,11 +140,11 @@ class Cluster:
         return parts._replace(netloc=f"{account}@{address}", path=f"/{database}").geturl()
 
     async def make_template(self) -> Database:
-        """Set the cluster up and migrate an empty database to clone the tests' own from."""
+        """Set up the cluster, and migrate a database that those of the tests are cloned from."""
         template = self._next_database()
         passwords = dict.fromkeys(("owner", *LOGINS, *DECIDERS), PASSWORD)
         async with self._session() as administrator:
-            # Sessions that share the server take turns: its roles belong to all of them.
+            # One session after the other, if several share the server: the roles belong to all.
             await administrator.execute("select pg_advisory_lock(1)")
             await set_up_cluster(self.superuser_url, database=template.name, passwords=passwords)
             await administrator.execute(AUTHENTICATOR)
@@ -149,10 +154,10 @@ class Cluster:
     async def create(self, template: str = "template0", *, copy_settings: bool = True) -> Database:
         """Create a database for the owner; an empty one unless a template is named.
 
-        What the roles' sessions there begin with is the cluster's and is copied besides.
+        The settings that roles have in the template are kept by the cluster: they are copied too.
         """
         database = self._next_database()
-        # Copying the files costs two thirds of writing them to the log.
+        # To copy the files takes two thirds of the time that writing them to the log takes.
         creation = f"create database {database.name} template {template} strategy file_copy"
         statements = [f"{creation} owner coinfleet_owner"]
         if template != "template0" and copy_settings:
@@ -161,7 +166,7 @@ class Cluster:
         return database
 
     async def drop(self, database: Database) -> None:
-        """Drop a database with whoever is still connected to it."""
+        """Drop a database, and end the sessions that are still connected to it."""
         await self._administrator().execute(f"drop database if exists {database.name} with (force)")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for what must come true, within a deadline; never for a time to pass."""
+"""Waits for a condition, up to a deadline. Nothing here waits for time to pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
 
-# Generous, for it is only ever used up by a test that fails.
+# Only a test that fails waits this long.
 DEADLINE_S = 30.0
 POLL_S = 0.02
 

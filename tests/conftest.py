@@ -1,7 +1,7 @@
 """Fixtures: real servers for the session, a database of its own for each test.
 
-The servers are started here, or they are those that COINFLEET_TEST_DATABASE_URL (a superuser's) and
-COINFLEET_TEST_REDIS_URL name: their roles get new passwords, the queue is emptied.
+The servers are started here, unless COINFLEET_TEST_DATABASE_URL (of a superuser) and
+COINFLEET_TEST_REDIS_URL name others: their roles get new passwords, and the queue is emptied.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.supabase.project"]
 
-# These servers are thrown away: a crash of the machine may take their data with it.
-FORGETFUL = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+# The servers are deleted at the end, so their data need not survive a crash of the machine.
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of our own is made there
 # The write-ahead log may take a gigabyte, a test's database some megabytes.
 ROOM_BYTES = 2 * 1024**3
@@ -47,18 +47,18 @@ class Connect(Protocol):
 
 
 class SignIn(Protocol):
-    """Opens connections as Supabase's API has them, closed with the test."""
+    """Opens connections like those of Supabase's API, closed with the test."""
 
     async def __call__(
         self, profile_id: UUID | None = None, *, role: str = "authenticated"
     ) -> Connection:
-        """Take on an API role, with a token whose subject is this profile."""
+        """Switch to an API role, with a token whose subject is this profile."""
         ...
 
 
 @pytest.fixture(scope="session")
 def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the session's servers keep their data: in memory, if there is room.
+    """The folder of the session's servers: in memory, if there is room.
 
     A database is cloned for each test, and that takes a tenth of the time there.
     """
@@ -75,12 +75,12 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def cluster(server_folder: Path) -> Iterator[Cluster]:
-    """The session's PostgreSQL server; whoever stops one starts one of its own."""
+    """The session's PostgreSQL server. A test that stops a server starts one of its own."""
     if url := os.environ.get("COINFLEET_TEST_DATABASE_URL"):
         yield (cluster := Cluster(url))
         cluster.close()
         return
-    server = EmbeddedPostgres(server_folder, settings=FORGETFUL)
+    server = EmbeddedPostgres(server_folder, settings=NOT_DURABLE)
     server.start()
     yield (cluster := Cluster(server.superuser_url))
     cluster.close()
@@ -89,7 +89,7 @@ def cluster(server_folder: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def template(cluster: Cluster) -> Iterator[Database]:
-    """A migrated database that tests clone theirs from."""
+    """A migrated database that those of the tests are cloned from."""
     database = asyncio.run(cluster.make_template())
     yield database
     asyncio.run(cluster.drop(database))
@@ -113,7 +113,7 @@ async def empty_database(cluster: Cluster, template: Database) -> AsyncIterator[
 
 @pytest.fixture
 def database_url(database: Database) -> str:
-    """Where the schema's owner logs in to the test's database."""
+    """The address at which the schema's owner logs in to the test's database."""
     return database.url()
 
 
@@ -146,7 +146,7 @@ def db(own_session: Connection) -> Connection:
 
 @pytest.fixture
 def signed_in(connect: Connect) -> SignIn:
-    """Opens connections as the API has them, for a profile or for nobody."""
+    """Opens connections like those of the API, for a profile or for nobody."""
 
     async def sign_in(profile_id: UUID | None = None, *, role: str = "authenticated") -> Connection:
         connection = await connect("authenticator")
@@ -200,7 +200,7 @@ async def scheduler_pool(database: Database) -> AsyncIterator[Pool]:
 
 @pytest.fixture(scope="session")
 def valkey(server_folder: Path) -> Iterator[str]:
-    """The session's queue server, as an address; whoever stops one starts one of its own."""
+    """The address of the session's queue. A test that stops a server starts one of its own."""
     if url := os.environ.get("COINFLEET_TEST_REDIS_URL"):
         yield url
         return
@@ -212,7 +212,7 @@ def valkey(server_folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(valkey: str) -> str:
-    """An empty queue."""
+    """The address of the queue, which is empty."""
     with redis.Redis.from_url(valkey) as client:
         client.flushall()
     return valkey

@@ -55,7 +55,7 @@ REQUIREMENTS = tuple(Requirement(*row) for row in (
     ("C4", "A purchase is pending, then confirmed, then refunded or charged back"),
     ("C5", "A gift checks the balance, splits its coins and is written to the ledger once"),
     ("C6", "Refunds and disputes take coins back, partial ones in proportion"),
-    ("C7", "A limit per purchase, five purchases per minute, a person's approval above a threshold"),
+    ("C7", "A limit per purchase, five purchases per minute, a person's approval for large ones"),
     ("C8", "A purchase keeps address, country and user agent; velocity has an index"),
     ("C9", "Purchases of $25,000 and more are exact"),
     ("C10", "The ledger is indexed by profile and time; its sums are proved"),

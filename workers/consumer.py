@@ -1,9 +1,7 @@
-"""worker: takes wake-ups off the queue and does the work, until asked to end.
+"""worker: the process that takes doorbells from the queue and works (`python -m workers.consumer`).
 
-    python -m workers.consumer
-
-The stock command runs the same actors, but a process manager that signals a whole group sends it
-two signals, and then it hangs. Here a second signal says nothing, and a deadline ends all waiting.
+Dramatiq's own command runs the same actors, but hangs after two signals, and a manager that signals
+a whole process group sends two. Here a second signal changes nothing, and stopping has a deadline.
 """
 
 from __future__ import annotations
@@ -24,17 +22,17 @@ from workers.termination import Termination
 if TYPE_CHECKING:
     from workers.settings import Settings
 
-# The longest pause between two looks into an idle queue; Dramatiq's own second means half a second
-# of waiting for a lone event.
+# The longest pause between two reads of an idle queue. With Dramatiq's default, 1 s, a lone event
+# would wait half a second on average.
 IDLE_MS = 100
-# For messages in hand, once the runtime let its own work end.
+# For messages in hand, after the runtime has finished its own work.
 STOP_TIMEOUT_MS = 2_000
-# Whatever hangs, the process is gone before an impatient manager kills it (10 s is the custom).
+# The process ends within this time even if something hangs: managers kill it after 10 s by default.
 DEADLINE_S = 9.0
 
 
 def run(settings: Settings, termination: Termination) -> int:
-    """Work until asked to end; give the exit code."""
+    """Work until asked to stop; return the exit code."""
     log = structlog.get_logger(__name__)
     broker = make_broker(settings)
     worker = Worker(broker, worker_timeout=IDLE_MS, worker_threads=settings.worker_threads)
@@ -53,7 +51,7 @@ def run(settings: Settings, termination: Termination) -> int:
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Work until a signal stops the process."""
     termination = Termination(deadline_s=DEADLINE_S)
     settings = load_settings(WORKER)
     configure_logging(settings.log_format)

@@ -1,6 +1,7 @@
-"""Logs: structlog and the standard library through one formatter, to standard output.
+"""Logs: structlog and the standard library write through one formatter to standard output.
 
-A static snake_case event name first, ids as fields; never a payload, a header or a secret.
+An entry has a fixed snake_case event name, and ids as fields. It must not hold a payload, a header
+or a secret.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 
-# These say at "info" what our own lines say already, or say it for each request.
+# Their entries of level "info" repeat our own, or come with every request.
 _QUIET = ("uvicorn.access", "uvicorn.error", "apscheduler", "dramatiq")
 
 
@@ -65,10 +66,10 @@ def _renderers(log_format: LogFormat) -> list[Processor]:
 
 
 class ConsoleLine:
-    """Renders an entry for a person: the time, the event and its fields, within the width.
+    """Renders an entry for a person: the time, the event and its fields.
 
-    What doesn't fit goes on under it, a field in one piece. Under `coinfleet up` the width is what
-    the process's name leaves of the terminal's.
+    A field that doesn't fit the terminal's width begins a new line. Under `coinfleet up` a part of
+    the width is left for the name of the process.
     """
 
     def __init__(self, *, colours: bool) -> None:
@@ -77,11 +78,11 @@ class ConsoleLine:
     def __call__(self, _logger: WrappedLogger, _name: str, entry: EventDict) -> str:
         """Return the line or lines."""
         exception = entry.pop("exception", None)
-        # The day is today's, and all here is in UTC.
+        # A person reads it today, and every time is in UTC.
         time = str(entry.pop("timestamp", "")).partition("T")[2].partition(".")[0]
         level = str(entry.pop("level", "info"))
         words = [time, "" if level == "info" else level, str(entry.pop("event", ""))]
-        fields = [f"{name}={_plain(value)}" for name, value in entry.items()]
+        fields = [f"{name}={_quoted(value)}" for name, value in entry.items()]
         lines = _fill([*filter(None, words), *fields], width=shutil.get_terminal_size().columns)
         if self._colours and level in _COLOURS:
             lines = [f"\033[{_COLOURS[level]}m{line}\033[0m" for line in lines]
@@ -93,7 +94,7 @@ _INDENT = " " * 9
 
 
 def _fill(words: list[str], *, width: int) -> list[str]:
-    """Put words on lines; one that is longer than a line is broken between its own words."""
+    """Put fields on lines; break one that is longer than a line between its words."""
     lines = [""]
     for word in words:
         if lines[-1].strip() and len(lines[-1]) + 1 + len(word) > width:
@@ -112,7 +113,7 @@ def _fill(words: list[str], *, width: int) -> list[str]:
     return lines
 
 
-def _plain(value: object) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return repr(text) if " " in text or not text else text
 

@@ -1,5 +1,7 @@
-"""The settings of an operator's command: the environment's, and what that leaves open as the fleet
-has it that runs on the data folder.
+"""The settings of an operator's command.
+
+The environment comes first. What it leaves unset is taken from the fleet that runs on the data
+folder.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from workers.settings import DEVELOPMENT_SECRETS, Settings, load_settings
 
 
 def load_operator_settings() -> Settings:
-    """Settings that name the owner's database; exit with one line when there is none."""
+    """Return settings that name the owner's database; exit with one line if there is none."""
     settings = load_settings()
     folder = DataFolder(settings.coinfleet_data_dir)
     try:
@@ -21,7 +23,7 @@ def load_operator_settings() -> Settings:
     except DataFolderUnusable as error:
         sys.exit(f"coinfleet: {error}")
     if not settings.database_url and "database_url" not in found:
-        sys.exit(f"coinfleet: {folder.why_no_fleet()}")
+        sys.exit(f"coinfleet: {folder.explain_no_fleet()}")
     return settings.model_copy(update=found)
 
 
@@ -34,7 +36,7 @@ def load_decider_url() -> str:
 
 
 def uses_embedded_database(settings: Settings) -> bool:
-    """Whether an operator's settings name the embedded database of the fleet on the data folder."""
+    """Return whether the settings name the embedded database of the fleet on the data folder."""
     folder = DataFolder(settings.coinfleet_data_dir)
     fleet = folder.read_fleet()
     if fleet is None or fleet.postgres_port is None:
@@ -44,7 +46,7 @@ def uses_embedded_database(settings: Settings) -> bool:
 
 def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
     fleet = folder.read_fleet()
-    if fleet is None or fleet.is_apart_from(settings.database_url):
+    if fleet is None or not fleet.serves(settings.database_url):
         return {}
     found: dict[str, object] = {"port": fleet.port}
     if not settings.redis_url and fleet.valkey_port is not None:

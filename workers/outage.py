@@ -1,7 +1,7 @@
 """An outage in the log: said once when a thing is unreachable, and once when it is back.
 
-A process has one `Outage` per thing that it needs. It decides nothing: whoever uses the thing says
-how that went, and asks elsewhere whether an error is an outage (db.health.readiness.is_passing).
+A process has one `Outage` per thing that it needs. It decides nothing: the code that uses the thing
+notes how that went, and asks elsewhere whether an error is an outage (db.health.readiness).
 """
 
 from __future__ import annotations

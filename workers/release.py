@@ -1,6 +1,6 @@
-"""release: brings the database to this release's schema and rules, then exits.
+"""release: the process that brings the database to this release's schema and rules, then exits.
 
-Runs before the other processes, as the schema's owner. A failure fails the release with one line.
+It runs before the other processes, as the schema's owner (`python -m workers.release`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import structlog
 
 from db.errors import CoinfleetError
 from db.release import rules
+from db.release.plan import Step
 from db.release.runner import Report, migrate
-from db.release.schema import Step
 from workers.logs import configure_logging
 from workers.processes import RELEASE
 from workers.settings import Settings, load_settings
@@ -23,14 +23,17 @@ OLDER_USERS_REMEDY = (
 )
 
 DIFFERENT_REMEDY = (
-    "applying the files again does not undo it: undo it by hand; what a table has stands in"
-    " db/migrations"
+    "applying the files again does not undo it: undo it by hand; db/migrations says what a table"
+    " must have"
 )
 
 
 async def release(settings: Settings) -> Report:
-    """Migrate and write the rules; return what that took."""
-    assert settings.database_url is not None  # noqa: S101 -- load_settings saw to it
+    """Migrate, write the rules of the settings to the database, and return what changed.
+
+    Logs what only a person can undo. Raises CoinfleetError.
+    """
+    assert settings.database_url is not None  # noqa: S101 -- load_settings asks for it
     report = await migrate(settings.database_url, on_step=_log_step)
     await rules.configure(
         settings.database_url,
@@ -59,7 +62,7 @@ def _log_step(step: Step) -> None:
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Release; exit 1 with one line in the log if that fails."""
     settings = load_settings(RELEASE)
     configure_logging(settings.log_format)
     log = structlog.get_logger()

@@ -1,6 +1,6 @@
-"""scheduler: fires the timetable. PostgreSQL decides what is due, so any number of these may run.
+"""scheduler: the process that fires the timetable (`python -m workers.scheduler`).
 
-python -m workers.scheduler
+PostgreSQL decides what is due, so any number of schedulers may run. It does no work of a task.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tasks import PROCESS_PAYMENT_EVENTS
 from workers.logs import configure_logging
 from workers.outage import Outage
 from workers.processes import SCHEDULER
-from workers.queue.client import Bell
+from workers.queue.doorbell import Bell
 from workers.running.start_check import check_at_start
 from workers.settings import load_settings
 from workers.termination import Termination
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# A rarer job is fired this often all the same: firing a tick that is open changes nothing, and one
-# whose moment passed while the database was away is then at most a minute late.
+# A job with a longer cadence is fired this often, too. To fire an open tick changes nothing, and a
+# tick whose time came while the database was unreachable is then at most a minute late.
 FIRE_EVERY_S_MAX = 60
 POOL_SIZE = 4
 FIRE_TIMEOUT_S = 8.0
@@ -56,13 +56,13 @@ class Firing:
         self._outage = outage
 
     async def fire(self, schedule: Schedule) -> None:
-        """Open this moment's tick and ring for what is to do. Never raises."""
+        """Open the tick of this time, and ring for each tick that is due. Never raises."""
         try:
             opening = open_tick(
                 self._pool, schedule.name, every_s=schedule.every_s, offset_s=schedule.offset_s
             )
             due = await answered(self._pool, opening, within_s=FIRE_TIMEOUT_S)
-        # The edge of the process: the next firing does what this one could not.
+        # A failure must not end the process: the next firing does what this one could not.
         except Exception as error:  # noqa: BLE001
             await expire_if_unfit(self._pool, error)
             await self._note_failure(schedule, error)
@@ -72,7 +72,7 @@ class Firing:
             await asyncio.to_thread(self._bell.ring, schedule.task, tick.job, tick.number)
 
     async def wake_workers(self) -> None:
-        """Ring for payment events: what came while nobody could ring needn't wait for a look."""
+        """Ring for payment events, which may have come while no process could ring."""
         await asyncio.to_thread(self._bell.ring, PROCESS_PAYMENT_EVENTS)
 
     async def _note_failure(self, schedule: Schedule, error: Exception) -> None:
@@ -83,12 +83,12 @@ class Firing:
 
 
 async def run(settings: Settings, termination: Termination) -> int:
-    """Fire the timetable until asked to end; give the exit code."""
-    asked_to_end = asyncio.Event()
+    """Fire the timetable until asked to stop; return the exit code."""
+    asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    termination.when_requested(lambda: loop.call_soon_threadsafe(asked_to_end.set))
-    firing = asyncio.create_task(_fire_for_ever(settings))
-    ending = asyncio.create_task(asked_to_end.wait())
+    termination.when_requested(lambda: loop.call_soon_threadsafe(asked_to_stop.set))
+    firing = asyncio.create_task(_fire_forever(settings))
+    ending = asyncio.create_task(asked_to_stop.wait())
     await asyncio.wait({firing, ending}, return_when=asyncio.FIRST_COMPLETED)
     if not firing.done():
         firing.cancel()
@@ -98,13 +98,13 @@ async def run(settings: Settings, termination: Termination) -> int:
     except asyncio.CancelledError:
         log.info("scheduler_stopped")
         return 0
-    # What waiting won't cure: a wrong password, no such database.
+    # What waiting does not cure: a wrong password, no such database.
     except Exception as error:  # noqa: BLE001
         log.error("scheduler_not_started", reason=f"{type(error).__name__}: {error}")  # noqa: TRY400
     return 1
 
 
-async def _fire_for_ever(settings: Settings) -> None:
+async def _fire_forever(settings: Settings) -> None:
     assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
     async with AsyncExitStack() as closing:
         url = settings.url_for(SCHEDULER)
@@ -117,7 +117,7 @@ async def _fire_for_ever(settings: Settings) -> None:
         closing.callback(pool.terminate)
         bell = Bell(settings.redis_url)
         closing.callback(bell.close)
-        outage = Outage("database", then="each job is fired again at its next moment")
+        outage = Outage("database", then="each job is fired again at its next time")
         await check_at_start(pool, SCHEDULER, url=url, outage=outage, work=FIRING)
         firing = Firing(pool, bell, outage)
         scheduler = _make_scheduler(firing)
@@ -129,25 +129,25 @@ async def _fire_for_ever(settings: Settings) -> None:
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """Keep from the log what is cancelled when the process ends: that is no error of a job."""
+    """Keep cancelled jobs out of the log: they didn't fail, the process is stopping."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _make_scheduler(firing: Firing) -> AsyncIOScheduler:
-    """Give each schedule a job that fires at once and then at each tick's moment."""
+    """Return a scheduler in which each job fires at once, and then at the time of each tick."""
     logging.getLogger("apscheduler.executors.default").addFilter(_is_no_cancellation)
     scheduler = AsyncIOScheduler(
         timezone=UTC,
-        # Late is better than never, once is better than often.
+        # A job that is late still fires, once however many times it missed.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
     for schedule in TIMETABLE:
         scheduler.add_job(firing.fire, args=[schedule], id=f"{schedule.name} at start")
-        scheduler.add_job(firing.fire, _moments(schedule), args=[schedule], id=schedule.name)
+        scheduler.add_job(firing.fire, _times_of(schedule), args=[schedule], id=schedule.name)
     return scheduler
 
 
-def _moments(schedule: Schedule) -> IntervalTrigger:
+def _times_of(schedule: Schedule) -> IntervalTrigger:
     return IntervalTrigger(
         seconds=min(schedule.every_s, FIRE_EVERY_S_MAX),
         start_date=EPOCH + timedelta(seconds=schedule.offset_s),
@@ -156,7 +156,7 @@ def _moments(schedule: Schedule) -> IntervalTrigger:
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Fire the timetable until a signal stops the process."""
     termination = Termination(deadline_s=DEADLINE_S)
     settings = load_settings(SCHEDULER)
     configure_logging(settings.log_format)

@@ -1,7 +1,7 @@
-"""Termination: SIGTERM, SIGINT and SIGHUP, as one request to end that can't be made twice.
+"""Termination: SIGTERM, SIGINT and SIGHUP as one request to stop; later signals change nothing.
 
-A thread waits for the signals, blocked everywhere else. So nothing runs inside a signal handler,
-and a main thread that is stuck can neither miss the request nor outlive the deadline.
+One thread waits for the signals, and all others block them. So no code runs in a signal handler,
+and the process ends by its deadline even if its main thread hangs.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Termination:
-    """A process's request to end. Make one in the main thread, before any other thread starts."""
+    """The request to stop a process.
+
+    Make it in the main thread, before any other thread starts.
+    """
 
     def __init__(self, *, deadline_s: float) -> None:
-        """`deadline_s` after the first signal the process is gone, whatever it is doing."""
+        """End the process `deadline_s` after the first signal, whatever it is doing then."""
         self.requested = threading.Event()
         self._deadline_s = deadline_s
         self._callback: Callable[[], object] | None = None
@@ -33,7 +36,7 @@ class Termination:
         threading.Thread(target=self._listen, name="termination", daemon=True).start()
 
     def when_requested(self, callback: Callable[[], object]) -> None:
-        """Call this once the request comes, on another thread; at once if it came already."""
+        """Call this when the request comes, on another thread; now if it has come already."""
         with self._lock:
             self._callback = callback
             if not self.requested.is_set():
@@ -50,7 +53,7 @@ class Termination:
             callback = self._callback
         if callback:
             callback()
-        # A process manager that signals the whole group, then the process: the second says nothing.
+        # A manager may signal the whole group, then the process: the second signal is ignored.
         while (left_s := deadline - time.monotonic()) > 0:
             signal.sigtimedwait(SIGNALS, left_s)
         log.error("stop_deadline_passed", after_s=self._deadline_s)

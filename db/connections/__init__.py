@@ -1,1 +1,1 @@
-"""How a process connects: addresses, their servers, poolers, pools, and whom it logs in as."""
+"""How a process connects: addresses, servers, poolers, pools, and the role that is logged in."""

@@ -1,7 +1,7 @@
-"""A database's address, read strictly: libpq's URI, with several hosts where there are some.
+"""A database's address, read strictly: libpq's URI, with one host or several.
 
-Each parameter either works or is refused by name; none is dropped without a word. A message never
-holds a value of the address: a password that wasn't quoted may stand anywhere in it.
+Each parameter works or is refused by name; none is dropped silently. A message never holds a value
+of the address: a password that wasn't quoted may stand anywhere in it.
 """
 
 from __future__ import annotations
@@ -10,54 +10,29 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import unquote
 
+from db.connections.parameters import (
+    SERVERS_THAT_WRITE,
+    SSL_MODES,
+    SYSTEM_CERTIFICATES,
+    UNQUOTED,
+    AddressFault,
+    Parameters,
+    unquoted,
+)
 from db.connections.pooler import PARAMETER as POOLER
 from db.connections.pooler import Pooling, supabase_pooling
-from db.errors import DatabaseRefused
 
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-# Every process of ours writes, so no address may ask for a standby.
-SERVERS_THAT_WRITE = ("any", "primary", "read-write")
-# The driver reads these itself.
+# The parameters that are passed to the driver as they are.
 TLS = frozenset(
     {
         *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl"),
         *("sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version"),
     }
 )
-TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-# libpq's names of what the kernel is told of a connection: milliseconds, seconds, seconds, probes.
+# libpq's names for settings of the kernel: milliseconds, seconds, seconds, number of probes.
 KEEPALIVES = ("tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
-SYSTEM_CERTIFICATES = "system"
 
-_UNQUOTED = (
-    "isn't an address; in a user name or password write / as %2F, # as %23, ? as %3F, [ as %5B,"
-    " @ as %40, % as %25"
-)
-# How the driver differs from libpq. Where a value asks for no more than it does, it may stand.
-_HARMLESS = {
-    "channel_binding": ("disable", "prefer"),
-    "gssencmode": ("disable", "prefer"),
-    "load_balance_hosts": ("disable",),
-    "sslcompression": ("0",),
-    "sslsni": ("1",),
-    "sslcertmode": ("allow",),
-    "client_encoding": ("utf8", "UTF8", "utf-8", "UTF-8", "auto"),
-}
-_INSTEAD = {
-    "channel_binding": "sslmode=verify-full proves the server in its place",
-    "sslmode": f"it is one of {', '.join(SSL_MODES)}",
-    "ssl": "write sslmode=require or sslmode=verify-full",
-    "service": "write host, port, user and database into the address",
-    "schema": "the schemas have fixed names",
-    "connection_limit": "each process has a fixed number of connections",
-    "target_session_attrs": f"it is one of {', '.join(SERVERS_THAT_WRITE)}: every process writes",
-    "hostaddr": "write it as the host",
-}
-# Written by tools for other clients; they mean nothing to a server, and none of them asks for more.
-_FOR_OTHERS = frozenset({"supa", "fallback_application_name"})
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,62}")
 _HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*)(?::([0-9]*))?")
 _PARTS = re.compile(
     r"(?:(?P<user>[^@/?#\[\]]*)@)?(?P<hosts>[^@/?#]*)"
@@ -66,13 +41,12 @@ _PARTS = re.compile(
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-class AddressFault(DatabaseRefused):
-    """A database's address can't be read, or asks for what isn't supported."""
-
-
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One server of an address: a name, an IP address or a folder of sockets; None as written."""
+    """One server of an address: a name, an IP address or a folder of sockets.
+
+    None is the driver's default, where the address names none.
+    """
 
     name: str | None = None
     port: int | None = None
@@ -105,39 +79,39 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read an address; raise AddressFault, which names the parameter and holds no value."""
+        """Return the address. Raises AddressFault, which names the parameter and holds no value."""
         scheme, _, rest = url.strip().partition("://")
         if scheme not in {"postgresql", "postgres"}:
             raise AddressFault("must start with postgresql://")
         parts = _PARTS.fullmatch(rest)
         if parts is None or _BROKEN_ESCAPE.search(rest):
-            raise AddressFault(_UNQUOTED)
+            raise AddressFault(UNQUOTED)
         # libpq takes blanks in a parameter, as in options=-c name=value.
         if not rest.isprintable() or " " in rest.partition("?")[0]:
             raise AddressFault("has a blank or a line break in it; write a blank as %20")
         user, _, password = (parts["user"] or "").partition(":")
-        told = _Parameters(parts["query"] or "")
+        told = Parameters(parts["query"] or "")
         hosts = _hosts(parts["hosts"], told)
         return cls(
             hosts=hosts,
-            user=_unquoted(user) or told.text("user"),
-            password=_unquoted(password) or told.text("password"),
-            database=_unquoted(parts["path"] or "") or told.text("dbname", "database"),
+            user=unquoted(user) or told.text("user"),
+            password=unquoted(password) or told.text("password"),
+            database=unquoted(parts["path"] or "") or told.text("dbname", "database"),
             pooling=_pooling(hosts, told),
             target_session_attrs=told.one_of("target_session_attrs", SERVERS_THAT_WRITE),
             tls=_tls(told),
             options=told.text("options"),
             application_name=told.text("application_name"),
-            # libpq waits for ever at 0; here nothing does.
+            # 0 means for ever in libpq; here it means the default.
             connect_timeout_s=told.number("connect_timeout") or None,
             keeps_alive=told.one_of("keepalives", ("0", "1")) != "0",
             keepalives={name: n for name in KEEPALIVES if (n := told.number(name))},
             passfile=told.text("passfile"),
             kerberos={n: v for n in ("krbsrvname", "gsslib") if (v := told.text(n)) is not None},
-        ).without(told)
+        ).without_rest(told)
 
-    def without(self, told: _Parameters) -> Self:
-        """Return the address once nothing is left over of its parameters; else raise."""
+    def without_rest(self, told: Parameters) -> Self:
+        """Return the address itself. Raises AddressFault if a parameter is left over."""
         told.refuse_rest()
         return self
 
@@ -145,66 +119,7 @@ class Address:
         return ",".join(map(str, self.hosts))
 
 
-class _Parameters:
-    """What stands after the question mark; what is asked for is taken, the rest is refused."""
-
-    def __init__(self, query: str) -> None:
-        # As libpq: each parameter has a value, the last of several counts.
-        fields = [each.partition("=") for each in query.split("&") if each]
-        for name, equals, _ in fields:
-            if not equals or not _NAME.fullmatch(name):
-                raise AddressFault(_UNQUOTED)
-        # A plus sign is no blank here: libpq takes it as it is.
-        self._values = {name: _unquoted(value) for name, _, value in fields}
-
-    def text(self, *names: str) -> str | None:
-        """Take a parameter, by the first of these names; an empty one counts as absent."""
-        values = [self._values.pop(name, None) for name in names]
-        return next((value for value in values if value), None)
-
-    def one_of(self, name: str, allowed: tuple[str, ...]) -> str | None:
-        """Take a parameter that has one of these values."""
-        value = self.text(name)
-        if value is not None and value not in allowed:
-            raise _unsupported(name, allowed=allowed)
-        return value
-
-    def number(self, name: str) -> int | None:
-        """Take a parameter that is a number; one below 0 counts as 0, as in libpq."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if not re.fullmatch(r"-?[0-9]{1,9}", value):
-            raise AddressFault(f"{name} must be a whole number")
-        return max(int(value), 0)
-
-    def refuse_rest(self) -> None:
-        """Raise AddressFault for a parameter that nobody took and that isn't harmless."""
-        for name, value in self._values.items():
-            if name in _FOR_OTHERS or value in _HARMLESS.get(name, ()):
-                continue
-            raise _unsupported(name, allowed=_HARMLESS.get(name, ()))
-
-
-def _unsupported(name: str, *, allowed: tuple[str, ...]) -> AddressFault:
-    """Name a parameter, or its value where some other value of it is allowed."""
-    what = "this value of " if allowed else ""
-    instead = _INSTEAD.get(name) or (
-        f"it may be {' or '.join(allowed)}"
-        if allowed
-        else "remove it; a setting of the server is written options=-c%20name%3Dvalue"
-    )
-    return AddressFault(f"{what}{name} isn't supported: {instead}")
-
-
-def _unquoted(text: str) -> str:
-    try:
-        return unquote(text, errors="strict")
-    except UnicodeDecodeError:
-        raise AddressFault(_UNQUOTED) from None
-
-
-def _hosts(written: str, told: _Parameters) -> tuple[Host, ...]:
+def _hosts(written: str, told: Parameters) -> tuple[Host, ...]:
     """Read the hosts before the path, or those of libpq's parameters `host` and `port`."""
     elsewhere, ports = told.text("host"), told.text("port")
     if written and elsewhere:
@@ -230,17 +145,17 @@ def _host(written: str) -> Host:
         raise AddressFault(
             "names a host or port that can't be read: write host:port, several with commas"
         )
-    return Host(_host_name(_unquoted(matched[1])), _port(matched[2]) if matched[2] else None)
+    return Host(_host_name(unquoted(matched[1])), _port(matched[2]) if matched[2] else None)
 
 
 def _host_name(name: str) -> str:
     name = name.removeprefix("[").removesuffix("]")
     try:
-        # What the resolver does first of all; its error is one of text, not of the network.
+        # The resolver does this first. Its error would be one of text, not of the network.
         name.encode("idna")
     except UnicodeError:
         if not name.startswith("/"):
-            raise AddressFault("names a host that can't be one") from None
+            raise AddressFault("names a host that can't be a host name") from None
     if not name:
         raise AddressFault("names an empty host")
     return name
@@ -252,9 +167,9 @@ def _port(written: str) -> int:
     return int(written)
 
 
-def _pooling(hosts: tuple[Host, ...], told: _Parameters) -> Pooling:
+def _pooling(hosts: tuple[Host, ...], told: Parameters) -> Pooling:
     ours = told.one_of(POOLER, tuple(Pooling))
-    # What Prisma and others say of PgBouncer, which is in transaction mode then.
+    # What Prisma and others write for a PgBouncer in transaction mode.
     theirs = told.one_of("pgbouncer", ("true", "false"))
     if ours is not None:
         return Pooling(ours)
@@ -263,7 +178,7 @@ def _pooling(hosts: tuple[Host, ...], told: _Parameters) -> Pooling:
     return supabase_pooling(hosts[0].name, hosts[0].port)
 
 
-def _tls(told: _Parameters) -> dict[str, str]:
+def _tls(told: Parameters) -> dict[str, str]:
     tls = {name: value for name in TLS - {"sslmode"} if (value := told.text(name)) is not None}
     mode = told.one_of("sslmode", SSL_MODES)
     if tls.get("sslrootcert") == SYSTEM_CERTIFICATES and mode not in {None, "verify-full"}:

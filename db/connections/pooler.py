@@ -1,11 +1,12 @@
 """Addresses at which a pooler answers: PgBouncer, or Supabase's Supavisor.
 
 A transaction pooler may run each transaction in another session. So nothing is set when a session
-starts (the roles carry their settings, see db/policies/sessions.sql) and no prepared statement has
-a name. A session pooler gives a whole session, but refuses or drops what a client asks for while
-it connects: settings are made by statements.
-An address says so with `?pooler=transaction` or `?pooler=session` (address.py beside this).
-Supabase's needn't: all of its transaction poolers listen on port 6543, and its session poolers at
+starts (the roles have their settings, see db/policies/sessions.sql) and no prepared statement has a
+name. A session pooler gives a whole session, but refuses or drops the settings that a client asks
+for while it connects: they are made by a statement afterwards.
+
+An address says which it is with `?pooler=transaction` or `?pooler=session`. Supabase's addresses
+needn't: all of its transaction poolers listen on port 6543, its session poolers at
 *.pooler.supabase.com.
 """
 
@@ -21,7 +22,7 @@ _SUPABASE_POOLERS = ".pooler.supabase.com"
 
 
 class Pooling(StrEnum):
-    """What stands between us and the server."""
+    """Which kind of pooler is between us and the server, if any."""
 
     NONE = "none"
     SESSION = "session"
@@ -33,7 +34,7 @@ class SessionNeeded(CoinfleetError):
 
     def __init__(self) -> None:
         super().__init__(
-            "this needs a session of its own, which a transaction pooler doesn't give:"
+            "This needs a session of its own, and a transaction pooler gives none:"
             " use the database's direct address (on Supabase port 5432)"
         )
 
@@ -43,13 +44,13 @@ class PoolerUndeclared(CoinfleetError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"a pooler answers at this address: add ?{PARAMETER}={Pooling.TRANSACTION} to it, or"
-            f" {Pooling.SESSION} if it gives whole sessions, so that it is spoken to as one"
+            f"A pooler answers at this address: add ?{PARAMETER}={Pooling.TRANSACTION} to it, or"
+            f" ?{PARAMETER}={Pooling.SESSION} if it gives whole sessions"
         )
 
 
 def supabase_pooling(host: str | None, port: int | None) -> Pooling:
-    """Say what answers there by Supabase's own conventions; a server, where they don't hold."""
+    """Return the pooler that Supabase's host names and ports stand for; NONE for other hosts."""
     if port == _SUPABASE_TRANSACTION_PORT:
         return Pooling.TRANSACTION
     return Pooling.SESSION if (host or "").endswith(_SUPABASE_POOLERS) else Pooling.NONE

@@ -1,7 +1,7 @@
-"""Who is logged in, and whether that is who a process, a command or a release needs.
+"""Which role is logged in, and whether it is the one that a process or a command needs.
 
-A wrong address may let us in all the same, as another role or into another database. Said here in
-one line, before anything fails half way or is made.
+A wrong address may log in all the same, as another role or into another database. That is refused
+here in one line, before work begins. What a release needs is checked in db/release/rights.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from db.connections.pool import open_connection
 from db.errors import CoinfleetError, DatabaseRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from db.connections.pool import Connection, Pool
 
 
@@ -43,25 +41,18 @@ class WrongRole(DatabaseRefused):
 
     def __init__(self, address: Address, *, got: str, needed: str, setting: str) -> None:
         super().__init__(
-            f"the database at {address} let us in as {got}, but this needs {needed}:"
+            f"The database at {address} logged us in as {got}, but this needs {needed}:"
             f" set {setting} to that role's address"
         )
-
-
-class UnfitOwner(DatabaseRefused):
-    """The role that runs a release lacks a right, or the roles of a fleet here are another's."""
-
-    def at(self, url: str) -> UnfitOwner:
-        """Return the same with the server's name."""
-        return UnfitOwner(f"the database at {Address.parse(url)} can't be released: {self}")
 
 
 async def check_process_role(
     database: Pool | Connection, process: ProcessLogin, *, url: str
 ) -> None:
-    """Raise WrongRole unless this process's role is ours, or the schema's owner's, who may all.
+    """Raise WrongRole unless we are logged in as this process's role or as the schema's owner.
 
-    Before a first release there is no such role yet, and nothing is wrong.
+    A role that inherits from one of them will do. Before a first release there is no such role yet,
+    and any is taken.
     """
     row = await database.fetchrow(
         """
@@ -84,8 +75,11 @@ async def check_process_role(
         )
 
 
-async def greet_as(process: ProcessLogin, *, url: str, within_s: float) -> None:
-    """Log in once, in a session that no pool keeps, and check the role as above."""
+async def check_login(process: ProcessLogin, *, url: str, within_s: float) -> None:
+    """Log in once, in a session that no pool keeps, and check the role as above.
+
+    Raises DatabaseRefused, WrongRole among it, and DatabaseUnavailable.
+    """
     connection = await open_connection(
         url, application_name=process.application_name, command_timeout_s=within_s
     )
@@ -96,7 +90,10 @@ async def greet_as(process: ProcessLogin, *, url: str, within_s: float) -> None:
 
 
 async def check_owner(database: Pool | Connection, *, url: str, is_released: bool = True) -> None:
-    """Raise WrongRole unless we own the schema; NotReleased if there is none and one is needed."""
+    """Raise WrongRole unless we are logged in as the schema's owner.
+
+    Raises NotReleased if there is no schema, unless `is_released` is False.
+    """
     row = await database.fetchrow(
         """
         select
@@ -111,114 +108,10 @@ async def check_owner(database: Pool | Connection, *, url: str, is_released: boo
     assert row is not None  # noqa: S101 - one row, whatever is there
     address = Address.parse(url)
     if row["is_fit"] is False:
-        needed = f"{row['owner']}, who owns the schema"
+        needed = f"{row['owner']}, which owns the schema"
         raise WrongRole(address, got=row["got"], needed=needed, setting="DATABASE_URL")
     if row["is_fit"] is None and is_released:
         raise NotReleased(
-            f"the database {row['database']} at {address} holds no schema of coinfleet: run"
+            f"The database {row['database']} at {address} holds no schema of coinfleet: run"
             " `coinfleet migrate`, or correct DATABASE_URL"
-        )
-
-
-async def check_release_rights(connection: Connection, *, roles: Sequence[str]) -> None:
-    """Raise UnfitOwner before a release would make what it can't finish.
-
-    `roles` are those of the processes. Roles belong to the cluster, so the fleets of one cluster
-    have one owner.
-    """
-    row = await connection.fetchrow(
-        """
-        select
-            current_user::text as got,
-            current_database()::text as database,
-            r.rolsuper or r.rolcreaterole as may_create_roles,
-            n.oid is not null as is_released,
-            n.nspowner <> r.oid as is_anothers,
-            n.nspowner::regrole::text as owner,
-            has_database_privilege(current_database(), 'create') as may_create_schemas
-        from pg_catalog.pg_roles as r
-        left join pg_catalog.pg_namespace as n on n.nspname = 'fleet'
-        where r.rolname = current_user
-        """
-    )
-    assert row is not None  # noqa: S101 - we are somebody
-    got, database = row["got"], row["database"]
-    # A superuser's functions would run with a superuser's rights, and the owner could not replace
-    # them.
-    if row["is_anothers"]:
-        raise UnfitOwner(
-            f"it let us in as {got}, but the schema belongs to {row['owner']}, and so must what a"
-            " release makes: set DATABASE_URL to that role's address"
-        )
-    if not row["may_create_roles"]:
-        advice = f", or, as a superuser, alter role {got} createrole"
-        raise UnfitOwner(
-            f"it let us in as {got}, who may not create roles, and a release needs the schema's"
-            " owner with CREATEROLE: set DATABASE_URL to that role's address"
-            f"{'' if got in roles else advice}"
-        )
-    if not (row["is_released"] or row["may_create_schemas"]):
-        raise UnfitOwner(
-            f"it let us in as {got}, who may not create schemas in {database}: set DATABASE_URL to"
-            f" the schema owner's address, or, as the database's owner, grant create on database"
-            f" {database} to {got}"
-        )
-    # Before PostgreSQL 16 two owners could share the roles. Whoever does so already may go on.
-    if not row["is_released"]:
-        await _check_cluster(connection, roles)
-    await _check_role_rights(connection, got, roles)
-
-
-async def _check_cluster(connection: Connection, roles: Sequence[str]) -> None:
-    """Raise UnfitOwner if the processes' roles serve a fleet of another owner.
-
-    The owner of a fleet is the owner of its schema. A server shows the dependencies of all its
-    databases on roles, and so the schemas on which these roles have rights.
-    """
-    other = await connection.fetchrow(
-        """
-        select d.datname::text as database, coalesce(o.refobjid, 10)::regrole::text as owner
-        from pg_catalog.pg_shdepend as a
-        join pg_catalog.pg_database as d on d.oid = a.dbid
-        left join pg_catalog.pg_shdepend as o
-            on o.dbid = a.dbid and o.classid = a.classid and o.objid = a.objid
-            and o.refclassid = a.refclassid and o.deptype = 'o'
-        where a.refclassid = 'pg_catalog.pg_authid'::regclass
-            and a.refobjid in (select r.oid from pg_catalog.pg_roles as r where r.rolname = any($1))
-            and a.classid = 'pg_catalog.pg_namespace'::regclass
-            and a.deptype = 'a'
-            and d.datname <> current_database()
-            and not pg_has_role(current_user, coalesce(o.refobjid, 10), 'member')
-        order by 1
-        limit 1
-        """,
-        roles,
-    )
-    if other is not None:
-        raise UnfitOwner(
-            f"the roles {', '.join(roles)} serve the database {other['database']} of"
-            f" {other['owner']} in this cluster, and roles belong to the cluster: give a second"
-            f" fleet a cluster of its own, or release it as {other['owner']}"
-        )
-
-
-async def _check_role_rights(connection: Connection, got: str, roles: Sequence[str]) -> None:
-    """Raise UnfitOwner if the processes' roles are there and aren't ours to change."""
-    role = await connection.fetchval(
-        """
-        select r.rolname::text
-        from pg_catalog.pg_roles as r
-        where r.rolname = any($1)
-            and current_setting('server_version_num')::int >= 160000
-            and not pg_has_role(current_user, r.oid, 'member with admin option')
-        order by 1
-        limit 1
-        """,
-        roles,
-    )
-    if role is not None:
-        raise UnfitOwner(
-            f"the role {role} is there already, and {got} may not change it: as a superuser,"
-            f" `grant {role} to {got} with admin option` and the same for the other roles of"
-            " coinfleet, or drop them"
         )

@@ -1,7 +1,7 @@
-"""A pool that goes on with the sessions it gets, be it one: a server or pooler may have no more.
+"""A pool that goes on with the sessions it gets, even with one: a server may have no more for it.
 
-While they are scarce, whoever wants one waits for one of ours to be free, and a session that nobody
-here waits for is closed, so that other processes have their turn. Refuses to wait for ever.
+While sessions are scarce, a caller waits until one of this pool is free. A session for which no
+caller waits is closed, so that other processes have their turn. No caller waits for ever.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from db.errors import NoSessionFree, is_server_unfit, is_transient, is_want_of_connections
+from db.errors import NoSessionFree, is_out_of_sessions
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
-
-    from db.connections.pool import Pool
 
     _Connection = asyncpg.Connection[asyncpg.Record]
     _Pool = asyncpg.Pool[asyncpg.Record]
@@ -25,40 +23,35 @@ else:
     _Connection = asyncpg.Connection
     _Pool = asyncpg.Pool
 
-# How long after a refusal sessions count as scarce; then one more is asked for.
+# How long after a refusal sessions count as scarce; after that one more is opened.
 SCARCE_S = 10.0
 # A batch or a job ends within this, or something is stuck.
 WAIT_MAX_S = 30.0
-# While other processes have all sessions, one is asked for so often, and for so long.
+# While other processes have all sessions: how often one is asked for, and for how long.
 RETRY_S = 0.05
 OTHERS_END_WITHIN_S = 2.0
 CLOSE_TIMEOUT_S = 1.0
-# Whoever holds a session waits so long for a second to be free, and so long for its answer.
-FREE_WITHIN_S = 0.05
-DONE_WITHIN_S = 0.5
-# How long a session may take to be there for somebody later, who didn't wait for it now.
-SPARE_TIMEOUT_S = 5.0
 
 
 class Session(_Connection):
-    """A connection of a pool, whose end is nobody's error: it is gone, whatever the server says."""
+    """A connection of a pool. Closing it raises nothing: it is gone, whatever the server says."""
 
     async def close(
         self,
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the driver's own
     ) -> None:
-        """Say goodbye, or hang up on a server that doesn't answer.
+        """Close the session, or cut it off if the server doesn't answer.
 
-        The pool has an expired one closed by a task that nobody asks for its error. A server that
-        froze and came back would cost a trace for each.
+        The pool closes an expired session in a task whose error nobody reads. For a server that
+        froze and came back each of them would leave a trace in the log.
         """
         with suppress(Exception):
             await super().close(timeout=timeout)
 
 
 class SharingPool(_Pool):
-    """asyncpg's pool, whose users share what there is when the server refuses another session."""
+    """asyncpg's pool, but its users share the sessions it has when the server refuses one more."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -72,7 +65,7 @@ class SharingPool(_Pool):
         """Whether the server has lately refused a session."""
         return asyncio.get_running_loop().time() < self._scarce_until
 
-    async def _acquire(  # the one way to a session, of `acquire` and of each statement
+    async def _acquire(  # called by `acquire` and by each statement
         self,
         timeout: float | None,  # noqa: ASYNC109
     ) -> PoolConnectionProxy[asyncpg.Record]:
@@ -86,9 +79,9 @@ class SharingPool(_Pool):
             try:
                 session: PoolConnectionProxy[asyncpg.Record] = await super()._acquire(timeout)  # type: ignore[misc]
             except Exception as error:
-                if not is_want_of_connections(error) or loop.time() >= give_up_at:
+                if not is_out_of_sessions(error) or loop.time() >= give_up_at:
                     raise
-                await self._note_want()
+                await self._note_scarcity()
                 if not self.get_size():
                     if loop.time() - began_at > OTHERS_END_WITHIN_S:
                         raise
@@ -102,7 +95,7 @@ class SharingPool(_Pool):
         *,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> None:
-        """Give a session back, or up while others than this process may be in want of it."""
+        """Return a session to the pool, or close it if another process may be waiting for one."""
         try:
             if self.is_scarce and not self._waiting and not connection.is_closed():
                 await connection.close(timeout=CLOSE_TIMEOUT_S)
@@ -111,19 +104,19 @@ class SharingPool(_Pool):
             self._freed.set()
 
     def share_with(self, other: SharingPool) -> None:
-        """Have this process's other pool give up its idle sessions when this one is in want."""
+        """Have this process's other pool close its idle sessions when this one gets none."""
         self._siblings.append(other)
         other._siblings.append(self)
 
-    async def _note_want(self) -> None:
+    async def _note_scarcity(self) -> None:
         self._scarce_until = asyncio.get_running_loop().time() + SCARCE_S
         for sibling in self._siblings:
-            await sibling.give_up_idle()
+            await sibling.close_idle()
 
-    async def give_up_idle(self) -> None:
-        """Close what nobody uses, for somebody else who is in want."""
+    async def close_idle(self) -> None:
+        """Close the sessions that are idle, so that another pool or process can have them."""
         self._scarce_until = asyncio.get_running_loop().time() + SCARCE_S
-        # Whatever goes wrong with a session that is given up, it is gone.
+        # Whatever goes wrong with a session that is closed, it is gone.
         with suppress(Exception):
             while self.get_idle_size():
                 session = await super()._acquire(CLOSE_TIMEOUT_S)  # type: ignore[misc]
@@ -141,73 +134,6 @@ class SharingPool(_Pool):
             self._waiting -= 1
 
 
-def are_sessions_scarce(pool: Pool) -> bool:
+def are_sessions_scarce(pool: _Pool) -> bool:
     """Return whether the pool's server has lately refused it a session."""
     return isinstance(pool, SharingPool) and pool.is_scarce
-
-
-async def execute_on_spare(
-    pool: Pool, statement: str, *arguments: object, free_within_s: float = FREE_WITHIN_S
-) -> bool | None:
-    """Execute a statement on a session that is free; return whether it was done in time.
-
-    For somebody who holds another session: waiting for a second would be waiting for oneself. None
-    says that the statement was begun and given up, so that it may be done or not: before it a
-    transaction pooler may have no session free. One that is there too late is kept for later.
-    """
-    if pool.get_idle_size():
-        return await _execute_on_idle(pool, statement, *arguments)
-    begun: list[PoolConnectionProxy[asyncpg.Record]] = []
-    is_free = asyncio.Event()
-    is_too_late = False
-
-    async def execute() -> bool:
-        async with pool.acquire(timeout=SPARE_TIMEOUT_S) as session:
-            if is_too_late:
-                return False
-            begun.append(session)
-            is_free.set()
-            await session.execute(statement, *arguments)
-            return True
-
-    task = asyncio.create_task(execute())
-    becoming_free = asyncio.create_task(is_free.wait())
-    try:
-        await asyncio.wait(
-            {task, becoming_free}, timeout=free_within_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        if begun and not task.done():
-            await asyncio.wait({task}, timeout=DONE_WITHIN_S)
-        if task.done():
-            return task.result()
-    except Exception as error:
-        if not (is_transient(error) or is_server_unfit(error)):
-            raise
-    finally:
-        is_too_late = True
-        becoming_free.cancel()
-        if not task.done():
-            # Asked for its error, so that the loop doesn't report it as never retrieved.
-            task.add_done_callback(lambda late: late.cancelled() or late.exception())
-            for session in begun:
-                session.terminate()
-    return None if begun else False
-
-
-async def _execute_on_idle(pool: Pool, statement: str, *arguments: object) -> bool | None:
-    """Do the same where a session is idle: as nearly always, and without a task of its own."""
-    is_begun = False
-    try:
-        async with asyncio.timeout(DONE_WITHIN_S), pool.acquire() as session:
-            is_begun = True
-            try:
-                await session.execute(statement, *arguments)
-            except asyncio.CancelledError:
-                # Nobody waits for it to confirm that.
-                session.terminate()
-                raise
-    except Exception as error:
-        if not (is_transient(error) or is_server_unfit(error)):
-            raise
-        return None if is_begun else False
-    return True

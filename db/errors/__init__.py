@@ -31,7 +31,7 @@ from db.errors.refusals import (
     UnknownStream,
     refusal,
 )
-from db.errors.servers import is_server_unfit, is_want_of_connections
+from db.errors.servers import is_out_of_sessions, is_server_unfit
 from db.errors.translation import raising_unavailable, unavailable
 
 __all__ = [
@@ -59,10 +59,10 @@ __all__ = [
     "describe",
     "fate",
     "fate_of_sqlstate",
+    "is_out_of_sessions",
     "is_server_unfit",
     "is_timeout",
     "is_transient",
-    "is_want_of_connections",
     "raising_unavailable",
     "refusal",
     "server_message",

@@ -1,4 +1,4 @@
-"""The fate of an error: what it says of the events in whose batch it was raised.
+"""The fate of an error: what follows for the events in whose batch it was raised.
 
 FATES is the one table by SQLSTATE. fleet.apply_or_bisect has its transient rows as conditions of
 SQL, and a test compares the two.
@@ -22,13 +22,13 @@ from db.errors.messages import (
 
 
 class Fate(StrEnum):
-    """What an error says of the events in whose batch it was raised."""
+    """What follows from an error for the events in whose batch it was raised."""
 
     # The same batch may succeed later; counts against no event.
     TRANSIENT = "transient"
-    # One event of the batch provoked it: it is found by halving, and its attempts are counted.
+    # One event of the batch caused it: it is found by halving, and its attempts are counted.
     EVENT = "event"
-    # Our SQL and this database don't fit. Handled as EVENT, unless a release is half way.
+    # Our SQL and this database don't match. Handled as EVENT, unless a release is half way.
     BUG = "bug"
 
 
@@ -52,7 +52,7 @@ FATES: dict[str, Fate] = {
     "57": Fate.TRANSIENT,  # shut down, crashed, starting up, dropped, cancelled; see TIMEOUTS
     "58": Fate.TRANSIENT,  # input or output failed
     "72": Fate.TRANSIENT,  # snapshot too old
-    "CF": Fate.EVENT,  # a refusal that nobody expected here
+    "CF": Fate.EVENT,  # a refusal that the caller did not expect
     "P0": Fate.EVENT,  # raised by a function or trigger
 }
 
@@ -62,7 +62,7 @@ _OPERATOR_CANCELLED = "due to user request"
 
 
 def fate(error: BaseException, *, is_alone: bool = False) -> Fate:
-    """Return what the error says of the events in whose batch it was raised.
+    """Return what follows for the events in whose batch the error was raised.
 
     `is_alone` says that the batch was a single event.
     """

@@ -1,4 +1,4 @@
-"""What an error says of the server: whether it serves anybody, and whether it has sessions left."""
+"""What an error says of its server: whether it can be used, and whether it has sessions left."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from db.errors.messages import NO_SESSION_LEFT, has_one_of, is_fatal, is_poolers
 
 
 def is_server_unfit(error: BaseException | None) -> bool:
-    """Return whether the error says that its session, or the server behind it, serves nobody.
+    """Return whether neither this session nor others to the same server can be used any more.
 
-    Lost, silent, read only, shutting down, without this database or this role. Other sessions of
-    the same pool are likely to be there as well: expire_if_unfit (db/connections/pool.py)
-    has them opened anew.
+    It is lost, silent, read only, shutting down, or lacks this database or this role.
+    expire_if_unfit (db/connections/pool.py) has the pool open its sessions anew.
     """
     match error:
         case ReadOnlyServer():
@@ -30,7 +29,7 @@ def is_server_unfit(error: BaseException | None) -> bool:
                 or sqlstate.startswith(("08", "28", "3D", "57P"))
                 or is_fatal(error)
                 or is_poolers(error)
-            ) and not is_want_of_connections(error)
+            ) and not is_out_of_sessions(error)
         case asyncpg.InterfaceError() | asyncpg.InternalClientError() | OSError():
             return is_transient(error)
         case asyncio.CancelledError():  # a deadline of ours: the server went silent
@@ -39,13 +38,13 @@ def is_server_unfit(error: BaseException | None) -> bool:
             return False
 
 
-def is_want_of_connections(error: BaseException | None) -> bool:
+def is_out_of_sessions(error: BaseException | None) -> bool:
     """Return whether the server, or a pooler before it, has no session left for us just now."""
     match error:
         case NoSessionFree():
             return True
         case DatabaseUnavailable():
-            return is_want_of_connections(error.__cause__)
+            return is_out_of_sessions(error.__cause__)
         case asyncpg.TooManyConnectionsError():
             return True
         case asyncpg.InternalServerError() | asyncpg.ProtocolViolationError():

@@ -1,1 +1,1 @@
-"""How the fleet is: what processes report, what needs a person, whether the database serves."""
+"""How the fleet is: reports of its processes, vital signs, readiness."""

@@ -1,4 +1,7 @@
-"""Whether the database serves: a process that begins, a webhook, a fleet just started."""
+"""Whether the database can be used: by a webhook, by a worker, by a fleet that has just started.
+
+Asks the database, and changes nothing that others see.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from db.arrivals import store_arrivals
 from db.connections.pool import Connection, Pool, expire_if_unfit, open_connection
 from db.errors import (
     Fate,
@@ -18,31 +22,30 @@ from db.errors import (
     raising_unavailable,
     sqlstate_of,
 )
-from db.inbox import store_arrivals
-from db.release.runner import is_current, is_half_way
+from db.release.compatibility import is_current, is_half_way
 
-# A question that takes longer counts as no answer; it is asked again.
+# A query that takes longer counts as unanswered; the supervisor asks again.
 TIMEOUT_S = 2.0
 READ_ONLY = "25006"
 
 
 @dataclass(frozen=True, slots=True)
 class SignsOfLife:
-    """What happened since a moment by the database's clock."""
+    """What has happened since a moment, by the database's clock."""
 
     worker_answered: bool
     scheduler_fired: bool
 
 
 async def read_clock(url: str) -> datetime:
-    """The database's time. Raises DatabaseUnavailable."""
+    """Return the database's time. Raises DatabaseUnavailable."""
     async with _asking(url) as connection:
         now: datetime = await connection.fetchval("select clock_timestamp()")
         return now
 
 
 async def signs_of_life(url: str, *, since: datetime) -> SignsOfLife:
-    """Whether a worker answered a doorbell and a scheduler fired a tick since then.
+    """Return whether a worker answered a doorbell and a scheduler fired a tick since then.
 
     Raises DatabaseUnavailable.
     """
@@ -72,9 +75,9 @@ class Readiness(StrEnum):
 async def ask_readiness(pool: Pool) -> Readiness:
     """Ask what a webhook needs: this release's schema, and a server that lets `web` store.
 
-    Nothing is written: the function that stores webhooks is called for none of them, which a
-    standby, a missing right and a locked inbox refuse all the same. Raises what the database does,
-    and leaves connections to a server that can't serve.
+    Nothing is written: the function that stores webhooks is called with an empty list. A standby, a
+    missing right or a locked inbox refuses that as well. Raises what the database does, and expires
+    the pool if its server can't be used.
     """
     try:
         if not await is_current(pool):
@@ -89,9 +92,9 @@ async def ask_readiness(pool: Pool) -> Readiness:
 
 
 async def check_commits(pool: Pool) -> None:
-    """Return once the database has committed something: nothing that is seen, or holds up others.
+    """Return once the database has committed something that no reader sees and that locks nothing.
 
-    Commits alone hang where they wait for a standby that is gone, or for a disk.
+    Only a commit shows that the database waits for a standby that is gone, or for a disk.
     """
     await pool.execute("select pg_logical_emit_message(true, 'coinfleet', '')")
 
@@ -104,13 +107,13 @@ async def is_passing(pool: Pool, error: BaseException) -> bool:
         return False
     try:
         return await is_half_way(pool)
-    # It is the first error that is to be told.
+    # The caller has to tell the first error, not this one.
     except Exception:  # noqa: BLE001
         return False
 
 
 async def check_writable(database: Pool | Connection) -> None:
-    """Raise ReadOnlyServer if nothing can be written where this leads to."""
+    """Raise ReadOnlyServer if the server takes no writes."""
     if await database.fetchval("show transaction_read_only") == "on":
         raise ReadOnlyServer
 

@@ -1,4 +1,7 @@
-"""What `coinfleet status` asks beside the vital signs: which events need a person."""
+"""What `coinfleet status` reads beside the vital signs: which events need a person.
+
+Reads only; it changes no event.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _NEWEST = f"{_PARKED} order by id desc limit $2"
 
 @dataclass(frozen=True, slots=True)
 class ParkedEvent:
-    """An event that only a person ends; `last_error` is for one that failed."""
+    """An event that only a person can end; `last_error` is set if it failed."""
 
     id: int
     provider: str
@@ -35,7 +38,7 @@ class ParkedEvent:
 
 @dataclass(frozen=True, slots=True)
 class HeldCount:
-    """Events held for one reason until a person decides; `worth_usd` is null where unknown."""
+    """Events held for one reason until a person decides; `worth_usd` is None if unknown."""
 
     reason: str
     events: int
@@ -46,7 +49,7 @@ class HeldCount:
 
 @dataclass(frozen=True, slots=True)
 class DoubleGrant:
-    """Purchases that were granted for one payment, not closed by a person yet."""
+    """Purchases that were granted for the same payment, and not closed by a person yet."""
 
     payment_id: int
     purchase_ids: list[int]
@@ -54,7 +57,7 @@ class DoubleGrant:
 
 
 async def read_clock(pool: Pool) -> datetime:
-    """Give the database's time, by which everything else here is dated."""
+    """Return the database's time; all other times here are by the same clock."""
     now: datetime = await pool.fetchval("select clock_timestamp()")
     return now
 
@@ -83,7 +86,7 @@ async def read_double_grants(pool: Pool) -> list[DoubleGrant]:
 
 @dataclass(frozen=True, slots=True)
 class PassingFailure:
-    """A pending event that fails for a cause which should pass, and has not for a while."""
+    """A pending event that fails for a cause that should pass, and has not passed yet."""
 
     event_id: int
     provider: str
@@ -94,15 +97,16 @@ class PassingFailure:
 
 
 async def read_passing_failures(pool: Pool, *, longer_than: timedelta) -> list[PassingFailure]:
-    """Return up to 20 such events, the longest failing first."""
+    """Return up to 20 such events, the one that has failed longest first."""
     rows = await pool.fetch("select * from fleet.passing_failures($1)", longer_than)
     return [PassingFailure(*row) for row in rows]
 
 
 async def awaited_standbys(pool: Pool) -> str | None:
-    """Return whom commits wait for, as the server names them, if none of those is connected.
+    """Return the standbys that commits wait for, by the server's setting, if none is connected.
 
-    Who may not read what standbys are of sees that there are some; then nobody is missing.
+    A role that may not read the state of standbys sees only that there are some. Then the result is
+    None.
     """
     names: str | None = await pool.fetchval(
         """
@@ -117,6 +121,6 @@ async def awaited_standbys(pool: Pool) -> str | None:
 
 
 async def is_read_only(pool: Pool) -> bool:
-    """Say whether this server takes no writes: a standby, or one that is set so."""
+    """Return whether this server takes no writes: a standby, or one with that setting."""
     setting: str = await pool.fetchval("select current_setting('transaction_read_only')")
     return setting == "on"

@@ -1,4 +1,7 @@
-"""How the fleet is, as the database knows it; for /metrics and operators' tools."""
+"""How the fleet is, as the database knows it; for /metrics and operators' commands.
+
+One query reads it all. What workers report of themselves is read with care: see `read_vital_signs`.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ class EventCount(msgspec.Struct, frozen=True):
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """How many runs of a job were missed, and how many failed, since there is one.
+    """How many runs of a job were missed, and how many failed, since it was first fired.
 
-    The ages are those of its newest firing, by a scheduler, and of the newest run that was done;
-    null until there is one.
+    The ages are those of its newest firing and of the newest run that was done; None until there is
+    one.
     """
 
     job: str
@@ -36,7 +39,7 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """What a worker process applied since it started.
+    """What a worker process has applied since it started.
 
     `apply_buckets` counts batches by duration; the bounds are tasks.context.APPLY_BUCKETS_MS.
     """
@@ -50,7 +53,7 @@ class WorkerReport(msgspec.Struct, frozen=True):
 
 
 class HeldEvents(msgspec.Struct, frozen=True):
-    """Events that wait for a person for one reason; the oldest is negative if a clock went back."""
+    """Events held for one reason; the oldest one's age is negative if a clock was set back."""
 
     reason: str
     events: int
@@ -58,7 +61,7 @@ class HeldEvents(msgspec.Struct, frozen=True):
 
 
 class Failing(msgspec.Struct, frozen=True):
-    """Pending events that a passing failure hit alone, and for how long the first of them."""
+    """How many pending events fail alone for a cause that should pass, and the longest for."""
 
     events: int = 0
     longest_s: float | None = None
@@ -67,8 +70,8 @@ class Failing(msgspec.Struct, frozen=True):
 class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
-    `oldest_pending_s` is null while nothing is pending, a proof's age until there is one.
-    `clock_behind_s` is how far stored times are ahead of the database's clock, which went back.
+    `oldest_pending_s` is None while nothing is pending, and a proof's age until there is one.
+    `clock_behind_s` is how far stored times are ahead of the database's clock.
     """
 
     events: list[EventCount]
@@ -83,7 +86,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     failing: Failing = msgspec.field(default_factory=Failing)
 
     def count(self, state: str) -> int:
-        """How many events of all providers are in this state."""
+        """Return how many events of all providers are in this state."""
         return sum(count.events for count in self.events if count.state == state)
 
 
@@ -91,7 +94,10 @@ _VITAL_SIGNS = msgspec.json.Decoder(VitalSigns)
 
 
 async def read_vital_signs(database: Pool | Connection, *, timeout_s: float) -> VitalSigns:
-    """Read them in one short query. Raises DatabaseUnavailable."""
+    """Read them in one short query. Raises DatabaseUnavailable.
+
+    A worker's password is enough to write any report, so one that can't be read is left out.
+    """
     with raising_unavailable():
         found = await database.fetchval("select fleet.vital_signs()", timeout=timeout_s)
     try:
@@ -101,7 +107,7 @@ async def read_vital_signs(database: Pool | Connection, *, timeout_s: float) -> 
 
 
 def _without_what_is_no_report(found: str) -> VitalSigns:
-    """Leave out a worker's report that can't be read: its password suffices to write any."""
+    """Return the vital signs with those workers whose reports can be read."""
     signs = msgspec.json.decode(found)
     signs["workers"] = [report for report in signs["workers"] if _is_report(report)]
     return msgspec.convert(signs, VitalSigns)

@@ -1,4 +1,7 @@
-"""Signs of life of web processes: written every ten seconds, read by operators' tools."""
+"""The reports of web processes: written every ten seconds, read by operators' commands.
+
+A report is the newest one of a process; there is no history.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RefusedInARow(msgspec.Struct, frozen=True):
-    """Signed webhooks of a provider that were refused since the last that was taken."""
+    """Signed webhooks of a provider that were refused since the last one that was accepted."""
 
     provider: str
     cause: str
@@ -24,10 +27,10 @@ class RefusedInARow(msgspec.Struct, frozen=True):
 
 
 class WebDetail(msgspec.Struct, frozen=True):
-    """What a web process tells of itself.
+    """What a web process reports of itself.
 
-    `clock_ahead_s` is its machine's clock less the database's; null until it was measured.
-    `refused` names causes that only a setting or a clock mends: no_match, stale.
+    `clock_ahead_s` is its machine's clock less the database's; None until it was measured.
+    `refused` has the causes that only a setting or a clock can mend: no_match, stale.
     """
 
     clock_ahead_s: float | None = None
@@ -36,7 +39,7 @@ class WebDetail(msgspec.Struct, frozen=True):
 
 
 class WebStatus(msgspec.Struct, frozen=True):
-    """A report as it stands; alive while the last is at most 35 s old."""
+    """A web process's newest report; alive while that is at most 35 s old."""
 
     web: str
     started_at: datetime
@@ -78,6 +81,6 @@ async def read_webs(database: Pool | Connection) -> list[WebStatus]:
 def _read(detail: str) -> WebDetail:
     try:
         return msgspec.json.decode(detail, type=WebDetail)
-    # The web's password suffices to write it: what can't be read tells nothing.
+    # The password of web is enough to write any detail: one that can't be read counts as none.
     except (msgspec.DecodeError, RecursionError):
         return WebDetail()

@@ -1,4 +1,7 @@
-"""Signs of life of worker processes: written every two seconds, read by operators' tools."""
+"""The reports of worker processes: written every two seconds, read by operators' commands.
+
+A report is the newest one of a process; there is no history.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,14 @@ class FailureCount(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """What was in the way of a process's work, and how long before the report that was."""
+    """What kept a process from its work, and how long before the report it was noticed."""
 
     error: str
     age_s: float
 
 
 class WorkDetail(msgspec.Struct, frozen=True):
-    """What else a worker counted; empty from a worker of the release before.
+    """What else a worker counted; empty if the worker is of the last release.
 
     `latency_buckets` counts applied events by the time since they were received; the bounds are
     tasks.context.LATENCY_BUCKETS_S.
@@ -69,7 +72,7 @@ class WorkerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStatus:
-    """A report as it stands; alive while the last is at most 10 s old."""
+    """A worker's newest report; alive while that is at most 10 s old."""
 
     worker: str
     started_at: datetime
@@ -101,6 +104,6 @@ async def report_worker(database: Pool | Connection, report: WorkerReport) -> No
 
 
 async def read_workers(database: Pool | Connection) -> list[WorkerStatus]:
-    """Give the workers of the last hour, by name."""
+    """Return the workers of the last hour, by name."""
     rows = await database.fetch("select * from fleet.worker_statuses()")
     return [WorkerStatus(**row) for row in rows]

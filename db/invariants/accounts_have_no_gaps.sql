@@ -1,4 +1,4 @@
--- Each account's entries are numbered 1, 2, 3 … and each says the balance after it.
+-- Each account's entries are numbered 1, 2, 3 … and each has the balance after it.
 select o.profile_id, o.account, o.seq, o.balance_after, o.running
 from (
     select

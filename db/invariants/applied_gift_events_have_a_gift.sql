@@ -1,5 +1,5 @@
--- A gift event says applied if and only if its gift exists. An id that begins with `client:` is that of a viewer's own
--- gift, which an event of the app has nothing to do with.
+-- A gift event is applied if and only if its gift exists. An id that begins with `client:` belongs to a viewer's own
+-- gift, not to an event of the app.
 select e.id as event_id, e.provider_event_id, e.state
 from fleet.inbox_events as e
 left join public.gifts as g on g.provider_event_id = e.provider_event_id

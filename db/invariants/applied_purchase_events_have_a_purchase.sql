@@ -1,5 +1,5 @@
--- Money that an event says was applied has a purchase: the event's own, or the one of the payment it told of again. A
--- payment whose names have gone to another is found by those.
+-- Each applied payment event has a purchase: its own, or the one of the payment that it told of again. A payment
+-- whose names now belong to another payment is found by those names.
 select e.id as event_id, e.provider_event_id, e.reason
 from fleet.inbox_events as e
 where e.provider = 'stripe' and e.state = 'applied'

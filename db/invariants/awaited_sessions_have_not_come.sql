@@ -1,4 +1,4 @@
--- An intent waits for its session only while none has come.
+-- A payment intent waits for its checkout session only while none has come.
 select e.id as event_id, e.reason, e.payment_id
 from fleet.inbox_events as e
 where e.state = 'waiting' and e.reason = 'no_session_yet'

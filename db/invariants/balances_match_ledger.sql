@@ -1,4 +1,4 @@
--- profiles caches the sums of its accounts, and nothing else.
+-- The balances on profiles are the sums of the profiles' ledger accounts.
 select
     pr.id as profile_id,
     pr.coin_balance,

@@ -1,4 +1,4 @@
--- What /metrics and status count is what the inbox holds.
+-- The counts that /metrics and status show are those of the inbox.
 select
     coalesce(t.provider, i.provider) as provider, coalesce(t.state, i.state) as state,
     t.events as tallied, i.events as held

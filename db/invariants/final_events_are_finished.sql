@@ -1,4 +1,4 @@
--- Every event is in one state, and a final one says when and, unless applied, why.
+-- Every event is in one state, and a final one has the time when it was finished and, unless it is applied, a reason.
 select e.id as event_id, e.state
 from fleet.inbox_events as e
 where e.state in ('applied', 'ignored', 'rejected', 'dead')

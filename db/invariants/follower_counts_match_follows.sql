@@ -1,4 +1,4 @@
--- profiles.follower_count counts the rows of follows.
+-- profiles.follower_count is the number of the profile's rows in follows.
 select pr.id as profile_id, pr.follower_count, coalesce(f.followers, 0) as followers
 from public.profiles as pr
 left join (

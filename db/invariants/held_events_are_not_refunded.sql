@@ -1,4 +1,5 @@
--- An event that is held without a purchase, as for want of a buyer, leaves the queue when its money went back.
+-- An event that is held without a purchase, for example because the buyer is unknown, is closed when its payment was
+-- refunded.
 select e.id as event_id, e.payment_id, p.held_minor
 from fleet.inbox_events as e
 join fleet.payments as p on p.id = e.payment_id

@@ -1,5 +1,5 @@
--- Nothing is held for want of a buyer, a product or a rate that has been there for half an hour: it was to be judged
--- again.
+-- No event is held for a missing buyer, product or rate that has been there for half an hour: by then it should have
+-- been judged again.
 select e.id as event_id, e.reason, w.since
 from fleet.inbox_events as e
 left join public.coin_purchases as cp on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id

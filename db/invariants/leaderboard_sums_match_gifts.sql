@@ -1,10 +1,11 @@
--- fleet.leaderboard_sums counts each gift once on each side, in all time and the running periods: all gifts of before
--- fleet.leaderboard_horizon.complete_until, and none that is not there. By time, where the refresh goes by transaction.
+-- fleet.leaderboard_sums counts each gift once for its sender and once for its recipient, in all time and in the
+-- running periods: all gifts before fleet.leaderboard_horizon.complete_until, and no others. Checked by time, while
+-- the refresh counts by transaction.
 with days as (
     select
         s.board, s.profile_id, (g.created_at at time zone 'UTC')::date as day,
         sum(g.coin_amount) as at_most,
-        -- A gift is dated within seconds of its transaction's number.
+        -- A gift's created_at is within seconds of its transaction's number.
         sum(g.coin_amount) filter (where g.created_at < h.complete_until - interval '1 minute') as at_least
     from public.gifts as g
     cross join fleet.leaderboard_horizon as h

@@ -1,4 +1,4 @@
--- No purchase or gift entry without its purchase or gift.
+-- Each ledger entry of a purchase or gift has that purchase or gift.
 select e.id as entry_id, e.reason, e.idempotency_key
 from public.ledger_entries as e
 left join public.gifts as g on e.reason = 'gift' and e.idempotency_key = 'gift:' || g.provider_event_id

@@ -1,5 +1,5 @@
--- No name of a payment leads to two grants: not by another spelling of the provider, and not by another provider for
--- names that only Stripe gives. What is joined already stands in payments_are_granted_once.
+-- No name of a payment leads to two grants: neither by another spelling of the provider, nor by another provider for
+-- names that only Stripe gives. Grants that are joined already are listed in payments_are_granted_once.
 select cp.id as purchase_id, other.id as other_purchase_id, cp.provider_payment_id as name
 from public.coin_purchases as cp
 join fleet.payment_keys as k on k.key = cp.provider_payment_id

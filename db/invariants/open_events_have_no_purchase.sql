@@ -1,4 +1,4 @@
--- Once a payment has its purchase, or is known not to be ours, none of its events waits or is held but those that
+-- Once a payment has its purchase, or is known not to be ours, none of its events waits or is held, except those that
 -- brought a purchase of it.
 select e.id as event_id, e.state, e.reason
 from fleet.inbox_events as e

@@ -1,5 +1,5 @@
--- A payment grants coins once. Two grants that turned out to be one payment stand here until a person closes them with
--- fleet.close_double_grant.
+-- A payment grants coins once. Two grants that turned out to be one payment are listed here until a person closes
+-- them with fleet.close_double_grant.
 select
     j.payment_id,
     array_agg(cp.id order by cp.id) as purchase_ids,

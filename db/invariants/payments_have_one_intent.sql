@@ -1,5 +1,6 @@
--- A payment has one intent. Two under one payment are two payments of which one was never granted, as when a direct
--- call of before told of both under one event id: delete the keys of the other and send its event round again.
+-- A payment has one intent. Two intents under one payment are two payments, of which one was never granted; an older
+-- direct call may have told of both under one event id. Delete the keys of the other one and make its event pending
+-- again.
 select k.payment_id, array_agg(k.key order by k.key) as intents
 from fleet.payment_keys as k
 where k.provider = 'stripe' and k.key ~ '^pi_'

@@ -1,4 +1,4 @@
--- Pending until granted; wholly taken back is refunded or chargeback; else confirmed.
+-- A purchase is pending until it is granted; then refunded or chargeback if all of it was taken back, else confirmed.
 select cp.id as purchase_id, cp.status, cp.granted_at, cp.coin_amount, cp.refunded_coins
 from public.coin_purchases as cp
 where case

@@ -1,5 +1,5 @@
--- A granted purchase put its coins in once, for its own buyer, and reversals took out of those what it says; a held one
--- moved nothing.
+-- A granted purchase added its coins once, to its own buyer, and reversals took out as many as its row says; a held
+-- purchase moved nothing.
 select cp.id as purchase_id, cp.status, cp.coin_amount, cp.refunded_coins, l.granted, v.taken
 from public.coin_purchases as cp
 left join (

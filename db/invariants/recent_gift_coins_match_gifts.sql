@@ -1,4 +1,5 @@
--- live_streams.recent_gift_coins sums the stream's gifts since fleet.recent_gifts_horizon, late changes included.
+-- live_streams.recent_gift_coins is the sum of the stream's gifts since fleet.recent_gifts_horizon, late changes
+-- included.
 select
     s.id as stream_id, s.recent_gift_coins,
     coalesce(c.late, 0) as late, coalesce(g.coins, 0) as coins_of_recent_gifts
@@ -10,7 +11,7 @@ left join (
     where (g.created_at at time zone 'UTC') > (
         select k.counted_from at time zone 'UTC' from fleet.recent_gifts_horizon as k
     )
-        -- Dated by a clock that was ahead: they are not recent when that time comes.
+        -- Gifts dated by a clock that was ahead do not count as recent when that time comes.
         and (g.created_at > h.ahead_from and g.id <= h.ahead_upto_id) is not true
     group by g.stream_id
 ) as g on g.stream_id = s.id

@@ -1,4 +1,4 @@
--- Money that went back under a name that a granted purchase was recorded by takes its coins, whatever provider the
+-- A refund under a name by which a granted purchase was recorded takes that purchase's coins, whatever provider the
 -- purchase was recorded for. fleet.close_id_conflict says that the two are one payment.
 select cp.id as purchase_id, cp.provider, cp.provider_payment_id as name, k.payment_id
 from public.coin_purchases as cp

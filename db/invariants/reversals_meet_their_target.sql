@@ -1,5 +1,6 @@
--- What was taken back is what the refunds and disputes of the payment say, computed here a second time and otherwise:
--- a number of coins is right if it is worth no more than what was reversed, and one coin more would be worth more.
+-- The coins taken back are what the refunds and disputes of the payment require, computed here a second time in
+-- another way: a number of coins is right if it is worth no more than what was reversed, and one coin more would be
+-- worth more.
 select s.purchase_id, s.refunded_coins, s.status, s.coin_amount, s.amount_minor, s.reversed_minor
 from (
     select
@@ -43,7 +44,8 @@ from (
             coalesce(p.refund_total_minor, 0) - coalesce(p.uncaptured_minor, 0) - coalesce(
                 sum(f.amount_minor) filter (
                     where u.is_undone
-                        -- Not made after the cumulative, nor undone by then; before times were stored, neither.
+                        -- Neither made after the cumulative total nor failed by then; from before times were stored,
+                        -- neither is known.
                         and not coalesce(f.created_at > coalesce(p.refund_total_at, '-infinity'), false)
                         and (
                             (f.undone_at is null and p.refund_total_at is null)
@@ -78,7 +80,7 @@ from (
                 else o.paid_minor
             end as minor
         ) as v
-        -- The part of the largest withdrawal that is back, in the currency of which least is.
+        -- The part of the largest withdrawal that has come back, in the currency in which least of it has.
         cross join lateral (
             select min(least(greatest(1 + c.net / c.largest, 0), 1)) as came_back
             from (
@@ -92,7 +94,7 @@ from (
         where x.payment_id = o.payment_id
     ) as d
 ) as s
--- Thirds have 300 decimals, of which 250 are meant.
+-- Thirds have 300 decimals, of which 250 are exact.
 cross join lateral (
     select
         round(s.reversed_minor, 250) as reversed,

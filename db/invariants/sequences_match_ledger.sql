@@ -1,4 +1,4 @@
--- profiles knows the newest entry of each account.
+-- The sequence numbers on profiles are those of each account's newest entry.
 select pr.id as profile_id, pr.coin_seq, pr.earnings_seq
 from public.profiles as pr
 left join (

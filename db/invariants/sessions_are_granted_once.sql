@@ -1,5 +1,5 @@
--- A checkout session and its intent are one payment, also where an event from before sessions' names were kept showed
--- that. Sent round again, the event joins the two grants.
+-- A checkout session and its intent are one payment, also if an event showed that before sessions' names were stored.
+-- When that event is made pending again, it joins the two grants.
 with sessions as (
     select cp.id, cp.provider_payment_id, coalesce(j.payment_id, cp.payment_id) as payment_id
     from public.coin_purchases as cp

@@ -1,4 +1,4 @@
--- The totals on profiles that the money function writes.
+-- The totals on profiles are those of the ledger and of the gifts.
 select pr.id as profile_id
 from public.profiles as pr
 left join (

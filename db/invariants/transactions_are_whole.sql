@@ -1,4 +1,4 @@
--- The legs of a transaction share key and reason, count from 0, and were written together.
+-- The entries of a ledger transaction have the same key and reason, are numbered from 0, and were written together.
 select e.transaction_id
 from public.ledger_entries as e
 group by e.transaction_id

@@ -1,4 +1,4 @@
--- live_streams.active_viewer_count counts the stream's viewers with all four flags, late changes included.
+-- live_streams.active_viewer_count is the number of the stream's viewers with all four flags, late changes included.
 select s.id as stream_id, s.active_viewer_count, coalesce(c.late, 0) as late, coalesce(v.viewers, 0) as viewers
 from public.live_streams as s
 left join (

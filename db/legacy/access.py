@@ -1,6 +1,6 @@
-"""Keeps clients and processes out of a database whose balances are half way.
+"""Keeps clients and processes out of a database while an upgrade has moved only part of its coins.
 
-What is taken away is written to fleet.upgrade_runs, from where it is given back.
+What is revoked is written to fleet.upgrade_runs.closed_doors, from where it is granted again.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from db.connections.pool import Connection
 
-# Everybody may use public until that is taken away too.
-_OPEN_DOORS = """
+# Everybody (public) may use the schema public until that is revoked too.
+_GRANTED = """
 select distinct n.nspname::text as schema, w.name as role
 from pg_namespace as n
 cross join lateral aclexplode(n.nspacl) as a
@@ -21,10 +21,10 @@ order by 1, 2
 """
 
 
-async def close_doors(connection: Connection) -> None:
-    """Take usage of our schemas from API roles and processes; /readyz is 503 from then on."""
+async def revoke_access(connection: Connection) -> None:
+    """Revoke usage of our schemas from API roles and processes; /readyz is 503 from then on."""
     async with connection.transaction():
-        for row in await connection.fetch(_OPEN_DOORS):
+        for row in await connection.fetch(_GRANTED):
             await connection.execute(f"revoke usage on schema {row['schema']} from {row['role']}")
             await connection.execute(
                 """
@@ -37,13 +37,13 @@ async def close_doors(connection: Connection) -> None:
             )
 
 
-async def open_doors(connection: Connection) -> None:
-    """Give back what was taken, in the caller's transaction."""
+async def grant_access_again(connection: Connection) -> None:
+    """Grant what was revoked, in the caller's transaction."""
     rows = await connection.fetch(
         """
-        select distinct d.door ->> 0 as schema, d.door ->> 1 as role
+        select distinct d.usage ->> 0 as schema, d.usage ->> 1 as role
         from fleet.upgrade_runs as r
-        cross join lateral jsonb_array_elements(r.closed_doors) as d (door)
+        cross join lateral jsonb_array_elements(r.closed_doors) as d (usage)
         """
     )
     for row in rows:

@@ -1,4 +1,4 @@
--- What an upgrade keeps in the database that it upgraded, from its first transaction on and for good.
+-- The tables that an upgrade keeps in the database that it upgraded, from its first transaction on and for good.
 
 create schema if not exists fleet;
 
@@ -17,9 +17,9 @@ create table fleet.upgrade_runs (
 comment on table fleet.upgrade_runs is
     'The upgrade of this database from an older generation: one row, from the moment its tables were moved aside.';
 comment on column fleet.upgrade_runs.users_table is
-    'The given table that maps old users to auth.users; null when e-mail addresses do.';
+    'The given table that maps old users to auth.users; null if e-mail addresses do.';
 comment on column fleet.upgrade_runs.closed_doors is
-    'Usage of schemas taken from API roles and processes until the upgrade has finished.';
+    'Usage of schemas that was revoked from API roles and processes until the upgrade has finished.';
 comment on column fleet.upgrade_runs.proof is
     'Before = after + set aside, table by table, as it was proved at the end.';
 
@@ -33,7 +33,7 @@ create table fleet.upgrade_steps (
 );
 comment on table fleet.upgrade_steps is
     'How far each step of the upgrade is, written in the transaction of each batch: an interrupted upgrade goes on '
-    'from here.';
+    'from here. A step is staged (each old row judged), then done in batches (copied).';
 
 create table fleet.upgrade_tables (
     table_name text primary key,
@@ -41,9 +41,9 @@ create table fleet.upgrade_tables (
     is_handled boolean not null
 );
 comment on table fleet.upgrade_tables is
-    'Each old table that was moved aside, counted while everybody was locked out of it.';
+    'Each old table that was moved aside, with its rows counted while everybody was locked out of it.';
 comment on column fleet.upgrade_tables.is_handled is
-    'Whether its rows have a home in the current schema; the others are archived.';
+    'Whether the current schema has a place for its rows; the others are archived.';
 
 create table fleet.upgraded_users (
     old_id text primary key,
@@ -67,11 +67,11 @@ create table fleet.quarantine (
 );
 create index quarantine_source_table_idx on fleet.quarantine (source_table, source_key);
 comment on table fleet.quarantine is
-    'Rows of an older generation that could not become rows of the current one: a person decides. Nothing in them is '
-    'lost.';
+    'Rows of an older generation that could not become rows of the current schema: a person decides about each. '
+    'Nothing in them is lost.';
 comment on column fleet.quarantine.account is
-    'What coins count: part of somebody''s coin balance, of their earnings, or a row of history whose effect their '
-    'balance already holds.';
+    'What the coins count: part of a profile''s coin balance, of its earnings, or a row of history whose effect the '
+    'balance already has.';
 
 create table fleet.archived_rows (
     id bigint generated always as identity primary key,
@@ -83,7 +83,8 @@ create table fleet.archived_rows (
     archived_at timestamptz not null default clock_timestamp()
 );
 create index archived_rows_source_table_idx on fleet.archived_rows (source_table, source_key);
-comment on table fleet.archived_rows is 'Rows of an older generation that have no home now and need none.';
+comment on table fleet.archived_rows is
+    'Rows of an older generation that have no place in the current schema and need none.';
 
 create table fleet.upgrade_notes (
     id bigint generated always as identity primary key,
@@ -93,4 +94,5 @@ create table fleet.upgrade_notes (
     old_value text
 );
 create index upgrade_notes_source_table_idx on fleet.upgrade_notes (source_table, source_key);
-comment on table fleet.upgrade_notes is 'Values that a moved row could not keep, as they were.';
+comment on table fleet.upgrade_notes is
+    'Values that a moved row could not keep, as they were.';

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 TRIES = 5
 PAUSE_S = 0.5
-# A row that the current schema refuses is quarantined, but for these: there it would be a bug.
+# A row that the current schema refuses is quarantined. In these steps a refused row is a bug.
 _NEVER_REFUSED = ("openings", "closings", "leftovers")
-# Batches find their rows by index: the tables they fill grow faster than their statistics.
+# Batches must find rows by index: the tables they fill grow faster than their statistics.
 _BATCH_PLANS = "set local enable_hashjoin = off; set local enable_mergejoin = off"
 _TO_QUARANTINE = """
 insert into fleet.quarantine (source_table, source_key, reason, account, coins, source_row)
@@ -42,21 +42,21 @@ where s.no = $1
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """What is left of one step; its name is one of the plan's."""
+    """The batches of one step that are left; `step` is one of the plan's."""
 
     connection: Connection
     step: str
     batch_rows: int
 
     async def copy(self) -> AsyncIterator[tuple[int, int]]:
-        """Copy it; says after each batch how many rows are done, of how many."""
+        """Copy them; yield after each batch how many rows are done, and of how many."""
         done, staged = -1, 0
         while done < staged:
-            done, staged = await self._patiently()
+            done, staged = await self._copy_with_retries()
             yield done, staged
 
-    async def _patiently(self) -> tuple[int, int]:
-        """Do one batch, again when something passing was in its way."""
+    async def _copy_with_retries(self) -> tuple[int, int]:
+        """Copy one batch, again after an error that passes by itself."""
         for tried in range(1, TRIES + 1):
             try:
                 return await self._copy_batch()
@@ -95,7 +95,7 @@ class Batches:
             return upto, staged
 
     async def _copy_rows(self, after: int, upto: int) -> None:
-        """Copy a range; one that the schema refuses is halved until the culprit stands alone."""
+        """Copy a range of rows; one that the schema refuses is halved until one row is left."""
         try:
             async with self.connection.transaction():
                 await self.connection.execute(
@@ -119,7 +119,7 @@ class Batches:
         await self.connection.execute(
             _REFUSED.format(step=self.step),
             no,
-            # A movement's coins are in its profile's closing, so there is nothing to decide.
+            # A movement's coins are in its profile's closing entry: there is nothing to decide.
             "archive" if self.step == "movements" else "quarantine",
             f"refused: {getattr(error, 'constraint_name', None) or error.sqlstate}",
         )

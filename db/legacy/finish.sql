@@ -1,4 +1,4 @@
--- The end of an upgrade: everybody has a profile, new ids go on after the old ones, boards start anew.
+-- The end of an upgrade: every user has a profile, new ids follow the old ones, boards are counted anew.
 
 insert into public.profiles (id, created_at)
 select a.id, coalesce((to_jsonb(a) ->> 'created_at')::timestamptz, clock_timestamp()) from auth.users as a
@@ -18,7 +18,7 @@ from (
     select 'public.chat_messages', max(id) from public.chat_messages
 ) as n;
 
--- Whoever looked at the boards meanwhile counted half of the history: they are counted anew, all of it.
+-- A board that was refreshed meanwhile counted half of the history, so all of it is counted again.
 delete from fleet.leaderboard_sums;
 update fleet.leaderboard_horizon set upto_xid = null;
 

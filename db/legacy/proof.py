@@ -1,7 +1,7 @@
 """The proof of an upgrade: before = after + set aside, row by row and coin by coin.
 
 Before is read from the old tables, after from the current ones, and what was set aside from
-fleet.quarantine and fleet.archived_rows; how the rows got there is not asked.
+fleet.quarantine and fleet.archived_rows; how the rows got there plays no part.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from db.legacy.tables import LEGACY
+from db.legacy.scripts import LEGACY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 def encode(proof: Proof) -> str:
-    """Give a proof as JSON."""
+    """Return a proof as JSON."""
     return msgspec.json.encode(proof).decode()
 
 
@@ -89,7 +89,7 @@ def decode(text: str) -> Proof:
 
 
 async def prove(connection: Connection) -> Proof:
-    """Count everything anew, and read every invariant."""
+    """Count everything again, and read every invariant."""
     lines = await _rows(connection, LEGACY / "proof_lines.sql")
     reasons = await _rows(connection, LEGACY / "proof_reasons.sql")
     return Proof(

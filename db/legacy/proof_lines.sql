@@ -1,4 +1,4 @@
--- upgrade.proof() beside what was set aside: a line for each old table, and for each kind of coins.
+-- upgrade.proof() joined with what was set aside: a line for each old table, and for each kind of coins.
 select
     p.line as name, p.rows_before, p.rows_moved,
     coalesce(a.rows, 0) as rows_archived,

@@ -1,33 +1,28 @@
-"""Moves an older generation's tables out of the way of the current schema, and back.
+"""Moves an older generation's tables out of the way of the current schema.
 
-Names such as gifts and live_streams are the same in every generation. What is in the way goes to
-the schema legacy_<generation>, locked against everybody while it is counted and closed for writing
-from then on. The statements that put all of it back are written down there.
+Names such as gifts and live_streams are the same in every generation. What has such a name goes to
+the schema legacy_<generation>: locked against everybody while it is counted, closed for writing
+afterwards. The statements that put it back are stored there too (db/legacy/undo.py runs them).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 from db.errors import CoinfleetError
-from db.legacy.access import open_doors
-from db.legacy.generations import FAMILIES, SOURCES, Generation
+from db.legacy.generations import Generation
+from db.legacy.names import current_names
+from db.legacy.sources import FAMILIES, SOURCES
 from db.legacy.triggers import take_off_triggers
-from db.release.schema import FOLDER, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from db.connections.pool import Connection
 
-LEGACY = FOLDER / "legacy"
-_RELATION = re.compile(r"^create (?:table|view|sequence|type) public\.(\w+)", re.MULTILINE)
-_FUNCTION = re.compile(r"^create (?:or replace )?function public\.(\w+)", re.MULTILINE)
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 
 
@@ -53,19 +48,6 @@ class NotOurs(CoinfleetError):
         )
 
 
-class NoWayBack(CoinfleetError):
-    """The upgrade can't be undone."""
-
-
-@cache
-def current_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names in public that this release claims: relations and types, then functions."""
-    texts = [file.text for file in expected()]
-    relations = {name for text in texts for name in _RELATION.findall(text)}
-    functions = {name for text in texts for name in _FUNCTION.findall(text)}
-    return tuple(sorted(relations)), tuple(sorted(functions))
-
-
 @dataclass(slots=True)
 class OldTables:
     """The objects of one generation in one database."""
@@ -76,11 +58,14 @@ class OldTables:
 
     @property
     def schema(self) -> str:
-        """Where they go."""
+        """The schema that they are moved to."""
         return self.generation.schema
 
     async def move_aside(self) -> None:
-        """Lock, count, move, close; in the caller's transaction. Raises TablesInUse and NotOurs."""
+        """Lock, count, move and close the tables, in the caller's transaction.
+
+        Raises TablesInUse and NotOurs.
+        """
         relations = await self._relations()
         tables = [row["oid"] for row in relations if row["relkind"] in "rp"]
         await self._check_owned([row["oid"] for row in relations])
@@ -94,12 +79,12 @@ class OldTables:
             await self._move(kind, row["name"], row["relname"])
         await self._move_functions()
         await self._move_types()
-        await self._stand_in()
-        await self._freeze(tables)
-        await self._write_down()
+        await self._make_missing_tables()
+        await self._close(tables)
+        await self._store_undo()
 
     async def _relations(self) -> list[asyncpg.Record]:
-        """What must go: the generation's own tables, and whatever has a name that is claimed."""
+        """Return what must move: the generation's own tables, and all that has a name of ours."""
         claimed, _ = current_names()
         source = SOURCES[self.generation]
         return await self.connection.fetch(
@@ -109,7 +94,7 @@ class OldTables:
             where c.relnamespace = 'public'::regnamespace
                 and (
                     (c.relkind in ('r', 'p', 'f', 'v', 'm') and c.relname = any($1))
-                    -- A sequence goes with the column that owns it, others go by name.
+                    -- A sequence moves with the column that owns it; others are found by name.
                     or (c.relkind = 'S' and c.relname = any($2) and not exists (
                         select from pg_depend as d
                         where d.objid = c.oid and d.classid = 'pg_class'::regclass
@@ -137,7 +122,7 @@ class OldTables:
             raise NotOurs(row["name"] for row in rows)
 
     async def _lock(self, names: list[str]) -> None:
-        """Shut everybody else out, or say who is in the way."""
+        """Lock everybody else out. Raises TablesInUse with the sessions that hold a lock."""
         try:
             async with self.connection.transaction():
                 await self.connection.execute(
@@ -162,7 +147,7 @@ class OldTables:
         return [row["session"] for row in rows]
 
     async def _drop_foreign_keys(self, tables: list[int]) -> None:
-        """Let go of tables that stay: rows that are closed must not hold a user who leaves."""
+        """Drop references to tables that stay: a closed row must not keep a user from leaving."""
         rows = await self.connection.fetch(
             """
             select
@@ -178,7 +163,7 @@ class OldTables:
         )
         for row in rows:
             await self.connection.execute(row["drop"])
-            # Rows that break it by then are for the old application, as they were.
+            # Rows may break it by then, and the old application has to get them as they were.
             not_valid = "" if row["add"].endswith("NOT VALID") else " not valid"
             self._undo.append(row["add"] + not_valid)
 
@@ -204,7 +189,7 @@ class OldTables:
         self._undo.append(f"alter {kind} {moved} set schema public")
 
     async def _move_functions(self) -> None:
-        """Functions whose names are claimed: the old application can't call them by mistake."""
+        """Move functions whose names are ours, so that the old application can't call ours."""
         _, claimed = current_names()
         rows = await self.connection.fetch(
             """
@@ -247,8 +232,8 @@ class OldTables:
             await self.connection.execute(f"alter type {row['name']} set schema {self.schema}")
             self._undo.append(f"alter type {row['moved']} set schema public")
 
-    async def _stand_in(self) -> None:
-        """Make an empty table for each that this platform never had."""
+    async def _make_missing_tables(self) -> None:
+        """Make an empty table for each optional one that this platform never had."""
         for table, columns in SOURCES[self.generation].optional.items():
             declared = ", ".join(f"{name} {FAMILIES[kind][-1]}" for name, kind in columns.items())
             declared = declared.replace("citext", "text").replace("USER-DEFINED", "text")
@@ -256,8 +241,8 @@ class OldTables:
                 f"create table if not exists {self.schema}.{table} ({declared})"
             )
 
-    async def _freeze(self, tables: list[int]) -> None:
-        """Close the tables for good: what is copied is what was counted."""
+    async def _close(self, tables: list[int]) -> None:
+        """Close the tables for writing, so that what is copied is what was counted."""
         await self.connection.execute(
             f"""
             create function {self.schema}.refuse_change() returns trigger language plpgsql
@@ -282,12 +267,12 @@ class OldTables:
                 """
             )
 
-    async def _write_down(self) -> None:
+    async def _store_undo(self) -> None:
         await self.connection.execute(
             f"""
             create table {self.schema}.way_back (no integer primary key, statement text not null);
             comment on table {self.schema}.way_back is
-                'What puts everything of this schema back into public, to be run in order of no.'
+                'The statements that put all of this schema back into public, in the order of no.'
             """
         )
         await self.connection.executemany(
@@ -295,74 +280,3 @@ class OldTables:
             # Backwards: what was taken away first comes back last.
             list(enumerate(reversed(self._undo), start=1)),
         )
-
-    async def put_back(self) -> None:
-        """Undo `move_aside` and everything made since, in the caller's transaction."""
-        if not await self.connection.fetchval(
-            "select to_regclass($1) is not null", f"{self.schema}.way_back"
-        ):
-            raise NoWayBack(f"there is no schema {self.schema} to put back")
-        if await self._has_lived():
-            raise NoWayBack(
-                "the fleet or its users have worked with this database since: an undo would lose"
-                " what they wrote; restore the backup, or go on"
-            )
-        await open_doors(self.connection)
-        await self._clear_public()
-        statements = await self.connection.fetch(
-            f"select statement from {self.schema}.way_back order by no"  # noqa: S608 -- our own
-        )
-        await self.connection.execute(
-            f"drop function {self.schema}.refuse_change() cascade"  # and each trigger moved_aside
-        )
-        for row in statements:
-            await self.connection.execute(row["statement"])
-        await self.connection.execute(f"drop schema {self.schema} cascade")
-
-    async def _has_lived(self) -> bool:
-        """Whether events came, money was booked or users wrote after the upgrade had finished."""
-        # A release that was interrupted may have made neither table.
-        if not await self.connection.fetchval(
-            "select to_regclass('fleet.inbox_events') is not null"
-        ):
-            return False
-        return bool(
-            await self.connection.fetchval(
-                """
-                select exists (select from fleet.inbox_events)
-                    or exists (select from public.user_grid_slots)
-                    or exists (
-                        select from fleet.upgrade_runs as r
-                        join lateral (
-                            select created_at from public.ledger_entries
-                            union all select created_at from public.chat_messages
-                            union all select created_at from public.follows
-                        ) as w on w.created_at > r.finished_at
-                    )
-                """
-            )
-        )
-
-    async def _clear_public(self) -> None:
-        """Drop what this release made; the old names are free again."""
-        relations, functions = current_names()
-        await self.connection.execute(
-            "drop schema if exists upgrade cascade; drop schema if exists invariants cascade"
-        )
-        rows = await self.connection.fetch(
-            """
-            select format('drop function %s cascade', p.oid::regprocedure) as statement
-            from pg_proc as p
-            where p.pronamespace = 'public'::regnamespace and p.proname = any($1)
-            union all
-            select format('drop table %s cascade', c.oid::regclass)
-            from pg_class as c
-            where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
-                and c.relname = any($2)
-            """,
-            functions,
-            relations,
-        )
-        for row in rows:
-            await self.connection.execute(row["statement"])
-        await self.connection.execute("drop schema fleet cascade")

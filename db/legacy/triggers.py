@@ -1,5 +1,7 @@
-"""Takes triggers off that belong to an older generation: theirs moved balances, and those on
-auth.users would write to tables that are gone, or fail and let nobody sign up.
+"""Drops the triggers of an older generation.
+
+They moved balances, and those on auth.users would write to tables that are gone: a sign-up would
+fail.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
 
 _OR_REPLACE = "CREATE OR REPLACE TRIGGER"
-# One that is off does no harm; and a foreign table's can't be switched off again by an undo.
+# A disabled trigger on auth.users does no harm, and an undo may not disable it there again.
 _TRIGGERS = """
 select
     t.tgname::text as name,
@@ -33,11 +35,11 @@ where not t.tgisinternal and t.tgparentid = 0 and (
 
 
 async def take_off_triggers(connection: Connection, schema: str, tables: list[int]) -> list[str]:
-    """Drop them, in the caller's transaction; gives what brings them back, last things first.
+    """Drop them, in the caller's transaction; return the statements of an undo, in reverse order.
 
-    On Supabase auth.users is the auth service's, and only it may drop a trigger there. Whoever may
-    make one may replace it, though: it does nothing then. Each of auth.users is noted, for a
-    platform may have had it for something else.
+    On Supabase auth.users belongs to the auth service, and only it may drop a trigger there. A role
+    that may make one may replace it, though: then it does nothing. Each trigger of auth.users is
+    noted, because the platform may need it for something else.
     """
     undo: list[str] = []
     for row in await connection.fetch(_TRIGGERS, tables):
@@ -61,7 +63,7 @@ async def take_off_triggers(connection: Connection, schema: str, tables: list[in
 
 
 async def _disarm(connection: Connection, schema: str, definition: str) -> None:
-    """Have a trigger call a function of ours that does nothing."""
+    """Make a trigger call a function of ours that does nothing."""
     await connection.execute(
         f"""
         create or replace function {schema}.let_pass() returns trigger language plpgsql

@@ -1,8 +1,8 @@
--- The upgrade's own workshop: gone when it has finished.
+-- What a running upgrade works with: the schema upgrade, dropped when it has finished.
 create schema upgrade;
 comment on schema upgrade is 'What a running upgrade works with; dropped when it has finished.';
 
--- No honest row holds more coins: sums of thousands of such rows still fit a bigint.
+-- No real row holds more coins: sums of thousands of such rows still fit a bigint.
 create function upgrade.most()
 returns numeric
 language sql
@@ -10,8 +10,9 @@ immutable
 set search_path = ''
 as $$ select 1e15 $$;
 
--- How many coins a refund in minor units can have taken, of those that were: the current schema takes
--- them in proportion to what was paid back. As many where it can be, else the next fewer.
+-- How many coins a refund of p_amount_minor can have taken, out of the p_taken that it took. The current schema takes
+-- coins in proportion to the money paid back, so it is that number if a proportion gives it, else the next smaller
+-- one.
 create function upgrade.takable(p_taken numeric, p_coins numeric, p_amount_minor numeric)
 returns numeric
 language sql
@@ -25,7 +26,7 @@ as $$
     end
 $$;
 
--- Whose account a row of the second generation's ledger moved, in a table that may lack the column.
+-- Which account of the profile a row of the second generation's ledger moved, in a table that may lack the column.
 create function upgrade.account_of(p_row jsonb)
 returns text
 language sql

@@ -10,4 +10,5 @@ drop function if exists fleet.names_author(text, text, boolean);
 drop function if exists fleet.personal_fields(text, jsonb);
 
 comment on column fleet.schema_objects.checksum is
-    'The checksum of the text that was applied last; ''removed'' for a function whose file is gone, so that an older release that still runs finds it here.';
+    'The checksum of the text that was applied last; ''removed'' for a function whose file is gone, so that an older '
+    'release that still runs finds it here.';

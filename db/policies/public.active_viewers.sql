@@ -1,4 +1,4 @@
--- A viewer's own rows. The flags are theirs to write; when they were heard is the database's to say.
+-- A viewer's own rows. A viewer writes the flags; the database sets the time of the last heartbeat.
 alter table public.active_viewers enable row level security;
 revoke all on public.active_viewers from public, anon, authenticated, service_role;
 grant select, delete on public.active_viewers to authenticated, service_role;

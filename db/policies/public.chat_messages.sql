@@ -1,4 +1,4 @@
--- Everyone reads; who is signed in speaks as themselves. The backend removes what must go.
+-- Everyone reads; a signed-in user writes under their own id. The backend removes messages.
 alter table public.chat_messages enable row level security;
 revoke all on public.chat_messages from public, anon, authenticated, service_role;
 grant select on public.chat_messages to anon, authenticated, service_role;

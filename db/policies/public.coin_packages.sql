@@ -1,4 +1,4 @@
--- Everyone reads, as a shop shows its prices; they are changed by the schema's owner.
+-- Everyone reads, because a shop shows its prices; the schema's owner changes them.
 alter table public.coin_packages enable row level security;
 revoke all on public.coin_packages from public, anon, authenticated, service_role;
 grant select on public.coin_packages to anon, authenticated, service_role;

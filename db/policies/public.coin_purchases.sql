@@ -1,4 +1,4 @@
--- Read by its buyer; written through the functions only.
+-- The buyer reads; only functions write.
 alter table public.coin_purchases enable row level security;
 revoke all on public.coin_purchases from public, anon, authenticated, service_role;
 grant select on public.coin_purchases to authenticated, service_role;

@@ -1,4 +1,4 @@
--- Everyone reads; a follower makes and ends their own.
+-- Everyone reads; a follower adds and removes their own rows.
 alter table public.follows enable row level security;
 revoke all on public.follows from public, anon, authenticated, service_role;
 grant select on public.follows to anon, authenticated, service_role;

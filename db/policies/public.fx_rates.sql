@@ -1,4 +1,4 @@
--- Everyone reads, as a shop may show prices in other currencies; they are set by the schema's owner.
+-- Everyone reads, because a shop may show prices in other currencies; the schema's owner sets the rates.
 alter table public.fx_rates enable row level security;
 revoke all on public.fx_rates from public, anon, authenticated, service_role;
 grant select on public.fx_rates to anon, authenticated, service_role;

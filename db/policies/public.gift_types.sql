@@ -1,4 +1,4 @@
--- Everyone reads; prices are changed by the schema's owner.
+-- Everyone reads; the schema's owner changes prices.
 alter table public.gift_types enable row level security;
 revoke all on public.gift_types from public, anon, authenticated, service_role;
 grant select on public.gift_types to anon, authenticated, service_role;

@@ -1,4 +1,4 @@
--- Everyone reads; written through the functions only.
+-- Everyone reads; only functions write.
 alter table public.gifts enable row level security;
 revoke all on public.gifts from public, anon, authenticated, service_role;
 grant select on public.gifts to anon, authenticated, service_role;

@@ -1,4 +1,4 @@
--- Everyone reads; written by the refresh only.
+-- Everyone reads; only the refresh writes.
 alter table public.leaderboard_cache enable row level security;
 revoke all on public.leaderboard_cache from public, anon, authenticated, service_role;
 grant select on public.leaderboard_cache to anon, authenticated, service_role;

@@ -1,4 +1,4 @@
--- Read by whose account it is; written through the functions only.
+-- The owner of the account reads; only functions write.
 alter table public.ledger_entries enable row level security;
 revoke all on public.ledger_entries from public, anon, authenticated, service_role;
 grant select on public.ledger_entries to authenticated, service_role;

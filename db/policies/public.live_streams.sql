@@ -1,5 +1,5 @@
--- Everyone reads; its owner switches live_available, the platform's backend makes streams. Nobody sets is_published or
--- a counter.
+-- Everyone reads; a stream's owner switches live_available, the platform's backend makes streams. No role sets
+-- is_published or a counter.
 alter table public.live_streams enable row level security;
 revoke all on public.live_streams from public, anon, authenticated, service_role;
 grant select on public.live_streams to anon, authenticated, service_role;

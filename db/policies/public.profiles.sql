@@ -1,4 +1,4 @@
--- Everyone reads; its owner writes the display fields. Balances and totals are the functions' own.
+-- Everyone reads; the owner writes the display fields. Only functions write balances and totals.
 alter table public.profiles enable row level security;
 revoke all on public.profiles from public, anon, authenticated, service_role;
 grant select on public.profiles to anon, authenticated, service_role;

@@ -1,4 +1,4 @@
--- A viewer's own layout, read and written by nobody else.
+-- A viewer's own layout; nobody else reads or writes it.
 alter table public.user_grid_slots enable row level security;
 revoke all on public.user_grid_slots from public, anon, authenticated, service_role;
 grant select, insert, update, delete on public.user_grid_slots to authenticated, service_role;

@@ -1,7 +1,7 @@
--- What each session of a process starts with. It is set on the roles that logins/ makes, because through
--- a transaction pooler a client can't set it when a session starts; on a direct connection it does, see
--- db/connections/pool.py for the reasons of the values. It holds in this database only: a role
--- belongs to the whole cluster.
+-- The settings with which each session of a process starts. They are set on the roles that logins/ makes, because
+-- through a transaction pooler a client can't set them when a session starts; on a direct connection it does, see
+-- db/connections/pool.py for the reasons of the values. They hold in this database only, while a role belongs to the
+-- whole cluster.
 do $$
 declare
     v_role text;
@@ -28,9 +28,10 @@ begin
 end
 $$;
 
--- What is acknowledged is on disk: where the server or the database has synchronous_commit off, our roles have it on.
--- Another value is an operator's choice and stays, the nearest to the role first; named on the role, it also outlives
--- an `alter database … set synchronous_commit = off`. fleet.commit_durably says the same for each transaction.
+-- What is acknowledged is on disk: if the server or the database has synchronous_commit off, our roles have it on.
+-- Another value is an operator's choice and stays; the role's own value counts first, then the database's, then the
+-- server's. Because it is set on the role, it also survives an `alter database … set synchronous_commit = off`.
+-- fleet.commit_durably does the same for each transaction.
 do $$
 declare
     v_role text;

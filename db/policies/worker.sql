@@ -1,5 +1,5 @@
--- worker: apply, sweep, prove.
--- Rights on functions only, one line each, by file name; no right on any table of money.
+-- A worker applies events, sweeps viewers and proves the ledger. It has rights to functions only, one line each, by
+-- file name; no right to any table of money.
 grant usage on schema fleet to coinfleet_worker;
 
 -- The nightly proof reads every invariant, those of later releases too.
@@ -7,10 +7,10 @@ grant usage on schema invariants to coinfleet_worker;
 grant select on all tables in schema invariants to coinfleet_worker;
 alter default privileges in schema invariants grant select on tables to coinfleet_worker;
 
--- /readyz and start-up checks: is the schema the one this code was written for?
+-- For start-up checks: is the schema the one that this code was written for?
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worker;
 
--- Functions. What isn't listed any more is taken back, in the same transaction.
+-- Functions. What isn't listed any more is revoked, in the same transaction.
 select fleet.revoke_functions('coinfleet_worker');
 grant execute on function fleet.lacks_tables() to coinfleet_worker;
 grant execute on function fleet.claim_events(integer, timestamptz) to coinfleet_worker;

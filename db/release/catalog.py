@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from db.connections.pool import Connection, Pool
-    from db.release.schema import Step
+    from db.release.plan import Step
 
 # A definition is compared by a hash, which is no news to a person.
 _HASH = " = "

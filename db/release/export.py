@@ -15,8 +15,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from db.release import schema
-from db.release.schema import REMOVED, Kind, Record, SchemaFile, Step, expected
+from db.release.plan import Record, Step, plan
+from db.release.records import REMOVED, TABLES
+from db.release.schema import Kind, SchemaFile, expected
 from db.release.sign_ups import EXPORTED
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def export(folder: Path, files: Sequence[SchemaFile] | None = None) -> list[Path
     paths = {found[1]: path for path in folder.iterdir() if (found := _FILE_NAME.match(path.name))}
     book = _read_book([paths[version] for version in sorted(paths)])
     wanted = expected() if files is None else files
-    steps = schema.plan([file for file in wanted if file.kind is not Kind.SHIM], book)
+    steps = plan([file for file in wanted if file.kind is not Kind.SHIM], book)
     written = _Writer(folder, newest=max(paths, default=""), opens_books=not book)
     for step in steps:
         if step.kind == Kind.MIGRATION:
@@ -101,7 +102,7 @@ class _Writer:
     def _write(self, version: str, name: str, steps: Sequence[Step]) -> None:
         parts = [_WORD, _OPENING]
         if self._opens_books:
-            parts.append(schema.BOOKKEEPING.read_text(encoding="utf-8").strip())
+            parts.append(TABLES.read_text(encoding="utf-8").strip())
             self._opens_books = False
         parts += [_text(step) for step in steps]
         if name == OBJECTS:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
+from db.connections.pool import open_connection
+from db.connections.servers import CONNECT_TIMEOUT_S
 
 
 async def configure(

@@ -1,4 +1,4 @@
--- The part of Supabase's auth schema that the platform rests on.
+-- The part of Supabase's auth schema that the platform needs.
 create schema if not exists auth;
 comment on schema auth is 'Stand-in for Supabase''s auth schema; a real Supabase keeps its own.';
 grant usage on schema auth to anon, authenticated, service_role;

@@ -1,5 +1,5 @@
--- On Supabase all that the owner makes in public is open to the API roles until it is revoked.
--- The same must hold here, or a forgotten `revoke` would pass every test and fail in production.
+-- On Supabase everything that the owner makes in public is open to the API roles until it is revoked. The same must
+-- hold here, or a missing `revoke` would pass every test and fail in production.
 grant usage on schema public to anon, authenticated, service_role;
 
 alter default privileges in schema public

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from db.arrivals import Arrival
+    from db.batches import ClaimedEvent
     from db.facts import Fact
-    from db.inbox import Arrival, ClaimedEvent
 
 
 class Provider(ABC):

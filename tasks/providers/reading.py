@@ -1,7 +1,7 @@
-"""How vendors' values are read, so that what comes out is safe to hand to PostgreSQL.
+"""Reads values of vendors' events so that PostgreSQL accepts them.
 
-What decides about money has a type that msgspec checks while it decodes; what only adds to it is
-read leniently, and left out when it makes no sense.
+A value that decides about money has a type, which msgspec checks while it decodes. A value that
+only adds to it is read leniently by these functions: one that makes no sense is left out.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
 IDENTIFIER_CHARACTERS_MAX = 255
 USER_AGENT_CHARACTERS_MAX = 512
 COUNTRY_CODE_LETTERS = 2
-# Until the year 9999, the last that `datetime` knows.
+# The end of the year 9999, the last of `datetime`.
 EPOCH_SECONDS_MAX = 253_402_300_799
-# "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", the longest address there is.
+# The longest address is "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".
 IP_ADDRESS_CHARACTERS_MAX = 45
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,255}\Z")]
 Currency = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z]{3}\Z")]
 
-# What msgspec raises on hostile bytes: its own errors and UnicodeDecodeError are ValueErrors,
-# a thousand nested arrays are a RecursionError.
+# What msgspec raises on hostile bytes: its own errors and UnicodeDecodeError are ValueErrors, and a
+# thousand nested arrays raise RecursionError.
 UNREADABLE_ERRORS = (ValueError, RecursionError)
 
 
 def rejected(reason: str, detail: str | None = None) -> Verdict:
-    """Refuse an event for good; `detail` names an id that a person needs to know."""
+    """Return a refusal that is final; `detail` is an id that a person needs to know."""
     return Verdict(state="rejected", reason=reason, detail=detail)
 
 
 def malformed() -> Verdict:
-    """Refuse an event whose shape isn't the vendor's."""
+    """Return the refusal of an event that does not have the vendor's shape."""
     return rejected("malformed")
 
 
 def ignored(
     reason: str, payment_keys: list[str] | None = None, half: Half | None = None
 ) -> Verdict:
-    """Set an event aside; `payment_keys` names a payment that isn't ours.
+    """Return that an event changes nothing; `payment_keys` names a payment that isn't ours.
 
-    `half` is what it adds should another event show that the payment is ours.
+    `half` is what the event adds if another event shows that the payment is ours after all.
     """
     keys = payment_keys or None
     return Verdict(state="ignored", reason=reason, payment_keys=keys, half=half if keys else None)
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """Give a JSON object, or an empty one in place of anything else."""
+    """Return a JSON object as it is, and an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def identifier(value: Any) -> str | None:
-    """Give an id, from itself or from the object it was expanded into."""
+    """Return an id; the value is the id, or the object that has it, if the vendor expanded it."""
     if isinstance(value, dict):
         value = value.get("id")
     if not isinstance(value, str) or not 0 < len(value) <= IDENTIFIER_CHARACTERS_MAX:
@@ -69,19 +69,19 @@ def identifier(value: Any) -> str | None:
 
 
 def amount(value: Any) -> int:
-    """Give an amount in minor units that only adds to a fact; 0 for anything else."""
+    """Return an amount in minor units, and 0 for anything that is not one."""
     return value if type(value) is int and 0 <= value <= AMOUNT_MAX else 0
 
 
 def moment(epoch_s: Any) -> datetime | None:
-    """Give a time from epoch seconds."""
+    """Return a time from seconds since 1970, or None if there is no such time."""
     if type(epoch_s) is not int or not 0 <= epoch_s <= EPOCH_SECONDS_MAX:
         return None
     return datetime.fromtimestamp(epoch_s, UTC)
 
 
 def ip_address(value: Any) -> str | None:
-    """Give an address as PostgreSQL's inet reads it; it has no scope ids."""
+    """Return an address that PostgreSQL's inet accepts, so without a scope id, or None."""
     if not isinstance(value, str) or len(value) > IP_ADDRESS_CHARACTERS_MAX or "%" in value:
         return None
     try:
@@ -91,14 +91,14 @@ def ip_address(value: Any) -> str | None:
 
 
 def country_code(value: Any) -> str | None:
-    """Give an ISO 3166 code in upper case."""
+    """Return an ISO 3166 code in upper case, or None."""
     if not isinstance(value, str) or len(value) != COUNTRY_CODE_LETTERS:
         return None
     return value.upper() if value.isascii() and value.isalpha() else None
 
 
 def user_agent(value: Any) -> str | None:
-    """Give what a browser says of itself, cut to a bound, without unprintable characters."""
+    """Return a browser's name of itself, cut to a limit and without unprintable characters."""
     if not isinstance(value, str):
         return None
     value = value[:USER_AGENT_CHARACTERS_MAX]

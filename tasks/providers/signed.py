@@ -1,7 +1,7 @@
-"""What every signed webhook has: a fresh timestamp, an HMAC, and the inbox row it becomes.
+"""Signed webhooks: checks of a timestamp and of an HMAC, and the inbox row of an authentic body.
 
-Works on bytes throughout, so that no header and no body can fail to decode before it is proved
-authentic. Never logs and never quotes what it was given.
+Works on bytes, so that nothing can fail to decode before it is known to be authentic. Never logs
+or quotes a header or a body.
 """
 
 from __future__ import annotations
@@ -10,34 +10,35 @@ import hmac
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from db.arrivals import Arrival
 from db.errors import CoinfleetError
-from db.inbox import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Both vendors' own libraries allow five minutes; we allow no more into the future either.
+# Both vendors' own libraries accept a signature for five minutes. We refuse one from the future by
+# the same limit.
 TOLERANCE_S = 300
-# Ten digits last until the year 2286; `int` of an endless header would be slow.
+# Ten digits are enough until the year 2286; `int` of a very long header would be slow.
 TIMESTAMP_DIGITS_MAX = 12
-# Two signatures of each of a few rotated secrets take 300 bytes.
+# Two signatures for each of a few secrets take 300 bytes.
 SIGNATURE_HEADER_BYTES_MAX = 4096
 EVENT_ID_CHARACTERS_MAX = 255
 EVENT_TYPE_CHARACTERS_MAX = 255
 
-# The type of a body in which no type could be read.
+# The event type of a body in which none can be read.
 UNREADABLE = "unreadable"
 
-
-# Why a request isn't authentic: no signature, one that can't be read, one of no secret of ours, and
-# a good one that is more than five minutes old or ahead.
+# Why a request isn't authentic: it has no signature; one that can't be read; one that none of our
+# secrets made; or a good one that is more than five minutes old or ahead.
 Cause: TypeAlias = Literal["missing", "unreadable", "no_match", "stale"]
 
 
 class NotAuthentic(CoinfleetError):
-    """The request wasn't signed with a secret of ours within the last five minutes.
+    """The request was not signed with one of our secrets within the last five minutes.
 
-    `late_s` is how long ago a stale one was signed by this machine's clock; negative if ahead.
+    `late_s` is set for a good signature that is stale: how many seconds ago it was made, by this
+    machine's clock; negative if it was made in the future.
     """
 
     def __init__(self, cause: Cause = "no_match", *, late_s: float | None = None) -> None:
@@ -47,9 +48,9 @@ class NotAuthentic(CoinfleetError):
 
 
 def check_fresh(timestamp: bytes, *, now_s: float) -> None:
-    """Raise NotAuthentic unless `timestamp` is decimal epoch seconds within the tolerance.
+    """Raise NotAuthentic unless `timestamp`, in seconds since 1970, is within the tolerance.
 
-    Comes after the signature was found good: only then an old time tells of a clock.
+    Call it after the signature was found good: only then an old time says something about a clock.
     """
     if not timestamp.isdigit() or len(timestamp) > TIMESTAMP_DIGITS_MAX:
         raise NotAuthentic("unreadable")
@@ -59,7 +60,7 @@ def check_fresh(timestamp: bytes, *, now_s: float) -> None:
 
 
 def hmac_sha256(key: bytes, *parts: bytes) -> bytes:
-    """Sign `parts`, joined by dots, in one call into OpenSSL (4 µs for 2.5 KB)."""
+    """Return the HMAC of `parts`, joined by dots: one call of OpenSSL, 4 µs for 2.5 KB."""
     return hmac.digest(key, b".".join(parts), "sha256")
 
 
@@ -67,15 +68,15 @@ def check_any_match(expected: Iterable[bytes], given: list[bytes]) -> None:
     """Raise NotAuthentic unless one of `given` is one of `expected`."""
     if not any(given):
         raise NotAuthentic("unreadable")
-    for one in expected:
-        for other in given:
-            if hmac.compare_digest(one, other):
+    for ours in expected:
+        for theirs in given:
+            if hmac.compare_digest(ours, theirs):
                 return
     raise NotAuthentic("no_match")
 
 
 def arrival(provider: str, *, event_id: str, event_type: str, body: bytes) -> Arrival:
-    """Turn an authentic body into its inbox row; without a usable id or type it is unreadable."""
+    """Return the inbox row of an authentic body; one without a usable id or type is unreadable."""
     if not (
         _is_printable(event_id, EVENT_ID_CHARACTERS_MAX)
         and _is_printable(event_type, EVENT_TYPE_CHARACTERS_MAX)
@@ -93,7 +94,10 @@ def arrival(provider: str, *, event_id: str, event_type: str, body: bytes) -> Ar
 
 
 def unreadable(provider: str, body: bytes) -> Arrival:
-    """Store an authentic body that says nothing usable under its SHA-256, so it is kept once."""
+    """Return the inbox row of an authentic body that can't be read.
+
+    Its id is its SHA-256, so that the same body is stored once.
+    """
     digest = sha256(body)
     return Arrival(
         provider=provider,

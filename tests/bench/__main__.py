@@ -1,6 +1,6 @@
 """`make bench`, or `python -m tests.bench [--quick] [--only ROW]`: measures, prints, draws.
 
-Never a test: it fails when something it measures does its work wrongly, not when it is slow.
+It is no test: it fails if something that it measures does its work wrongly, not if it is slow.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PARTS = ("apply", "receiving", "fleets", "presence")
 
 
 class Run:
-    """One run: what was measured so far, and where it is written."""
+    """One run: what was measured so far, and where the results are written."""
 
     def __init__(self, servers: Servers, folder: Path, *, quick: bool) -> None:
         self.rows: list[Row] = []
@@ -71,7 +71,7 @@ class Run:
             await _check(books)
 
     async def apply(self) -> None:
-        """Rows 3 and 4, and the plot's points."""
+        """Rows 3 and 4, and the points of the plot."""
         async with self._servers.books(users=USERS) as books:
             self.rows.append(await apply.measure_batches(books, pairs=self._pairs))
             self.rows.append(await apply.measure_hot_account(books, pairs=self._pairs))
@@ -85,7 +85,7 @@ class Run:
     async def presence(self) -> None:
         """Row 7."""
         async with self._servers.database() as database:
-            # A tenth of the size shows as well whether it runs.
+            # A tenth of the size is enough to see whether it runs.
             size = 10 if self._quick else 1
             self.rows += await presence.measure(
                 database,
@@ -103,7 +103,7 @@ async def _check(books: Books) -> None:
 async def measure(servers: Servers, folder: Path, *, only: set[str], quick: bool) -> None:
     """Measure, then print and write what was found."""
     run = Run(servers, folder, quick=quick)
-    # Wide enough for a line a row where no terminal says how wide it is.
+    # Wide enough for one line per row if no terminal says how wide it is.
     console = Console(width=None if sys.stdout.isatty() else 140)
     for name in PARTS:
         if not only or name in only:

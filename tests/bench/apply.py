@@ -1,6 +1,6 @@
-"""Rows 3 and 4: gifts applied in batches, against calls of one, and on a hot account.
+"""Rows 3 and 4: gifts applied in batches, against calls with one gift, and on a hot account.
 
-The whole of a worker's batch is timed, from claim to commit; storing the events is not.
+The time is that of a worker's whole batch, from claim to commit, without storing the events.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tests.bench.measurements import Budget, Row, interleave
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tests.bench.books import Books
 
 GIFTS = 5_000
@@ -44,7 +44,7 @@ class Point:
 
 
 async def apply_gifts(books: Books, *, count: int, batch_size: int, hot: bool = False) -> float:
-    """Store `count` gifts, then apply them in batches on one connection; gives µs an event."""
+    """Store `count` gifts, then apply them in batches on one connection; return µs per event."""
     recipient = books.users[0] if hot else None
     await books.receive([books.gift(recipient=recipient) for _ in range(count)])
     await books.vacuum()
@@ -64,7 +64,7 @@ def _interpret(event: ClaimedEvent) -> Fact:
 
 @asynccontextmanager
 async def callers(books: Books) -> AsyncIterator[Pool]:
-    """Connections for calls of `process_gift`, as many as an API would hold."""
+    """Connections for calls of `process_gift`, as many as an API would keep."""
     pool = await open_pool(
         books.database.url(), application_name="bench calls", max_size=CALLERS, min_size=CALLERS
     )
@@ -73,7 +73,7 @@ async def callers(books: Books) -> AsyncIterator[Pool]:
 
 
 async def call_process_gift(books: Books, pool: Pool, *, count: int) -> float:
-    """Send `count` gifts by `process_gift`, one a transaction, on all connections; µs an event."""
+    """Send `count` gifts by `process_gift`, one per transaction; return µs per event."""
     gifts = iter([books.random.sample(books.users, 2) for _ in range(count)])
 
     async def send() -> None:
@@ -94,7 +94,7 @@ async def call_process_gift(books: Books, pool: Pool, *, count: int) -> float:
 
 
 async def measure_batches(books: Books, *, pairs: int) -> Row:
-    """Compare batches of 500 with calls of one."""
+    """Compare batches of 500 with calls with one gift each."""
 
     async def apply() -> float:
         return 1e6 / await apply_gifts(books, count=GIFTS, batch_size=BATCH_SIZE)
@@ -115,7 +115,7 @@ async def measure_batches(books: Books, *, pairs: int) -> Row:
 
 
 async def measure_hot_account(books: Books, *, pairs: int) -> Row:
-    """Compare gifts to one streamer with gifts to anybody."""
+    """Compare gifts to one streamer with gifts to many."""
 
     async def apply(*, hot: bool) -> float:
         return await apply_gifts(books, count=GIFTS, batch_size=HOT_BATCH_SIZE, hot=hot)
@@ -136,7 +136,7 @@ async def sweep_batch_sizes(
     """Measure what an event costs at each size, hot and cold in turn."""
     points = []
     for batch_size in sizes:
-        # A batch of one costs a few ms, so a hundred are enough to tell.
+        # A batch of one takes a few ms, so a hundred are enough.
         count = max(100, min(gifts, 4 * batch_size))
         for hot in (False, True):
             us = await apply_gifts(books, count=count, batch_size=batch_size, hot=hot)

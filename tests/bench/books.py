@@ -1,4 +1,4 @@
-"""The database that a benchmark works on: users with coins, a price list, gifts waiting."""
+"""The database that a benchmark works on: users with coins, a price list, stored events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from db.arrivals import store_arrivals
 from db.connections.pool import open_connection, open_pool
-from db.inbox import store_arrivals
 from tasks.providers.app import App
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import app_webhook, gift_sent, stripe_webhook
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
+    from db.arrivals import Arrival
     from db.connections.pool import Connection, Pool
-    from db.inbox import Arrival
     from tests.clusters import Database
     from workers.cli.simulate.events import Webhook
 
@@ -40,12 +40,12 @@ PROVIDERS = {
     App.name: App(webhook_secrets=[APP_SECRET]),
 }
 # As a receiver under load stores them.
-ARRIVALS_A_STATEMENT = 200
+ARRIVALS_PER_STATEMENT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """A database with users who can afford everything, and connections of each role to it."""
+    """A database with users who have enough coins, and connections of each role to it."""
 
     database: Database
     owner: Connection
@@ -55,7 +55,7 @@ class Books:
     random: random.Random = field(default_factory=lambda: random.Random(2))
 
     def gift(self, *, recipient: UUID | None = None) -> Webhook:
-        """A signed gift between two users, the second of them named or not."""
+        """A signed gift between two users; the recipient may be named."""
         sender, other = self.random.sample(self.users, 2)
         if recipient is not None:
             sender, other = (sender if sender != recipient else other), recipient
@@ -63,7 +63,7 @@ class Books:
         return app_webhook(f"msg_{uuid4().hex}", event, secret=APP_SECRET, at_s=time.time())
 
     def purchase(self, *, buyer: UUID | None = None) -> Webhook:
-        """A signed purchase, some time ago: nobody here buys too often for the velocity rule."""
+        """A signed purchase of some time ago, so that nobody breaks the velocity rule."""
         now_s = int(time.time())
         payment = StripePayment(
             key=uuid4().hex[:24],
@@ -76,11 +76,11 @@ class Books:
     async def receive(self, webhooks: Sequence[Webhook]) -> None:
         """Verify and store webhooks as the receiver does, without the receiver."""
         arrivals = [_verified(webhook) for webhook in webhooks]
-        for start in range(0, len(arrivals), ARRIVALS_A_STATEMENT):
-            await store_arrivals(self.web, arrivals[start : start + ARRIVALS_A_STATEMENT])
+        for start in range(0, len(arrivals), ARRIVALS_PER_STATEMENT):
+            await store_arrivals(self.web, arrivals[start : start + ARRIVALS_PER_STATEMENT])
 
     async def vacuum(self) -> None:
-        """Do what autovacuum would do some day, now: it must not hit one side only."""
+        """Do now what autovacuum would do at some time: it must not affect one side only."""
         await self.owner.execute("vacuum (analyze) fleet.inbox_events")
         await self.owner.execute("vacuum (analyze) public.profiles")
 
@@ -117,7 +117,7 @@ async def open_books(database: Database, *, users: int = USERS) -> AsyncIterator
 
 
 async def fill(owner: Connection, *, users: int) -> list[UUID]:
-    """Write the price list and make users, each with coins; gives their ids."""
+    """Write the price list and make users with coins; return their ids."""
     await owner.execute(
         "insert into public.gift_types (code, name, coin_cost, streamer_share_bps)"
         " values ($1, $1, $2, 7000)",

@@ -39,7 +39,7 @@ select code, coin_cost, streamer_share_bps from public.gift_types;
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A web and a worker process on a database of their own, and the table of their events."""
+    """A web and a worker process on their own database, and the table of their events."""
 
     books: Books
     web: Serving
@@ -54,12 +54,12 @@ class Fleet:
         return count
 
     async def _is_idle(self) -> bool:
-        # Found by the index of pending events that both sides have.
+        # Read by the index of pending events, which both sides have.
         sql = f"select not exists (select from {self.events} where {self.state} = 'pending')"
         return bool(await self.books.owner.fetchval(sql))
 
     async def receive_and_apply(self, *, count: int) -> float:
-        """Deliver as many purchases as gifts; gives how many a second were received and applied."""
+        """Deliver as many purchases as gifts; return how many were applied per second."""
         books = self.books
         webhooks = [(books.purchase, books.gift)[number % 2]() for number in range(count)]
         requests = [webhook.request for webhook in webhooks]
@@ -90,7 +90,7 @@ async def our_fleet(
 async def textbook_fleet(
     books: Books, environment: dict[str, str], *, log: Path
 ) -> AsyncIterator[Fleet]:
-    """The textbook's web and worker, on tables of their own with the same users and prices."""
+    """The textbook's web and worker, on their own tables with the same users and prices."""
     schema = Path(__file__).parent / "textbook" / "schema.sql"
     await books.owner.execute(schema.read_text() + _FILL_TEXTBOOK)
     async with AsyncExitStack() as stack:
@@ -119,10 +119,10 @@ async def measure_under_load(ours: Fleet, textbook: Fleet, *, pairs: int) -> Row
 
 
 async def measure_light_load(fleet: Fleet, *, count: int = LIGHT_EVENTS) -> list[Row]:
-    """Time single purchases from their request to the balance, about ten a second."""
+    """Time single purchases from their request to the balance, about ten per second."""
     times_ms = []
     for _ in range(count):
-        # Out of step with whatever the fleet does at fixed intervals.
+        # Not in step with what the fleet does at fixed intervals.
         await asyncio.sleep(fleet.books.random.uniform(0.02, 0.12))
         times_ms.append(await _until_credited(fleet))
     p50, p99 = median(times_ms), quantiles(times_ms, n=100, method="inclusive")[98]

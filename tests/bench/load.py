@@ -1,7 +1,7 @@
-"""The load generator: requests made and signed beforehand, sent over connections kept alive.
+"""The load generator: it sends requests that were made and signed before, on open connections.
 
-It shares two cores with what it measures, so a request costs it one write, one read and a look at
-the status line; tens of microseconds, and the same for both sides.
+It shares two cores with what it measures. So it does little per request: one write, one read and a
+check of the status line, some ten microseconds, the same for both sides.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# A storm: enough that no server is ever idle, and batches have something to gather.
+# So many that no server is ever idle, and that requests wait to be gathered into batches.
 CONNECTIONS = 128
-# Longer than any answer may take; past it the run has failed.
+# Longer than any answer may take: after this the run has failed.
 DEADLINE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What came of a load: how many answers of each status, in how many seconds."""
+    """The result of a load: how many answers of each status, in how many seconds."""
 
     statuses: Counter[int]
     seconds: float
@@ -37,7 +37,7 @@ class Delivered:
 async def deliver(
     port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS
 ) -> Delivered:
-    """Send every request once, each connection its next as soon as its last is answered."""
+    """Send every request once. A connection sends its next one when the last is answered."""
     loop = asyncio.get_running_loop()
     queue, statuses = iter(requests), Counter[int]()
     senders = []
@@ -54,7 +54,7 @@ async def deliver(
 
 
 class _Sender(asyncio.Protocol):
-    """One connection: one request in flight, the next at its answer."""
+    """One connection with one request in flight; the answer sends the next."""
 
     def __init__(
         self, queue: Iterator[bytes], statuses: Counter[int], finished: asyncio.Future[None]
@@ -88,7 +88,7 @@ class _Sender(asyncio.Protocol):
 
 
 def complete_status(response: bytes) -> int | None:
-    """Give the status of a response once it is all there; one without a length has no body."""
+    """Return a response's status once it is complete; without a length it has no body."""
     head, separator, body = response.partition(b"\r\n\r\n")
     if not separator:
         return None

@@ -1,6 +1,6 @@
 """How two ways of doing the same work are compared: interleaved pairs, and the median of each.
 
-What else the machine does meets both sides of a pair alike, so only ratios within a run count.
+What else the machine does affects both sides of a pair alike, so only ratios within a run count.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Sample: TypeAlias = "Callable[[], Awaitable[float]]"
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a ratio or a time must be: at least, or at most, `bound`."""
+    """A bound for a ratio or a time: at least, or at most, `bound`."""
 
     bound: float
     at_most: bool = False
     unit: str = TIMES
 
     def is_met(self, value: float) -> bool:
-        """Say whether a measured value is within the budget."""
+        """Return whether a measured value is within the budget."""
         return value <= self.bound if self.at_most else value >= self.bound
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: a value beside its budget, and what both sides measured."""
+    """One row of the table: a value with its budget, and what was measured on both sides."""
 
     number: int
     what: str
@@ -64,7 +64,7 @@ class Row:
 
     @classmethod
     def of_ratio(cls, number: int, what: str, pairs: Pairs, *, budget: Budget, unit: str) -> Row:
-        """Make the line of a ratio; both sides are told by their medians."""
+        """Return the row of a ratio, with the medians of both sides."""
         return cls(
             number,
             what,
@@ -90,7 +90,7 @@ class Row:
 
 
 async def interleave(ours: Sample, reference: Sample, *, pairs: int) -> Pairs:
-    """Sample both sides in turn, each side first in every other pair."""
+    """Sample both sides in turn; each side is first in half of the pairs."""
     taken = Pairs()
     sides = [(ours, taken.ours), (reference, taken.reference)]
     for number in range(pairs):

@@ -1,4 +1,4 @@
-"""Row 8: what web and worker hold in memory after many events, and whether it still grows."""
+"""Row 8: how much memory web and worker use after many events, and whether it still grows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from tests.bench.fleets import Fleet
 
 EVENTS = 100_000
-# As many requests as are made and signed ahead; they lie in this process, not in those measured.
+# So many requests are made and signed ahead. Their memory is not that of the measured processes.
 PORTION = 10_000
 
 
 async def measure(fleet: Fleet, *, count: int = EVENTS) -> list[Row]:
-    """Read the memory of both processes as they are, and after so many events in all.
+    """Read the memory of both processes now, and after so many events in all.
 
-    A fleet that has had them gets a fifth more.
+    A fleet that has had so many already gets a fifth more.
     """
     pids = {"web": fleet.web.pid, "worker": fleet.worker_pid}
     had = await fleet.count("applied")

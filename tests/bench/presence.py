@@ -1,8 +1,8 @@
 """Row 7: a sweep and a recompute over a large audience, by how much of it changed.
 
-The reference has the same rows and no trigger: it deletes the silent and writes every stream anew.
-The clock is the bench's own, a second a round. Whoever is not to fall silent in some round was
-heard late enough to outlast them all, so no heartbeats need be sent that change nothing.
+The reference has the same rows and no trigger: it deletes silent viewers and writes every stream.
+The bench sets the time: a round is a second. Viewers who stay were heard late enough for all
+rounds, so heartbeats that change nothing need not be sent.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 STREAMS = 100_000
 VIEWERS = 1_000_000
-# Of the viewers, those who fall silent, join or switch a flag within a round, and what that may
-# cost beside looking at everything: less change, less cost. Each viewer is read once or twice in
+# The share of viewers who fall silent, join or switch a flag within a round, and the cost that it
+# may have as a ratio to the reference: less change costs less. Each viewer is read once or twice in
 # any case.
 BOUNDS = {0.05: 1.25, 0.01: 0.6, 0.0: 0.4}
 SHARES = tuple(BOUNDS)
-# A round takes seconds to prepare.
+# It takes seconds to prepare a round.
 PAIRS = 3
 CALL = 1_000
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -58,7 +58,7 @@ set is_published = s.live_available and exists (
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A second, and who does what in it, by their numbers."""
+    """A second, and the numbers of the viewers who do something in it."""
 
     now: datetime
     share: float
@@ -69,7 +69,7 @@ class Round:
 
 
 def plan_rounds(shares: Sequence[float], *, viewers: int) -> list[Round]:
-    """Give each of the audience one thing to do at most; of a share, two fifths leave and join."""
+    """Plan at most one change for each viewer; of a share, two fifths leave and two fifths join."""
     rounds, first, newcomer = [], 1, viewers + 1
     for number, share in enumerate(shares, start=1):
         many, few = int(share * viewers * 2 / 5), int(share * viewers / 10)
@@ -89,7 +89,7 @@ class Crowd:
     db: Connection
 
     async def change(self, a_round: Round) -> None:
-        """Let them do what they do in a round, on both sides; ours by calls of a gateway."""
+        """Make the changes of a round on both sides; on ours by calls of a gateway."""
         numbers = [*a_round.muted, *a_round.unmuted, *a_round.joined]
         unmuted = [number not in a_round.muted for number in numbers]
         calls = await self.db.fetch(
@@ -98,15 +98,17 @@ class Crowd:
         for (call,) in calls:
             heard = "select * from fleet.record_heartbeats($1, $2)"
             assert not await self.db.fetch(heard, call, a_round.now)
-        await self.db.execute("select textbook.hear($1, $2, $3)", numbers, unmuted, a_round.now)
-        # What autovacuum would do some day is done now: it must not hit one side only.
+        await self.db.execute(
+            "select textbook.heartbeat($1, $2, $3)", numbers, unmuted, a_round.now
+        )
+        # What autovacuum would do at some time is done now: it must not affect one side only.
         await self.db.execute(
             "vacuum public.active_viewers, public.live_streams, fleet.publish_marks,"
             " textbook.active_viewers, textbook.live_streams"
         )
 
     async def sweep_and_recompute(self, a_round: Round) -> float:
-        """Do a worker's two jobs in their usual order; gives the ms they took."""
+        """Do a worker's two jobs in their usual order; return the ms they took."""
         started = time.perf_counter()
         await self.db.fetch("select * from fleet.recompute_publish_state($1)", a_round.now)
         removed = await self.db.fetchval("select fleet.sweep_viewers($1)", a_round.now)
@@ -115,7 +117,7 @@ class Crowd:
         return took_ms
 
     async def delete_and_rewrite(self, a_round: Round) -> float:
-        """Do what the textbook does; gives the ms it took."""
+        """Do what the textbook does; return the ms it took."""
         started = time.perf_counter()
         deleted = await self.db.execute(_DELETE_SILENT, a_round.now)
         await self.db.execute(_WRITE_EVERY_STREAM, a_round.now)
@@ -124,7 +126,7 @@ class Crowd:
         return took_ms
 
     async def check(self, a_round: Round) -> None:
-        """See that step by step led where a look at everything leads."""
+        """Check that recomputing by change led to the same as recomputing everything."""
         await self.db.execute("update fleet.publish_horizon set everything_at = null")
         recompute = "select * from fleet.recompute_publish_state($1)"
         assert not await self.db.fetch(recompute, a_round.now), "a stream was overlooked"
@@ -136,8 +138,8 @@ class Crowd:
 async def open_crowd(
     database: Database, rounds: Sequence[Round], *, streams: int = STREAMS, viewers: int = VIEWERS
 ) -> AsyncIterator[Crowd]:
-    """Fill a fresh database with an audience that will do what the rounds say."""
-    # As a superuser, who may let triggers and foreign keys rest while a million rows come in.
+    """Fill a new database with the audience that the rounds need."""
+    # As a superuser, who may switch triggers and foreign keys off while a million rows are written.
     db = await open_connection(
         database.url("superuser"),
         application_name="bench",
@@ -156,13 +158,13 @@ async def fill(db: Connection, rounds: Sequence[Round], *, streams: int, viewers
     await db.execute(_STREAMS.format(streams) + (_FOLDER / "crowd.sql").read_text())
     await db.execute("set session_replication_role = replica")
     await db.execute("select bench.add_streams()")
-    # The profiles of those who are there already are never looked at.
+    # The profiles of viewers who are there already are never read.
     await db.execute("select bench.add_profiles($1, $2)", viewers + 1, rounds[-1].joined.stop)
     indexes = [text for (text,) in await db.fetch("select bench.drop_indexes()")]
     busy: list[tuple[range, datetime | None, bool]] = []
     for each in rounds:
         busy += [
-            # Silent for a minute since half a second before it is looked at.
+            # They have been silent for a minute half a second before they are looked at.
             (each.silent, each.now - timedelta(seconds=60.5), True),
             (each.muted, None, True),
             (each.unmuted, None, False),
@@ -185,7 +187,7 @@ async def fill(db: Connection, rounds: Sequence[Round], *, streams: int, viewers
 async def measure(
     database: Database, *, pairs: int, streams: int = STREAMS, viewers: int = VIEWERS
 ) -> list[Row]:
-    """Measure rounds of each share in turn, each side first in every other."""
+    """Measure rounds of each share in turn; each side is first in half of them."""
     rounds = plan_rounds(SHARES * min(pairs, PAIRS), viewers=viewers)
     costs = {share: Pairs() for share in SHARES}
     async with open_crowd(database, rounds, streams=streams, viewers=viewers) as crowd:
@@ -203,7 +205,7 @@ async def measure(
 
 
 def rows(costs: dict[float, Pairs], *, of: str) -> list[Row]:
-    """Make the lines: what most change takes, and what each share costs beside the textbook."""
+    """Return the rows: the time for the largest share, and each share's ratio to the textbook."""
     seconds = [ms / 1e3 for ms in costs[SHARES[0]].ours]
     return [
         Row(

@@ -1,4 +1,4 @@
-"""The processes that a benchmark measures, started as in production and ended with the block."""
+"""The processes that a benchmark measures: started as in production, ended with the block."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Serving(NamedTuple):
 
 @contextmanager
 def running(module: str, environment: Mapping[str, str], *, log: Path) -> Iterator[int]:
-    """Run `python -m module` with nothing but these settings; gives its pid."""
+    """Run `python -m module` with these settings only; yields its pid."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -58,7 +58,7 @@ def running(module: str, environment: Mapping[str, str], *, log: Path) -> Iterat
 async def serving(
     module: str, environment: Mapping[str, str], *, log: Path
 ) -> AsyncIterator[Serving]:
-    """Run a module that serves HTTP on a free port; gives it once it listens."""
+    """Run a module that serves HTTP on a free port; yields it once it listens."""
     port = free_port()
     with running(module, {**environment, "PORT": str(port)}, log=log) as pid:
         await eventually(lambda: _is_listening(port))
@@ -66,14 +66,14 @@ async def serving(
 
 
 def resident_mb(pid: int) -> float:
-    """How much memory a process and its children hold."""
+    """Return how much memory a process and its children use, in MB."""
     process = psutil.Process(pid)
     family = [process, *process.children(recursive=True)]
     return sum(each.memory_info().rss for each in family) / 1e6
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a port on which nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

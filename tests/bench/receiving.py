@@ -1,4 +1,4 @@
-"""Row 1: webhooks stored and acknowledged, against one insert a request and against no database."""
+"""Row 1: webhooks stored and acknowledged, against one insert each and against no database."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tests.bench.books import Books
     from tests.bench.measurements import Sample
 
-# The reference is slower: fewer requests take it as long.
+# The reference is slower: it needs as long for fewer requests.
 REQUESTS = 6_000
 INSERTS = 2_000
 
 
 async def receive(books: Books, port: int, *, count: int) -> float:
-    """Deliver `count` purchases; gives how many a second were acknowledged."""
+    """Deliver `count` purchases; return how many were acknowledged per second."""
     requests = [books.purchase().request for _ in range(count)]
     delivered = await deliver(port, requests)
     assert delivered.acknowledged == count, delivered.statuses
@@ -29,7 +29,7 @@ async def receive(books: Books, port: int, *, count: int) -> float:
 
 
 async def measure(books: Books, environment: dict[str, str], *, pairs: int, log: Path) -> list[Row]:
-    """Measure web, and the same server around two other stores."""
+    """Measure web, and the same server with two other ways to store."""
     async with AsyncExitStack() as stack:
         run = stack.enter_async_context
         ours, _ = await run(serving("workers.webhooks", environment, log=log))

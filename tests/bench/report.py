@@ -1,4 +1,4 @@
-"""What a run found: a table on the terminal, all numbers as JSON, and the plot."""
+"""The results of a run: a table on the terminal, all numbers as JSON, and the plot."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def write_numbers(path: Path, rows: Sequence[Row], points: Sequence[Point]) -> N
 
 
 def draw_cost_per_event(path: Path, points: Sequence[Point], *, call_us: float) -> None:
-    """Draw what an event costs against the size of its batch, and what a call of one costs."""
-    # The same input gives the same file.
+    """Draw the cost of an event by the size of its batch, and the cost of a call with one gift."""
+    # The same input makes the same file.
     mpl.rcParams["svg.hashsalt"] = "coinfleet"
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -57,7 +57,7 @@ def draw_cost_per_event(path: Path, points: Sequence[Point], *, call_us: float) 
         xscale="log",
         yscale="log",
         xlabel="events in a batch",
-        ylabel="µs an event, claim to commit",
+        ylabel="µs per event, claim to commit",
         title="What applying a gift costs",
     )
     axes.grid(which="both", alpha=0.25)

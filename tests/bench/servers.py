@@ -1,4 +1,4 @@
-"""The servers of a run: the embedded ones with the fleet's own settings, on data of the run's own.
+"""The servers of a run: the embedded ones, with the fleet's settings, on data of the run.
 
 COINFLEET_TEST_DATABASE_URL (a superuser's) and COINFLEET_TEST_REDIS_URL name others to use.
 """
@@ -33,7 +33,7 @@ class Servers:
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
-        """Make a database at this release's schema; it is dropped in the end."""
+        """Make a database with this release's schema; it is dropped at the end."""
         if self._template is None:
             self._template = await self._cluster.make_template()
         database = await self._cluster.create(self._template.name)
@@ -54,12 +54,10 @@ class Servers:
             await self._cluster.drop(self._template)
 
     def environment(self, books: Books) -> dict[str, str]:
-        """Give the settings of a fleet on these books, with an empty queue of its own."""
+        """Return the settings of a fleet on these books, with an empty queue of its own."""
         self._queues += 1
         return {
-            "WEB_DATABASE_URL": books.database.url("web"),
-            "WORKER_DATABASE_URL": books.database.url("worker"),
-            "SCHEDULER_DATABASE_URL": books.database.url("scheduler"),
+            **books.database.addresses(),
             "REDIS_URL": f"{self._redis_url.rpartition('/')[0]}/{self._queues}",
             "STRIPE_WEBHOOK_SECRETS": STRIPE_SECRET,
             "APP_WEBHOOK_SECRETS": APP_SECRET,

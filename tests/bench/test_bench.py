@@ -1,4 +1,4 @@
-"""Each side of each benchmark does the work that it is measured by; no test here asserts a time."""
+"""Each side of each benchmark does the work that is measured; no test here asserts a time."""
 
 from __future__ import annotations
 

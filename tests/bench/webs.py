@@ -1,7 +1,7 @@
-"""Row 1's references: web as it is, but for what it does with a verified webhook.
+"""The references of row 1: the web process, which does something else with a verified webhook.
 
-`python -m tests.bench.webs` stores each with a statement of its own; with BENCH_WITHOUT_DATABASE
-set it answers at once.
+`python -m tests.bench.webs` stores each webhook with a statement of its own. With
+BENCH_WITHOUT_DATABASE set it stores nothing and answers at once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from db.arrivals import Stored, store_arrivals
 from db.connections.pool import open_pool
-from db.inbox import Stored, store_arrivals
 from workers.processes import WEB
 from workers.providers import build_providers
 from workers.receiving.metrics import Metrics
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
     from starlette.routing import Router
 
+    from db.arrivals import Arrival
     from db.connections.pool import Pool
-    from db.inbox import Arrival
     from workers.settings import Settings
 
-# As many as could be of use on two cores: with 4 it is slower, with 32 no faster.
+# The best number on two cores: with 4 it is slower, with 32 not faster.
 CONNECTIONS = 16
 
 
 class InsertEach:
-    """One statement and one commit an arrival, on any of several connections."""
+    """One statement and one commit per arrival, on any of several connections."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -49,14 +49,14 @@ class InsertEach:
 
 
 class StoreNothing:
-    """No database: what the server, the request and the signature cost."""
+    """No database: only the server, the request and the signature cost time."""
 
     async def put(self, _arrival: Arrival) -> Stored:
         return Stored.STORED
 
 
 def make_app(settings: Settings) -> Router:
-    """Web's routes around another intake."""
+    """The routes of web with another intake."""
 
     @asynccontextmanager
     async def lifespan(_running: Router) -> AsyncIterator[dict[str, Receiver]]:

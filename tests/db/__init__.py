@@ -1,1 +1,1 @@
-"""What the schema and the calls into it promise."""
+"""Tests of the schema and of the calls into it."""

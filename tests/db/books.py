@@ -1,4 +1,4 @@
-"""The books as the money tests read and write them: facts go in, outcomes and balances come out."""
+"""The books for tests of money: facts go in, outcomes and balances come out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
-# One cent a coin, so that refunds are easy to read: 100 coins cost 1.00.
+# A coin costs a cent, so that refunds are easy to read: 100 coins cost 1.00.
 SKU = "coins_100"
 COINS = 100
 PRICE_MINOR = 100
@@ -79,7 +79,7 @@ SHORT = Outcome("rejected", "insufficient_coins")
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment as Stripe names it; facts of it say all its keys."""
+    """A payment under Stripe's names; its facts name all its keys."""
 
     number: int = field(default_factory=lambda: next(_numbers))
 
@@ -116,7 +116,7 @@ class Payment:
     def refund(
         self, amount_minor: int, refund_id: str = "re", status: str = "succeeded", **changes: Any
     ) -> Refund:
-        """One refund stands like this."""
+        """One refund has this status."""
         told: dict[str, Any] = {
             "payment_keys": self.keys,
             "told_at": NOON,
@@ -156,7 +156,7 @@ class Payment:
         return Dispute(**told | changes)
 
     def charge_failed(self) -> ChargeFailed:
-        """The money came, and was taken again by the buyer's bank."""
+        """The money arrived, and the buyer's bank took it back."""
         return ChargeFailed(payment_keys=self.keys)
 
     def not_ours(self) -> Verdict:
@@ -165,7 +165,7 @@ class Payment:
 
 
 def gift(sender: UUID, recipient: UUID, coins: int = 1, **changes: Any) -> Gift:
-    """So many roses, at a coin each."""
+    """A gift of so many roses, which cost a coin each."""
     given: dict[str, Any] = {
         "sender_id": sender,
         "recipient_id": recipient,
@@ -227,7 +227,7 @@ class Books:
     # Events
 
     async def receive(self, *facts: Fact, ids: Sequence[str] | None = None) -> list[int]:
-        """Store one event a fact, received now, and give their numbers in the inbox."""
+        """Store one event per fact, received now; return their ids in the inbox."""
         names = ids or [f"evt_{next(_numbers)}" for _ in facts]
         rows = [_as_arrival(fact, name) for fact, name in zip(facts, names, strict=True)]
         await self.db.execute(
@@ -251,7 +251,7 @@ class Books:
         return await self.db.fetch("select * from fleet.claim_events($1, $2)", limit, self.now)
 
     async def work(self, limit: int = 500) -> dict[int, Outcome]:
-        """Apply one batch of what is due; gives each event's outcome by its number."""
+        """Apply one batch of the due events; return their outcomes by event id."""
         async with self.db.transaction():
             rows = [_as_row(event) for event in await self.claim(limit)]
             outcomes = await self.db.fetch(
@@ -262,7 +262,7 @@ class Books:
         return {row["event_id"]: Outcome(row["state"], row["reason"]) for row in outcomes}
 
     async def apply(self, *facts: Fact) -> list[Outcome]:
-        """Receive events and apply them in one batch; gives their outcomes in order."""
+        """Receive events and apply them in one batch; return their outcomes in the same order."""
         event_ids = await self.receive(*facts)
         outcomes = await self.work()
         return [outcomes[event_id] for event_id in event_ids]
@@ -273,7 +273,7 @@ class Books:
         return outcome
 
     async def wake(self) -> int:
-        """Make waiting events pending whose time is over, as housekeeping does."""
+        """Make events pending that have waited long enough, as housekeeping does."""
         woken: int = await self.db.fetchval("select fleet.wake_waiting_events(100, $1)", self.now)
         return woken
 
@@ -317,7 +317,7 @@ class Books:
 
 
 async def breaches(connection: Connection) -> dict[str, list[asyncpg.Record]]:
-    """The rows of each invariant that is broken; one statement, so that it is quick."""
+    """The rows of each invariant that is broken, read by one quick statement."""
     broken = await connection.fetch(
         " union all ".join(
             f"(select '{name}' as name, to_jsonb(v)::text as row"
@@ -345,7 +345,7 @@ def _as_arrival(fact: Fact, name: str) -> tuple[object, ...]:
 
 
 def _as_row(event: asyncpg.Record) -> dict[str, object]:
-    """The payload is the fact itself here; its providers' shapes are tested elsewhere."""
+    """Here the payload is the fact itself. The payloads of providers are tested elsewhere."""
     fact = msgspec.json.decode(event["payload"], type=dict[str, object])
     return fact | {
         "event_id": event["id"],

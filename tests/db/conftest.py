@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.db.legacy.platforms import Finished, Platforms
     from tests.db.rolled_back import RolledBack
 
-# Who asks for one of these looks at a database from several sessions.
+# A test with one of these fixtures uses a database from several sessions.
 SEVERAL_SESSIONS = frozenset(
     {"connect", "database", "database_url", "signed_in"}
     | {"pool", "web_pool", "worker_pool", "scheduler_pool"}
@@ -33,7 +33,7 @@ SEVERAL_SESSIONS = frozenset(
 
 @pytest_asyncio.fixture(scope="module")
 async def shared_session(cluster: Cluster, template: Database) -> AsyncIterator[RolledBack]:
-    """A warm session on a database that the tests of a file take turns with."""
+    """A warm session on a database that the tests of a file use one after the other."""
     database = await cluster.create(template.name)
     connection = await open_rolled_back(database.url())
     yield connection
@@ -50,7 +50,7 @@ async def rolled_back(shared_session: RolledBack) -> AsyncIterator[RolledBack]:
 
 @pytest.fixture
 def db(request: pytest.FixtureRequest) -> Connection:
-    """The schema owner's connection: to the test's own database only where that matters."""
+    """The schema owner's connection, to a database of the test's own only where it needs one."""
     alone = SEVERAL_SESSIONS.isdisjoint(request.fixturenames)
     shares = alone and request.node.get_closest_marker("commits") is None
     session: Connection = request.getfixturevalue("rolled_back" if shares else "own_session")
@@ -80,7 +80,7 @@ async def viewer(audience: Audience) -> UUID:
 
 @pytest_asyncio.fixture
 async def stream(audience: Audience) -> int:
-    """An available stream, looked at once: nothing is left to do."""
+    """An available stream after its first recompute: nothing is left to do."""
     stream_id = await audience.stream()
     await audience.recompute()
     return stream_id
@@ -88,7 +88,7 @@ async def stream(audience: Audience) -> int:
 
 @pytest.fixture(scope="session")
 def platforms(cluster: Cluster, template: Database) -> Iterator[Platforms]:
-    """A database of each older generation, to clone; nobody changes these."""
+    """A database of each older generation, to be cloned and not changed."""
     built = {generation: asyncio.run(build(cluster, generation)) for generation in Generation}
     yield built
     for database in built.values():
@@ -97,7 +97,7 @@ def platforms(cluster: Cluster, template: Database) -> Iterator[Platforms]:
 
 @pytest.fixture(scope="session")
 def finished(cluster: Cluster, platforms: Platforms) -> Iterator[Finished]:
-    """An upgraded database of each, to look at only."""
+    """An upgraded database of each older generation, to be read only."""
 
     async def make(generation: Generation) -> tuple[Database, Result]:
         database = await cluster.create(platforms[generation].name)
@@ -122,7 +122,7 @@ def generation(request: pytest.FixtureRequest) -> Generation:
 async def platform(
     cluster: Cluster, platforms: Platforms, generation: Generation
 ) -> AsyncIterator[Database]:
-    """A platform of the generation, of the test's own."""
+    """A platform of this generation that belongs to the test."""
     database = await cluster.create(platforms[generation].name)
     yield database
     await cluster.drop(database)
@@ -130,7 +130,7 @@ async def platform(
 
 @pytest_asyncio.fixture
 async def first(cluster: Cluster, platforms: Platforms) -> AsyncIterator[Database]:
-    """A platform of the first generation, of the test's own."""
+    """A platform of the first generation that belongs to the test."""
     database = await cluster.create(platforms[Generation.FIRST].name)
     yield database
     await cluster.drop(database)
@@ -138,7 +138,7 @@ async def first(cluster: Cluster, platforms: Platforms) -> AsyncIterator[Databas
 
 @pytest_asyncio.fixture
 async def second(cluster: Cluster, platforms: Platforms) -> AsyncIterator[Database]:
-    """A platform of the second generation, of the test's own."""
+    """A platform of the second generation that belongs to the test."""
     database = await cluster.create(platforms[Generation.SECOND].name)
     yield database
     await cluster.drop(database)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Node(NamedTuple):
-    """A node of a plan that reads: how, by which index, of which table."""
+    """A node of a plan that reads a table: how it reads, by which index, which table."""
 
     kind: str
     by: str | None
@@ -21,9 +21,10 @@ class Node(NamedTuple):
 
 
 def statement(function: str, start: str, **values: object) -> str:
-    """A statement from a function's own text, with values in place of its variables."""
+    """Return a statement of a function's text, with values in place of its variables."""
     (file,) = (FOLDER / "functions").rglob(f"{function}.sql")
-    text = file.read_text()
+    # A comment may hold a semicolon.
+    text = re.sub(r"--[^\n]*", "", file.read_text())
     # Lines may break anywhere between two words.
     words = r"\s+".join(re.escape(word) for word in start.split())
     found = re.search(rf"{words}.*?(?=;|\n\$\$)", text, re.DOTALL)
@@ -36,7 +37,7 @@ def statement(function: str, start: str, **values: object) -> str:
 
 
 async def plan(connection: Connection, sql: str, *arguments: object) -> list[Node]:
-    """The nodes of a statement's plan that read a table, from the top."""
+    """Return the nodes of a statement's plan that read a table, from the top."""
     explained = await connection.fetchval(f"explain (format json) {sql}", *arguments)
     found: list[Node] = []
 
@@ -51,5 +52,5 @@ async def plan(connection: Connection, sql: str, *arguments: object) -> list[Nod
 
 
 def indexes(nodes: list[Node]) -> set[str | None]:
-    """The indexes that a plan reads by; a table read whole shows as None."""
+    """Return the indexes that a plan uses; None stands for a table that is read whole."""
     return {node.by for node in nodes if node.kind != "Bitmap Heap Scan"}

@@ -1,4 +1,4 @@
-"""Two connections at once, with the order of events in the test's hand."""
+"""Two connections at once, in an order that the test decides."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def gone(observer: Connection, connection: Connection) -> None:
-    """Kill a connection as its process's death does, and wait until the server has noticed."""
+async def kill_session(observer: Connection, connection: Connection) -> None:
+    """Close a connection as the death of its process does, and wait until the server notices."""
     pid = connection.get_server_pid()
     connection.terminate()
     is_gone = "select not exists (select from pg_stat_activity where pid = $1)"
@@ -25,12 +25,12 @@ async def gone(observer: Connection, connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def held_back(
+async def blocked(
     observer: Connection, connection: Connection, work: Coroutine[None, None, T]
 ) -> AsyncIterator[asyncio.Task[T]]:
-    """Start work on a connection and go on once it is blocked by a lock."""
+    """Start work on a connection; the block runs once a lock has stopped the work."""
     task = asyncio.create_task(work)
-    # Any role may ask who waits for whom.
+    # Any role may read which session waits for which.
     is_blocked = "select cardinality(pg_blocking_pids($1)) > 0"
     try:
         await eventually(lambda: observer.fetchval(is_blocked, connection.get_server_pid()))
@@ -47,10 +47,10 @@ async def second_waits_for_first(
     second: Connection,
     second_work: Coroutine[None, None, T],
 ) -> tuple[T, T]:
-    """Do the first work, see the second blocked by it, commit the first; gives both results."""
+    """Do the first work, wait until it blocks the second, commit it; return both results."""
     transaction = first.transaction()
     await transaction.start()
     first_result = await first_work
-    async with held_back(observer, second, second_work) as task:
+    async with blocked(observer, second, second_work) as task:
         await transaction.commit()
     return first_result, task.result()

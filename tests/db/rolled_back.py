@@ -1,7 +1,7 @@
-"""A session that many tests take turns with: what one did is rolled back before the next.
+"""A session that many tests use one after the other: what a test did is rolled back at its end.
 
-Warm plans and caches are most of what a test of SQL saves this way; the clone of a database is the
-rest. A statement that fails fails alone, as it would outside of a transaction.
+A test of SQL saves the clone of a database this way and, what is more, cold plans and caches. A
+statement that fails leaves the others alone, as it would outside of a transaction.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from db.connections.pool import session_settings
+from db.connections.session_setup import session_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,11 +25,11 @@ OF_TRANSACTIONS = ("begin", "savepoint", "release", "rollback")
 
 
 class RolledBack(Plain):
-    """A connection whose statements outside a test's own transactions have a savepoint each."""
+    """A connection on which each statement outside a test's own transaction has a savepoint."""
 
     @asynccontextmanager
     async def rolled_back(self) -> AsyncIterator[None]:
-        """Undo in the end what is done meanwhile; deferred constraints are checked before."""
+        """Roll back what the block did, after its deferred constraints were checked."""
         transaction = self.transaction()
         await transaction.start()
         try:
@@ -73,6 +73,6 @@ class RolledBack(Plain):
 
 
 async def open_rolled_back(url: str) -> RolledBack:
-    """Connect with the settings of our own sessions, but for those that end a slow transaction."""
+    """Connect with the settings of our sessions, except the one that ends idle transactions."""
     settings = session_settings("tests") | {"idle_in_transaction_session_timeout": "0"}
     return await asyncpg.connect(url, connection_class=RolledBack, server_settings=settings)

@@ -1,4 +1,4 @@
-"""The platform's own test list (requirement H), item by item, through the names that it uses."""
+"""The platform's own test list (requirement H), item by item, under the names that it uses."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_h3_viewers_join_and_leave(books: Books, signed_in: SignIn) -> Non
 async def test_h4_a_heartbeat_times_out_at_60_seconds(db: Connection) -> None:
     audience = Audience(db)
     viewer, stream = await audience.profile(), await audience.stream()
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     assert await audience.recompute(second=59.9) == {stream: True}
     assert await audience.sweep(second=59.9) == 0
     assert await audience.recompute(second=60) == {stream: False}
@@ -216,7 +216,7 @@ async def live(db: Connection, owner: UUID) -> int:
 
 
 async def viewers(db: Connection, stream_id: int) -> int:
-    """What the stream says of its viewers."""
+    """The stream's count of its viewers."""
     count: int = await db.fetchval(
         "select active_viewer_count from public.live_streams where id = $1", stream_id
     )

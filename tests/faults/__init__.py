@@ -1,1 +1,1 @@
-"""What is killed, frozen, emptied or stopped here, in front of real processes under load."""
+"""Real processes under load, while servers and processes are killed, frozen, emptied, stopped."""

@@ -1,6 +1,6 @@
-"""Fixtures of the fault tests: servers that may be killed, frozen and emptied, and a fleet on them.
+"""Fixtures of the fault tests: servers that may be killed, frozen and emptied, and their fleet.
 
-They stand in for the session's servers, which other tests need whole.
+They replace the session's servers, which other tests need in working order.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from tests.clusters import Database
 
 
-class FragilePostgres(EmbeddedPostgres):
-    """A server that is started again with the roles that the tests gave it."""
+class RestartablePostgres(EmbeddedPostgres):
+    """A server that can be started again with the roles that the tests have made."""
 
     def set_up(self) -> None:
-        """Leave the roles' passwords alone: Cluster.make_template sets them once."""
+        """Change no passwords: Cluster.make_template sets them once."""
 
 
 @pytest.fixture(scope="package")
-def postgres(server_folder: Path) -> Iterator[FragilePostgres]:
-    """PostgreSQL with the settings that `make run` gives it: it keeps what it committed."""
-    server = FragilePostgres(server_folder / "faults")
+def postgres(server_folder: Path) -> Iterator[RestartablePostgres]:
+    """PostgreSQL with the settings of `make run`, which keep what was committed."""
+    server = RestartablePostgres(server_folder / "faults")
     server.start()
     yield server
     server.stop()
@@ -41,7 +41,7 @@ def postgres(server_folder: Path) -> Iterator[FragilePostgres]:
 
 @pytest.fixture(scope="package")
 def valkey_server(server_folder: Path) -> Iterator[EmbeddedValkey]:
-    """The queue."""
+    """The queue's server."""
     server = EmbeddedValkey(server_folder / "faults")
     server.start()
     yield server
@@ -49,7 +49,7 @@ def valkey_server(server_folder: Path) -> Iterator[EmbeddedValkey]:
 
 
 @pytest.fixture(scope="package")
-def cluster(postgres: FragilePostgres) -> Iterator[Cluster]:
+def cluster(postgres: RestartablePostgres) -> Iterator[Cluster]:
     """The cluster of these tests alone."""
     yield (cluster := Cluster(postgres.superuser_url))
     cluster.close()
@@ -57,7 +57,7 @@ def cluster(postgres: FragilePostgres) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="package")
 def template(cluster: Cluster) -> Database:
-    """Their migrated database; it goes with the server."""
+    """The migrated database of these tests; it is deleted with the server."""
     return asyncio.run(cluster.make_template())
 
 
@@ -69,6 +69,6 @@ def valkey(valkey_server: EmbeddedValkey) -> str:
 
 @pytest_asyncio.fixture
 async def fleet(tmp_path: Path, database: Database, redis_url: str) -> AsyncIterator[Fleet]:
-    """No process yet; those that the test starts are killed when it ends."""
+    """A fleet without processes. Those that the test starts are killed at its end."""
     async with AsyncExitStack() as stack:
         yield Fleet(tmp_path, database, redis_url, stack)

@@ -13,12 +13,12 @@ from tasks.providers.stripe import Stripe
 from workers import consumer
 
 if TYPE_CHECKING:
+    from db.batches import ClaimedEvent
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
 
 
 def poison(deadly_event: str) -> None:
-    """Make this event of Stripe deadly."""
+    """Make this event of Stripe kill the process that reads it."""
     read = Stripe.interpret
 
     def interpret(self: Stripe, event: ClaimedEvent) -> Fact:

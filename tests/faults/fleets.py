@@ -1,4 +1,4 @@
-"""A fleet without a supervisor: the test decides which process runs, dies and comes back."""
+"""A fleet without a supervisor: the test starts and kills its processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import httpx
 
 from tests.conditions import eventually
 from tests.workers.processes import Process, running
+from workers import processes
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.clusters import Database
 
-WEB, WORKER, SCHEDULER = "workers.webhooks", "workers.consumer", "workers.scheduler"
+WEB, WORKER, SCHEDULER = (processes.WEB.module, processes.WORKER.module, processes.SCHEDULER.module)
 
 
 class Fleet:
@@ -33,20 +34,15 @@ class Fleet:
         self._started = 0
 
     async def start(self, *command: str, **environment: str) -> Process:
-        """Start `python -m command` with what each process needs to know."""
+        """Start `python -m command` with the settings of the fleet."""
         self._started += 1
         return await self._stack.enter_async_context(
             running(
                 self._folder / f"{self._started}-{command[0]}.log",
                 *command,
                 **DEVELOPMENT_SECRETS,
-                **{
-                    "WEB_DATABASE_URL": self.database.url("web"),
-                    "WORKER_DATABASE_URL": self.database.url("worker"),
-                    "SCHEDULER_DATABASE_URL": self.database.url("scheduler"),
-                    "REDIS_URL": self.redis_url,
-                    "LOG_FORMAT": "json",
-                }
+                **self.database.addresses()
+                | {"REDIS_URL": self.redis_url, "LOG_FORMAT": "json"}
                 | environment,
             )
         )
@@ -68,6 +64,6 @@ class Fleet:
 
 
 async def kill(process: Process) -> None:
-    """Kill a process as the kernel does, and see it dead."""
+    """Kill a process with SIGKILL, and wait for its end."""
     process.signal(signal.SIGKILL)
     assert await process.ended() == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""A load: what `coinfleet simulate` sends, and how it judges, while a test breaks things."""
+"""A load: events sent and checked as `coinfleet simulate` does, while a test breaks things."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from rich.progress import Progress
 from db.connections.pool import open_pool
 from tests.conditions import eventually
 from tests.workers.cli.simulated_runs import SECRETS
-from workers.cli.simulate.delivery import Address, Connection, deliver_one
+from workers.cli.simulate.delivery import deliver_one
+from workers.cli.simulate.http import Address, Connection
 from workers.cli.simulate.run import Options, Run, prepare_plan
 from workers.settings import Settings
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 
 CONNECTIONS = 24
-# A load runs ahead of what its test waits for, so that there are always some on their way, but not
-# to its end: a test on a slow machine still has something to send.
+# A load sends so many events more than its test waits for, so that some are always under way. It
+# doesn't send all at once: on a slow machine, too, some are left for the rest of the test.
 AHEAD = 60
 
 
 class Load(Run):
-    """A simulated run on its way, all of it to each of the receivers."""
+    """A simulated run in progress. Each of the receivers gets all of its events."""
 
     def __init__(self, pool: Pool, plan: Plan, options: Options, ports: Sequence[int]) -> None:
         self._addresses = [Address("127.0.0.1", port) for port in ports]
@@ -39,7 +40,7 @@ class Load(Run):
         self._progress = Progress(disable=True)
         self._permits = asyncio.Semaphore(0)
         self._allowed = 0
-        self._let_go(AHEAD)
+        self._allow(AHEAD)
         self._playing = asyncio.create_task(self.deliver_all(self._progress))
 
     @property
@@ -47,10 +48,10 @@ class Load(Run):
         """The events that were answered 2xx so far."""
         return frozenset(self._deliveries.acknowledged)
 
-    async def goes_on(self, deliveries: int) -> None:
-        """Wait until so many more are acknowledged; others are on their way then."""
+    async def wait_for_more(self, deliveries: int) -> None:
+        """Wait until so many more are acknowledged; others are under way then."""
         wanted = self._deliveries.delivered + deliveries
-        self._let_go(wanted + AHEAD)
+        self._allow(wanted + AHEAD)
 
         async def has_come() -> bool:
             assert not self._playing.done(), "the load is too small for this test"
@@ -58,15 +59,15 @@ class Load(Run):
 
         await eventually(has_come)
 
-    async def ends_well(self) -> None:
-        """See it delivered and settled, every coin where it belongs and the books right."""
-        self._let_go(len(self._plan) * self._options.duplicates * len(self._addresses))
+    async def finish(self) -> None:
+        """Send the rest, wait until all events are settled, check balances and invariants."""
+        self._allow(len(self._plan) * self._options.duplicates * len(self._addresses))
         await self._playing
         findings = await self.read_back(self._progress)
         assert findings.breaches == []
 
     async def read_from(self, database_url: str) -> None:
-        """Read back from this address from now on: the database moved."""
+        """Read results from this address from now on, because the database has moved."""
         self._pool.terminate()
         self._pool = await _open(database_url)
 
@@ -77,8 +78,8 @@ class Load(Run):
             await self._playing
         self._pool.terminate()
 
-    def _let_go(self, deliveries: int) -> None:
-        """Let the load come as far as this, counted from its beginning."""
+    def _allow(self, deliveries: int) -> None:
+        """Allow so many deliveries, counted from the beginning."""
         while self._allowed < deliveries:
             self._allowed += 1
             self._permits.release()
@@ -112,5 +113,5 @@ async def loaded(database_url: str, *ports: int, events: int, seed: int = 1) -> 
 
 
 async def _open(database_url: str) -> Pool:
-    # Keeps no connection for its own sake: asyncpg would log that it lost one.
+    # It keeps no idle connection: asyncpg would log that it lost one.
     return await open_pool(database_url, application_name="load", min_size=0, max_size=2)

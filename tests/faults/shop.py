@@ -1,4 +1,4 @@
-"""Purchases of known people, delivered one by one: for tests that must know each event."""
+"""Purchases of known people, delivered one by one, for tests that need to know each event."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Purchase:
 
     @property
     def event_id(self) -> str:
-        """The one event that tells of it."""
+        """The event that reports it."""
         return f"evt_{self.buyer.hex}_payment_intent_succeeded"
 
     def webhook(self) -> Webhook:
@@ -45,7 +45,7 @@ class Purchase:
 
 
 async def sign_up(db: Connection, number: int) -> list[Purchase]:
-    """Sign up so many buyers, and put what they buy on the price list."""
+    """Sign up so many buyers, and add what they buy to the price list."""
     await db.execute(
         "insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
         " values ('stripe', 'coins', $1, $2) on conflict do nothing",
@@ -70,7 +70,7 @@ async def deliver(client: httpx.AsyncClient, purchases: Sequence[Purchase]) -> N
 
 
 async def states(db: Connection, purchases: Sequence[Purchase]) -> list[str]:
-    """Where the events stand, with their reasons."""
+    """The states of the events, with their reasons."""
     rows = await db.fetch(
         "select provider_event_id, concat_ws(': ', state, reason) as state from fleet.inbox_events"
     )
@@ -79,7 +79,7 @@ async def states(db: Connection, purchases: Sequence[Purchase]) -> list[str]:
 
 
 async def coins(db: Connection, purchases: Sequence[Purchase]) -> list[int]:
-    """What each buyer has."""
+    """The coins of each buyer."""
     rows = await db.fetch("select id, coin_balance from public.profiles")
     balance = {row["id"]: row["coin_balance"] for row in rows}
     return [balance[purchase.buyer] for purchase in purchases]

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.faults
 def frozen(server: EmbeddedPostgres) -> Iterator[None]:
     """Freeze the server with each of its processes while the block runs."""
     postmaster = psutil.Process(server.pid)
-    # The postmaster first, so that it makes no more of them.
+    # The postmaster first, so that it starts no more processes.
     postmaster.suspend()
     backends = postmaster.children()
     for backend in backends:
@@ -54,12 +54,12 @@ async def test_a_database_that_is_killed_and_stopped_under_load_loses_nothing(
     others = [await fleet.start(each) for each in (WORKER, WORKER, SCHEDULER)]
     async with loaded(fleet.database.url(), port, events=400) as load:
         for end in (postgres.kill, postgres.stop):
-            await load.goes_on(50)
+            await load.wait_for_more(50)
             end()
             postgres.start()
-        await load.ends_well()
+        await load.finish()
     db = await connect()
-    # The workers outlived it: nobody is blamed for a batch that it cut off.
+    # The workers survived: no event is counted a start for a batch that the crash cut off.
     await eventually(lambda: db.fetchval("select count(*) = 0 from fleet.batch_starts"))
     for process in (web, *others):
         process.signal()
@@ -96,7 +96,7 @@ async def test_a_receiver_says_503_while_the_database_is_frozen_and_2xx_after(
 
 
 @pytest.mark.long
-async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
+async def test_a_receiver_drops_connections_that_hang_after_a_failover(
     fleet: Fleet, db: Connection
 ) -> None:
     gate = Gate(fleet.database.url("web"))
@@ -105,9 +105,9 @@ async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
     await fleet.start_web(port, WEB_DATABASE_URL=gate.url)
     purchase, *others = await sign_up(db, 17)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        # As many of them as it may open.
+        # As many connections as the receiver may open.
         await asyncio.gather(client.get("/readyz"), *(deliver(client, [each]) for each in others))
-        gate.strand()
+        gate.hang()
 
         async def is_stored() -> bool:
             webhook = purchase.webhook()
@@ -116,7 +116,7 @@ async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
             )
             return answer.is_success
 
-        # Each try takes a connection with it and ends with the receiver's own deadline.
+        # Each try uses up one connection, and ends at the receiver's deadline.
         async with asyncio.timeout(90):
             while not await is_stored():
                 pass
@@ -125,7 +125,7 @@ async def test_a_receiver_drops_connections_that_a_failover_left_dangling(
 
 
 @pytest.mark.long
-async def test_a_worker_leaves_connections_that_a_failover_left_dangling(
+async def test_a_worker_drops_connections_that_hang_after_a_failover(
     fleet: Fleet, db: Connection
 ) -> None:
     gate = Gate(fleet.database.url("worker"))
@@ -141,9 +141,9 @@ async def test_a_worker_leaves_connections_that_a_failover_left_dangling(
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         await deliver(client, [before])
         await eventually(lambda: is_applied(before))
-        gate.strand()
+        gate.hang()
         await deliver(client, [after])
-        # A statement may take 35 s, and its connection as long again to be dropped.
+        # A statement may take 35 s, and to drop its connection may take as long again.
         await eventually(lambda: is_applied(after))
     await gate.close()
 

@@ -1,4 +1,4 @@
-"""A database that may lose what it commits: what a sender was told is stored outlives its crash."""
+"""A database that may lose commits: what was acknowledged to a sender survives its crash."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ pytestmark = pytest.mark.faults
 STORED = "select count(*) from fleet.inbox_events where provider_event_id = any($1)"
 
 
-async def test_what_is_acknowledged_outlives_a_crash_where_commits_need_not_be_on_disk(
+async def test_acknowledged_events_survive_a_crash_of_a_database_without_durability(
     fleet: Fleet, postgres: EmbeddedPostgres, connect: Connect
 ) -> None:
     name = fleet.database.name
     superuser = await open_connection(fleet.database.url("superuser"), application_name="test")
-    # As long as it goes: what isn't on disk when its commit is answered is lost with the server.
+    # The longest delay: what isn't on disk when its commit is answered is lost with the server.
     await superuser.execute("alter system set wal_writer_delay = '10s'")
     await superuser.execute("select pg_reload_conf()")
     await superuser.execute(f"alter database {name} set synchronous_commit = off")
-    # What the release says of the roles is of its own database, and this is a copy: the functions
-    # alone make it durable.
+    # The release sets the roles' setting for its own database, and this is a copy: here only the
+    # functions make commits durable.
     purchases = await sign_up(superuser, 30)
     port = free_port()
     try:

@@ -25,7 +25,7 @@ OFTEN = (signal.SIGTERM, signal.SIGINT, signal.SIGTERM)
 
 
 async def ends(process: Process, *signals: signal.Signals) -> int:
-    """Send the signals and wait for its end, with its children's; gives the exit code."""
+    """Send the signals, wait for the end of the process and its children; return the exit code."""
     family = psutil.Process(process.popen.pid).children(recursive=True)
     for signum in signals:
         process.signal(signum)
@@ -42,20 +42,20 @@ async def test_processes_that_end_under_load_finish_what_they_began(fleet: Fleet
     processes = [await fleet.start(each, PORT=str(port)) for each in commands]
     async with loaded(fleet.database.url(), port, events=300) as load:
         for nth, command in enumerate(commands):
-            await load.goes_on(40)
+            await load.wait_for_more(40)
             assert await ends(processes[nth], *OFTEN) == 0, processes[nth].text
             assert "stop_deadline_passed" not in processes[nth].text
             await fleet.start(command, PORT=str(port))
-        await load.ends_well()
+        await load.finish()
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", [WEB, WORKER, SCHEDULER])
 async def test_a_process_that_is_still_starting_ends(fleet: Fleet, command: str) -> None:
-    for is_so_far in (is_python, listens_for_signals, has_spoken):
+    for is_so_far in (is_python, listens_for_signals, has_output):
         process = await fleet.start(command, PORT=str(free_port()))
         await eventually(partial(is_so_far, process))
-        # Before it listens for signals, one ends it as any program; afterwards in order.
+        # Before it handles signals, one ends it like any program; afterwards it shuts down.
         assert await ends(process, *OFTEN) in {0, -signal.SIGTERM, -signal.SIGINT}
 
 
@@ -69,16 +69,16 @@ async def listens_for_signals(process: Process) -> bool:
     return psutil.Process(process.popen.pid).num_threads() > 1
 
 
-async def has_spoken(process: Process) -> bool:
-    """Whether it said anything."""
+async def has_output(process: Process) -> bool:
+    """Whether it has written anything."""
     return bool(process.text)
 
 
 @pytest.mark.long
-async def test_the_stock_command_applies_events_and_leaves_nothing(fleet: Fleet) -> None:
+async def test_dramatiqs_own_command_applies_events_and_leaves_no_process(fleet: Fleet) -> None:
     port = free_port()
     await fleet.start_web(port)
     stock = await fleet.start(*STOCK)
     async with loaded(fleet.database.url(), port, events=200) as load:
-        await load.ends_well()
+        await load.finish()
     assert await ends(stock, signal.SIGTERM) == 0, stock.text

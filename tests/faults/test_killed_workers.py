@@ -1,4 +1,4 @@
-"""Workers that are killed in the middle of a batch, by us or by what they read."""
+"""Workers that are killed in the middle of a batch, by the test or by an event that they read."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.journeys.fleet_run import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection
-    from db.inbox import ClaimedEvent
     from tests.clusters import Database
     from tests.conftest import Connect
     from tests.faults.fleets import Fleet
@@ -45,7 +45,7 @@ async def client(fleet: Fleet) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def all_are(db: Connection, purchases: Sequence[Purchase], state: str) -> None:
-    """Wait until each event has come to this."""
+    """Wait until each event has this state."""
 
     async def are() -> bool:
         return set(await states(db, purchases)) <= {state}
@@ -83,7 +83,7 @@ async def test_a_batch_whose_worker_is_killed_is_applied_once_by_the_next(
     assert set(await states(db, purchases)) == {"pending"}
     await fleet.start(WORKER)
     await all_are(db, purchases, "applied")
-    # Each was tried alone, by a worker that lived to tell.
+    # Each was tried alone, and its worker survived.
     assert await starts(db, purchases) == [1] * 20
     assert await coins(db, purchases) == [COINS] * 20
     assert await noted_batches(db) == []
@@ -109,7 +109,7 @@ async def test_a_batch_that_waits_in_another_worker_is_not_taken_for_dead(
 
 
 @pytest.mark.long
-async def test_a_worker_that_froze_and_was_given_up_goes_on_when_it_thaws(
+async def test_a_worker_that_froze_and_was_given_up_goes_on_afterwards(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, connect: Connect
 ) -> None:
     given_up, later = await sign_up(db, 2)
@@ -122,7 +122,7 @@ async def test_a_worker_that_froze_and_was_given_up_goes_on_when_it_thaws(
         frozen = await fleet.start(WORKER)
         await somebody_waits_for_a_lock(db)
         frozen.signal(signal.SIGSTOP)
-        # As the server does with one that is silent within a transaction for too long.
+        # As the server ends a session that is idle in a transaction for too long.
         await blocker.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and usename = 'coinfleet_worker'"
@@ -158,7 +158,7 @@ async def test_an_event_that_three_stopped_workers_could_not_apply_is_not_blamed
     assert await starts(db, [waiting]) == [0]
 
 
-async def test_batches_that_hold_all_connections_wait_for_none(
+async def test_batches_that_hold_all_connections_wait_for_no_other_one(
     client: httpx.AsyncClient, db: Connection, database: Database
 ) -> None:
     purchases = await sign_up(db, 2)
@@ -175,7 +175,7 @@ async def test_batches_that_hold_all_connections_wait_for_none(
 
 
 @pytest.mark.long
-async def test_an_event_that_kills_workers_with_one_session_each_is_parked(
+async def test_an_event_that_kills_workers_with_one_session_each_ends_as_dead(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, database: Database
 ) -> None:
     (deadly,) = purchases = await sign_up(db, 1)
@@ -194,12 +194,12 @@ async def test_an_event_that_kills_workers_with_one_session_each_is_parked(
 
 
 def not_ours(_event: ClaimedEvent) -> Verdict:
-    """What is read of an event here."""
+    """Interpret any event as not ours."""
     return Verdict(state="ignored", reason="not_ours")
 
 
 @pytest.mark.parametrize(("number", "nth"), [(1, 0), pytest.param(9, 4, marks=pytest.mark.long)])
-async def test_an_event_that_kills_its_worker_is_parked_alone_after_three_deaths(
+async def test_an_event_that_kills_its_worker_ends_as_dead_alone_after_three_deaths(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, number: int, nth: int
 ) -> None:
     purchases = await sign_up(db, number)
@@ -217,7 +217,7 @@ async def test_an_event_that_kills_its_worker_is_parked_alone_after_three_deaths
 
 
 async def until_it_died(worker: Process, db: Connection) -> None:
-    """Wait until the worker was killed; a suspect rests a while, but nobody has to here."""
+    """Wait until the worker was killed; end the pause of a suspected event, so that it is soon."""
 
     async def died() -> bool:
         await db.execute(

@@ -1,4 +1,4 @@
-"""An index built on profiles, a full disk: paid events wait, and nothing counts against them."""
+"""An index build on profiles, a full disk: paid events wait, and no attempt is counted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def client(fleet: Fleet) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def all_are_applied_at_once(db: Connection, purchases: Sequence[Purchase]) -> None:
-    """See them applied soon, each at its first counted attempt, and all coins where they belong."""
+    """Wait until all are applied, each at its first counted attempt; check the coins."""
 
     async def are() -> bool:
         return set(await states(db, purchases)) == {"applied"}
@@ -61,14 +61,14 @@ async def all_are_applied_at_once(db: Connection, purchases: Sequence[Purchase])
     assert await breaches(db) == {}
 
 
-async def test_while_an_index_is_built_on_profiles_paid_events_wait_and_count_nothing(
+async def test_while_an_index_is_built_on_profiles_paid_events_wait_and_count_no_attempt(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, connect: Connect
 ) -> None:
     purchases = await sign_up(db, 60)
     builder = await connect()
     worker = await fleet.start(WORKER)
     async with builder.transaction():
-        # The lock of `create index`, for as long as a large table would take.
+        # The lock of `create index`, as long as a large table would hold it.
         await builder.execute("set local idle_in_transaction_session_timeout = 0")
         await builder.execute("lock table public.profiles in share mode")
         await deliver(client, purchases[:-1])
@@ -82,7 +82,7 @@ async def test_while_an_index_is_built_on_profiles_paid_events_wait_and_count_no
 
 @contextmanager
 def mounted(owner: int) -> Iterator[Path]:
-    """A small disk of this user's."""
+    """A small disk that this user may write."""
     folder = Path(tempfile.mkdtemp())
     options = f"size={DISK_BYTES},mode=0700,uid={owner}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
@@ -118,7 +118,7 @@ async def small_disk(postgres: EmbeddedPostgres, database: Database) -> AsyncIte
 
 
 def fill(folder: Path) -> Path:
-    """Use up what is left of a disk; gives the file that did."""
+    """Fill the rest of a disk; return the file that fills it."""
     file = folder.parent / "full"
     with file.open("wb", buffering=0) as writing:
         try:
@@ -129,7 +129,7 @@ def fill(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount a small disk")
-async def test_while_the_disk_is_full_paid_events_wait_and_count_nothing(
+async def test_while_the_disk_is_full_paid_events_wait_and_count_no_attempt(
     fleet: Fleet, postgres: EmbeddedPostgres, database: Database, connect: Connect
 ) -> None:
     async with small_disk(postgres, database) as folder:
@@ -140,7 +140,7 @@ async def test_while_the_disk_is_full_paid_events_wait_and_count_nothing(
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             await deliver(client, purchases)
             full = fill(folder)
-            # Rooms in pages that are there already are soon used up.
+            # The free space in pages that exist is soon used up.
             worker = await fleet.start(WORKER)
             await worker.said("53100")
             await asyncio.sleep(FULL_S)

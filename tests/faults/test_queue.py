@@ -1,4 +1,4 @@
-"""The queue emptied, killed and frozen under load: it only wakes, so nothing but time is lost."""
+"""The queue emptied, killed and frozen under load: only time is lost, for it holds no events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def frozen(server: EmbeddedValkey) -> Iterator[None]:
 
 
 async def applied_events(db: Connection) -> int:
-    """How many events are through."""
+    """How many events are applied."""
     number: int = await db.fetchval(
         "select count(*) from fleet.inbox_events where state = 'applied'"
     )
@@ -47,9 +47,9 @@ async def applied_events(db: Connection) -> int:
 
 
 async def work_goes_on(db: Connection, load: Load) -> None:
-    """Wait until more events are acknowledged, and more applied, than now."""
+    """Wait until more events than now are acknowledged, and more are applied."""
     before = await applied_events(db)
-    await load.goes_on(50)
+    await load.wait_for_more(50)
 
     async def is_further() -> bool:
         return await applied_events(db) > before
@@ -92,13 +92,13 @@ async def test_a_queue_that_is_emptied_frozen_and_killed_under_load_loses_nothin
         with redis.Redis.from_url(valkey_server.url) as client:
             for _ in range(5):
                 client.flushall()
-                await load.goes_on(10)
+                await load.wait_for_more(10)
         with frozen(valkey_server):
             await work_goes_on(db, load)
         valkey_server.kill()
         await work_goes_on(db, load)
         valkey_server.start()
-        await load.ends_well()
+        await load.finish()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await deliver(client, await sign_up(db, 1))
     # The worker's threads have found the queue again.
@@ -110,7 +110,7 @@ async def test_a_queue_that_is_emptied_frozen_and_killed_under_load_loses_nothin
 
 
 @pytest.mark.long
-async def test_a_frozen_queue_holds_up_nobody(
+async def test_a_frozen_queue_delays_nobody(
     fleet: Fleet, db: Connection, valkey_server: EmbeddedValkey
 ) -> None:
     port = free_port()
@@ -118,8 +118,8 @@ async def test_a_frozen_queue_holds_up_nobody(
     purchases = await sign_up(db, 20)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         with frozen(valkey_server):
-            # The first ring waits for the queue, on its thread, and so does the probe that comes
-            # after the answer which is kept for a moment.
+            # The first ring waits for the queue on its thread. So does the first probe after the
+            # time for which an answer is kept.
             await deliver(client, purchases)
             away = {"ready": True, "database": "current", "queue": "unreachable"}
             await eventually(lambda: says(client, away))
@@ -130,10 +130,10 @@ async def test_a_frozen_queue_holds_up_nobody(
 
 
 async def says(client: httpx.AsyncClient, readiness: object) -> bool:
-    """Whether `/readyz` answers so."""
+    """Whether `/readyz` answers with this."""
     return bool((await client.get("/readyz")).json() == readiness)
 
 
 async def all_are_applied(db: Connection, purchases: Sequence[Purchase]) -> bool:
-    """Whether each event is through."""
+    """Whether each event is applied."""
     return set(await states(db, purchases)) == {"applied"}

@@ -12,6 +12,7 @@ from tests.faults.fleets import SCHEDULER, WORKER, kill
 from tests.faults.loads import loaded
 from tests.faults.shop import deliver, sign_up
 from tests.journeys.fleet_run import free_port
+from workers import processes
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.faults
 
 
 async def stored_events(db: Connection) -> set[str]:
-    """What is in the inbox."""
+    """The ids of the events in the inbox."""
     rows = await db.fetch("select provider_event_id from fleet.inbox_events")
     return {row["provider_event_id"] for row in rows}
 
@@ -33,23 +34,23 @@ async def test_what_a_killed_receiver_acknowledged_is_in_the_inbox(
     web = await fleet.start_web(port)
     await fleet.start(WORKER)
     async with loaded(fleet.database.url(), port, events=300) as load:
-        await load.goes_on(80)
+        await load.wait_for_more(80)
         await kill(web)
         assert load.acknowledged <= await stored_events(db)
         await fleet.start_web(port)
-        # What the dead did not acknowledge was sent again.
-        await load.ends_well()
+        # What the killed receiver did not acknowledge was sent again.
+        await load.finish()
 
 
 @pytest.mark.long
-async def test_two_of_each_process_do_all_of_it_once(fleet: Fleet, db: Connection) -> None:
+async def test_two_of_each_process_apply_each_event_once(fleet: Fleet, db: Connection) -> None:
     ports = free_port(), free_port()
     for port in ports:
         await fleet.start_web(port)
         await fleet.start(WORKER)
         await fleet.start(SCHEDULER)
     async with loaded(fleet.database.url(), *ports, events=300) as load:
-        await load.ends_well()
+        await load.finish()
 
     async def every_tick_is_finished() -> bool:
         unfinished: int = await db.fetchval(
@@ -74,7 +75,6 @@ async def test_two_of_each_process_do_all_of_it_once(fleet: Fleet, db: Connectio
         " where datname = current_database() and application_name like 'coinfleet %'"
     )
     assert {(row["application_name"], row["usename"]) for row in roles} == {
-        ("coinfleet web", "coinfleet_web"),
-        ("coinfleet worker", "coinfleet_worker"),
-        ("coinfleet scheduler", "coinfleet_scheduler"),
+        (process.application_name, process.role)
+        for process in (processes.WEB, processes.WORKER, processes.SCHEDULER)
     }

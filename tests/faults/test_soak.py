@@ -1,4 +1,4 @@
-"""Anything killed at random under load, over and over; `make faults` does it for longer."""
+"""Processes killed at random under load, again and again; `make faults` does it for longer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.faults
 
-# A round takes about a second, but is counted in deliveries: a slow machine gets as many.
+# About a second per round; but a round ends by deliveries, so a slow machine has as many.
 A_ROUND = 5, 120
 PROCESSES = (WEB, WORKER, WORKER, SCHEDULER)
 
@@ -43,10 +43,10 @@ async def test_every_event_ends_once_whatever_is_killed(
     events = rounds * (max(A_ROUND) + AHEAD)
     async with loaded(fleet.database.url(), port, events=events, seed=seed) as load:
         for _ in range(rounds):
-            await load.goes_on(random.randint(*A_ROUND))
-            # Now and then two at once: a worker, say, and what would have noticed.
+            await load.wait_for_more(random.randint(*A_ROUND))
+            # Sometimes two at once: a worker, for example, and what would notice its end.
             for nth in random.sample(
                 range(len(PROCESSES) + len(servers)), random.choice((1, 1, 2))
             ):
                 await kill_and_start_again(nth)
-        await load.ends_well()
+        await load.finish()

@@ -1,4 +1,4 @@
-"""`make run` under load: whatever is killed comes back by itself, and so does the whole of it."""
+"""`make run` under load: a process that is killed comes back by itself, and so does the fleet."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ async def test_a_fleet_comes_back_by_itself_whatever_is_killed(tmp_path: Path) -
         }
         async with loaded(database_url(run), run.port, events=600) as load:
             for name, words in victims.items():
-                await load.goes_on(40)
+                await load.wait_for_more(40)
                 run.process(*words).kill()
                 await asyncio.to_thread(run.wait_for, f"{name} died (SIGKILL)")
-            await load.ends_well()
+            await load.finish()
         await asyncio.to_thread(run.stop)
 
 
@@ -46,12 +46,12 @@ async def test_a_fleet_that_is_stopped_under_load_goes_on_when_it_is_started_aga
     with FleetRun(tmp_path / "data") as run:
         await asyncio.to_thread(run.wait_until_ready)
         async with loaded(database_url(run), run.port, events=400) as load:
-            await load.goes_on(60)
+            await load.wait_for_more(60)
             await asyncio.to_thread(run.stop)
             assert "SIGKILL" not in run.output
             with FleetRun(tmp_path / "data", port=run.port) as again:
                 await asyncio.to_thread(again.wait_until_ready)
                 # PostgreSQL has another port now; the receiver has not.
                 await load.read_from(database_url(again))
-                await load.ends_well()
+                await load.finish()
                 await asyncio.to_thread(again.stop)

@@ -17,6 +17,8 @@ import httpx
 import psutil
 
 from workers.embedded import DataFolder, RunningFleet
+from workers.processes import PROCESSES
+from workers.settings import DEVELOPMENT_SECRETS
 
 ROOT = Path(__file__).parents[2]
 # The machine may be busy; these are for waiting, not for judging.
@@ -24,8 +26,8 @@ READY_TIMEOUT_S = 60.0
 # What the README promises of Ctrl-C and SIGTERM: all is down within this.
 STOP_TIMEOUT_S = 10.0
 _NOT_INHERITED = (
-    *("DATABASE_URL", "WEB_DATABASE_URL", "WORKER_DATABASE_URL", "SCHEDULER_DATABASE_URL"),
-    *("REDIS_URL", "STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS", "MAKEFLAGS", "MAKELEVEL"),
+    *(process.address for process in PROCESSES.values()),
+    *("REDIS_URL", *DEVELOPMENT_SECRETS, "MAKEFLAGS", "MAKELEVEL"),
 )
 
 

@@ -19,13 +19,14 @@ from tests.workers.processes import Process, running
 from tests.workers.receiving.serving import a_purchase
 from workers.cli.status.command import read_health
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+from workers.processes import PROCESSES
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-LOGINS = ("web", "worker", "scheduler")
+LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
 
 
 class Standby(EmbeddedPostgres):
@@ -62,14 +63,14 @@ class Place:
         self.standby = standby
         self.port = port
         self.client = client
-        self.gates = {login: Gate(standby.role_url(login)) for login in LOGINS}  # type: ignore[arg-type]
+        self.gates = {each: Gate(standby.role_url(each.login)) for each in LONG_LIVED}
         self.processes: list[Process] = []
         self._keys = 0
 
-    def lead_to(self, server: EmbeddedPostgres) -> None:
+    def route_to(self, server: EmbeddedPostgres) -> None:
         """Move the name: whoever connects from now on reaches this server."""
-        for login, gate in self.gates.items():
-            gate.lead_to(server.role_url(login))  # type: ignore[arg-type]
+        for process, gate in self.gates.items():
+            gate.route_to(server.role_url(process.login))
 
     async def readiness(self) -> tuple[int, str]:
         """What /readyz says."""
@@ -128,10 +129,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             "LOG_FORMAT": "json",
             "PORT": str(port),
         }
-        for login, gate in place.gates.items():
+        for program, gate in place.gates.items():
             await gate.open()
             stack.push_async_callback(gate.close)
-            environment[f"{login.upper()}_DATABASE_URL"] = gate.url
+            environment[program.address] = gate.url
         for command in (WEB, WORKER, SCHEDULER):
             process = running(tmp_path / f"{command}.log", command, **environment)
             place.processes.append(await stack.enter_async_context(process))
@@ -167,13 +168,13 @@ async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
         assert await place.send() == 503
     for process in place.processes[1:]:
         await process.said("database_unreachable")
-    place.lead_to(place.primary)
+    place.route_to(place.primary)
     await place.works_on(place.primary)
 
     # And over to the standby, once it is a primary.
     await eventually(lambda: has_arrived(place.primary, place.standby))
     place.primary.stop()
-    place.lead_to(place.standby)
+    place.route_to(place.standby)
     connection = await asyncpg.connect(place.standby.superuser_url)
     await connection.execute("select pg_promote()")
     await connection.close()
@@ -188,7 +189,7 @@ async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
 async def test_a_lost_synchronous_standby_is_told_and_nothing_is_acknowledged_meanwhile(
     place: Place,
 ) -> None:
-    place.lead_to(place.primary)
+    place.route_to(place.primary)
     await place.works_on(place.primary)
     superuser = await asyncpg.connect(place.primary.superuser_url)
     await superuser.execute("alter system set synchronous_standby_names = '*'")

@@ -16,6 +16,7 @@ from db.connections.pool import open_connection
 from tests.clusters import Database
 from tests.conditions import eventually
 from tests.journeys.fleet_run import ROOT, FleetRun, free_port
+from workers.processes import PROCESSES, WEB
 from workers.settings import DEVELOPMENT_SECRETS
 
 
@@ -26,6 +27,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetRun]:
         run.wait_until_ready()
         yield run
         run.stop()
+
+
+LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
 
 
 def coinfleet(fleet: FleetRun, *words: str) -> subprocess.CompletedProcess[str]:
@@ -63,19 +67,20 @@ async def test_each_process_logs_in_as_its_own_role(fleet: FleetRun) -> None:
     finally:
         await owner.close()
         await watcher.close()
-    assert roles == ["coinfleet_owner", "coinfleet_scheduler", "coinfleet_web", "coinfleet_worker"]
+    assert roles == sorted(process.role for process in PROCESSES.values())
 
 
 def test_a_process_knows_only_its_own_database_address(fleet: FleetRun) -> None:
-    for name, module in {"WEB": "webhooks", "WORKER": "consumer", "SCHEDULER": "scheduler"}.items():
-        environment = fleet.process(f"workers.{module}").environ()
+    for process in LONG_LIVED:
+        environment = fleet.process(process.module).environ()
         addresses = [each for each in environment if each.endswith("DATABASE_URL")]
-        assert addresses == [f"{name}_DATABASE_URL"]
+        assert addresses == [process.address]
 
 
 def test_only_web_knows_the_webhook_secrets(fleet: FleetRun) -> None:
-    assert DEVELOPMENT_SECRETS.keys() <= fleet.process("workers.webhooks").environ().keys()
-    assert not DEVELOPMENT_SECRETS.keys() & fleet.process("workers.consumer").environ().keys()
+    for process in LONG_LIVED:
+        known = DEVELOPMENT_SECRETS.keys() & fleet.process(process.module).environ().keys()
+        assert known == (DEVELOPMENT_SECRETS.keys() if process is WEB else set())
 
 
 def test_the_servers_keep_what_they_committed(fleet: FleetRun) -> None:
@@ -187,11 +192,8 @@ def test_a_real_database_without_secrets_stops_with_all_faults_in_one_message(
     given = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}
     with FleetRun(tmp_path / "data", environment=given) as run:
         assert run.wait_for_exit() != 0
-        assert run.lines[:3] == [
-            "coinfleet can't start:",
-            "  STRIPE_WEBHOOK_SECRETS is missing",
-            "  APP_WEBHOOK_SECRETS is missing",
-        ]
+        faults = [f"  {name} is missing" for name in DEVELOPMENT_SECRETS]
+        assert run.lines[: 1 + len(faults)] == ["coinfleet can't start:", *faults]
         assert not (tmp_path / "data").exists()
 
 

@@ -9,8 +9,15 @@ import psutil
 import pytest
 
 from tests.journeys.fleet_run import FleetRun, assert_gone
+from workers.processes import PROCESSES
 
 pytestmark = pytest.mark.faults
+
+LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
+STOP_ORDER = [
+    *(process.name for process in sorted(LONG_LIVED, key=lambda process: process.stop_by_s)),
+    *("valkey", "postgres"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +36,7 @@ def test_sigterm_to_make_alone_ends_all_in_order(data_dir: Path) -> None:
         run.wait_until_ready()
         run.stop()
         run.wait_for_exit()
-        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+        assert ended(run) == STOP_ORDER
         assert "SIGKILL" not in run.output
         assert run.folder.read_fleet() is None
 
@@ -42,7 +49,7 @@ def test_ctrl_c_ends_all_in_order(data_dir: Path) -> None:
         run.press_ctrl_c()
         assert_gone(processes)
         run.wait_for_exit()
-        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+        assert ended(run) == STOP_ORDER
 
 
 @pytest.mark.long
@@ -56,7 +63,7 @@ def test_signals_that_come_twice_change_nothing(data_dir: Path) -> None:
         psutil.Process(run.fleet.pid).send_signal(signal.SIGTERM)
         assert_gone(processes)
         run.wait_for_exit()
-        assert ended(run) == ["web", "scheduler", "worker", "valkey", "postgres"]
+        assert ended(run) == STOP_ORDER
 
 
 @pytest.mark.parametrize("moment", ["postgres listens", "valkey listens", "released"])

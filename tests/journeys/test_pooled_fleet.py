@@ -10,6 +10,7 @@ import pytest
 from tests.journeys.fleet_run import ROOT, FleetRun
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
+from workers.processes import PROCESSES
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
@@ -26,16 +27,19 @@ SESSIONS = 12
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Servers of our own, and settings that send each process through PgBouncer."""
     postgres, valkey = EmbeddedPostgres(tmp_path), EmbeddedValkey(tmp_path)
-    direct = ["web", "worker", "scheduler"]
     postgres.start()
     valkey.start()
-    urls = {name: postgres.role_url(name) for name in direct}  # type: ignore[arg-type]
+    urls = {
+        process.address: postgres.role_url(process.login)
+        for process in PROCESSES.values()
+        if process.is_long_lived
+    }
     pooler = PgBouncer(tmp_path, urls.values(), sessions=SESSIONS)
     pooler.start()
     yield {
         "DATABASE_URL": postgres.owner_url(),
         "REDIS_URL": valkey.url,
-        **{f"{name.upper()}_DATABASE_URL": pooler.url(url) for name, url in urls.items()},
+        **{address: pooler.url(url) for address, url in urls.items()},
         **DEVELOPMENT_SECRETS,
     }
     pooler.stop()

@@ -96,7 +96,7 @@ def test_a_shuffled_run_with_duplicates_is_clean(operator: Operator) -> None:
     status, said = operator.run("simulate", "--events", "500", "--duplicates", "2", "--shuffle")
     assert status == 0, said
     assert "1,000 deliveries in " in said
-    assert "✓ Each event has one end, and every coin is accounted for." in said
+    assert "✓ Each event has one outcome, and every coin is accounted for." in said
     final_or_held = sum(
         events_of(said, state) for state in ("applied", "ignored", "rejected", "held", "waiting")
     )

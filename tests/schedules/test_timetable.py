@@ -39,5 +39,5 @@ def test_new_entries_are_proved_each_minute_and_everything_at_three_at_night() -
     assert (full_proof.every_s, full_proof.offset_s) == (DAY_S, 3 * 3_600)
 
 
-def test_a_tick_of_a_day_or_less_begins_within_its_cadence() -> None:
+def test_each_offset_is_shorter_than_its_cadence() -> None:
     assert all(0 <= schedule.offset_s < schedule.every_s for schedule in TIMETABLE)

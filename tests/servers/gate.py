@@ -1,6 +1,6 @@
-"""A gate before a server: closed it refuses, frozen it says nothing more, open it lets through.
+"""A TCP proxy before a server: it passes data on while open, refuses while closed, or hangs.
 
-So a test takes a database or queue away from one process while the others keep it.
+With it a test makes a database or queue unreachable for one process while the others keep it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Stands on a port of its own before the server that `url` names; closed at first."""
+    """A proxy on a port of its own, before the server that `url` names; closed at first."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -31,7 +31,7 @@ class Gate:
         self.url = parts._replace(netloc=f"{account}{at}127.0.0.1:{self._port}").geturl()
 
     async def open(self) -> None:
-        """Let everybody through."""
+        """Pass everything on."""
         self.is_frozen = False
         if self._listener is None:
             self._listener = await asyncio.get_running_loop().create_server(
@@ -39,22 +39,22 @@ class Gate:
             )
 
     async def freeze(self) -> None:
-        """Cut nobody off, and let nothing through any more."""
+        """Keep all connections, and pass nothing on any more."""
         await self.open()
         self.is_frozen = True
 
-    def strand(self) -> None:
-        """Hang those who are through for good, and let newcomers through: a silent failover."""
+    def hang(self) -> None:
+        """Pass nothing on for present connections, but for new ones: a failover without a word."""
         for end in self._ends:
-            end.is_stranded = True
+            end.is_hanging = True
 
-    def lead_to(self, url: str) -> None:
-        """Let newcomers through to another server; those who are through stay where they are."""
+    def route_to(self, url: str) -> None:
+        """Connect new connections to another server; present ones stay where they are."""
         parts = urlsplit(url)
         self._server_address = (parts.hostname, parts.port)
 
     async def close(self) -> None:
-        """Refuse newcomers and cut off those who are through."""
+        """Refuse new connections and abort the present ones."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -82,12 +82,12 @@ class Gate:
 
 
 class _End(asyncio.Protocol):
-    """One of the two ends of a passage; what it hears before the other is there waits."""
+    """One end of a connection. It keeps what it receives until the other end is there."""
 
     def __init__(self, gate: Gate, arrive: Callable[[_End], object]) -> None:
         self._gate = gate
         self._arrive = arrive
-        self.is_stranded = False
+        self.is_hanging = False
         self._other: _End | None = None
         self._heard = b""
         self._transport: asyncio.Transport | None = None
@@ -103,7 +103,7 @@ class _End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
-        if self._gate.is_frozen or self.is_stranded:
+        if self._gate.is_frozen or self.is_hanging:
             return
         if self._other and self._other._transport:
             self._other._transport.write(self._heard)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from workers.embedded.account import tethered_as_server
+from workers.embedded.account import server_prefix
 from workers.embedded.server import HOST, EmbeddedServer, Pause
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ ignore_startup_parameters = {dropped}
 
 
 class PgBouncer(EmbeddedServer):
-    """Stands before the server that these addresses name, with so many sessions for each."""
+    """PgBouncer before the server that these addresses name, with so many sessions for each."""
 
     name = "pgbouncer"
     stop_signal = signal.SIGTERM
@@ -62,7 +62,7 @@ class PgBouncer(EmbeddedServer):
         self._home = self.data_dir / "pgbouncer"
 
     def url(self, address: str) -> str:
-        """Give the way to the same database through here, as an operator would write it."""
+        """Return the address of the same database here, as an operator would write it."""
         parts = urlsplit(address)
         account, _, _ = parts.netloc.rpartition("@")
         netloc = f"{account}@{HOST}:{self.port}"
@@ -76,7 +76,7 @@ class PgBouncer(EmbeddedServer):
         self._write("users", "".join(f'"{name}" "{password}"\n' for name, password in users))
 
     def is_ready(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it accepts connections."""
         with socket.socket() as probe:
             return probe.connect_ex((HOST, self.port)) == 0
 
@@ -93,7 +93,7 @@ class PgBouncer(EmbeddedServer):
             dropped=",".join(self._dropped),
         )
         path = self._write("settings", settings)
-        prefix = tethered_as_server(self._account, death_signal="KILL", paths=[self._home])
+        prefix = server_prefix(self._account, death_signal="KILL", paths=[self._home])
         return subprocess.Popen(
             [*prefix, BINARY, str(path)],
             stdin=subprocess.DEVNULL,
@@ -107,5 +107,5 @@ class PgBouncer(EmbeddedServer):
         path.touch(mode=0o600)
         path.write_text(text)
         if self._account is not None:
-            self._account.give(path)
+            self._account.take_over(path)
         return path

@@ -1,7 +1,7 @@
-"""A stand-in for Supabase's pooler: speaks the start of the protocol, and its errors word by word.
+"""A stand-in for Supabase's pooler: it speaks the start of the protocol, and has the same errors.
 
-Those are FATAL with the code of an internal error, XX000, and a word of their own in front. Whoever
-is let in speaks with the server behind it.
+They are FATAL with the code of an internal error, XX000, and begin with a code of the pooler's own.
+A client that is accepted is connected to the server behind it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TLS before the tests' servers, which speak none: a CA of the test's own and a server in front."""
+"""TLS before the servers of tests, which have none: a CA of the test, and a proxy in front."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ASKS_FOR_TLS = struct.pack("!ii", 8, 80877103)
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A certificate authority in a folder of the test's."""
+    """A certificate authority in a folder of the test."""
 
     folder: Path
 
@@ -51,7 +51,7 @@ class Authority:
         )
 
     def context(self, names: str = "DNS:localhost,IP:127.0.0.1") -> ssl.SSLContext:
-        """Return what a server of these names presents."""
+        """Return the context of a server with these names."""
         (self.folder / "names").write_text(f"subjectAltName={names}")
         self._openssl(
             *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
@@ -74,7 +74,7 @@ class Authority:
 def tls_before(address: str, context: ssl.SSLContext) -> Iterator[str]:
     """Serve TLS before this address; yields the address through it, without its query.
 
-    Before PostgreSQL it answers the request for TLS first, and refuses who doesn't ask.
+    Before PostgreSQL it answers the request for TLS first, and refuses a client that doesn't ask.
     """
     parts = urlsplit(address)
     is_postgres = parts.scheme.startswith("postgres")
@@ -111,7 +111,7 @@ def tls_before(address: str, context: ssl.SSLContext) -> Iterator[str]:
 
 @asynccontextmanager
 async def _hanging_up(writer: StreamWriter) -> AsyncIterator[None]:
-    """Hang up in the end, whoever hung up before."""
+    """Close the connection at the end, whichever side has closed it before."""
     with contextlib.suppress(OSError, EOFError):
         try:
             yield
@@ -129,7 +129,7 @@ async def _pass_on(source: StreamReader, target: StreamWriter) -> None:
 
 
 async def _stop(server: asyncio.Server) -> None:
-    """Stop, and hang up on whoever is still served."""
+    """Stop, and close the connections that are still open."""
     server.close()
     served = asyncio.all_tasks() - {asyncio.current_task()}
     for each in served:

@@ -1,6 +1,6 @@
-"""A server prepared like a Supabase project's, as true to it as public facts allow.
+"""A server that is prepared like a Supabase project's, as far as public facts allow.
 
-The role that its people log in as, `postgres`, is no superuser there; `supabase_admin` is.
+People log in as the role `postgres`, which is no superuser there; `supabase_admin` is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 PASSWORD = "test"
 SETTINGS = {"fsync": "off", "full_page_writes": "off"}
-# What our embedded servers begin with, and a Supabase project doesn't.
+# What our embedded servers have at first, and a Supabase project hasn't.
 NOT_THERE = (
     *("anon", "authenticated", "service_role"),
     *("coinfleet_owner", *login_roles()),
@@ -44,7 +44,7 @@ class Project:
     database: str
 
     def url(self, login: str = "postgres") -> str:
-        """Give the address at which this role logs in."""
+        """Return the address at which this role logs in."""
         parts = urlsplit(self.server_url)
         address = parts.netloc.rpartition("@")[2]
         netloc = f"{login}:{PASSWORD}@{address}"
@@ -54,7 +54,7 @@ class Project:
     async def connected(
         self, login: str = "postgres"
     ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """Log in, as the project's people do unless somebody else is named."""
+        """Log in as the people of the project do, or as the named role."""
         connection = await open_connection(self.url(login), application_name="test")
         try:
             yield connection
@@ -101,7 +101,7 @@ async def _make_roles(superuser_url: str) -> None:
 
 @pytest.fixture(scope="session")
 def supabase_server(server_folder: Path) -> Iterator[SupabaseServer]:
-    """A server of its own, for its roles can't live beside ours."""
+    """A server of its own, because its roles would clash with ours."""
     server = EmbeddedPostgres(server_folder / "supabase", settings=SETTINGS)
     server.start()
     asyncio.run(_make_roles(server.superuser_url))

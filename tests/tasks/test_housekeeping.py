@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def receive(db: Connection, *, state: str) -> None:
-    """Put an event into the inbox whose time to wait is over."""
+    """Add an event to the inbox that has waited long enough."""
     await db.execute(
         "insert into fleet.inbox_events"
         " (provider, provider_event_id, event_type, payload, payload_sha256, state, reason)"
@@ -29,7 +29,7 @@ async def test_events_that_waited_long_enough_become_pending(
     assert await db.fetchval("select state from fleet.inbox_events") == "pending"
 
 
-async def test_event_counts_are_the_same_folded(db: Connection, worker_pool: Pool) -> None:
+async def test_folding_event_counts_changes_none_of_them(db: Connection, worker_pool: Pool) -> None:
     for state in ("applied", "applied", "held"):
         await receive(db, state=state)
     before = await db.fetch("select * from fleet.event_counts()")

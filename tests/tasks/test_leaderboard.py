@@ -1,4 +1,4 @@
-"""The leaderboard task, as a worker runs it."""
+"""The task of the leaderboard, as a worker runs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.requirement("D6")
 
 
-async def test_boards_follow_new_gifts_and_recent_coins_let_old_ones_go(
+async def test_boards_get_new_gifts_and_recent_coins_lose_old_ones(
     db: Connection, worker_pool: Pool, signed_in: SignIn
 ) -> None:
     await db.execute(PRICE_LIST)

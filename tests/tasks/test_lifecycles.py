@@ -1,6 +1,6 @@
-"""Payments that go through random lives at Stripe end where Stripe's own account says they are.
+"""Random payments at Stripe: the buyers keep the coins that a model of the account says.
 
-Each event comes twice, all of them shuffled, in batches of random size.
+Each event comes twice, in random order, in batches of random size.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from uuid import uuid4
 
 import pytest
 
-from db.inbox import Arrival, store_arrivals
+from db.arrivals import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tests.db.books import breaches
 from tests.tasks.contexts import make_context
-from tests.tasks.providers.stripe.account import live
+from tests.tasks.providers.stripe.account import random_payment
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.tasks.providers.stripe.account import Event
 
 COINS, PRICE = 1_000, 999
-LIVES = 60
+PAYMENTS = 60
 
 
 def arrival(event: Event) -> Arrival:
@@ -46,10 +46,10 @@ async def test_each_payment_ends_where_the_account_says(
         PRICE,
     )
     payments = {}
-    for _ in range(LIVES):
+    for _ in range(PAYMENTS):
         buyer = uuid4()
         await db.execute("insert into auth.users (id) values ($1)", buyer)
-        payments[buyer] = live(rng, {"profile_id": str(buyer), "sku": "thousand"}, PRICE)
+        payments[buyer] = random_payment(rng, {"profile_id": str(buyer), "sku": "thousand"}, PRICE)
     events = [event for payment in payments.values() for event in payment.events] * 2
     rng.shuffle(events)
     while events:

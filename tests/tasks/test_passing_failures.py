@@ -1,4 +1,4 @@
-"""What passes counts against no event: locks, full disks, a release half way; and what is told."""
+"""A failure that passes counts as no attempt of an event: locks, full disks, a release half way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from db.errors import DatabaseUnavailable
-from db.release.runner import TURN
+from db.release.session import RELEASE_LOCK
 from tasks import pace
 from tasks.payment_events import process_payment_events
 from tasks.providers.app import App
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tasks.context import Context
     from tests.conftest import Connect
 
@@ -33,7 +33,7 @@ DISK_FULL = "could not extend file: No space left on device"
 
 @pytest_asyncio.fixture
 async def books(db: Connection) -> AsyncIterator[Books]:
-    """The test's books; whatever it did, they are right when it ends."""
+    """The books of the test; they must be right when it ends."""
     await db.execute(PRICE_LIST)
     yield (books := Books(db))
     assert await books.breaches() == {}
@@ -41,13 +41,13 @@ async def books(db: Connection) -> AsyncIterator[Books]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the loop wait for nothing between its tries."""
+    """Let the loop try again without a pause."""
     monkeypatch.setattr(pace, "PAUSE_MAX_S", 0)
 
 
 @pytest.fixture
 def facts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Fact]:
-    """What the app's events mean, by number."""
+    """What the app's events mean, by event id."""
     facts: dict[int, Fact] = {}
 
     def interpret(_app: App, event: ClaimedEvent) -> Fact:
@@ -61,7 +61,7 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Fact]:
 async def failing(
     books: Books, sqlstate: str, message: str = DISK_FULL, *, sender: UUID | None = None
 ) -> AsyncIterator[None]:
-    """Have gifts fail like this while the block runs: all, or those of one sender."""
+    """Let gifts fail with this error while the block runs: all, or those of one sender."""
     which = f"for each row when (new.sender_id = '{sender}')" if sender else "for each statement"
     await books.db.execute(
         f"""
@@ -75,7 +75,7 @@ async def failing(
 
 
 async def gifts(books: Books, facts: dict[int, Fact], number: int) -> dict[int, UUID]:
-    """So many gifts, each of a sender of its own; gives events and senders."""
+    """Receive so many gifts, each of another sender; return the sender by event."""
     streamer = await books.profile()
     senders = await books.profiles(number, coins=5)
     given = [gift(sender, streamer) for sender in senders]
@@ -85,12 +85,12 @@ async def gifts(books: Books, facts: dict[int, Fact], number: int) -> dict[int, 
 
 
 async def due_now(books: Books) -> None:
-    """Let all pauses pass."""
+    """End the pause of every event."""
     await books.db.execute("update fleet.inbox_events set next_attempt_at = received_at")
 
 
 async def try_six_times(books: Books, context: Context) -> list[Exception]:
-    """Apply what is due, once more than an event may fail; return what stopped the tries."""
+    """Apply what is due, once more than an event may fail; return the errors that were raised."""
     stopped_by: list[Exception] = []
     with capture_logs():
         for _ in range(6):
@@ -103,7 +103,7 @@ async def try_six_times(books: Books, context: Context) -> list[Exception]:
 
 
 async def attempts(books: Books) -> set[tuple[str, int]]:
-    """The states of all open events with their attempts."""
+    """Return the states of all open events with their attempts."""
     rows = await books.db.fetch(
         "select state, attempts from fleet.inbox_events"
         " where state not in ('applied', 'rejected', 'ignored')"
@@ -112,7 +112,7 @@ async def attempts(books: Books) -> set[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("sqlstate", ["53100", "58030", "55P03", "40001"])
-async def test_while_everything_fails_nothing_is_counted_and_all_is_applied_after(
+async def test_while_every_event_fails_no_attempt_counts_and_all_are_applied_later(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], sqlstate: str
 ) -> None:
     events = await gifts(books, facts, 5)
@@ -127,10 +127,10 @@ async def test_while_everything_fails_nothing_is_counted_and_all_is_applied_afte
     assert await books.db.fetchval("select count(*) from fleet.set_aside_events") == 0
 
 
-async def test_trouble_is_over_with_the_first_batch_that_is_applied(
+async def test_the_reported_error_is_over_once_a_batch_is_applied(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:
-    """Else `coinfleet status` asks for a person half a minute after everything works again."""
+    """Otherwise `coinfleet status` would ask for a person although everything works again."""
     await gifts(books, facts, 2)
     context = make_context(worker_pool)
     async with failing(books, "53100"):
@@ -149,21 +149,21 @@ async def test_trouble_is_over_with_the_first_batch_that_is_applied(
     assert context.meter.trouble() is None
 
 
-async def test_trouble_lasts_while_the_batch_that_met_it_waits(
+async def test_the_reported_error_lasts_while_its_batch_waits(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:
     await gifts(books, facts, 2)
     context = make_context(worker_pool)
     async with failing(books, "53100"):
         await process_payment_events(context)
-        # Nothing is due just now; the cause is still there.
+        # Nothing is due now, but the cause is still there.
         assert await process_payment_events(context) == 0
         assert context.meter.trouble() is not None
     await due_now(books)
     await process_payment_events(context)
 
 
-async def test_what_fails_alone_is_set_aside_while_the_others_are_applied(
+async def test_an_event_that_fails_alone_is_set_aside_while_others_are_applied(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:
     events = await gifts(books, facts, 8)
@@ -178,7 +178,7 @@ async def test_what_fails_alone_is_set_aside_while_the_others_are_applied(
         del outcomes[culprit]
         assert set(outcomes.values()) == {APPLIED}
         assert await attempts(books) == {("pending", 0)}
-        # It fails alone, others come, and then it has to wait.
+        # It fails alone; others are applied after it; then it has to wait.
         await gifts(books, facts, 2)
         await due_now(books)
         await process_payment_events(context)
@@ -195,7 +195,7 @@ async def test_what_fails_alone_is_set_aside_while_the_others_are_applied(
     ("sqlstate", "message"),
     [("57014", "canceling statement due to statement timeout"), ("23505", "duplicate key value")],
 )
-async def test_a_lone_events_own_failure_counts(
+async def test_a_failure_of_the_event_itself_counts_as_an_attempt(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], sqlstate: str, message: str
 ) -> None:
     await gifts(books, facts, 1)
@@ -209,23 +209,23 @@ async def test_a_lone_events_own_failure_counts(
     assert await attempts(books) == {("dead", 5)}
 
 
-async def test_each_failure_is_told_with_its_sqlstate_and_what_happens_next(
+async def test_each_failure_is_logged_with_its_sqlstate_and_what_happens_next(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:
     await gifts(books, facts, 2)
     async with failing(books, "53100"):
         with capture_logs() as logs:
             await process_payment_events(make_context(worker_pool))
-    told = [line for line in logs if line["event"] == "batch_failed"]
-    assert {line["sqlstate"] for line in told} == {"53100"}
-    assert {line["error"] for line in told} == {f"53100: {DISK_FULL}"}
-    assert [line["attempt"] for line in told] == list(range(1, len(told) + 1))
-    then = [line["then"] for line in told]
+    lines = [line for line in logs if line["event"] == "batch_failed"]
+    assert {line["sqlstate"] for line in lines} == {"53100"}
+    assert {line["error"] for line in lines} == {f"53100: {DISK_FULL}"}
+    assert [line["attempt"] for line in lines] == list(range(1, len(lines) + 1))
+    then = [line["then"] for line in lines]
     assert then[:3] == ["tried again", "tried again", "tried by 1"]
     assert then[3:] == ["tried again in 1 s"] * 2
 
 
-async def test_what_fails_alone_for_a_quarter_of_an_hour_is_an_alarm_told_once(
+async def test_an_event_that_fails_alone_for_15_minutes_is_logged_as_an_error_once(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:
     (event_id,) = await gifts(books, facts, 1)
@@ -247,14 +247,14 @@ BUGS = ["42883", "42P01", "42703", "42846", "42804", "42P13", "0A000"]
 
 
 @pytest.mark.parametrize("sqlstate", BUGS)
-async def test_what_a_release_half_way_breaks_counts_against_no_event(
+async def test_an_error_during_a_release_counts_as_no_attempt(
     books: Books, worker_pool: Pool, connect: Connect, facts: dict[int, Fact], sqlstate: str
 ) -> None:
     await gifts(books, facts, 2)
     context = make_context(worker_pool)
     async with failing(books, sqlstate, "function fleet.next(jsonb) does not exist"):
         release = await connect()
-        await release.execute("select pg_advisory_lock(hashtextextended($1, 0))", TURN)
+        await release.execute("select pg_advisory_lock(hashtextextended($1, 0))", RELEASE_LOCK)
         errors = await try_six_times(books, context)
         assert sum(isinstance(error, DatabaseUnavailable) for error in errors) == 6
         assert await attempts(books) == {("pending", 0)}
@@ -262,7 +262,7 @@ async def test_what_a_release_half_way_breaks_counts_against_no_event(
     assert await process_payment_events(context) == 2
 
 
-async def test_what_is_broken_while_the_schema_is_not_this_release_s_counts_against_no_event(
+async def test_an_error_on_the_schema_of_another_release_counts_as_no_attempt(
     books: Books, worker_pool: Pool, facts: dict[int, Fact]
 ) -> None:
     await gifts(books, facts, 2)
@@ -274,7 +274,7 @@ async def test_what_is_broken_while_the_schema_is_not_this_release_s_counts_agai
             await process_payment_events(context)
         assert await attempts(books) == {("pending", 0)}
         await books.db.execute(rename, "fleet.gone", "fleet.apply_gifts")
-        # Now it is a bug.
+        # With the schema of this release it is a bug.
         await process_payment_events(context)
         assert await attempts(books) == {("pending", 1)}
 
@@ -283,7 +283,7 @@ async def test_what_is_broken_while_the_schema_is_not_this_release_s_counts_agai
     "function",
     ["post_ledger", "lock_profiles", "apply_gifts", "apply_claimed_events", "claim_events"],
 )
-async def test_a_function_that_somebody_dropped_counts_against_no_event(
+async def test_a_dropped_function_counts_as_no_attempt(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], function: str
 ) -> None:
     await gifts(books, facts, 2)
@@ -303,7 +303,7 @@ async def test_a_function_that_somebody_dropped_counts_against_no_event(
     assert await process_payment_events(context) == 2
 
 
-# What somebody does to a table of ours, and how it is undone.
+# A mistake with a table, and how it is undone.
 SLIPS = {
     "alter table public.profiles rename total_spent to spent": (
         "alter table public.profiles rename spent to total_spent"
@@ -321,10 +321,10 @@ SLIPS = {
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-async def test_a_slip_with_a_table_counts_against_no_event(
+async def test_a_table_changed_by_mistake_counts_as_no_attempt(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], slip: str
 ) -> None:
-    """Paid events were dead after 16 s, and stayed so when the slip was undone."""
+    """Without that, paid events were dead after 16 s and stayed dead after the table was right."""
     await gifts(books, facts, 2)
     context = make_context(worker_pool)
     await books.db.execute(slip)
@@ -342,7 +342,7 @@ async def test_a_slip_with_a_table_counts_against_no_event(
         *("apply_claimed_events", "event_failures", "wake_waiting_events", "fail_event"),
     ],
 )
-async def test_a_right_that_the_worker_lost_counts_against_no_event(
+async def test_a_revoked_right_counts_as_no_attempt(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], function: str
 ) -> None:
     await gifts(books, facts, 2)
@@ -354,7 +354,7 @@ async def test_a_right_that_the_worker_lost_counts_against_no_event(
         function,
     )
     await books.db.execute(f"revoke execute on function {name} from coinfleet_worker")
-    # The batch may go on without one of these functions; whatever stops it is a passing cause.
+    # A batch may succeed without one of these functions. If it fails, the cause passes.
     await try_six_times(books, context)
     assert await attempts(books) <= {("pending", 0)}
     await books.db.execute(f"grant execute on function {name} to coinfleet_worker")

@@ -1,4 +1,4 @@
-"""The worker's loop: it drains what is due, and whatever fails, fails alone."""
+"""The loop of payment events: due events are applied, and one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from db.arrivals import Arrival, store_arrivals
 from db.errors import DatabaseUnavailable
 from db.facts import Verdict
-from db.inbox import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tasks.providers.stripe import Stripe
 from tests.conditions import somebody_waits_for_a_lock
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from uuid import UUID
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tasks.context import Meter
     from tests.conftest import Connect
 
 
 @pytest_asyncio.fixture
 async def books(db: Connection) -> AsyncIterator[Books]:
-    """The test's books; whatever it did, they are right when it ends."""
+    """The books of the test; they must be right when it ends."""
     await db.execute(PRICE_LIST)
     yield (books := Books(db))
     assert await books.breaches() == {}
@@ -54,7 +54,7 @@ async def books(db: Connection) -> AsyncIterator[Books]:
 
 @pytest.fixture
 def interpret_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Fact]], None]:
-    """Have Stripe's events mean these facts; one without a fact raises."""
+    """Let Stripe's events mean these facts; an event without a fact raises."""
 
     def take(facts: dict[int, Fact]) -> None:
         def interpret(_stripe: Stripe, event: ClaimedEvent) -> Fact:
@@ -66,13 +66,13 @@ def interpret_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Fact]],
 
 
 async def purchases(books: Books, number: int) -> dict[int, Fact]:
-    """So many purchases, received; gives each event's fact."""
+    """Receive so many purchases; return the fact of each event."""
     buyers = await books.profiles(number)
     facts = [Payment().bought(buyer) for buyer in buyers]
     return dict(zip(await books.receive(*facts), facts, strict=True))
 
 
-async def test_events_are_drained_batch_by_batch(
+async def test_due_events_are_applied_batch_by_batch(
     books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
 ) -> None:
     facts = await purchases(books, 5)
@@ -83,11 +83,11 @@ async def test_events_are_drained_batch_by_batch(
     assert (context.meter.batches, context.meter.events) == (3, 5)
 
 
-async def test_nothing_to_do_is_no_work(books: Books, worker_pool: Pool) -> None:
+async def test_without_due_events_nothing_is_claimed(books: Books, worker_pool: Pool) -> None:
     assert await process_payment_events(make_context(worker_pool)) == 0
 
 
-async def test_a_process_that_stops_takes_no_further_batch(
+async def test_a_process_that_stops_claims_no_further_batch(
     books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
 ) -> None:
     interpret_as(await purchases(books, 1))
@@ -115,7 +115,7 @@ async def test_an_event_that_breaks_its_whole_batch_is_found_by_halving(
 ) -> None:
     facts = await purchases(books, 8)
     culprit = list(facts)[5]
-    # No interpreter lets such an address through; PostgreSQL can't even read the fact.
+    # No provider returns such an address: PostgreSQL can't read the fact.
     facts[culprit] = Payment().bought(await books.profile(), ip_address="300.1.1.1")
     interpret_as(facts)
     await process_payment_events(make_context(worker_pool))
@@ -126,7 +126,7 @@ async def test_an_event_that_breaks_its_whole_batch_is_found_by_halving(
     assert "inet" in event["last_error"]
 
 
-async def test_a_connection_lost_in_the_middle_costs_no_event_anything(
+async def test_a_lost_connection_counts_as_no_attempt(
     books: Books,
     worker_pool: Pool,
     connect: Connect,
@@ -151,7 +151,7 @@ async def test_a_connection_lost_in_the_middle_costs_no_event_anything(
     assert (event["state"], event["attempts"], event["starts"]) == ("applied", 1, 0)
 
 
-async def test_a_database_that_is_away_is_said_to_be(worker_pool: Pool) -> None:
+async def test_an_unreachable_database_has_its_own_error(worker_pool: Pool) -> None:
     await worker_pool.close()
     with pytest.raises(DatabaseUnavailable):
         await process_payment_events(make_context(worker_pool))
@@ -168,7 +168,7 @@ async def test_a_database_that_is_away_is_said_to_be(worker_pool: Pool) -> None:
         (Verdict(state="ignored", reason="not_ours"), None),
     ],
 )
-async def test_money_that_moved_elsewhere_and_not_here_is_an_alarm(
+async def test_money_that_moved_without_coins_is_logged_as_an_error(
     books: Books,
     worker_pool: Pool,
     interpret_as: Callable[[dict[int, Fact]], None],
@@ -183,7 +183,7 @@ async def test_money_that_moved_elsewhere_and_not_here_is_an_alarm(
     assert alarms == ([level] if level else [])
 
 
-async def test_a_dispute_in_a_currency_without_a_rate_is_an_alarm(
+async def test_a_dispute_in_a_currency_without_a_rate_is_logged_as_an_error(
     books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
 ) -> None:
     buyer, payment = await books.profile(), Payment()
@@ -229,7 +229,7 @@ async def test_another_accounts_event_is_an_alarm_that_names_it_and_is_judged_ag
     assert (alarm["event_id"], alarm["account"]) == (event["id"], "acct_theirs")
     assert str(buyer) not in str(logs)
     assert await books.coins(buyer) == 0
-    # Nor is the payment marked as another product's: its refunds are still awaited.
+    # Nor is the payment marked as another product's: its refunds would still count.
     assert await books.db.fetchval("select count(*) from fleet.payments") == 0
 
     await books.db.execute("update fleet.inbox_events set state = 'pending'")
@@ -240,7 +240,7 @@ async def test_another_accounts_event_is_an_alarm_that_names_it_and_is_judged_ag
 
 
 def counted(meter: Meter) -> dict[str, int]:
-    """Outcomes by state."""
+    """Return the number of outcomes by state."""
     states: Counter[str] = Counter()
     for (state, _reason), events in meter.outcomes.items():
         states[state] += events
@@ -294,13 +294,13 @@ async def test_an_event_that_another_settles_is_counted_as_applied(
     assert applied == len(waiting) + len(settling)
     assert context.meter.events == applied
     assert sum(context.meter.latency_buckets) == applied
-    # Counted as waiting or held when it was, and once more as what it ended as.
+    # Counted when it began to wait or was held, and again with the state in which it ended.
     assert counted(context.meter)["applied"] == applied
     batch = next(line for line in reversed(logs) if line["event"] == "batch_applied")
     assert (batch["events"], batch["settled"]) == (3, 2)
 
 
-async def test_what_waits_on_is_not_counted_again(
+async def test_an_event_that_goes_on_waiting_is_counted_once(
     books: Books, worker_pool: Pool, interpret_as: Callable[[dict[int, Fact]], None]
 ) -> None:
     books.now = datetime.now(UTC)
@@ -314,7 +314,7 @@ async def test_what_waits_on_is_not_counted_again(
     assert context.meter.events == 0
 
 
-async def test_a_worker_of_the_release_before_hears_of_its_own_events_alone(books: Books) -> None:
+async def test_a_worker_of_the_last_release_is_told_of_its_own_events_only(books: Books) -> None:
     payment = Payment()
     (waiting,) = await books.receive(payment.refund(PRICE_MINOR))
     assert await books.work() == {waiting: NO_PURCHASE_YET}
@@ -341,12 +341,12 @@ async def test_an_event_that_fails_five_times_is_one_dead_event_and_five_failure
     assert context.meter.events == 0
     assert counted(context.meter) == {"dead": 1}
     assert context.meter.failures == {"KeyError": 5}
-    told = [line for line in logs if line["event"] == "event_failed"]
-    assert {line["event_id"] for line in told} == {poisoned}
-    assert [line["attempt"] for line in told] == [1, 2, 3, 4, 5]
-    assert [line["log_level"] for line in told] == [*["warning"] * 4, "error"]
-    assert [line["then"].partition(" in ")[0] for line in told[:4]] == ["tried again"] * 4
-    assert told[4]["then"].startswith("dead: ")
+    lines = [line for line in logs if line["event"] == "event_failed"]
+    assert {line["event_id"] for line in lines} == {poisoned}
+    assert [line["attempt"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["log_level"] for line in lines] == [*["warning"] * 4, "error"]
+    assert [line["then"].partition(" in ")[0] for line in lines[:4]] == ["tried again"] * 4
+    assert lines[4]["then"].startswith("dead: ")
 
 
 async def test_a_failure_in_sql_is_logged_with_its_sqlstate_and_without_values(
@@ -359,14 +359,14 @@ async def test_a_failure_in_sql_is_logged_with_its_sqlstate_and_without_values(
     context = make_context(worker_pool)
     with capture_logs() as logs:
         await process_payment_events(context)
-    (told,) = [line for line in logs if line["event"] == "event_failed"]
-    assert told["event_id"] == culprit
-    assert told["attempt"] == 1
+    (line,) = [each for each in logs if each["event"] == "event_failed"]
+    assert line["event_id"] == culprit
+    assert line["attempt"] == 1
     assert "300.1.1.1" not in str(logs)
     assert context.meter.events == 1
 
 
-async def test_an_event_that_is_not_interpreted_is_told_by_place_and_not_by_value(
+async def test_a_bug_in_interpretation_is_logged_with_its_place_and_no_value(
     books: Books, worker_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interpret(_stripe: Stripe, _event: ClaimedEvent) -> Fact:
@@ -376,7 +376,7 @@ async def test_an_event_that_is_not_interpreted_is_told_by_place_and_not_by_valu
     monkeypatch.setattr(Stripe, "interpret", interpret)
     with capture_logs() as logs:
         await process_payment_events(make_context(worker_pool))
-    (told,) = [line for line in logs if line["event"] == "event_not_interpreted"]
-    assert told["error"] == "ValueError"
-    assert told["at"].startswith("test_payment_events.py:")
+    (line,) = [each for each in logs if each["event"] == "event_not_interpreted"]
+    assert line["error"] == "ValueError"
+    assert line["at"].startswith("test_payment_events.py:")
     assert "ada@example.org" not in str(logs)

@@ -1,4 +1,4 @@
-"""The presence tasks, as a worker runs them."""
+"""The tasks of presence, as a worker runs them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def audience(db: Connection) -> Audience:
-    """Viewers and streams of the test's own."""
+    """The viewers and streams of the test."""
     return Audience(db)
 
 
 async def watch(audience: Audience, stream: int) -> None:
-    """Somebody new watches, now."""
+    """Add a viewer who watches the stream now."""
     await audience.db.execute(
         "insert into public.active_viewers"
         " (stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed)"
@@ -33,7 +33,7 @@ async def watch(audience: Audience, stream: int) -> None:
     )
 
 
-async def test_a_run_publishes_what_is_watched_and_says_so_once(
+async def test_watched_streams_are_published_and_logged_once(
     audience: Audience, worker_pool: Pool
 ) -> None:
     stream = await audience.stream()
@@ -45,7 +45,7 @@ async def test_a_run_publishes_what_is_watched_and_says_so_once(
     assert [(line["event"], line["published"]) for line in lines] == [("streams_switched", 1)]
 
 
-async def test_a_run_sweeps_until_nobody_silent_is_left(
+async def test_silent_viewers_are_removed_until_none_is_left(
     audience: Audience, worker_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = await audience.stream()

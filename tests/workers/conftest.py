@@ -27,7 +27,7 @@ class Run(Protocol):
 
 
 @pytest_asyncio.fixture
-async def store_gate(database: Database) -> AsyncIterator[Gate]:
+async def database_gate(database: Database) -> AsyncIterator[Gate]:
     """A closed gate before the test's database, for workers."""
     gate = Gate(database.url("worker"))
     yield gate
@@ -46,8 +46,7 @@ async def queue_gate(redis_url: str) -> AsyncIterator[Gate]:
 def environment(database: Database, redis_url: str) -> dict[str, str]:
     """What the processes need to know."""
     return {
-        "WORKER_DATABASE_URL": database.url("worker"),
-        "SCHEDULER_DATABASE_URL": database.url("scheduler"),
+        **database.addresses(),
         "REDIS_URL": redis_url,
         "LOG_FORMAT": "json",
     }

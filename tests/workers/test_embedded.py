@@ -211,22 +211,22 @@ def test_data_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     stranger = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: stranger)
     with pytest.raises(DataFolderUnusable, match=r"belongs to .+: run as that user, remove it"):
-        DataFolder(tmp_path).claim()
+        DataFolder(tmp_path).lock()
 
 
 def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataFolderUnusable, match="Not a directory"):
-        DataFolder(tmp_path / "file/data").claim()
+        DataFolder(tmp_path / "file/data").lock()
 
 
 def test_other_terminals_see_a_fleet_only_while_it_holds_the_folder(tmp_path: Path) -> None:
     fleet = RunningFleet(pid=os.getpid(), port=8000, postgres_port=1, valkey_port=None)
     folder = DataFolder(tmp_path)
-    folder.claim()
+    folder.lock()
     folder.write_fleet(fleet)
     assert DataFolder(tmp_path).read_fleet() == fleet
-    folder.release()
+    folder.unlock()
     assert DataFolder(tmp_path).read_fleet() is None
 
 
@@ -242,7 +242,7 @@ def test_other_terminals_see_a_fleet_only_while_it_holds_the_folder(tmp_path: Pa
             "script ... FATAL:  could not map: Cannot allocate memory",
         ),
         ("one line that complains of nothing\nand another", "and another"),
-        ("", "it said nothing"),
+        ("", "it logged nothing"),
     ],
 )
 def test_a_cluster_that_is_not_made_says_why(

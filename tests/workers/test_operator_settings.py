@@ -20,9 +20,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataFold
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("COINFLEET_DATA_DIR", str(tmp_path))
     folder = DataFolder(tmp_path)
-    folder.claim()
+    folder.lock()
     yield folder
-    folder.release()
+    folder.unlock()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from db.release.schema import FOLDER, login_roles
 from tests.clusters import DECIDERS
 from tests.workers.processes import ROOT
-from workers.processes import PROCESSES, Process
+from workers.processes import PROCESSES, SCHEDULER, WEB, WORKER, Process
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,3 +59,7 @@ def test_each_long_lived_process_has_a_role_and_a_policy() -> None:
     assert roles | {f"coinfleet_{login}" for login in DECIDERS} == set(login_roles())
     policies = {path.stem for path in (FOLDER / "policies").glob("*.sql")}
     assert {process.login for process in LONG_LIVED} <= policies
+
+
+def test_what_brings_in_work_stops_before_what_does_the_work() -> None:
+    assert WEB.stop_by_s < SCHEDULER.stop_by_s < WORKER.stop_by_s

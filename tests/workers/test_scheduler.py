@@ -77,12 +77,12 @@ async def test_a_scheduler_opens_ticks_without_a_queue(run: Run, db: Connection)
 
 
 async def test_a_scheduler_started_before_its_database_waits_for_it(
-    run: Run, db: Connection, database: Database, store_gate: Gate
+    run: Run, db: Connection, database: Database, database_gate: Gate
 ) -> None:
-    address = store_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
+    address = database_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
     scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=address)
     await scheduler.said("database_unreachable")
-    await store_gate.open()
+    await database_gate.open()
     await eventually(lambda: db.fetchval("select exists (select from fleet.ticks)"))
     await scheduler.said("database_back")
 
@@ -96,10 +96,10 @@ async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
 
 
 async def test_what_is_under_way_when_a_scheduler_ends_is_no_error(
-    run: Run, store_gate: Gate
+    run: Run, database_gate: Gate
 ) -> None:
-    address = store_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
-    await store_gate.open()
+    address = database_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
+    await database_gate.open()
     scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=address)
     await scheduler.said("scheduler_started")
     scheduler.signal()
@@ -142,10 +142,10 @@ async def test_sigterm_ends_a_scheduler_whose_servers_were_never_there(run: Run)
 
 
 async def test_sigterm_ends_a_scheduler_that_waits_for_a_frozen_database(
-    run: Run, store_gate: Gate
+    run: Run, database_gate: Gate
 ) -> None:
-    await store_gate.freeze()
-    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=store_gate.url)
+    await database_gate.freeze()
+    scheduler = await run(SCHEDULER, SCHEDULER_DATABASE_URL=database_gate.url)
     scheduler.signal(signal.SIGCONT)
     await scheduler.said("database_unreachable")
     scheduler.signal()

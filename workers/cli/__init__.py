@@ -1,4 +1,4 @@
-"""`coinfleet …`: what operators type. COMMANDS names them all."""
+"""`coinfleet`: the commands that operators type. COMMANDS names them all."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ COMMANDS: Mapping[str, str] = {
 
 
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The application with these commands; their modules are imported here and not before."""
+    """Return the application with these commands; only now their modules are imported."""
     app = typer.Typer(
         name="coinfleet",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    # With a callback, an application of one command still asks for its name.
+    # Without a callback an application with one command would not expect its name.
     app.callback()(_coinfleet)
     for name in names:
         module = import_module(COMMANDS[name])
@@ -74,7 +74,7 @@ def release_version() -> str:
 
 
 def _check_folder() -> None:
-    """Exit with one line in a folder that is gone: relative paths would lead nowhere."""
+    """Exit with one line if the current folder is gone: no relative path would work."""
     try:
         Path.cwd()
     except OSError as error:
@@ -82,7 +82,7 @@ def _check_folder() -> None:
 
 
 def main() -> None:
-    """Entry point of the console script; a command doesn't wait for the others' imports."""
+    """Run the command that was typed; the modules of the others are not imported."""
     prepare_streams()
     typed = [name for name in COMMANDS if name in sys.argv[1:2]]
 

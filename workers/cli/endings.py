@@ -1,4 +1,4 @@
-"""How a command ends: 0 good, 1 something needs a person, 2 it could not be asked.
+"""How a command ends: 0 all is well, 1 something needs a person, 2 it could not ask.
 
 A command that can't do its work ends with one line on standard error. With --json there is a JSON
 object on standard output in every case, whatever went wrong.
@@ -36,7 +36,7 @@ class CommandFailed(SystemExit):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the command with one line where a CoinfleetError is raised."""
+    """End the command with one line if a CoinfleetError is raised inside."""
     try:
         yield
     except CoinfleetError as error:
@@ -44,23 +44,23 @@ def one_line_errors() -> Iterator[None]:
 
 
 def failed(error: CoinfleetError) -> CommandFailed:
-    """Return the end that this error means for a command."""
+    """Return how a command ends after this error."""
     code = NOT_ASKED if isinstance(error, _UNASKED) else NEEDS_A_PERSON
     return CommandFailed(f"coinfleet: {error}", code=code)
 
 
 def run_command(command: Callable[[], object], *, as_json: bool) -> int:
-    """Run a command to its end and return its exit code; nothing it raises goes through."""
+    """Run a command and return its exit code; only an unexpected error without --json is raised."""
     try:
         command()
     except CommandFailed as end:
         return _fail(end.message, code=int(str(end.code)), as_json=as_json)
     except SystemExit as end:
-        # How the help's printers put it when their reader has left.
+        # The printer of --help raises it so if the reader of its output has closed it.
         if isinstance(end.__context__, BrokenPipeError):
             discard_output()
             return 0
-        # Python's own form of it: a message to print.
+        # sys.exit with a message.
         if isinstance(end.code, str):
             return _fail(end.code, code=NOT_ASKED, as_json=as_json)
         if end.code == NOT_ASKED and as_json:
@@ -68,14 +68,14 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
         return int(end.code or 0)
     except BrokenPipeError:
         discard_output()
-    # The edge of the process: what nobody expected still owes a program its JSON.
+    # The edge of the process: with --json there must be JSON after an unexpected error, too.
     except Exception as error:  # noqa: BLE001 -- raised again there
         return _end_unexpected(error, as_json=as_json)
     return 0
 
 
 def _end_unexpected(error: Exception, *, as_json: bool) -> int:
-    # A page that can't be read, somebody's view: that stands in the database, not in our code.
+    # The fault is in the database, not in our code: an unreadable page, a view that fails.
     if said := server_message(error):
         message = f"coinfleet: the database answered with an error: {said}"
         return _fail(message, code=NOT_ASKED, as_json=as_json)
@@ -94,5 +94,5 @@ def _fail(message: str, *, code: int, as_json: bool) -> int:
 
 
 def _write_error(message: str) -> None:
-    told = {"healthy": False, "attention": [message], "error": message}
-    write(msgspec.json.format(msgspec.json.encode(told)).decode())
+    answer = {"healthy": False, "attention": [message], "error": message}
+    write(msgspec.json.format(msgspec.json.encode(answer)).decode())

@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Print one process's settings as shell exports: eval "$(coinfleet env worker)".
 
-    Those of the fleet that runs on the data folder, and those that are set here. They hold
-    passwords: only who can read the data folder can print them.
+    These are the settings of the fleet that runs on the data folder, and those set in this shell.
+    They contain passwords: a user who can't read the data folder can't print them.
     """
     if process not in PROCESSES:
         raise CommandFailed(f"coinfleet: no process {process}: it is one of {_NAMES}")
@@ -43,16 +43,17 @@ def command(
 def settings_of(process: str) -> dict[str, str]:
     """Return the process's settings by their names in the environment.
 
-    Raises DataFolderUnusable where the passwords can't be read.
+    Raises CommandFailed if no fleet runs and no database is named, and DataFolderUnusable if the
+    passwords can't be read.
     """
     settings = load_settings()
     folder = DataFolder(settings.coinfleet_data_dir)
     known = {name: value for name, value in os.environ.items() if name in _SETTINGS and value}
     fleet = folder.read_fleet()
     if fleet is None and RELEASE.address not in known:
-        raise CommandFailed(f"coinfleet: {folder.why_no_fleet()}")
+        raise CommandFailed(f"coinfleet: {folder.explain_no_fleet()}")
     known["COINFLEET_DATA_DIR"] = str(folder.path)
-    if fleet is not None and not fleet.is_apart_from(known.get(RELEASE.address)):
+    if fleet is not None and fleet.serves(known.get(RELEASE.address)):
         known |= development_secrets(known)
         known |= embedded_addresses(folder, fleet, known)
         known["PORT"] = str(fleet.port)

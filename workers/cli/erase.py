@@ -1,4 +1,4 @@
-"""`coinfleet erase`: forgets who a person was, for good; coins, purchases and gifts stay."""
+"""`coinfleet erase`: removes who a person was, for good; coins, purchases and gifts stay."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask on a terminal.")] = False,
     requested_by: Annotated[
         str | None,
-        typer.Option("--by", help="Who erases; your account's name by default, or its number."),
+        typer.Option("--by", help="Who erases; default: the name of your account, or its number."),
     ] = None,
 ) -> None:
     """Erase a person: profile, chat, links, follows, grid, fraud fields, payloads and sign-in.
 
-    Can't be undone, may be repeated. The id and the books stay. Asks before it begins where there
-    is a terminal to ask on.
+    It can't be undone, and may be repeated. The profile's id and the books stay. On a terminal it
+    asks before it begins.
     """
     if not reason.strip():
         raise typer.BadParameter("must say why", param_hint="'--reason'")
@@ -74,7 +74,7 @@ def account() -> str:
 
 
 def _ask(profile: UUID, settings: Settings) -> None:
-    """Ask whether this is meant; end the command unless it is."""
+    """Ask whether this is intended; end the command if it is not."""
     where = Address.parse(str(settings.database_url))
     database = f"{where.database} at {where}"
     sys.stderr.write(f"Erase {profile} for good, in the database {database}? Type yes: ")

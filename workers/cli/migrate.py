@@ -1,4 +1,4 @@
-"""`coinfleet migrate`: the release by hand, how the database stands to it, or its files."""
+"""`coinfleet migrate`: the release by hand, its state in the database, or its files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from db.release.export import export
+from db.release.plan import StatusRow
 from db.release.runner import status
-from db.release.schema import StatusRow
 from workers.cli.endings import CommandFailed, one_line_errors
 from workers.cli.terminal import make_console, print_rows, write
 from workers.cli.words import counted
@@ -23,7 +23,7 @@ from workers.settings import Settings
 def command(
     *,
     show_status: Annotated[
-        bool, typer.Option("--status", help="Change nothing; exit 1 unless all is applied.")
+        bool, typer.Option("--status", help="Change nothing; exit 1 unless everything is applied.")
     ] = False,
     folder: Annotated[
         str | None,
@@ -32,15 +32,15 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Bring the database to this release's schema and rules; a second run finds nothing to do.
+    """Bring the database to this release's schema and rules; a second run changes nothing.
 
-    What was lost since, as by a restore without the roles, is made again. Exit 1 for what only a
-    person can undo: rights or policies that somebody added, or what a table lost.
+    What was lost since, for example by a restore without the roles, is made again. Exit 1 if only a
+    person can undo something: rights or policies that somebody added, or what a table lost.
     """
     if folder is not None and show_status:
         raise typer.BadParameter("can't be given with --status", param_hint="'--export'")
     if folder is not None:
-        # A path would read the nothing of an unset variable as the current folder.
+        # As a path the empty value of an unset variable would mean the current folder.
         if not folder.strip():
             raise typer.BadParameter("names no folder", param_hint="'--export'")
         _export(Path(folder))
@@ -55,12 +55,12 @@ def command(
             write(f"{counted(len(report.steps), 'step')} applied")
             if report.profiles_made:
                 write(f"{counted(report.profiles_made, 'profile')} made for older users")
-            # The release has told each of them.
+            # The release has logged each of them.
             raise typer.Exit(code=bool(report.different))
 
 
 def _export(folder: Path) -> None:
-    """Write what the folder lacks; no database is asked."""
+    """Write the files that the folder lacks; ask no database."""
     try:
         with one_line_errors():
             written = export(folder)

@@ -1,6 +1,6 @@
-"""Standard output and error that take any text, whatever their encoding.
+"""Standard output and error that accept any text, whatever their encoding.
 
-In ASCII a ✓ would end a command in a traceback, or a log line in one.
+Otherwise a ✓ in ASCII would end a command in a traceback, or a log line in one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 from pathlib import Path
 from typing import IO
 
-# What stands for a character that the encoding lacks.
+# The replacement for a character that the encoding lacks.
 _PLAIN = {"✓": "ok", "✗": "!!", "→": "->", "\N{MULTIPLICATION SIGN}": "x", "…": "...", "·": "-"}
 _PLAIN |= {"\N{EN DASH}": "-", "—": "-", "•": "*", "≥": ">=", "≤": "<=", "≠": "!=", "µ": "u"}
 _PLAIN |= {"━": "-", "╸": "-", "╺": "-"}
@@ -21,8 +21,8 @@ _ERRORS = "coinfleet_plain"
 
 
 def prepare_streams() -> None:
-    """Let standard output and error write any text in any encoding; a closed one writes nowhere."""
-    # As None, or a number that the next file or connection would take.
+    """Make standard output and error accept any text; discard what is written to a closed one."""
+    # A closed one is None, and the next file or connection would get its number.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     codecs.register_error(_ERRORS, _plain)

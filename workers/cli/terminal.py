@@ -1,6 +1,7 @@
-"""What a command prints on: any encoding, any width, and a reader that may leave early.
+"""The output of a command: any width, and a reader that may close it early.
 
-Every command gets its console here, so that none of the three can end one in a traceback.
+Every command gets its console here, so that neither can end it in a traceback. streams.py sees to
+encodings.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from rich.text import Text
 
 
 def make_console() -> Console:
-    """Return a console on standard output for which a reader that has left is no error."""
+    """Return a console on standard output; a reader that has closed it is no error."""
     return _Console(highlight=False, file=cast("IO[str]", _Output(sys.stdout)))
 
 
 def write(text: str) -> None:
-    """Write a line to standard output; if its reader has left, do nothing."""
+    """Write a line to standard output; do nothing if its reader has closed it."""
     output = _Output(sys.stdout)
     try:
         output.write(text + "\n")
@@ -32,7 +33,7 @@ def write(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Send what is still written to standard output nowhere: its reader has left."""
+    """Discard what is still written to standard output: nobody reads it any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -57,13 +58,13 @@ def wrapped(line: str, *, width: int | None, indent: str = "") -> list[str]:
 
 
 def print_lines(console: Console, lines: Iterable[str], *, style: str = "") -> None:
-    """Print lines as they are, whatever the width; what is no text in them is blank."""
+    """Print lines as they are, whatever the width; replace control characters by spaces."""
     for line in lines:
         console.print(Text(_harmless(line), style=style), soft_wrap=True)
 
 
 def _harmless(line: str) -> str:
-    """Return the line without what would command the terminal: an error may quote what was sent."""
+    """Return the line without control characters: an error may quote what a stranger sent."""
     return "".join(each if each.isprintable() else " " for each in line)
 
 
@@ -74,8 +75,8 @@ def print_rows(
 ) -> None:
     """Print rows, each with its style, under a header.
 
-    Never cuts a cell off: where the rows are too wide, each cell gets a line of its own. The first
-    column stands at the left, the others at the right.
+    Never cuts a cell off: if the rows are too wide, each cell gets a line of its own. The first
+    column is aligned to the left, the others to the right.
     """
     found = list(rows)
     widths = [max(len(row[column]) for row in [header, *(r for r, _ in found)])
@@ -100,9 +101,9 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 class _Output:
-    """Standard output that can't be written (a full disk) ends the command, with one line.
+    """Standard output that ends the command with one line if it can't be written (a full disk).
 
-    As SystemExit: an OSError would be taken for an outage of the database.
+    It raises SystemExit: an OSError would look like an outage of the database.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -112,22 +113,22 @@ class _Output:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        with _ending_what_cannot_be_written():
+        with _exit_if_unwritable():
             return self._stream.write(text)
 
     def flush(self) -> None:
-        with _ending_what_cannot_be_written():
+        with _exit_if_unwritable():
             self._stream.flush()
 
 
 @contextmanager
-def _ending_what_cannot_be_written() -> Iterator[None]:
+def _exit_if_unwritable() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        # What is still in the buffer would fail once more at the end.
+        # What is still in the buffer would fail once more when Python exits.
         discard_output()
         cause = os.strerror(error.errno or 0)
         raise SystemExit(f"coinfleet: standard output can't be written ({cause})") from error
@@ -135,5 +136,5 @@ def _ending_what_cannot_be_written() -> Iterator[None]:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Go on without a reader: the exit code says how things are."""
+        """Go on without a reader: the exit code still says whether all is well."""
         discard_output()

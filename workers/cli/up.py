@@ -1,4 +1,4 @@
-"""`coinfleet up` (= `make run`): the whole fleet in one terminal."""
+"""`coinfleet up`, which `make run` calls: the whole fleet in one terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.supervisor import Fleet, FleetFailed, Signals
 def command() -> None:
     """Run PostgreSQL, Valkey and every process of the Procfile until Ctrl-C.
 
-    DATABASE_URL and REDIS_URL name real servers to use instead of the embedded ones.
+    If DATABASE_URL or REDIS_URL is set, that server is used instead of an embedded one.
     """
     settings = load_settings()
     configure_logging(settings.log_format)

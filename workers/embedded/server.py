@@ -1,7 +1,7 @@
 """What PostgreSQL and Valkey have in common as child processes: start, wait, stop, kill, restart.
 
-Each runs in a process group of its own, so that a Ctrl-C meant for the fleet doesn't end it before
-those who need it, and dies with the process that started it.
+Each runs in a process group of its own, so that a Ctrl-C for the fleet doesn't stop it before the
+processes that need it. It is killed when the process that started it ends.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import IO, TypeAlias
 
 from workers.embedded.account import EmbeddedServerError, server_account
 
-# Waits so many seconds; may raise StartInterrupted.
+# Waits this many seconds; may raise StartInterrupted.
 Pause: TypeAlias = Callable[[float], object]
 
 HOST = "127.0.0.1"
-# Recovery after a crash under load takes seconds; past this, something is wrong.
+# Recovery after a crash under load takes some seconds; after a minute something is wrong.
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 URGENT_STOP_S = 0.5
 POLL_S = 0.02
 _sleep = threading.Event().wait
-# A log that has grown past this is started anew.
+# A log that is larger when a server starts is emptied.
 LARGEST_LOG_BYTES = 16 * 1024 * 1024
-# Another program may take a port between our choosing it and the server's binding it.
+# Another program may take the port after it was chosen and before the server listens on it.
 PORT_TRIES = 3
 
 
@@ -41,57 +41,60 @@ class ServerFailed(EmbeddedServerError):
 
 
 class StartInterrupted(EmbeddedServerError):
-    """Somebody asked to stop while a server or the release was starting."""
+    """The fleet was asked to stop while a server or the release was starting."""
 
 
 class EmbeddedServer(ABC):
     """One server process on a port of the loopback address.
 
-    Not for several threads: the kernel ties a server to the thread that started it.
+    Use it from one thread only: the kernel kills a server when the thread that started it ends.
     """
 
     name: str
     stop_signal: signal.Signals
-    # For a server that doesn't heed the first within its time.
+    # For a server that doesn't stop in time after the first signal.
     urgent_signal = signal.SIGKILL
 
     def __init__(self, data_dir: Path, *, port: int = 0) -> None:
-        """`data_dir` is made when missing; with port 0 the first start chooses a free one."""
+        """`data_dir` is made if it is missing. With port 0 the first start chooses a free port."""
         self.data_dir = data_dir.resolve()
         self.log_path = self.data_dir / f"{self.name}.log"
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
         self._account = server_account()
-        self._log_from = 0
-        self._port_is_ours_to_choose = port == 0
+        self._log_start = 0
+        self._may_choose_port = port == 0
 
     @property
     def running(self) -> bool:
-        """Whether the process is alive."""
+        """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
     @property
     def pid(self) -> int:
-        """The process's id; the process must have been started."""
+        """The id of the process, which must have been started."""
         assert self.process is not None, f"{self.name} was never started"  # noqa: S101 -- caller's bug
         return self.process.pid
 
     def start(self, pause: Pause = _sleep) -> None:
-        """Start the server and return once it serves; raise ServerFailed or StartInterrupted."""
+        """Start the server and wait until it is ready; raise ServerFailed or StartInterrupted."""
         self.prepare(pause)
         for _ in range(PORT_TRIES):
             self._choose_port()
             self.spawn()
-            if self._came_up(pause):
+            if self._wait_until_ready(pause):
                 self.set_up()
                 return
-            if not (self._port_is_ours_to_choose and "Address already in use" in self._log_tail()):
+            if not (self._may_choose_port and "Address already in use" in self._log_tail()):
                 break
             self.port = 0
         raise ServerFailed(f"{self.name} didn't start (see {self.log_path}): {self._cause()}")
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """Stop the server in order, or by force when it takes too long; then it may start again."""
+        """Stop the server: with its own signal, then the urgent one, then SIGKILL.
+
+        Each but the first has half a second. The server may be started again.
+        """
         process = self.process
         if process is None:
             return
@@ -105,7 +108,7 @@ class EmbeddedServer(ABC):
                 break
 
     def kill(self) -> None:
-        """Kill the process, as the kernel would when memory runs out."""
+        """Kill the process, as the kernel does when memory runs out, and wait for its end."""
         self._send(signal.SIGKILL)
         if self.process is not None:
             self.process.wait()
@@ -116,36 +119,36 @@ class EmbeddedServer(ABC):
         self.start()
 
     def freeze(self) -> None:
-        """Make the server answer nobody, without closing a connection."""
+        """Suspend the server: it answers nothing and closes no connection."""
         self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """End a freeze."""
+        """Let a frozen server go on."""
         self._send(signal.SIGCONT)
 
     def spawn(self) -> None:
-        """Start the process on its port and return without waiting until it serves."""
+        """Start the process on its port without waiting until it is ready."""
         self._choose_port()
         with self._open_log() as log:
-            self._log_from = log.seek(0, os.SEEK_END)
+            self._log_start = log.seek(0, os.SEEK_END)
             self.process = self._spawn(log)
 
     @abstractmethod
     def prepare(self, pause: Pause) -> None:
-        """Make what the process needs before its first start; a second call finds it made."""
+        """Make what the process needs before it starts; a second call changes nothing."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether the process serves; never waits long."""
+        """Return whether the process serves clients, within about a second."""
 
     def set_up(self) -> None:  # noqa: B027 -- most servers need nothing
-        """Bring what the server holds to what the fleet expects; may be called again."""
+        """Make in the server what the fleet expects there; a second call changes nothing."""
 
     @abstractmethod
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start the process on self.port, with its output going to this log."""
+        """Start the process on `self.port`, with its output in this log."""
 
-    def _came_up(self, pause: Pause) -> bool:
+    def _wait_until_ready(self, pause: Pause) -> bool:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.running:
@@ -171,10 +174,10 @@ class EmbeddedServer(ABC):
             self.process.send_signal(wanted)
 
     def _folder(self, path: Path) -> None:
-        """Make a folder that only the server's user may enter."""
+        """Make a folder that only the user of the server may enter."""
         path.mkdir(mode=0o700, exist_ok=True)
         if self._account is not None:
-            self._account.give(path)
+            self._account.take_over(path)
 
     def _open_log(self) -> IO[bytes]:
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -184,23 +187,24 @@ class EmbeddedServer(ABC):
         return log
 
     def _log_tail(self) -> str:
-        """The end of what was logged since the process started."""
+        """Return the last 4 KB that were logged since the process started."""
         with self.log_path.open("rb") as log:
-            log.seek(max(self._log_from, log.seek(0, os.SEEK_END) - 4096))
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 4096))
             return log.read().decode(errors="replace")
 
     def _cause(self) -> str:
-        """Return the line that says what went wrong: the first that does, for others follow of it.
+        """Return the line that says what went wrong.
 
-        The last line is that of a tidy end: "shut down", "removing data directory".
+        It is the first error, because later errors follow from it. The last line is often of an
+        orderly stop: "shut down", "removing data directory".
         """
         lines = [line.strip() for line in self._log_tail().splitlines() if line.strip()]
         if not lines:
-            return "it said nothing"
-        return next((line for line in lines if _COMPLAINT.search(line)), lines[-1])
+            return "it logged nothing"
+        return next((line for line in lines if _ERROR.search(line)), lines[-1])
 
 
-_COMPLAINT = re.compile(
+_ERROR = re.compile(
     r"error|fatal|panic|failed|could not|cannot|denied|no space left|not permitted", re.IGNORECASE
 )
 

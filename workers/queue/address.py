@@ -1,6 +1,6 @@
 """The queue's address, read as strictly as the database's: each part works or is refused by name.
 
-redis-py takes a database that is no number for database 0, and hands every parameter on to the
+redis-py takes a database that is no number for database 0, and passes every parameter on to the
 connection, which fails at its first use. A message never holds a value of the address.
 """
 
@@ -31,7 +31,7 @@ def _anything(value: str) -> bool:
     return bool(value)
 
 
-# Each parameter that redis-py takes and that leaves the patience of our own clients alone.
+# Each parameter that redis-py takes and that changes no timeout or retry of our own clients.
 _ANYWHERE: Mapping[str, Callable[[str], bool]] = {
     "db": _is_number,
     "username": _anything,
@@ -59,14 +59,14 @@ _EXPECTED = {
 
 
 def check_redis_address(value: str) -> str:
-    """Return the address as it is; raise ValueError, which names what is wrong with it."""
+    """Return the address unchanged. Raises ValueError, which names what is wrong with it."""
     value = value.strip()
     if not value.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("must start with redis://, rediss:// or unix://")
     if not value.isprintable() or " " in value:
         raise ValueError("has a blank or a line break in it; write a blank as %20")
     parts = _split(value)
-    # As redis-py reads it, the last @ counts.
+    # As in redis-py, the last @ counts.
     account, _, place = parts.netloc.rpartition("@")
     if parts.fragment or "#" in value or "@" in parts.path + parts.query or "[" in account:
         raise ValueError(_UNQUOTED)
@@ -80,21 +80,21 @@ def _split(value: str) -> SplitResult:
         parts = urlsplit(value)
         is_several = "," in parts.netloc.rpartition("@")[2]
         port = None if is_several else parts.port
-    # From None: its own message quotes a part of the password.
+    # From None: the original message quotes a part of the password.
     except ValueError:
         raise ValueError(_UNQUOTED) from None
     if is_several:
         raise ValueError(
             "names several servers; Redis Cluster and Sentinel aren't supported: name one"
         )
-    # A client takes 0 for none, and asks another server.
+    # redis-py takes 0 for no port, and would ask another server.
     if port == 0:
         raise ValueError("names a port that isn't a number from 1 to 65535")
     return parts
 
 
 def server_of(url: str) -> str:
-    """Return what an operator calls the server: its host and port, or its socket."""
+    """Return the server's name for an operator: its host and port, or its socket."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path
@@ -137,7 +137,7 @@ def _check_parameter(scheme: str, name: str, value: str) -> None:
 
 
 def _check_files(told: Mapping[str, str]) -> None:
-    """Raise ValueError for a file that can't be used; redis-py would call it an outage."""
+    """Raise ValueError for a file that can't be used; for redis-py that would be an outage."""
     if "ssl_ca_certs" in told:
         with _naming("ssl_ca_certs"):
             ssl.create_default_context(cafile=told["ssl_ca_certs"])
@@ -155,7 +155,7 @@ def _check_files(told: Mapping[str, str]) -> None:
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Turn what a file raises into a ValueError by the parameter's name."""
+    """Raise ValueError with the parameter's name in place of a file's error."""
     try:
         yield
     except OSError as error:

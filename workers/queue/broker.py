@@ -1,8 +1,8 @@
 """The Dramatiq broker: its middleware, named one by one, and the actors made of TASKS.
 
-Importing this does nothing; `dramatiq workers.queue.broker:set_up` and workers.consumer call
-what they need. There is no Retries and no Results: state, attempts and backoff live in PostgreSQL,
-a message is a wake-up and nothing else.
+Importing this does nothing: `dramatiq workers.queue.broker:set_up` and workers.consumer call what
+they need. There is no Retries and no Results: state, attempts and backoff are in PostgreSQL, and a
+message only wakes a worker.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import dramatiq
-import structlog
 from dramatiq.asyncio import get_event_loop_thread, set_event_loop_thread
 from dramatiq.middleware import (
     AgeLimit,
@@ -39,9 +38,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-log = structlog.get_logger(__name__)
-
-# A bigint.
+# The number of a tick is a bigint.
 TICK_MAX = 2**63
 # The runtime ends a job at its own limit and records that; this one is for a loop that is stuck.
 LIMIT_MARGIN_MS = 10_000
@@ -50,7 +47,8 @@ LIMIT_MARGIN_MS = 10_000
 class RunsRuntime(Middleware):
     """Opens the runtime on the loop that AsyncIO started, and closes it before that ends.
 
-    Stands after AsyncIO in the list: what comes before a boot runs in order, after it in reverse.
+    Must come after AsyncIO in the list. Hooks before a boot run in the order of the list, and hooks
+    after a boot in reverse.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,22 +56,22 @@ class RunsRuntime(Middleware):
         self._settings = settings
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Open it. Anything but MiddlewareError would be logged and the worker run without."""
+        """Open the runtime. After any error but MiddlewareError the worker would run without it."""
         try:
             self.runtime = _on_loop(self._open())
         except BaseException as error:
-            # The loop's thread is no daemon: left running, it would keep a dead process alive.
+            # The loop's thread is no daemon: while it runs, the process can't end.
             if thread := get_event_loop_thread():
                 thread.stop()  # type: ignore[no-untyped-call]
                 set_event_loop_thread(None)
             raise MiddlewareError(f"{type(error).__name__}: {error}") from error
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Let what runs end, while the queue is still being told."""
+        """Let what runs end, while messages can still be acknowledged."""
         _on_loop(self.runtime.stop())
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Close what was opened."""
+        """Close the runtime."""
         _on_loop(self.runtime.close())
 
     async def _open(self) -> Runtime:
@@ -83,7 +81,7 @@ class RunsRuntime(Middleware):
 
 
 def make_broker(settings: Settings) -> QueueBroker:
-    """Make a broker with every task as an actor; connects to nothing yet."""
+    """Return a broker with every task as an actor; it connects to nothing yet."""
     assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
     runs = RunsRuntime(settings)
     broker = QueueBroker(
@@ -102,15 +100,15 @@ def make_broker(settings: Settings) -> QueueBroker:
 
 
 def set_up() -> None:
-    """Make the broker that `dramatiq workers.queue.broker:set_up` runs, out of the environment."""
+    """Make the broker that the stock command runs, from the environment's settings."""
     settings = load_settings(WORKER)
     configure_logging(settings.log_format)
     dramatiq.set_broker(make_broker(settings))
 
 
 def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
-    # Answers at once: the look it causes runs on the loop, and no thread waits for its end. A newer
-    # release may say more than that somebody rang.
+    # Returns at once: the look runs on the loop, and no thread waits for its end. The message of a
+    # newer release may have arguments.
     async def answer(*_: object, **__: object) -> None:
         runs.runtime.ring()
 
@@ -124,7 +122,7 @@ def _declare_doorbell(broker: QueueBroker, runs: RunsRuntime) -> None:
 
 
 def _declare_ticks(broker: QueueBroker, runs: RunsRuntime) -> None:
-    # What isn't a tick is found to be due by whoever looks, if it is something at all.
+    # A message that names no tick is ignored: workers find each due tick by looking.
     async def run_tick(*args: object, **_: object) -> None:
         match args:
             case [str(job), int(number), *_] if abs(number) < TICK_MAX:

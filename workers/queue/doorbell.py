@@ -1,20 +1,60 @@
-"""The doorbell: tells workers that there are payment events, without making anybody wait."""
+"""The doorbell: tells workers that there is work, without making the caller wait.
+
+A message says only that a worker must look. State, attempts and dead letters are in PostgreSQL.
+"""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
+import redis
+from dramatiq import Message
+
 from tasks import PROCESS_PAYMENT_EVENTS
-from workers.queue.client import Bell
+from workers.queue.client import QueueBroker, QueueTrouble
 
 if TYPE_CHECKING:
+    from tasks.task import Task
     from workers.settings import Settings
 
-# At most twenty rings a second a process: a worker drains all there is at each.
+# Each waiting message makes a worker look: more of them say nothing new.
+WAITING_MESSAGES_MAX = 4
+# At most twenty rings per second and process: at each a worker does all that is due.
 PAUSE_S = 0.05
 # A thread in the middle of a ring ends within the client's own timeouts.
 CLOSE_TIMEOUT_S = 5.0
+
+
+class Bell:
+    """Sends a task the message that wakes it. Blocks: call it on a thread, never on a loop."""
+
+    def __init__(self, url: str) -> None:
+        self._broker = QueueBroker(url, middleware=[])
+
+    def ring(self, task: Task, *args: object) -> None:
+        """Send the message unless enough of them wait. Never raises: workers look anyway."""
+        try:
+            if self._broker.waiting(task.queue) < WAITING_MESSAGES_MAX:
+                self._broker.enqueue(
+                    Message(
+                        queue_name=task.queue,
+                        actor_name=task.name,
+                        args=args,
+                        kwargs={},
+                        options={},
+                    )
+                )
+            else:
+                self._broker.note_back(is_read_only=True)
+        except QueueTrouble:
+            pass
+        except redis.RedisError as error:
+            self._broker.note_trouble(error)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._broker.close()
 
 
 class Doorbell:
@@ -33,11 +73,11 @@ class Doorbell:
         self._thread.start()
 
     def ring(self) -> None:
-        """Ask for a ring; returns at once, whatever state the queue is in. Any thread, any loop."""
+        """Ask for a ring; return at once, whatever state the queue is in. Any thread may call."""
         self._rung.set()
 
     def close(self) -> None:
-        """Stop ringing; a ring asked for and not yet sent is dropped, for workers look anyway."""
+        """Stop ringing. A ring that was not sent yet is dropped: workers look anyway."""
         self._closed.set()
         self._rung.set()
         self._thread.join(CLOSE_TIMEOUT_S)

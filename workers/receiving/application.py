@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from db.arrivals import Stored, store_arrivals
 from db.connections.pool import open_pool
-from db.inbox import Stored, store_arrivals
 from workers.outage import Outage
 from workers.processes import WEB
 from workers.providers import build_providers
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from starlette.routing import Router
 
+    from db.arrivals import Arrival
     from db.connections.pool import Pool
-    from db.inbox import Arrival
     from workers.settings import Settings
 
 # Two are for the two inserts in flight; one replaces a connection that was given up.
@@ -111,7 +111,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
                 probe_pool,
                 queue,
                 outage=outage,
-                is_in_doubt=lambda: intake.is_failing or reporter.is_unheard,
+                is_in_doubt=lambda: intake.is_failing or reporter.is_failing,
             ),
             metrics=metrics,
             intake=intake,

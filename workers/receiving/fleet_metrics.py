@@ -58,7 +58,7 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         oldest.add_metric([each.reason], each.oldest_s)
     yield held
     yield oldest
-    yield _gauge("events_dead", "Events given up after all attempts.", signs.count("dead"))
+    yield _gauge("events_dead", "Events that failed at all attempts.", signs.count("dead"))
     yield _gauge(
         "clock_behind_seconds",
         "How far stored times are ahead of the database's clock, which was set back.",
@@ -66,20 +66,20 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     )
     yield _gauge(
         "oldest_pending_seconds",
-        "Age of the oldest event that is still to do.",
+        "Age of the oldest pending event.",
         signs.oldest_pending_s or 0,
     )
     yield _gauge(
         "events_failing",
-        "Pending events that a passing failure hits alone; no attempts are counted.",
+        "Pending events that fail for a passing cause while others succeed; no attempts count.",
         signs.failing.events,
     )
     yield _gauge(
         "longest_failing_seconds",
-        "For how long the first of them has been failing; past 900 somebody should look.",
+        "For how long the first of them has been failing; above 900 a person should look.",
         signs.failing.longest_s or 0,
     )
-    yield _gauge("ledger_drift", "Violations the proofs found in the books.", signs.drift)
+    yield _gauge("ledger_drift", "Violations that the proofs found in the books.", signs.drift)
     proved = GaugeMetricFamily(
         "coinfleet_proof_age_seconds", "Time since the newest proof of a kind.", labels=["kind"]
     )
@@ -93,16 +93,16 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
 
 def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
     missed = CounterMetricFamily(
-        "coinfleet_ticks_missed", "Runs of a job that nobody fired.", labels=["job"]
+        "coinfleet_ticks_missed", "Runs of a job that no scheduler fired.", labels=["job"]
     )
     failed = CounterMetricFamily(
-        "coinfleet_ticks_failed", "Runs of a job that were given up.", labels=["job"]
+        "coinfleet_ticks_failed", "Runs of a job that failed for good.", labels=["job"]
     )
     fired = GaugeMetricFamily(
-        "coinfleet_job_fired_age_seconds", "Time since a scheduler fired it.", labels=["job"]
+        "coinfleet_job_fired_age_seconds", "Time since a scheduler fired the job.", labels=["job"]
     )
     done = GaugeMetricFamily(
-        "coinfleet_job_done_age_seconds", "Time since a run of it was done.", labels=["job"]
+        "coinfleet_job_done_age_seconds", "Time since a run of the job was done.", labels=["job"]
     )
     for schedule in signs.schedules:
         missed.add_metric([schedule.job], schedule.missed)
@@ -118,7 +118,7 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
 
 
 def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
-    # By worker, whose name outlives a restart: what starts again at zero is one counter's reset.
+    # A worker's name outlives its restart: a counter that starts again at zero is a reset of one.
     age = GaugeMetricFamily(
         "coinfleet_worker_report_age_seconds", "Time since its last report.", labels=["worker"]
     )
@@ -127,12 +127,12 @@ def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
     )
     outcomes = CounterMetricFamily(
         "coinfleet_event_outcomes",
-        "What became of events, by the state in which a batch left them.",
+        "Outcomes of events, by the state in which a batch left them.",
         labels=["worker", "state", "reason"],
     )
     failures = CounterMetricFamily(
         "coinfleet_event_failures",
-        "Attempts that failed, by SQLSTATE or class of error; the events are tried again.",
+        "Attempts that failed and are repeated, by SQLSTATE or class of error.",
         labels=["worker", "error"],
     )
     for report in signs.workers:

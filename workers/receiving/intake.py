@@ -1,7 +1,7 @@
-"""Group commit: whatever arrived while the last inserts were in flight is stored by the next one.
+"""Group commit: all that arrives while the last inserts are in flight is stored by the next one.
 
-A lone arrival waits for nobody; under load batches grow, and the cost of an arrival falls. Refuses
-to keep anyone waiting for longer than a deadline, or more of them than it has room for.
+A single arrival is stored at once; under load batches grow, and the cost per arrival falls. Refuses
+to let a caller wait for longer than a deadline, or to let more callers wait than its bounds allow.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import structlog
 
-from db.connections.pool import turning_away
+from db.connections.pool import result_or_abandon
 from db.errors import CoinfleetError, DatabaseUnavailable, describe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from db.inbox import Arrival, Stored
+    from db.arrivals import Arrival, Stored
     from workers.outage import Outage
 
 log = structlog.get_logger(__name__)
 
-# While one insert waits for the disk, the database takes the next: a quarter more a second than
-# with one alone, and nobody waits behind a lone arrival.
+# While one insert waits for the disk, the database works on the next. That stores a quarter more
+# per second than one at a time, and nobody waits behind a single arrival.
 IN_FLIGHT_MAX = 2
-# Past a few hundred rows a statement saves nothing more, and its first arrival waits for its last.
+# Above a few hundred rows a statement saves nothing more, and its first arrival waits for its last.
 BATCH_MAX = 500
-# At 3,000 arrivals a second, what a second brings; more could not be stored within the deadline.
+# More than arrive in one second at 3,000 per second; beyond that the deadline could not be kept.
 WAITING_MAX = 4_000
-# A full waiting list of the largest bodies would be a gigabyte.
+# Without it a full waiting list of the largest bodies would use a gigabyte.
 WAITING_BYTES_MAX = 32 * 1024 * 1024
-# Providers hang up after ten seconds or more; an answer after five still reaches them.
+# Providers wait for an answer for ten seconds or more.
 DEADLINE_S = 5.0
-# How far an answer may be later than the deadline.
+# An answer may be later than the deadline by this much.
 DEADLINE_CHECK_S = 0.1
-# The server has let its requests end before; what is left then waits for a store that hangs.
+# The server has ended its requests before; what is left waits for an insert that hangs.
 CLOSE_TIMEOUT_S = 0.5
-# A restarted database leaves a dead connection or two, and takes new ones at once. Storing twice is
-# harmless: the second finds what the first did.
+# After a restart of the database one or two connections are dead, and new ones work at once. To
+# store twice does no harm: the second insert finds what the first one stored.
 RETRY_PAUSES_S = (0.05, 0.2)
-# What so many single rows fail of is no row's fault; the rest of the batch isn't tried any more.
-CULPRITS_MAX = 8
+# If so many single rows fail, the fault is not in the rows: the rest of the batch is not tried.
+FAILED_ROWS_MAX = 8
 # What an outage stops here.
 STORING = "storing"
 
@@ -52,11 +52,11 @@ Store: TypeAlias = "Callable[[Sequence[Arrival]], Awaitable[Sequence[Stored]]]"
 
 
 class NotStored(CoinfleetError):
-    """The arrival could not be stored in time; whoever sent it must send it again."""
+    """The arrival could not be stored in time; its sender must send it again."""
 
 
 class Observer(Protocol):
-    """Hears of each batch that was stored, in `seconds`, new events or not."""
+    """Is called after each batch that was stored, with the time that it took."""
 
     def __call__(self, batch: Sequence[Stored], *, seconds: float) -> None:  # noqa: D102
         ...
@@ -70,10 +70,13 @@ class _Waiter:
 
 
 class Intake:
-    """Stores arrivals for any number of concurrent callers, in a batch or two at a time.
+    """Stores arrivals for any number of concurrent callers, one or two batches at a time.
 
-    `store` returns one answer per arrival, in order, or raises, having stored none:
-    DatabaseUnavailable when it may work later. Belongs to the loop that calls `start`.
+    `store` returns one answer per arrival, in their order, or stores none and raises:
+    DatabaseUnavailable if it may work later. `on_stored` is called after each batch. Belongs to the
+    event loop that calls `start`. A caller does no more than this:
+
+        stored = await intake.put(arrival)  # committed now, or NotStored was raised
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class Intake:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last batch could not be stored, and not for what it holds."""
+        """Whether the last batch could not be stored, for a reason other than its content."""
         return self._is_failing
 
     def start(self) -> None:
@@ -126,7 +129,7 @@ class Intake:
             waiter.expires_at = min(waiter.expires_at, expires_at)
 
     async def close(self) -> None:
-        """Take nothing more, store what is waiting, and end; refuse it if that takes too long."""
+        """Accept nothing more and store what is waiting; refuse it if that takes too long."""
         self._closing = True
         self._arrived.set()
         await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
@@ -136,9 +139,12 @@ class Intake:
         _refuse(chain(*self._in_flight, self._waiting))
 
     async def put(self, arrival: Arrival) -> Stored:
-        """Store an arrival; it is committed when this returns. Raises NotStored.
+        """Store an arrival; it is committed when this returns.
 
-        A caller that is cancelled leaves the others of its batch alone.
+        Returns whether it is new (STORED), was stored before (SEEN), or was stored before with
+        another body (CONFLICT). Raises NotStored if the deadline passes, too many are waiting, or
+        the intake is closing. Storing one arrival twice does no harm: its event id is unique. A
+        cancelled caller does not affect the others of its batch.
         """
         size = len(arrival.payload)
         if (
@@ -169,15 +175,15 @@ class Intake:
             self._in_flight.append(batch)
             try:
                 await self._store_batch(batch)
-            # The edge of the process: a bug in here must not stop all that comes after.
+            # A bug here must not stop the batches that follow.
             except Exception as error:  # noqa: BLE001
                 log.error("batch_not_stored", error=type(error).__name__)  # noqa: TRY400
             finally:
-                _refuse(batch)  # whoever has no answer yet
+                _refuse(batch)  # those that have no answer yet
                 self._in_flight.remove(batch)
 
     def _take_batch(self) -> list[_Waiter]:
-        """Take the oldest who still wait; nobody was told that the others are stored."""
+        """Take the oldest arrivals whose callers still wait; the others were refused meanwhile."""
         batch: list[_Waiter] = []
         while self._waiting and len(batch) < self._batch_max:
             waiter = self._waiting.popleft()
@@ -187,9 +193,9 @@ class Intake:
         return batch
 
     async def _store_batch(self, batch: Sequence[_Waiter]) -> None:
-        """Store a batch and answer each of it; a row that can't be stored is found by halving."""
+        """Store a batch and answer its callers; find a row that can't be stored by halving."""
         pieces = [batch]
-        culprits = 0
+        failed_rows = 0
         while pieces:
             piece = pieces.pop()
             started_at = asyncio.get_running_loop().time()
@@ -199,14 +205,14 @@ class Intake:
                 self._is_failing = True
                 self._outage.begin(STORING, reason=describe(error))
                 break
-            except Exception as error:  # noqa: BLE001 - whatever it is, it may be one row's
+            except Exception as error:  # noqa: BLE001 - any error may come from a single row
                 if len(piece) > 1:
                     pieces += [piece[len(piece) // 2 :], piece[: len(piece) // 2]]
                     continue
-                # The text of an error of asyncpg may quote the row, so only its class is told.
+                # The text of an error of asyncpg may quote the row, so only its class is logged.
                 log.error("arrival_not_stored", error=type(error).__name__)  # noqa: TRY400
-                culprits += 1
-                if culprits == CULPRITS_MAX:
+                failed_rows += 1
+                if failed_rows == FAILED_ROWS_MAX:
                     break
             else:
                 self._is_failing = False
@@ -217,13 +223,13 @@ class Intake:
     async def _persist(self, arrivals: Sequence[Arrival]) -> Sequence[Stored]:
         for pause_s in RETRY_PAUSES_S:
             try:
-                return await turning_away(self._store(arrivals), after_s=self._deadline_s)
+                return await result_or_abandon(self._store(arrivals), after_s=self._deadline_s)
             except DatabaseUnavailable:
                 await asyncio.sleep(pause_s)
-        return await turning_away(self._store(arrivals), after_s=self._deadline_s)
+        return await result_or_abandon(self._store(arrivals), after_s=self._deadline_s)
 
     async def _enforce_deadline(self) -> None:
-        """Answer those whose time is up, also while the store hangs."""
+        """Refuse callers whose time is up, also while an insert hangs."""
         loop = asyncio.get_running_loop()
         while not (self._closing and not self._waiting and not self._in_flight):
             await asyncio.sleep(DEADLINE_CHECK_S)
@@ -244,5 +250,5 @@ def _refuse(batch: Iterable[_Waiter]) -> None:
 
 
 def _refuse_expired(waiters: Iterable[_Waiter], *, now: float) -> None:
-    """Refuse those whose time is up; the oldest stand first."""
+    """Refuse those whose time is up; the oldest come first."""
     _refuse(takewhile(lambda waiter: waiter.expires_at <= now, waiters))

@@ -1,4 +1,4 @@
-"""What /metrics tells: counters of this process, and the state of the fleet from the database.
+"""What /metrics answers: counters of this process, and the state of the fleet from the database.
 
 The database is read at most once per second however often /metrics is scraped. While it can't be
 reached, /metrics is still answered, with `coinfleet_database_up 0`.
@@ -23,16 +23,16 @@ from workers.receiving.fleet_metrics import FleetMetrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from db.arrivals import Stored
     from db.connections.pool import Pool
     from db.health.vital_signs import VitalSigns
-    from db.inbox import Stored
     from workers.receiving.answers import Answer
     from workers.receiving.connections.limits import ConnectionLimits
 
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_AGE_MAX_S = 1.0
-# A scraper waits ten seconds; a database that takes two for this is as good as down.
+# Prometheus waits ten seconds; a database that needs two for this can't be used.
 SNAPSHOT_TIMEOUT_S = 2.0
 BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 STORE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -50,17 +50,17 @@ class Metrics:
         self._registry.register(self._fleet)
         self._received = Counter(
             "coinfleet_webhooks_received",
-            "Webhooks received, by provider and by what became of them here.",
+            "Webhooks received, by provider and by the answer.",
             ["provider", "result"],
             registry=self._registry,
         )
         self._refused = Counter(
             "coinfleet_webhooks_refused",
-            "Webhooks refused, by cause; stale is a good signature with an old or future time.",
+            "Webhooks refused, by cause; stale: a good signature with an old or future time.",
             ["provider", "cause"],
             registry=self._registry,
         )
-        # Present from the start: a rate needs a value before the first.
+        # Each label exists from the start: a rate needs a value before the first refusal.
         for provider in PROVIDERS:
             for cause in get_args(Cause):
                 self._refused.labels(provider.name, cause)
@@ -77,46 +77,46 @@ class Metrics:
         )
         self._store_seconds = Histogram(
             "coinfleet_store_seconds",
-            "How long one such statement took, commit included.",
+            "Duration of one such statement, commit included.",
             buckets=STORE_SECONDS,
             registry=self._registry,
         )
         self._waiting = Gauge(
             "coinfleet_arrivals_waiting",
-            "Arrivals that wait for the statement in flight.",
+            "Arrivals that wait for a statement in flight.",
             registry=self._registry,
         )
 
         self._requests_refused = Counter(
             "coinfleet_requests_refused",
-            "Requests and connections refused before any provider's signature, by cause.",
+            "Requests and connections refused before a signature was checked, by cause.",
             ["cause"],
             registry=self._registry,
         )
         self._connections = Gauge(
-            "coinfleet_connections", "Connections that are open.", registry=self._registry
+            "coinfleet_connections", "Open connections.", registry=self._registry
         )
         self._held_bytes = Gauge(
             "coinfleet_held_bytes",
-            "Bytes of heads and bodies that are not yet answered.",
+            "Bytes of headers and bodies that are not answered yet.",
             registry=self._registry,
         )
 
     def watch_connections(self, limits: ConnectionLimits) -> None:
-        """Ask this at each scrape how many connections there are, and what they hold."""
+        """Read from `limits` at each scrape how many connections there are, and what they hold."""
         self._connections.set_function(lambda: limits.connections)
         self._held_bytes.set_function(lambda: limits.held_bytes)
 
     def note_refused(self, cause: str) -> None:
-        """Count what was refused before it reached a route."""
+        """Count a request or connection that was refused before it came to a route."""
         self._requests_refused.labels(cause).inc()
 
     def watch_waiting(self, waiting: Callable[[], int]) -> None:
-        """Ask this at each scrape how many arrivals wait."""
+        """Call `waiting` at each scrape: it returns how many arrivals wait."""
         self._waiting.set_function(waiting)
 
     def note_received(self, provider: str, answer: Answer) -> None:
-        """Count one request by what its sender was told, and a refusal by its cause."""
+        """Count one webhook by its answer, and a refusal by its cause."""
         self._received.labels(provider, answer.result).inc()
         if answer.cause is not None:
             self._refused.labels(provider, answer.cause).inc()
@@ -131,7 +131,7 @@ class Metrics:
         self._store_seconds.observe(seconds)
 
     async def render(self) -> bytes:
-        """Give all of them in Prometheus' text format."""
+        """Return all of them in Prometheus' text format; reads the database if its data is old."""
         async with self._reading:
             if time.monotonic() - self._read_at >= SNAPSHOT_AGE_MAX_S:
                 self._fleet.signs = await self._read()
@@ -142,7 +142,7 @@ class Metrics:
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT_S):
                 return await read_vital_signs(self._pool, timeout_s=SNAPSHOT_TIMEOUT_S)
-        # Whatever is wrong there, this process has its own counters to tell.
+        # Without the database this process still has its own counters.
         except Exception as error:  # noqa: BLE001
             await expire_if_unfit(self._pool, error)
             log.warning("vital_signs_unreadable", error=describe(error))

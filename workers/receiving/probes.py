@@ -1,6 +1,7 @@
-"""What /readyz tells, found at most once a second however many ask.
+"""What /readyz answers, found at most once per second however many callers there are.
 
-Its questions go over connections of their own, so that whoever asks takes none from webhooks.
+Uses connections of its own, so that probes take none from webhooks. Changes nothing, and judges
+only whether a webhook could be stored.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from redis.backoff import NoBackoff
 from db.connections.pool import answered
 from db.errors import describe
 from db.health.readiness import Readiness, ask_readiness, check_commits
-from workers.queue.client import QueueState, probe_queue
+from workers.queue.probe import QueueState, probe_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from workers.outage import Outage
     from workers.settings import Settings
 
-# A balancer asks every few seconds; what it hears may be so old.
+# A load balancer asks every few seconds; its answer may be so old.
 FOUND_AGE_MAX_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 # What an outage stops here.
@@ -37,7 +38,7 @@ DatabaseState: TypeAlias = Readiness | Literal["unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How the database and the queue were when they were last asked."""
+    """The states of the database and the queue when they were last asked."""
 
     database: DatabaseState
     queue: QueueState
@@ -49,10 +50,10 @@ class Found:
 
 
 class Probes:
-    """Asks the database and the queue for all who want to know, one round at a time.
+    """Asks the database and the queue on behalf of all callers, one round at a time.
 
-    `is_in_doubt` says whether something that was to be stored lately was not. Then the database has
-    to commit, too: one that answers what it is asked may hang with each commit.
+    `is_in_doubt` returns whether the last insert or report failed. Then the database must also
+    commit something: it may answer questions and yet hang at each commit.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Probes:
         self._found_at = float("-inf")
 
     async def find(self) -> Found:
-        """Say how it is now, or was within the last second."""
+        """Return the states of now, or those of at most one second ago."""
         async with self._asking:
             if self._found is None or time.monotonic() - self._found_at >= FOUND_AGE_MAX_S:
                 database, queue = await asyncio.gather(
@@ -83,10 +84,10 @@ class Probes:
             return self._found
 
     async def _probe_database(self) -> DatabaseState:
-        """Ask the database; whatever keeps it from an answer is logged once while it lasts."""
+        """Ask the database; log once what keeps it from answering."""
         try:
             found = await answered(self._pool, self._ask_database(), within_s=PROBE_TIMEOUT_S)
-        # Whatever it is, nothing can be stored; the address or the password may be wrong, too.
+        # Whatever the error is, nothing can be stored: even if it is a wrong address or password.
         except Exception as error:  # noqa: BLE001
             self._outage.begin(PROBING, reason=describe(error))
             return "unreachable"
@@ -101,13 +102,13 @@ class Probes:
 
 
 def queue_client(settings: Settings) -> redis.asyncio.Redis:
-    """Give a client that waits no longer than a probe; the caller closes it."""
+    """Return a client that waits no longer than a probe; the caller closes it."""
     assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
     return redis.asyncio.Redis.from_url(
         settings.redis_url,
         socket_timeout=PROBE_TIMEOUT_S,
         socket_connect_timeout=PROBE_TIMEOUT_S,
-        # A probe says how it is now.
+        # A probe asks for the state of now.
         retry=Retry(NoBackoff(), 0),
     )
 

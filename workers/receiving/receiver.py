@@ -1,7 +1,7 @@
 """The endpoint of POST /webhooks/{provider}: read, verify, store, and only then acknowledge.
 
-Plain ASGI, for it is the one place where the microseconds of a request object count. Refuses to
-know what an event means; never logs a header or a body.
+Plain ASGI: here the microseconds of a request object matter. Does not interpret events, and never
+logs a header or a body.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.inbox import Stored
+from db.arrivals import Stored
 from tasks.providers.signed import NotAuthentic
 from workers.receiving.answers import (
     CONFLICT,
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
     from workers.receiving.verification import Verification
 
 BODY_BYTES_MAX = 256 * 1024
-# What is read of a body that is too large, so that its sender gets to the answer behind it.
+# So much of a body that is too large is read, so that its sender reads the answer.
 DISCARDED_BYTES_MAX = 4 * 1024 * 1024
 # A provider sends the whole body at once; a slow sender is not one.
 BODY_TIMEOUT_S = 10.0
 
 
 class _HungUp(Exception):
-    """The sender went away before its body was complete."""
+    """The sender closed the connection before its body was complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """What receiving takes: the providers by name, the intake, and who counts."""
+    """What receiving uses: the providers by name, the intake, and what counts the answers."""
 
     providers: Mapping[str, Provider]
     verification: Verification
@@ -61,13 +61,13 @@ class Receiver:
     clock: Callable[[], float] = time.time
 
     async def receive(self, provider: str, scope: Scope, receive: Receive) -> Answer:
-        """Decide what the sender of one request is told."""
+        """Read one request; return its answer. Raises _HungUp if its sender is gone."""
         sender = self.providers.get(provider)
         if sender is None:
             return UNKNOWN_PROVIDER
         headers: dict[bytes, bytes] = dict(scope["headers"])
         declares_too_much = _declared_bytes(headers) > BODY_BYTES_MAX
-        # Who waits to be asked for the body is not asked for one that is refused anyway.
+        # A sender that waits before it sends the body need not send one that is refused anyway.
         if declares_too_much and b"expect" in headers:
             return TOO_LARGE
         try:
@@ -106,7 +106,7 @@ class Receiver:
 
 
 class WebhookEndpoint:
-    """The ASGI application behind the route; asks the running app for its Receiver."""
+    """The ASGI application of the route; uses the Receiver in the state of the request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -119,7 +119,7 @@ class WebhookEndpoint:
         known = provider if provider in receiver.providers else "unknown"
         receiver.note_received(known, answer)
         if answer.cause is None:
-            receiver.refusals.note_taken(known)
+            receiver.refusals.note_accepted(known)
         else:
             receiver.refusals.note_refused(known, answer.cause)
         await answer.send(send)

@@ -1,6 +1,7 @@
-"""Tells the database every ten seconds how this web process is, and learns the database's time.
+"""Reports the state of this web process to the database every ten seconds, and reads its clock.
 
-A web process whose reports stop refuses webhooks, or is gone: `coinfleet status` says so.
+`coinfleet status` shows the reports: a web process whose reports stop can't store webhooks, or is
+gone. Refuses to stop the process for a report that fails.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from db.health.workers import Trouble
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from db.arrivals import Stored
     from db.connections.pool import Pool
-    from db.inbox import Stored
     from workers.outage import Outage
     from workers.receiving.refusals import Refusals
 
@@ -31,8 +32,8 @@ REPORT_EVERY_S = 10.0
 REPORT_TIMEOUT_S = 5.0
 # What an outage stops here.
 REPORTING = "reporting"
-# Signatures may be 300 s old; what is off by this much is not set by any time service.
-SKEW_TOLD_FROM_S = 5.0
+# Signatures may be 300 s old. A clock that is off by this much is set by no time service.
+SKEW_LOGGED_FROM_S = 5.0
 
 
 class WebReporter:
@@ -57,21 +58,21 @@ class WebReporter:
         self._is_skewed = False
         self._trouble: tuple[str, float] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.is_unheard = False
+        self.is_failing = False
         """Whether the last report could not be made."""
 
     def start(self) -> None:
-        """Begin to report."""
+        """Begin to report every ten seconds."""
         self._task = asyncio.get_running_loop().create_task(self._keep_reporting())
 
     async def close(self) -> None:
-        """End."""
+        """Stop reporting."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def watch(self, storing: Awaitable[Sequence[Stored]]) -> Sequence[Stored]:
-        """Await what stores arrivals, and remember its error until arrivals are stored again."""
+        """Await `storing`, and keep its error for the reports until arrivals are stored again."""
         try:
             stored = await storing
         except Exception as error:
@@ -81,7 +82,7 @@ class WebReporter:
         return stored
 
     async def report(self) -> None:
-        """Report once. Raises what the database does."""
+        """Report once. Raises the error of the database."""
         trouble = self._trouble
         now = time.monotonic()
         detail = WebDetail(
@@ -91,25 +92,25 @@ class WebReporter:
         )
         asked_at = time.time()
         reporting = report_web(self._pool, self.web, uptime_s=now - self._started, detail=detail)
-        told = await answered(self._pool, reporting, within_s=REPORT_TIMEOUT_S)
-        # The answer was given somewhere between asking and hearing it.
-        self._note_clock((asked_at + time.time()) / 2 - told.timestamp())
+        database_time = await answered(self._pool, reporting, within_s=REPORT_TIMEOUT_S)
+        # The database read its clock somewhere between the question and the answer.
+        self._note_clock((asked_at + time.time()) / 2 - database_time.timestamp())
 
     async def _keep_reporting(self) -> None:
         is_first = True
         while True:
             try:
                 await self.report()
-            # A report that is missing is all that `coinfleet status` sees of it.
+            # `coinfleet status` sees only that the report is missing.
             except Exception as error:  # noqa: BLE001
-                self.is_unheard = True
-                # At the start the server says what keeps it from its database, or ends with it.
+                self.is_failing = True
+                # At start the server itself logs why the database can't be used.
                 if is_transient(error) and not is_first:
                     self._outage.begin(REPORTING, reason=describe(error))
                 else:
                     log.debug("not_reported", error=describe(error))
             else:
-                self.is_unheard = False
+                self.is_failing = False
                 self._outage.end(REPORTING)
             is_first = False
             await asyncio.sleep(REPORT_EVERY_S)
@@ -117,7 +118,7 @@ class WebReporter:
     def _note_clock(self, ahead_s: float) -> None:
         self._clock_ahead_s = ahead_s
         self._note_clock_ahead(ahead_s)
-        is_skewed = abs(ahead_s) > SKEW_TOLD_FROM_S
+        is_skewed = abs(ahead_s) > SKEW_LOGGED_FROM_S
         if is_skewed and not self._is_skewed:
             log.warning(
                 "clock_skewed",

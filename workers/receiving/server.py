@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
-from db.connections.roles import greet_as
+from db.connections.roles import check_login
 from db.errors import DatabaseRefused, describe
 from workers.processes import WEB
 from workers.receiving.application import STATEMENT_TIMEOUT_S, make_app
@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
         """Stop the process if the database refuses the address for good."""
         web: Web = self.lifespan.state["web"]
         try:
-            await greet_as(WEB, url=web.database_url, within_s=STATEMENT_TIMEOUT_S)
+            await check_login(WEB, url=web.database_url, within_s=STATEMENT_TIMEOUT_S)
         except DatabaseRefused as error:
             log.error("web_not_started", reason=str(error))  # noqa: TRY400 - the line says it all
             self.is_address_refused = self.should_exit = True

@@ -1,7 +1,7 @@
-"""Slow verification: on a few threads, so that the event loop goes on with other requests.
+"""Slow verification, on a few threads, so that the event loop goes on with other requests.
 
-Owns the threads. Refuses to let more requests wait for them, or any for longer, than is bounded
-here.
+Owns the threads. Refuses to let more requests wait for them, or to let one wait for longer, than
+its bounds allow.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from db.errors import CoinfleetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from db.inbox import Arrival
+    from db.arrivals import Arrival
     from tasks.providers.provider import Provider
 
-# A second one, so that a request that takes long does not stop all others. The event loop needs the
-# same cores.
+# Two, so that one long request does not stop all others; the event loop needs the same cores.
 THREADS = 2
 # A slow verification takes milliseconds, so these are done long before the time limit; with the
 # largest bodies they hold 16 MB.
@@ -31,7 +30,7 @@ TIMEOUT_S = 5.0
 
 
 class NotVerified(CoinfleetError):
-    """Nobody found out in time whether a request is authentic: its sender must send it again."""
+    """A request could not be verified in time; its sender must send it again."""
 
 
 class Verification:
@@ -42,7 +41,7 @@ class Verification:
         self._timeout_s = timeout_s
         self._waiting = 0
         self._free = asyncio.Semaphore(THREADS)
-        # A thread begins with the first work for it: where every provider is quick there is none.
+        # A thread starts with its first work: if all providers are quick, there is none.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="verification")
 
     async def verify(
@@ -74,6 +73,6 @@ class Verification:
 
     def _release(self, loop: asyncio.AbstractEventLoop, _call: Future[Arrival]) -> None:
         """Let the next request have the thread. Runs on the thread."""
-        # Of a loop that is closed nobody waits any more.
+        # The loop may be closed by now: then nobody waits.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(self._free.release)

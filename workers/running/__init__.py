@@ -1,1 +1,1 @@
-"""What a worker process does: runs tasks, looks for work, reports how it is."""
+"""What a worker process does: it looks for work, runs tasks and reports how it is."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class InboxRunner:
     """Runs each of `looks` when rung for, in turn. Belongs to one event loop.
 
-    As many as there are may run at once, but never the same one twice. A look that raises is over;
-    nobody hears of its error.
+    All of them may run at once, but each only once at a time. A look that raises is over, and its
+    error is lost: looks are attempts (attempts.py), which log it.
     """
 
     def __init__(self, looks: Sequence[Callable[[], Awaitable[object]]]) -> None:

@@ -1,8 +1,8 @@
-"""What a process is called in reports and metrics: the same after each restart.
+"""The name of a worker in reports and metrics, which is the same after each restart.
 
-A worker is `<name>:<slot>`: the machine's name, or WORKER_NAME, and the lowest number that no other
-worker of this database on this machine holds. The number is held by a socket in Linux's abstract
-namespace, which ends with the process however that ends, and leaves no file behind.
+It is `<name>:<number>`: the machine's name, or WORKER_NAME, and the lowest number that no other
+worker of this database on this machine has. A socket in Linux's abstract namespace holds the
+number: the kernel closes it with the process, however that ends, and it leaves no file behind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import socket
 from urllib.parse import urlsplit
 
-SLOTS_MAX = 1_000
+NUMBERS_MAX = 1_000
 
 
 class WorkerName:
@@ -26,25 +26,25 @@ class WorkerName:
         self._held: socket.socket | None = None
         self._prefix = name or socket.gethostname()
         self._key = hashlib.sha256(f"{self._prefix} {where}".encode()).hexdigest()[:24]
-        self.text = f"{self._prefix}:{self._take_slot()}"
+        self.text = f"{self._prefix}:{self._take_number()}"
 
     def release(self) -> None:
-        """Let another worker have the name."""
+        """Release the name for another worker."""
         if self._held is not None:
             self._held.close()
             self._held = None
 
-    def _take_slot(self) -> str:
-        for slot in range(1, SLOTS_MAX + 1):
+    def _take_number(self) -> str:
+        for number in range(1, NUMBERS_MAX + 1):
             held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                held.bind(f"\0coinfleet-worker-{self._key}-{slot}")
+                held.bind(f"\0coinfleet-worker-{self._key}-{number}")
             except OSError as error:
                 held.close()
                 if error.errno != errno.EADDRINUSE:
                     break
             else:
                 self._held = held
-                return str(slot)
-        # No such sockets here: better a name that changes than two processes of one name.
+                return str(number)
+        # No such sockets here: a name that changes is better than one name for two workers.
         return f"pid-{os.getpid()}"

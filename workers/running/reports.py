@@ -1,6 +1,6 @@
 """Reports: what a worker tells the database of itself, for `status` and `/metrics`.
 
-A worker whose reports stop is gone, or has no database; nobody tells that in its place.
+A worker whose reports stop has ended, or can't reach the database. Nothing else says so.
 """
 
 from __future__ import annotations

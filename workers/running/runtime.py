@@ -1,7 +1,7 @@
 """A worker's runtime: opens what tasks need, has its work done, and closes in order.
 
 Lives on one event loop. It trusts no message: each is a reason to look into PostgreSQL, which it
-does once a second in any case. What it does by itself is a row of the loops in `open`.
+does once a second in any case. What it does by itself is a row of `_own_loops`.
 """
 
 from __future__ import annotations
@@ -100,24 +100,7 @@ class Runtime:
         self._ticks = Ticks(self._attempts, self._context)
         self._reports = Reports(self._pool, worker=self.worker, meter=self._meter)
         self._loops = Loops(self._attempts)
-        self._loops.start(
-            (
-                Loop(
-                    name=LOOKS,
-                    do=self._look,
-                    every_s=LOOK_EVERY_S,
-                    pause_max_s=LOOK_PAUSE_MAX_S,
-                ),
-                Loop(
-                    name="reports",
-                    do=lambda: self._reports.write(within_s=REPORT_TIMEOUT_S),
-                    every_s=REPORT_EVERY_S,
-                    pause_max_s=REPORT_EVERY_S,
-                    # The first answer to a message is reported at once, later ones with the rest.
-                    first=self._reports.has_answered,
-                ),
-            )
-        )
+        self._loops.start(self._own_loops())
 
     def ring(self) -> None:
         """Answer a doorbell: look for payment events, now or once more after the look that runs."""
@@ -156,6 +139,25 @@ class Runtime:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+    def _own_loops(self) -> tuple[Loop, ...]:
+        """Return what the worker does without being asked."""
+        return (
+            Loop(
+                name=LOOKS,
+                do=self._look,
+                every_s=LOOK_EVERY_S,
+                pause_max_s=LOOK_PAUSE_MAX_S,
+            ),
+            Loop(
+                name="reports",
+                do=lambda: self._reports.write(within_s=REPORT_TIMEOUT_S),
+                every_s=REPORT_EVERY_S,
+                pause_max_s=REPORT_EVERY_S,
+                # The first answer to a message is reported at once, later ones with the rest.
+                first=self._reports.has_answered,
+            ),
+        )
 
     def _context(self) -> Context:
         return Context(

@@ -1,4 +1,7 @@
-"""The first words with the database: whether a process that begins can ever work with it."""
+"""The check of the database at the start: whether a process can ever work with this address.
+
+It waits for nothing: an outage is logged, and the process begins all the same.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from db.connections.pool import expire_if_unfit
 from db.connections.roles import check_process_role
 from db.errors import DatabaseRefused, describe, is_transient
 from db.health.readiness import check_writable
-from db.release.runner import is_current
+from db.release.compatibility import is_current
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool

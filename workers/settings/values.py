@@ -11,7 +11,8 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from db.connections.address import Address, AddressFault
+from db.connections.address import Address
+from db.connections.parameters import AddressFault
 from workers.queue.address import check_redis_address
 
 # The key of a field's extra data under which `webhook_secrets` keeps the secret for development.

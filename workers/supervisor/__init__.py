@@ -1,4 +1,4 @@
-"""`coinfleet up`: keeps servers and processes alive while it runs, and ends them in order.
+"""`coinfleet up`: starts the servers and processes, restarts what died, and stops all in order.
 
 For development and tests. In production each process is a unit or container of its own.
 """

@@ -1,4 +1,4 @@
-"""What each process of the fleet may know: its own database address, the secrets it uses."""
+"""The environment of each process: its own database address, and only the secrets that it needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PRIVATE = {*(process.address for process in PROCESSES.values()), *DEVELOPMENT_S
 
 
 def development_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """The webhook secrets that stand in for unset ones; none beside a real database."""
+    """Return development secrets for those that are unset; none if a real database is named."""
     if environment.get("DATABASE_URL"):
         return {}
     return {
@@ -31,9 +31,9 @@ def fleet_environment(
     columns: int,
     is_terminal: bool,
 ) -> dict[str, str]:
-    """The environment with what the embedded servers add to it; they must have been started.
+    """Return the environment with the addresses of the embedded servers, which must be running.
 
-    `columns` is the width that a log line for a person may have.
+    `columns` is the greatest width of a log line that a person reads.
     """
     found = {**environment, **development_secrets(environment)}
     if postgres is not None:
@@ -45,7 +45,7 @@ def fleet_environment(
     if is_terminal:
         found.setdefault("LOG_FORMAT", "console")
         found["COINFLEET_COLOURS"] = "1"
-    # The Procfile says `python`; it means this one.
+    # The commands of the Procfile begin with `python`, which is to be the one that runs this.
     found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found.get("PATH", "")])
     found["PYTHONUNBUFFERED"] = "1"
     return found
@@ -54,9 +54,9 @@ def fleet_environment(
 def embedded_addresses(
     folder: DataFolder, fleet: RunningFleet, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """The addresses of a running fleet's own servers, as far as the environment names no others.
+    """Return the addresses of a running fleet's servers that the environment does not name.
 
-    Raises DataFolderUnusable when its passwords can't be read.
+    Raises DataFolderUnusable if its passwords can't be read.
     """
     found: dict[str, str] = {}
     if fleet.postgres_port is not None and not environment.get("DATABASE_URL"):

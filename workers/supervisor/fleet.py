@@ -1,19 +1,16 @@
-"""The fleet as a whole: what starts before what, what is restarted, what ends in which order.
+"""The fleet as a whole: it starts in order, restarts what died, and stops in order.
 
-One thread and one loop, for the kernel ties each child to the thread that started it. Every wait
-has a bound and ends when a signal comes.
+One thread and one loop: the kernel kills a child when the thread that started it ends. Every wait
+has a bound, and a signal ends it.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, cast
 
 from workers.embedded import (
     DataFolder,
@@ -25,52 +22,27 @@ from workers.embedded import (
 from workers.processes import PROCESSES, RELEASE
 from workers.settings import Settings, SettingsFault, lacking
 from workers.supervisor.environment import development_secrets, environment_of, fleet_environment
+from workers.supervisor.member import Member, describe_end
 from workers.supervisor.output import Output
 from workers.supervisor.process import FleetProcess
 from workers.supervisor.procfile import read_procfile
 from workers.supervisor.readiness import Readiness
 from workers.supervisor.restarts import DEATHS, WITHIN_S, Restarts
 from workers.supervisor.signals import Signals
+from workers.supervisor.stopping import stop_in_order
 
-# Who ends before whom, and by when after the first: what one leaves of its time the next has. Then
-# it is killed, so that ten seconds do even if all hang.
-STOP_BY_S: Mapping[str, float] = {
-    **{name: process.stop_by_s for name, process in PROCESSES.items()},
-    EmbeddedValkey.name: 8.0,
-    EmbeddedPostgres.name: 9.0,
-}
-# A process that the Procfile has beside these ends before them.
-OTHERS_STOP_BY_S = 1.0
-LEAST_STOP_S = 0.2
-# How often deaths are looked for (a child's death ends the wait) and readiness is asked for.
-TICK_S = 0.1
-# How often somebody who waits for a fleet that isn't ready hears why.
-PATIENCE_S = 10.0
+# The longest pause between two checks for deaths and readiness; a death ends the pause at once.
+CHECK_EVERY_S = 0.1
+# How often a fleet that isn't ready says what it waits for.
+NOT_READY_EVERY_S = 10.0
 
 
 class FleetFailed(Exception):
     """The fleet can't start or go on; the message is one line for a person."""
 
 
-class Member(Protocol):
-    """A process or a server."""
-
-    name: str
-    process: subprocess.Popen[bytes] | None
-
-    @property
-    def running(self) -> bool:
-        """Whether it is alive."""
-
-    def spawn(self) -> None:
-        """Start it without waiting until it serves."""
-
-    def stop(self, timeout_s: float) -> None:
-        """End it within about this time."""
-
-
 @dataclass(slots=True)
-class Kept:
+class Supervised:
     """A member that is started again when it dies."""
 
     member: Member
@@ -79,10 +51,10 @@ class Kept:
 
 
 class Fleet:
-    """The embedded servers that are needed and the Procfile's processes."""
+    """The embedded servers that are needed, and the processes of the Procfile."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
-        """Raise SettingsFault when a process would lack a setting."""
+        """Raise SettingsFault if a process would lack a setting."""
         self._settings = settings
         self._environment = environment
         self._folder = DataFolder(settings.coinfleet_data_dir)
@@ -92,18 +64,19 @@ class Fleet:
         self._commands = read_procfile()
         self._output = Output(width=max(map(len, ["coinfleet", *self._commands])))
         self._release: FleetProcess | None = None
-        self._kept: list[Kept] = []
-        self._demand_settings()
+        self._supervised: list[Supervised] = []
+        self._check_settings()
 
     def run(self, signals: Signals) -> None:
-        """Run until a signal to stop; raise FleetFailed, EmbeddedServerError, StartInterrupted.
+        """Run until a signal asks to stop.
 
-        However it ends, nothing of the fleet is left running.
+        Raises FleetFailed, EmbeddedServerError and StartInterrupted. However it ends, no server or
+        process of the fleet is left running.
         """
-        self._folder.claim()
-        self._demand_port("PORT", self._settings.port)
+        self._folder.lock()
+        self._check_port("PORT", self._settings.port)
         if self._settings.metrics_port:
-            self._demand_port("METRICS_PORT", self._settings.metrics_port)
+            self._check_port("METRICS_PORT", self._settings.metrics_port)
         try:
             self._start_servers(signals)
             fleet = fleet_environment(
@@ -117,14 +90,14 @@ class Fleet:
             readiness = Readiness(
                 host=self._settings.hosts[0],
                 port=self._settings.port,
-                database_url=fleet["DATABASE_URL"],
+                database_url=fleet[RELEASE.address],
             )
             self._start_processes(fleet)
-            self._keep_up(signals, readiness)
+            self._supervise(signals, readiness)
         finally:
             self._stop()
 
-    def _demand_settings(self) -> None:
+    def _check_settings(self) -> None:
         known = {**self._environment, **development_secrets(self._environment)}
         if self._postgres is not None:
             known["DATABASE_URL"] = "embedded"
@@ -138,7 +111,8 @@ class Fleet:
         if missing:
             raise SettingsFault(missing)
 
-    def _demand_port(self, setting: str, port: int) -> None:
+    def _check_port(self, setting: str, port: int) -> None:
+        """Raise FleetFailed if `web` could not listen on this port."""
         try:
             for host in self._settings.hosts:
                 family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -155,7 +129,7 @@ class Fleet:
 
     def _start_servers(self, signals: Signals) -> None:
         for server in self._servers():
-            self._kept.append(Kept(server))
+            self._supervised.append(Supervised(server))
             server.start(signals.pause)
             self._output.say(
                 f"{server.name} listens on port {server.port}, data in {server.data_dir}"
@@ -181,75 +155,62 @@ class Fleet:
         self._release = self._process(RELEASE.name, fleet)
         self._release.spawn()
         while self._release.running:
-            signals.pause(TICK_S)
+            signals.pause(CHECK_EVERY_S)
         self._release.clean_up()
-        if _how_it_ended(self._release) != "exit code 0":
-            raise FleetFailed(f"release failed ({_how_it_ended(self._release)}), see above")
+        if (end := describe_end(self._release)) != "exit code 0":
+            raise FleetFailed(f"{RELEASE.name} failed ({end}), see above")
 
     def _start_processes(self, fleet: Mapping[str, str]) -> None:
         for name in self._commands:
             if name != RELEASE.name:
                 process = self._process(name, fleet)
-                self._kept.append(Kept(process))
+                self._supervised.append(Supervised(process))
                 process.spawn()
 
     def _process(self, name: str, fleet: Mapping[str, str]) -> FleetProcess:
         return FleetProcess(name, self._commands[name], environment_of(name, fleet), self._output)
 
-    def _keep_up(self, signals: Signals, readiness: Readiness) -> None:
+    def _supervise(self, signals: Signals, readiness: Readiness) -> None:
         is_ready = False
-        complain_at = time.monotonic() + PATIENCE_S
-        while not signals.wait(TICK_S):
+        explain_at = time.monotonic() + NOT_READY_EVERY_S
+        while not signals.wait(CHECK_EVERY_S):
             now = time.monotonic()
-            for kept in self._kept:
-                self._revive(kept, now)
+            for supervised in self._supervised:
+                self._restart_if_dead(supervised, now)
             if is_ready:
                 continue
             if is_ready := readiness.check():
                 host = self._settings.hosts[0]
                 url = f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
                 self._output.announce(f"coinfleet is ready: {url}")
-            elif now > complain_at:
+            elif now > explain_at:
                 self._output.say(f"not ready yet: waiting for {readiness.lacking}")
-                complain_at = now + PATIENCE_S
+                explain_at = now + NOT_READY_EVERY_S
 
-    def _revive(self, kept: Kept, now: float) -> None:
-        member = kept.member
+    def _restart_if_dead(self, supervised: Supervised, now: float) -> None:
+        member = supervised.member
         if member.running:
             return
-        if kept.restart_at is None:
+        if supervised.restart_at is None:
             member.stop(0)
-            end = _how_it_ended(member)
-            delay = kept.restarts.after_death(now)
-            if delay is None:
+            end = describe_end(member)
+            delay_s = supervised.restarts.after_death(now)
+            if delay_s is None:
                 raise FleetFailed(
                     f"{member.name} died {DEATHS} times within {WITHIN_S:.0f} s, "
                     f"the last time with {end}: giving up"
                 )
-            self._output.say(f"{member.name} died ({end}), starting it again in {delay} s")
-            kept.restart_at = now + delay
-        elif now >= kept.restart_at:
-            kept.restart_at = None
+            self._output.say(f"{member.name} died ({end}), starting it again in {delay_s} s")
+            supervised.restart_at = now + delay_s
+        elif now >= supervised.restart_at:
+            supervised.restart_at = None
             member.spawn()
 
     def _stop(self) -> None:
         self._output.say("stopping")
-        members: list[Member] = [kept.member for kept in self._kept]
+        members = [supervised.member for supervised in self._supervised]
         if self._release is not None:
             members.append(self._release)
-        members.sort(key=lambda each: STOP_BY_S.get(each.name, OTHERS_STOP_BY_S))
-        began_at = time.monotonic()
-        for member in members:
-            if member.running:
-                by = began_at + STOP_BY_S.get(member.name, OTHERS_STOP_BY_S)
-                member.stop(max(by - time.monotonic(), LEAST_STOP_S))
-                self._output.say(f"{member.name} ended ({_how_it_ended(member)})")
+        stop_in_order(members, self._output)
         self._folder.remove_fleet()
         self._output.say("stopped")
-
-
-def _how_it_ended(member: Member) -> str:
-    process = cast("subprocess.Popen[bytes]", member.process)
-    if process.returncode < 0:
-        return signal.Signals(-process.returncode).name
-    return f"exit code {process.returncode}"

@@ -1,4 +1,4 @@
-"""The fleet's output: whole lines, each behind the name of the process that wrote it."""
+"""The output of the fleet: whole lines, each with the name of its process before it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import IO
 
 _COLOURS = ("36", "33", "32", "35", "34", "31")
 _SEPARATOR = " | "
-# A longer line is cut into several.
+# A longer line is divided into several.
 _LONGEST_LINE_BYTES = 64 * 1024
 
 
 class Output:
-    """Standard output, shared by one thread for each process and the supervisor itself."""
+    """Standard output, which one thread per process and the supervisor write to."""
 
     def __init__(self, *, width: int) -> None:
         self._width = width
@@ -28,26 +28,26 @@ class Output:
 
     @property
     def columns(self) -> int:
-        """How much of the terminal's width, or of 80 columns, is left beside the name."""
+        """The columns beside the name: of the terminal, or of 80 if there is none."""
         return max(shutil.get_terminal_size().columns - self._width - len(_SEPARATOR), 20)
 
     def say(self, text: str, *, name: str = "coinfleet") -> None:
-        """Write a line behind a name; on a terminal, several where it is too long for one."""
+        """Write a line after a name; on a terminal a long one becomes several."""
         lines = textwrap.wrap(text, self.columns, break_long_words=False, break_on_hyphens=False)
         for line in lines if self.is_terminal else [text]:
             self._write(self._prefix(name) + line.encode() + b"\n")
 
     def announce(self, text: str) -> None:
-        """Write a line that stands alone, for programs to look for."""
+        """Write a line without a name, so that programs find it."""
         self._write(text.encode() + b"\n")
 
     def follow(self, pipe: IO[bytes], *, name: str) -> threading.Thread:
-        """Pass on a process's lines until it closes its end."""
-        thread = threading.Thread(target=self._pass_on, args=(pipe, name), daemon=True)
+        """Write a process's lines, on a thread, until the process closes the pipe."""
+        thread = threading.Thread(target=self._copy, args=(pipe, name), daemon=True)
         thread.start()
         return thread
 
-    def _pass_on(self, pipe: IO[bytes], name: str) -> None:
+    def _copy(self, pipe: IO[bytes], name: str) -> None:
         prefix = self._prefix(name)
         with pipe:
             while line := pipe.readline(_LONGEST_LINE_BYTES):
@@ -63,7 +63,7 @@ class Output:
             return self._prefixes[name]
 
     def _write(self, line: bytes) -> None:
-        # Whoever read our output may be gone; the fleet goes on without.
+        # The reader of the output may have ended; the fleet goes on without it.
         with self._lock, contextlib.suppress(OSError, ValueError):
             sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""One process of the fleet: its own environment, its output followed, its end certain."""
+"""One process of the fleet: started with its own environment, followed, and certainly ended."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import subprocess
 import threading
 from collections.abc import Mapping
 
-from workers.embedded.account import tethered
+from workers.embedded.account import child_prefix
 from workers.supervisor.output import Output
 
 
 class FleetProcess:
-    """A line of the Procfile. Started from the main thread only: the kernel ties it to that."""
+    """A line of the Procfile.
+
+    Start it from the main thread only: the kernel kills it when the thread that started it ends.
+    """
 
     def __init__(
         self, name: str, command: list[str], environment: Mapping[str, str], output: Output
@@ -28,13 +31,13 @@ class FleetProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process is alive."""
+        """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
     def spawn(self) -> None:
-        """Start the process in a group of its own; a Ctrl-C is for the supervisor alone."""
+        """Start the process in a group of its own, so that Ctrl-C reaches the supervisor only."""
         self.process = subprocess.Popen(
-            [*tethered(death_signal="KILL"), *self._command],
+            [*child_prefix(death_signal="KILL"), *self._command],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -45,7 +48,7 @@ class FleetProcess:
         self._follower = self._output.follow(self.process.stdout, name=self.name)
 
     def stop(self, timeout_s: float) -> None:
-        """Ask the process to end, and kill it with its children when it takes too long."""
+        """Send SIGTERM; after the timeout kill the process with its children."""
         if self.process is None:
             return
         if self.running:
@@ -55,12 +58,12 @@ class FleetProcess:
         self.clean_up()
 
     def clean_up(self) -> None:
-        """Kill what is left of the process and its children; pass on its last lines."""
+        """Kill what is left of the process and its children, and write its last lines."""
         if self.process is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         if self._follower is not None:
-            # The pipe is closed by now, or held by a grandchild that left the group.
+            # The pipe is closed now, unless a grandchild that left the group holds it open.
             self._follower.join(timeout=0.5)

@@ -1,4 +1,4 @@
-"""What each process is started with: the Procfile's word, or that of PROCESSES without one."""
+"""The command of each process: from the Procfile, or from PROCESSES if there is none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import workers
 from workers.processes import PROCESSES
 
-# Next to the packages, in a checkout. An installed package has none.
+# It lies beside the packages in a checkout. An installed package has no Procfile.
 PROCFILE = Path(workers.__file__).parent.parent / "Procfile"
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*)$", re.MULTILINE)
 

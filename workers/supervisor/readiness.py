@@ -1,4 +1,4 @@
-"""Whether the fleet does its work: the receiver says so, a worker answered, the scheduler fired."""
+"""Whether the fleet works: `web` says that it is ready, a worker answered, the scheduler fired."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HTTP_TIMEOUT_S = 1.0
 
 
 class Readiness:
-    """Asked again and again until it says yes; counts only what happened since the first time."""
+    """Asked repeatedly until the fleet is ready. Only what happens after the first time counts."""
 
     def __init__(self, *, host: str, port: int, database_url: str) -> None:
         self._host = host
@@ -24,13 +24,13 @@ class Readiness:
         self.lacking = WEB.name
 
     def check(self) -> bool:
-        """Whether the fleet is ready; `lacking` names what isn't."""
+        """Return whether the fleet is ready; if not, `lacking` names the first part that isn't."""
         self.lacking = self._look()
         return not self.lacking
 
     def _look(self) -> str:
         try:
-            # First of all, for what happened before doesn't count; again, if the database was away.
+            # First the clock, because earlier signs don't count.
             self._since = self._since or asyncio.run(read_clock(self._database_url))
             if not self._web_is_ready():
                 return WEB.name

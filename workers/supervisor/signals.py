@@ -1,4 +1,4 @@
-"""Signals as something to wait for: a handler only notes, the main loop acts."""
+"""Signals that the main loop waits for. A handler only notes a signal; the loop acts on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """From its making on, signals to stop are noted; a second one changes nothing."""
+    """Notes signals to stop from now on; a second one changes nothing."""
 
     def __init__(self) -> None:
         self.stop_asked = False
@@ -24,11 +24,11 @@ class Signals:
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in _STOP:
             signal.signal(number, self._note)
-        # Its handler does nothing, but a child's death ends a wait.
+        # Its handler does nothing, but the signal ends a wait when a child has died.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until a signal or a child's death; say whether to stop."""
+        """Wait for a time, a signal or the death of a child; return whether to stop."""
         if not self.stop_asked:
             select.select([self._reader], [], [], seconds)
             with contextlib.suppress(BlockingIOError):
@@ -36,7 +36,7 @@ class Signals:
         return self.stop_asked
 
     def pause(self, seconds: float) -> None:
-        """As `wait`; raise StartInterrupted when asked to stop."""
+        """Wait in the same way; raise StartInterrupted if a signal asks to stop."""
         if self.wait(seconds):
             raise StartInterrupted("asked to stop while starting")
 

@@ -23,15 +23,16 @@ begin
     on conflict (job) do nothing;
     select s.* into v_schedule from fleet.schedules as s where s.job = p_job for update;
     v_now := coalesce(p_now, clock_timestamp());
-    -- Half a second early counts: a scheduler whose clock is ahead would be late by a whole cadence.
+    -- A call up to half a second early counts as on time: else a scheduler whose clock is ahead would be late by a
+    -- whole cadence.
     v_tick := floor((extract(epoch from v_now) + 0.5 - p_offset_s) / p_cadence_s);
 
-    -- Ticks of another cadence count something else; what they left undone the next one does.
+    -- After a change of cadence, ticks of the old one have other numbers; the next tick does what they left undone.
     if (v_schedule.cadence_s, v_schedule.offset_s) <> (p_cadence_s, p_offset_s) then
         delete from fleet.ticks as t where t.job = p_job;
     end if;
-    -- So do ticks of a clock that was ahead and has been set right, or was another server's: the next tick would
-    -- wait until their time is reached. One that is still to do is done first.
+    -- The same holds for ticks of a clock that was ahead and has been set right, or of another server: the next tick
+    -- would wait until their time is reached. A tick that is still to do is done first.
     delete from fleet.ticks as t where t.job = p_job and t.tick > v_tick + 1 and t.finished_at is not null;
     select max(t.tick) into v_last_tick from fleet.ticks as t where t.job = p_job;
     if v_last_tick is null or v_tick > v_last_tick then
@@ -52,7 +53,7 @@ begin
     select t.tick
     from fleet.ticks as t
     where t.job = p_job and t.finished_at is null
-        -- No pause is longer than 5 s: a later time is that of a clock that was ahead.
+        -- No pause is longer than 5 s: a later time comes from a clock that was ahead.
         and (t.claimable_at <= v_now or t.claimable_at > v_now + interval '10 seconds');
 end
 $$;
@@ -60,6 +61,6 @@ $$;
 revoke all on function fleet.add_tick(text, integer, integer, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.add_tick(text, integer, integer, timestamptz) is
-    'fleet.open_tick at a time that the caller says: opens the job''s tick of that moment unless it was opened, or an '
-    'earlier one is still to do; returns the tick to ring a worker for, if any. Ticks that nobody opened are counted '
+    'Opens the job''s tick as fleet.open_tick does, at a time that the caller gives, unless it was opened or an '
+    'earlier tick is still to do. Returns the tick to ring a worker for, if any. Ticks that nobody opened are counted '
     'as missed.';

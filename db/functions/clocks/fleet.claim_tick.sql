@@ -13,7 +13,7 @@ begin
     select t.attempts into v_attempts
     from fleet.ticks as t
     where t.job = p_job and t.tick = p_tick and t.finished_at is null
-        -- No pause is longer than 5 s: a later time is that of a clock that was ahead.
+        -- No pause is longer than 5 s: a later time comes from a clock that was ahead.
         and (
             t.claimable_at <= coalesce(p_now, clock_timestamp())
             or t.claimable_at > coalesce(p_now, clock_timestamp()) + interval '10 seconds'
@@ -36,5 +36,6 @@ $$;
 
 revoke all on function fleet.claim_tick(text, bigint, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.claim_tick(text, bigint, timestamptz) is
-    'Counts an attempt at a tick and returns its number; null when another has it or it is done. Committed at once, so '
-    'that a tick that kills its worker is given up after three; fleet.hold_tick must follow within 5 s.';
+    'Counts an attempt at a tick and returns its number, or null if another worker has the tick or it is done. '
+    'Committed at once, so that a tick that kills its worker is given up after three attempts; fleet.hold_tick must '
+    'follow within 5 s.';

@@ -9,7 +9,7 @@ as $$
     select t.job, t.tick
     from fleet.ticks as t
     where t.finished_at is null
-        -- No pause is longer than 5 s: a later time is that of a clock that was ahead.
+        -- No pause is longer than 5 s: a later time comes from a clock that was ahead.
         and (
             t.claimable_at <= coalesce(p_now, clock_timestamp())
             or t.claimable_at > coalesce(p_now, clock_timestamp()) + interval '10 seconds'
@@ -19,4 +19,4 @@ $$;
 
 revoke all on function fleet.due_ticks(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.due_ticks(timestamptz) is
-    'Ticks that a worker may claim, one a job at most; some may be running under another''s row lock.';
+    'The ticks that a worker may claim, at most one per job; some may be running, their rows locked by another worker.';

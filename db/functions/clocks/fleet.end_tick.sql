@@ -17,4 +17,4 @@ $$;
 revoke all on function fleet.end_tick(text, bigint, text, text, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.end_tick(text, bigint, text, text, timestamptz) is
-    'Writes the outcome of a tick whose row the caller holds; counts failures.';
+    'Writes the outcome of a tick whose row the caller holds, and counts failures.';

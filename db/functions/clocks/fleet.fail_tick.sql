@@ -37,5 +37,5 @@ $$;
 revoke all on function fleet.fail_tick(text, bigint, integer, text, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.fail_tick(text, bigint, integer, text, timestamptz) is
-    'Records that an attempt raised; says whether it was the third and last. Until then the tick is claimable again '
-    'after a pause.';
+    'Records that an attempt raised an error; returns whether it was the third and last. Until then the tick can be '
+    'claimed again after a pause.';

@@ -17,5 +17,5 @@ $$;
 
 revoke all on function fleet.hold_tick(text, bigint, integer) from public, anon, authenticated, service_role;
 comment on function fleet.hold_tick(text, bigint, integer) is
-    'Holds a claimed tick''s row until the caller''s transaction ends: the job runs meanwhile, and a worker that dies '
-    'lets go of it.';
+    'Holds a claimed tick''s row until the caller''s transaction ends. The job runs meanwhile, and the lock of a '
+    'worker that dies ends with its session.';

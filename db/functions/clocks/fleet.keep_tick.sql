@@ -4,7 +4,7 @@ returns boolean
 language plpgsql
 volatile
 security definer
--- A lost renewal is followed by the next: no wait for the disk.
+-- The next renewal replaces a lost one, so the commit does not wait for the disk.
 set synchronous_commit = off
 set search_path = '', pg_temp
 as $$
@@ -18,5 +18,5 @@ $$;
 
 revoke all on function fleet.keep_tick(text, bigint, integer) from public, anon, authenticated, service_role;
 comment on function fleet.keep_tick(text, bigint, integer) is
-    'Keeps a claimed tick from others for 9 s, for a worker that has no session to hold its row with while the job '
-    'runs; said again every 3 s.';
+    'Keeps a claimed tick from other workers for 9 s, for a worker that has no session to hold its row with while the '
+    'job runs. Called again every 3 s.';

@@ -1,7 +1,8 @@
 -- Definer: the scheduler has no right to the tables themselves.
 
--- The signature of the last release took a time: its holder could open a tick of the year 2999, after which none
--- would be due. It goes as this one comes, in one transaction; schedulers of that release call this one.
+-- In the last release this function took a time, so its caller could open a tick of the year 2999, after which none
+-- would be due. The old signature is dropped in the transaction that makes the new one; schedulers of that release
+-- call the new one.
 drop function if exists fleet.open_tick(text, integer, integer, timestamptz);
 
 create or replace function fleet.open_tick(p_job text, p_cadence_s integer, p_offset_s integer default 0)
@@ -15,7 +16,7 @@ as $$
 $$;
 
 revoke all on function fleet.open_tick(text, integer, integer) from public, anon, authenticated, service_role;
--- Here too, not in policies/ alone, which come later: schedulers go on calling while the release runs.
+-- Granted here and not only in policies/, which are applied later: schedulers go on calling while the release runs.
 do $$
 begin
     if to_regrole('coinfleet_scheduler') is not null then
@@ -24,5 +25,5 @@ begin
 end
 $$;
 comment on function fleet.open_tick(text, integer, integer) is
-    'Opens the job''s tick of this moment unless it was opened, or an earlier one is still to do; returns the tick to '
+    'Opens the job''s tick of this moment, unless it was opened or an earlier tick is still to do. Returns the tick to '
     'ring a worker for, if any. Ticks that nobody opened are counted as missed.';

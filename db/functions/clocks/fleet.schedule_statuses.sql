@@ -50,4 +50,4 @@ $$;
 
 revoke all on function fleet.schedule_statuses() from public, anon, authenticated, service_role;
 comment on function fleet.schedule_statuses() is
-    'Each job that was ever fired with its newest tick and when it was last done.';
+    'Each job that was ever fired, with its newest tick and the time when it was last done.';

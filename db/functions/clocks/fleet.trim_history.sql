@@ -17,7 +17,7 @@ begin
     where t.finished_at < v_now - interval '2 days'
         and t.tick < (select max(n.tick) from fleet.ticks as n where n.job = t.job);
     get diagnostics v_ticks = row_count;
-    -- What found something stays as evidence; the newest of each kind is the checkpoint.
+    -- A proof that found something stays as evidence; the newest of each kind is the checkpoint.
     delete from fleet.proofs as p
     where p.finished_at < v_now - interval '2 days'
         and p.kind = 'new'
@@ -27,11 +27,12 @@ begin
     delete from fleet.set_aside_events as s
     using fleet.inbox_events as e
     where e.id = s.event_id and e.state <> 'pending';
-    -- An hour ahead is a report of a clock that has been set right since: a living worker's is replaced every 2 s.
+    -- A report dated more than an hour ahead comes from a clock that has been set right since: a living worker
+    -- replaces its report every 2 s.
     delete from fleet.worker_reports as r
     where r.reported_at not between v_now - interval '1 hour' and v_now + interval '1 hour';
     get diagnostics v_reports = row_count;
-    -- The last of all stays: that nobody receives any more must be seen.
+    -- The newest web report always stays, so that status shows if no process receives webhooks any more.
     delete from fleet.web_reports as r
     where r.reported_at not between v_now - interval '1 hour' and v_now + interval '1 hour'
         and r.web <> (
@@ -47,5 +48,5 @@ $$;
 
 revoke all on function fleet.trim_history(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.trim_history(timestamptz) is
-    'Removes finished ticks and clean continuous proofs after 2 days and processes not heard of for an hour; returns '
-    'how many rows. Nothing of money is ever removed.';
+    'Removes finished ticks and clean continuous proofs after 2 days, and processes that sent no report for an hour; '
+    'returns how many rows. Nothing of money is ever removed.';

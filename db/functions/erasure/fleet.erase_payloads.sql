@@ -12,22 +12,23 @@ declare
     v_calls bigint;
     v_open_events bigint;
 begin
-    -- By what a payload says: refunds name a payment only, and a refused gift left no other trace.
-    -- The id is written with or without hyphens; payment keys are literals, fifty to a pattern. Bytes
-    -- are folded to lower case as ASCII, at half the cost: a million payloads take about a minute.
+    -- Payloads are found by their text: a refund names only a payment, and a refused gift left no other trace. The id
+    -- is written with or without hyphens. Payment keys are literals, fifty per pattern. Bytes are folded to lower
+    -- case as ASCII, at half the cost: a million payloads take about a minute.
     select array_agg(n.pattern) into v_patterns
     from (
         select replace(p_profile_id::text, '-', '-?') as pattern
         union all
-        -- A provider's word of a customer names neither; nor is a longer address theirs.
-        -- What comes before the address may be an escape itself: "\n", "\u003c", three octal digits.
+        -- A provider's event about a customer names neither profile nor payment, so the e-mail address is looked for
+        -- too, but not as a part of a longer address. The character before the address may be the end of an escape:
+        -- "\n", "\u003c", three octal digits.
         select
             '(^|[^a-z0-9._%+-]|\\[0-7]{3}|\\\\(u[0-9a-f]{4}|[bfnrt]))' || fleet.spellings_in_json(btrim(a.email))
             || '(?!\.?[a-z0-9-])'
         from auth.users as a
         where a.id = p_profile_id and btrim(a.email) like '_%@_%'
         union all
-        -- Whole strings of JSON: an older platform's key may be as short as 17.
+        -- Only whole strings of JSON match: an older platform's key may be as short as 17.
         select '"(' || string_agg(k.literal, '|') || ')"'
         from (
             select
@@ -41,8 +42,9 @@ begin
         group by k.part
     ) as n;
 
-    -- Stripe's customers who paid for them: events of those tell name, address and telephone, and nothing of the above.
-    -- Only what is ignored goes by this: should two people pay as one customer, the other's payments keep their bodies.
+    -- Stripe's customer ids in events of these payments: events about such a customer tell name, address and
+    -- telephone number, and nothing of the above. This drops only events that were ignored: if two people paid as one
+    -- customer, the payloads of the other's payments stay.
     select array_agg(k.pattern) into v_customers
     from (
         select '"(' || string_agg(c.customer, '|') || ')"' as pattern
@@ -85,6 +87,6 @@ $$;
 revoke all on function fleet.erase_payloads(uuid) from public, anon, authenticated, service_role;
 comment on function fleet.erase_payloads(uuid) is
     'Drops the payloads of finished events, and the requests of finished calls, that name the profile, its e-mail '
-    'address or one of its payments, and what is ignored of Stripe''s customer who paid one; keys and hashes stay. '
-    'Reads every payload that is kept: minutes for millions. An event that is still open keeps its payload and is '
-    'counted as such.';
+    'address or one of its payments, and the payloads of ignored events about the Stripe customer that paid one. Keys '
+    'and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open keeps its '
+    'payload and is counted as open.';

@@ -30,14 +30,14 @@ begin
         end if;
     end if;
     perform fleet.commit_durably();
-    -- First, because these read whole tables: nobody waits for the rows they lock.
+    -- These read whole tables, so they come first, before rows are locked that others wait for.
     if v_is_upgraded then
         v_old_rows := fleet.erase_old_rows(fleet.old_user_ids(p_profile_id));
     end if;
     v_cleared := jsonb_build_object('old_rows', v_old_rows) || fleet.erase_payloads(p_profile_id);
 
-    -- The lock order of every writer: profiles by id, then purchases, then streams. Those who are
-    -- followed are locked too, for their counters are written below.
+    -- The lock order of every writer: profiles by id, then purchases, then streams. The profiles that this one
+    -- follows are locked too, because their counters are written below.
     perform 1
     from public.profiles as pr
     where pr.id = p_profile_id
@@ -66,7 +66,7 @@ begin
     get diagnostics v_slots = row_count;
     delete from public.active_viewers as v where v.viewer_id = p_profile_id;
     get diagnostics v_viewers = row_count;
-    -- A stream that is on goes off the air with its owner.
+    -- A stream that is live ends with the profile.
     update public.live_streams as s
     set title = null, live_available = false
     where s.profile_id = p_profile_id and (s.title is not null or s.live_available);
@@ -91,6 +91,6 @@ $$;
 
 revoke all on function fleet.erase_profile(uuid, text, text) from public, anon, authenticated, service_role;
 comment on function fleet.erase_profile(uuid, text, text) is
-    'Clears all that tells who a profile was and returns how many rows that were, by kind, and the events that are '
-    'open yet. Its id, balances, purchases, gifts and ledger entries stay, so the books stay whole. May be repeated. '
-    'Refuses a profile that is unknown (CF006).';
+    'Clears everything that tells who a profile was. Returns how many rows that were, by kind, and how many events are '
+    'still open. The id, balances, purchases, gifts and ledger entries stay, so the ledger stays whole. May be '
+    'repeated. Refuses an unknown profile (CF006).';

@@ -12,8 +12,9 @@ declare
     v_found bigint;
     v_erased bigint := 0;
 begin
-    -- Statements are built, for each release of Supabase's auth service has columns and tables of
-    -- its own, and the shim has few. The service can't read a token that is null: those are emptied.
+    -- The statements are built here because the columns and tables differ between releases of Supabase's auth
+    -- service, and the shim has few of them. The service can't read a token that is null, so tokens become empty
+    -- strings.
     select
         array_agg(format('%I = %s', c.name, c.value)),
         array_agg(format('%I is distinct from %s', c.name, c.value))
@@ -45,5 +46,6 @@ $$;
 
 revoke all on function fleet.erase_sign_in(uuid) from public, anon, authenticated, service_role;
 comment on function fleet.erase_sign_in(uuid) is
-    'Leaves an auth.users row that says nothing of anybody and lets nobody in; returns how many rows of the auth '
-    'schema that took. On Supabase the auth service''s own soft deletion comes after, see docs/supabase.md.';
+    'Leaves an auth.users row that says nothing about a person and that nobody can sign in with. Returns how many rows '
+    'of the auth schema that took. On Supabase the auth service''s own soft deletion comes after, see '
+    'docs/supabase.md.';

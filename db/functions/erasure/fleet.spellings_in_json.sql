@@ -15,7 +15,7 @@ as $$
     )
     from regexp_split_to_table(p_text, '') with ordinality as c (letter, no)
     cross join lateral (
-        -- A backslash of JSON is two here, for encode doubles it; what is not ASCII is octal.
+        -- A backslash of JSON is two here, because encode doubles it; what is not ASCII is octal.
         select string_agg(distinct regexp_replace(w.written, '([^a-z0-9_])', '\\\1', 'g'), '|') as patterns
         from (values (c.letter), (lower(c.letter)), (upper(c.letter))) as v (letter)
         cross join lateral (values (ascii(v.letter) - 65536)) as a (astral)
@@ -36,5 +36,6 @@ $$;
 
 revoke all on function fleet.spellings_in_json(text) from public, anon, authenticated, service_role;
 comment on function fleet.spellings_in_json(text) is
-    'A regular expression of the ways in which JSON may write a text, for lower(encode(<body>, ''escape'')): each '
-    'letter that is no ASCII letter or digit as itself or as its escape (\u00fc, \/), in either case.';
+    'A regular expression that matches each way in which JSON may write a text, for use on lower(encode(<body>, '
+    '''escape'')): each character that is no ASCII letter or digit is written as itself or as its escape (\u00fc, \/), '
+    'in upper or lower case.';

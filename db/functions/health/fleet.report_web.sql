@@ -4,7 +4,7 @@ returns timestamptz
 language sql
 volatile
 security definer
--- A lost report is followed by the next: no wait for the disk.
+-- The next report replaces a lost one, so the commit does not wait for the disk.
 set synchronous_commit = off
 set search_path = '', pg_temp
 as $$
@@ -18,5 +18,5 @@ $$;
 revoke all on function fleet.report_web(text, double precision, jsonb)
 from public, anon, authenticated, service_role;
 comment on function fleet.report_web(text, double precision, jsonb) is
-    'A web process''s sign of life. Returns the database''s time, so that the process learns how far its own clock is '
-    'off.';
+    'Stores a web process''s report. Returns the database''s time, from which the process learns how far its own clock '
+    'is off.';

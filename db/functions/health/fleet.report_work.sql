@@ -9,7 +9,7 @@ returns void
 language sql
 volatile
 security definer
--- A lost report is followed by the next: no wait for the disk.
+-- The next report replaces a lost one, so the commit does not wait for the disk.
 set synchronous_commit = off
 set search_path = '', pg_temp
 as $$
@@ -28,7 +28,7 @@ as $$
     )
     on conflict (worker) do update
     set
-        -- The next process of the same name starts anew; within one, its start doesn't waver.
+        -- A new process of the same name has its own start; within one process the start stays as first reported.
         started_at = case
             when abs(extract(epoch from excluded.started_at - r.started_at)) < 1 then r.started_at
             else excluded.started_at
@@ -45,5 +45,5 @@ $$;
 revoke all on function fleet.report_work(text, double precision, double precision, jsonb)
 from public, anon, authenticated, service_role;
 comment on function fleet.report_work(text, double precision, double precision, jsonb) is
-    'A worker process''s sign of life: what became of events since it started. Ages come in, not times: the clock is '
-    'the database''s.';
+    'Stores a worker process''s report: the outcomes of events since the process started. The worker passes ages, not '
+    'times, so that all times are by the database''s clock.';

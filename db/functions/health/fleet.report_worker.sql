@@ -12,7 +12,7 @@ returns void
 language sql
 volatile
 security definer
--- A lost report is followed by the next: no wait for the disk.
+-- The next report replaces a lost one, so the commit does not wait for the disk.
 set synchronous_commit = off
 set search_path = '', pg_temp
 as $$
@@ -43,5 +43,5 @@ fleet.report_worker(text, double precision, double precision, bigint, bigint, do
 from public, anon, authenticated, service_role;
 comment on function
 fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) is
-    'A worker process''s sign of life: what it applied since it started. Ages come in, not times: the clock is the '
-    'database''s.';
+    'For workers of an older release, as fleet.report_work: what a worker process applied since it started. The worker '
+    'passes ages, not times.';

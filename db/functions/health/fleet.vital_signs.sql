@@ -22,7 +22,7 @@ as $$
             order by e.id
             limit 1
         ),
-        -- How far the furthest of the newest stored times is ahead of now: the clock has gone back since.
+        -- How far the latest of the stored times is ahead of now: if it is, the clock has been set back since.
         'clock_behind_s',
         greatest(
             0,
@@ -100,5 +100,5 @@ $$;
 
 revoke all on function fleet.vital_signs() from public, anon, authenticated, service_role;
 comment on function fleet.vital_signs() is
-    'How the fleet is: events by state, age of the oldest pending one, drift, what is held, schedules, workers. Costs '
-    'as much as is held, and nothing as history grows.';
+    'The state of the fleet: events by state, age of the oldest pending one, drift, what is held, schedules, workers. '
+    'The cost grows with what is held, and not with history.';

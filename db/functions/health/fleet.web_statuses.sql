@@ -10,7 +10,7 @@ as $$
         r.web,
         r.started_at,
         r.reported_at,
-        -- A report of later than now tells nothing: the clock was ahead when it came.
+        -- A report dated later than now does not count as alive: the clock was ahead when it was stored.
         r.reported_at between clock_timestamp() - interval '35 seconds' and clock_timestamp() + interval '35 seconds',
         r.detail
     from fleet.web_reports as r
@@ -19,4 +19,5 @@ $$;
 
 revoke all on function fleet.web_statuses() from public, anon, authenticated, service_role;
 comment on function fleet.web_statuses() is
-    'What each web process of the last hour reported, and the last of all; one that missed three reports isn''t alive.';
+    'What each web process of the last hour reported, and the newest report of all; a process that missed three '
+    'reports counts as not alive.';

@@ -25,7 +25,7 @@ as $$
         r.events,
         r.apply_ms_total,
         r.apply_buckets,
-        -- A report of later than now tells nothing: the clock was ahead when it came.
+        -- A report dated later than now does not count as alive: the clock was ahead when it was stored.
         r.reported_at between clock_timestamp() - interval '10 seconds' and clock_timestamp() + interval '10 seconds'
     from fleet.worker_reports as r
     order by r.worker
@@ -33,5 +33,5 @@ $$;
 
 revoke all on function fleet.worker_statuses() from public, anon, authenticated, service_role;
 comment on function fleet.worker_statuses() is
-    'What each worker process of the last hour reported; one that missed five reports, or reported by a clock that was '
-    'ahead, isn''t alive.';
+    'What each worker process of the last hour reported. A process that missed five reports, or whose report is dated '
+    'later than now, counts as not alive.';

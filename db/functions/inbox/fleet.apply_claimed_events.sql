@@ -24,27 +24,29 @@ begin
     );
     v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
     v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));
-    -- A statement of its own: its snapshot sees what others committed while the locks were waited for.
-    v_facts := fleet.adopt_payments(v_facts);
+    -- A statement of its own, so that its snapshot sees what others committed while this transaction waited for the
+    -- locks.
+    v_facts := fleet.recognize_own_payments(v_facts);
     v_payment_ids := array(select distinct f.payment_id from unnest(v_facts) as f where f.payment_id is not null);
     if cardinality(v_payment_ids) > 0 then
         v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);
-        v_joined := array(select fleet.join_old_names(v_facts));
+        v_joined := array(select fleet.join_misspelled_purchases(v_facts));
     end if;
     perform fleet.lock_profiles(v_facts);
     v_now := coalesce(p_now, clock_timestamp());
     if cardinality(v_payment_ids) > 0 then
         perform fleet.hold_shared_payments(v_payment_ids);
-        -- What is open now and not when this is done was settled beside the batch: a refund by its purchase, say.
-        v_open_ids := array(select o from fleet.open_events_of(v_joined || v_payment_ids) as o);
+        -- An event that is open now and is not open at the end was settled beside the batch, such as a refund by its
+        -- purchase.
+        v_open_ids := array(select o from fleet.open_events_of_payments(v_joined || v_payment_ids) as o);
     end if;
-    -- A refund may have waited for them.
+    -- A refund may have waited for these purchases.
     if cardinality(v_joined) > 0 then
-        perform fleet.meet_other_halves(v_joined, v_now);
+        perform fleet.settle_purchased_payments(v_joined, v_now);
     end if;
     v_outcomes := array(select o from fleet.apply_or_bisect(v_facts, v_batch_ids, v_now) as o);
-    v_outcomes := fleet.heed_refunds_of_held(v_outcomes);
-    -- Whatever else it says, an event that showed two grants to be one payment is known for that.
+    v_outcomes := fleet.close_refunded_outcomes(v_outcomes);
+    -- An event that showed two grants to be one payment is recorded as granted_twice, whatever else it tells.
     if cardinality(v_joining_ids) > 0 then
         for v_i in 1 .. cardinality(v_outcomes) loop
             if v_outcomes[v_i].state in ('applied', 'ignored') and v_outcomes[v_i].event_id = any(v_joining_ids) then
@@ -62,7 +64,7 @@ begin
         from fleet.inbox_events as e
         where e.id = any(v_open_ids) and e.state in ('applied', 'ignored', 'rejected');
     end if;
-    -- Whatever became of them, they fail for a passing cause no more.
+    -- Whatever their outcome is, these events no longer fail for a passing cause.
     if exists (select from fleet.set_aside_events) then
         delete from fleet.set_aside_events as s using unnest(v_facts) as f where s.event_id = f.event_id;
     end if;
@@ -72,6 +74,6 @@ $$;
 
 revoke all on function fleet.apply_claimed_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_claimed_events(jsonb, timestamptz) is
-    'Applies a claimed batch, a JSON array of fleet.fact, and records one outcome an event, in the caller''s '
-    'transaction. Returns them, and with waited_s (seconds since its receipt) each event of another batch that waited '
-    'or was held and is settled now. Locks: payment keys, profiles by id, purchases by id.';
+    'Applies a claimed batch, a JSON array of fleet.fact, and records one outcome per event, in the caller''s '
+    'transaction. Returns the outcomes, and with waited_s (seconds since its receipt) each event of another batch that '
+    'waited or was held and is settled now. Locks: payment keys, profiles by id, purchases by id.';

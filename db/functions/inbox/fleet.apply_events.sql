@@ -1,4 +1,4 @@
--- Definer: the worker may apply events, not write tables. What workers of the last release call.
+-- Definer: the worker may apply events, not write tables. Only workers of an older release call this.
 create or replace function fleet.apply_events(p_facts jsonb, p_now timestamptz default null)
 returns table (event_id bigint, state text, reason text)
 language plpgsql
@@ -15,4 +15,4 @@ $$;
 
 revoke all on function fleet.apply_events(jsonb, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_events(jsonb, timestamptz) is
-    'Applies a claimed batch as fleet.apply_claimed_events does; returns the batch''s own outcomes.';
+    'Applies a claimed batch as fleet.apply_claimed_events does, and returns only the batch''s own outcomes.';

@@ -16,5 +16,5 @@ $$;
 revoke all on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz) is
-    'Applies facts whose payments and profiles are locked: purchases, then gifts, so that a top-up counts for the gift '
-    'behind it, then reversals.';
+    'Applies facts whose payments and profiles are locked: first purchases, then gifts, so that a gift can spend the '
+    'coins of a purchase in the same batch, then reversals.';

@@ -35,13 +35,14 @@ begin
         return query select * from unnest(v_outcomes);
     else
         v_outcomes := array(select o from fleet.apply_or_bisect(p_facts[:v_half], p_batch_ids, p_now) as o);
-        -- What failed stays open, so a gift behind it may still wait for it.
+        -- A failed event stays open, so a gift that came after it may still wait for it.
         p_batch_ids := array(
             select unnest(p_batch_ids) except select o.event_id from unnest(v_outcomes) as o where o.state = 'failed'
         );
         v_outcomes := v_outcomes
             || array(select o from fleet.apply_or_bisect(p_facts[v_half + 1:], p_batch_ids, p_now) as o);
-        -- What one half left open for want of a purchase may find it in the other; nothing is recorded before the end.
+        -- An event of one half that found no purchase may find it in the other half; nothing is recorded before the
+        -- end.
         return query
         select
             o.event_id,
@@ -56,7 +57,7 @@ begin
         from unnest(v_outcomes) as o
         left join public.coin_purchases as cp
             on cp.payment_id = o.payment_id and o.purchase_id is null and o.state in ('waiting', 'held')
-        -- Nor is a purchase held that the other half of the batch completed.
+        -- A purchase that the other half of the batch completed is not held either.
         left join public.coin_purchases as own
             on own.id = o.purchase_id and o.state = 'held' and own.granted_at is not null;
     end if;
@@ -66,6 +67,6 @@ $$;
 revoke all on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.apply_or_bisect(fleet.fact[], bigint[], timestamptz) is
-    'Applies facts; an unexpected error is narrowed down by halves inside the transaction, so that only its culprit '
-    'fails and the claim is kept. The culprit''s outcome has state failed. p_batch_ids: the events that will not be '
-    'pending after this batch.';
+    'Applies facts. After an unexpected error it tries each half of the batch by itself, inside the transaction, until '
+    'only the event that causes the error fails; the claim is kept. That event''s outcome has the state failed. '
+    'p_batch_ids: the events that will not be pending after this batch.';

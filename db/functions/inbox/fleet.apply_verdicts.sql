@@ -14,7 +14,7 @@ begin
     from unnest(p_facts) as f
     left join public.coin_purchases as cp on cp.payment_id = f.payment_id
     where f.kind = 'verdict' and f.payment_id is not null and cp.id is null
-        -- One event without our metadata makes no other's purchase another product's.
+        -- An event without our metadata does not make a payment foreign of which another event has them.
         and not exists (
             select 1
             from fleet.payment_halves as h
@@ -30,9 +30,9 @@ begin
                 is null
     );
     if cardinality(v_told) > 0 then
-        perform fleet.add_halves(v_told);
+        perform fleet.store_halves(v_told);
         perform fleet.amend_purchases(array(select f.payment_id from unnest(v_told) as f), p_now);
-        -- What waits, or is held without a purchase, is judged again by whoever claims it next.
+        -- What waits, or is held without a purchase, is judged again by the next worker that claims it.
         update fleet.inbox_events as e
         set state = 'pending', attempts = 0, next_attempt_at = p_now
         from unnest(v_told) as f
@@ -41,19 +41,20 @@ begin
             and not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id);
         perform fleet.reconsider_payments(v_told, p_now);
     end if;
-    -- Each of these may have joined names: what waited under one of them is to be closed, or settled, with the others.
+    -- Each of these events may have joined names of a payment: what waited under one of them is closed or settled
+    -- with the others.
     v_named := array(
         select f.payment_id from unnest(p_facts) as f where f.kind in ('verdict', 'names') and f.payment_id is not null
     );
     if cardinality(v_named) > 0 then
-        perform fleet.note_totals(array(select f from unnest(p_facts) as f where f.kind = 'verdict'));
+        perform fleet.store_payment_totals(array(select f from unnest(p_facts) as f where f.kind = 'verdict'));
         perform fleet.close_refunded_holds(v_named, p_now);
         update fleet.inbox_events as e
         set state = 'ignored', reason = 'not_ours', processed_at = p_now
         from fleet.payments as p
         where e.payment_id = any(v_named) and e.state = 'waiting' and e.reason = 'no_purchase_yet'
             and p.id = e.payment_id and p.is_foreign;
-        perform fleet.meet_other_halves(
+        perform fleet.settle_purchased_payments(
             array(select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_named)),
             p_now
         );
@@ -72,5 +73,5 @@ $$;
 
 revoke all on function fleet.apply_verdicts(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_verdicts(fleet.fact[], timestamptz) is
-    'Takes interpretation''s word for events that move nothing; a payment that is not ours is remembered, so that its '
-    'reversals are not ours either. Names alone mark nothing.';
+    'Records the outcome that interpretation gave to events that move nothing. A payment that is not ours is '
+    'remembered, so that its reversals are ignored too; an event that only names a payment marks nothing.';

@@ -1,6 +1,7 @@
 -- Definer: the worker may claim events, not read or write the inbox.
--- The pending index is read in order whatever the statistics say: they are those of a short queue when a long one
--- comes, and a bitmap or a sort would meet each event applied since the last vacuum, at each claim.
+-- The planner is made to read the pending index in order. The table's statistics may still be those of a short queue
+-- when a long one comes, and a bitmap scan or a sort would then read, at each claim, every event applied since the
+-- last vacuum.
 create or replace function fleet.claim_events(p_limit integer, p_now timestamptz default null)
 returns table (
     id bigint,
@@ -26,7 +27,8 @@ declare
     v_set_aside bigint[];
 begin
     perform fleet.recover_batch_starts(v_now);
-    -- An event that a worker died with is tried alone: the next death has one suspect.
+    -- An event that was in a batch whose worker died is tried alone: if the next worker dies too, only this event can
+    -- be the cause.
     return query
     select
         e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts,
@@ -60,7 +62,7 @@ begin
     where e.state = 'pending' and e.starts = 0 and e.id <> all(v_set_aside)
         and (
             e.next_attempt_at <= v_now
-            -- It was given no pause, so it waits for none: a clock that was ahead dated it.
+            -- This event was given no pause: a clock that was ahead dated it.
             or e.next_attempt_at <= e.received_at + interval '10 milliseconds'
             -- No pause is longer than this.
             or e.next_attempt_at > v_now + interval '5 minutes'
@@ -73,5 +75,5 @@ $$;
 
 revoke all on function fleet.claim_events(integer, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.claim_events(integer, timestamptz) is
-    'Locks and returns up to p_limit due events in order of arrival, or one that has to be tried alone. The row lock '
-    'is the claim: it ends with the transaction, however that ends.';
+    'Locks and returns up to p_limit due events in the order of arrival, or one event that has to be tried alone. The '
+    'row lock is the claim: it ends with the transaction, however that ends.';

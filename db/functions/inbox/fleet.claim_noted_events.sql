@@ -1,4 +1,6 @@
 -- Definer: the worker may claim events, not read the inbox.
+-- It returns the columns of fleet.claim_events, but finds its events by the note: which of them are due was decided
+-- then.
 create or replace function fleet.claim_noted_events(p_xact_id xid8)
 returns table (
     id bigint,
@@ -19,7 +21,7 @@ as $$
 declare
     v_event_ids bigint[];
 begin
-    -- Held until the batch ends: that somebody works on it is known by this lock.
+    -- This lock is held until the batch ends: by it others know that a worker is at work on the batch.
     select b.event_ids into v_event_ids
     from fleet.batch_starts as b
     where b.xact_id = p_xact_id and b.is_ahead
@@ -42,5 +44,5 @@ $$;
 
 revoke all on function fleet.claim_noted_events(xid8) from public, anon, authenticated, service_role;
 comment on function fleet.claim_noted_events(xid8) is
-    'Locks a batch that fleet.note_batch_ahead noted, and those of its events that nobody took meanwhile. '
-    'fleet.forget_batch_start ends it in the same transaction.';
+    'Locks a batch that fleet.note_batch_ahead noted, and returns those of its events that no other worker has taken '
+    'meanwhile. fleet.forget_batch_start ends the batch in the same transaction.';

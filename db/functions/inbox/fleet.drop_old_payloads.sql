@@ -17,12 +17,13 @@ begin
     select h.* into v_horizon from fleet.payload_horizon as h for update;
     v_before := coalesce(p_now, clock_timestamp()) - interval '90 days';
 
-    -- Ids rise with time, near enough: what stands past the first young event waits for it.
+    -- Ids rise with time, nearly: events after the first young one are looked at in a later call.
     select array_agg(o.id), max(o.id) into v_old_ids, v_upto_id
     from (
         select k.id, bool_and(k.received_at < v_before) over (order by k.id) as is_old
         from (
-            -- None is younger than one behind it: a clock that was ahead holds nobody up.
+            -- An event counts as no younger than the events after it, so one dated by a clock that was ahead delays
+            -- nothing.
             select a.id, min(a.received_at) over (order by a.id desc) as received_at
             from (
                 -- The next events by id.
@@ -41,7 +42,7 @@ begin
     from fleet.inbox_events as e
     where e.id = any(v_old_ids) and e.state in ('pending', 'waiting', 'held');
     update fleet.inbox_events as e
-    -- What an error said may quote the payload.
+    -- An error's text may quote the payload.
     set payload = null, last_error = null
     where e.id = any(v_old_ids) and e.id <> all(v_open_ids) and e.payload is not null
         and e.state not in ('pending', 'waiting', 'held');

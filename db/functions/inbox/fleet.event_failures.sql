@@ -19,4 +19,4 @@ $$;
 
 revoke all on function fleet.event_failures(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.event_failures(bigint[]) is
-    'What a worker logs of events that failed: the attempt, its error and when the next is due.';
+    'What a worker logs about events that failed: the attempt, its error and when the next attempt is due.';

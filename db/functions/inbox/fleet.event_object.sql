@@ -8,7 +8,7 @@ as $$
 begin
     return convert_from(p_payload, 'UTF8')::jsonb;
 exception
-    -- No UTF-8, no JSON, or a character that jsonb has not.
+    -- Not UTF-8, not JSON, or a character that jsonb does not have.
     when data_exception or program_limit_exceeded then
         return null;
 end
@@ -16,4 +16,4 @@ $$;
 
 revoke all on function fleet.event_object(bytea) from public, anon, authenticated, service_role;
 comment on function fleet.event_object(bytea) is
-    'A payload as an object; null if it can''t be read. For a few events at a time: each takes a subtransaction.';
+    'A payload as an object, or null if it can''t be read. For a few events at a time: each takes a subtransaction.';

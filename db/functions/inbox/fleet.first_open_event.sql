@@ -5,7 +5,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- At most as many rows are passed over as the batch has.
+    -- It passes over at most as many rows as the batch has.
     select e.id
     from fleet.inbox_events as e
     where e.state = 'pending' and e.id <> all(p_batch_ids)

@@ -9,7 +9,7 @@ as $$
 begin
     delete from fleet.batch_starts where xact_id = p_xact_id;
     if not found then
-        -- Somebody took this worker for dead in the moment between its rollback and this call.
+        -- Another session took this worker for dead in the moment between its rollback and this call.
         update fleet.inbox_events as e
         set
             starts = e.starts - 1,
@@ -25,4 +25,4 @@ $$;
 
 revoke all on function fleet.forget_batch_start(xid8, bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.forget_batch_start(xid8, bigint[]) is
-    'Takes back the note of a batch that ended with an error its worker survived.';
+    'Removes the note of a batch that ended with an error which its worker survived.';

@@ -17,13 +17,13 @@ as $$
             e.id,
             e.reason,
             cp.usd_amount,
-            -- A clock that was set back between the two makes no event younger.
+            -- The clock may have been set back between the two times; an event never gets younger.
             least(e.received_at, e.processed_at) as since,
             row_number() over (partition by coalesce(cp.id, -e.id) order by e.id) as nth
         from fleet.inbox_events as e
         left join public.coin_purchases as cp on cp.payment_id = e.payment_id
         left join fleet.payments as p on p.id = e.payment_id
-        -- One that a person rejected waits for its refund, not for a person.
+        -- An event that a person rejected waits for its refund, not for a person.
         where e.state = 'held' and cp.decision is distinct from 'rejected' and p.rejection is null
     ) as h
     group by h.reason
@@ -33,4 +33,4 @@ $$;
 revoke all on function fleet.held_counts() from public, anon, authenticated, service_role;
 comment on function fleet.held_counts() is
     'Events that wait for a person''s decision, by reason, the longest held first: how many, what their purchases are '
-    'worth in US dollars where that is known, and which is the oldest. Costs as much as is held.';
+    'worth in US dollars where that is known, and which is the oldest. The cost grows with what is held.';

@@ -12,7 +12,7 @@ declare
 begin
     select array_agg(c.id) into v_event_ids from fleet.claim_events(p_limit, p_now) as c;
     if v_event_ids is not null then
-        -- The note has to outlive a worker, not the database: no wait for the disk.
+        -- The note has to survive the worker, not the database, so the commit does not wait for the disk.
         set local synchronous_commit = off;
         return query
         insert into fleet.batch_starts as b (xact_id, event_ids, worker, noted_at, is_ahead)
@@ -25,5 +25,5 @@ $$;
 revoke all on function fleet.note_batch_ahead(integer, text, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.note_batch_ahead(integer, text, timestamptz) is
-    'For a worker that has one session: notes the batch that it is about to claim, in a transaction of its own. '
-    'fleet.claim_noted_events must follow within 10 s. No row if nothing is due.';
+    'For a worker that has only one session: notes the batch that it is about to claim, in a transaction of its own. '
+    'fleet.claim_noted_events must follow within 10 s. Returns no row if nothing is due.';

@@ -9,7 +9,7 @@ as $$
     select
         e.id,
         e.provider,
-        -- Negative once a clock that was ahead is set right: the next failure dates it anew.
+        -- Negative after a clock that was ahead is set right: the next failure dates it anew.
         extract(epoch from clock_timestamp() - s.failing_since)::double precision,
         s.setbacks,
         s.sqlstate,
@@ -23,5 +23,5 @@ $$;
 
 revoke all on function fleet.passing_failures(interval, integer) from public, anon, authenticated, service_role;
 comment on function fleet.passing_failures(interval, integer) is
-    'Pending events that fail alone for a passing cause for longer than this, the longest first: nothing is counted '
-    'against them, so a person has to look.';
+    'Pending events that have failed alone for a passing cause for longer than this, the longest first. No attempts '
+    'are counted for them, so they never become dead: a person has to look.';

@@ -1,5 +1,6 @@
--- Events are found by their primary key at any size of batch and inbox: hence `enable_seqscan`, and below no `=`,
--- which would let the planner choose the pending index with its entry for each event applied since the last vacuum.
+-- Events have to be found by their primary key at any size of batch and inbox. Hence enable_seqscan = off, and no `=`
+-- below: with it the planner might choose the pending index, which has an entry for each event applied since the last
+-- vacuum.
 create or replace function fleet.record_outcomes(p_outcomes fleet.outcome[], p_now timestamptz)
 returns table (event_id bigint, state text, reason text)
 language sql
@@ -8,7 +9,7 @@ security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
-    -- Five tries in about 15 s, then the dead letters, from where an operator replays.
+    -- Five attempts in about 15 s; then the event is dead, until an operator makes it pending again.
     update fleet.inbox_events as e
     set
         state = case
@@ -32,7 +33,7 @@ as $$
         end,
         last_error = coalesce(o.error, e.last_error)
     from unnest(p_outcomes) as o
-    -- Whoever comes late with a failure finds that another worker applied the event.
+    -- A worker that reports a failure late finds that another worker applied the event.
     where e.id = o.event_id and e.state is not distinct from 'pending'
     returning e.id, e.state, e.reason
 $$;
@@ -40,4 +41,4 @@ $$;
 revoke all on function fleet.record_outcomes(fleet.outcome[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.record_outcomes(fleet.outcome[], timestamptz) is
-    'Writes each event''s new state once; a failed one is tried five times with growing pauses, then dead.';
+    'Writes each event''s new state once; a failed event is tried five times with growing pauses, then it is dead.';

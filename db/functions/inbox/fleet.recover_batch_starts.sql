@@ -15,11 +15,12 @@ begin
         where b.xact_id in (
             select k.xact_id
             from fleet.batch_starts as k
-            -- A number that this cluster has not reached is of another: these rows came with a restore.
+            -- A transaction number that this cluster has not reached is another cluster's: these rows came with a
+            -- restore.
             where case
-                -- Noted ahead of the claim, which locks the note as long as it is worked on: a lock that is gone leaves
-                -- its transaction in xmax. Until that lock the note has a moment; a time to come is of a clock that was
-                -- ahead.
+                -- These were noted before the claim. The claim locks the note as long as the batch is worked on, and
+                -- a lock that is gone leaves its transaction in xmax. A note without a lock yet is given a moment; a
+                -- time in the future comes from a clock that was ahead.
                 when k.is_ahead then k.xmax <> '0'
                     or k.noted_at not between p_now - interval '10 seconds' and p_now + interval '10 seconds'
                 when k.xact_id >= pg_snapshot_xmax(pg_current_snapshot()) then true
@@ -39,8 +40,8 @@ begin
     if v_event_ids is null then
         return 0;
     end if;
-    -- This commits with the claim that follows, so a killer undoes it: then the next finds one note more.
-    -- A worker that dies with an event three times is killed by it: the event is parked before the next.
+    -- This commits together with the claim that follows, so it is undone if that event kills the worker: the next
+    -- worker then finds one note more. An event that three workers died with is dead before a fourth takes it.
     update fleet.inbox_events as e
     set
         starts = e.starts + d.deaths,
@@ -63,5 +64,5 @@ $$;
 
 revoke all on function fleet.recover_batch_starts(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.recover_batch_starts(timestamptz) is
-    'Finds the batches whose worker died, by transactions that ended without deleting their start, and marks their '
-    'events as suspects.';
+    'Finds the batches whose worker died, which are those whose transaction has ended without deleting its note, and '
+    'marks their events to be tried alone.';

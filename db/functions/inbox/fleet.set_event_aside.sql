@@ -17,7 +17,7 @@ declare
     v_row fleet.set_aside_events;
     v_pause interval;
 begin
-    -- Whoever holds it now will tell what became of it.
+    -- The session that holds the event now will record its outcome.
     perform 1
     from fleet.inbox_events as e
     where e.id = p_event_id and e.state = 'pending'
@@ -29,14 +29,14 @@ begin
     values (p_event_id, v_now, p_others_succeed::integer, p_sqlstate)
     on conflict (event_id) do update
     set
-        -- A clock that was ahead and is set right leaves times that are yet to come.
+        -- A clock that was ahead and has been set right leaves times in the future.
         failing_since = least(s.failing_since, v_now),
         setbacks = s.setbacks + p_others_succeed::integer,
         sqlstate = excluded.sqlstate
     returning s.* into v_row;
     v_pause := case
         when p_others_succeed then least(interval '5 minutes', interval '5 seconds' * 2 ^ least(v_row.setbacks - 1, 10))
-        -- Nothing succeeds: it has its turn with all the others as soon as something does.
+        -- No event succeeds at present: this one is tried again together with the others, as soon as one does.
         else interval '1 second'
     end;
     update fleet.inbox_events as e
@@ -50,5 +50,5 @@ $$;
 revoke all on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) is
-    'Notes that a pending event failed alone for a passing cause: no attempt is counted. If others succeed its pause '
-    'doubles, from 5 s to 5 minutes. No row if it is not pending, or another worker has it.';
+    'Notes that a pending event failed alone for a passing cause; no attempt is counted. If others succeed, its pause '
+    'doubles, from 5 s to 5 minutes. Returns no row if it is not pending, or another worker has it.';

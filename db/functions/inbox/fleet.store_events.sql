@@ -18,9 +18,10 @@ as $$
 declare
     v_new_ids bigint[];
 begin
-    -- Whoever has the receiver's password must not store an event as done, or under a key that an event may still
-    -- come with. Of a body that can't be read the key is its hash, computed here; to compute each event's would take
-    -- 13 us of a server that is built without OpenSSL, and a wrong hash only harms the comparison with its own event.
+    -- The receiver's password must not be enough to store an event as done, or under a key that a real event may
+    -- still come with. The key of a body that can't be read is therefore its hash, computed here. Computing the hash
+    -- of each event would take 13 us on a server that is built without OpenSSL, and a wrong hash only harms the
+    -- comparison with its own event.
     if exists (
         select 1
         from unnest(p_states, p_reasons) as s (state, reason)
@@ -29,8 +30,8 @@ begin
     ) then
         raise exception 'an arrival is pending, or rejected as malformed' using errcode = 'insufficient_privilege';
     end if;
-    -- Nor what no receiver takes: a name of nobody, which would be one more label in metrics, or a body that a worker
-    -- could not hold five hundred of.
+    -- Nor to store what no receiver accepts: an unknown provider, which would be one more label in metrics, or a body
+    -- of which a worker could not hold five hundred.
     if not p_providers <@ '{stripe,apple,google,app}'
         or exists (select 1 from unnest(p_event_types) as t (type) where char_length(t.type) > 255)
         or exists (select 1 from unnest(p_payloads) as b (body) where coalesce(octet_length(b.body), 262145) > 262144)
@@ -51,8 +52,8 @@ begin
         ) as k;
     end if;
     perform fleet.commit_durably();
-    -- Numbered as they came, inserted in key order: two receivers with overlapping batches wait for each other
-    -- instead of deadlocking.
+    -- Numbered in the order of arrival, inserted in the order of keys: two receivers with overlapping batches wait
+    -- for each other instead of deadlocking.
     with fresh as (
         insert into fleet.inbox_events as e (
             id, provider, provider_event_id, event_type, payload, payload_sha256, state, reason, processed_at
@@ -99,5 +100,5 @@ $$;
 revoke all on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[])
 from public, anon, authenticated, service_role;
 comment on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[]) is
-    'Stores arrivals, one per key: pending, or rejected as malformed, whose key is then the SHA-256 of its payload. '
+    'Stores arrivals, one per key: pending, or rejected as malformed with the SHA-256 of the payload as its key. '
     'Returns the numbers (from 1) of those seen before, and whether their body is the stored one.';

@@ -10,7 +10,8 @@ declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_woken bigint;
 begin
-    -- Received later than now, by a clock that was ahead: counted from now it waits as long as it was to wait.
+    -- An event received later than now came by a clock that was ahead. Counted from now, it waits as long as it was
+    -- meant to.
     update fleet.inbox_events as e
     set
         received_at = v_now,
@@ -33,7 +34,7 @@ begin
         for no key update skip locked
     ),
     woken as (
-        -- To wait is no failure: it brings no event nearer to the dead letters.
+        -- Waiting is no failure: it counts no attempt.
         update fleet.inbox_events as e set state = 'pending', attempts = 0 from due where e.id = due.id returning e.id
     )
     select count(*) into v_woken from woken;
@@ -44,4 +45,4 @@ $$;
 revoke all on function fleet.wake_waiting_events(integer, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.wake_waiting_events(integer, timestamptz) is
     'Makes up to p_limit waiting events pending whose time to wait is over, so that they are decided without their '
-    'other half; returns how many. Open events that a clock ahead of now received are dated anew first.';
+    'other half; returns how many. Open events whose time of receipt is ahead of now are dated anew first.';

@@ -42,7 +42,7 @@ begin
         )
     );
 
-    -- Workers overtake one another: a gift short of coins may still see its top-up arrive, for a while.
+    -- Workers overtake one another: the purchase that a gift short of coins needs may still be applied soon.
     if exists (
         select 1 from unnest(v_gifts) as g where g.refusal = 'insufficient_coins' and g.event_id is not null
     ) then
@@ -72,5 +72,5 @@ $$;
 revoke all on function fleet.apply_gifts(fleet.fact[], bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.apply_gifts(fleet.fact[], bigint[], timestamptz) is
-    'Gives or refuses the gifts among the facts. One outcome a gift fact; one short of coins stays open while an '
-    'earlier event is pending, for 5 s.';
+    'Applies or refuses the gifts among the facts. One outcome per gift fact; a gift short of coins stays open for 5 s '
+    'while an earlier event is pending.';

@@ -13,7 +13,7 @@ declare
     v_balances bigint[];
     v_left bigint[];
 begin
-    -- A gift takes its type's price now; what is wrong with it whatever the balance is its refusal.
+    -- A gift costs what its type costs now. What is wrong with it, whatever the balance is, becomes its refusal.
     select
         array_agg(
             row(
@@ -51,7 +51,8 @@ begin
                 when t.coin_cost::numeric * f.quantity > 9223372036854775807 then 'insufficient_coins'
             end as refusal
         from (
-            -- `client:` begins the ids that process_gift makes: an event of the app must not use up a viewer's key.
+            -- The ids that process_gift makes begin with `client:`: an event of the app must not use up a viewer's
+            -- key.
             select u.*, u.event_id is not null and starts_with(u.provider_event_id, 'client:') as id_is_a_clients
             from unnest(p_facts) with ordinality as u
         ) as f
@@ -66,12 +67,13 @@ begin
     if v_gifts is null then
         return null;
     end if;
-    -- One after the other per sender, so that a small gift still fits behind a large one that did not.
+    -- Gifts of one sender are judged one after the other, so that a small gift still fits after a large one that did
+    -- not.
     v_left := array_fill(null::bigint, array[cardinality(v_gifts)]);
     for v_i in 1 .. cardinality(v_gifts) loop
         if v_eligible[v_i] then
             v_balances[v_i] := coalesce(v_left[v_senders[v_i]], v_balances[v_i]);
-            -- Compared first: a debt less the dearest gift is more than bigint holds.
+            -- Compared before the subtraction: a debt less the dearest gift is more than bigint holds.
             if v_balances[v_i] >= v_costs[v_i] then
                 v_left[v_senders[v_i]] := v_balances[v_i] - v_costs[v_i];
             else
@@ -85,5 +87,5 @@ $$;
 
 revoke all on function fleet.decide_gifts(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.decide_gifts(fleet.fact[]) is
-    'Judges gift facts in input order against the balances their senders have left. Writes nothing; the caller holds '
-    'the profiles'' locks.';
+    'Judges gift facts in input order against what their senders'' balances hold. Writes nothing; the caller holds the '
+    'profiles'' locks.';

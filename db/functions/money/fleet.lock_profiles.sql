@@ -16,7 +16,8 @@ begin
         select (f.half ->> 'profile_id')::uuid
         from unnest(p_facts) as f
         union all
-        -- One by one: as a join, a plan made while there were few purchases would read them all at each batch.
+        -- A subquery per fact: the plan of a join that was made for few purchases would read all of them at each
+        -- batch.
         select known.profile_id
         from unnest(p_facts) as f
         cross join lateral (
@@ -53,5 +54,5 @@ $$;
 
 revoke all on function fleet.lock_profiles(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.lock_profiles(fleet.fact[]) is
-    'Locks every profile that the facts may write, in id order. The second lock of the lock order, after '
+    'Locks every profile that the facts may write, in the order of ids. The second lock of the lock order, after '
     'fleet.lock_payments.';

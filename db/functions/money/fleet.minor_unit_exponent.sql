@@ -5,7 +5,7 @@ immutable
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- As Stripe counts: of the krona of Iceland and the shilling of Uganda, which have no minor unit, it counts
+    -- As Stripe counts: the krona of Iceland and the shilling of Uganda have no minor unit, but Stripe counts them in
     -- hundredths.
     select case
         when p_currency in (

@@ -67,5 +67,5 @@ $$;
 
 revoke all on function fleet.post_ledger(fleet.posting[]) from public, anon, authenticated, service_role;
 comment on function fleet.post_ledger(fleet.posting[]) is
-    'The one writer of ledger entries and balances: appends the postings in order and moves each profile once. The '
-    'caller holds the profiles'' locks and has decided.';
+    'The only function that writes ledger entries and balances: appends the postings in order and moves each profile '
+    'once. The caller holds the profiles'' locks and has decided.';

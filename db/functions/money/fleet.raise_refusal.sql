@@ -6,7 +6,7 @@ security invoker
 set search_path = '', pg_temp
 as $$
 declare
-    -- A reason that is missing here is a bug, and fails as one.
+    -- A reason that is missing here is a bug, and raises an error as one.
     v_sqlstate text not null := case p_reason
         when 'insufficient_coins' then 'CF001'
         when 'purchase_over_limit' then 'CF002'

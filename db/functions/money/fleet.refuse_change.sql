@@ -12,8 +12,8 @@ $$;
 
 revoke all on function fleet.refuse_change() from public, anon, authenticated, service_role;
 comment on function fleet.refuse_change() is
-    'Keeps the ledger and what people decided append-only, for the owner too and in replication mode: its triggers are '
-    'enabled always.';
+    'Keeps the ledger and what people decided append-only, for their owner too and in replication mode, because its '
+    'triggers are enabled always.';
 
 create or replace trigger ledger_entries_never_change
 before update or delete on public.ledger_entries

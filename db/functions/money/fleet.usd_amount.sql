@@ -5,7 +5,7 @@ stable
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- At most what coin_purchases.usd_amount holds, which is beyond every limit; `least` would pass over a null.
+    -- At most what coin_purchases.usd_amount holds, which is above every limit. `least` would ignore a null.
     select case when u.usd < 9999999999.99 then u.usd when u.usd is not null then 9999999999.99 end
     from (select round(p_amount_minor * fleet.usd_per_minor_unit(p_currency, p_at), 2) as usd) as u
 $$;

@@ -19,4 +19,5 @@ $$;
 
 revoke all on function fleet.usd_per_minor_unit(text, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.usd_per_minor_unit(text, timestamptz) is
-    'US dollars per minor unit of a currency, by its newest rate of at most 7 days at that time; null without one.';
+    'US dollars per minor unit of a currency, by its newest rate of at most 7 days at that time; null without such a '
+    'rate.';

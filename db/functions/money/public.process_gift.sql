@@ -31,7 +31,7 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     v_fact.kind := 'gift';
-    -- Keys are the sender's own: nobody can use up or read another's.
+    -- A key is the sender's own: nobody else can use it up or read it.
     v_fact.provider_event_id := 'client:' || v_sender_id || ':' || p_idempotency_key;
     v_fact.sender_id := v_sender_id;
     v_fact.recipient_id := p_recipient_id;
@@ -64,5 +64,5 @@ $$;
 revoke all on function public.process_gift(uuid, text, text, integer, bigint, integer)
 from public, anon, authenticated, service_role;
 comment on function public.process_gift(uuid, text, text, integer, bigint, integer) is
-    'Sends a gift from the signed-in profile, once per idempotency key of theirs; returns the sender''s balance. '
+    'Sends a gift from the signed-in profile, once per idempotency key of that profile; returns the sender''s balance. '
     'Raises CF001, CF004, CF005, CF006, CF007, CF008.';

@@ -22,7 +22,7 @@ begin
     if p_counter_account is null or p_counter_account not in ('adjustments', 'coins_issued', 'platform_revenue') then
         raise exception 'no such counter account: %', p_counter_account using errcode = 'invalid_parameter_value';
     end if;
-    -- Reasons and keys of the event path stay its own: an adjustment never passes for a purchase.
+    -- Reasons and keys of events are reserved for events: an adjustment must not look like a purchase.
     if p_reason in ('purchase', 'gift', 'refund', 'chargeback', 'reinstatement')
         or p_idempotency_key ~ '^(purchase|gift|reversal):'
     then
@@ -46,7 +46,7 @@ begin
         return v_entry.balance_after;
     end if;
     select pr.coin_balance into v_balance from public.profiles as pr where pr.id = p_profile_id;
-    -- In numeric, for a debt less the largest amount is more than bigint holds.
+    -- In numeric, because a debt less the largest amount is more than bigint holds.
     if p_amount < 0 and v_balance + p_amount::numeric < 0 then
         perform fleet.raise_refusal('insufficient_coins');
     end if;
@@ -56,7 +56,8 @@ begin
             row(1, 1, null, p_counter_account, -p_amount, p_reason, p_idempotency_key, null)::fleet.posting
         ]);
     exception
-        -- Calls for this profile wait for its lock above: whoever took the key meanwhile moved another's coins.
+        -- Calls for this profile wait for its lock above, so a key that was taken meanwhile moved another profile's
+        -- coins.
         when unique_violation then
             perform fleet.raise_refusal('idempotency_conflict');
     end;
@@ -67,5 +68,5 @@ $$;
 revoke all on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text)
 from public, anon, authenticated, service_role;
 comment on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text) is
-    'Moves a profile''s coins against a platform account, once per idempotency key; returns the balance after it, on a '
-    'replay the one of then. Raises CF001, CF006, CF008.';
+    'Moves a profile''s coins against a platform account, once per idempotency key. Returns the balance after it; a '
+    'repeated call returns the balance after the first. Raises CF001, CF006, CF008.';

@@ -40,5 +40,5 @@ $$;
 revoke all on function fleet.await_sessions(fleet.purchase_decision[], fleet.fact[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.await_sessions(fleet.purchase_decision[], fleet.fact[], timestamptz) is
-    'Lets intents of a wrong amount wait up to 15 minutes for their session, which tells how much of it is shipping '
-    'and tax.';
+    'Lets payment intents of a wrong amount wait up to 15 minutes for their checkout session, which tells how much of '
+    'the amount is shipping and tax.';

@@ -57,5 +57,5 @@ revoke all on function fleet.close_double_grant(bigint, boolean, text, text)
 from public, anon, authenticated, service_role;
 comment on function fleet.close_double_grant(bigint, boolean, text, text) is
     'For the owner: closes a payment that was granted twice. With p_take_back the coins of this purchase are taken '
-    'back whole; without it they stay, or come back. Returns the coins of it that are taken back by now. May be called '
-    'again.';
+    'back whole; without it they stay, or are given back. Returns how many coins of it are taken back now. May be '
+    'called again.';

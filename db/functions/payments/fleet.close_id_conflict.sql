@@ -53,13 +53,13 @@ begin
     update fleet.inbox_events
     set state = 'applied', reason = 'duplicate_payment', processed_at = v_now
     where payment_id = v_facts[1].payment_id and state = 'held' and reason = 'id_conflict';
-    perform fleet.meet_other_halves(array[v_facts[1].payment_id], v_now);
+    perform fleet.settle_purchased_payments(array[v_facts[1].payment_id], v_now);
     return v_purchase_id;
 end
 $$;
 
 revoke all on function fleet.close_id_conflict(bigint, text, text) from public, anon, authenticated, service_role;
 comment on function fleet.close_id_conflict(bigint, text, text) is
-    'For the owner: says that an event, held as id_conflict or a refund of it, tells of the same payment as the '
-    'purchase that has its ids, which it returns. Its refunds and disputes, earlier ones too, take that purchase''s '
-    'coins from now on. A payment of its own is refunded at the provider instead.';
+    'For the owner: says that an event, held as id_conflict or a refund of such an event, is about the same payment as '
+    'the purchase that has its ids; returns that purchase. From now on refunds and disputes of the event''s payment, '
+    'earlier ones too, take that purchase''s coins. If it is another payment, refund it at the provider instead.';

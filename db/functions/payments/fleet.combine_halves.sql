@@ -11,7 +11,7 @@ declare
     v_payment_ids bigint[];
     v_one record;
 begin
-    -- Most payments are told whole, and the same, by each of their events: only the others cost more than this.
+    -- Each event of most payments tells everything, and the same: only the others cost more than this check.
     v_payment_ids := array(
         select f.payment_id
         from unnest(p_facts) as f
@@ -55,7 +55,7 @@ begin
         folded as (
             select
                 t.payment_id,
-                -- A buyer named in metadata, readable or not, stands before any reference.
+                -- A buyer named in metadata, readable or not, has priority over a client reference.
                 coalesce(bool_or(not t.by_reference and (t.buyer is not null or t.buyer_unreadable)), false)
                     as is_named,
                 min(t.buyer) filter (where not t.by_reference) as named,
@@ -95,7 +95,7 @@ begin
         -- Halves that name different buyers name nobody.
         p_facts[v_one.no].buyer_unreadable := coalesce(v_one.buyers_differ, false)
             or v_one.buyer is null and v_one.buyer_unreadable;
-        -- What can't be counted can't be priced: without a product it is held for a person.
+        -- Without a readable quantity there is no price: without a product it is held for a person.
         p_facts[v_one.no].sku := case
             when v_one.sku = v_one.other_sku and (v_one.quantity is not null or not v_one.quantity_unreadable)
                 then v_one.sku
@@ -113,7 +113,7 @@ $$;
 
 revoke all on function fleet.combine_halves(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.combine_halves(fleet.fact[]) is
-    'Gives each purchase fact what all events of its payment say together, those before this batch too: buyer, product '
-    'and quantity each from the half that names them, and what may be deducted; a buyer whom a person named stands '
-    'before them. Halves that differ name nobody '
-    '(unknown_buyer), or set hold_reason: unknown_product for two products, wrong_amount for two quantities.';
+    'Sets in each purchase fact what all events of its payment say together, earlier batches included: buyer, product '
+    'and quantity each from the half that names them, and what may be deducted. A buyer whom a person named counts '
+    'before them. Halves that name different buyers name nobody (unknown_buyer); other differences set hold_reason: '
+    'unknown_product for two products, wrong_amount for two quantities.';

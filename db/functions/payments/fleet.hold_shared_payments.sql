@@ -39,5 +39,5 @@ $$;
 
 revoke all on function fleet.hold_shared_payments(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.hold_shared_payments(bigint[]) is
-    'A held purchase whose payment turned out to be granted already is held for that, so that nobody grants it again '
-    'for want of knowing. The caller holds the locks of payments and profiles.';
+    'Holds a held purchase as id_conflict if its payment turned out to be granted already, so that nobody grants it '
+    'again by mistake. The caller holds the locks of payments and profiles.';

@@ -17,5 +17,5 @@ $$;
 revoke all on function fleet.ignore_foreign_reversals(bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.ignore_foreign_reversals(bigint[], timestamptz) is
-    'Ignores the reversals that wait for a purchase of a payment that is not ours: an event may have shown that what '
-    'waited under another name is of one.';
+    'Ignores the reversals that wait for a purchase if their payment is not ours: an event may have joined the name '
+    'that they wait under to such a payment.';

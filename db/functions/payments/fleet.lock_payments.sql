@@ -15,7 +15,7 @@ begin
     if not exists (select 1 from unnest(p_facts) as f where f.payment_keys is not null) then
         return p_facts;
     end if;
-    -- Facts that share their first key share an id; it becomes the payment's if none of its keys was known.
+    -- Facts that share their first key get the same new id; it becomes the payment's if none of its keys was known.
     v_ids := array(
         select min(n.id) over (partition by n.provider, n.first_key)
         from (
@@ -48,10 +48,10 @@ begin
         select f.provider, f.key from fresh as f
     ) as known;
 
-    -- A key that this transaction inserted is locked by that, and so is its payment, which has no other name. The
-    -- others need statements of their own: each snapshot sees what others committed while the one before waited. All
-    -- keys of their payments are locked, the unnamed too, until none has joined: then nobody decides under another
-    -- name.
+    -- A key that this transaction inserted is locked by the insert, and so is its payment, which has no other name.
+    -- The other keys need statements of their own: the snapshot of each sees what others committed while the one
+    -- before waited. All keys of these payments are locked, also those that no fact names, until no name has joined
+    -- meanwhile: then nobody else decides about them under another name.
     while v_keys is not null loop
         begin
             perform 1
@@ -63,7 +63,8 @@ begin
             exit when v_locked = (select count(*) from fleet.names_of_payments(v_providers, v_keys));
             raise exception 'a name has joined one of the payments' using errcode = 'NJ001';
         exception
-            -- The name may come before some that are locked. Back here all are free again, to be locked anew in order.
+            -- In the lock order the new name may come before some that are locked. The exception has released them
+            -- all, to be locked again in order.
             when sqlstate 'NJ001' then null;
         end;
     end loop;
@@ -89,7 +90,7 @@ begin
         select known.payment_id
         from unnest(p_facts) with ordinality as f
         left join lateral (
-            -- The payment of its first key, now that none joins any more.
+            -- The payment of the fact's first key, now that no name joins any more.
             select k.payment_id
             from fleet.payment_keys as k
             where k.provider = f.provider and k.key = f.payment_keys[1]

@@ -12,12 +12,12 @@ declare
     v_merged bigint[];
     v_gone fleet.payments;
 begin
-    -- Looked up now: an earlier merge of the batch may have moved some of these keys.
+    -- Looked up only now: an earlier merge of the batch may have moved some of these keys.
     v_payment_ids := array(
         select distinct k.payment_id from fleet.payment_keys as k where k.provider = p_provider and k.key = any(p_keys)
     );
-    -- The payment with the purchase keeps all names. Of several the one that the provider itself told of: its amount is
-    -- what refunds divide by.
+    -- The payment that has the purchase keeps all names; of several such payments, the one that the provider itself
+    -- told of, because refunds are divided by its amount.
     select
         (array_agg(u.payment_id order by cp.id is null, cp.sku is null, cp.granted_at is null, u.payment_id))[1],
         count(cp.id)
@@ -28,7 +28,7 @@ begin
     ) as cp on true;
     v_merged := array_remove(v_payment_ids, v_kept);
 
-    -- Purchases keep their payment_id; this says whose names they share now.
+    -- Purchases keep their payment_id; this row says whose names they share now.
     update fleet.joined_purchases set payment_id = v_kept where payment_id = any(v_merged);
     if v_purchases > 1 then
         insert into fleet.joined_purchases (purchase_id, payment_id)
@@ -68,4 +68,4 @@ $$;
 revoke all on function fleet.merge_payments(text, text[]) from public, anon, authenticated, service_role;
 comment on function fleet.merge_payments(text, text[]) is
     'Makes one payment of those that an event showed to be the same by naming all these keys; their purchases are '
-    'joined. The caller holds the locks on every key of each.';
+    'joined. The caller holds the locks on every key of each payment.';

@@ -19,4 +19,4 @@ $$;
 
 revoke all on function fleet.names_of_payments(text[], text[]) from public, anon, authenticated, service_role;
 comment on function fleet.names_of_payments(text[], text[]) is
-    'Every name of every payment that the keys name, in the order in which names are locked.';
+    'Every key of every payment that one of these keys names, in the order in which keys are locked.';

@@ -13,7 +13,8 @@ begin
         p_known.refund_total_at := p_told.refund_total_at;
         p_known.refund_total_minor := p_told.refund_total_minor;
     end if;
-    -- In one second the smaller: more of a charge is captured as time goes on, never less.
+    -- Of two told in the same second the smaller uncaptured amount: more of a charge is captured as time goes on,
+    -- never less.
     if p_told.uncaptured_at > coalesce(p_known.uncaptured_at, '-infinity')
         or (p_told.uncaptured_at = p_known.uncaptured_at and p_told.uncaptured_minor < p_known.uncaptured_minor)
     then
@@ -31,7 +32,7 @@ begin
     -- One charge has one currency, and captures more as time goes on.
     p_known.charge_minor := greatest(p_known.charge_minor, p_told.charge_minor);
     p_known.charge_currency := greatest(p_known.charge_currency, p_told.charge_currency);
-    -- Of totals the intent's, then the larger: it is what was charged.
+    -- Of two totals the intent's, then the larger one: it is what was charged.
     if p_known.total_minor is null or (p_told.total_told_by, -p_told.total_minor, p_known.total_currency)
         < (p_known.total_told_by, -p_known.total_minor, p_told.total_currency)
     then
@@ -48,5 +49,5 @@ $$;
 revoke all on function fleet.newer_payment(fleet.payments, fleet.payments)
 from public, anon, authenticated, service_role;
 comment on function fleet.newer_payment(fleet.payments, fleet.payments) is
-    'Joins two accounts of one payment: of each fact the newest. Whatever the order and however often, the result is '
-    'the same.';
+    'Merges two rows about one payment: of each fact the newest. The result is the same in any order and after any '
+    'repetition.';

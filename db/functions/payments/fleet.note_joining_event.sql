@@ -26,5 +26,5 @@ $$;
 
 revoke all on function fleet.note_joining_event(text, text, text) from public, anon, authenticated, service_role;
 comment on function fleet.note_joining_event(text, text, text) is
-    'Notes which event joined purchases just now under the payment that the key names; true if more than one of them '
-    'is granted.';
+    'Records which event joined purchases just now under the payment that the key names; returns whether more than one '
+    'of them is granted.';

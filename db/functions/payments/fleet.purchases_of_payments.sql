@@ -18,5 +18,5 @@ $$;
 
 revoke all on function fleet.purchases_of_payments(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.purchases_of_payments(bigint[]) is
-    'The purchases that each payment''s refunds and disputes are settled with: its own, and those that turned out to '
-    'be granted for it too.';
+    'The purchases that each payment''s refunds and disputes are settled with: its own, and others that turned out to '
+    'be granted for the same payment.';

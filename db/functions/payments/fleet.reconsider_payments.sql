@@ -11,7 +11,7 @@ as $$
     set state = 'pending', reason = null, attempts = 0, next_attempt_at = p_now
     from unnest(p_told) as f
     join fleet.payment_halves as h on h.payment_id = f.payment_id
-    where f.kind = 'names' and fleet.names_an_order(f.half)
+    where f.kind = 'names' and fleet.has_our_metadata(f.half)
         and h.told_by = 'intent'
         and e.provider = h.provider and e.provider_event_id = h.provider_event_id
         and e.state = 'ignored' and e.reason = 'not_ours' and e.payload is not null
@@ -21,5 +21,5 @@ $$;
 revoke all on function fleet.reconsider_payments(fleet.fact[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.reconsider_payments(fleet.fact[], timestamptz) is
-    'Has paid events judged again that were ignored as not ours, of payments that a session which was not paid yet now '
-    'shows to be ours.';
+    'Makes paid events pending again that were ignored as not ours, if a session that was not paid yet now shows that '
+    'their payments are ours.';

@@ -26,8 +26,9 @@ begin
         return;
     end if;
     perform 1 from public.live_streams as s where s.id = any(v_stream_ids) order by s.id for no key update;
-    -- A viewer who left while the streams were being locked may be counted in them already, and their joining may be
-    -- among the changes that this fold has not taken. What would go below zero stays late, so that nothing is lost.
+    -- A viewer may have left while the streams were being locked: the counter may hold the leaving already, while the
+    -- joining is among the changes that this fold has not taken. A change that would make a counter negative stays
+    -- for a later fold, so that nothing is lost.
     with folded as (
         select s.id, s.active_viewer_count + c.viewers as viewers, s.recent_gift_coins + c.coins as coins
         from public.live_streams as s
@@ -49,4 +50,4 @@ $$;
 revoke all on function fleet.fold_stream_changes(integer) from public, anon, authenticated, service_role;
 comment on function fleet.fold_stream_changes(integer) is
     'Adds up to p_limit late changes to the counters of their streams. A decrease that would make a counter negative '
-    'stays late. Locks: streams by id; called by the recompute only, whose calls take turns.';
+    'stays late. Locks: streams by id. Only the recompute calls it, and its calls run one after the other.';

@@ -13,10 +13,11 @@ end
 $$;
 
 revoke all on function fleet.mark_viewer_switch() from public, anon, authenticated, service_role;
-comment on function fleet.mark_viewer_switch() is 'Marks the stream of a viewer who began or ceased to watch.';
+comment on function fleet.mark_viewer_switch() is
+    'Marks the stream of a viewer who began or stopped to watch.';
 
--- After 30 s of silence a heartbeat marks too: a recompute that ran while it was not yet committed
--- may have taken its viewer for gone, and nothing else would bring the stream back.
+-- After 30 s of silence a heartbeat marks the stream too. A recompute that ran before the heartbeat was committed may
+-- have counted the viewer as gone, and nothing else would look at the stream again.
 create or replace trigger viewer_switched
 after update on public.active_viewers
 for each row

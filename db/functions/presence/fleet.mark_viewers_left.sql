@@ -7,7 +7,7 @@ security definer
 set search_path = '', pg_temp
 as $$
 begin
-    -- A silence that was already acted upon changes nothing when its row goes.
+    -- If the viewer's silence was already counted, removing the row changes nothing.
     insert into fleet.publish_marks (stream_id, viewer_id)
     select g.stream_id, g.viewer_id
     from gone as g
@@ -18,7 +18,8 @@ end
 $$;
 
 revoke all on function fleet.mark_viewers_left() from public, anon, authenticated, service_role;
-comment on function fleet.mark_viewers_left() is 'Marks the streams whose watching viewers were removed.';
+comment on function fleet.mark_viewers_left() is
+    'Marks the streams from which watching viewers were removed.';
 
 create or replace trigger viewers_left
 after delete on public.active_viewers

@@ -13,15 +13,15 @@ begin
         return query select null::jsonb, false, p_now;
         return;
     end if;
-    -- A client that names no tab speaks for all of them: what was known of tabs ends. While it watches, it is one
-    -- of the tabs that others can't undo.
+    -- A heartbeat without a tab's name replaces what was known of all tabs. While it watches, it counts as one of the
+    -- tabs that others can't undo.
     if p_beats ? '' then
         v_known := null;
     elsif v_known is null and p_viewer.activated_at is not null then
         v_known := jsonb_build_object('', jsonb_build_array(extract(epoch from p_viewer.last_active_at), true));
     end if;
-    -- A time that the clock has not reached (it was set back, or a standby took over) counts for the 15 seconds
-    -- in which a tab is heard again, and for no longer.
+    -- A time ahead of the clock (it was set back, or a standby took over) counts if it is at most 15 seconds ahead,
+    -- the time in which a tab is heard again.
     return query
     select
         jsonb_object_agg(t.tab, jsonb_build_array(extract(epoch from t.heard_at), t.is_watching)),
@@ -49,6 +49,7 @@ $$;
 revoke all on function fleet.merge_tabs(public.active_viewers, jsonb, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.merge_tabs(public.active_viewers, jsonb, timestamptz) is
-    'Adds beats, {"<tab>": whether all four flags hold} or the form of active_viewers.tabs, as heard at p_now, to the '
-    'tabs known of a viewer on a stream. Returns the newest 8 tabs that were heard within 60 s, whether one of them '
-    'watches, and when the newest that watches was heard (p_now if none does). Null for beats: no tab was named.';
+    'Adds beats to the tabs that are known of a viewer on a stream, as heard at p_now. p_beats is {"<tab>": whether '
+    'all four flags hold} or has the form of active_viewers.tabs; null if the heartbeat names no tab. Returns the '
+    'newest 8 tabs heard within 60 s, whether one of them watches, and when the newest that watches was heard (p_now '
+    'if none does).';

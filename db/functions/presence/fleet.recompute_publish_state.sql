@@ -14,8 +14,8 @@ declare
     v_stream_ids bigint[];
     v_everything boolean;
 begin
-    -- One recompute after the other: two could each see half of a change and the later write lose it.
-    -- Marks are taken before the streams are read, each in a snapshot of its own, so what changes
+    -- Recomputes run one after the other: each of two could see half of a change, and the later write would lose the
+    -- other half. Marks are taken before the streams are read, each in a snapshot of its own, so a change that comes
     -- meanwhile is either seen or still marked.
     select h.* into v_horizon from fleet.publish_horizon as h for update;
     v_now := coalesce(p_now, clock_timestamp());
@@ -25,7 +25,7 @@ begin
         or v_horizon.everything_at is null
         or v_horizon.everything_at not between v_now - interval '1 hour' and v_now + interval '1 hour';
 
-    v_stream_ids := fleet.streams_to_look_at(
+    v_stream_ids := fleet.streams_to_check(
         coalesce(v_horizon.silent_until, v_silent_until), v_silent_until, v_max_streams, p_limit
     );
     if v_everything then
@@ -42,7 +42,7 @@ begin
     set is_published = t.is_published
     from fleet.streams_to_switch(v_stream_ids, v_silent_until, v_max_streams) as t
     where s.id = t.stream_id
-        -- Says what the planner can't know: that they are few, and not to read all streams for them.
+        -- This condition tells the planner that these are few streams, so that it does not read all of them.
         and s.id = any(v_stream_ids)
     returning s.id, s.is_published;
 
@@ -58,6 +58,6 @@ $$;
 revoke all on function fleet.recompute_publish_state(timestamptz, integer)
 from public, anon, authenticated, service_role;
 comment on function fleet.recompute_publish_state(timestamptz, integer) is
-    'Publishes the available streams that somebody counts on and unpublishes the rest, looking only where something '
-    'changed; returns those it switched. A stream that is right already is not written. Folds the counters'' late '
-    'changes too.';
+    'Publishes the available streams on which a viewer counts and unpublishes the others, looking only where something '
+    'changed; returns those it switched. A stream that is right already is not written. Also folds the counters'' late '
+    'changes.';

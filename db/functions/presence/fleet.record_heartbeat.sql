@@ -59,5 +59,5 @@ $$;
 revoke all on function fleet.record_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.record_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, timestamptz) is
-    'Notes that a viewer was heard on a stream, by a client that names no tab: this beat counts, whatever tabs said. A '
-    'row that the sweep took meanwhile is made anew. Raises CF006 for an unknown profile, CF007 for an unknown stream.';
+    'Records a viewer''s heartbeat on a stream, from a client that names no tab: it replaces what tabs said. A row '
+    'that the sweep removed meanwhile is made again. Raises CF006 for an unknown profile, CF007 for an unknown stream.';

@@ -6,10 +6,10 @@ security invoker
 set search_path = '', pg_temp
 as $$
 begin
-    -- For one viewer this costs 500 us of the server's time and fleet.record_heartbeat 300, so that has its own way;
-    -- for each of a thousand it is 30 us, with tabs 60.
-    -- One statement, which finds, locks and writes rows in the order of their keys: of two calls with the same
-    -- viewers the later waits at the first of them and holds none behind it. The sweep waits for nobody.
+    -- For one viewer this costs 500 us of the server's time and fleet.record_heartbeat 300, which is why that
+    -- function exists; in a call for a thousand viewers each costs 30 us, with tabs 60.
+    -- This is one statement, which finds, locks and writes rows in the order of their keys: of two calls with the
+    -- same viewers the later one waits at the first of them and holds none after it. The sweep waits for nobody.
     return query
     with given as (
         select
@@ -25,7 +25,7 @@ begin
                 and coalesce(length(e.heartbeat ->> 'tab'), 0) <= 64 as has_tab
         from jsonb_array_elements(p_heartbeats) with ordinality as e (heartbeat, position)
     ),
-    -- Value by value, so that one viewer's nonsense harms no other: what is no id is nobody's.
+    -- Each value is read by itself, so that a bad entry harms no other: what is not an id counts as unknown.
     readable as (
         select
             g.*,
@@ -34,7 +34,7 @@ begin
             case when g.viewer_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then g.viewer_id::uuid end as viewer
         from given as g
     ),
-    -- Of each tab the last entry, and of those the ones since the last that names no tab.
+    -- The last entry of each tab, and of those the ones since the last entry that names no tab.
     heard_tabs as (
         select t.*, max(t.position) filter (where t.tab = '') over (partition by t.stream, t.viewer) as unnamed_at
         from (
@@ -56,7 +56,7 @@ begin
         window one as (partition by t.stream, t.viewer)
         order by t.stream, t.viewer, t.position desc
     ),
-    -- Who has a row is known. Not by `exists`, which may be answered by reading a table whole.
+    -- A viewer who has a row needs no check. Not by `exists`, which the planner may answer by reading a whole table.
     judged as materialized (
         select
             h.*,
@@ -96,7 +96,7 @@ begin
                 m.is_watching or excluded.is_subscribed,
                 m.last_active_at,
                 m.tabs
-            -- As of when the row was locked, which may be later than when it was proposed.
+            -- By the time at which the row was locked, which may be later than when the insert began.
             from fleet.merge_tabs(v, excluded.tabs, coalesce(p_now, clock_timestamp())) as m
         )
     )
@@ -113,5 +113,5 @@ $$;
 
 revoke all on function fleet.record_heartbeats(jsonb, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.record_heartbeats(jsonb, timestamptz) is
-    'Notes that viewers were heard, as public.update_viewer_heartbeats takes them; returns those it can''t note. '
+    'Records viewers'' heartbeats as public.update_viewer_heartbeats takes them; returns those it can''t record. '
     'Locks: viewers by (stream, viewer).';

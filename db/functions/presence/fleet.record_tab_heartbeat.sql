@@ -19,7 +19,8 @@ declare
         p_tab, coalesce(p_is_active and p_is_unmuted and p_is_visible and p_is_subscribed, false)
     );
 begin
-    -- As in fleet.record_heartbeat, nearly every heartbeat finds its row.
+    -- The same steps as in fleet.record_heartbeat, for nearly every heartbeat finds its row. Only the values differ:
+    -- here they are what all tabs together say.
     update public.active_viewers as v
     set (is_active, is_unmuted, is_visible, is_subscribed, last_active_at, tabs) = (
         select
@@ -72,5 +73,5 @@ $$;
 revoke all on function fleet.record_tab_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, text, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.record_tab_heartbeat(uuid, bigint, boolean, boolean, boolean, boolean, text, timestamptz) is
-    'Notes that a viewer''s tab was heard on a stream. The row holds while any of its tabs does; else it is as this '
-    'tab says. Raises CF006 for an unknown profile, CF007 for an unknown stream.';
+    'Records a heartbeat of one of a viewer''s tabs on a stream. The row counts while any of its tabs does; else it is '
+    'as this tab says. Raises CF006 for an unknown profile, CF007 for an unknown stream.';

@@ -12,16 +12,16 @@ as $$
     select s.id, o.is_published
     from public.live_streams as s
     cross join lateral (
-        -- Not `exists`: for many streams it may be answered by judging every viewer there is.
+        -- Not `exists`: for many streams the planner may answer it by judging every viewer there is.
         select s.live_available and coalesce((
             select true
             from public.active_viewers as v
             where v.stream_id = s.id
                 and v.activated_at is not null
                 and v.last_active_at > p_silent_until
-                -- Heard by a clock that was ahead: nobody knows when.
+                -- Heard by a clock that was ahead: the real time is unknown.
                 and v.last_active_at <= p_silent_until + interval '2 minutes'
-                -- No stream is as many places ahead of this one as this viewer may count on.
+                -- This stream is among the viewer's newest ones, as many as the viewer may count on.
                 and (
                     select true
                     from public.active_viewers as n
@@ -42,4 +42,4 @@ $$;
 revoke all on function fleet.streams_to_switch(bigint[], timestamptz, integer)
 from public, anon, authenticated, service_role;
 comment on function fleet.streams_to_switch(bigint[], timestamptz, integer) is
-    'Of these streams, those whose is_published is not what their viewers make it, with what it should be.';
+    'Of these streams, those whose is_published differs from what their viewers require, with what it should be.';

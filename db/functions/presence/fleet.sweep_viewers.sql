@@ -10,13 +10,14 @@ declare
     v_silent_until timestamptz := coalesce(p_now, clock_timestamp()) - interval '60 seconds';
     v_removed bigint;
 begin
-    -- A locked row is being heard at this moment. One heard since the snapshot is looked at again
-    -- when it is locked, and stays.
+    -- A locked row is having a heartbeat at this moment. A row that had one since the snapshot is checked again when
+    -- it is locked, and stays.
     delete from public.active_viewers as v
     where v.ctid = any(array(
         select s.ctid
         from public.active_viewers as s
-        -- Heard more than a minute from now, by a clock that was ahead: who still watches is heard again.
+        -- Heard more than a minute ahead of now, by a clock that was ahead: a viewer who still watches is heard
+        -- again.
         where s.last_active_at <= v_silent_until or s.last_active_at > v_silent_until + interval '2 minutes'
         limit p_limit
         for update skip locked

@@ -10,4 +10,4 @@ $$;
 
 revoke all on function public.cleanup_stale_viewers() from public, anon, authenticated, service_role;
 comment on function public.cleanup_stale_viewers() is
-    'Removes viewers who were silent for 60 s or longer, up to 200,000 a call; returns how many. Runs every 30 s.';
+    'Removes viewers who were silent for 60 s or longer, up to 200,000 per call; returns how many. Runs every 30 s.';

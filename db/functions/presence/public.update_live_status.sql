@@ -24,7 +24,8 @@ $$;
 
 revoke all on function public.update_live_status() from public, anon, authenticated, service_role;
 comment on function public.update_live_status() is
-    'A stream switched on is looked at by the next recompute; one switched off is unpublished in the same statement.';
+    'Has the next recompute look at a stream that was switched on; unpublishes a stream in the statement that switches '
+    'it off.';
 
 create or replace trigger trigger_update_live_status
 before insert or update of live_available on public.live_streams

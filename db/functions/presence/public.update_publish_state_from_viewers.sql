@@ -11,4 +11,4 @@ $$;
 
 revoke all on function public.update_publish_state_from_viewers() from public, anon, authenticated, service_role;
 comment on function public.update_publish_state_from_viewers() is
-    'Brings live_streams.is_published to what viewers make it; returns the streams that changed. Runs every 10 s.';
+    'Sets live_streams.is_published to what viewers require; returns the streams that changed. Runs every 10 s.';

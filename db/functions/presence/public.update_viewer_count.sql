@@ -27,15 +27,15 @@ begin
         v_stream_ids := array[new.stream_id];
         v_changes := array[case when new.activated_at is null then -1 else 1 end];
     end if;
-    perform fleet.change_streams(v_stream_ids, p_viewers => v_changes);
+    perform fleet.change_stream_counters(v_stream_ids, p_viewers => v_changes);
     return null;
 end
 $$;
 
 revoke all on function public.update_viewer_count() from public, anon, authenticated, service_role;
 comment on function public.update_viewer_count() is
-    'Keeps live_streams.active_viewer_count equal to the stream''s viewers with all four flags. A heartbeat that '
-    'changes no flag doesn''t fire it.';
+    'Keeps live_streams.active_viewer_count equal to the number of the stream''s viewers with all four flags. A '
+    'heartbeat that changes no flag doesn''t fire it.';
 
 create or replace trigger trigger_update_viewer_count
 after insert on public.active_viewers
@@ -47,8 +47,8 @@ after delete on public.active_viewers
 referencing old table as gone
 for each statement execute function public.update_viewer_count();
 
--- By row: a trigger with a transition table can't have a condition on the row, and would run for each of the
--- heartbeats, which are nearly all of the updates.
+-- For each row: a trigger with a transition table can't have a condition on the row, and would run for each
+-- heartbeat, and nearly all updates are heartbeats.
 create or replace trigger trigger_update_viewer_count_on_switch
 after update on public.active_viewers
 for each row

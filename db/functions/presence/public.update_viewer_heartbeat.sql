@@ -1,7 +1,7 @@
--- Definer: a viewer is heard only this way, and never in another's name or at another time.
+-- Definer: this is the only way to record a heartbeat: not in another viewer's name, nor at another time.
 
--- The signature of the last release goes as this one comes, in one transaction: for PostgREST two that fit one
--- request are none. A function of somebody else's is not ours to drop.
+-- The last release's signature is dropped in the transaction that makes the new one, because PostgREST calls neither
+-- of two functions that fit one request. A function that somebody else made is not ours to drop.
 do $$
 begin
     if to_regprocedure('public.update_viewer_heartbeat(bigint,boolean,boolean,boolean,boolean)') is null then
@@ -56,11 +56,11 @@ $$;
 
 revoke all on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text)
 from public, anon, authenticated, service_role;
--- Here too, not in policies/ alone, which come later: clients go on calling while the release runs.
+-- Granted here and not only in policies/, which are applied later: clients go on calling while the release runs.
 grant execute on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text)
 to authenticated;
 comment on function public.update_viewer_heartbeat(bigint, boolean, boolean, boolean, boolean, text) is
-    'Notes that the signed-in viewer watches a stream; clients call it every 10 to 15 s. A flag that is null doesn''t '
-    'hold. p_tab is an id that a page makes for itself, at most 64 characters: a tab that doesn''t watch undoes '
-    'nothing that another tab, heard within 60 s, does. Without it the last heartbeat counts. Raises CF007 for an '
+    'Records that the signed-in viewer watches a stream; clients call it every 10 to 15 s. A flag that is null counts '
+    'as false. p_tab is an id that a page chooses for itself, at most 64 characters: a tab that doesn''t watch does '
+    'not undo what another tab, heard within 60 s, does. Without p_tab the last heartbeat counts. Raises CF007 for an '
     'unknown stream.';

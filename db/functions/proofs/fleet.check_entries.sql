@@ -52,7 +52,7 @@ as $$
         union all
         select 'drifted_balance', d.found from drifted as d
     ),
-    -- The first few of each kind tell an operator where to look.
+    -- The first few of each kind show an operator where to look.
     numbered as (
         select f.kind, f.found, row_number() over (partition by f.kind) as no from found as f
     )

@@ -10,5 +10,5 @@ $$;
 
 revoke all on function fleet.cluster_id() from public, anon, authenticated, service_role;
 comment on function fleet.cluster_id() is
-    'The identifier of this database cluster. Transaction ids mean something in their own cluster only: a dump carries '
-    'them into others.';
+    'The identifier of this database cluster. A transaction id means something only in the cluster that gave it, but a '
+    'dump carries it into others.';

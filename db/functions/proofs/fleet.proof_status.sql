@@ -30,5 +30,5 @@ $$;
 
 revoke all on function fleet.proof_status() from public, anon, authenticated, service_role;
 comment on function fleet.proof_status() is
-    'Violations found by the last full proof and by the continuous one since: what a proof found stays counted until a '
-    'full proof finds it gone.';
+    'How many violations the last full proof and the continuous proof since then found: a violation stays counted '
+    'until a full proof no longer finds it.';

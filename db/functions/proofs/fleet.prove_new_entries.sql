@@ -15,11 +15,11 @@ declare
     v_found record;
 begin
     perform pg_advisory_xact_lock(hashtextextended('coinfleet.prove_new_entries', 0));
-    -- All transactions below have ended, so no entry of theirs can still appear.
+    -- All transactions below this number have ended, so they can't add entries any more.
     v_horizon := pg_snapshot_xmin(pg_current_snapshot());
     select p.upto_xid into v_from from fleet.proofs as p where p.upto_xid is not null order by p.id desc limit 1;
     v_from := coalesce(v_from, '0'::xid8);
-    -- A checkpoint of another cluster says nothing here, even if this one has passed its number.
+    -- A checkpoint of another cluster means nothing here, even if this cluster has passed its number.
     if v_from > v_horizon
         or (
             v_from > '0'::xid8
@@ -32,7 +32,7 @@ begin
     set cluster_id = fleet.cluster_id()
     where h.cluster_id is distinct from fleet.cluster_id();
 
-    -- A transaction is proved whole, so a slice may be a little larger than asked for.
+    -- A transaction is proved as a whole, so a slice may be a little larger than p_limit.
     select (e.xact_id::text::bigint + 1)::text::xid8 into v_upto
     from public.ledger_entries as e
     where e.xact_id >= v_from and e.xact_id < v_horizon
@@ -51,5 +51,5 @@ $$;
 
 revoke all on function fleet.prove_new_entries(integer) from public, anon, authenticated, service_role;
 comment on function fleet.prove_new_entries(integer) is
-    'Proves about p_limit ledger entries past the last checkpoint and moves it. Returns no row when the checkpoint is '
-    'of another cluster (a restore): then only a full proof helps.';
+    'Proves about p_limit ledger entries after the last checkpoint and moves it. Returns no row if the checkpoint is '
+    'of another cluster (after a restore): then only a full proof helps.';

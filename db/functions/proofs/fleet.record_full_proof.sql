@@ -22,5 +22,5 @@ $$;
 revoke all on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb)
 from public, anon, authenticated, service_role;
 comment on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb) is
-    'Records what the views of schema invariants found. The continuous proof goes on from p_upto_xid, the oldest '
+    'Records what the views of the schema invariants found. The continuous proof goes on from p_upto_xid, the oldest '
     'transaction that ran when the full proof began.';

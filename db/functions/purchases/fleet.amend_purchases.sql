@@ -23,7 +23,7 @@ begin
         where h.payment_id = any(p_payment_ids) and cp.granted_at is null and cp.decision is null
             and cp.status = 'pending'
             and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer', 'no_fx_rate')
-            -- What shares its payment with another purchase is a person's to decide: that may be granted.
+            -- A purchase that shares its payment with another is left to a person: the other may be granted.
             and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id)
             -- A first approval is of what was known then.
             and not exists (select 1 from fleet.decisions as d where d.purchase_id = cp.id)
@@ -35,7 +35,7 @@ begin
         v_fact.received_at := v_held.received_at;
         v_fact.payment_id := v_held.half_payment_id;
         v_fact.provider := v_held.provider;
-        -- Its own ids are taken, by itself.
+        -- Under its own ids it would find them taken, by itself.
         v_fact.provider_event_id := 'amended:' || v_held.id;
         v_fact.provider_payment_id := 'amended:' || v_held.id;
         v_fact.profile_id := v_held.half_profile_id;
@@ -54,7 +54,8 @@ begin
     if cardinality(v_facts) = 0 then
         return;
     end if;
-    -- Judged as if they were new, all guardrails with it, each as a payment that has no purchase: its own, negative.
+    -- Judged as if they were new, by all rules, each as a payment that has no purchase: the payment id is the
+    -- purchase's own id, negative.
     v_facts := fleet.combine_halves(v_facts);
     for v_i in 1 .. cardinality(v_facts) loop
         v_facts[v_i].payment_id := -v_purchase_ids[v_i];
@@ -109,6 +110,6 @@ $$;
 
 revoke all on function fleet.amend_purchases(bigint[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.amend_purchases(bigint[], timestamptz) is
-    'Judges again the purchases of these payments that were held for their metadata, their amount or want of a rate, '
-    'with all that later events told: grants them, or holds them for what is wrong now. Nobody has decided them. The '
-    'caller holds the locks of payments and profiles.';
+    'Judges again, with all that later events told, the purchases of these payments that are held for their metadata, '
+    'their amount or a missing rate and that no person has decided: grants them, or holds them for what is wrong now. '
+    'The caller holds the locks of payments and profiles.';

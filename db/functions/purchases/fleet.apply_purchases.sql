@@ -51,11 +51,11 @@ begin
             order by d.ordinality
         )
     );
-    perform fleet.advance_halves(p_facts, v_decisions, p_now);
-    perform fleet.note_totals(p_facts);
+    perform fleet.judge_completed_payments(p_facts, v_decisions, p_now);
+    perform fleet.store_payment_totals(p_facts);
     perform fleet.note_held_payments(v_decisions, p_now);
     -- Also for a known purchase: this event may have shown that another payment's names are this one's.
-    perform fleet.meet_other_halves(
+    perform fleet.settle_purchased_payments(
         array(select distinct d.payment_id from unnest(v_decisions) as d where d.purchase_id is not null),
         p_now
     );
@@ -69,7 +69,7 @@ begin
         case when d.state = 'waiting' then d.received_at + interval '15 minutes' end,
         null::text
     from unnest(v_decisions) as d
-    -- Held, and judged again already by what else this batch told.
+    -- A held purchase that was judged again because of another event of this batch.
     left join lateral (
         select cp.id, cp.granted_at, cp.hold_reason
         from public.coin_purchases as cp
@@ -81,5 +81,5 @@ $$;
 
 revoke all on function fleet.apply_purchases(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_purchases(fleet.fact[], timestamptz) is
-    'Grants or holds the purchases among the facts, and applies the reversals that came before them. One outcome a '
+    'Grants or holds the purchases among the facts, and applies the reversals that came before them. One outcome per '
     'purchase fact.';

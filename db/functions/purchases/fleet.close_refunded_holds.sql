@@ -1,4 +1,4 @@
--- A plan made while there were few rows is kept: without seqscans it is right for many, too.
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
 create or replace function fleet.close_refunded_holds(p_payment_ids bigint[], p_now timestamptz)
 returns void
 language plpgsql
@@ -11,7 +11,7 @@ declare
     v_undecided bigint[];
     v_without_purchase bigint[];
 begin
-    -- Most purchases are granted: they cost one look-up.
+    -- Most purchases are granted: for them this is one look-up.
     v_undecided := array(
         select cp.id
         from fleet.purchases_of_payments(p_payment_ids) as of
@@ -19,7 +19,7 @@ begin
         where cp.granted_at is null and (cp.decision is null or cp.refund_requested)
     );
     if cardinality(v_undecided) > 0 then
-        -- Nobody has to decide about money that went back; should its refund fail, somebody has to again.
+        -- Nobody has to decide about money that was refunded; if its refund fails, somebody has to again.
         update fleet.inbox_events as e
         set (state, reason, processed_at) = (
             select
@@ -47,7 +47,8 @@ begin
             end;
     end if;
 
-    -- The same for events that are held without a purchase, as for want of a buyer, and what waits with them.
+    -- The same for events that are held without a purchase, for example because the buyer is unknown, and for what
+    -- waits with them.
     v_without_purchase := array(
         select p.id
         from fleet.payments as p
@@ -88,5 +89,5 @@ $$;
 
 revoke all on function fleet.close_refunded_holds(bigint[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.close_refunded_holds(bigint[], timestamptz) is
-    'Takes held events off the queue whose payment was given back whole, those that a person rejected too, and puts '
-    'them on it again if that failed. The caller has settled the payments.';
+    'Closes held events whose payment was refunded whole, those that a person rejected too, and holds them again if '
+    'the refund failed. The caller has settled the payments.';

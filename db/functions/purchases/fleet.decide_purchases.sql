@@ -21,7 +21,7 @@ begin
         order by c.ordinality
     ) into v_decisions
     from (
-        -- Level 3: what becomes of each event, and why.
+        -- Level 3: the outcome of each event, and its reason.
         select
             f.*,
             case when f.creates then nextval('public.coin_purchases_id_seq') else f.known_purchase_id end
@@ -70,7 +70,8 @@ begin
                     u.amount_minor, u.currency, u.ip_address, u.country_code, u.user_agent, u.purchased_at,
                     u.direct_coins,
                     cp.id as known_purchase_id,
-                    -- Tried again, the event of a purchase that still waits for a person stays held with it.
+                    -- If the event of a purchase that still waits for a person is tried again, it stays held with its
+                    -- purchase.
                     case
                         when own.is_the_events and own.waits then own.hold_reason
                         -- So does one that was held without a purchase and waits for its refund.
@@ -81,10 +82,11 @@ begin
                     coalesce(own.is_the_events and own.decision = 'rejected', false)
                     or (cp.id is null and told.rejection is not null) as is_rejected,
                     u.hold_reason as halves_differ,
-                    -- Ids are unique over all purchases: one under another provider's name, or of another payment.
+                    -- Ids are unique over all purchases: a purchase under another provider's name, or of another
+                    -- payment, has these.
                     cp.id is null and (own.id is not null or named.id is not null) as ids_are_taken,
                     priced.sku is not null as has_package,
-                    -- Beyond bigint no price matches, and the purchase is held before its coins are needed.
+                    -- Above bigint no price matches, so the purchase is held and its number of coins does not matter.
                     coalesce(
                         u.direct_coins,
                         least(coalesce(priced.coin_amount, 0)::numeric * coalesce(u.quantity, 1), 9223372036854775807)
@@ -93,7 +95,7 @@ begin
                         priced.currency = u.currency
                         and (
                             priced.amount_minor::numeric * coalesce(u.quantity, 1) = u.amount_minor
-                            -- Less shipping, less shipping and tax.
+                            -- The total less shipping, or less shipping and tax.
                             or u.amount_minor - priced.amount_minor::numeric * coalesce(u.quantity, 1)
                             = any(u.deductions_minor::numeric[])
                         )
@@ -103,7 +105,7 @@ begin
                     coalesce(
                         u.direct_usd,
                         case
-                            -- Nothing is nothing in every currency.
+                            -- 0 is 0 in every currency.
                             when u.amount_minor = 0 then 0
                             when u.currency = 'usd' then least(u.amount_minor / 100.0, 9999999999.99)
                             else fleet.usd_amount(u.amount_minor, u.currency, p_now)
@@ -112,7 +114,7 @@ begin
                     s.purchase_limit_usd,
                     s.approval_threshold_usd,
                     buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
-                    -- Of a payment's events the first that tells all by itself, else the first.
+                    -- Of a payment's events the first that tells everything by itself, else the first.
                     coalesce(
                         min(u.ordinality) filter (
                             where u.is_whole and u.is_priced and buyer.id is not null
@@ -167,7 +169,7 @@ begin
     ) as c;
 
     v_decisions := fleet.await_sessions(v_decisions, p_facts, p_now);
-    -- Held for the data of the payment or for the limit beats velocity, which beats approval.
+    -- The order of reasons to hold: the payment's data or the limit, then velocity, then approval.
     v_breaches := fleet.velocity_breaches(v_decisions);
     if cardinality(v_breaches) = 0 then
         return v_decisions;
@@ -188,5 +190,5 @@ $$;
 
 revoke all on function fleet.decide_purchases(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.decide_purchases(fleet.fact[], timestamptz) is
-    'Judges purchase facts in input order: which one creates the purchase of its payment, at what price, granted or '
+    'Judges purchase facts in input order: which fact creates the purchase of its payment, at what price, granted or '
     'held. Writes nothing; the caller holds the locks.';

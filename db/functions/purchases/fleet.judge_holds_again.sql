@@ -10,7 +10,7 @@ declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_event_ids bigint[];
 begin
-    -- The release before left a hold in the queue whose money went back. Locked, lest the refund fails meanwhile.
+    -- The release before did not close a hold whose money was refunded. Locked, in case the refund fails meanwhile.
     perform fleet.close_refunded_holds(
         array(
             select cp.payment_id
@@ -35,7 +35,7 @@ begin
         left join fleet.payments as p on p.id = e.payment_id
         left join fleet.hold_judgements as j on j.event_id = e.id
         where e.state = 'held' and e.reason in ('unknown_buyer', 'unknown_product', 'no_fx_rate')
-            -- Not again before its pause is over; a time ahead of now is of a clock that was ahead.
+            -- Not again before its pause is over; a time ahead of now comes from a clock that was ahead.
             and (
                 j.event_id is null or j.judged_at > v_now
                 or j.judged_at + least(interval '1 minute' * 2 ^ least(j.judgements, 11), interval '1 day') <= v_now
@@ -51,7 +51,7 @@ begin
                         join public.profiles as p on p.id = h.profile_id
                         where h.payment_id = e.payment_id and e.reason = 'unknown_buyer'
                     )
-                    -- Held before it was noted what an event tells: judged once, which notes it.
+                    -- Held before events' halves were stored: judged once, which stores them.
                     or j.event_id is null and not exists (
                         select 1
                         from fleet.payment_halves as h
@@ -73,7 +73,7 @@ begin
     from unnest(v_event_ids) as u (event_id)
     on conflict (event_id) do update set judgements = j.judgements + 1, judged_at = excluded.judged_at;
 
-    -- As if it had just come: claimed, read and judged anew, under all the locks and rules of a first time.
+    -- As if the event had just come: it is claimed, read and judged again, under all locks and rules of a first time.
     update fleet.inbox_events as e
     set state = 'pending', reason = null, attempts = 0, next_attempt_at = v_now
     where e.id = any(v_event_ids);
@@ -84,4 +84,4 @@ $$;
 revoke all on function fleet.judge_holds_again(integer, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.judge_holds_again(integer, timestamptz) is
     'Makes up to p_limit events pending that are held for a buyer, a product or a rate that has come since, and that '
-    'nobody has decided; returns how many.';
+    'no person has decided; returns how many.';

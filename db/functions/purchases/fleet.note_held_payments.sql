@@ -21,10 +21,11 @@ begin
         select n.held_minor, n.held_currency, n.held_event_id, n.held_reason
         from fleet.newer_payment(p, excluded) as n
     );
-    -- Also for what still waits: its event may have shown that a refund of another name is this payment's.
+    -- Also for events that still wait: their event may have shown that a refund under another name belongs to this
+    -- payment.
     v_without_purchase := array(select distinct d.payment_id from unnest(p_decisions) as d where d.purchase_id is null);
     perform fleet.close_refunded_holds(v_without_purchase, p_now);
-    -- What carries any of our metadata is ours, whatever another event of the payment lacked.
+    -- A payment of which one event has our metadata is ours, whatever its other events lack.
     update fleet.payments as p set is_foreign = false where p.id = any(v_without_purchase) and p.is_foreign;
 end
 $$;
@@ -32,4 +33,4 @@ $$;
 revoke all on function fleet.note_held_payments(fleet.purchase_decision[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.note_held_payments(fleet.purchase_decision[], timestamptz) is
-    'Notes what was paid by events that are held without a purchase, so that they leave the queue when it is refunded.';
+    'Records what was paid by events that are held without a purchase, so that they are closed when it is refunded.';

@@ -11,14 +11,15 @@ declare
     v_known record;
     v_outcome fleet.outcome;
 begin
-    -- Payment and event are locked as two names, and made names of one payment only when nothing contradicts that.
+    -- Payment and event are locked as two names; they become names of one payment only if nothing contradicts that.
     p_fact.payment_keys := array[p_fact.provider_payment_id];
     v_facts := array[p_fact];
     p_fact.payment_keys := array[v_event_key];
     v_facts := fleet.lock_payments(v_facts || p_fact);
     perform fleet.lock_profiles(v_facts);
 
-    -- By the ids of a purchase before by another name of its payment; after the locks, so that nothing is missed.
+    -- A purchase that has one of the ids is preferred to one under another name of the payment. Read after the locks,
+    -- so that nothing is missed.
     select
         (array_agg(k.id order by k.by_id desc, k.is_same desc, k.is_named desc, k.id))[1] as purchase_id,
         bool_and(k.is_same and k.is_named) filter (where k.by_id) as is_same_by_id,
@@ -33,9 +34,9 @@ begin
             v_facts[1].payment_id in (cp.payment_id, coalesce(j.payment_id, cp.payment_id)) as is_named,
             (cp.provider, cp.profile_id, cp.coin_amount) = (p_fact.provider, p_fact.profile_id, p_fact.direct_coins)
             as is_same,
-            -- Stripe's own event told of this payment by its intent; a session is no other payment.
-            fleet.name_kind(p_fact.provider_payment_id) = 'session'
-            and fleet.name_kind(cp.provider_payment_id) <> 'session'
+            -- Stripe's own event named this payment by its intent; a session is a second name, not another payment.
+            fleet.payment_key_kind(p_fact.provider_payment_id) = 'session'
+            and fleet.payment_key_kind(cp.provider_payment_id) <> 'session'
             and p_fact.provider = 'stripe'
             and exists (
                 select 1
@@ -43,7 +44,7 @@ begin
                 where e.provider = 'stripe' and e.provider_event_id = p_fact.provider_event_id
             ) as is_reported
         from (
-            -- Each of them once, and whether one of its ids is the same.
+            -- Each purchase once, and whether one of its ids is the same.
             select f.id, bool_or(f.by_id) as by_id
             from (
                 -- By event id, by payment id, by payment, and by joined payment.
@@ -55,7 +56,7 @@ begin
                 from public.coin_purchases as p
                 where p.provider_payment_id = p_fact.provider_payment_id
                 union all
-                -- A name that another provider gave.
+                -- A payment name that another provider uses too.
                 select p.id, true
                 from fleet.payment_keys as n
                 join public.coin_purchases as p on p.payment_id = n.payment_id
@@ -105,6 +106,6 @@ $$;
 
 revoke all on function fleet.record_purchase(fleet.fact) from public, anon, authenticated, service_role;
 comment on function fleet.record_purchase(fleet.fact) is
-    'Records the purchase of a direct call, or finds the one that has its ids or whose payment it names. Raises CF008 '
-    'if they are of another purchase, or it has another buyer or other coins; unique_violation if an id was taken '
-    'meanwhile.';
+    'Records the purchase of a direct call, or finds the purchase that has its ids or whose payment it names. Raises '
+    'CF008 if the ids are another purchase''s, or that has another buyer or other coins; unique_violation if another '
+    'call took an id meanwhile.';

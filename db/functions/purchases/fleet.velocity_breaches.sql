@@ -13,7 +13,7 @@ declare
     v_others timestamptz[];
     v_candidate record;
 begin
-    -- Most buyers have too few purchases, old and new, to break the rule in any order: they cost one look-up.
+    -- Most buyers have too few purchases, old and new, to break the rule in any order: for them this is one look-up.
     for v_candidate in
         select d.purchase_id, d.payment_id, d.profile_id, d.purchased_at
         from unnest(p_decisions) with ordinality as d
@@ -30,10 +30,10 @@ begin
                 group by u.profile_id
             ) as b
             cross join lateral (
-                -- What each purchased within 60 s of it before.
+                -- What each buyer purchased within 60 s of these.
                 select count(*) as purchases
                 from (
-                    -- No more are read than the limit needs.
+                    -- No more rows are read than the limit needs.
                     select 1
                     from public.coin_purchases as cp
                     where cp.profile_id = b.profile_id
@@ -59,13 +59,13 @@ begin
                 and cp.purchased_at > v_candidate.purchased_at - interval '60 seconds'
                 and cp.purchased_at < v_candidate.purchased_at + interval '60 seconds'
                 and cp.decision is distinct from 'rejected'
-                -- One that is judged again is no other: its payment is its own number, negative.
+                -- A purchase that is judged again is no other purchase: its payment id is its own id, negative.
                 and cp.id <> -v_candidate.payment_id
         );
         if fleet.velocity_exceeded(v_others || v_in_batch, v_candidate.purchased_at, v_limit) then
             v_breaches := v_breaches || v_candidate.purchase_id;
         end if;
-        -- What is judged again stands among the others already.
+        -- A purchase that is judged again is among the stored ones already.
         if v_candidate.payment_id > 0 then
             v_in_batch := v_in_batch || v_candidate.purchased_at;
         end if;
@@ -77,5 +77,5 @@ $$;
 revoke all on function fleet.velocity_breaches(fleet.purchase_decision[])
 from public, anon, authenticated, service_role;
 comment on function fleet.velocity_breaches(fleet.purchase_decision[]) is
-    'The purchase ids among new purchases that break the velocity rule, judged in input order, the buyers'' rows '
-    'locked by the caller.';
+    'The ids of new purchases that break the velocity rule, judged in input order. The caller holds the locks of the '
+    'buyers'' rows.';

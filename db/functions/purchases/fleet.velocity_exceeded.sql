@@ -23,5 +23,5 @@ $$;
 revoke all on function fleet.velocity_exceeded(timestamptz[], timestamptz, integer)
 from public, anon, authenticated, service_role;
 comment on function fleet.velocity_exceeded(timestamptz[], timestamptz, integer) is
-    'Whether one purchase more at that time puts more than the allowed number inside some rolling 60 s, in whatever '
+    'Whether one more purchase at that time makes more than the allowed number within some rolling 60 s, in whatever '
     'order the events came.';

@@ -52,14 +52,15 @@ begin
     v_fact.purchased_at := clock_timestamp();
     v_fact.ip_address := p_ip_address;
     v_fact.country_code := p_country_code;
-    -- A browser's is 200 characters; whatever a client makes of it is kept for as long as the books.
+    -- A browser's user agent has about 200 characters; a longer one is cut, because it is kept as long as the
+    -- purchase.
     v_fact.user_agent := left(p_user_agent, 1000);
 
     while v_outcome is null loop
         begin
             v_outcome := fleet.record_purchase(v_fact);
         exception
-            -- Somebody recorded one of the ids meanwhile, under another name or provider. Now it is found.
+            -- Another call recorded one of the ids meanwhile, under another name or provider. This time it is found.
             when unique_violation then
                 v_tries := v_tries + 1;
                 if v_tries = 3 then
@@ -78,6 +79,6 @@ $$;
 revoke all on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text)
 from public, anon, authenticated, service_role;
 comment on function public.process_coin_purchase(uuid, text, text, text, bigint, numeric, inet, text, text) is
-    'Credits a paid purchase once per provider event and payment, which any of its names may name. Above the approval '
-    'threshold it is recorded pending; raises CF002 over the limit, CF003 on velocity, CF006 for an unknown buyer, '
-    'CF008 for ids of another purchase, another buyer or other coins.';
+    'Credits a paid purchase once per provider event and payment; p_provider_payment_id may be any of the payment''s '
+    'names. Above the approval threshold the purchase is recorded as pending. Raises CF002 above the limit, CF003 for '
+    'velocity, CF006 for an unknown buyer, CF008 for ids of another purchase, another buyer or other coins.';

@@ -15,7 +15,8 @@ as $$
             end as lacking,
             case
                 when o.items is null then '{}'
-                -- Columns, constraints and indexes that somebody adds are their own business; a wrong owner never is.
+                -- Columns, constraints and indexes that somebody adds are that person's own business; a wrong owner
+                -- never is.
                 else array(
                     select i from unnest(c.items) as i
                     where (i <> all(o.items) and i !~ '^(column|constraint|index) ') or i ~ '^owner '
@@ -32,5 +33,5 @@ $$;
 
 revoke all on function fleet.catalog_differences() from public, anon, authenticated, service_role;
 comment on function fleet.catalog_differences() is
-    'Files of which the catalog holds less or more than the last release left; both empty for a file that was never '
-    'recorded. For the schema''s owner.';
+    'Files of which the catalog holds less or more than the last release left; both are empty for a file that was '
+    'never recorded. For the schema''s owner.';

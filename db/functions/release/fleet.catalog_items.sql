@@ -4,7 +4,7 @@ language sql
 stable
 security invoker
 set search_path = '', pg_temp
--- Whoever asks, the catalog answers in the same words.
+-- With these settings the catalog answers every caller in the same words.
 set quote_all_identifiers = off
 set intervalstyle = postgres
 set datestyle = iso
@@ -28,5 +28,5 @@ $$;
 
 revoke all on function fleet.catalog_items() from public, anon, authenticated, service_role;
 comment on function fleet.catalog_items() is
-    'What the catalog of this database holds now of what each repeatable file makes, as lines; what follows `=` is a '
-    'hash of the rest. For the schema''s owner.';
+    'What the catalog of this database now holds of each repeatable file, as lines; what follows `=` is a hash of the '
+    'definition. For the schema''s owner.';

@@ -38,5 +38,5 @@ $$;
 
 revoke all on function fleet.function_items() from public, anon, authenticated, service_role;
 comment on function fleet.function_items() is
-    'What stands in the catalog of each function file: its text, who may execute it, its triggers. See '
+    'What the catalog holds of each function''s file: its text, who may execute it, its triggers. See '
     'fleet.catalog_items.';

@@ -1,11 +1,11 @@
--- Definer: the process roles may not ask for what the catalog holds of each file.
+-- Definer: the process roles have no right to see what the catalog holds of each file.
 create or replace function fleet.lacks_tables()
 returns boolean
 language sql
 stable
 security definer
 set search_path = '', pg_temp
--- Whoever asks, the catalog answers in the same words.
+-- With these settings the catalog answers every caller in the same words.
 set quote_all_identifiers = off
 set intervalstyle = postgres
 set datestyle = iso
@@ -25,5 +25,5 @@ $$;
 
 revoke all on function fleet.lacks_tables() from public, anon, authenticated, service_role;
 comment on function fleet.lacks_tables() is
-    'Whether a column or constraint that the last release left is gone, renamed or of another type: our SQL may fail '
-    'for that, and it is no event''s fault.';
+    'Whether a column or constraint that the last release left is gone, renamed or of another type: our SQL may then '
+    'fail, and the event is not the cause.';

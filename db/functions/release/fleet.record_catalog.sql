@@ -18,7 +18,7 @@ as $$
         and (
             p_everything
             or o.items is null
-            -- Another server writes the same definition in other words.
+            -- Another version of the server writes the same definition in other words.
             or o.server_version <> current_setting('server_version_num')::integer / 10000
             or exists (
                 select 1 from unnest(p_kinds, p_names) as a (kind, name) where a.kind = o.kind and a.name = o.name
@@ -28,5 +28,5 @@ $$;
 
 revoke all on function fleet.record_catalog(boolean, text[], text[]) from public, anon, authenticated, service_role;
 comment on function fleet.record_catalog(boolean, text[], text[]) is
-    'Records what a release left in the catalog, to compare it later: of these files, of files never recorded, or of '
+    'Records what a release left in the catalog, for later comparison: of these files, of files never recorded, or of '
     'all. For the schema''s owner.';

@@ -5,7 +5,8 @@ stable
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- Which file speaks for a relation: a table's own policy, an invariant's, or clients for what no client may touch.
+    -- The file that a relation belongs to: a table's own policy, an invariant's file, or clients for what no client
+    -- may use.
     with ours as (
         select c.oid, c.relkind, c.relacl, c.relowner, c.relrowsecurity, c.relforcerowsecurity, o.kind, o.name
         from pg_catalog.pg_class as c
@@ -43,7 +44,7 @@ as $$
         coalesce(r.relacl, acldefault((case r.relkind when 'S' then 's' else 'r' end)::"char", r.relowner))
     ) as a
     join fleet.watched_roles() as w on w.role = a.grantee
-    -- What our processes may read in fleet stands in their own files.
+    -- What our processes may read in fleet is listed in their own files.
     where r.name <> 'clients' or w.name not like 'coinfleet\_%'
     union all
     select
@@ -72,5 +73,5 @@ $$;
 
 revoke all on function fleet.relation_items() from public, anon, authenticated, service_role;
 comment on function fleet.relation_items() is
-    'What stands in the catalog of each table''s policy file and each invariant: rights, row level security, policies, '
-    'the view''s text. See fleet.catalog_items.';
+    'What the catalog holds of each table''s policy file and each invariant: rights, row level security, policies, the '
+    'view''s text. See fleet.catalog_items.';

@@ -8,7 +8,7 @@ as $$
 declare
     v_function regprocedure;
 begin
-    -- public holds functions of others too, which are none of our business: ours stand in the books.
+    -- The schema public holds other people's functions too; ours are those that the release recorded.
     for v_function in
         select p.oid
         from pg_catalog.pg_proc as p
@@ -24,5 +24,5 @@ $$;
 
 revoke all on function fleet.revoke_functions(text) from public, anon, authenticated, service_role;
 comment on function fleet.revoke_functions(text) is
-    'Takes back what a role may execute of this release''s functions, so that its policy can list them anew. For the '
+    'Revokes what a role may execute of this release''s functions, so that its policy can grant them anew. For the '
     'schema''s owner.';

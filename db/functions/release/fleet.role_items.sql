@@ -5,7 +5,7 @@ stable
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- Which files speak for a role: the one that makes it, and the one that says what it may.
+    -- The two files that a role belongs to: the one that makes it, and the one that lists its rights.
     with ours as (
         select
             r.oid, r.rolname::text as role,
@@ -70,7 +70,8 @@ as $$
     join pg_catalog.pg_db_role_setting as s on s.setrole = r.oid
     join pg_catalog.pg_database as d on d.oid = s.setdatabase and d.datname = current_database()
     cross join lateral unnest(s.setconfig) as c (setting)
-    -- What policies/sessions.sql sets. Other settings are an operator's, and so is how durable a commit is, but off.
+    -- What policies/sessions.sql sets. Other settings are an operator's choice; so is synchronous_commit, unless it
+    -- is off.
     where r.made_by_kind = 'login' and (
         lower(split_part(c.setting, '=', 1)) in (
             'timezone', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
@@ -82,5 +83,5 @@ $$;
 
 revoke all on function fleet.role_items() from public, anon, authenticated, service_role;
 comment on function fleet.role_items() is
-    'What stands in the catalog of each role that files make: that it is there, its attributes, its rights to schemas '
-    'and to tables of the fleet, its settings in this database. See fleet.catalog_items.';
+    'What the catalog holds of each role that a file makes: that it exists, its attributes, its rights to schemas and '
+    'to tables of the fleet, its settings in this database. See fleet.catalog_items.';

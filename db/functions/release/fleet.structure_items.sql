@@ -5,7 +5,7 @@ stable
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- Which file speaks for a table: its own policy, or clients for what no client may touch.
+    -- The file that a table belongs to: its own policy, or clients for what no client may use.
     with ours as (
         select c.oid, c.relowner, n.nspname, o.kind, o.name
         from pg_catalog.pg_class as c
@@ -25,7 +25,7 @@ as $$
     from ours as r
     join pg_catalog.pg_attribute as a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
     union all
-    -- PostgreSQL 18 has a constraint for each `not null`, which stands with the column here.
+    -- PostgreSQL 18 has a constraint for each `not null`, which is listed with the column here.
     select r.kind, r.name, format('constraint %I on %s', c.conname, r.oid::regclass)
     from ours as r
     join pg_catalog.pg_constraint as c on c.conrelid = r.oid and c.contype in ('p', 'u', 'f', 'c', 'x')
@@ -41,5 +41,5 @@ $$;
 
 revoke all on function fleet.structure_items() from public, anon, authenticated, service_role;
 comment on function fleet.structure_items() is
-    'What migrations made of each table: columns, constraints, valid indexes, and its owner where it is not the '
-    'schema''s. In words that are the same on each version of the server. See fleet.catalog_items.';
+    'What migrations made of each table: columns, constraints, valid indexes, and its owner if it is not the '
+    'schema''s; in words that are the same on each version of the server. See fleet.catalog_items.';

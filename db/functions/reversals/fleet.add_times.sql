@@ -8,8 +8,8 @@ as $$
 declare
     v_told record;
 begin
-    -- A worker of the release before tells of a reversal without its time and what goes with it. Beside workers of this
-    -- release that would make its events the oldest of all, so what it leaves out is read from the event itself.
+    -- Workers of the last release leave out an event's time and what goes with it. Beside the events of newer workers
+    -- theirs would count as the oldest of all, so what they leave out is read from the event itself.
     for v_told in
         select
             f.ordinality as no, f.kind, t.told_at, m.made_at, d.status, lower(e.object ->> 'currency') as currency,
@@ -66,5 +66,5 @@ $$;
 
 revoke all on function fleet.add_times(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.add_times(fleet.fact[]) is
-    'Adds to reversals that a worker of the release before told what it leaves out, the event''s time above all. To be '
-    'dropped with the release after this one.';
+    'Adds to reversals what a worker of the last release leaves out, above all the event''s time. To be dropped in the '
+    'next release, when no such worker runs beside ours any more.';

@@ -1,4 +1,4 @@
--- A plan made while there were few rows is kept: without seqscans it is right for many, too.
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
 create or replace function fleet.amounts_paid(p_payment_ids bigint[])
 returns table (payment_id bigint, purchase_id bigint, is_taken_back boolean, amount bigint, currency text)
 language sql
@@ -8,8 +8,8 @@ security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
-    -- Two grants of one payment are settled by the amount that the provider told. So is one that a direct call
-    -- recorded: its caller tells dollars, whatever was charged, and perhaps without tax.
+    -- Two grants of one payment are settled by the amount that the provider told, and so is a purchase that a direct
+    -- call recorded: its caller tells dollars, whatever was charged, and perhaps without tax.
     select
         of.payment_id, of.purchase_id, of.is_taken_back,
         case w.source when 'charge' then p.charge_minor when 'event' then p.total_minor else t.amount_minor end,
@@ -39,5 +39,5 @@ $$;
 
 revoke all on function fleet.amounts_paid(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.amounts_paid(bigint[]) is
-    'What was paid for each purchase of these payments, and by payments that are held without a purchase, whose '
-    'purchase_id is null.';
+    'What was paid for each purchase of these payments, and what was paid by payments that are held without a '
+    'purchase, whose purchase_id is null.';

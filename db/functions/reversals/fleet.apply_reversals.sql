@@ -21,7 +21,7 @@ begin
         return;
     end if;
     perform fleet.store_reversals(fleet.add_times(p_facts));
-    perform fleet.meet_other_halves(
+    perform fleet.settle_purchased_payments(
         array(
             select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_payment_ids)
             union
@@ -29,7 +29,7 @@ begin
         ),
         p_now
     );
-    -- Few payments are held without a purchase, and few events are disputes: the others cost nothing here.
+    -- Few payments are held without a purchase, and few events are disputes: all others cost nothing here.
     v_held := array(select p.id from fleet.payments as p where p.id = any(v_payment_ids) and p.held_minor is not null);
     if cardinality(v_held) > 0 then
         perform fleet.close_refunded_holds(v_held, p_now);
@@ -69,7 +69,7 @@ begin
     ) as j on true
     left join fleet.payments as p on p.id = f.payment_id
     left join fleet.inbox_events as held on held.id = p.held_event_id
-        -- Pending is one that this batch decides, and will hold.
+        -- A pending event is one that this batch decides, and will hold.
         and held.state in ('held', 'pending', 'waiting')
     cross join lateral (
         select case
@@ -78,7 +78,7 @@ begin
             when f.kind <> 'charge_failed' and (f.payment_id = any(v_refunded) or p.rejection = 'no_refund')
                 then 'applied'
             when p.is_foreign then 'ignored'
-            -- What a person decides about has no purchase yet, however long that takes.
+            -- What a person has to decide has no purchase yet, however long the decision takes.
             when f.received_at > p_now - interval '35 days' or held.id is not null then 'waiting'
             when f.kind = 'charge_failed' then 'ignored'
             else 'rejected'
@@ -90,4 +90,4 @@ $$;
 
 revoke all on function fleet.apply_reversals(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_reversals(fleet.fact[], timestamptz) is
-    'Stores what refund and dispute events tell, then settles their payments. One outcome a reversal fact.';
+    'Stores what refund and dispute events tell, then settles their payments. One outcome per reversal fact.';

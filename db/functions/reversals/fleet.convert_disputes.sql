@@ -1,4 +1,4 @@
--- A plan made while there were few rows is kept: without seqscans it is right for many, too.
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
 create or replace function fleet.convert_disputes(p_payment_ids bigint[], p_now timestamptz)
 returns void
 language sql
@@ -7,7 +7,7 @@ security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
-    -- Kept from then on, so that a later rate moves no coins.
+    -- The rate is kept from then on, so that a later rate moves no coins.
     update fleet.disputes as d
     set payment_rate = q.rate
     from (
@@ -24,4 +24,4 @@ $$;
 
 revoke all on function fleet.convert_disputes(bigint[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.convert_disputes(bigint[], timestamptz) is
-    'Gives disputes in another currency than their payment''s the rate of today, where there is one.';
+    'Stores today''s rate, if there is one, with disputes in another currency than their payment''s.';

@@ -10,4 +10,4 @@ $$;
 
 revoke all on function fleet.dispute_rank(text) from public, anon, authenticated, service_role;
 comment on function fleet.dispute_rank(text) is
-    'Which of two statuses told in one second is the later one: closed beats open, lost beats won.';
+    'Orders two statuses that were told in one second: closed is later than open, lost is later than won.';

@@ -10,4 +10,5 @@ $$;
 
 revoke all on function fleet.refund_rank(text) from public, anon, authenticated, service_role;
 comment on function fleet.refund_rank(text) is
-    'How far a refund''s status has come; a refund never goes back, so the furthest status seen is the latest.';
+    'Orders a refund''s statuses by how far they are: a refund never goes back, so the furthest status seen is the '
+    'latest.';

@@ -1,4 +1,4 @@
--- A plan made while there were few rows is kept: without seqscans it is right for many, too.
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
 create or replace function fleet.reversed_amounts(p_payment_ids bigint[])
 returns table (
     payment_id bigint, purchase_id bigint, is_taken_back boolean, paid numeric, refunded numeric, disputed numeric
@@ -23,7 +23,7 @@ as $$
         select
             d.payment_id, d.purchase_id,
             sum(r.amount_minor) filter (where r.status not in ('failed', 'canceled')) as standing,
-            -- What the cumulative holds, though it came to nothing afterwards.
+            -- Refunds that the cumulative total includes, though they failed afterwards.
             sum(r.amount_minor) filter (
                 where r.status in ('failed', 'canceled')
                     and coalesce(r.created_at, '-infinity') <= d.refund_total_at
@@ -42,7 +42,7 @@ as $$
             case
                 when w.currency = d.currency or w.currency is null then w.amount_minor
                 when w.payment_rate is null then d.amount
-                -- Rates of two days differ: what is nearly the whole is the whole.
+                -- The rates of two days differ: what is nearly the whole amount counts as the whole.
                 when w.amount_minor * w.payment_rate between d.amount * 0.95 and d.amount * 1.05 then d.amount
                 else w.amount_minor * w.payment_rate
             end as amount,
@@ -54,8 +54,9 @@ as $$
         from paid as d
         join fleet.disputes as w on w.payment_id = d.payment_id
         left join lateral (
-            -- In settlement currency, so only the ratio to the largest withdrawal counts. What was withdrawn in one
-            -- currency and came back in another is out until the status says that it was won.
+            -- Amounts are in the settlement currency, so only the ratio to the largest withdrawal counts. If money
+            -- was withdrawn in one currency and came back in another, it counts as withdrawn until the status says
+            -- that the dispute was won.
             select max(case when c.largest is not null then least(c.net / c.largest, 1) end) as ratio
             from (
                 -- Per currency: what is withdrawn now, and the largest withdrawal.
@@ -87,5 +88,5 @@ $$;
 
 revoke all on function fleet.reversed_amounts(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.reversed_amounts(bigint[]) is
-    'What was paid, refunded and taken by disputes, a row a purchase and a row a payment that is held without one, in '
-    'minor units of its currency. Thirds of a dispute have 300 decimals.';
+    'What was paid, refunded and taken by disputes, in minor units of the payment''s currency: a row per purchase, and '
+    'a row per payment that is held without one. Thirds of a dispute have 300 decimals.';

@@ -8,7 +8,8 @@ as $$
 declare
     v_settled record;
 begin
-    -- A target, not a delta: what the facts of the payment say by now, whatever their order and however often told.
+    -- A target, not a delta: what all facts of the payment say by now, in whatever order and however often they were
+    -- told.
     with targets as (
         select
             cp.id,
@@ -27,12 +28,12 @@ begin
             end::bigint as coins
         from fleet.reversed_amounts(p_payment_ids) as r
         join public.coin_purchases as cp on cp.id = r.purchase_id
-        -- Three thirds are a whole. The rest of a division is in the 300th decimal; amounts of up to 2^53 and ten
-        -- disputes that differ at all differ in the first 200. Refunds alone are whole numbers, and exact.
+        -- Three thirds have to make a whole. The error of a division is in the 300th decimal; amounts of up to 2^53
+        -- and ten disputes that differ at all differ in the first 200. Refunds alone are whole numbers, and exact.
         cross join lateral (
             select r.refunded + r.disputed + case when r.disputed > 0 then 1e-250 else 0 end as amount
         ) as s
-        -- A payment of nothing has nothing to give back.
+        -- A payment of 0 can't be refunded.
         cross join lateral (
             select coalesce(r.paid > 0 and s.amount >= r.paid, false) or r.is_taken_back as is_whole
         ) as w
@@ -74,5 +75,5 @@ $$;
 
 revoke all on function fleet.settle_reversals(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.settle_reversals(bigint[]) is
-    'Moves each payment''s purchase to what its refunds and disputes say: takes coins back or returns them, and '
+    'Brings each payment''s purchase to what its refunds and disputes say: takes coins back or returns them, and '
     'derives the status. The caller holds the payments'' and the profiles'' locks.';

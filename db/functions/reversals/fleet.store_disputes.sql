@@ -43,5 +43,5 @@ $$;
 
 revoke all on function fleet.store_disputes(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.store_disputes(fleet.fact[]) is
-    'Stores what dispute facts tell: of each dispute its newest event, and every transaction. The caller holds the '
+    'Stores what dispute facts tell: the newest event of each dispute, and every transaction. The caller holds the '
     'locks of their payments.';

@@ -6,9 +6,10 @@ security invoker
 set search_path = '', pg_temp
 as $$
 begin
-    -- Each fact is joined to what is stored so that order and repetition change nothing: of a refund the furthest
-    -- status and the earliest failure, of a cumulative and of a dispute the newest. A stored null time is the oldest.
-    -- Workers of the release before tell no times: a cumulative of theirs counts if it is larger, as it did for them.
+    -- Each fact is merged with what is stored so that order and repetition change nothing: of a refund the furthest
+    -- status and the earliest failure, of a cumulative total and of a dispute the newest. A stored time that is null
+    -- counts as the oldest. Workers of the last release tell no times: their cumulative total counts if it is larger,
+    -- as it does for them.
     insert into fleet.refunds as r (provider, refund_id, payment_id, amount_minor, status, created_at, undone_at)
     select
         f.provider, f.refund_id, min(f.payment_id), max(f.amount_minor),
@@ -71,5 +72,5 @@ $$;
 
 revoke all on function fleet.store_reversals(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.store_reversals(fleet.fact[]) is
-    'Stores what refund and dispute facts tell, so that any order of events, told any number of times, ends the same. '
+    'Stores what refund and dispute facts tell, so that events in any order, told any number of times, end the same. '
     'The caller holds the locks of their payments.';

@@ -1,4 +1,4 @@
--- A plan made while there were few rows is kept: without seqscans it is right for many, too.
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
 create or replace function fleet.unconverted_disputes(p_payment_ids bigint[])
 returns setof bigint
 language sql
@@ -27,5 +27,5 @@ $$;
 
 revoke all on function fleet.unconverted_disputes(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.unconverted_disputes(bigint[]) is
-    'Which of these payments have an open or lost dispute in another currency without a rate: the whole payment counts '
-    'as disputed.';
+    'Those of these payments that have an open or lost dispute in another currency without a rate: the whole payment '
+    'counts as disputed.';

@@ -6,7 +6,7 @@ security invoker
 set search_path = '', pg_temp
 as $$
 begin
-    -- Profiles in id order, as every writer locks them; a single one is locked by its update.
+    -- Profiles are locked in the order of ids, as by every writer; the update itself locks a single one.
     if cardinality(p_profile_ids) > 1 then
         perform 1 from public.profiles as pr where pr.id = any(p_profile_ids) order by pr.id for no key update;
     end if;

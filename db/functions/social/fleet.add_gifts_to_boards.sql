@@ -11,7 +11,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- New gifts are found by the ledger's index of transactions: gifts need none of their own for it.
+    -- New gifts are found by the ledger's index of transactions, so that gifts need none of their own.
     with gifts as (
         select g.sender_id, g.recipient_id, g.coin_amount, g.created_at
         from public.ledger_entries as e
@@ -22,7 +22,7 @@ as $$
             limit 1
         ) as g
         where e.xact_id >= p_from and e.xact_id < p_upto and e.leg = 0 and e.reason = 'gift'
-            -- Counted already, under a number of another cluster that this one has reached by now.
+            -- Counted already, under another cluster's transaction number that this cluster has reached by now.
             and (e.xact_id >= p_foreign_from and e.id <= p_foreign_upto_entry_id) is not true
         union all
         select g.sender_id, g.recipient_id, g.coin_amount, g.created_at
@@ -56,7 +56,7 @@ $$;
 revoke all on function fleet.add_gifts_to_boards(xid8, xid8, date, xid8, bigint)
 from public, anon, authenticated, service_role;
 comment on function fleet.add_gifts_to_boards(xid8, xid8, date, xid8, bigint) is
-    'Adds the gifts of transactions from p_from up to, not including, p_upto to fleet.leaderboard_sums; with p_from '
-    'null all gifts below p_upto. Periods that ended before p_today are left out, and entries up to '
-    'p_foreign_upto_entry_id whose transaction is p_foreign_from or later: counted already, they are of another '
-    'cluster.';
+    'Adds to fleet.leaderboard_sums the gifts of transactions from p_from up to, not including, p_upto; with p_from '
+    'null, all gifts below p_upto. Leaves out periods that ended before p_today, and entries up to '
+    'p_foreign_upto_entry_id whose transaction is p_foreign_from or later: those are another cluster''s and counted '
+    'already.';

@@ -5,7 +5,7 @@ language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
--- By the block range index, however few gifts there are.
+-- Uses the block range index, however few gifts there are.
 set enable_seqscan = off
 as $$
 declare
@@ -27,7 +27,7 @@ begin
     end if;
     v_upto := least(v_hour_ago, v_from + interval '1 hour');
 
-    -- A gift is created within seconds of its commit, so all that are an hour old are seen here.
+    -- A gift is committed within seconds of its created_at, so all that are an hour old are seen here.
     select array_agg(c.stream_id), array_agg(c.coins) into v_stream_ids, v_coins
     from (
         select g.stream_id, -sum(g.coin_amount)::bigint as coins
@@ -35,11 +35,11 @@ begin
         where (g.created_at at time zone 'UTC') > (v_from at time zone 'UTC')
             and (g.created_at at time zone 'UTC') <= (v_upto at time zone 'UTC')
             and g.stream_id is not null
-            -- Dated by a clock that was ahead: they have left already.
+            -- Gifts dated by a clock that was ahead have been taken out already.
             and (g.created_at > v_known.ahead_from and g.id <= v_known.ahead_upto_id) is not true
         group by g.stream_id
     ) as c;
-    perform fleet.change_streams(v_stream_ids, p_coins => v_coins);
+    perform fleet.change_stream_counters(v_stream_ids, p_coins => v_coins);
     update fleet.recent_gifts_horizon as h set counted_from = v_upto;
     return v_upto = v_hour_ago;
 end
@@ -47,5 +47,5 @@ $$;
 
 revoke all on function fleet.age_recent_gifts(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.age_recent_gifts(timestamptz) is
-    'Takes gifts older than an hour out of live_streams.recent_gift_coins, an hour''s worth a call; says whether none '
-    'is left. Cost follows the gifts that grew old.';
+    'Takes gifts older than an hour out of live_streams.recent_gift_coins, an hour''s worth per call; returns whether '
+    'none is left. The cost grows with the gifts that became old.';

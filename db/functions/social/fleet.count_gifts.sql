@@ -10,5 +10,5 @@ $$;
 
 revoke all on function fleet.count_gifts(xid8, xid8, date) from public, anon, authenticated, service_role;
 comment on function fleet.count_gifts(xid8, xid8, date) is
-    'What the last release''s fleet.refresh_leaderboard calls until this one''s stands in its place; goes with the '
-    'next release.';
+    'The last release''s fleet.refresh_leaderboard calls this until the new one replaces it; to be dropped in the next '
+    'release.';

@@ -8,7 +8,7 @@ as $$
 declare
     v_ids uuid[];
 begin
-    -- Row level security would hide users without a word.
+    -- Row level security would hide users silently.
     if row_security_active('auth.users') then
         raise exception 'row level security hides auth.users from %', current_user
             using errcode = 'insufficient_privilege';
@@ -22,7 +22,7 @@ begin
         limit p_limit
     );
     if has_table_privilege('auth.users', 'select') then
-        -- A table of somebody's own may have no created_at.
+        -- An auth.users that is not Supabase's may have no created_at.
         insert into public.profiles (id, created_at)
         select u.id, coalesce((to_jsonb(u) ->> 'created_at')::timestamptz, clock_timestamp())
         from auth.users as u
@@ -39,5 +39,5 @@ $$;
 
 revoke all on function fleet.make_profiles(uuid, integer) from public, anon, authenticated, service_role;
 comment on function fleet.make_profiles(uuid, integer) is
-    'Makes profiles for up to p_limit users past p_after who have none: those who signed up before the schema was '
-    'here. Returns the last of them, null when there is none left. For the schema''s owner.';
+    'Makes profiles for up to p_limit users after p_after who have none, because they signed up before the schema was '
+    'here. Returns the last of them, null if none is left. For the schema''s owner.';

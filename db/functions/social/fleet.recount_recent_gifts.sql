@@ -4,7 +4,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = '', pg_temp
--- By the block range index, however few gifts there are.
+-- Uses the block range index, however few gifts there are.
 set enable_seqscan = off
 as $$
 declare
@@ -23,7 +23,7 @@ begin
         select coalesce(max(g.id), p_known.ahead_upto_id) into p_known.ahead_upto_id
         from public.gifts as g
         where (g.created_at at time zone 'UTC') > (v_hour_ahead at time zone 'UTC');
-        -- Who is writing a gift at this moment goes by the old horizon. The next two runs find it.
+        -- A transaction that writes a gift at this moment uses the old horizon. The next two runs find such gifts.
         p_known.recounts := 3;
     end if;
     if p_known.recounts = 0 then
@@ -52,12 +52,12 @@ begin
         ) as c on c.stream_id = s.id
     ) as d
     where d.coins <> 0;
-    perform fleet.change_streams(v_stream_ids, p_coins => v_coins);
+    perform fleet.change_stream_counters(v_stream_ids, p_coins => v_coins);
 end
 $$;
 
 revoke all on function fleet.recount_recent_gifts(fleet.recent_gifts_horizon, timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.recount_recent_gifts(fleet.recent_gifts_horizon, timestamptz) is
-    'Where the clock was ahead and has been set right: moves the horizon of recent gifts back to now, leaves out gifts '
-    'dated more than an hour from now, and counts the others anew. Else it does nothing.';
+    'After a clock that was ahead has been set right: moves the horizon of recent gifts back to now, leaves out gifts '
+    'dated more than an hour ahead of now, and counts the others again. Else it does nothing.';

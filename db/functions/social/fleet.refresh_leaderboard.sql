@@ -19,24 +19,24 @@ begin
     v_now := coalesce(p_now, clock_timestamp());
     v_today := (v_now at time zone 'UTC')::date;
     v_from := v_known.upto_xid;
-    -- All transactions below have ended, so no gift of theirs can still appear.
+    -- All transactions below this number have ended, so they can't add gifts any more.
     v_horizon := pg_snapshot_xmin(pg_current_snapshot());
     v_upto := v_horizon;
     if v_from is null
         -- The checkpoint is another cluster's: the database was restored.
         or v_from > v_horizon or v_known.cluster_id is distinct from fleet.cluster_id()
-        -- The clock was ahead, and the sums of periods that have not ended yet were removed.
+        -- The clock was ahead, and sums of periods were removed that have not ended yet.
         or v_known.counted_on > v_today
     then
         v_from := null;
         delete from fleet.leaderboard_sums;
-        -- A number that this cluster has not reached is of another, and of long ago.
+        -- A transaction number that this cluster has not reached is another cluster's, and of long ago.
         v_known.foreign_from_xid := pg_snapshot_xmax(pg_current_snapshot());
         select max(e.id) into v_known.foreign_upto_entry_id
         from public.ledger_entries as e
         where e.xact_id >= v_known.foreign_from_xid;
     else
-        -- A transaction is counted whole, so a slice may be a little larger than asked for.
+        -- A transaction is counted as a whole, so a slice may be a little larger than p_limit.
         select (e.xact_id::text::bigint + 1)::text::xid8 into v_upto
         from public.ledger_entries as e
         where e.xact_id >= v_from and e.xact_id < v_horizon
@@ -49,7 +49,7 @@ begin
     perform fleet.add_gifts_to_boards(
         v_from, v_upto, v_today, v_known.foreign_from_xid, v_known.foreign_upto_entry_id
     );
-    -- What was created before the mark is of transactions that began before it, so they are below its number.
+    -- Gifts created before the mark are of transactions that began before it, so their numbers are lower.
     if v_known.mark_xid <= v_upto then
         v_known.complete_until := v_known.mark_at;
     end if;
@@ -77,5 +77,5 @@ $$;
 
 revoke all on function fleet.refresh_leaderboard(timestamptz, integer) from public, anon, authenticated, service_role;
 comment on function fleet.refresh_leaderboard(timestamptz, integer) is
-    'Counts the gifts among about p_limit new ledger entries and writes what changed on the boards; says whether none '
-    'is left. Cost follows what is new; without a checkpoint all gifts are counted.';
+    'Counts the gifts among about p_limit new ledger entries and writes what changed on the boards; returns whether '
+    'none is left. The cost grows with what is new; without a checkpoint all gifts are counted.';

@@ -27,12 +27,12 @@ begin
     insert into public.leaderboard_cache as c (board, period, rank, profile_id, coins)
     select f.board, f.period, f.rank, f.profile_id, f.coins
     from first_hundred as f
-    -- A line that is right already is not written: each write goes to every client that listens.
+    -- A line that is right already is not written, because each write is sent to every client that listens.
     on conflict (board, period, rank) do update
     set profile_id = excluded.profile_id, coins = excluded.coins, refreshed_at = clock_timestamp()
     where (c.profile_id, c.coins) is distinct from (excluded.profile_id, excluded.coins);
 
-    -- Periods that ended, in bites: a day may leave a line for everybody who gave or got something.
+    -- Periods that ended, a part at a time: a day may leave a line for everybody who gave or received something.
     delete from fleet.leaderboard_sums as s
     where s.ctid = any(array(
         select o.ctid
@@ -50,5 +50,5 @@ $$;
 
 revoke all on function fleet.write_leaderboard(date) from public, anon, authenticated, service_role;
 comment on function fleet.write_leaderboard(date) is
-    'Brings public.leaderboard_cache to the first hundred of each running period, and forgets sums of periods that '
-    'ended, up to 10,000 a board and period.';
+    'Writes the first hundred of each running period to public.leaderboard_cache, and removes sums of periods that '
+    'ended, up to 10,000 per board and period.';

@@ -1,4 +1,4 @@
--- Definer: sign-up runs as the auth service, which may not write profiles.
+-- Definer: a sign-up runs as the auth service, which may not write profiles.
 create or replace function public.create_profile_for_new_user()
 returns trigger
 language plpgsql
@@ -14,9 +14,10 @@ $$;
 
 revoke all on function public.create_profile_for_new_user() from public, anon, authenticated, service_role;
 comment on function public.create_profile_for_new_user() is
-    'Gives each new auth.users row its profile. It has nothing to refuse, so it can''t block a sign-up.';
+    'Makes a profile for each new auth.users row. It refuses nothing, so it can''t block a sign-up.';
 
--- Named after us: the table is another's, and its plain names may be taken there.
+-- The trigger's name begins with ours, because the table belongs to the auth service and a plain name may be taken
+-- there.
 create or replace trigger coinfleet_makes_a_profile
 after insert on auth.users
 for each row execute function public.create_profile_for_new_user();

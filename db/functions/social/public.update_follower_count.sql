@@ -38,9 +38,10 @@ $$;
 
 revoke all on function public.update_follower_count() from public, anon, authenticated, service_role;
 comment on function public.update_follower_count() is
-    'Keeps profiles.follower_count equal to the follows of each profile: once a statement, whatever its size.';
+    'Keeps profiles.follower_count equal to the number of the profile''s followers: once per statement, whatever its '
+    'size.';
 
--- PostgreSQL allows a transition table to a trigger of one event only.
+-- In PostgreSQL a trigger with a transition table may be for one event only.
 create or replace trigger trigger_update_follower_count
 after insert on public.follows
 referencing new table as followed

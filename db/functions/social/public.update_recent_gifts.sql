@@ -16,7 +16,7 @@ begin
         where g.stream_id is not null and g.created_at > (select h.counted_from from fleet.recent_gifts_horizon as h)
         group by g.stream_id
     ) as c;
-    perform fleet.change_streams(v_stream_ids, p_coins => v_coins);
+    perform fleet.change_stream_counters(v_stream_ids, p_coins => v_coins);
     return null;
 end
 $$;
@@ -24,7 +24,7 @@ $$;
 revoke all on function public.update_recent_gifts() from public, anon, authenticated, service_role;
 comment on function public.update_recent_gifts() is
     'Adds a statement''s gifts to live_streams.recent_gift_coins, each stream once; fleet.age_recent_gifts takes them '
-    'away again. Runs inside the money batch and waits for nobody.';
+    'out again. Runs inside the transaction that moves money, and waits for no lock.';
 
 create or replace trigger trigger_update_recent_gifts
 after insert on public.gifts

@@ -1,4 +1,4 @@
--- What history left open: each account ends at what is trusted.
+-- The difference that history left: each account ends at its trusted balance.
 create or replace function upgrade.copy_closings(p_after bigint, p_upto bigint)
 returns void
 language plpgsql

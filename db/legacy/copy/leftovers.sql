@@ -1,4 +1,4 @@
--- Nothing of these is moved: setting them aside is all.
+-- None of these rows is moved: they are only set aside.
 create or replace function upgrade.copy_leftovers(p_after bigint, p_upto bigint)
 returns void
 language sql

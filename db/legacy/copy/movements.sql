@@ -21,7 +21,7 @@ begin
                     s.*,
                     row_number() over (order by s.no) as ordinality,
                     t.prefix || 'ledger:' || s.id as key,
-                    -- A reason of the event path stays its own.
+                    -- A reason that events use stays reserved for them.
                     case
                         when s.kind in ('purchase', 'gift') or coalesce(s.kind, '') = ''
                             then 'old_' || coalesce(s.kind, '')

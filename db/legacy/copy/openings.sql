@@ -1,4 +1,4 @@
--- Brings accounts to a balance with an entry of their own against 'adjustments'; nothing where it is that already.
+-- Brings accounts to a balance by an entry against 'adjustments'; writes none if the balance is right already.
 create or replace function upgrade.post_differences(
     p_name text, p_profile_ids uuid[], p_old_ids text[], p_coins numeric[], p_earnings numeric[]
 )

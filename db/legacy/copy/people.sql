@@ -39,7 +39,8 @@ begin
 end
 $$;
 
--- For somebody whose fields the current schema refuses: their books matter more than their bio.
+-- For a person whose fields the current schema refuses: the profile is made without them, because the balance matters
+-- more.
 create or replace function upgrade.copy_bare_person(p_no bigint)
 returns void
 language plpgsql

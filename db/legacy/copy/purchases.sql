@@ -1,5 +1,5 @@
--- Each purchase as the money core would have left it: its payment's key, so that a refund that comes
--- tomorrow finds it; what is known of its reversal as facts of the payment; and the ledger.
+-- Each purchase as the fleet's own functions would have left it: its payment's key, so that a refund that comes
+-- tomorrow finds it; its reversal, if any, as facts of the payment; and its ledger entries.
 create or replace function upgrade.copy_purchases(p_after bigint, p_upto bigint)
 returns void
 language plpgsql
@@ -30,7 +30,7 @@ begin
     ),
     refunded as (
         insert into fleet.payments (id, refund_total_minor)
-        -- The least that takes back as many coins: a later, larger total takes the rest.
+        -- The least amount that takes back as many coins: a later, larger total takes the rest.
         select b.payment_no, div(b.coins_taken * b.amount_minor + b.coins - 1, b.coins)
         from batch as b
         where b.coins_taken > 0 and not b.is_disputed
@@ -55,7 +55,7 @@ begin
         b.coins_taken, r.purchase_limit_usd, w.happened_at, w.happened_at, w.happened_at
     from batch as b
     cross join fleet.settings as r
-    -- A time that nobody wrote down lies before all that were.
+    -- An unknown time counts as earlier than all known ones.
     cross join lateral (select coalesce(b.purchased_at, 'epoch') as happened_at) as w;
 
     perform fleet.post_ledger(

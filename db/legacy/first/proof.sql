@@ -1,5 +1,5 @@
--- Before = after + set aside, of the first generation. Before is read from the old tables, after from
--- the current ones; what was staged in between is not asked.
+-- Before = after + set aside, of the first generation. Before is read from the old tables, after from the current
+-- ones; what was staged in between plays no part.
 create function upgrade.proof()
 returns table (
     line text, rows_before bigint, rows_moved bigint, coins_before numeric, coins_after numeric,

@@ -49,7 +49,7 @@ select
     case
         when c.reason is not null then c.reason
         when not exists (select from auth.users as a where a.id = c.profile_id) then 'no_auth_user'
-        -- A given mapping beats an e-mail address; two of the same kind are for a person to tell apart.
+        -- The given table has priority over e-mail addresses; two matches of the same kind are left to a person.
         when c.claims > 1 and not (c.is_given and c.given_claims = 1) then 'profile_claimed_twice'
     end as reason,
     p.username::text as username,
@@ -72,7 +72,7 @@ select
     s.id::bigint as id,
     s.user_id::text as old_id,
     s.title::text as title,
-    -- Who was published by hand had the camera on; from here on viewers decide.
+    -- A stream that was published by hand had its camera on; from now on viewers decide.
     coalesce(s.is_published, false) and r.source_row ->> 'ended_at' is null as live_available,
     (r.source_row ->> 'started_at')::timestamptz as started_at,
     (r.source_row ->> 'ended_at')::timestamptz as ended_at,
@@ -131,7 +131,7 @@ select
 from legacy_first.gifts as g
 cross join lateral (select to_jsonb(g) as source_row) as r;
 
--- Nobody kept a ledger.
+-- The first generation has no ledger.
 create view upgrade.raw_movements as
 select
     ''::text as source_table, ''::text as source_key, 0::bigint as id, ''::text as old_id, ''::text as account,

@@ -1,5 +1,5 @@
--- What is trusted of the first generation: coins.balance, and what gifts earned. It kept no earnings;
--- they are established from each gift received, a sender without a match included.
+-- What is trusted of the first generation: coins.balance, and what gifts earned. It stored no earnings; they are
+-- computed from each gift received, also from a sender without a match.
 create view upgrade.trusted as
 select
     u.old_id,
@@ -20,7 +20,7 @@ left join (
     group by 1
 ) as e on e.recipient_id = u.profile_id;
 
--- Rows beside the tables that have a step of their own.
+-- Rows to be set aside that belong to no other step.
 create view upgrade.raw_leftovers as
 select
     'user_profiles' as source_table,

@@ -1,5 +1,5 @@
--- Before = after + set aside, of the second generation. Before is read from the old tables, after from
--- the current ones; what was staged in between is not asked.
+-- Before = after + set aside, of the second generation. Before is read from the old tables, after from the current
+-- ones; what was staged in between plays no part.
 create function upgrade.proof()
 returns table (
     line text, rows_before bigint, rows_moved bigint, coins_before numeric, coins_after numeric,
@@ -9,7 +9,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    -- A row of the old ledger stands in the new one under a key of its own, or as a leg of its gift or purchase.
+    -- A row of the old ledger is in the new one under a key of its own, or as an entry of its gift or purchase.
     with old_entries as (
         select
             l.id, l.profile_id, l.amount, upgrade.account_of(to_jsonb(l)) as account,
@@ -55,7 +55,7 @@ as $$
         'coin_ledger',
         (select count(*) from legacy_second.coin_ledger),
         (
-            -- Of several with one id one has moved at most.
+            -- Of several rows with one id at most one has moved.
             select count(distinct o.id)
             from (
                 select

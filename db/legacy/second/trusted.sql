@@ -30,7 +30,7 @@ select
 from upgrade.ledger_sums as s
 where s.earnings < 0;
 
--- The cached balances are let go, where they differed from the ledger not without a word.
+-- The cached balances are not kept; those that differed from the ledger are noted.
 insert into fleet.upgrade_notes (source_table, source_key, note, old_value)
 select 'profiles', t.old_id, 'cached_balance_drifted', p.coin_balance::text
 from upgrade.trusted as t

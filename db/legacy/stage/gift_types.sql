@@ -9,7 +9,7 @@ select
 from (
     select
         p.*,
-        -- Of several with one code the first that can move does.
+        -- Of several rows with one code the first that can move does.
         case
             when p.problem is not null then p.problem
             when row_number() over (partition by p.code, p.problem is null order by p.source_row) > 1
@@ -26,7 +26,7 @@ from (
     ) as p
 ) as j;
 
--- Types that only gifts speak of are made too, so that each gift keeps its own; nobody can send them.
+-- Types that only gifts name are made too, inactive, so that each gift keeps its type and nobody can send more of it.
 insert into upgrade.gift_types
 select
     (select count(*) from upgrade.gift_types) + row_number() over (order by g.code),

@@ -37,7 +37,7 @@ examined as (
 judged as (
     select
         g.*,
-        -- Of several with one id the first that can move does.
+        -- Of several rows with one id the first that can move does.
         case
             when g.problem is not null then g.problem
             when row_number() over (partition by g.id, g.problem is null order by g.source_row) > 1 then 'duplicate_id'
@@ -52,7 +52,7 @@ select
     case when j.reason is not null then j.source_row end as source_row,
     j.id, j.old_recipient_id, j.sender_id, j.recipient_id, j.gift_type, j.quantity, j.slot, j.stream_id,
     s.id as known_stream_id, j.streamer_revenue, j.created_at,
-    -- Whether the recipient earned by it, also when its sender has no profile.
+    -- Whether the recipient earned by it, also if its sender has no profile.
     j.recipient_id is not null and j.is_worth_something and j.old_sender_id is distinct from j.old_recipient_id as earns
 from judged as j
 left join public.live_streams as s on s.id = j.stream_id;

@@ -6,7 +6,7 @@ select
     j.reason, null::text as account, null::numeric as coins,
     case when j.reason is not null then j.source_row end as source_row,
     j.profile_id, j.label, j.url,
-    -- Places are given anew, from 0 and without gaps, in the old order.
+    -- Positions are numbered anew, from 0 and without gaps, in the old order.
     row_number() over (partition by j.profile_id, j.reason is null order by j.position, j.source_key) - 1 as position
 from (
     select

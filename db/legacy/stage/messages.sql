@@ -9,7 +9,7 @@ select
 from (
     select
         p.*,
-        -- Of several with one id the first that can move does.
+        -- Of several rows with one id the first that can move does.
         case
             when p.problem is not null then p.problem
             when row_number() over (partition by p.id, p.problem is null order by p.source_row) > 1 then 'duplicate_id'

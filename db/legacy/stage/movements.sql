@@ -20,7 +20,7 @@ with examined as (
 judged as (
     select
         r.*,
-        -- Of several with one id the first that can move does.
+        -- Of several rows with one id the first that can move does.
         case
             when r.problem is not null then r.problem
             when row_number() over (partition by r.id, r.problem is null order by r.source_row) > 1 then 'duplicate_id'
@@ -30,7 +30,7 @@ judged as (
 matched as (
     select
         j.*,
-        -- A row that its gift or purchase brings by itself, with the same coins, is not booked again.
+        -- If its gift or purchase moves, with the same coins, that makes the entry, so this row makes none.
         case
             when j.reason is null and j.nth = 1 and j.kind in ('gift_sent', 'gift_received') and g.id is not null
                 then g.id

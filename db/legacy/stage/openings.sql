@@ -1,4 +1,4 @@
--- What each account held before the history that is booked: what is trusted, less that history.
+-- What each account held before the history that is booked: the trusted balance less that history.
 create table upgrade.openings as
 select
     row_number() over (order by t.profile_id) as no,
@@ -9,7 +9,7 @@ select
     t.coins as trusted_coins,
     t.earnings as trusted_earnings,
     t.coins - coalesce(sum(h.coins), 0) as opening_coins,
-    -- Earnings never fall below zero; what this leaves open, the closing settles.
+    -- Earnings never fall below zero; the closing entry settles the difference.
     greatest(t.earnings - coalesce(sum(h.earnings), 0), 0) as opening_earnings
 from upgrade.trusted as t
 left join (

@@ -11,7 +11,7 @@ with examined as (
         case when lower(r.currency) ~ '^[a-z]{3}$' then lower(r.currency) else 'usd' end as currency,
         case
             when r.id is null then 'no_id'
-            -- The payment may still come: its event makes the purchase then.
+            -- The payment may still come: then its event makes the purchase.
             when lower(btrim(r.status)) in ('pending', 'created', 'failed', 'canceled', 'cancelled', 'expired')
                 then 'never_granted'
             when u.profile_id is null then 'unknown_buyer'
@@ -27,11 +27,11 @@ with examined as (
         end as problem
     from upgrade.raw_purchases as r
     cross join upgrade.this as t
-    -- Of a provider that is none of ours no event ever comes.
+    -- No event ever comes from a provider that is not ours.
     cross join lateral (select coalesce(lower(nullif(btrim(r.provider), '')), 'stripe') as old_name) as p
     left join fleet.upgraded_users as u on u.old_id = r.old_id
 ),
--- Of several with one id the first that can move does, and so of several with one payment.
+-- Of several rows with one id, or with one payment, the first that can move does.
 identified as (
     select
         p.*,

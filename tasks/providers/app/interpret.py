@@ -11,20 +11,20 @@ from tasks.providers.app.objects import Event, GiftSent
 from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed
 
 if TYPE_CHECKING:
+    from db.batches import ClaimedEvent
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
 
 _EVENT = msgspec.json.Decoder(Event)
 _GIFT_SENT = msgspec.json.Decoder(GiftSent)
 
 
 def interpret(event: ClaimedEvent) -> Fact:
-    """Return what an event means for coins: pure and total, any bytes give a fact."""
+    """Return what an event means for coins: pure and total, any bytes mean something."""
     try:
-        told = _EVENT.decode(event.payload)
-        if told.type != "gift.sent":
+        decoded = _EVENT.decode(event.payload)
+        if decoded.type != "gift.sent":
             return ignored("unknown_type")
-        gift = _GIFT_SENT.decode(told.data)
+        gift = _GIFT_SENT.decode(decoded.data)
     except UNREADABLE_ERRORS:
         return malformed()
     return Gift(**msgspec.structs.asdict(gift))

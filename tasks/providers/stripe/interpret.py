@@ -1,4 +1,7 @@
-"""What Stripe's events mean for coins: each type's reader, and whose events count at all."""
+"""What Stripe's events mean for coins: which account's events count, and who reads each type.
+
+Reads no object itself: intents.py, sessions.py, reversals.py and names.py do.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,31 @@ import msgspec
 
 from tasks.providers import reading
 from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed, rejected
+from tasks.providers.stripe.intents import read_payment_intent
 from tasks.providers.stripe.names import read_charge
-from tasks.providers.stripe.objects import Event, Told
-from tasks.providers.stripe.purchases import read_checkout_session, read_payment_intent
+from tasks.providers.stripe.objects import Event, EventData
 from tasks.providers.stripe.reversals import (
     read_charge_failed,
     read_charge_refunded,
     read_dispute,
     read_refund,
 )
+from tasks.providers.stripe.sessions import read_checkout_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from db.batches import ClaimedEvent
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
 
 _EVENT = msgspec.json.Decoder(Event)
 
 
 def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str]) -> Fact:
-    """Say what an event means for coins: pure and total, any bytes give a fact.
+    """Return what an event means for coins: pure and total, any bytes mean something.
 
-    An event of another account moves nothing here, whatever its type: its money isn't ours.
-    `accounts` are the ids that count nevertheless. Nor does an event of the other mode: test cards
-    pay no coins.
+    An event of another account is rejected whatever its type, because its money isn't ours, unless
+    its account is one of `accounts`. So is an event of the other mode: test cards buy no coins.
     """
     try:
         envelope = _EVENT.decode(event.payload)
@@ -43,25 +46,25 @@ def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str])
             return rejected("livemode_mismatch")
         if envelope.object == "v2.core.event":
             return ignored("thin_event")
-        told = Told(envelope.data, reading.moment(envelope.created) or event.received_at)
+        data = EventData(envelope.data, reading.moment(envelope.created) or event.received_at)
         if envelope.type.startswith("charge.dispute."):
-            return read_dispute(told)
+            return read_dispute(data)
         reader = _READERS.get(envelope.type)
-        return reader(told) if reader else ignored("unknown_type")
+        return reader(data) if reader else ignored("unknown_type")
     except UNREADABLE_ERRORS:
         return malformed()
 
 
 def _is_ours(named: Any, accounts: Collection[str]) -> bool:
-    """Say whether an event's `account` or `context` is one of `accounts`.
+    """Return whether an event's `account` or `context` is one of `accounts`.
 
-    A context is an account's id, or a path that ends with it: org_1/acct_2. Anything but text is
-    nobody's id.
+    A context is the id of an account, or a path that ends with it: org_1/acct_2. A value that is no
+    text is no id.
     """
     return isinstance(named, str) and (named in accounts or named.rpartition("/")[2] in accounts)
 
 
-_READERS: dict[str, Callable[[Told], Fact]] = {
+_READERS: dict[str, Callable[[EventData], Fact]] = {
     "payment_intent.succeeded": read_payment_intent,
     "checkout.session.completed": read_checkout_session,
     "checkout.session.async_payment_succeeded": read_checkout_session,

@@ -1,4 +1,7 @@
-"""All names of a payment: whatever names it in an event is a key of it."""
+"""The names of a payment: its intent, its charges and its session, each of which finds it.
+
+Events of a payment do not all have the same names, so a fact carries every name of its event.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,22 @@ from tasks.providers.stripe.objects import Data, NamedCharge
 
 if TYPE_CHECKING:
     from db.facts import Fact
-    from tasks.providers.stripe.objects import Told
+    from tasks.providers.stripe.objects import EventData
 
 _CHARGE = msgspec.json.Decoder(Data[NamedCharge])
 
 
-def read_charge(told: Told) -> Fact:
-    """Return the names of a charge's payment, so that its refund is found by any of them."""
-    charge = _CHARGE.decode(told.data).object
+def read_charge(event: EventData) -> Fact:
+    """Return the names of the charge's payment, so that a refund finds it by any of them."""
+    charge = _CHARGE.decode(event.data).object
     names = payment_keys(charge.payment_intent, charge.id)
     return Names(payment_keys=names) if len(names) > 1 else ignored("unknown_type")
 
 
 def payment_keys(*references: Any) -> list[str]:
-    """Give the names of a payment, the one that purchases are unique by first."""
+    """Return the names among `references`, each once and in order.
+
+    The first one identifies the purchase: there is one purchase per first name.
+    """
     names = (reading.identifier(reference) for reference in references)
     return list(dict.fromkeys(name for name in names if name is not None))

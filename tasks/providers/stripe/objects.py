@@ -1,7 +1,8 @@
 """The parts of Stripe's objects that coins depend on, in the shapes of its API since 2022.
 
-A field that decides about money is typed, so that anything else there refuses the event. A field
-that only adds to it (`Any`) is read leniently, for a payment must not be lost over its country.
+A field that decides about money has a type, and an event with another value there is malformed. A
+field that only adds to it is `Any` and read leniently: a payment must not be lost because of its
+country.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ T = TypeVar("T")
 
 
 class Envelope(msgspec.Struct):
-    """What the receiver needs of an event."""
+    """The fields of an event that the inbox stores."""
 
     id: str
     type: str
 
 
 class Event(msgspec.Struct):
-    """An event whose object is left unread until its type says what it is."""
+    """An event; its object is decoded once its type is known."""
 
     type: str
     object: str = "event"
-    # Whose event it is, where it isn't our own account's; an account's id or a path of ids.
+    # Set if the event is of another account than ours: the id of an account, or a path of ids.
     account: Any = None
     user_id: Any = None  # its name before 2017-05-25
     context: Any = None
@@ -40,15 +41,15 @@ class Event(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw()
 
 
-class Told(NamedTuple):
-    """What an event tells, not read yet, and Stripe's time of it."""
+class EventData(NamedTuple):
+    """The data of an event, not decoded yet, and Stripe's time of the event."""
 
     data: msgspec.Raw
     at: datetime
 
 
 class Data(msgspec.Struct, Generic[T]):
-    """What stands in `data` of an event."""
+    """The field `data` of an event."""
 
     object: T
 
@@ -82,14 +83,14 @@ class CheckoutSession(msgspec.Struct):
 
 
 class NamedCharge(msgspec.Struct):
-    """In events that say nothing of a charge but its names."""
+    """In events of a charge that matter only for its names."""
 
     id: Any = None
     payment_intent: Any = None
 
 
 class Charge(msgspec.Struct):
-    """In `charge.refunded`; before 2020 without `amount_captured`."""
+    """In `charge.refunded`; before 2020 it had no `amount_captured`."""
 
     id: Identifier
     amount_refunded: Amount
@@ -101,7 +102,7 @@ class Charge(msgspec.Struct):
 
 
 class FailedCharge(msgspec.Struct):
-    """In `charge.failed`; with a transaction, the money had come and was taken again."""
+    """In `charge.failed`; with a balance transaction, money had come and was taken back."""
 
     id: Identifier
     failure_balance_transaction: Any = None
@@ -120,7 +121,7 @@ class Refund(msgspec.Struct):
 
 
 class BalanceTransaction(msgspec.Struct):
-    """One movement of money for a dispute: negative when Stripe withdrew it."""
+    """One movement of money because of a dispute; negative if Stripe took it from us."""
 
     id: Identifier
     amount: SignedAmount

@@ -1,4 +1,7 @@
-"""What Stripe tells of money that goes back: refunds, cumulatives and disputes."""
+"""Reads Stripe's events about money that goes back: refunds, totals of refunds, disputes.
+
+Only says what each event tells. How many coins that takes is decided in SQL, from all facts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tasks.providers.stripe.names import payment_keys
 
 if TYPE_CHECKING:
     from db.facts import Fact
-    from tasks.providers.stripe.objects import Told
+    from tasks.providers.stripe.objects import EventData
 
 _CHARGE = msgspec.json.Decoder(objects.Data[objects.Charge])
 _FAILED_CHARGE = msgspec.json.Decoder(objects.Data[objects.FailedCharge])
@@ -21,20 +24,20 @@ _REFUND = msgspec.json.Decoder(objects.Data[objects.Refund])
 _DISPUTE = msgspec.json.Decoder(objects.Data[objects.Dispute])
 
 
-def read_refund(told: Told) -> Fact:
-    """Tell one refund as it stands."""
-    refund = _REFUND.decode(told.data).object
+def read_refund(event: EventData) -> Fact:
+    """Return one refund with its present status."""
+    refund = _REFUND.decode(event.data).object
     keys = payment_keys(refund.payment_intent, refund.charge)
     if not keys:
         return ignored("no_payment")
     return Refund(
-        # Its own id too: told once by its charge and once by its intent, it joins the two.
+        # Its own id too: events that name its charge and others that name its intent then join.
         payment_keys=[*keys, refund.id],
-        told_at=told.at,
-        refund_created_at=moment(refund.created) or told.at,
+        told_at=event.at,
+        refund_created_at=moment(refund.created) or event.at,
         refund_id=refund.id,
         amount_minor=refund.amount,
-        # A status that Stripe adds some day, or none at all, is a refund on its way.
+        # Without a status, or with one that is new to us, the refund is on its way.
         status=refund.status if refund.status in _REFUND_STATUSES else "pending",
     )
 
@@ -42,13 +45,13 @@ def read_refund(told: Told) -> Fact:
 _REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled")
 
 
-def read_charge_refunded(told: Told) -> Fact:
-    """Tell all that was refunded of a charge so far.
+def read_charge_refunded(event: EventData) -> Fact:
+    """Return the total that was refunded of a charge so far.
 
-    Stripe counts as refunded what a capture left over, too: money that was never taken. A charge
-    of which nothing was captured bought nothing, so its reversals are not ours either.
+    Stripe includes what was authorised and not captured, which is money that was never taken. A
+    charge of which nothing was captured bought nothing, so its refunds take no coins either.
     """
-    charge = _CHARGE.decode(told.data).object
+    charge = _CHARGE.decode(event.data).object
     keys = payment_keys(charge.payment_intent, charge.id)
     if charge.captured is False:
         return ignored("not_captured", keys)
@@ -58,7 +61,7 @@ def read_charge_refunded(told: Told) -> Fact:
         captured = charge.amount_captured
     return RefundTotal(
         payment_keys=keys,
-        told_at=told.at,
+        told_at=event.at,
         cumulative_minor=charge.amount_refunded,
         uncaptured_minor=uncaptured,
         amount_minor=captured,
@@ -66,23 +69,26 @@ def read_charge_refunded(told: Told) -> Fact:
     )
 
 
-def read_charge_failed(told: Told) -> Fact:
-    """Tell a charge whose money came and went again; any other bought nothing."""
-    charge = _FAILED_CHARGE.decode(told.data).object
+def read_charge_failed(event: EventData) -> Fact:
+    """Return that a charge failed after its money had come; any other failed charge is ignored."""
+    charge = _FAILED_CHARGE.decode(event.data).object
     if charge.failure_balance_transaction is None:
         return ignored("charge_failed")
     return ChargeFailed(payment_keys=payment_keys(charge.payment_intent, charge.id))
 
 
-def read_dispute(told: Told) -> Fact:
-    """Tell how the dispute stands and the money that moved; its type says nothing more."""
-    dispute = _DISPUTE.decode(told.data).object
+def read_dispute(event: EventData) -> Fact:
+    """Return a dispute: its status, its amount and the money that was moved because of it.
+
+    The type of the event adds nothing to that.
+    """
+    dispute = _DISPUTE.decode(event.data).object
     keys = payment_keys(dispute.payment_intent, dispute.charge)
     if not keys:
         return ignored("no_payment")
     return Dispute(
         payment_keys=[*keys, dispute.id],
-        told_at=told.at,
+        told_at=event.at,
         dispute_id=dispute.id,
         status=dispute.status if dispute.status in _DISPUTE_STATUSES else "unknown",
         amount_minor=dispute.amount,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from db.batches import ClaimedEvent, EventId
 from db.facts import Gift, Purchase
-from db.inbox import ClaimedEvent, EventId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from db.arrivals import Arrival
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.inbox import Arrival
 
 
 async def store(pool: Pool, arrival: Arrival) -> int | None:
-    """Store an event; gives its id, or None when it was stored before."""
+    """Store an event; return its id, or None if it was stored before."""
     event_id: int | None = await pool.fetchval(
         "insert into textbook.events (provider, provider_event_id, event_type, payload)"
         " values ($1, $2, $3, $4) on conflict do nothing returning id",

@@ -1,4 +1,4 @@
-"""The textbook's worker (`python -m tests.bench.textbook.worker`): an actor, an event at a time."""
+"""The textbook's worker (`python -m tests.bench.textbook.worker`): an actor per event."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from workers.settings import load_settings
 if TYPE_CHECKING:
     from dramatiq import Actor, Broker
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from workers.settings import Settings
 
 

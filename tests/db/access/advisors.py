@@ -1,12 +1,13 @@
 """Supabase's database advisors in our own words: what each looks for, as a query of the catalog.
 
-The public list is github.com/supabase/splinter; the names here are its names. Each query gives the
-objects that it objects to, as text. Those that look at more than a schema are named in NOT_HERE.
+The public list is github.com/supabase/splinter; the names here are its names. Each query returns
+the objects that it objects to, as text. NOT_HERE names the advisors that look at other things than
+a schema.
 """
 
 from __future__ import annotations
 
-# What people of a project make; the platform's own schemas are its own affair.
+# What people of a project make. The schemas of Supabase itself are not ours.
 _MADE_HERE = "(nspname !~ '^pg_' and nspname not in ('information_schema', 'auth', 'extensions'))"
 _TABLES = f"""
     select n.nspname, n.nspname || '.' || c.relname as name, c.*
@@ -92,7 +93,7 @@ ADVISORS: dict[str, str] = {
         select name from ({_FUNCTIONS}) f where prokind <> 'a' and not exists (
             select from unnest(proconfig) c where c like 'search_path=%')
     """,
-    # Whoever signs in anonymously is `authenticated` too.
+    # A user who signs in anonymously is `authenticated` too.
     "auth_allow_anonymous_sign_ins": f"""
         select name from ({_POLICIES}) p
         where (polroles = '{{0}}' or 'authenticated'::regrole = any(polroles))
@@ -155,7 +156,7 @@ ADVISORS: dict[str, str] = {
     "unused_replication_slot": "select slot_name::text from pg_replication_slots where not active",
 }
 
-# What looks at a project's use, versions or other services, and so says nothing of a schema.
+# They look at a project's use, versions or other services, not at a schema.
 NOT_HERE: dict[str, str] = {
     "unused_index": "counts scans; that each index serves a query is asserted by its plan",
     "table_bloat": "estimates from statistics; tables that are updated all day leave room in pages",
@@ -167,7 +168,7 @@ NOT_HERE: dict[str, str] = {
     "pg_graphql_authenticated_table_exposed": "as above",
 }
 
-# Each exception, by advisor and object as a pattern, and why it stands.
+# Each exception, by advisor and a pattern of objects, with its reason.
 EXCEPTIONS: dict[tuple[str, str], str] = {
     (
         "authenticated_security_definer_function_executable",

@@ -1,4 +1,4 @@
-"""A scene for attacks: somebody with bad intentions, somebody with coins, and a stream."""
+"""The parties of an attack: an attacker, a victim with coins, and the victim's stream."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 API_ROLES = ("anon", "authenticated", "service_role")
 OURS = ("coinfleet_owner", *login_roles())
 GIVE = "select public.process_gift($1, $2, $3)"
-# A type of the client's own under a name that our functions use: what it checks runs as whoever
-# meets it, and a temporary schema comes first unless a search path says that it comes last.
+# A client's own type under a name that our functions use. Its check runs with the rights of the
+# function that uses it, and a temporary schema is searched first unless the path says otherwise.
 TRAP = """
 create function pg_temp.spring(p_value pg_catalog.{type}) returns bool language plpgsql as $$
 begin
@@ -36,35 +36,35 @@ TRAPPED_TYPES = ("uuid", "text", "jsonb", "timestamptz", "inet", "bytea", "date"
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Mallory has 10 coins, the victim 100 and the stream."""
+class Parties:
+    """Mallory, who has 10 coins, and the victim, who has 100 and the stream."""
 
     mallory: UUID
     victim: UUID
     stream: int
 
-    def told(self, statement: str) -> str:
-        """A statement with their ids in place of {mallory}, {victim} and {stream}."""
+    def fill_in(self, statement: str) -> str:
+        """Return a statement with their ids in place of {mallory}, {victim} and {stream}."""
         return statement.format(**asdict(self))
 
 
-async def set_scene(books: Books) -> Scene:
-    """Sign the two up."""
+async def sign_up_parties(books: Books) -> Parties:
+    """Sign up the two."""
     victim = await books.profile(coins=100)
     stream = await books.db.fetchval(
         "insert into public.live_streams (profile_id) values ($1) returning id", victim
     )
-    return Scene(await books.profile(coins=10), victim, stream)
+    return Parties(await books.profile(coins=10), victim, stream)
 
 
 async def refused(work: Awaitable[object]) -> None:
-    """Await what must end in SQLSTATE 42501; nothing else is a refusal."""
+    """Await what must fail with SQLSTATE 42501: nothing else is a refusal."""
     with pytest.raises(asyncpg.InsufficientPrivilegeError) as caught:
         await work
     assert caught.value.sqlstate == "42501"
 
 
 async def coins_of_all(books: Books) -> dict[UUID, int]:
-    """Everybody's balance."""
+    """The balance of each profile."""
     rows = await books.db.fetch("select id, coin_balance from public.profiles")
     return {row["id"]: row["coin_balance"] for row in rows}

@@ -1,7 +1,7 @@
-"""Who may do what to which table, tried: each role on each table, with its own rows and another's.
+"""Who may do what to which table: each role tries it, on its own rows and on another's.
 
-Requirements B3 and F. MATRIX is the one place that says what is expected; a table without a row in
-it fails. Refused means SQLSTATE 42501 and nothing else.
+Requirements B3 and F. Only MATRIX says what is expected, and a table without a row in it fails.
+Refused means SQLSTATE 42501 and nothing else.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ THIRD = UUID("00000000-0000-4000-8000-000000000003")
 
 
 class Who(StrEnum):
-    """Whose rows a client may reach by an operation."""
+    """Whose rows a client may use an operation on."""
 
     EVERYONE = "everyone"
     OWNER = "own rows only"
@@ -48,7 +48,7 @@ Operation: TypeAlias = Literal["select", "insert", "update", "delete"]
 class Row(NamedTuple):
     """A table's row of the matrix, and statements to try it with.
 
-    `owner` is the column that says whose a row is; `backend` is what service_role may do besides
+    `owner` is the column with the owner of a row; `backend` is what service_role may do besides
     reading; `new` makes a row of profile $1 and `change` changes one.
     """
 
@@ -89,7 +89,7 @@ MATRIX: Final = {
         "default values", "coins = 1"),
     "gift_types": Row(None, EVERYONE, NOBODY, NOBODY, NOBODY, "",
         "default values", "coin_cost = 1"),
-    # Not in F: a shop shows its prices.
+    # Not in F, but a shop must show its prices.
     "coin_packages": Row(None, EVERYONE, NOBODY, NOBODY, NOBODY, "",
         "default values", "coin_amount = 1"),
     "fx_rates": Row(None, EVERYONE, NOBODY, NOBODY, NOBODY, "",
@@ -125,7 +125,7 @@ REFRESH = "select fleet.refresh_leaderboard()"
 
 
 class Outcome(StrEnum):
-    """What became of a statement."""
+    """The outcome of a statement."""
 
     ALLOWED = "allowed"
     NO_ROW = "no row"
@@ -158,7 +158,7 @@ ACTORS = (
 
 
 def expected(actor: Actor, row: Row, operation: Operation) -> Outcome:
-    """What the matrix says of an attempt."""
+    """Return the outcome that the matrix expects of an attempt."""
     who: Who = getattr(row, operation)
     if actor.is_process:
         return REFUSED
@@ -174,7 +174,7 @@ def expected(actor: Actor, row: Row, operation: Operation) -> Outcome:
 
 
 def statement(table: str, row: Row, operation: Operation) -> str:
-    """A statement for an operation on the rows of profile $1."""
+    """Return a statement for an operation on the rows of profile $1."""
     whose = f"where {row.owner} = $1" if row.owner else "where $1::uuid is not null"
     match operation:
         case "select":
@@ -188,7 +188,7 @@ def statement(table: str, row: Row, operation: Operation) -> str:
 
 
 async def attempt(connection: Connection, sql: str, *arguments: object) -> Outcome:
-    """Try a statement; whatever isn't SQLSTATE 42501, which is this error's own, is raised."""
+    """Try a statement. An error with another SQLSTATE than 42501 is raised."""
     try:
         async with connection.transaction():
             prepared = await connection.prepare(sql)
@@ -218,7 +218,7 @@ async def settle(database: Database) -> None:
 
 @pytest_asyncio.fixture
 async def act(people: Database) -> AsyncIterator[Callable[[Actor], object]]:
-    """Opens a connection as an actor has it, rolled back with the test."""
+    """Opens an actor's connection, whose work is rolled back with the test."""
     opened: list[Connection] = []
 
     async def connect(actor: Actor) -> Connection:
@@ -243,7 +243,7 @@ async def act(people: Database) -> AsyncIterator[Callable[[Actor], object]]:
 @pytest.mark.parametrize("operation", get_args(Operation))
 @pytest.mark.parametrize("actor", ACTORS, ids=lambda actor: actor.name)
 @pytest.mark.parametrize("table", MATRIX)
-async def test_each_role_reaches_of_each_table_what_the_matrix_says(
+async def test_each_role_may_do_to_each_table_what_the_matrix_says(
     act: Callable[[Actor], object], table: str, actor: Actor, operation: Operation
 ) -> None:
     row = MATRIX[table]
@@ -269,7 +269,7 @@ async def test_nobody_empties_a_table(act: Callable[[Actor], object], actor: Act
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
-async def test_no_api_role_reaches_anything_of_the_fleets_own(
+async def test_no_api_role_may_use_an_object_of_the_fleet(
     act: Callable[[Actor], object], db: Connection, role: str
 ) -> None:
     connection = await act(Actor(role, role, ME))  # type: ignore[misc]
@@ -283,7 +283,7 @@ async def test_no_api_role_reaches_anything_of_the_fleets_own(
 
 
 @pytest.mark.parametrize("login", [*LOGINS, *DECIDERS])
-async def test_each_process_reads_the_runners_books_and_no_other_table(
+async def test_each_process_reads_the_migration_records_and_no_other_table(
     act: Callable[[Actor], object], db: Connection, login: Login
 ) -> None:
     connection = await act(Actor(login, login, ME, login))  # type: ignore[misc]
@@ -307,7 +307,7 @@ async def relations(db: Connection, *schemas: str) -> list[str]:
     return [row["name"] for row in rows]
 
 
-# Columns: what a policy can't protect
+# Columns: a policy can't protect them
 
 FLAGS = {"is_active", "is_unmuted", "is_visible", "is_subscribed"}
 DISPLAY_FIELDS = {"username", "display_name", "avatar_url", "bio"}
@@ -352,7 +352,7 @@ INSERTABLE: Final = {
 
 @pytest.mark.parametrize("table", MATRIX)
 @pytest.mark.parametrize("role", UPDATABLE)
-async def test_each_column_is_updated_by_whom_the_list_names_and_by_nobody_else(
+async def test_each_column_is_updated_only_by_the_roles_that_the_list_names(
     act: Callable[[Actor], object], db: Connection, role: str, table: str
 ) -> None:
     connection = await act(Actor(role, role, ME))  # type: ignore[misc]
@@ -367,7 +367,7 @@ async def test_each_column_is_updated_by_whom_the_list_names_and_by_nobody_else(
 
 @pytest.mark.parametrize("table", MATRIX)
 @pytest.mark.parametrize("role", INSERTABLE)
-async def test_each_column_is_filled_by_whom_the_list_names_and_by_nobody_else(
+async def test_each_column_is_inserted_only_by_the_roles_that_the_list_names(
     act: Callable[[Actor], object], db: Connection, role: str, table: str
 ) -> None:
     connection = await act(Actor(role, role, ME))  # type: ignore[misc]

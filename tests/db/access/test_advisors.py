@@ -1,4 +1,4 @@
-"""Supabase's advisors have nothing to say of this schema but what is explained."""
+"""Supabase's advisors find nothing in this schema that is not explained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("F")
 
-# For each advisor something that it must see. Three need an extension or rights that aren't here.
+# For each advisor something that it must find. Three need an extension or rights that are missing.
 SINS: dict[str, str] = {
     "unindexed_foreign_keys": "create table public.sin (id int primary key, of_profile uuid"
     " references public.profiles (id))",
@@ -59,7 +59,7 @@ SINS: dict[str, str] = {
 
 
 async def findings(connection: Connection | asyncpg.Connection[asyncpg.Record]) -> set[str]:
-    """What the advisors object to and nobody explained, as `advisor: object`."""
+    """Return what the advisors object to without an explanation, as `advisor: object`."""
     found = set()
     for advisor, query in ADVISORS.items():
         for (name,) in await connection.fetch(query):

@@ -1,4 +1,4 @@
-"""Who a hostile client pretends to be: another user, another role, nobody; each attempt fails."""
+"""A hostile client pretends to be another user, another role or nobody; each attempt fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import pytest
 import pytest_asyncio
 
 from tests.clusters import LOGINS
-from tests.db.access.attacks import API_ROLES, GIVE, OURS, Scene, coins_of_all, refused, set_scene
+from tests.db.access.attacks import (
+    API_ROLES,
+    GIVE,
+    OURS,
+    Parties,
+    coins_of_all,
+    refused,
+    sign_up_parties,
+)
 from tests.db.books import ROSE, Books
 
 if TYPE_CHECKING:
@@ -24,9 +32,9 @@ CLAIM = "select set_config('request.jwt.claims', $1, false)"
 
 
 @pytest_asyncio.fixture
-async def scene(books: Books) -> Scene:
-    """The two, whose books are right when the test ends."""
-    return await set_scene(books)
+async def parties(books: Books) -> Parties:
+    """Attacker and victim; the books are right when the test ends."""
+    return await sign_up_parties(books)
 
 
 # Another user's id
@@ -45,10 +53,10 @@ IMPERSONATIONS = (
 
 @pytest.mark.parametrize("statement", IMPERSONATIONS)
 async def test_nobody_writes_in_anothers_name(
-    scene: Scene, signed_in: SignIn, statement: str
+    parties: Parties, signed_in: SignIn, statement: str
 ) -> None:
-    client = await signed_in(scene.mallory)
-    await refused(client.execute(scene.told(statement)))
+    client = await signed_in(parties.mallory)
+    await refused(client.execute(parties.fill_in(statement)))
 
 
 HANDOVERS = (
@@ -63,34 +71,34 @@ HANDOVERS = (
 
 @pytest.mark.parametrize("statement", HANDOVERS)
 async def test_nobody_hands_a_row_over_to_another(
-    scene: Scene, signed_in: SignIn, statement: str
+    parties: Parties, signed_in: SignIn, statement: str
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await client.execute(
         "insert into public.user_links (profile_id, label, url) values ($1, 'x', 'https://x.y')",
-        scene.mallory,
+        parties.mallory,
     )
     await client.execute(
         "insert into public.user_grid_slots values ($1, 1, $2)",
-        scene.mallory,
-        scene.victim,
+        parties.mallory,
+        parties.victim,
     )
-    await refused(client.execute(scene.told(statement)))
+    await refused(client.execute(parties.fill_in(statement)))
 
 
 async def test_an_upsert_does_not_take_anothers_row(
-    books: Books, scene: Scene, signed_in: SignIn
+    books: Books, parties: Parties, signed_in: SignIn
 ) -> None:
     await books.db.execute(
         "insert into public.user_links (profile_id, label, url) values ($1, 'x', 'https://x.y')",
-        scene.victim,
+        parties.victim,
     )
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await refused(
         client.execute(
             "insert into public.user_links (profile_id, label, url) values ($1, 'y', 'https://x.y')"
             " on conflict (profile_id, position) do update set label = 'y'",
-            scene.victim,
+            parties.victim,
         )
     )
 
@@ -105,25 +113,25 @@ FORGERIES = (
 
 
 @pytest.mark.parametrize("claims", FORGERIES, ids=json.dumps)
-async def test_a_claim_gives_no_right_that_the_role_has_not(
-    scene: Scene, signed_in: SignIn, claims: dict[str, object]
+async def test_a_claim_adds_no_right_to_those_of_the_role(
+    parties: Parties, signed_in: SignIn, claims: dict[str, object]
 ) -> None:
-    client = await signed_in(scene.mallory)
-    await client.execute(CLAIM, json.dumps(claims | {"sub": str(scene.mallory)}))
+    client = await signed_in(parties.mallory)
+    await client.execute(CLAIM, json.dumps(claims | {"sub": str(parties.mallory)}))
     await refused(client.execute("delete from public.chat_messages"))
     await refused(
         client.execute(
-            "select public.process_coin_purchase($1, 'x', 'x', 'x', 100, 1.00)", scene.mallory
+            "select public.process_coin_purchase($1, 'x', 'x', 'x', 100, 1.00)", parties.mallory
         )
     )
 
 
 @pytest.mark.parametrize("subject", ["1 or true", "' or ''='", "*", "00000000-0000-4000-8000"])
 async def test_a_subject_that_is_no_uuid_is_an_error_and_nobody(
-    books: Books, scene: Scene, signed_in: SignIn, subject: str
+    books: Books, parties: Parties, signed_in: SignIn, subject: str
 ) -> None:
     before = await coins_of_all(books)
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await client.execute(CLAIM, json.dumps({"sub": subject}))
     for sql in ("select from public.ledger_entries", "select public.process_gift(null, 'x', 'x')"):
         with pytest.raises(asyncpg.InvalidTextRepresentationError):
@@ -133,15 +141,15 @@ async def test_a_subject_that_is_no_uuid_is_an_error_and_nobody(
 
 @pytest.mark.parametrize("claims", ["", "{}", '{"sub": null}', "null"])
 async def test_a_token_without_a_subject_reads_and_writes_no_row_of_anybody(
-    scene: Scene, signed_in: SignIn, claims: str
+    parties: Parties, signed_in: SignIn, claims: str
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await client.execute(CLAIM, claims)
     assert await client.fetch("select from public.ledger_entries") == []
-    await refused(client.execute(GIVE, scene.victim, ROSE, "key"))
+    await refused(client.execute(GIVE, parties.victim, ROSE, "key"))
     await refused(
         client.execute(
-            "select public.update_viewer_heartbeat($1, true, true, true, true)", scene.stream
+            "select public.update_viewer_heartbeat($1, true, true, true, true)", parties.stream
         )
     )
 
@@ -160,12 +168,12 @@ async def test_no_api_role_becomes_one_of_ours(signed_in: SignIn, role: str) -> 
 
 
 async def test_resetting_the_role_leaves_a_login_without_rights(
-    scene: Scene, signed_in: SignIn
+    parties: Parties, signed_in: SignIn
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await client.execute("reset role")
     await refused(client.execute("select from public.profiles"))
-    await refused(client.execute(GIVE, scene.victim, ROSE, "key"))
+    await refused(client.execute(GIVE, parties.victim, ROSE, "key"))
 
 
 @pytest.mark.parametrize("login", LOGINS)
@@ -192,8 +200,8 @@ async def test_no_role_of_ours_switches_triggers_off(connect: Connect, login: Lo
     await refused(ours.execute("set session_replication_role = replica"))
 
 
-async def test_row_security_can_be_asked_to_refuse_but_not_to_look_away(
-    scene: Scene, signed_in: SignIn
+async def test_a_client_that_switches_row_security_off_is_refused(
+    parties: Parties, signed_in: SignIn
 ) -> None:
     client = await signed_in(uuid4())
     await client.execute("set row_security = off")

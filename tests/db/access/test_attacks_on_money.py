@@ -1,4 +1,4 @@
-"""What a hostile client does to get coins or time: each attempt fails, and nothing moves."""
+"""A hostile client tries to get coins, or to set the time: each attempt fails and moves nothing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.db.access.attacks import (
     OURS,
     TRAP,
     TRAPPED_TYPES,
-    Scene,
+    Parties,
     coins_of_all,
     refused,
-    set_scene,
+    sign_up_parties,
 )
 from tests.db.books import ROSE, Books
 
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.requirement("F")
 
 
 @pytest_asyncio.fixture
-async def scene(books: Books) -> Scene:
-    """The two, whose books are right when the test ends."""
-    return await set_scene(books)
+async def parties(books: Books) -> Parties:
+    """Attacker and victim; the books are right when the test ends."""
+    return await sign_up_parties(books)
 
 
 # Hostile input to functions that run with their owner's rights
@@ -49,59 +49,59 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_text_stays_text(
-    books: Books, scene: Scene, signed_in: SignIn, text: str
+    books: Books, parties: Parties, signed_in: SignIn, text: str
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     with pytest.raises(asyncpg.PostgresError) as caught:
-        await client.execute(GIVE, scene.victim, text, "key")
+        await client.execute(GIVE, parties.victim, text, "key")
     assert caught.value.sqlstate == "CF004"
-    await client.execute(GIVE, scene.victim, ROSE, text)
-    assert await books.coins(scene.mallory) == 9
+    await client.execute(GIVE, parties.victim, ROSE, text)
+    assert await books.coins(parties.mallory) == 9
     key = await books.db.fetchval("select provider_event_id from public.gifts")
-    assert key == f"client:{scene.mallory}:{text}"
+    assert key == f"client:{parties.mallory}:{text}"
 
 
 async def test_a_key_that_names_anothers_gift_is_the_senders_own(
-    books: Books, scene: Scene, signed_in: SignIn
+    books: Books, parties: Parties, signed_in: SignIn
 ) -> None:
-    victim, mallory = await signed_in(scene.victim), await signed_in(scene.mallory)
-    await victim.execute(GIVE, scene.mallory, ROSE, "key")
+    victim, mallory = await signed_in(parties.victim), await signed_in(parties.mallory)
+    await victim.execute(GIVE, parties.mallory, ROSE, "key")
     key = await books.db.fetchval("select provider_event_id from public.gifts")
-    await mallory.execute(GIVE, scene.victim, ROSE, key)
-    assert await books.coins(scene.mallory) == 9
+    await mallory.execute(GIVE, parties.victim, ROSE, key)
+    assert await books.coins(parties.mallory) == 9
 
 
 @pytest.mark.parametrize("quantity", [0, -1, -(2**31), 2**31 - 1, 1_000_001])
 async def test_no_quantity_turns_a_gift_into_income(
-    books: Books, scene: Scene, signed_in: SignIn, quantity: int
+    books: Books, parties: Parties, signed_in: SignIn, quantity: int
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     with pytest.raises(asyncpg.InvalidParameterValueError):
         await client.execute(
-            "select public.process_gift($1, $2, 'key', $3)", scene.victim, ROSE, quantity
+            "select public.process_gift($1, $2, 'key', $3)", parties.victim, ROSE, quantity
         )
-    assert await books.coins(scene.mallory) == 10
+    assert await books.coins(parties.mallory) == 10
 
 
 async def test_a_gift_whose_cost_no_bigint_holds_is_refused(
-    books: Books, scene: Scene, signed_in: SignIn
+    books: Books, parties: Parties, signed_in: SignIn
 ) -> None:
     await books.db.execute(
         "insert into public.gift_types (code, name, coin_cost) values ('sun', 'Sun', 2^62)"
     )
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     with pytest.raises(asyncpg.PostgresError) as caught:
-        await client.execute("select public.process_gift($1, 'sun', 'key', 4)", scene.victim)
+        await client.execute("select public.process_gift($1, 'sun', 'key', 4)", parties.victim)
     assert caught.value.sqlstate == "CF001"
-    assert await books.coins(scene.mallory) == 10
+    assert await books.coins(parties.mallory) == 10
 
 
 async def test_a_heartbeat_of_nulls_watches_nothing(
-    books: Books, scene: Scene, signed_in: SignIn
+    books: Books, parties: Parties, signed_in: SignIn
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await client.execute(
-        "select public.update_viewer_heartbeat($1, null, null, null, null)", scene.stream
+        "select public.update_viewer_heartbeat($1, null, null, null, null)", parties.stream
     )
     for stream in (None, -1, 2**63 - 1):
         with pytest.raises(asyncpg.PostgresError) as caught:
@@ -128,44 +128,44 @@ as 'select $1[1] limit 0';
 
 
 async def test_what_a_client_puts_on_the_search_path_is_not_found(
-    books: Books, scene: Scene, signed_in: SignIn
+    books: Books, parties: Parties, signed_in: SignIn
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await client.execute(DECOYS)
-    await client.execute("insert into profiles values ($1, 1000000, 0)", scene.mallory)
+    await client.execute("insert into profiles values ($1, 1000000, 0)", parties.mallory)
     await client.execute("insert into gift_types values ('rose', -1000, 0, true)")
     await client.execute("set search_path = pg_temp, public, pg_catalog")
-    await client.execute(GIVE, scene.victim, ROSE, "key")
+    await client.execute(GIVE, parties.victim, ROSE, "key")
     await client.execute(
-        "select public.update_viewer_heartbeat($1, true, true, true, true)", scene.stream
+        "select public.update_viewer_heartbeat($1, true, true, true, true)", parties.stream
     )
     await client.execute(
         "insert into public.follows (follower_id, followee_id) values ($1, $2)",
-        scene.mallory,
-        scene.victim,
+        parties.mallory,
+        parties.victim,
     )
-    assert await books.coins(scene.mallory) == 9
+    assert await books.coins(parties.mallory) == 9
     heard = "select last_active_at < now() + interval '1 minute' from public.active_viewers"
     assert await books.db.fetchval(heard)
 
 
 @pytest.mark.parametrize("trapped", TRAPPED_TYPES)
 async def test_a_type_that_a_client_makes_is_not_taken_for_the_real_one(
-    books: Books, scene: Scene, signed_in: SignIn, trapped: str
+    books: Books, parties: Parties, signed_in: SignIn, trapped: str
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     await client.execute(TRAP.format(type=trapped))
-    await client.execute(GIVE, scene.victim, ROSE, "key")
+    await client.execute(GIVE, parties.victim, ROSE, "key")
     await client.execute(
-        "select public.update_viewer_heartbeat($1, true, true, true, true)", scene.stream
+        "select public.update_viewer_heartbeat($1, true, true, true, true)", parties.stream
     )
     await client.execute(
         "insert into public.follows (follower_id, followee_id) values ($1, $2)",
-        scene.mallory,
-        scene.victim,
+        parties.mallory,
+        parties.victim,
     )
     robbed = "select bio from public.profiles where id = $1"
-    assert await books.db.fetchval(robbed, scene.victim) is None
+    assert await books.db.fetchval(robbed, parties.victim) is None
 
 
 @pytest.mark.parametrize("role", API_ROLES)
@@ -245,11 +245,11 @@ BALANCE_PATHS = (
 
 @pytest.mark.requirement("C2")
 @pytest.mark.parametrize("role", API_ROLES)
-async def test_no_path_leads_a_client_to_a_balance(
-    books: Books, scene: Scene, signed_in: SignIn, role: str
+async def test_a_client_can_change_a_balance_by_no_path(
+    books: Books, parties: Parties, signed_in: SignIn, role: str
 ) -> None:
     before = await coins_of_all(books)
-    client = await signed_in(scene.mallory, role=role)
+    client = await signed_in(parties.mallory, role=role)
     for statement in BALANCE_PATHS:
         await refused(client.execute(statement))
     assert await coins_of_all(books) == before
@@ -312,28 +312,30 @@ TIMED_WRITES = (
 
 @pytest.mark.parametrize("call", TIMED_CALLS)
 async def test_a_function_that_a_client_may_call_knows_no_time_by_name(
-    scene: Scene, signed_in: SignIn, call: str
+    parties: Parties, signed_in: SignIn, call: str
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory)
     with pytest.raises(asyncpg.UndefinedFunctionError):
-        await client.execute(scene.told(call))
+        await client.execute(parties.fill_in(call))
 
 
 @pytest.mark.parametrize("role", API_ROLES)
-async def test_no_client_says_what_time_it_is(scene: Scene, signed_in: SignIn, role: str) -> None:
-    client = await signed_in(scene.mallory, role=role)
-    for statement in TIMED_WRITES:
-        await refused(client.execute(scene.told(statement)))
-
-
-async def test_switching_flags_is_no_sign_of_life(
-    books: Books, scene: Scene, signed_in: SignIn
+async def test_no_client_says_what_time_it_is(
+    parties: Parties, signed_in: SignIn, role: str
 ) -> None:
-    client = await signed_in(scene.mallory)
+    client = await signed_in(parties.mallory, role=role)
+    for statement in TIMED_WRITES:
+        await refused(client.execute(parties.fill_in(statement)))
+
+
+async def test_switching_flags_does_not_count_as_a_heartbeat(
+    books: Books, parties: Parties, signed_in: SignIn
+) -> None:
+    client = await signed_in(parties.mallory)
     await client.execute(
         "insert into public.active_viewers (stream_id, viewer_id) values ($1, $2)",
-        scene.stream,
-        scene.mallory,
+        parties.stream,
+        parties.mallory,
     )
     heard = "select last_active_at from public.active_viewers"
     before = await books.db.fetchval(heard)

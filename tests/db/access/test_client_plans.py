@@ -1,6 +1,6 @@
-"""What clients ask all day, at 100,000 rows and as the role that asks: an index answers.
+"""Frequent queries of clients are answered by an index, at 100,000 rows and as the role that asks.
 
-Row level security is in force, as it is for them: a policy must not cost the plan its index.
+Row level security is in force, as it is for clients: a policy must not prevent the use of an index.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def profile(number: str) -> str:
     return f"('00000000-0000-4000-8000-' || lpad(({number})::text, 12, '0'))::uuid"
 
 
-# In replication mode triggers and foreign keys rest: only the plans matter here.
+# In replication mode triggers and foreign keys are off: only the plans matter here.
 PLATFORM = f"""
 set session_replication_role = replica;
 insert into auth.users (id) select {profile("n")} from generate_series(0, {PROFILES - 1}) as n;
@@ -89,7 +89,7 @@ reset session_replication_role;
 
 
 class Question(NamedTuple):
-    """A query that a client makes, who makes it, and the index that must answer."""
+    """A query of clients, the role that asks, and the index that must answer."""
 
     role: str
     sql: str
@@ -177,7 +177,7 @@ QUESTIONS: Final = {
         "live_streams_profile_id_idx",
     ),
 }
-# What the fleet asks of these tables, each from the text of its function.
+# The fleet's own queries of these tables, from the text of its functions.
 CLOCKWORK: Final = {
     "the gifts that grew old": Question(
         "coinfleet_owner",
@@ -225,7 +225,7 @@ async def load(database: Database) -> None:
 
 @pytest_asyncio.fixture
 async def asking(platform: Database) -> AsyncIterator[Connection]:
-    """A superuser's connection, to take on whatever role asks; rolled back with the test."""
+    """A superuser's connection, which may switch to any role; rolled back with the test."""
     connection = await open_connection(platform.url("superuser"), application_name="test")
     await connection.transaction().start()
     await connection.execute(
@@ -237,13 +237,13 @@ async def asking(platform: Database) -> AsyncIterator[Connection]:
 
 @pytest.mark.requirement("B5")
 @pytest.mark.parametrize("name", QUESTIONS | CLOCKWORK)
-async def test_what_is_asked_all_day_is_answered_by_an_index(asking: Connection, name: str) -> None:
+async def test_frequent_queries_are_answered_by_an_index(asking: Connection, name: str) -> None:
     question = (QUESTIONS | CLOCKWORK)[name]
     assert await used(asking, question) == {question.index}
 
 
 async def used(connection: Connection, question: Question) -> set[str]:
-    """The indexes by which a plan reads; a table read whole shows by its name."""
+    """Return the indexes that a plan uses, and the names of tables that it reads whole."""
     await connection.execute(f"set local role {question.role}")
     explained = await connection.fetchval(f"explain (format json) {question.sql}")
     found: set[str] = set()
@@ -269,7 +269,7 @@ async def test_new_gifts_are_counted_without_reading_a_big_table_whole(
     before = await asking.fetch(whole)
     await asking.execute("select fleet.count_gifts('400', '402', '2026-05-01')")
     await asking.execute("select fleet.write_leaderboard('2026-05-01')")
-    await asking.execute("select fleet.change_streams(array[1, 2, 3], array[1, 1, 1])")
+    await asking.execute("select fleet.change_stream_counters(array[1, 2, 3], array[1, 1, 1])")
     assert await asking.fetch(whole) == before
     assert await asking.fetchval(
         "select sum(coins) from fleet.leaderboard_sums where period = 'day'"

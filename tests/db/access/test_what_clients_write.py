@@ -33,7 +33,7 @@ def audience(db: Connection) -> Audience:
     return Audience(db)
 
 
-async def test_a_message_is_heard_by_everyone(audience: Audience, signed_in: SignIn) -> None:
+async def test_a_message_is_read_by_everyone(audience: Audience, signed_in: SignIn) -> None:
     speaker, stream = await audience.profile(), await audience.stream()
     await (await signed_in(speaker)).execute(SAY, stream, speaker, "Hello")
     anonymous = await signed_in(role="anon")
@@ -43,7 +43,7 @@ async def test_a_message_is_heard_by_everyone(audience: Audience, signed_in: Sig
 
 
 @pytest.mark.parametrize("body", ["", " \n\t", "x" * 2_001])
-async def test_a_message_says_something_and_not_too_much(
+async def test_a_message_is_neither_empty_nor_too_long(
     audience: Audience, signed_in: SignIn, body: str
 ) -> None:
     speaker, stream = await audience.profile(), await audience.stream()
@@ -58,7 +58,7 @@ async def test_messages_go_with_their_stream(audience: Audience) -> None:
     assert await audience.db.fetchval("select count(*) from public.chat_messages") == 0
 
 
-async def test_links_change_places_in_one_statement(audience: Audience, signed_in: SignIn) -> None:
+async def test_links_swap_positions_in_one_statement(audience: Audience, signed_in: SignIn) -> None:
     me = await audience.profile()
     client = await signed_in(me)
     await client.execute(LINK, me, 0, "https://one.example")
@@ -84,7 +84,7 @@ async def test_links_change_places_in_one_statement(audience: Audience, signed_i
         "https://example.org/" + "x" * 2_048,
     ],
 )
-async def test_a_link_leads_to_the_web(audience: Audience, signed_in: SignIn, url: str) -> None:
+async def test_a_link_has_a_web_address(audience: Audience, signed_in: SignIn, url: str) -> None:
     me = await audience.profile()
     with pytest.raises(asyncpg.CheckViolationError):
         await (await signed_in(me)).execute(LINK, me, 0, url)

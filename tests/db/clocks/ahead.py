@@ -1,4 +1,4 @@
-"""How far ahead a clock was."""
+"""How far ahead of the right time a clock was."""
 
 from __future__ import annotations
 

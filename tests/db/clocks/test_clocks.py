@@ -1,4 +1,4 @@
-"""A clock that was ahead and is set right: no stored time is trusted further than its pause."""
+"""A clock that was ahead and is set right: ticks and processes don't wait for the old time."""
 
 from __future__ import annotations
 
@@ -22,19 +22,16 @@ OPEN = "select tick from fleet.add_tick('job', $1, 0, $2)"
 
 
 async def fire(db: Connection, at: object, *, every_s: int = 10) -> list[int]:
-    """Fire a job at a moment; gives the ticks to ring for."""
+    """Fire a job at a moment; return the ticks that were opened."""
     return [row["tick"] for row in await db.fetch(OPEN, every_s, at)]
 
 
 async def done(db: Connection, tick: int, at: object) -> bool:
-    """Claim the tick and finish it; says whether it could be claimed."""
+    """Claim the tick and finish it; return whether it could be claimed."""
     attempt = await db.fetchval("select fleet.claim_tick('job', $1, $2)", tick, at)
     if attempt:
         await db.execute("select fleet.finish_tick('job', $1, $2)", tick, at)
     return attempt is not None
-
-
-# Clocks
 
 
 @AHEAD
@@ -84,7 +81,7 @@ async def test_a_claimed_tick_still_has_its_five_seconds(db: Connection) -> None
 
 
 @AHEAD
-async def test_a_job_done_by_a_clock_ahead_is_missed_by_nobody(
+async def test_a_job_done_by_a_clock_ahead_counts_no_missed_tick(
     db: Connection, ahead: timedelta
 ) -> None:
     for at in (NOON + ahead, NOON + ahead + timedelta(seconds=10)):

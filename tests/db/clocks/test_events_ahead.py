@@ -88,7 +88,7 @@ async def test_a_gift_received_by_a_clock_ahead_waits_five_seconds_for_its_coins
 
 
 @AHEAD
-async def test_payloads_go_behind_one_that_a_clock_ahead_received(
+async def test_payloads_after_one_that_a_clock_ahead_received_are_removed_too(
     db: Connection, worker_pool: Pool, ahead: timedelta
 ) -> None:
     await receive(db, "ahead", days_ago=-ahead.days - 1)

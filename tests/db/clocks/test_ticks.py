@@ -1,4 +1,4 @@
-"""Ticks: opened once, done once, tried again a few times, and counted when they were missed."""
+"""Ticks: opened once, done once, tried again a few times, and counted if they were missed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.conftest import Connect
 
-# A moment at which a ten-second and a daily tick both begin.
+# At this moment both a tick of ten seconds and one of a day begin.
 MIDNIGHT = datetime(2026, 5, 4, tzinfo=UTC)
 EVERY_S = 10
 FIRST = int(MIDNIGHT.timestamp()) // EVERY_S
 
 
 def at(seconds: float) -> datetime:
-    """So many seconds past midnight."""
+    """The time so many seconds after midnight."""
     return MIDNIGHT + timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The SQL functions, at moments of the test's choice."""
+    """The SQL functions of ticks, at moments that the test chooses."""
 
     db: Connection
 

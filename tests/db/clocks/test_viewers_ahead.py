@@ -25,22 +25,22 @@ async def test_a_stream_is_unpublished_whose_viewer_was_heard_by_a_clock_ahead(
     audience: Audience, viewer: UUID, stream: int, ahead: timedelta
 ) -> None:
     seconds = ahead.total_seconds()
-    await audience.hear(viewer, stream, second=seconds)
+    await audience.heartbeat(viewer, stream, second=seconds)
     assert await audience.recompute(second=seconds) == {stream: True}
     assert await audience.recompute(second=1) == {stream: False}
     assert await audience.sweep(second=2) == 1
-    # The time comes, and the viewer left long ago.
+    # The old time comes, and the viewer has left long ago.
     assert await audience.recompute(second=seconds) == {}
 
 
 @AHEAD
-async def test_who_still_watches_after_the_clock_is_set_right_counts_again(
+async def test_a_viewer_who_still_watches_after_the_clock_is_set_right_counts_again(
     audience: Audience, viewer: UUID, stream: int, ahead: timedelta
 ) -> None:
     seconds = ahead.total_seconds()
-    await audience.hear(viewer, stream, second=seconds)
+    await audience.heartbeat(viewer, stream, second=seconds)
     await audience.recompute(second=seconds)
-    await audience.hear(viewer, stream, second=1)
+    await audience.heartbeat(viewer, stream, second=1)
     assert await audience.recompute(second=2) == {}
     assert await audience.published() == {stream}
     assert await audience.sweep(second=3) == 0
@@ -50,7 +50,7 @@ async def test_who_still_watches_after_the_clock_is_set_right_counts_again(
 async def test_a_clock_a_few_seconds_ahead_switches_nothing(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=30)
+    await audience.heartbeat(viewer, stream, second=30)
     await audience.recompute(second=30)
     assert await audience.recompute(second=0) == {}
     assert await audience.sweep(second=0) == 0
@@ -63,26 +63,26 @@ async def test_streams_activated_by_a_clock_ahead_do_not_outlast_the_newest(
     old = [await audience.stream() for _ in range(4)]
     new = await audience.stream()
     for stream in old:
-        await audience.hear(viewer, stream, second=ahead.total_seconds())
+        await audience.heartbeat(viewer, stream, second=ahead.total_seconds())
     for stream in old:
-        await audience.hear(viewer, stream, second=1)
-    await audience.hear(viewer, new, second=2)
+        await audience.heartbeat(viewer, stream, second=1)
+    await audience.heartbeat(viewer, new, second=2)
     await audience.recompute(second=3)
     assert new in await audience.published()
     assert len(await audience.published()) == 4
 
 
-# What gifts add up to
+# Sums of gifts
 
 
 async def given(books: Books, stream: int, *, coins: int = 5) -> None:
-    """A gift on the stream at the books' time."""
+    """Send a gift on the stream at the books' time."""
     sender, streamer = await books.profile(coins=coins), await books.profile()
     await books.apply(gift(sender, streamer, coins, stream_id=stream))
 
 
 async def recent(books: Books) -> int:
-    """The coins that the stream shows, when everything is folded in."""
+    """Return the coins that the stream shows when no change is late."""
     while not await books.db.fetchval("select fleet.age_recent_gifts($1)", books.now):
         pass
     await books.db.execute("select fleet.fold_stream_changes()")
@@ -90,7 +90,7 @@ async def recent(books: Books) -> int:
     return coins
 
 
-# A year is half a million minutes, which are folded in one by one.
+# A year has half a million minutes, which are folded in one by one.
 @pytest.mark.commits
 @pytest.mark.parametrize(
     "ahead",
@@ -116,7 +116,7 @@ async def test_gifts_are_recent_for_an_hour_after_a_clock_that_was_ahead(
     assert await recent(books) == (8 if ahead < timedelta(hours=1) else 3)
     books.wait(minutes=61)
     assert await recent(books) == (5 if ahead < timedelta(hours=1) else 0)
-    # The time comes that the clock had been at.
+    # The time comes that the clock had shown.
     books.now = NOON + ahead + timedelta(hours=4)
     assert await recent(books) == 0
 
@@ -137,7 +137,7 @@ async def test_a_gift_that_is_being_given_while_the_horizon_goes_back_is_counted
 
 
 @AHEAD
-async def test_boards_keep_what_runs_when_a_clock_ahead_had_ended_it(
+async def test_boards_keep_a_period_that_a_clock_ahead_had_ended(
     books: Books, ahead: timedelta
 ) -> None:
     refresh = "select fleet.refresh_leaderboard($1)"

@@ -1,10 +1,11 @@
-"""Addresses of a database: what each parameter means, and that none is dropped without a word."""
+"""Addresses of a database: what each parameter means, and that none is dropped silently."""
 
 from __future__ import annotations
 
 import pytest
 
-from db.connections.address import Address, AddressFault, Host
+from db.connections.address import Address, Host
+from db.connections.parameters import AddressFault
 from db.connections.pooler import Pooling
 
 SECRET = "hunter2"

@@ -1,4 +1,4 @@
-"""Who is logged in: a wrong role is told from an outage, a second owner before anything is made."""
+"""Logins: a wrong role is no outage, and a second owner is refused before anything is made."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from db.connections.pool import open_connection, open_pool
 from db.connections.roles import (
     NotReleased,
-    UnfitOwner,
     WrongRole,
     check_owner,
     check_process_role,
 )
 from db.erasure import erase_profile
 from db.release.catalog import find_differences
+from db.release.rights import UnfitOwner
 from db.release.runner import migrate, status
 from tests.clusters import PASSWORD
 from tests.workers.cli.operators import coinfleet
@@ -71,7 +71,7 @@ def place_of(url: str) -> str:
 
 
 @pytest.mark.parametrize("login", ["owner", "web", "superuser"])
-async def test_a_process_may_be_itself_or_whoever_owns_the_schema(
+async def test_a_process_may_log_in_as_itself_or_as_the_schemas_owner(
     database: Database, login: Login
 ) -> None:
     pool = await open_pool(database.url(login), application_name="test", max_size=1)
@@ -91,7 +91,7 @@ async def test_another_processs_role_is_named_with_the_one_that_is_needed(
         await check_process_role(pool, process, url=url)
     pool.terminate()
     assert str(wrong.value) == (
-        f"the database at {place_of(url)} let us in as {other.role}, but this needs"
+        f"The database at {place_of(url)} logged us in as {other.role}, but this needs"
         f" {process.role}: set {process.address} to that role's address"
     )
 
@@ -114,7 +114,7 @@ async def test_a_role_that_inherits_nothing_cannot_stand_for_a_process(
         pool.terminate()
 
 
-async def test_before_a_first_release_nobody_is_the_wrong_process(
+async def test_before_a_first_release_no_role_is_the_wrong_one(
     empty_database: Database,
 ) -> None:
     url = empty_database.url("web")
@@ -198,7 +198,7 @@ async def test_an_owner_that_could_not_finish_is_refused_before_anything_is_made
 
 
 @pytest.mark.parametrize("rights", ["superuser", "createrole"])
-async def test_nobody_but_the_schemas_owner_makes_what_belongs_to_it(
+async def test_only_the_schemas_owner_makes_what_belongs_to_it(
     database: Database, rights: str
 ) -> None:
     """The owner could not replace it later, and a superuser's function may do anything."""
@@ -215,7 +215,9 @@ async def test_nobody_but_the_schemas_owner_makes_what_belongs_to_it(
 
 
 @pytest.mark.parametrize("rights", ["superuser", "nocreaterole"])
-async def test_what_lacks_is_the_same_whoever_asks(database: Database, rights: str) -> None:
+async def test_what_lacks_is_the_same_for_each_role_that_asks(
+    database: Database, rights: str
+) -> None:
     await migrate(database.url())
     async with role(database, rights, grants="grant coinfleet_owner to {role}") as url:
         connection = await open_connection(url, application_name="test")
@@ -231,7 +233,7 @@ def test_a_process_that_releases_is_told_whose_work_that_is(
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
     assert place_of(empty_database.url()) in line
-    assert f"let us in as coinfleet_{login}" in line
+    assert f"logged us in as coinfleet_{login}" in line
     assert "needs the schema's owner" in line
     assert "alter role" not in line
 

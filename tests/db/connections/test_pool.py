@@ -1,4 +1,4 @@
-"""Connections: their bounds, their errors, and what a user of one leaves to the next."""
+"""Connections: their bounds, their errors, and what one user leaves for the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from db.connections.pool import open_connection, open_pool, session_settings
+from db.connections.pool import open_connection, open_pool
+from db.connections.session_setup import session_settings
 from db.errors import DatabaseRefused, DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ async def test_a_transaction_left_open_is_rolled_back_for_the_next_user(database
         await pool.close()
 
 
-async def test_a_pool_without_a_minimum_opens_while_the_database_is_away() -> None:
+async def test_a_pool_without_a_minimum_opens_while_the_database_is_unreachable() -> None:
     pool = await open_pool(NOWHERE, application_name="test", max_size=1, min_size=0)
     await pool.close()
 
 
-async def test_a_database_that_is_away_is_unavailable() -> None:
+async def test_an_unreachable_database_is_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable):
         await open_pool(NOWHERE, application_name="test", max_size=1)
     with pytest.raises(DatabaseUnavailable):
@@ -58,7 +59,7 @@ async def test_a_wrong_password_is_no_outage(database: Database) -> None:
         await open_pool(url, application_name="test", max_size=1)
 
 
-async def test_a_session_that_ends_with_a_silent_server_leaves_no_error_behind(
+async def test_closing_a_session_of_a_silent_server_leaves_no_error_behind(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = []

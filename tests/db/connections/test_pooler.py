@@ -1,4 +1,4 @@
-"""Through a pooler: the same work, whether or not a session is ours."""
+"""Through a pooler: the same work, whether or not we have a session to ourselves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.connections.pool import open_connection, open_pool, session_settings
+from db.connections.pool import open_connection, open_pool
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
+from db.connections.session_setup import session_settings
 from db.release.runner import migrate
 from tests.clusters import LOGINS
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
@@ -87,7 +88,7 @@ async def test_a_release_refuses_a_pooler(pooler: PgBouncer, database: Database)
 
 
 @needs_pgbouncer
-async def test_a_pooler_that_the_address_hides_is_named(
+async def test_a_pooler_that_the_address_does_not_declare_is_named(
     pooler: PgBouncer, database: Database
 ) -> None:
     url = pooler.url(database.url("web")).replace("?pooler=transaction", "")
@@ -98,7 +99,7 @@ async def test_a_pooler_that_the_address_hides_is_named(
 
 
 @needs_pgbouncer
-async def test_a_pooler_that_drops_settings_without_a_word_is_named(
+async def test_a_pooler_that_drops_settings_silently_is_named(
     database: Database, server_folder: Path
 ) -> None:
     pooler = PgBouncer(

@@ -1,4 +1,4 @@
-"""Each role, asked for what isn't its own: the statement itself is refused, not only forbidden."""
+"""A role that asks for another role's data is refused by the server itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Few sessions, or one: whoever wants one waits for it, and batches go on."""
+"""Few sessions, or one: each caller waits for its turn, and batches go on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_pool
-from db.connections.sessions import execute_on_spare
-from db.errors import DatabaseUnavailable, describe, is_want_of_connections
+from db.connections.spare_session import execute_on_spare
+from db.errors import DatabaseUnavailable, describe, is_out_of_sessions
 from db.facts import Verdict
 from db.inbox import Inbox
 from tests.db.books import Payment
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tests.clusters import Database
     from tests.db.books import Books
 
@@ -52,7 +52,7 @@ async def pooled(url: str, *, max_size: int = 8) -> AsyncIterator[Pool]:
 
 
 def ignore(_event: ClaimedEvent) -> Fact:
-    """Interpret any event as nothing to do with us."""
+    """Interpret any event as one that doesn't concern us."""
     return Verdict(state="ignored", reason="unknown_type")
 
 
@@ -68,7 +68,7 @@ async def twice_at_once(pool: Pool, times: int) -> None:
 
 
 @pytest.mark.parametrize("sessions", [1, 2])
-async def test_all_users_of_a_pool_share_the_sessions_that_there_are(
+async def test_all_users_of_a_pool_share_the_sessions_that_exist(
     limit: Limit, database: Database, sessions: int
 ) -> None:
     await limit(sessions)
@@ -78,7 +78,7 @@ async def test_all_users_of_a_pool_share_the_sessions_that_there_are(
         assert pool.get_size() <= sessions
 
 
-async def test_processes_that_share_one_session_all_have_their_turn(
+async def test_processes_that_share_one_session_all_get_their_turn(
     limit: Limit, database: Database
 ) -> None:
     await limit(1)
@@ -105,17 +105,15 @@ async def test_two_pools_of_a_process_take_the_only_session_from_one_another(
         asking.terminate()
 
 
-async def test_without_any_session_it_is_said_what_is_lacking(
-    limit: Limit, database: Database
-) -> None:
+async def test_without_any_session_the_error_says_so(limit: Limit, database: Database) -> None:
     await limit(0)
     async with pooled(database.url("worker")) as pool:
         with pytest.raises(DatabaseUnavailable) as caught:
             await pool.fetchval("select 1")
-    assert is_want_of_connections(caught.value)
+    assert is_out_of_sessions(caught.value)
 
 
-async def test_nobody_waits_for_a_session_longer_than_told(
+async def test_no_caller_waits_for_a_session_longer_than_its_timeout(
     limit: Limit, database: Database
 ) -> None:
     await limit(1)
@@ -123,10 +121,10 @@ async def test_nobody_waits_for_a_session_longer_than_told(
         for _ in range(2):
             with pytest.raises(Exception) as caught:
                 await pool.acquire(timeout=0.05)
-            assert is_want_of_connections(caught.value) or isinstance(caught.value, TimeoutError)
+            assert is_out_of_sessions(caught.value) or isinstance(caught.value, TimeoutError)
 
 
-async def test_what_is_to_be_done_beside_is_not_done_where_no_other_session_is_free(
+async def test_a_statement_on_a_spare_session_is_not_begun_where_none_is_free(
     limit: Limit, database: Database
 ) -> None:
     await limit(1)
@@ -138,7 +136,7 @@ async def test_what_is_to_be_done_beside_is_not_done_where_no_other_session_is_f
 
 
 @pytest.mark.parametrize("idle", [True, False])
-async def test_what_is_beside_and_takes_too_long_is_given_up(
+async def test_a_statement_on_a_spare_session_that_takes_too_long_is_given_up(
     database: Database, *, idle: bool
 ) -> None:
     async with pooled(database.url("worker")) as pool, pool.acquire():
@@ -151,7 +149,7 @@ async def test_what_is_beside_and_takes_too_long_is_given_up(
 
 
 async def process(pool: Pool, books: Books, *, batches: int = 3) -> None:
-    """Have one event a batch ignored; whoever counts anything against one fails here."""
+    """Process batches of one event that is ignored; no attempt may be counted against one."""
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(batches)))
     inbox = Inbox(pool, worker="test")
     for event_id in event_ids:
@@ -191,7 +189,7 @@ async def test_batches_go_on_with_the_one_session_that_supavisor_gives(
         ("127.0.0.1", "no-such-host.invalid", "no-such-host.invalid"),
     ],
 )
-async def test_what_keeps_batches_from_the_database_is_told_with_its_cause(
+async def test_what_keeps_batches_from_the_database_is_raised_with_its_cause(
     database: Database, right: str, wrong: str, cause: str
 ) -> None:
     url = database.url("worker")

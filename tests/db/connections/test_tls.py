@@ -60,7 +60,7 @@ async def test_each_mode_of_tls_works_with_the_ca(
     assert await user_at(f"{tls_url}?{query}") == "coinfleet_worker"
 
 
-async def test_without_a_ca_tls_is_required_and_nobody_is_checked(tls_url: str) -> None:
+async def test_without_a_ca_tls_is_required_and_no_certificate_is_checked(tls_url: str) -> None:
     assert await user_at(f"{tls_url}?sslmode=require") == "coinfleet_worker"
 
 

@@ -1,4 +1,4 @@
-"""Whether a fleet has come to life: what the supervisor hears of a database that goes silent."""
+"""Whether a fleet has started: a database that goes silent while it is asked is unavailable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_a_database_that_freezes_while_it_is_asked_is_unavailable(
 
     async def connect_and_freeze(*arguments: Any, **options: Any) -> Connection:
         connection = await open_connection(*arguments, **options)
-        gate.strand()
+        gate.hang()
         return connection
 
     monkeypatch.setattr("db.health.readiness.open_connection", connect_and_freeze)

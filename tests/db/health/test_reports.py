@@ -1,4 +1,4 @@
-"""Reports of processes, which their own passwords suffice to write: none hides the others."""
+"""Reports of processes: anybody with a process's password writes them, and none hides another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COUNTED = {"batches": 1, "events": 2, "apply_ms_total": 3.0, "apply_buckets": [1
 
 
 async def report_work(db: Connection, worker: str, detail: str = "{}", **counted: object) -> None:
-    """Write a worker's report as whoever has its password may."""
+    """Write a worker's report, as its password allows."""
     await db.execute(
         "select fleet.report_work($1, 1, null,"
         " $2::jsonb || jsonb_build_object('detail', $3::jsonb))",
@@ -44,7 +44,7 @@ async def report_work(db: Connection, worker: str, detail: str = "{}", **counted
 
 
 @pytest.mark.parametrize("detail", NO_REPORTS)
-async def test_what_is_no_object_of_few_levels_is_no_report(db: Connection, detail: str) -> None:
+async def test_only_an_object_of_few_levels_is_a_report(db: Connection, detail: str) -> None:
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         async with db.transaction():
             await db.execute("select fleet.report_web('w', 1, $1::jsonb)", detail)
@@ -73,7 +73,7 @@ async def test_a_report_of_another_shape_hides_no_other(db: Connection, detail: 
     }
 
 
-async def test_what_stood_there_before_the_check_is_read_with_care(db: Connection) -> None:
+async def test_reports_from_before_the_check_are_read_with_care(db: Connection) -> None:
     await db.execute(
         "alter table fleet.web_reports drop constraint web_detail_is_an_object_of_few_levels"
     )

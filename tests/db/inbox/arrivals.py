@@ -1,24 +1,24 @@
-"""Events of the inbox: as a receiver stores them, as they stand days later, and ignored."""
+"""Events of the inbox: new ones as a receiver stores them, and old ones."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from db.arrivals import Arrival
 from db.facts import Verdict
-from db.inbox import Arrival
 from tests.db.books import Books
 
 if TYPE_CHECKING:
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
 
 BODY = b'{"id": "evt"}'
 
 
 def arrival(event_id: str, body: bytes = b"{}", provider: str = "stripe") -> Arrival:
-    """An event as a receiver hands it in."""
+    """Return an event as a receiver stores it."""
     return Arrival(
         provider=provider,
         provider_event_id=event_id,
@@ -29,18 +29,18 @@ def arrival(event_id: str, body: bytes = b"{}", provider: str = "stripe") -> Arr
 
 
 def ignore(_event: ClaimedEvent) -> Fact:
-    """Interpret any event as nothing to do with us."""
+    """Interpret any event as one that doesn't concern us."""
     return Verdict(state="ignored", reason="unknown_type")
 
 
 async def ids(books: Books) -> list[str]:
-    """The stored events' ids, in the order of their numbers."""
+    """Return the providers' ids of the stored events, in the order of the inbox."""
     rows = await books.db.fetch("select provider_event_id from fleet.inbox_events order by id")
     return [row["provider_event_id"] for row in rows]
 
 
 async def receive(db: Connection, name: str, *, days_ago: int, state: str = "applied") -> None:
-    """Put an event into the inbox as it stands after so many days."""
+    """Write an event into the inbox that was received so many days ago."""
     await db.execute(
         "insert into fleet.inbox_events"
         " (provider, provider_event_id, event_type, payload, payload_sha256, state, reason,"

@@ -1,4 +1,4 @@
-"""What the receiver's role may store, which is whatever its password may: events as they come."""
+"""The receiver's role, and so its password, can store only events that a receiver accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from db.inbox import Arrival, store_arrivals
+from db.arrivals import Arrival, store_arrivals
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
@@ -28,7 +28,7 @@ BODY_BYTES_MAX = 256 * 1024
         {"event_type": "x" * 256},
     ],
 )
-async def test_what_no_receiver_takes_is_not_stored(
+async def test_an_event_that_no_receiver_accepts_is_not_stored(
     web_pool: Pool, changes: dict[str, object]
 ) -> None:
     odd = replace(GOOD, provider_event_id="odd", **changes)  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ async def test_what_no_receiver_takes_is_not_stored(
 
 
 @pytest.mark.parametrize("provider", ["stripe", "apple", "google", "app"])
-async def test_the_largest_that_a_receiver_takes_is_stored(
+async def test_the_largest_event_that_a_receiver_accepts_is_stored(
     books: Books, web_pool: Pool, provider: str
 ) -> None:
     body = b"x" * BODY_BYTES_MAX

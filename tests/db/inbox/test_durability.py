@@ -1,4 +1,4 @@
-"""What is acknowledged is on disk, whatever the server or the database says of it."""
+"""What is acknowledged is on disk, whatever the settings of server and database are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.clusters import Database, Login
     from tests.conftest import Connect, SignIn
 
-SAID = "select current_setting('synchronous_commit')"
+SETTING = "select current_setting('synchronous_commit')"
 STORE = """
 select fleet.store_events(
     array['stripe'], array['evt_1'], array['t'], array['{}'::bytea], array[''::bytea],
@@ -35,12 +35,12 @@ MOVE = "select public.update_coin_balance_via_ledger($1, 5, 'gift of the house',
 ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
 
 
-async def said_after(connection: Connection, sql: str, *values: object) -> str:
-    """What a transaction that began without durability commits with."""
+async def commits_with(connection: Connection, sql: str, *values: object) -> str:
+    """Return the setting with which a transaction commits that began without durability."""
     async with connection.transaction():
         await connection.execute("set local synchronous_commit = off")
         await connection.execute(sql, *values)
-        found: str = await connection.fetchval(SAID)
+        found: str = await connection.fetchval(SETTING)
         return found
 
 
@@ -51,50 +51,50 @@ async def buyer(books: Books) -> UUID:
 
 
 async def test_a_webhook_is_on_disk_before_it_is_acknowledged(connect: Connect) -> None:
-    assert await said_after(await connect("web"), STORE) == "on"
+    assert await commits_with(await connect("web"), STORE) == "on"
 
 
 async def test_a_direct_purchase_is_on_disk_before_it_is_acknowledged(
     signed_in: SignIn, buyer: UUID
 ) -> None:
-    assert await said_after(await signed_in(role="service_role"), BUY, buyer) == "on"
+    assert await commits_with(await signed_in(role="service_role"), BUY, buyer) == "on"
 
 
 async def test_a_gift_is_on_disk_before_it_is_acknowledged(
     books: Books, signed_in: SignIn, buyer: UUID
 ) -> None:
     streamer = await books.profile()
-    assert await said_after(await signed_in(buyer), GIVE, streamer) == "on"
+    assert await commits_with(await signed_in(buyer), GIVE, streamer) == "on"
 
 
 @pytest.mark.parametrize("sql", [MOVE, ERASE])
-async def test_what_an_operator_does_is_on_disk_before_it_is_acknowledged(
+async def test_an_operators_adjustment_is_on_disk_before_it_is_acknowledged(
     db: Connection, buyer: UUID, sql: str
 ) -> None:
-    assert await said_after(db, sql, buyer) == "on"
+    assert await commits_with(db, sql, buyer) == "on"
 
 
 @pytest.mark.parametrize("chosen", ["local", "remote_write", "on", "remote_apply"])
-async def test_what_an_operator_chose_is_left_alone(connect: Connect, chosen: str) -> None:
+async def test_an_operators_stricter_setting_is_kept(connect: Connect, chosen: str) -> None:
     web = await connect("web")
     async with web.transaction():
         await web.execute(f"set local synchronous_commit = {chosen}")
         await web.execute(STORE)
-        assert await web.fetchval(SAID) == chosen
+        assert await web.fetchval(SETTING) == chosen
 
 
 async def test_durability_ends_with_its_transaction(connect: Connect) -> None:
     web = await connect("web")
     await web.execute("set synchronous_commit = off")
     await web.execute(STORE)
-    assert await web.fetchval(SAID) == "off"
+    assert await web.fetchval(SETTING) == "off"
 
 
 # The roles' sessions
 
 
 @pytest_asyncio.fixture
-async def careless(empty_database: Database) -> AsyncIterator[Database]:
+async def not_durable(empty_database: Database) -> AsyncIterator[Database]:
     """A database whose owner has switched durability off."""
     owner = await open_connection(empty_database.url(), application_name="test")
     await owner.execute(f"alter database {empty_database.name} set synchronous_commit = off")
@@ -102,52 +102,58 @@ async def careless(empty_database: Database) -> AsyncIterator[Database]:
     await owner.close()
 
 
-async def said_to(database: Database, login: Login) -> str:
-    """What a session of a role starts with."""
+async def starts_with(database: Database, login: Login) -> str:
+    """Return the setting with which a session of a role starts."""
     connection = await open_connection(database.url(login), application_name="test")
     try:
-        found: str = await connection.fetchval(SAID)
+        found: str = await connection.fetchval(SETTING)
         return found
     finally:
         await connection.close()
 
 
 @pytest.mark.parametrize("login", LOGINS)
-async def test_a_database_that_has_it_off_does_not_have_it_off_for_the_fleet(
-    careless: Database, login: Login
+async def test_a_database_without_durability_is_durable_for_the_fleet(
+    not_durable: Database, login: Login
 ) -> None:
-    await migrate(careless.url())
-    assert await said_to(careless, login) == "on"
-    assert await said_to(careless, "owner") == "off"
+    await migrate(not_durable.url())
+    assert await starts_with(not_durable, login) == "on"
+    assert await starts_with(not_durable, "owner") == "off"
 
 
-async def test_switching_it_off_later_does_not_reach_the_fleet(empty_database: Database) -> None:
+async def test_switching_durability_off_later_does_not_affect_the_fleet(
+    empty_database: Database,
+) -> None:
     await migrate(empty_database.url())
     owner = await open_connection(empty_database.url(), application_name="test")
     await owner.execute(f"alter database {empty_database.name} set synchronous_commit = off")
     await owner.close()
-    assert [await said_to(empty_database, login) for login in LOGINS] == ["on"] * len(LOGINS)
+    assert [await starts_with(empty_database, login) for login in LOGINS] == ["on"] * len(LOGINS)
 
 
 @pytest.mark.parametrize("chosen", ["local", "remote_apply"])
 async def test_a_release_keeps_what_an_operator_chose_for_the_database(
-    careless: Database, chosen: str
+    not_durable: Database, chosen: str
 ) -> None:
-    owner = await open_connection(careless.url(), application_name="test")
-    await owner.execute(f"alter database {careless.name} set synchronous_commit = {chosen}")
+    owner = await open_connection(not_durable.url(), application_name="test")
+    await owner.execute(f"alter database {not_durable.name} set synchronous_commit = {chosen}")
     await owner.close()
-    await migrate(careless.url())
-    assert await said_to(careless, "web") == chosen
+    await migrate(not_durable.url())
+    assert await starts_with(not_durable, "web") == chosen
 
 
 @needs_pgbouncer
-async def test_through_a_transaction_pooler_too(careless: Database, server_folder: Path) -> None:
-    await migrate(careless.url())
-    pooler = PgBouncer(server_folder / "pooler-durable", [careless.url("web")], sessions=1)
+async def test_commits_through_a_transaction_pooler_are_durable_too(
+    not_durable: Database, server_folder: Path
+) -> None:
+    await migrate(not_durable.url())
+    pooler = PgBouncer(server_folder / "pooler-durable", [not_durable.url("web")], sessions=1)
     pooler.start()
     try:
-        pool = await open_pool(pooler.url(careless.url("web")), application_name="test", max_size=1)
-        assert await pool.fetchval(SAID) == "on"
+        pool = await open_pool(
+            pooler.url(not_durable.url("web")), application_name="test", max_size=1
+        )
+        assert await pool.fetchval(SETTING) == "on"
         pool.terminate()
     finally:
         pooler.stop()

@@ -1,4 +1,4 @@
-"""Events that fail: they are tried five times, then they are dead, and harm no others."""
+"""Events that fail are tried five times and then dead; they harm no other events."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from db.batches import BatchFailed, EventId
 from db.facts import Verdict
-from db.inbox import BatchFailed, EventId, Inbox
+from db.inbox import Inbox
 from tests.db.books import APPLIED, DUPLICATE, Books, Outcome, Payment, gift
 from tests.db.inbox.arrivals import ignore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tests.conftest import Connect
 
 
@@ -36,7 +37,7 @@ async def test_an_event_that_can_not_be_read_is_tried_five_times_then_dead(books
 
 @asynccontextmanager
 async def poisoned(books: Books, connect: Connect, column: str, value: str) -> AsyncIterator[None]:
-    """Make one gift fail for a reason that nobody foresaw, and count the tries to write gifts."""
+    """Make one gift fail for an unexpected reason, and count the tries to write gifts."""
     await books.db.execute(
         f"""
         create sequence public.tries;
@@ -54,7 +55,7 @@ async def poisoned(books: Books, connect: Connect, column: str, value: str) -> A
     await books.db.execute("drop trigger fails on public.gifts")
 
 
-async def test_one_poison_event_in_500_parks_alone_and_costs_few_tries(
+async def test_one_poison_event_in_500_fails_alone_and_costs_few_tries(
     books: Books, connect: Connect
 ) -> None:
     sender, streamer = await books.profile(coins=500), await books.profile()
@@ -77,7 +78,7 @@ async def test_one_poison_event_in_500_parks_alone_and_costs_few_tries(
 @pytest.mark.parametrize(
     "half", [{"profile_id": None, "buyer_unreadable": True}, {"sku": None}], ids=["held", "waiting"]
 )
-async def test_beside_a_poison_event_half_a_payment_is_a_duplicate_of_the_whole(
+async def test_half_a_payment_beside_a_poison_event_is_a_duplicate_of_the_whole(
     books: Books, half: dict[str, Any]
 ) -> None:
     buyer, payment = await books.profile(), Payment()
@@ -126,7 +127,7 @@ async def test_a_batch_that_can_not_be_applied_is_left_as_it_was(
     inbox = Inbox(worker_pool, worker="test")
     buyer = await books.profile()
     with pytest.raises(BatchFailed) as caught:
-        # No interpreter lets such an address through; PostgreSQL can't even read the fact.
+        # No interpreter returns such an address: PostgreSQL can't even read the fact.
         await inbox.process_batch(
             lambda _: Payment().bought(buyer, ip_address="300.1.1.1"), limit=10
         )
@@ -136,7 +137,7 @@ async def test_a_batch_that_can_not_be_applied_is_left_as_it_was(
     assert (event["state"], event["attempts"], event["starts"]) == ("pending", 0, 0)
 
 
-async def test_a_batch_that_failed_under_a_living_worker_says_nothing_against_its_events(
+async def test_a_batch_that_failed_without_killing_its_worker_counts_no_start(
     books: Books, worker_pool: Pool
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
@@ -153,7 +154,7 @@ async def test_a_batch_that_failed_under_a_living_worker_says_nothing_against_it
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
 
 
-async def test_a_batch_that_was_cut_off_by_an_orderly_end_says_nothing_against_its_events(
+async def test_a_batch_that_was_cancelled_at_the_workers_end_counts_no_start(
     books: Books, worker_pool: Pool
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))

@@ -1,4 +1,4 @@
-"""What a failed attempt is told as: its cause, and none of the values that it quotes."""
+"""A stored error is shown with its cause, and without the values that it quotes."""
 
 from __future__ import annotations
 

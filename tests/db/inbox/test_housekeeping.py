@@ -1,4 +1,4 @@
-"""Housekeeping: payloads and history go when their time has come, keys never."""
+"""Housekeeping: payloads and history are removed after some time, keys never."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 async def payloads(db: Connection) -> dict[str, bool]:
-    """Whether each event has its payload still."""
+    """Whether each event still has its payload."""
     rows = await db.fetch("select provider_event_id, payload from fleet.inbox_events")
     return {row["provider_event_id"]: row["payload"] is not None for row in rows}
 
 
 @pytest.mark.requirement("I4")
-async def test_payloads_go_after_90_days(db: Connection, worker_pool: Pool) -> None:
+async def test_payloads_are_removed_after_90_days(db: Connection, worker_pool: Pool) -> None:
     await receive(db, "old", days_ago=91)
     await receive(db, "young", days_ago=89)
     assert await housekeeping.drop_old_payloads(worker_pool) == 1
@@ -38,7 +38,7 @@ async def test_payloads_go_after_90_days(db: Connection, worker_pool: Pool) -> N
 
 
 @pytest.mark.requirement("I4")
-async def test_what_an_error_said_of_a_payload_goes_with_it(
+async def test_an_errors_text_is_removed_with_the_payload(
     db: Connection, worker_pool: Pool
 ) -> None:
     await receive(db, "old", days_ago=91)
@@ -59,7 +59,7 @@ async def test_keys_and_hashes_stay_for_ever(db: Connection, worker_pool: Pool) 
 
 
 @pytest.mark.requirement("I4")
-async def test_an_event_whose_payload_went_is_still_seen_before(
+async def test_an_event_without_its_payload_is_still_recognized(
     db: Connection, worker_pool: Pool, web_pool: Pool
 ) -> None:
     await receive(db, "old", days_ago=91)
@@ -92,14 +92,16 @@ async def test_an_open_event_keeps_its_payload_until_it_is_finished(
 
 
 @pytest.mark.requirement("I4")
-async def test_payloads_go_in_bounded_bites(db: Connection, worker_pool: Pool) -> None:
+async def test_each_call_removes_a_bounded_number_of_payloads(
+    db: Connection, worker_pool: Pool
+) -> None:
     for number in range(5):
         await receive(db, f"evt_{number}", days_ago=91)
     bites = [await housekeeping.drop_old_payloads(worker_pool, limit=2) for _ in range(4)]
     assert bites == [2, 2, 1, 0]
 
 
-async def test_finished_ticks_go_after_2_days_but_never_the_newest(
+async def test_finished_ticks_are_removed_after_2_days_but_never_the_newest(
     db: Connection, worker_pool: Pool
 ) -> None:
     await db.execute(

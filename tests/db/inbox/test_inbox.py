@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.arrivals import store_arrivals
 from db.facts import Verdict
-from db.inbox import Inbox, store_arrivals
+from db.inbox import Inbox
 from tests.db.books import APPLIED, DUPLICATE, SHORT, Books, Payment, gift
 from tests.db.inbox.arrivals import arrival, ignore
 
 if TYPE_CHECKING:
+    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tests.conftest import Connect
-
-
-# Claiming and applying
 
 
 async def test_events_are_claimed_in_order_and_up_to_the_limit(books: Books) -> None:

@@ -15,7 +15,7 @@ MINUTES = 60.0
 
 
 class Setback(NamedTuple):
-    """What setting an event aside answered."""
+    """The answer to setting an event aside."""
 
     setbacks: int
     pause_s: float
@@ -25,7 +25,7 @@ class Setback(NamedTuple):
 async def set_aside(
     books: Books, event_id: int, *, others_succeed: bool = True, sqlstate: str = "55P03"
 ) -> Setback | None:
-    """Note that the event failed alone."""
+    """Set an event aside that failed alone."""
     row = await books.db.fetchrow(
         "select * from fleet.set_event_aside($1, $2, $3, $4, $5)",
         event_id,
@@ -37,7 +37,9 @@ async def set_aside(
     return Setback(*row) if row else None
 
 
-async def test_its_pause_doubles_to_five_minutes_and_no_attempt_is_counted(books: Books) -> None:
+async def test_the_pause_of_an_event_doubles_to_five_minutes_and_no_attempt_is_counted(
+    books: Books,
+) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
     pauses = []
     for _ in range(30):
@@ -51,7 +53,7 @@ async def test_its_pause_doubles_to_five_minutes_and_no_attempt_is_counted(books
     assert event["last_error"] == "55P03: something was in its way"
 
 
-async def test_while_nothing_succeeds_its_pause_does_not_grow(books: Books) -> None:
+async def test_while_nothing_succeeds_the_pause_does_not_grow(books: Books) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
     for _ in range(10):
         setback = await set_aside(books, event_id, others_succeed=False)
@@ -60,7 +62,7 @@ async def test_while_nothing_succeeds_its_pause_does_not_grow(books: Books) -> N
         books.wait(seconds=1)
 
 
-async def test_it_is_told_how_long_it_has_been_failing(books: Books) -> None:
+async def test_the_answer_says_how_long_an_event_has_been_failing(books: Books) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
     await set_aside(books, event_id, others_succeed=False)
     books.wait(minutes=16)
@@ -82,7 +84,7 @@ async def test_a_time_of_a_clock_that_was_ahead_is_not_kept(books: Books) -> Non
     assert setback.failing_s == 16 * MINUTES
 
 
-async def test_the_others_are_claimed_without_it_and_it_is_claimed_alone(books: Books) -> None:
+async def test_an_event_set_aside_is_claimed_alone_and_the_others_without_it(books: Books) -> None:
     first, aside, last = await books.receive(*(Payment().refund(1) for _ in range(3)))
     await set_aside(books, aside)
     assert list(await books.work()) == [first, last]
@@ -93,14 +95,16 @@ async def test_the_others_are_claimed_without_it_and_it_is_claimed_alone(books: 
     assert list(await books.work()) == another
 
 
-async def test_while_nothing_succeeds_it_is_claimed_with_the_others(books: Books) -> None:
+async def test_while_nothing_succeeds_an_event_set_aside_is_claimed_with_the_others(
+    books: Books,
+) -> None:
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(3)))
     await set_aside(books, event_ids[1], others_succeed=False)
     books.wait(seconds=1)
     assert list(await books.work()) == event_ids
 
 
-async def test_one_is_tried_at_a_time_and_the_others_go_on_meanwhile(
+async def test_one_event_is_tried_at_a_time_and_the_others_go_on_meanwhile(
     books: Books, connect: Connect
 ) -> None:
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(4)))
@@ -117,7 +121,7 @@ async def test_one_is_tried_at_a_time_and_the_others_go_on_meanwhile(
     assert await books.db.fetchval("show lock_timeout") != "1s"
 
 
-async def test_once_it_is_applied_nothing_is_kept_of_it(books: Books) -> None:
+async def test_once_an_event_is_applied_its_setbacks_are_forgotten(books: Books) -> None:
     buyer = await books.profile()
     (event_id,) = await books.receive(Payment().bought(buyer))
     await set_aside(books, event_id)
@@ -126,7 +130,7 @@ async def test_once_it_is_applied_nothing_is_kept_of_it(books: Books) -> None:
     assert await books.db.fetchval("select count(*) from fleet.set_aside_events") == 0
 
 
-async def test_what_another_worker_holds_or_has_applied_is_not_set_aside(
+async def test_an_event_that_another_worker_holds_or_applied_is_not_set_aside(
     books: Books, connect: Connect
 ) -> None:
     held, done = await books.receive(Payment().refund(1), Payment().refund(1))
@@ -141,7 +145,7 @@ async def test_what_another_worker_holds_or_has_applied_is_not_set_aside(
     assert await books.db.fetchval("select count(*) from fleet.set_aside_events") == 0
 
 
-async def test_with_one_session_it_is_noted_and_claimed_alone_as_well(
+async def test_with_one_session_an_event_set_aside_is_noted_and_claimed_alone_too(
     books: Books, connect: Connect
 ) -> None:
     aside, _ = await books.receive(Payment().refund(1), Payment().refund(1))
@@ -156,7 +160,7 @@ async def test_with_one_session_it_is_noted_and_claimed_alone_as_well(
         assert await worker.fetchval("show lock_timeout") == "1s"
 
 
-async def test_those_that_fail_for_long_are_listed_with_their_sqlstate(books: Books) -> None:
+async def test_events_that_fail_for_long_are_listed_with_their_sqlstate(books: Books) -> None:
     long, short = await books.receive(Payment().refund(1), Payment().refund(1))
     await set_aside(books, long, sqlstate="53100")
     await set_aside(books, short)
@@ -173,7 +177,7 @@ async def test_those_that_fail_for_long_are_listed_with_their_sqlstate(books: Bo
 
 
 async def fails_with(books: Books, sqlstate: str, message: str = "in its way") -> None:
-    """Have each gift fail, as a full disk or a lock would make it."""
+    """Make each gift fail as a full disk or a lock would."""
     await books.db.execute(
         f"""
         create or replace function public.fail() returns trigger language plpgsql as

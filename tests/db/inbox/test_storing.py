@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from db.arrivals import Arrival, Stored, store_arrivals
 from db.errors import DatabaseUnavailable
-from db.inbox import Arrival, Stored, store_arrivals
 from tests.db.books import Books
 from tests.db.inbox.arrivals import arrival, ids
 
@@ -67,7 +67,7 @@ async def test_an_event_that_is_refused_on_arrival_is_finished(
 
 
 def malformed(event_id: str, body: bytes, **changes: object) -> Arrival:
-    """A body that can't be read, as a receiver hands it in."""
+    """Return an event with an unreadable body, as a receiver stores it."""
     refused = replace(arrival(event_id, body), event_type="unreadable")
     return replace(refused, **({"state": "rejected", "reason": "malformed"} | changes))  # type: ignore[arg-type]
 
@@ -86,7 +86,7 @@ def malformed(event_id: str, body: bytes, **changes: object) -> Arrival:
         (None, "malformed"),
     ],
 )
-async def test_a_receiver_stores_no_event_in_a_state_that_swallows_it(
+async def test_a_receiver_stores_no_event_in_a_final_state(
     books: Books, web_pool: Pool, state: str | None, reason: str | None
 ) -> None:
     swallowed = malformed("evt_paid", b"{}", state=state, reason=reason)
@@ -95,7 +95,7 @@ async def test_a_receiver_stores_no_event_in_a_state_that_swallows_it(
     assert await ids(books) == []
 
 
-async def test_a_body_that_can_not_be_read_is_kept_under_its_own_hash_whatever_is_said(
+async def test_an_unreadable_body_is_stored_under_its_own_hash_whatever_its_id(
     books: Books, web_pool: Pool
 ) -> None:
     bodies = {b"?": "evt_paid", b"!": sha256(b"?").hexdigest(), b"": "x" * 300}
@@ -106,9 +106,7 @@ async def test_a_body_that_can_not_be_read_is_kept_under_its_own_hash_whatever_i
     assert await store_arrivals(web_pool, [arrival("evt_paid")]) == [Stored.STORED]
 
 
-async def test_one_row_that_can_not_be_stored_keeps_the_others_out_for_a_second_try(
-    books: Books, web_pool: Pool
-) -> None:
+async def test_no_row_is_stored_if_one_can_not_be_stored(books: Books, web_pool: Pool) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await store_arrivals(web_pool, [arrival("a"), arrival("x" * 256)])
     assert await ids(books) == []
@@ -128,10 +126,10 @@ async def test_one_row_that_can_not_be_stored_keeps_the_others_out_for_a_second_
         ("alter table fleet.inbox_events drop constraint one_row_an_event cascade", None),
     ],
 )
-async def test_what_the_schema_lacks_is_no_arrivals_fault(
+async def test_what_the_schema_lacks_is_not_blamed_on_an_arrival(
     books: Books, web_pool: Pool, slip: str, undo: str | None
 ) -> None:
-    """Else each arrival is tried alone, and logged alone, as long as it lasts."""
+    """Otherwise each arrival would be tried and logged alone until the schema is complete."""
     await books.db.execute(slip)
     with pytest.raises(DatabaseUnavailable):
         await store_arrivals(web_pool, [arrival("a"), arrival("b")])
@@ -140,7 +138,7 @@ async def test_what_the_schema_lacks_is_no_arrivals_fault(
         assert await store_arrivals(web_pool, [arrival("a")]) == [Stored.STORED]
 
 
-async def test_a_store_that_is_away_says_so(web_pool: Pool) -> None:
+async def test_an_unreachable_database_is_reported_as_unavailable(web_pool: Pool) -> None:
     await web_pool.close()
     with pytest.raises(DatabaseUnavailable):
         await store_arrivals(web_pool, [arrival("a")])

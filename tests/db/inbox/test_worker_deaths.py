@@ -1,11 +1,11 @@
-"""Workers that die with a batch in hand: its events live on, unless one of them is the killer."""
+"""Workers that die during a batch: its events are applied, except one that kills workers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tests.db.books import APPLIED, Books, Outcome, Payment, gift
-from tests.db.races import gone
+from tests.db.races import kill_session
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def begin(books: Books, worker: Connection) -> list[int]:
-    """Claim as a worker does, noting the start in a commit of its own."""
+    """Claim as a worker does, and note the start in a commit of its own."""
     await worker.execute("begin")
     rows = await worker.fetch("select id, xact_id from fleet.claim_events(500, $1)", books.now)
     event_ids = [row["id"] for row in rows]
@@ -27,10 +27,10 @@ async def begin(books: Books, worker: Connection) -> list[int]:
 
 
 async def die_holding(books: Books, connect: Connect) -> list[int]:
-    """Claim, and die; gives what was claimed."""
+    """Claim and die; return what was claimed."""
     worker = await connect("worker")
     event_ids = await begin(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     return event_ids
 
 
@@ -51,7 +51,7 @@ async def test_an_event_that_kills_three_workers_is_dead_and_the_others_are_appl
     killer, *others = await books.receive(*(gift(sender, streamer) for _ in range(4)))
     assert await die_holding(books, connect) == [killer, *others]
     assert await die_holding(books, connect) == [killer]
-    # It pauses after its second victim, and the others go first.
+    # It pauses after the second death, and the others go first.
     for event_id in others:
         assert await books.work() == {event_id: APPLIED}
     assert await books.work() == {}
@@ -71,7 +71,7 @@ async def test_a_worker_at_work_is_not_taken_for_dead(books: Books, connect: Con
     await worker.execute("rollback")
 
 
-async def test_a_worker_that_was_taken_for_dead_takes_its_events_suspicion_back(
+async def test_a_worker_that_was_taken_for_dead_takes_its_events_starts_back(
     books: Books, connect: Connect
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
@@ -87,7 +87,7 @@ async def test_a_worker_that_was_taken_for_dead_takes_its_events_suspicion_back(
     assert (event["state"], event["starts"], event["processed_at"]) == ("pending", 2, None)
 
 
-async def test_starts_that_came_with_a_restore_stop_nobody(books: Books) -> None:
+async def test_notes_of_starts_that_came_with_a_restore_stop_no_event(books: Books) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
     await books.db.execute(
         "insert into fleet.batch_starts (xact_id, event_ids, worker)"
@@ -101,7 +101,7 @@ async def test_starts_that_came_with_a_restore_stop_nobody(books: Books) -> None
 
 
 async def note_ahead(books: Books, worker: Connection, limit: int = 500) -> tuple[str, list[int]]:
-    """Note what is to be claimed; gives the note and its events."""
+    """Note what is to be claimed; return the note and its events."""
     row = await worker.fetchrow(
         "select xact_id::text, event_ids from fleet.note_batch_ahead($1, 'test', $2)",
         limit,
@@ -130,7 +130,9 @@ async def test_a_batch_noted_ahead_is_claimed_by_its_worker(books: Books, connec
     assert (await books.event(event_ids[0]))["starts"] == 0
 
 
-async def test_what_others_took_meanwhile_is_left_to_them(books: Books, connect: Connect) -> None:
+async def test_events_that_others_claimed_meanwhile_are_left_to_them(
+    books: Books, connect: Connect
+) -> None:
     first, second = await books.receive(Payment().refund(1), Payment().refund(1))
     worker = await connect("worker")
     xact_id, _ = await note_ahead(books, worker)
@@ -138,26 +140,26 @@ async def test_what_others_took_meanwhile_is_left_to_them(books: Books, connect:
     assert await claim_noted(worker, xact_id) == [second]
 
 
-async def test_a_worker_that_dies_with_a_batch_noted_ahead_is_found_out(
+async def test_the_death_of_a_worker_with_a_batch_noted_ahead_is_noticed(
     books: Books, connect: Connect
 ) -> None:
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(2)))
     worker = await connect("worker")
     xact_id, _ = await note_ahead(books, worker)
     await claim_noted(worker, xact_id)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     for event_id in event_ids:
         assert list(await books.work()) == [event_id]
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
 
 
-async def test_a_worker_that_dies_before_it_claims_is_found_out_after_a_while(
+async def test_the_death_of_a_worker_before_its_claim_is_noticed_after_a_while(
     books: Books, connect: Connect
 ) -> None:
     event_ids = await books.receive(*(Payment().refund(1) for _ in range(2)))
     worker = await connect("worker")
     await note_ahead(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     books.wait(seconds=11)
     for event_id in event_ids:
         assert list(await books.work()) == [event_id]
@@ -172,8 +174,8 @@ async def test_an_event_that_kills_three_workers_with_one_session_each_is_dead(
         xact_id, noted = await note_ahead(books, worker)
         assert noted == [killer]
         await claim_noted(worker, xact_id)
-        await gone(books.db, worker)
-        # Found out by the next that looks, which lets it pause.
+        await kill_session(books.db, worker)
+        # The next worker that looks finds the note, and lets the event pause.
         await books.db.execute("select fleet.recover_batch_starts($1)", books.now)
         books.wait(seconds=10)
     assert await books.work() == {}
@@ -191,13 +193,13 @@ async def test_between_its_note_and_its_claim_a_worker_is_not_taken_for_dead(
     assert (await books.event(event_id))["starts"] == 0
 
 
-async def test_a_note_of_a_clock_that_was_ahead_protects_nobody(
+async def test_a_note_by_a_clock_that_was_ahead_expires_as_others_do(
     books: Books, connect: Connect
 ) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
     worker = await connect("worker")
     await note_ahead(books, worker)
-    await gone(books.db, worker)
+    await kill_session(books.db, worker)
     await books.db.execute(
         "update fleet.batch_starts set noted_at = noted_at + interval '20 minutes'"
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from db.erasure import erase_profile
 from db.release import catalog
-from db.release.runner import is_current, migrate, status
+from db.release.compatibility import is_current
+from db.release.runner import migrate, status
 from db.release.schema import Kind, expected
 from tests.db.legacy.platforms import person
 

@@ -1,4 +1,4 @@
-"""What the model of the ledger keeps of people, gifts and events."""
+"""People, gifts and events in the model of the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class GiftPrice(NamedTuple):
-    """What a gift costs, and the streamer's part of it."""
+    """What a gift costs, and the streamer's share of it."""
 
     coins: int
     share_bps: int

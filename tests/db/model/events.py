@@ -1,7 +1,7 @@
-"""Events for the ledger machine: payloads in their providers' shapes, told at random of one fleet.
+"""Random events for the test of the ledger against a model: payloads as providers send them.
 
-The same seed tells the same events. They come in no order: refunds before their purchases, a
-payment under different names, told twice and differently.
+The same seed makes the same events. They come in no order: refunds before their purchases, one
+payment under different names, one event twice and with different content.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from db.inbox import Arrival
+from db.arrivals import Arrival
 from tests.db.books import CAKE, CAKE_COST, CAKE_SHARE_BPS, NOON, ROSE, SKU
 from tests.db.model.accounts import GiftPrice
 from tests.db.model.prices import Price
@@ -28,7 +28,7 @@ GIFTS = {ROSE: GiftPrice(1, 7_000), CAKE: GiftPrice(CAKE_COST, CAKE_SHARE_BPS)}
 PEOPLE, PAYMENTS = 3, 12
 STRANGER = UUID(int=404)
 
-# Each list is drawn from evenly: what stands there more often happens more often.
+# Each item of a list is as likely as the others: what is repeated happens more often.
 SECONDS = [0, 0, 1, 30, 59, 60, 61, 119]
 PARTS = [0.01, 1 / 3, 0.5, 0.99, 1.0, 1.0, 1.5]
 ORDERS = [
@@ -40,7 +40,7 @@ REFUND_STATUSES = ["pending", "succeeded", "succeeded", "failed", "canceled"]
 GIFT_TYPES = [*[ROSE] * 6, *[CAKE] * 3, "nothing"]
 QUANTITIES = [1, 7, 30, 60, 100]
 DISPUTE_STATUSES = ["needs_response", "under_review", "won", "lost", "lost", "warning_closed", "?"]
-# Withdrawn, a third given back, the rest given back; withdrawn, little given back, withdrawn again.
+# Withdrawn, a third returned, the rest returned; withdrawn, a little returned, withdrawn again.
 DISPUTED = ((-93, 31, 62), (-1_000, 20, -40))
 UNCAPTURED = [0, 0, 0, 0.5, 1.0]
 
@@ -74,8 +74,8 @@ PRODUCTS = [
 ]
 
 
-class Storyteller:
-    """Tells of a few people's payments and gifts, as if from everywhere at once."""
+class RandomEvents:
+    """Events of the payments and gifts of a few people, in any order."""
 
     def __init__(self, random: Random) -> None:
         self.people = [UUID(int=no + 1) for no in range(PEOPLE)]
@@ -86,7 +86,7 @@ class Storyteller:
         self._numbers = count(1)
 
     def events(self, random: Random, size: int) -> list[Arrival]:
-        """Some events, mixed, as a receiver hands them in."""
+        """Return some events of all kinds, as a receiver stores them."""
         kinds = (self._gift, self._gift, self._purchase, self._purchase, self._reversal)
         return [self._arrival(random.choice(kinds)(random)) for _ in range(size)]
 
@@ -98,7 +98,7 @@ class Storyteller:
 
     def _gift(self, random: Random) -> dict[str, Any]:
         sender, recipient = random.sample(self.people, 2)
-        # Now and then to nobody, or to oneself.
+        # Sometimes to nobody, or to oneself.
         recipient = random.choice([*[recipient] * 8, STRANGER, sender])
         return gift_sent(
             sender_id=sender,
@@ -114,7 +114,7 @@ class Storyteller:
         _, product, _ = self._bought[int(payment.key)]
         session: dict[str, Any] = {"total_details": {"amount_tax": product.tax}}
         if random.random() < 0.3:
-            # The buyer by reference alone, or by none at all.
+            # The buyer only by reference, or not at all.
             session["client_reference_id"] = random.choice([str(self.people[0]), "17", None])
         return stripe.checkout_session_completed(payment, changes=session)
 
@@ -191,9 +191,9 @@ class Storyteller:
                     status=random.choice(REFUND_STATUSES),
                     created_s=told_s,
                 )
-                # A refund has one time of its own, however often it is told.
+                # A refund has one creation time, however many events report it.
                 event["data"]["object"]["created"] = payment.created_s + 30 * no
         if random.random() < 0.5:
-            # Older events name the charge alone.
+            # Older events name only the charge.
             event["data"]["object"]["payment_intent"] = None
         return event

@@ -1,4 +1,4 @@
-"""What the events of a payment say together, in plain Python: the model's part for halves."""
+"""What the events of a payment say together: the model's part for halves, in plain Python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Together(NamedTuple):
-    """Buyer, product and quantity of a payment; `hold` where its halves differ."""
+    """Buyer, product and quantity of a payment; `hold` if its halves differ."""
 
     buyer: UUID | None
     names_nobody: bool
@@ -26,7 +26,7 @@ class Together(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a batch finds of a payment before it decides."""
+    """What a batch knows of a payment before it decides."""
 
     said: Together
     creator: Event | None
@@ -35,12 +35,12 @@ class Reading(NamedTuple):
 
 
 def is_ours(half: Purchase | Half) -> bool:
-    """Say whether a half alone shows that the payment is ours."""
+    """Return whether a half alone shows that the payment is ours."""
     return isinstance(half, Purchase) and bool(half.profile_id or half.buyer_unreadable or half.sku)
 
 
 def together(halves: Sequence[Purchase | Half]) -> Together:
-    """Combine halves: absent is absent, each value from the half that names it."""
+    """Combine halves: each value comes from the half that names it, the others stay absent."""
     told = [half for half in halves if isinstance(half, Purchase)]
     named = [h for h in told if not h.by_reference and (h.profile_id or h.buyer_unreadable)]
     naming = named or told

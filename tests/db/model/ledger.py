@@ -1,4 +1,4 @@
-"""What the books should say, in plain Python: one event after the other, no set, no lock, no SQL.
+"""The books as they should be, in plain Python: event by event, without sets, locks or SQL.
 
 It follows REQUIREMENTS and the contract, not the functions of db/; fractions are exact.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 GIFT_PATIENCE = timedelta(seconds=5)
 METADATA_PATIENCE = timedelta(minutes=15)
 REVERSAL_PATIENCE = timedelta(days=35)
-# Why an event waits or is held that another half may help, and a purchase.
+# The reasons for which an event waits or is held until another half comes, or a purchase.
 JUDGED_AGAIN = ("no_session_yet", "incomplete_metadata", "unknown_buyer", "unknown_product")
 AMENDED = ("wrong_amount", "unknown_product", "unknown_buyer", "no_fx_rate")
 Reversal: TypeAlias = Refund | RefundTotal | Dispute | ChargeFailed
@@ -58,7 +58,7 @@ class Model:
         self.events[event_id] = Event(event_id, fact, received)
 
     def wake(self) -> None:
-        """Make events pending that waited long enough."""
+        """Make events pending that have waited long enough."""
         for event in self.events.values():
             patience = REVERSAL_PATIENCE if event.reason == "no_purchase_yet" else METADATA_PATIENCE
             if event.state == "waiting" and event.received + patience <= self.now:
@@ -66,11 +66,11 @@ class Model:
 
     @property
     def pending(self) -> list[Event]:
-        """What is to be done, the oldest first."""
+        """The pending events, the oldest first."""
         return [event for _, event in sorted(self.events.items()) if event.state == "pending"]
 
     def work(self, limit: int, *, elsewhere: Collection[int] = ()) -> dict[int, Outcome]:
-        """Apply the oldest pending events that no other worker holds; gives their outcomes."""
+        """Apply the oldest pending events that no other worker holds; return their outcomes."""
         batch = [event for event in self.pending if event.id not in elsewhere][:limit]
         for event in batch:
             self._learn_names(event.fact)
@@ -89,7 +89,7 @@ class Model:
         if not keys:
             return
         states = list({id(s): s for k in keys if (s := self.payments.get(k))}.values())
-        # The one with the purchase stays.
+        # The payment that has the purchase stays.
         kept = next((s for s in states if s.bought), states[0] if states else PaymentState())
         for state in states:
             if state is not kept:
@@ -173,7 +173,7 @@ class Model:
                 self._close_holds(payment, elsewhere=batch)
 
     def _read(self, payment: PaymentState, told: list[tuple[Event, Purchase]]) -> Reading:
-        """Read what all events say, and which of the batch brings the purchase."""
+        """Read what all events say, and which event of the batch becomes the purchase."""
         mine = [(event, fact) for event, fact in told if self._payment(fact) is payment]
         said = together([*payment.halves.values(), *(fact for _, fact in mine)])
         whole = [event for event, fact in mine if fact.profile_id and fact.sku]
@@ -235,7 +235,7 @@ class Model:
         self.accounts[bought.buyer].bought += bought.coins
 
     def _amend(self, payment: PaymentState) -> None:
-        """Judge a purchase again that was held for its metadata or its amount."""
+        """Judge again a purchase that was held for its metadata or its amount."""
         bought = payment.bought
         if not bought or bought.status != "pending" or bought.hold not in AMENDED:
             return
@@ -338,7 +338,7 @@ class Model:
         return Outcome(*("ignored", "charge_failed") if is_failure else ("rejected", "no_purchase"))
 
     def _settle(self, payment: PaymentState) -> None:
-        """Bring the purchase to what is known of its reversals; close what waited for it."""
+        """Make the purchase agree with its reversals; close the events that waited for it."""
         bought = payment.bought
         assert bought
         payment.foreign = False
@@ -365,7 +365,7 @@ class Model:
                 event.state, event.reason = "applied", None
 
     def _close_holds(self, payment: PaymentState, elsewhere: Collection[Event] = ()) -> None:
-        """What went back whole is held no more; what came again is held again."""
+        """A hold ends if all money was returned, and comes back if the return failed."""
         if payment.bought:
             own = self.events[payment.bought.event_id]
             closed, reason = payment.bought.status != "pending", payment.bought.hold

@@ -1,4 +1,4 @@
-"""One payment in the model of the ledger: all that was told of it, and what that comes to.
+"""One payment in the model of the ledger: all that events said of it, and what follows.
 
 It follows the contract's "Rules with an edge", not the functions of db/; fractions are exact.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 UNDONE = ("failed", "canceled")
 OVER = ("won", "prevented", "warning_closed")
-# Currencies of two decimals all; of any other there is no rate.
+# All have two decimals. There is no rate for any other.
 USD_PER_UNIT = {"usd": Fraction(1), "eur": Fraction(5, 4)}
 
 
@@ -39,7 +39,7 @@ class Bought:
 
 
 class Paid(NamedTuple):
-    """What a payment brought in."""
+    """The money of a payment."""
 
     minor: int
     currency: str
@@ -55,7 +55,7 @@ class Hold(NamedTuple):
 
 @dataclass(eq=False)
 class PaymentState:
-    """All that was told of one payment, in no order."""
+    """All that events said of one payment, in no order."""
 
     bought: Bought | None = None
     held: Hold | None = None
@@ -66,7 +66,7 @@ class PaymentState:
     disputes: list[Dispute] = field(default_factory=list)
 
     def absorb(self, other: PaymentState) -> None:
-        """Learn that another payment is this one."""
+        """Take over all that is known of another payment, which is the same."""
         self.bought = self.bought or other.bought
         self.foreign |= other.foreign
         self.halves |= other.halves
@@ -76,7 +76,7 @@ class PaymentState:
         self.disputes += other.disputes
 
     def hold(self, hold: Hold | None) -> None:
-        """Learn of an event that is held: of the largest amount, the first."""
+        """Keep the held event with the largest amount; of several, the first."""
         holds = [known for known in (self.held, hold) if known]
         self.held = min(holds, key=lambda h: (-h.paid.minor, h.event_id), default=None)
 
@@ -93,12 +93,12 @@ class PaymentState:
 
     @property
     def is_given_back(self) -> bool:
-        """Whether all of the money went back."""
+        """Whether all of the money was returned."""
         return self.paid is not None and 0 < self.paid.minor <= self.refunded + self.outstanding
 
     @property
     def refunded(self) -> int:
-        """What refunds have taken of the money by now."""
+        """How much of the money refunds have taken by now."""
         by_id: dict[str, list[Refund]] = defaultdict(list)
         for refund in self.refunds:
             by_id[refund.refund_id].append(refund)
@@ -115,7 +115,7 @@ class PaymentState:
 
     @property
     def never_captured(self) -> int:
-        """What was authorised only: by the newest event, in one second the least."""
+        """What was authorised only, by the newest event; the least of several in one second."""
         told = [
             (total.told_at, -total.uncaptured_minor)
             for total in self.totals
@@ -125,12 +125,12 @@ class PaymentState:
 
     @property
     def outstanding(self) -> Fraction:
-        """What disputes have out of the money now."""
+        """How much of the money disputes hold now."""
         return sum((self._taken_by(told) for told in self._disputes()), Fraction(0))
 
     @property
     def lacks_a_rate(self) -> bool:
-        """Whether a dispute that isn't over can't be converted."""
+        """Whether there is an open dispute whose amount can't be converted."""
         return any(
             newest.status not in OVER
             and self._converted(newest) is None
@@ -184,6 +184,6 @@ class PaymentState:
 
 
 def _age(dispute: Dispute) -> tuple[Any, ...]:
-    """Order what was told of a dispute, the newest last."""
+    """The order of what events said of a dispute, the newest last."""
     rank = 2 if dispute.status == "lost" else 1 if dispute.status in OVER else 0
     return dispute.told_at, rank, dispute.amount_minor, dispute.status, dispute.currency

@@ -1,4 +1,4 @@
-"""Prices and guardrails of a purchase, in plain Python: the model's judge of them."""
+"""Prices and limits of purchases, in plain Python: how the model judges a purchase."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PURCHASES_PER_MINUTE = 5
 
 
 class Price(NamedTuple):
-    """A line of the price list."""
+    """A row of the price list."""
 
     coins: int
     amount_minor: int
@@ -26,23 +26,23 @@ class Price(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """A price list, by product, and what it says of a payment."""
+    """A price list, by product, and how payments are judged by it."""
 
     prices: Sequence[tuple[str, Price]]
 
     def price(self, fact: Purchase, said: Together) -> Price | None:
-        """The line that fits, or another currency's."""
+        """Return the row for the currency, or a row for another currency."""
         offers = [price for sku, price in self.prices if sku == said.sku]
         fitting = (price for price in offers if price.currency == fact.currency)
         return next(fitting, offers[0] if offers else None)
 
     def coins(self, fact: Purchase, said: Together) -> int:
-        """What the list gives for it."""
+        """Return the coins of the price list for the payment."""
         price = self.price(fact, said)
         return price.coins * (said.quantity or 1) if price else 0
 
     def hold_reason(self, fact: Purchase, said: Together, others: Iterable[datetime]) -> str | None:
-        """Why it is held; `others` are the times of the buyer's other purchases."""
+        """Return why it is held; `others` are the times of the buyer's other purchases."""
         data = said.hold or self._wrong_data(fact, said)
         cents = fact.amount_minor * USD_PER_UNIT.get(fact.currency, 0)
         if data or cents > 50_000_00:
@@ -64,7 +64,7 @@ class Judge(NamedTuple):
 
 
 def is_too_fast(at: datetime, others: Iterable[datetime]) -> bool:
-    """Say whether some minute around `at` holds too many purchases."""
+    """Return whether there are too many purchases in some minute around `at`."""
     times = [*others, at]
     return any(
         start <= at < start + MINUTE

@@ -19,7 +19,7 @@ async def buy(
     payment: str = "pay",
     **arguments: object,
 ) -> tuple[object, ...]:
-    """Buy 100 coins for 1.00; gives status, balance and whether it was told before."""
+    """Buy 100 coins for 1.00; return status, balance, and whether the call was a repetition."""
     values = {"provider": "app", "coins": COINS, "usd": "1.00", "country": None} | arguments
     row = await connection.fetchrow(
         "select status, coin_balance, replayed from public.process_coin_purchase("
@@ -36,13 +36,10 @@ async def buy(
     return tuple(row)
 
 
-# process_gift
-
-
 async def give(
     connection: Connection, recipient: UUID | None, key: str = "key", **arguments: object
 ) -> tuple[object, ...]:
-    """Give roses, at a coin each; gives the balance and whether it was told before."""
+    """Give roses, at a coin each; return the balance, and whether the call was a repetition."""
     values = {"gift_type": ROSE, "quantity": 1, "stream": None, "slot": None} | arguments
     row = await connection.fetchrow(
         "select coin_balance, replayed from public.process_gift($1, $2, $3, $4, $5, $6)",

@@ -1,4 +1,4 @@
-"""What a call of the API's functions is refused with."""
+"""Refusals of the functions that the API calls."""
 
 from __future__ import annotations
 

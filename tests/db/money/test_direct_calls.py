@@ -1,4 +1,4 @@
-"""Ids and keys in direct calls: told again with other facts they are refused, never misread."""
+"""Ids and keys of direct calls: a repetition with other facts is refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def backend(signed_in: SignIn) -> Connection:
 
 @pytest.fixture
 async def observer(connect: Connect) -> Connection:
-    """Sees who waits for whom."""
+    """A connection that sees which session waits for which."""
     return await connect("superuser")
 
 
@@ -95,7 +95,7 @@ async def test_a_token_whose_subject_is_no_uuid_is_refused_clearly(
         assert caught.value.sqlstate in ("22P02", "42501"), call
 
 
-async def test_an_event_of_the_app_can_not_use_up_a_viewers_key(
+async def test_an_event_of_the_app_does_not_use_up_a_viewers_key(
     books: Books, signed_in: SignIn
 ) -> None:
     mallory, victim, streamer = await books.profiles(3, coins=10)
@@ -118,7 +118,7 @@ async def test_no_event_of_the_app_is_taken_for_a_viewers_own_gift(
 
 
 @pytest.mark.parametrize("cost", [MOST, MOST - 1, 2**62])
-async def test_the_dearest_gift_of_a_debtor_is_one_short_of_coins(
+async def test_a_debtors_most_expensive_gift_is_refused_for_want_of_coins(
     books: Books, signed_in: SignIn, cost: int
 ) -> None:
     debtor, streamer = await books.profile(), await books.profile()
@@ -138,7 +138,9 @@ async def test_the_dearest_gift_of_a_debtor_is_one_short_of_coins(
 
 
 @pytest.mark.parametrize("amount", [-MOST, -MOST - 1, -101])
-async def test_a_debtors_largest_adjustment_is_short_of_coins(books: Books, amount: int) -> None:
+async def test_a_debtors_largest_adjustment_is_refused_for_want_of_coins(
+    books: Books, amount: int
+) -> None:
     debtor, streamer = await books.profile(), await books.profile()
     payment = Payment()
     await books.apply(payment.bought(debtor), gift(debtor, streamer, COINS))
@@ -227,7 +229,7 @@ async def test_a_payment_id_can_not_pass_for_an_event(books: Books, backend: Con
         await buy(backend, buyer, "evt_1", "event:evt_2")
 
 
-# Purchases told again with other facts
+# Purchases repeated with other facts
 
 
 @pytest.mark.parametrize(("event", "payment"), [("evt", "pay"), ("new", "pay"), ("evt", "new")])
@@ -303,7 +305,7 @@ async def test_a_payment_that_an_old_call_lost_is_found_and_can_be_granted(
 ) -> None:
     buyer, payment = await books.profile(), Payment()
     await buy(backend, buyer, "evt_1", "pi_first", provider="stripe")
-    # As the release before this one recorded a second call with the same event.
+    # As the last release recorded a second call with the same event.
     await books.db.execute(
         "insert into fleet.payment_keys (provider, key, payment_id)"
         " select 'stripe', $1, payment_id from public.coin_purchases",

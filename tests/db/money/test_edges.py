@@ -1,4 +1,4 @@
-"""Rules at their edge, one step to each side; each was once off by one without a red test."""
+"""Rules at their limits, one step to each side. Each was once off by one, and no test failed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_converted_dispute_within_a_twentieth_of_the_payment_is_the_whol
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_of_two_uncaptured_amounts_of_one_second_the_smaller_counts(
+async def test_the_smaller_of_two_uncaptured_amounts_of_one_second_counts(
     books: Books, order: Sequence[int]
 ) -> None:
     payment, buyer = Payment(), await books.profile()

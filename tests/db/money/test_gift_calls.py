@@ -1,4 +1,4 @@
-"""Gifts by call of `process_gift`: as each API role, with each refusal, and told twice."""
+"""Gifts by calls of `process_gift`: as each API role, with each refusal, and repeated."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_gift_told_again_is_known_when_it_could_not_be_given_any_more(
     assert await give(viewer, streamer, quantity=10) == (0, True)
 
 
-async def test_keys_are_each_senders_own(books: Books, signed_in: SignIn) -> None:
+async def test_each_sender_has_keys_of_their_own(books: Books, signed_in: SignIn) -> None:
     first, second = await books.profile(coins=10), await books.profile(coins=10)
     assert await give(await signed_in(first), second) == (9, False)
     assert await give(await signed_in(second), first) == (9, False)

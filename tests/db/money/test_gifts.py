@@ -36,7 +36,7 @@ async def test_a_gift_moves_coins_to_the_streamer_and_the_platform(books: Books)
 
 
 @pytest.mark.parametrize(("quantity", "share"), [(1, 1), (2, 3), (3, 4), (100, 165)])
-async def test_the_streamers_share_is_rounded_down_once_a_gift(
+async def test_the_streamers_share_is_rounded_down_once_per_gift(
     books: Books, quantity: int, share: int
 ) -> None:
     sender, streamer = await books.profile(coins=1000), await books.profile()
@@ -46,7 +46,7 @@ async def test_the_streamers_share_is_rounded_down_once_a_gift(
 
 
 @pytest.mark.parametrize(("share_bps", "share"), [(0, 0), (10_000, 10)])
-async def test_a_share_of_nothing_or_all_leaves_no_empty_entry(
+async def test_a_share_of_zero_or_of_all_writes_no_entry_of_zero(
     books: Books, share_bps: int, share: int
 ) -> None:
     sender, streamer = await books.profile(coins=10), await books.profile()
@@ -128,7 +128,9 @@ async def test_a_gift_that_can_not_be_given_is_rejected_with_its_reason(
     assert await books.coins(sender) == 10
 
 
-async def test_a_gift_of_more_coins_than_can_be_counted_is_one_short_of_coins(books: Books) -> None:
+async def test_a_gift_that_costs_more_than_a_bigint_is_refused_for_want_of_coins(
+    books: Books,
+) -> None:
     sender, streamer = await books.profile(coins=10), await books.profile()
     await books.db.execute("update public.gift_types set coin_cost = 2::bigint ^ 62")
     huge = gift(sender, streamer, 2)
@@ -140,11 +142,11 @@ async def test_a_gift_to_oneself_is_refused(books: Books) -> None:
     assert await books.apply_one(gift(sender, sender)) == Outcome("rejected", "self_gift")
 
 
-# Short of coins: earlier events may bring them
+# Too few coins: earlier events may bring them
 
 
 async def short_gift_behind_an_open_event(books: Books) -> tuple[UUID, int]:
-    """A gift of 100 coins that its sender hasn't, tried while an earlier event is pending."""
+    """A gift of 100 coins that its sender doesn't have, tried while an earlier event is pending."""
     sender, streamer = await books.profiles(2)
     top_up, short = await books.receive(Payment().bought(sender), gift(sender, streamer, 100))
     await books.db.execute(
@@ -202,7 +204,7 @@ async def test_a_gift_short_of_coins_waits_for_an_earlier_event_that_failed_besi
 
 
 async def fail_purchases(books: Books) -> None:
-    """Make every purchase fail for a reason that nobody foresaw."""
+    """Make every purchase fail for an unexpected reason."""
     await books.db.execute(
         """
         create function public.fail() returns trigger language plpgsql as

@@ -1,4 +1,4 @@
-"""The ledger: double entry, append-only, and the one source of every balance."""
+"""The ledger: double entry, append-only, and the only source of balances."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The whole ledger against a model, on batches that no author would think of.
+"""The whole ledger against a model, with random batches.
 
-Each step hands the worker's own call up to 50 mixed, repeated, shuffled events, then compares every
-event, balance and purchase, and asks every invariant. Without COINFLEET_HYPOTHESIS=long the
-examples are few and the same each time, and a failing one is not made smaller.
+Each step applies up to 50 mixed, repeated and shuffled events as a worker does. Then it compares
+every event, balance and purchase, and reads every invariant. Without COINFLEET_HYPOTHESIS=long
+there are few examples, the same each time, and a failing one is not reduced.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from db.arrivals import Stored, store_arrivals
+from db.batches import ClaimedEvent
 from db.connections.pool import open_connection, open_pool
-from db.inbox import ClaimedEvent, Inbox, Stored, store_arrivals
+from db.inbox import Inbox
 from tasks.providers import PROVIDERS
 from tests.db.books import PRICE_LIST, Outcome, breaches
 from tests.db.model.accounts import Account
-from tests.db.model.events import GIFTS, PRICES, Storyteller
+from tests.db.model.events import GIFTS, PRICES, RandomEvents
 from tests.db.model.ledger import Model
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from uuid import UUID
 
+    from db.arrivals import Arrival
     from db.facts import Fact
-    from db.inbox import Arrival
     from tests.clusters import Cluster, Database
 
 pytestmark = pytest.mark.requirement("C1")
@@ -53,19 +55,19 @@ PROFILE = settings(
 OPENING_COINS = 100
 RATES = "insert into public.fx_rates (currency, usd_per_unit) values ('eur', 1.25)"
 OPENING = "select public.update_coin_balance_via_ledger($1, $2, 'adjustment', $3)"
-# New events come from the future, so that the test's own slowness ages nothing.
+# New events are dated ahead, so that no event ages because the test is slow.
 AHEAD = timedelta(hours=1)
-# Past the patience of gifts, twice of half a purchase, and of reversals.
+# Longer than gifts wait, twice as long as half a purchase waits, longer than reversals wait.
 RESTS = [AHEAD + timedelta(minutes=1)] * 3 + [timedelta(days=36)]
 
-# A number stands for a whole batch: drawn one by one, Hypothesis would keep batches small.
+# A number stands for a whole batch: of single events Hypothesis would draw small batches.
 seeds = st.integers(0, 2**32 - 1).map(Random)
 sizes = st.sampled_from([1, 2, 5, 10, 20, 50])
 limits = st.sampled_from([1, 7, 20, 50])
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """A fleet of one receiver and one worker, and the model beside it."""
+    """One receiver and one worker, and the model that they are compared with."""
 
     def __init__(self, cluster: Cluster, template: Database) -> None:
         super().__init__()
@@ -83,12 +85,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(random=seeds)
     def sign_up(self, random: Random) -> None:
-        self.teller = Storyteller(random)
-        self.run(self.open_accounts(self.teller.people))
+        self.source = RandomEvents(random)
+        self.run(self.open_accounts(self.source.people))
 
     @rule(random=seeds, size=sizes, limit=limits)
     def deliver_and_work(self, random: Random, size: int, limit: int) -> None:
-        fresh = self.teller.events(random, size)
+        fresh = self.source.events(random, size)
         self.arrivals += fresh
         delivered = fresh + random.sample(self.arrivals, (size + 1) // 2)
         random.shuffle(delivered)
@@ -111,7 +113,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.close())
             self.runner.close()
 
-    # What the steps do
+    # The work of the steps
 
     async def open(self, template: Database) -> None:
         self.database = await self.cluster.create(template.name)
@@ -168,7 +170,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "update fleet.inbox_events set next_attempt_at = '-infinity' where state = 'pending'"
         )
         async with self.owner.transaction():
-            # What another worker has claimed is open, and out of reach.
+            # What another worker has claimed is open, but can't be claimed.
             await self.owner.execute(
                 "select from fleet.inbox_events where id = any($1) for no key update", elsewhere
             )
@@ -220,11 +222,11 @@ PROVIDERS_BY_NAME = {provider.name: provider() for provider in PROVIDERS}
 
 
 def interpret(event: ClaimedEvent) -> Fact:
-    """What the worker takes the event for."""
+    """The fact that the worker reads in the event."""
     return PROVIDERS_BY_NAME[event.provider].interpret(event)
 
 
-def test_the_books_follow_the_model_whatever_comes_in_whatever_order(
+def test_the_books_follow_the_model_for_any_events_in_any_order(
     cluster: Cluster, template: Database
 ) -> None:
     def machine() -> LedgerMachine:

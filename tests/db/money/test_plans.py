@@ -1,4 +1,4 @@
-"""Plans at 100,000 rows: what runs all day finds its rows by index, whatever history there is."""
+"""Plans at 100,000 rows: frequent statements find their rows by index, however long history is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BIG_TABLES = (
     "public.ledger_entries",
 )
 
-# A purchase an event, one second after the other; each tenth payment has two names.
+# One purchase per event, one per second; every tenth payment has two names.
 HISTORY = f"""
 set session_replication_role = replica;
 create temporary table old as
@@ -78,7 +78,7 @@ reset session_replication_role;
 
 @pytest.fixture(scope="module")
 def history(cluster: Cluster, template: Database) -> Iterator[Database]:
-    """A database with 100,000 purchases behind it; its tests roll back what they do."""
+    """A database with 100,000 old purchases; its tests roll back what they do."""
     database = asyncio.run(cluster.create(template.name))
     asyncio.run(load(database))
     yield database
@@ -86,7 +86,7 @@ def history(cluster: Cluster, template: Database) -> Iterator[Database]:
 
 
 async def load(database: Database) -> None:
-    """Fill the tables as a year of events would."""
+    """Fill the tables with a year of events."""
     superuser = await open_connection(
         database.url("superuser"), application_name="test", command_timeout_s=None
     )
@@ -105,7 +105,7 @@ async def books(history: Database) -> AsyncIterator[Books]:
 
 
 def old_profile(number: int) -> UUID:
-    """One of those who bought all their life."""
+    """The id of a profile with many purchases."""
     return UUID(f"00000000-0000-4000-8000-{number:012}")
 
 
@@ -123,9 +123,9 @@ async def read_whole(connection: Connection) -> dict[str, int]:
 async def test_a_claim_reads_the_index_of_pending_events_in_order(books: Books) -> None:
     claim = statement(
         "fleet.claim_events",
-        "return query\n    select e.id, e.provider, e.provider_event_id, e.event_type, e.payload,"
-        " e.received_at, e.attempts, pg_current_xact_id()\n    from fleet.inbox_events as e\n"
-        "    where e.state = 'pending' and e.starts = 0",
+        "return query\n    select\n        e.id, e.provider, e.provider_event_id, e.event_type,"
+        " e.payload, e.received_at, e.attempts,\n        pg_current_xact_id()\n"
+        "    from fleet.inbox_events as e\n    where e.state = 'pending' and e.starts = 0",
         v_now="now()",
         p_limit=500,
         v_set_aside="'{}'::bigint[]",
@@ -187,7 +187,7 @@ async def test_the_velocity_of_a_buyer_is_read_by_buyer_and_time(books: Books) -
     assert indexes(nodes) == expected
 
 
-# Functions, as they run
+# Functions while they run
 
 
 @pytest.mark.parametrize("number", [1, 15, 100, 500])

@@ -1,4 +1,4 @@
-"""Two connections at once: whoever comes first, the books end the same."""
+"""Two connections at once: the books end the same, whichever comes first."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.inbox import Inbox, Stored, store_arrivals
+from db.arrivals import Stored, store_arrivals
+from db.inbox import Inbox
 from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
 from tests.db.inbox.arrivals import arrival
 from tests.db.money.calls import buy, give
-from tests.db.races import held_back, second_waits_for_first
+from tests.db.races import blocked, second_waits_for_first
 
 if TYPE_CHECKING:
+    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
     from tests.conftest import Connect, SignIn
 
 pytestmark = pytest.mark.requirement("C2", "H2")
@@ -28,26 +29,26 @@ ROUNDS = 20
 
 @pytest_asyncio.fixture
 async def observer(connect: Connect) -> Connection:
-    """Somebody who sees who waits for whom."""
+    """A connection that sees which session waits for which."""
     return await connect()
 
 
 @pytest_asyncio.fixture
 async def first(connect: Connect) -> Books:
-    """A worker that comes first."""
+    """The books of the worker that comes first."""
     return Books(await connect())
 
 
 @pytest_asyncio.fixture
 async def second(connect: Connect) -> Books:
-    """Another worker."""
+    """The books of another worker."""
     return Books(await connect())
 
 
 async def apply_side_by_side(
     observer: Connection, first: Books, second: Books
 ) -> tuple[list[Outcome], list[Outcome]]:
-    """Let the first worker take the oldest event, the second the rest, and wait for the first."""
+    """Let the first worker take the oldest event, the second the others; it waits for the first."""
     one, rest = await second_waits_for_first(
         observer,
         first=first.db,
@@ -100,7 +101,7 @@ async def test_a_name_that_joins_the_payment_meanwhile_is_waited_for_as_well(
     buyer, payment, third = await books.profile(), Payment(), Books(await connect())
     await books.apply_one(payment.refund(10, "a", payment_keys=[payment.intent]))
     await books.receive(
-        payment.refund(20, "b"),  # teaches the charge
+        payment.refund(20, "b"),  # names the charge too
         payment.bought(buyer, payment_keys=[payment.intent]),
         payment.refund(30, "c", payment_keys=[payment.charge]),
     )
@@ -109,16 +110,16 @@ async def test_a_name_that_joins_the_payment_meanwhile_is_waited_for_as_well(
     await first.work(limit=1)
     buying = second.db.transaction()
     await buying.start()
-    async with held_back(observer, second.db, second.work(limit=1)) as bought:
+    async with blocked(observer, second.db, second.work(limit=1)) as bought:
         await teaching.commit()
         await bought
-        async with held_back(observer, third.db, third.work()) as refunded:
+        async with blocked(observer, third.db, third.work()) as refunded:
             await buying.commit()
     assert list(refunded.result().values()) == [APPLIED]
     assert await books.coins(buyer) == 40
 
 
-async def test_who_waits_by_two_names_of_a_payment_never_deadlocks_when_it_is_joined(
+async def test_waiting_for_two_names_of_a_payment_never_deadlocks_when_they_join(
     books: Books, observer: Connection, first: Books, second: Books, connect: Connect
 ) -> None:
     joiner = Books(await connect())
@@ -135,8 +136,8 @@ async def test_who_waits_by_two_names_of_a_payment_never_deadlocks_when_it_is_jo
         await joining.start()
         await joiner.work(limit=1)
         async with (
-            held_back(observer, first.db, first.work(limit=1)) as by_intent,
-            held_back(observer, second.db, second.work(limit=1)) as by_charge,
+            blocked(observer, first.db, first.work(limit=1)) as by_intent,
+            blocked(observer, second.db, second.work(limit=1)) as by_charge,
         ):
             await joining.commit()
         for work in (by_intent, by_charge):

@@ -1,4 +1,4 @@
-"""Purchases and adjustments by call: as each API role, with each refusal, and told twice."""
+"""Purchases and adjustments by calls: as each API role, with each refusal, and repeated."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_an_event_that_was_recorded_under_another_payment_id_is_a_duplicat
     assert await books.coins(buyer) == 60
 
 
-async def test_a_recorded_purchase_heeds_the_refund_that_came_first(
+async def test_a_recorded_purchase_counts_the_refund_that_came_first(
     books: Books, signed_in: SignIn
 ) -> None:
     buyer, backend, payment = await books.profile(), await signed_in(role="service_role"), Payment()
@@ -187,7 +187,7 @@ async def test_a_recorded_purchase_needs_sensible_arguments(
         await buy(backend, buyer, **arguments)
 
 
-async def test_of_what_a_client_calls_itself_no_more_is_kept_than_a_browser_says(
+async def test_a_user_agent_is_cut_off_at_a_thousand_characters(
     books: Books, signed_in: SignIn
 ) -> None:
     buyer, backend = await books.profile(), await signed_in(role="service_role")

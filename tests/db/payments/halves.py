@@ -1,4 +1,4 @@
-"""Facts of intents and sessions that tell one half of a payment each, and ways to apply them."""
+"""Facts of intents and sessions that name half of a payment each, and ways to apply them."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ ORDERS = [(0, 1), (1, 0)]
 
 
 def intent(payment: Payment, buyer: UUID | None = None, **told: Any) -> Purchase:
-    """An intent whose metadata tell this much."""
+    """Return an intent's fact with these metadata."""
     return payment.bought(buyer, **NOTHING | {"told_by": "intent"} | told)
 
 
 def session(payment: Payment, buyer: UUID | None = None, **told: Any) -> Purchase:
-    """A session whose metadata tell this much."""
+    """Return a session's fact with these metadata."""
     return payment.bought(buyer, **NOTHING | {"told_by": "session"} | told)
 
 
 def without_ours(payment: Payment, **half: Any) -> Verdict:
-    """A session, or an intent, of which neither buyer nor product is told."""
+    """Return the fact of a session, or an intent, that names neither buyer nor product."""
     told = Half(**{"told_by": "session", "currency": "usd"} | half)
     return Verdict(state="ignored", reason="not_ours", payment_keys=[payment.intent], half=told)
 
 
-async def tell(books: Books, batches: str, *facts: Fact) -> list[Outcome]:
-    """Tell facts in one batch or in several; gives what became of each in the end."""
+async def apply_in(books: Books, batches: str, *facts: Fact) -> list[Outcome]:
+    """Apply facts in one batch or in several; return the outcome of each at the end."""
     if batches == "one batch":
         event_ids = await books.receive(*facts)
         await books.work()
@@ -54,10 +54,10 @@ async def tell(books: Books, batches: str, *facts: Fact) -> list[Outcome]:
                 books.wait(minutes=15)
                 await books.wake()
                 await books.work()
-    # Whatever was put back to be judged again.
+    # Events may be pending again, to be judged again.
     await books.work()
     return [await books.outcome(event_id) for event_id in event_ids]
 
 
-def told_in(order: Sequence[int], *facts: Fact) -> list[Fact]:
+def in_order(order: Sequence[int], *facts: Fact) -> list[Fact]:
     return [facts[no] for no in order]

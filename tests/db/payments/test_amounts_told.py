@@ -1,4 +1,4 @@
-"""A direct call tells dollars; refunds of it are parts of what the provider says was charged."""
+"""A direct call names dollars; its refunds are parts of what the provider says was charged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from db.facts import ToldBy
     from tests.conftest import SignIn
 
-# What the charge was, when the call says 1.00 USD for 100 coins.
+# What was charged for a call that says 1.00 USD for 100 coins.
 CHARGED: list[dict[str, Any]] = [
     {"amount_minor": 90, "currency": "eur"},
     {"amount_minor": 150, "currency": "jpy"},
@@ -41,7 +41,7 @@ async def backend(signed_in: SignIn) -> Connection:
 async def coins_in_each_order(
     books: Books, told: Callable[[UUID, Payment], list[Awaitable[object]]]
 ) -> set[int]:
-    """What buyers have left, each told the same in another order."""
+    """Return the coins of buyers, for whom the same facts came in different orders."""
     left = set()
     steps = len(discard(told(await books.profile(), Payment())))
     for order in permutations(range(steps)):
@@ -55,7 +55,7 @@ async def coins_in_each_order(
 
 
 def discard(awaitables: list[Awaitable[object]]) -> list[Awaitable[object]]:
-    """Close what nobody will await."""
+    """Close coroutines that are not awaited."""
     for awaitable in awaitables:
         awaitable.close()  # type: ignore[attr-defined]
     return awaitables
@@ -82,7 +82,7 @@ async def test_half_of_what_was_charged_is_half_of_the_coins_of_a_direct_call(
 
 @pytest.mark.parametrize("charged", CHARGED)
 @pytest.mark.parametrize("teller", TELLERS)
-async def test_what_carries_no_metadata_tells_what_a_direct_call_was_paid(
+async def test_events_without_metadata_say_what_was_paid_for_a_direct_call(
     books: Books, backend: Connection, charged: dict[str, Any], teller: ToldBy
 ) -> None:
     half = charged["amount_minor"] // 2
@@ -99,7 +99,7 @@ async def test_what_carries_no_metadata_tells_what_a_direct_call_was_paid(
     assert await coins_in_each_order(books, told) == {COINS - COINS // 2}
 
 
-async def test_of_totals_without_metadata_the_intents_counts(
+async def test_the_intents_total_counts_among_those_without_metadata(
     books: Books, backend: Connection
 ) -> None:
     def told(buyer: UUID, payment: Payment) -> list[Awaitable[object]]:
@@ -124,7 +124,7 @@ async def test_of_totals_without_metadata_the_intents_counts(
 
 
 @pytest.mark.parametrize("charged", CHARGED)
-async def test_a_charge_alone_tells_what_a_direct_call_was_paid(
+async def test_a_charge_alone_says_what_was_paid_for_a_direct_call(
     books: Books, backend: Connection, charged: dict[str, Any]
 ) -> None:
     half = charged["amount_minor"] // 2
@@ -151,7 +151,7 @@ async def test_what_the_caller_says_was_paid_moves_no_coins_of_a_refund(
     assert (await books.coins(buyer), await books.status(payment)) == (0, "refunded")
 
 
-async def test_the_charge_stands_before_the_intent_and_the_intent_before_the_session(
+async def test_the_charges_amount_comes_before_the_intents_and_that_before_the_sessions(
     books: Books, backend: Connection
 ) -> None:
     def told(buyer: UUID, payment: Payment) -> list[Awaitable[object]]:

@@ -1,4 +1,4 @@
-"""One payment under several names: granted once, or both grants are known to be one payment."""
+"""One payment under several names: granted once, or its grants are known to be one payment."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def named_pairs(books: Books) -> list[list[int]]:
 
 
 async def close(books: Books, *, take_back: bool = False) -> None:
-    """A person decides about the newer grant of each pair."""
+    """Decide about the newer grant of each pair, as a person does."""
     for pair in await named_pairs(books):
         await books.db.execute(CLOSE, pair[-1], take_back, "ann", "asked the buyer")
 
@@ -207,7 +207,7 @@ async def test_grants_to_two_people_that_are_one_payment_are_both_settled(
     await close(books)
 
 
-async def test_three_grants_of_one_payment_are_joined_by_and_by(
+async def test_three_grants_of_one_payment_are_joined_one_after_the_other(
     books: Books, backend: Connection
 ) -> None:
     buyer, payment = await books.profile(), Payment()
@@ -216,7 +216,7 @@ async def test_three_grants_of_one_payment_are_joined_by_and_by(
     assert await books.apply_one(payment.bought(buyer)) == GRANTED_TWICE
     await close(books)
     assert await named_pairs(books) == []
-    # One more shows that the closed pair was not all.
+    # One more event shows that there is a grant beside the closed pair.
     assert await books.apply_one(session(payment, buyer)) == GRANTED_TWICE
     assert [len(pair) for pair in await named_pairs(books)] == [3]
     await books.apply_one(payment.refund(40))
@@ -247,7 +247,7 @@ async def test_a_held_purchase_of_a_granted_payment_is_held_for_that(
     await books.db.execute("update fleet.inbox_events set state = 'pending' where id = $1", held)
     assert await books.work() == {held: ID_CONFLICT}
     assert await named_pairs(books) == []
-    # Its whole refund takes it off the queue, and the other's coins.
+    # Its whole refund closes it, and takes the coins of the other.
     await books.apply_one(payment.refund(1, payment_keys=[session_of(payment)]))
     assert await books.outcome(held) == Outcome("applied", "refunded_while_held")
     assert await books.coins(buyer) == 0

@@ -1,6 +1,6 @@
-"""Halves of a payment: what its events tell apart counts together, in any order and any batch.
+"""Halves of a payment: what its events say apart counts together, in any order and any batch.
 
-Here an event is an intent or a session, as Stripe has them; their shapes are tested elsewhere.
+An event is an intent or a session of Stripe here; their payloads are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from tests.db.payments.halves import (
     UNKNOWN_BUYER,
     UNKNOWN_PRODUCT,
     WRONG_AMOUNT,
+    apply_in,
+    in_order,
     intent,
     session,
-    tell,
-    told_in,
     without_ours,
 )
 
@@ -47,7 +47,7 @@ GRANTED = "select count(*) from public.coin_purchases where granted_at is not nu
 # Buyer, product and quantity each from the half that names them
 
 
-# What intent and session name, and how many units were paid.
+# What intent and session name, and how many units were paid for.
 HALVES = [
     ("buyer", "sku", 1),
     ("sku", "buyer", 1),
@@ -81,7 +81,7 @@ async def test_halves_meet_in_any_order_and_any_batch(
             )
             for half, names in ((intent, on_intent), (session, on_session))
         ]
-        outcomes = await tell(books, batches, *told_in(order, *facts))
+        outcomes = await apply_in(books, batches, *in_order(order, *facts))
         assert sorted(outcomes, key=str) == [DUPLICATE, APPLIED]
         assert await books.coins(buyer) == units * COINS
         bought = await books.purchase(payment)
@@ -95,24 +95,24 @@ async def test_a_quantity_may_stand_on_a_half_that_tells_nothing_else(
     books: Books, batches: str, order: tuple[int, int]
 ) -> None:
     buyer, payment = await books.profile(), Payment()
-    facts = told_in(
+    facts = in_order(
         order,
         without_ours(payment, quantity=3),
         intent(payment, buyer, sku="coins_100", amount_minor=3 * PRICE_MINOR),
     )
-    outcomes = await tell(books, batches, *facts)
+    outcomes = await apply_in(books, batches, *facts)
     assert sorted(outcomes, key=str) == [APPLIED, NOT_OURS]
     assert await books.coins(buyer) == 3 * COINS
 
 
 @pytest.mark.parametrize("batches", BATCHES)
 @pytest.mark.parametrize("order", ORDERS)
-async def test_a_buyer_in_metadata_stands_before_one_by_reference(
+async def test_a_buyer_in_metadata_comes_before_one_by_reference(
     books: Books, batches: str, order: tuple[int, int]
 ) -> None:
     for is_readable in (True, False):
         (buyer, other), payment = await books.profiles(2), Payment()
-        # Held for its amount until the intent tells the quantity, so that nothing is granted yet.
+        # Held for its amount until the intent names the quantity, so that nothing is granted yet.
         referred = session(
             payment,
             other if is_readable else None,
@@ -122,13 +122,13 @@ async def test_a_buyer_in_metadata_stands_before_one_by_reference(
             amount_minor=2 * PRICE_MINOR,
         )
         named = intent(payment, buyer, quantity=2, amount_minor=2 * PRICE_MINOR)
-        outcomes = await tell(books, batches, *told_in(order, named, referred))
+        outcomes = await apply_in(books, batches, *in_order(order, named, referred))
         assert sorted(outcomes, key=str) == [DUPLICATE, APPLIED]
         assert await books.coins(buyer) == 2 * COINS
         assert await books.coins(other) == 0
 
 
-async def test_a_payment_told_whole_is_granted_to_whom_it_names(books: Books) -> None:
+async def test_a_complete_event_is_granted_to_the_buyer_that_it_names(books: Books) -> None:
     (buyer, other), payment = await books.profiles(2), Payment()
     whole = session(payment, buyer, sku="coins_100")
     assert await books.apply_one(whole) == APPLIED
@@ -136,7 +136,7 @@ async def test_a_payment_told_whole_is_granted_to_whom_it_names(books: Books) ->
     assert (await books.coins(buyer), await books.coins(other)) == (COINS, 0)
 
 
-async def test_of_halves_in_a_batch_the_one_that_tells_all_brings_the_purchase(
+async def test_of_the_halves_in_a_batch_the_one_that_names_all_becomes_the_purchase(
     books: Books,
 ) -> None:
     buyer, payment = await books.profile(), Payment()
@@ -155,10 +155,10 @@ async def test_halves_that_name_different_buyers_are_held(
 ) -> None:
     (buyer, other), payment = await books.profiles(2), Payment()
     other = uuid4() if is_stranger else other
-    facts = told_in(
+    facts = in_order(
         order, intent(payment, buyer), session(payment, other, sku="coins_100", quantity=2)
     )
-    outcomes = await tell(books, batches, *facts)
+    outcomes = await apply_in(books, batches, *facts)
     assert UNKNOWN_BUYER in outcomes
     books.wait(minutes=15)
     await books.wake()
@@ -181,7 +181,7 @@ async def test_halves_that_differ_in_a_batch_are_held(books: Books, order: tuple
     for on_intent, on_session, held in DIFFERENT:
         buyer, payment = await books.profile(), Payment()
         facts = (intent(payment, buyer, **on_intent), session(payment, buyer, **on_session))
-        outcomes = await tell(books, "one batch", *told_in(order, *facts))
+        outcomes = await apply_in(books, "one batch", *in_order(order, *facts))
         assert sorted(outcomes, key=str) == [DUPLICATE, held]
         assert await books.coins(buyer) == 0
         bought = await books.purchase(payment)
@@ -192,7 +192,7 @@ async def test_a_half_that_differs_from_one_that_waits_holds_the_payment(books: 
     buyer, payment = await books.profile(), Payment()
     first = intent(payment, None, sku="coins_100")
     second = session(payment, buyer, sku="coins_7", amount_minor=300)
-    assert sorted(await tell(books, "two batches", first, second), key=str) == [
+    assert sorted(await apply_in(books, "two batches", first, second), key=str) == [
         DUPLICATE,
         UNKNOWN_PRODUCT,
     ]
@@ -206,17 +206,17 @@ async def test_a_quantity_that_makes_no_sense_gives_way_to_one_that_does(
 ) -> None:
     buyer, payment = await books.profile(), Payment()
     nonsense = intent(payment, buyer, quantity_unreadable=True, amount_minor=200)
-    facts = told_in(
+    facts = in_order(
         order, nonsense, session(payment, sku="coins_100", quantity=2, amount_minor=200)
     )
-    await tell(books, batches, *facts)
+    await apply_in(books, batches, *facts)
     assert await books.coins(buyer) == 2 * COINS
 
 
 async def test_a_product_beside_a_quantity_that_makes_no_sense_is_held(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     nonsense = intent(payment, buyer, quantity_unreadable=True)
-    assert INCOMPLETE in await tell(
+    assert INCOMPLETE in await apply_in(
         books, "two batches", nonsense, session(payment, sku="coins_100")
     )
     books.wait(minutes=15)
@@ -228,26 +228,26 @@ async def test_a_product_beside_a_quantity_that_makes_no_sense_is_held(books: Bo
     assert await books.coins(buyer) == 0
 
 
-# What becomes of a payment meanwhile
+# What happens between the halves
 
 
 @pytest.mark.parametrize("batches", BATCHES)
 async def test_a_refund_between_the_halves_takes_its_coins(books: Books, batches: str) -> None:
     buyer, payment = await books.profile(), Payment()
     facts = (intent(payment, buyer), payment.refund(40), session(payment, sku="coins_100"))
-    outcomes = await tell(books, batches, *facts)
+    outcomes = await apply_in(books, batches, *facts)
     assert sorted(outcomes, key=str) == [DUPLICATE, APPLIED, APPLIED]
     assert await books.coins(buyer) == 60
 
 
-async def test_an_event_without_our_metadata_makes_no_half_another_products(books: Books) -> None:
+async def test_an_event_without_our_metadata_does_not_make_a_half_foreign(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply_one(intent(payment, buyer))
     assert await books.apply_one(without_ours(payment)) == NOT_OURS
     assert await books.apply_one(payment.refund(40)) == NO_PURCHASE_YET
 
 
-async def test_halves_under_two_names_meet_when_the_names_do(books: Books) -> None:
+async def test_halves_under_two_names_meet_when_the_names_join(books: Books) -> None:
     for order in permutations(range(3)):
         buyer, payment = await books.profile(), Payment()
         by_session = [f"cs_{payment.number}"]
@@ -256,7 +256,7 @@ async def test_halves_under_two_names_meet_when_the_names_do(books: Books) -> No
             session(payment, sku="coins_100", payment_keys=by_session),
             payment.refund(40, payment_keys=[payment.intent, *by_session]),
         )
-        await tell(books, "after 15 minutes", *told_in(order, *facts))
+        await apply_in(books, "after 15 minutes", *in_order(order, *facts))
         if order[2] == 2:
             # A refund alone grants nothing: the next event of the payment finds both.
             await books.apply_one(intent(payment, buyer, payment_keys=[payment.intent]))

@@ -1,11 +1,11 @@
-"""Payments that were held for one half's amount, and are judged again when the other half comes."""
+"""Payments that are held for the amount of one half are judged again with the other half."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.db.books import APPLIED, COINS, PRICE_MINOR, Books, Outcome, Payment
-from tests.db.payments.halves import NOT_OURS, WRONG_AMOUNT, intent, session, tell, without_ours
+from tests.db.payments.halves import NOT_OURS, WRONG_AMOUNT, apply_in, intent, session, without_ours
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ async def test_what_is_judged_again_keeps_to_the_dollar_rules(
         intent(payment, buyer, sku="coins_100", amount_minor=total),
         without_ours(payment, quantity=units),
     )
-    assert await tell(books, "after 15 minutes", *facts) == [outcome, NOT_OURS]
+    assert await apply_in(books, "after 15 minutes", *facts) == [outcome, NOT_OURS]
     assert await books.coins(buyer) == 0
 
 

@@ -34,7 +34,7 @@ async def backend(signed_in: SignIn) -> Connection:
 
 
 class OldPurchase(Protocol):
-    """Records a purchase of before providers' names were checked."""
+    """Records a purchase as before the names of providers were checked."""
 
     async def __call__(self, buyer: UUID, name: str, provider: str) -> None:
         """Record 100 coins."""
@@ -43,7 +43,7 @@ class OldPurchase(Protocol):
 
 @pytest_asyncio.fixture
 async def old_purchase(connect: Connect, backend: Connection) -> OldPurchase:
-    """As the release before this one left it."""
+    """Records purchases as the last release did."""
     superuser = await connect("superuser")
 
     async def record(buyer: UUID, name: str, provider: str) -> None:

@@ -1,7 +1,7 @@
 """Calls, events and refunds of a few payments under random names, against a model of sets.
 
-A name is known to belong to others once an event names them together. What is granted in one such
-set is one payment: refunds by any of its names settle each of its grants.
+Names are known to belong together once an event names them together. All grants of such a set are
+one payment: refunds by any of its names settle each of the grants.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLOSE = "select fleet.close_double_grant($1, false, 'ann', 'at random')"
 
 
 class Group:
-    """Names that are known to be one payment's."""
+    """Names that are known to be names of one payment."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -42,8 +42,8 @@ class Group:
         return self.grants * (COINS - min(COINS, sum(self.refunds.values())))
 
 
-class Story:
-    """One payment of 100 coins for 1.00, and what is known of its names."""
+class RandomPayment:
+    """A payment of 100 coins for 1.00, and what is known of its names."""
 
     def __init__(self, books: Books, backend: Connection, buyer: UUID, random: Random) -> None:
         self.books, self.backend, self.buyer, self.random = books, backend, buyer, random
@@ -56,7 +56,7 @@ class Story:
         return sum(group.coins for group in self.groups)
 
     def join(self, names: list[str]) -> tuple[Group, bool]:
-        """The group of all these names, and whether that showed grants to be of one payment."""
+        """Return the group of all these names, and whether it joins several grants."""
         met = [group for group in self.groups if group.names & set(names)]
         one = Group()
         one.names = set(names).union(*(group.names for group in met))
@@ -67,7 +67,7 @@ class Story:
         return one, sum(group.grants > 0 for group in met) > 1
 
     async def call(self) -> None:
-        """Record it under one of its names, now and then again."""
+        """Record the payment by a call under one of its names, perhaps again."""
         name = self.random.choice(self.names)
         group, _ = self.join([name])
         row = await buy(self.backend, self.buyer, f"rpc_{name}", name, provider="stripe")
@@ -75,7 +75,7 @@ class Story:
         group.grants = max(group.grants, 1)
 
     def event(self) -> tuple[Fact, bool]:
-        """Tell of it: paid, or a part refunded, by one or two of its names; whether that joins."""
+        """Return an event by one or two names, paid or refunded, and whether it joins grants."""
         names = self.random.sample(self.names, self.random.choice([1, 2, 2]))
         if self.random.random() < 0.5:
             group, joins = self.join(names)
@@ -84,28 +84,28 @@ class Story:
             return paid, joins
         name, amount = self.random.choice([("a", 10), ("b", 25), ("c", 60)])
         refund = self.payment.refund(amount, name)
-        # A refund's own id joins too, as Stripe's does.
+        # A refund's own id is a name, too, as Stripe's is.
         names.append(refund.refund_id)
         group, joins = self.join(names)
         group.refunds[refund.refund_id] = amount
         return self.payment.refund(amount, name, payment_keys=names), joins
 
 
-async def tell(books: Books, backend: Connection, seed: int) -> None:
-    """One story of a dozen steps; after each the buyer has what the model says."""
+async def try_names(books: Books, backend: Connection, seed: int) -> None:
+    """One one of a dozen steps; after each the buyer has what the model says."""
     random, buyer = Random(seed), await books.profile()
     # More than five purchases in a minute would be held.
     await books.db.execute("select fleet.configure(50000, 25000, 1000, 4)")
-    stories = [Story(books, backend, buyer, random) for _ in range(2)]
+    payments = [RandomPayment(books, backend, buyer, random) for _ in range(2)]
     for _ in range(12):
-        story = random.choice(stories)
+        one = random.choice(payments)
         if random.random() < 0.3:
-            await story.call()
+            await one.call()
         else:
-            fact, joins = story.event()
+            fact, joins = one.event()
             outcome = await books.apply_one(fact)
             assert (outcome == GRANTED_TWICE) == joins, (seed, fact)
-        assert await books.coins(buyer) == sum(s.coins for s in stories), seed
+        assert await books.coins(buyer) == sum(s.coins for s in payments), seed
     for pair in await books.db.fetch(PAIRS):
         await books.db.execute(CLOSE, pair["purchase_ids"][0])
 
@@ -116,16 +116,16 @@ async def backend(signed_in: SignIn) -> Connection:
     return await signed_in(role="service_role")
 
 
-async def test_whatever_names_come_in_whatever_order_coins_follow_the_payment(
+async def test_coins_follow_the_payment_whatever_its_names_and_their_order(
     books: Books, backend: Connection
 ) -> None:
     for seed in range(20):
-        await tell(books, backend, seed)
+        await try_names(books, backend, seed)
 
 
 @pytest.mark.long
-async def test_many_stories_of_names_end_as_the_model_says(
+async def test_many_sequences_of_names_end_as_the_model_says(
     books: Books, backend: Connection
 ) -> None:
     for seed in range(20, 300):
-        await tell(books, backend, seed)
+        await try_names(books, backend, seed)

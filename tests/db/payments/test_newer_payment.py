@@ -1,4 +1,4 @@
-"""Two accounts of one payment joined: neither order nor repetition changes what is known of it."""
+"""What is known of one payment under two names is joined: order and repetition change nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from db.connections.pool import Connection
 
-# Few values, so that ties and gaps are many.
+# Few values, so that many are equal or missing.
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 TIMES = (NOON, NOON + timedelta(seconds=1))
 CURRENCIES = ("eur", "usd")
@@ -26,7 +26,7 @@ from fleet.newer_payment(
 
 
 def account(chance: random.Random) -> dict[str, Any]:
-    """What one name of a payment may know: each part whole or not at all."""
+    """What may be known of a payment by one name: each part is complete or absent."""
     told: dict[str, Any] = {"id": 1, "is_foreign": chance.random() < 0.5, "refund_total_minor": 0}
     if chance.random() < 0.7:
         told |= {"refund_total_minor": chance.randrange(3)}
@@ -35,7 +35,7 @@ def account(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.7:
         told |= {"uncaptured_minor": chance.randrange(3), "uncaptured_at": chance.choice(TIMES)}
     if chance.random() < 0.7:
-        # An event tells one amount, in one currency, and is held for one reason.
+        # An event names one amount in one currency, and is held for one reason.
         event = chance.randrange(4)
         told |= {"held_event_id": event, "held_minor": event % 2}
         told |= {"held_currency": CURRENCIES[event % 2], "held_reason": f"reason {event}"}
@@ -48,12 +48,12 @@ def account(chance: random.Random) -> dict[str, Any]:
 
 
 def as_json(told: Any) -> str:
-    """As the database reads a row; dates are told in ISO 8601."""
+    """Return a row in the form that the database reads; dates are in ISO 8601."""
     return msgspec.json.encode(dict(told)).decode()
 
 
 async def joined(db: Connection, *accounts: Any) -> Any:
-    """Join accounts from left to right."""
+    """Join what is known from left to right."""
     known: Any = accounts[0]
     for told in accounts[1:]:
         known = await db.fetchrow(JOIN, as_json(known), as_json(told))

@@ -1,4 +1,4 @@
-"""Payment keys: all names of a payment lead to one payment, in whatever order they are learnt."""
+"""Payment keys: all names of a payment lead to it, in whatever order they become known."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from db.batches import ClaimedEvent, EventId
 from db.facts import Names, Purchase, Refund
-from db.inbox import ClaimedEvent, EventId
 from tasks.providers.stripe import Stripe
 from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, NOON, SKU, Books, Outcome, Payment
 from workers.cli.simulate import stripe as simulated
@@ -182,7 +182,7 @@ async def test_a_chain_of_names_in_one_batch_becomes_one_payment(books: Books) -
 
 
 def refund_by(*keys: str, amount_minor: int = 1) -> Refund:
-    """A refund that knows its payment by these names."""
+    """Return a refund that names its payment by these keys."""
     return Refund(
         payment_keys=list(keys),
         told_at=NOON,
@@ -215,11 +215,11 @@ async def test_two_purchases_of_a_payment_both_follow_its_refunds(books: Books) 
     )
 
 
-# As Stripe tells it: every name but the event's own may be absent
+# Events of Stripe: any name but that of the event's own object may be absent
 
 
 def interpreted(event: dict[str, Any], *, absent: str = "") -> Fact:
-    """What an event means in which its object doesn't name one of the others."""
+    """Return the fact of an event whose object doesn't name one of the others."""
     event = msgspec.json.decode(msgspec.json.encode(event))
     event["data"]["object"].pop(absent, None)
     body = msgspec.json.encode(event)
@@ -228,7 +228,7 @@ def interpreted(event: dict[str, Any], *, absent: str = "") -> Fact:
 
 
 def reversal(payment: simulated.StripePayment, kind: str) -> dict[str, Any]:
-    """40 of 100 are taken back."""
+    """Return an event that takes 40 of 100 back."""
     if kind == "refund":
         return simulated.refund_event(payment, refund_id="re_1", amount_minor=40)
     moved = [("txn_1", -37)]
@@ -255,7 +255,7 @@ async def test_a_call_by_any_name_and_the_events_that_stripe_sends_are_one_purch
     names = {"pi": told[1]["id"], "ch": told[1]["latest_charge"], "cs": told[0]["id"]}
     if isinstance(names["ch"], dict):
         names["ch"] = names["ch"]["id"]
-    # Stripe sends both, in either order; that of the intent does not name the session.
+    # Stripe sends both, in either order. The intent's event does not name the session.
     events = [interpreted(session), interpreted(intent)]
     if name == "ch":
         events.reverse()

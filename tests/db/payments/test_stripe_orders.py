@@ -1,4 +1,4 @@
-"""Orders as Stripe tells them, read and applied: tax, discounts, free ones, metadata in halves."""
+"""Orders as Stripe sends them, from payload to coins: tax, discounts, free ones, halves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from db.inbox import ClaimedEvent, EventId
+from db.batches import ClaimedEvent, EventId
 from tasks.providers.stripe import Stripe
 from tests.db.books import APPLIED, DUPLICATE, NOON, Books, Outcome
 from workers.cli.simulate import stripe as simulated
@@ -42,7 +42,7 @@ class Shop:
         self._numbers = 0
 
     def order(self, total: int = 1000) -> simulated.StripePayment:
-        """A payment of so many cents whose metadata each event gets of its own."""
+        """Return a payment of so many cents; each event gets metadata of its own."""
         self._numbers += 1
         return simulated.StripePayment(
             key=f"{self.buyer.hex[:12]}{self._numbers}",
@@ -51,7 +51,7 @@ class Shop:
         )
 
     async def tell(self, *events: dict[str, Any]) -> list[Outcome]:
-        """Deliver each alone; gives what became of them in the end."""
+        """Deliver each event alone; return their outcomes at the end."""
         event_ids = []
         for event in events:
             event_ids += await self.books.receive(interpreted(event))
@@ -105,11 +105,11 @@ async def test_a_taxed_order_is_granted_whichever_event_comes_first(
     session = session_of(other, shop.whole, **details)
     assert await shop.tell(session, intent_of(other, shop.whole)) == [APPLIED, DUPLICATE]
     assert await shop.coins() == 2000
-    # A session alone, as where intents carry no metadata.
+    # A session alone, because intents may carry no metadata.
     third = shop.order(details["amount_total"])
     told = await shop.tell(intent_of(third, {}), session_of(third, shop.whole, **details))
     assert told == [Outcome("ignored", "not_ours"), APPLIED]
-    # And an intent alone, beside a session that carries none.
+    # And an intent alone, with a session that carries none.
     last = shop.order(details["amount_total"])
     told = await shop.tell(intent_of(last, shop.whole), session_of(last, {}, **details))
     assert told == [APPLIED, Outcome("ignored", "not_ours")]

@@ -1,4 +1,4 @@
-"""Prices with tax and shipping: a session tells them, and its intent waits for it."""
+"""Prices with tax and shipping: only a session names them, and its intent waits for it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.db.payments.halves import (
     UNKNOWN_BUYER,
     UNKNOWN_PRODUCT,
     WRONG_AMOUNT,
+    apply_in,
+    in_order,
     intent,
     session,
-    tell,
-    told_in,
     without_ours,
 )
 
@@ -78,7 +78,7 @@ async def test_a_deduction_in_another_currency_counts_for_nothing(books: Books) 
         intent(payment, buyer, sku="coins_100", amount_minor=119),
         without_ours(payment, deductions_minor=(19,), currency="eur"),
     )
-    assert sorted(await tell(books, "two batches", *facts), key=str) == [WRONG_AMOUNT, NOT_OURS]
+    assert sorted(await apply_in(books, "two batches", *facts), key=str) == [WRONG_AMOUNT, NOT_OURS]
 
 
 @pytest.mark.parametrize("batches", BATCHES)
@@ -98,7 +98,7 @@ async def test_an_intent_with_tax_is_granted_with_its_session(
             "nothing": without_ours(payment, deductions_minor=deductions),
         }[told]
         its_intent = intent(payment, buyer, sku="coins_100", amount_minor=total)
-        outcomes = await tell(books, batches, *told_in(order, its_intent, its_session))
+        outcomes = await apply_in(books, batches, *in_order(order, its_intent, its_session))
         other = NOT_OURS if told == "nothing" else DUPLICATE
         assert sorted(outcomes, key=str) == sorted([APPLIED, other], key=str)
         assert await books.coins(buyer) == COINS
@@ -135,10 +135,10 @@ async def test_an_intent_whose_session_explains_nothing_is_held_at_once(
     wrong = intent(payment, buyer, sku="coins_100", amount_minor=119)
     explains_nothing = session(payment, buyer, amount_minor=119) if ours else without_ours(payment)
     other = DUPLICATE if ours else NOT_OURS
-    assert await tell(books, "two batches", wrong, explains_nothing) == (
+    assert await apply_in(books, "two batches", wrong, explains_nothing) == (
         [DUPLICATE, WRONG_AMOUNT] if ours else [WRONG_AMOUNT, other]
     )
-    # Waiting for nobody, in a batch of both.
+    # In one batch with both, nothing waits.
     payment = Payment()
     wrong = intent(payment, buyer, sku="coins_100", amount_minor=119)
     explains_nothing = session(payment, buyer, amount_minor=119) if ours else without_ours(payment)

@@ -22,7 +22,7 @@ from tests.db.books import (
     Outcome,
     Payment,
 )
-from tests.db.payments.halves import BATCHES, INCOMPLETE, NOT_OURS, WRONG_AMOUNT, tell
+from tests.db.payments.halves import BATCHES, INCOMPLETE, NOT_OURS, WRONG_AMOUNT, apply_in
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -34,21 +34,21 @@ UNPAID = Outcome("ignored", "unpaid")
 
 
 def unpaid(payment: Payment, **told: Any) -> Names:
-    """A session that was completed, and whose money is still to come."""
+    """Return a session that was completed, and is not paid yet."""
     half = Half(**{"told_by": "session", "currency": "usd"} | told)
     keys = [payment.intent, f"cs_{payment.number}"]
     return Names(payment_keys=keys, reason="unpaid", half=half)
 
 
 def captured(payment: Payment, amount_minor: int = PRICE_MINOR, **told: Any) -> Verdict:
-    """An intent without our metadata: it succeeded, and so much was received."""
+    """Return an intent without our metadata, which succeeded with so much received."""
     paid = Paid(amount_minor=amount_minor, currency="usd", purchased_at=NOON, country_code="DE")
     half = Half(told_by="intent", paid=paid, **told)
     return Verdict(state="ignored", reason="not_ours", payment_keys=payment.keys, half=half)
 
 
 def paid_later(payment: Payment, buyer: UUID, **told: Any) -> Purchase:
-    """The same session, paid by now."""
+    """Return the same session, which is paid now."""
     keys = [payment.intent, f"cs_{payment.number}"]
     return payment.bought(buyer, payment_keys=keys, told_by="session", **told)
 
@@ -63,7 +63,7 @@ async def test_a_captured_intent_is_what_its_unpaid_session_names(
 ) -> None:
     buyer, payment = await books.profile(), Payment()
     facts: list[Fact] = [unpaid(payment, profile_id=buyer, sku=SKU), captured(payment)]
-    outcomes = await tell(books, batches, *(facts[no] for no in order))
+    outcomes = await apply_in(books, batches, *(facts[no] for no in order))
     assert [outcomes[order.index(no)] for no in range(2)] == [UNPAID, APPLIED]
     assert await books.coins(buyer) == COINS
     purchase = await books.purchase(payment)
@@ -91,7 +91,7 @@ async def test_an_unpaid_session_completes_an_intent_that_tells_a_half(
         changes = {name: value for name, value in on_intent.items() if name != "profile_id"}
         intent = payment.bought(named, units=units, told_by="intent", **changes)
         facts: list[Fact] = [unpaid(payment, **told), intent]
-        await tell(books, batches, *(facts[no] for no in order))
+        await apply_in(books, batches, *(facts[no] for no in order))
         assert await books.coins(buyer) == units * COINS, (on_session, on_intent)
     assert not await books.breaches()
 
@@ -102,7 +102,7 @@ async def test_what_was_captured_is_compared_with_the_price(
 ) -> None:
     buyer, payment = await books.profile(), Payment()
     facts: list[Fact] = [unpaid(payment, profile_id=buyer, sku=SKU), captured(payment, 40)]
-    outcomes = await tell(books, "two batches", *(facts[no] for no in order))
+    outcomes = await apply_in(books, "two batches", *(facts[no] for no in order))
     assert outcomes[order.index(1)] == WRONG_AMOUNT
     assert await books.coins(buyer) == 0
     assert not await books.breaches()
@@ -148,7 +148,7 @@ async def test_a_session_told_unpaid_and_paid_and_its_intent_are_granted_once(
                 captured(payment),
                 paid_later(payment, buyer),
             ]
-            outcomes = await tell(books, batches, *(facts[no] for no in order))
+            outcomes = await apply_in(books, batches, *(facts[no] for no in order))
             assert await books.coins(buyer) == COINS
             assert outcomes.count(APPLIED) == 1
             assert set(outcomes) <= {APPLIED, UNPAID, NOT_OURS, DUPLICATE}
@@ -161,7 +161,7 @@ async def test_an_unpaid_session_of_another_product_makes_no_payment_ours(
 ) -> None:
     payment = Payment()
     facts: list[Fact] = [unpaid(payment, deductions_minor=(19,)), captured(payment)]
-    outcomes = await tell(books, "two batches", *(facts[no] for no in order))
+    outcomes = await apply_in(books, "two batches", *(facts[no] for no in order))
     assert [outcomes[order.index(no)] for no in range(2)] == [UNPAID, NOT_OURS]
 
 
@@ -196,7 +196,7 @@ async def test_a_payment_that_a_call_recorded_is_not_granted_by_its_intent_too(
         payment.intent,
     )
     facts: list[Fact] = [unpaid(payment, profile_id=buyer, sku=SKU), captured(payment)]
-    outcomes = await tell(books, "two batches", *(facts[no] for no in order))
+    outcomes = await apply_in(books, "two batches", *(facts[no] for no in order))
     assert [outcomes[order.index(no)] for no in range(2)] == [UNPAID, NOT_OURS]
     assert await books.coins(buyer) == COINS
 
@@ -216,7 +216,7 @@ async def test_a_session_and_its_intent_that_two_workers_apply_at_once_meet(
     await transaction.start()
     await books.work()
     await other.receive(facts[order[1]])
-    # It waits for the names of the payment, and finds what the other told once it has them.
+    # It waits for the names of the payment, and then finds what the other said.
     late = asyncio.create_task(other.work())
     await somebody_waits_for_a_lock(superuser)
     await transaction.commit()

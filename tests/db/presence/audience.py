@@ -1,4 +1,4 @@
-"""An audience as the presence tests arrange it: who is heard on which stream, and when."""
+"""Viewers and streams for tests of presence, with heartbeats at times that the test chooses."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ HEARTBEAT = "select public.update_viewer_heartbeat($1, true, true, true, true)"
 
 
 def at(seconds: float) -> datetime:
-    """So many seconds past noon."""
+    """The time so many seconds after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def entry(viewer: object, stream_id: object, **flags: object) -> dict[str, object]:
-    """What a gateway sends of a viewer: all four flags hold but those set by name."""
+    """Return a gateway's entry for a viewer: all four flags are set except those set by name."""
     return {"stream_id": stream_id, "viewer_id": str(viewer), **dict.fromkeys(FLAGS, True), **flags}
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Writes through the private cores, whose clock the test owns."""
+    """Calls the internal functions, which take the time as a parameter."""
 
     db: Connection
 
@@ -48,7 +48,7 @@ class Audience:
         return profile_id
 
     async def stream(self, *, live_available: bool = True) -> int:
-        """Start a stream of somebody new."""
+        """Start a stream of a new profile."""
         stream_id: int = await self.db.fetchval(
             "insert into public.live_streams (profile_id, live_available) values ($1, $2)"
             " returning id",
@@ -57,7 +57,7 @@ class Audience:
         )
         return stream_id
 
-    async def hear(
+    async def heartbeat(
         self,
         viewer: UUID,
         stream_id: int,
@@ -66,7 +66,7 @@ class Audience:
         tab: str | None = None,
         **off: bool,
     ) -> None:
-        """A heartbeat: all four flags hold but those set to False by name."""
+        """Send a heartbeat: all four flags are set except those set to False by name."""
         flags = (off.get(flag, True) for flag in FLAGS)
         if tab is None:
             beat = "select fleet.record_heartbeat($1, $2, $3, $4, $5, $6, $7)"
@@ -75,10 +75,10 @@ class Audience:
             beat = "select fleet.record_tab_heartbeat($1, $2, $3, $4, $5, $6, $7, $8)"
             await self.db.execute(beat, viewer, stream_id, *flags, tab, at(second))
 
-    async def hear_all(
+    async def gateway_call(
         self, *entries: object, second: float = 0
     ) -> list[tuple[int | None, UUID | None, str]]:
-        """A gateway's call; gives the entries that it can't note, with the reason."""
+        """Call as a gateway does; return the entries that can't be noted, with the reason."""
         rows = await self.db.fetch(
             "select stream_id, viewer_id, reason from fleet.record_heartbeats($1, $2)",
             json.dumps(entries),
@@ -87,14 +87,14 @@ class Audience:
         return [tuple(row) for row in rows]
 
     async def recompute(self, *, second: float = 0) -> dict[int, bool]:
-        """Recompute; gives the streams that changed, with what they changed to."""
+        """Recompute; return the streams that changed, with their new state."""
         rows = await self.db.fetch(
             "select stream_id, is_published from fleet.recompute_publish_state($1)", at(second)
         )
         return {row["stream_id"]: row["is_published"] for row in rows}
 
     async def sweep(self, *, second: float = 0) -> int:
-        """Sweep; gives how many viewers went."""
+        """Sweep; return how many viewers were removed."""
         removed: int = await self.db.fetchval("select fleet.sweep_viewers($1)", at(second))
         return removed
 
@@ -106,7 +106,7 @@ class Audience:
 
 @asynccontextmanager
 async def streams_locked(connect: Connect) -> AsyncIterator[None]:
-    """Hold every stream's row for a while, as a large batch or a sweep does."""
+    """Lock every stream's row while the block runs, as a large batch or a sweep does."""
     holder = await connect()
     async with holder.transaction():
         await holder.execute("select 1 from public.live_streams for no key update")

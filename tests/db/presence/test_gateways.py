@@ -1,4 +1,4 @@
-"""Heartbeats by a gateway: one call for many viewers, as good as one of each viewer's own."""
+"""Heartbeats by a gateway: one call for many viewers counts like one call of each viewer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.clusters import LOGINS
 from tests.db.access.attacks import refused
 from tests.db.books import breaches
 from tests.db.presence.audience import FLAGS, Audience, entry
-from tests.db.races import held_back, second_waits_for_first
+from tests.db.races import blocked, second_waits_for_first
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,11 +46,11 @@ async def gateway(signed_in: SignIn) -> Connection:
 
 
 async def watching(db: Connection) -> set[UUID]:
-    """Those who are noted with all four flags."""
+    """The viewers who are noted with all four flags."""
     return {row["viewer_id"] for row in await db.fetch(VIEWERS)}
 
 
-async def test_a_gateway_is_heard_for_all_its_viewers(
+async def test_a_gateways_call_counts_for_all_its_viewers(
     audience: Audience, gateway: Connection, stream: int
 ) -> None:
     viewers = [await audience.profile() for _ in range(5)]
@@ -62,14 +62,14 @@ async def test_a_gateway_is_heard_for_all_its_viewers(
     assert await audience.published() == {stream, other}
 
 
-async def test_a_call_leaves_what_single_heartbeats_leave(
+async def test_a_call_writes_the_same_as_single_heartbeats(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
     other = await audience.profile()
     story = [(0, False), (1, True), (15, True), (80, True), (90, False)]
     for second, is_visible in story:
-        await audience.hear(viewer, stream, second=second, is_visible=is_visible)
-        await audience.hear_all(entry(other, stream, is_visible=is_visible), second=second)
+        await audience.heartbeat(viewer, stream, second=second, is_visible=is_visible)
+        await audience.gateway_call(entry(other, stream, is_visible=is_visible), second=second)
         rows = await audience.db.fetch(
             "select is_active, is_unmuted, is_visible, is_subscribed, last_active_at, activated_at"
             " from public.active_viewers"
@@ -80,11 +80,11 @@ async def test_a_call_leaves_what_single_heartbeats_leave(
 
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("value", [None, False, "true", 1, {}, [True]])
-async def test_a_flag_holds_by_true_alone(
+async def test_only_the_value_true_sets_a_flag(
     audience: Audience, viewer: UUID, stream: int, flag: str, value: object
 ) -> None:
     heartbeat = entry(viewer, stream)
-    await audience.hear_all(heartbeat | {flag: value})
+    await audience.gateway_call(heartbeat | {flag: value})
     held = await audience.db.fetchrow(f"select {', '.join(FLAGS)} from public.active_viewers")
     assert held is not None
     assert dict(held) == dict.fromkeys(FLAGS, True) | {flag: False}
@@ -93,11 +93,11 @@ async def test_a_flag_holds_by_true_alone(
 async def test_a_flag_that_is_missing_does_not_hold(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear_all({"stream_id": stream, "viewer_id": str(viewer), "is_active": True})
+    await audience.gateway_call({"stream_id": stream, "viewer_id": str(viewer), "is_active": True})
     assert await watching(audience.db) == set()
 
 
-async def test_an_unknown_stream_or_viewer_is_named_and_harms_nobody_else(
+async def test_an_unknown_stream_or_viewer_is_named_and_harms_no_other_entry(
     audience: Audience, gateway: Connection, viewer: UUID, stream: int
 ) -> None:
     nobody = uuid4()
@@ -110,7 +110,7 @@ async def test_an_unknown_stream_or_viewer_is_named_and_harms_nobody_else(
 
 
 @pytest.mark.parametrize("nonsense", ["abc", "", -1, 1.5, 2**63, 10**400, None, [], {}, "1 "])
-async def test_what_is_no_id_is_nobodys_and_harms_nobody_else(
+async def test_an_invalid_id_is_named_and_harms_no_other_entry(
     audience: Audience, viewer: UUID, stream: int, nonsense: object
 ) -> None:
     entries = [
@@ -118,30 +118,32 @@ async def test_what_is_no_id_is_nobodys_and_harms_nobody_else(
         {"viewer_id": str(viewer), "stream_id": nonsense},
         entry(viewer, stream),
     ]
-    assert await audience.hear_all(*entries) == [
+    assert await audience.gateway_call(*entries) == [
         (stream, None, "unknown_profile"),
         (None, viewer, "unknown_stream"),
     ]
     assert await watching(audience.db) == {viewer}
 
 
-async def test_what_is_no_object_is_nobody(audience: Audience, viewer: UUID, stream: int) -> None:
+async def test_entries_that_are_no_objects_harm_no_other_entry(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
     entries = [1, "x", None, [], {}, ["stream_id"], entry(viewer, stream), True]
-    assert await audience.hear_all(*entries) == [(None, None, "unknown_stream")]
+    assert await audience.gateway_call(*entries) == [(None, None, "unknown_stream")]
     assert await watching(audience.db) == {viewer}
 
 
 async def test_ids_are_read_as_text_too(audience: Audience, viewer: UUID, stream: int) -> None:
-    assert await audience.hear_all(entry(str(viewer).upper(), str(stream))) == []
+    assert await audience.gateway_call(entry(str(viewer).upper(), str(stream))) == []
     assert await watching(audience.db) == {viewer}
 
 
 @pytest.mark.parametrize("last", [True, False])
-async def test_of_several_entries_of_a_viewer_on_a_stream_the_last_counts(
+async def test_the_last_of_several_entries_of_a_viewer_on_a_stream_counts(
     audience: Audience, viewer: UUID, stream: int, *, last: bool
 ) -> None:
     entries = [entry(viewer, stream, is_visible=visible) for visible in (not last, last)]
-    await audience.hear_all(*entries)
+    await audience.gateway_call(*entries)
     assert await watching(audience.db) == ({viewer} if last else set())
 
 
@@ -166,13 +168,13 @@ async def test_more_than_a_thousand_entries_are_refused_as_a_whole(
 
 
 @pytest.mark.parametrize("given", [None, "null", "{}", '{"stream_id": 1}', '"[]"', "1"])
-async def test_what_is_no_array_is_refused(gateway: Connection, given: str | None) -> None:
+async def test_a_call_without_an_array_is_refused(gateway: Connection, given: str | None) -> None:
     with pytest.raises(asyncpg.InvalidParameterValueError, match="JSON array"):
         await gateway.fetch(CALL, given)
 
 
 @pytest.mark.parametrize("given", ["", "[", "[1,]", '["\\u0000"]'])
-async def test_what_is_no_json_is_refused(gateway: Connection, given: str) -> None:
+async def test_a_call_without_json_is_refused(gateway: Connection, given: str) -> None:
     with pytest.raises(asyncpg.DataError):
         await gateway.fetch(CALL, given)
 
@@ -181,11 +183,11 @@ async def test_a_call_that_changes_no_flag_writes_no_stream_and_marks_nothing(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
     streams = "select ctid, xmin from public.live_streams"
-    await audience.hear_all(entry(viewer, stream), second=0)
+    await audience.gateway_call(entry(viewer, stream), second=0)
     await audience.recompute(second=0)
     before = await audience.db.fetch(streams)
     for second in (0, 15):
-        assert await audience.hear_all(entry(viewer, stream), second=second) == []
+        assert await audience.gateway_call(entry(viewer, stream), second=second) == []
     assert await audience.db.fetch(streams) == before
     for table in ("fleet.publish_marks", "fleet.stream_changes"):
         assert await audience.db.fetchval(f"select count(*) from {table}") == 0
@@ -197,15 +199,17 @@ async def test_joining_viewers_write_each_stream_once(audience: Audience) -> Non
     updates = "select pg_stat_get_xact_tuples_updated('public.live_streams'::regclass)"
     async with audience.db.transaction():
         before = await audience.db.fetchval(updates)
-        await audience.hear_all(*(entry(v, s) for v in viewers for s in streams))
+        await audience.gateway_call(*(entry(v, s) for v in viewers for s in streams))
         assert await audience.db.fetchval(updates) == before + 3
 
 
-# Who may call, and what they can't say
+# Who may call, and what a call can't say
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-async def test_a_client_speaks_for_nobody_else(viewer: UUID, signed_in: SignIn, role: str) -> None:
+async def test_a_client_sends_no_heartbeats_of_others(
+    viewer: UUID, signed_in: SignIn, role: str
+) -> None:
     await refused((await signed_in(viewer, role=role)).fetch(CALL, "[]"))
 
 
@@ -227,17 +231,17 @@ async def test_a_gateway_cannot_say_when_a_viewer_was_heard(
         await gateway.execute("select public.update_viewer_heartbeats('[]', p_now => now())")
 
 
-# Against the sweep, and against one another
+# At the same time as a sweep, and as other calls
 
 
 @pytest.mark.requirement("D4")
 async def test_a_call_under_way_is_not_swept(audience: Audience, connect: Connect) -> None:
     stream, viewers = await audience.stream(), [await audience.profile() for _ in range(3)]
     entries = [entry(viewer, stream) for viewer in viewers]
-    await audience.hear_all(*entries, second=0)
+    await audience.gateway_call(*entries, second=0)
     beating = Audience(await connect())
     async with beating.db.transaction():
-        await beating.hear_all(*entries, second=70)
+        await beating.gateway_call(*entries, second=70)
         assert await audience.sweep(second=71) == 0
     assert await audience.sweep(second=71) == 0
     assert await watching(audience.db) == set(viewers)
@@ -249,14 +253,14 @@ async def test_a_call_that_waited_for_the_sweep_brings_all_its_viewers_back(
 ) -> None:
     stream, viewers = await audience.stream(), [await audience.profile() for _ in range(3)]
     entries = [entry(viewer, stream) for viewer in viewers]
-    await audience.hear_all(*entries, second=0)
+    await audience.gateway_call(*entries, second=0)
     sweeping, beating = Audience(await connect()), Audience(await connect())
     swept, unknown = await second_waits_for_first(
         audience.db,
         first=sweeping.db,
         first_work=sweeping.sweep(second=70),
         second=beating.db,
-        second_work=beating.hear_all(*entries, second=71),
+        second_work=beating.gateway_call(*entries, second=71),
     )
     assert (swept, unknown) == (3, [])
     assert await watching(audience.db) == set(viewers)
@@ -269,14 +273,14 @@ async def test_a_call_that_waits_for_a_viewer_holds_none_behind_it(
 ) -> None:
     one, other = sorted([await audience.profile(), await audience.profile()])
     if known:
-        await audience.hear_all(entry(one, stream), entry(other, stream))
+        await audience.gateway_call(entry(one, stream), entry(other, stream))
     first, second = Audience(await connect()), Audience(await connect())
     transaction = first.db.transaction()
     await transaction.start()
-    await first.hear_all(entry(one, stream))
-    both = second.hear_all(entry(other, stream), entry(one, stream))
-    async with held_back(audience.db, second.db, both) as held:
-        await first.hear_all(entry(other, stream))
+    await first.gateway_call(entry(one, stream))
+    both = second.gateway_call(entry(other, stream), entry(one, stream))
+    async with blocked(audience.db, second.db, both) as held:
+        await first.gateway_call(entry(other, stream))
         await transaction.commit()
     assert held.result() == []
     assert await watching(audience.db) == {one, other}
@@ -293,9 +297,9 @@ async def test_gateways_with_the_same_viewers_in_opposite_order_and_a_sweep_neve
 
     async def beat(gateway: Audience, order: list[tuple[UUID, int]]) -> None:
         for no in range(ROUNDS):
-            # Each round comes after a minute of silence, and every other switches a flag.
+            # Each round comes after a minute of silence; every second round switches a flag.
             entries = [entry(*pair, is_visible=no % 2 == 1) for pair in order]
-            assert await gateway.hear_all(*entries, second=60 * no) == []
+            assert await gateway.gateway_call(*entries, second=60 * no) == []
 
     async def sweep() -> None:
         for no in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Heartbeats: a client's own, and what a sweep and a recompute at the same moment make of them."""
+"""Heartbeats of clients, also at the same time as a sweep or a recompute."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.requirement("D2")
 async def test_an_ordinary_heartbeat_leaves_nothing_to_look_at(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
-    await audience.hear(viewer, stream, second=15)
+    await audience.heartbeat(viewer, stream, second=15)
     assert await audience.db.fetchval("select count(*) from fleet.publish_marks") == 0
 
 
@@ -41,10 +41,10 @@ async def test_a_heartbeat_changes_no_indexed_column(audience: Audience) -> None
 async def test_a_heartbeat_under_way_is_not_swept(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     beating = Audience(await connect())
     async with beating.db.transaction():
-        await beating.hear(viewer, stream, second=70)
+        await beating.heartbeat(viewer, stream, second=70)
         assert await audience.sweep(second=71) == 0
     assert await audience.sweep(second=71) == 0
 
@@ -53,11 +53,11 @@ async def test_a_heartbeat_under_way_is_not_swept(
 async def test_a_heartbeat_that_waited_for_the_sweep_brings_its_viewer_back(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     sweeping = Audience(await connect())
     async with sweeping.db.transaction():
         await sweeping.sweep(second=70)
-        heartbeat = asyncio.create_task(audience.hear(viewer, stream, second=71))
+        heartbeat = asyncio.create_task(audience.heartbeat(viewer, stream, second=71))
         await somebody_waits_for_a_lock(sweeping.db)
     await heartbeat
     assert await audience.recompute(second=71) == {stream: True}
@@ -67,11 +67,11 @@ async def test_a_heartbeat_that_waited_for_the_sweep_brings_its_viewer_back(
 async def test_a_heartbeat_that_a_recompute_could_not_see_publishes_again(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     late = Audience(await connect())
     async with late.db.transaction():
-        await late.hear(viewer, stream, second=59.9)
+        await late.heartbeat(viewer, stream, second=59.9)
         assert await audience.recompute(second=60) == {stream: False}
     assert await audience.recompute(second=61) == {stream: True}
 

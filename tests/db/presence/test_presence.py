@@ -1,4 +1,4 @@
-"""Presence: who counts as a viewer, what that makes of a stream, and who is swept."""
+"""Presence: who counts as a viewer, which streams are published, and who is swept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def test_a_stream_is_published_while_somebody_watches(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream)
+    await audience.heartbeat(viewer, stream)
     assert await audience.recompute() == {stream: True}
     assert await audience.published() == {stream}
 
@@ -33,9 +33,9 @@ async def test_a_stream_is_published_while_somebody_watches(
 async def test_a_viewer_counts_only_while_all_four_flags_hold(
     audience: Audience, viewer: UUID, stream: int, flag: str
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
-    await audience.hear(viewer, stream, second=1, **{flag: False})
+    await audience.heartbeat(viewer, stream, second=1, **{flag: False})
     assert await audience.recompute(second=1) == {stream: False}
 
 
@@ -43,7 +43,7 @@ async def test_a_viewer_counts_only_while_all_four_flags_hold(
 async def test_a_viewer_counts_until_exactly_60_seconds_of_silence(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     assert await audience.recompute(second=59.999) == {}
     assert await audience.recompute(second=60) == {stream: False}
@@ -55,7 +55,7 @@ async def test_a_gap_shorter_than_60_seconds_does_not_unpublish(
 ) -> None:
     switched = []
     for second in (0, 59, 118, 177):
-        await audience.hear(viewer, stream, second=second)
+        await audience.heartbeat(viewer, stream, second=second)
         switched.append(await audience.recompute(second=second))
     assert switched == [{stream: True}, {}, {}, {}]
 
@@ -64,18 +64,18 @@ async def test_a_gap_shorter_than_60_seconds_does_not_unpublish(
 async def test_a_viewer_who_comes_back_publishes_again(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     await audience.recompute(second=70)
-    await audience.hear(viewer, stream, second=71)
+    await audience.heartbeat(viewer, stream, second=71)
     assert await audience.recompute(second=71) == {stream: True}
 
 
 @pytest.mark.requirement("H3")
 async def test_one_viewer_of_two_is_enough(audience: Audience, viewer: UUID, stream: int) -> None:
     other = await audience.profile()
-    await audience.hear(viewer, stream, second=0)
-    await audience.hear(other, stream, second=30)
+    await audience.heartbeat(viewer, stream, second=0)
+    await audience.heartbeat(other, stream, second=30)
     await audience.recompute(second=30)
     assert await audience.recompute(second=61) == {}
     assert await audience.recompute(second=90) == {stream: False}
@@ -85,14 +85,14 @@ async def test_one_viewer_of_two_is_enough(audience: Audience, viewer: UUID, str
 async def test_a_streamer_who_watches_their_own_stream_counts(audience: Audience) -> None:
     stream = await audience.stream()
     owner = await audience.db.fetchval("select profile_id from public.live_streams")
-    await audience.hear(owner, stream)
+    await audience.heartbeat(owner, stream)
     assert await audience.recompute() == {stream: True}
 
 
 @pytest.mark.requirement("D3")
 async def test_an_unavailable_stream_is_not_published(audience: Audience, viewer: UUID) -> None:
     stream = await audience.stream(live_available=False)
-    await audience.hear(viewer, stream)
+    await audience.heartbeat(viewer, stream)
     assert await audience.recompute() == {}
 
 
@@ -101,7 +101,7 @@ async def test_a_stream_that_becomes_available_is_published_for_those_who_wait(
     audience: Audience, viewer: UUID
 ) -> None:
     stream = await audience.stream(live_available=False)
-    await audience.hear(viewer, stream)
+    await audience.heartbeat(viewer, stream)
     await audience.recompute()
     await audience.db.execute("update public.live_streams set live_available = true")
     assert await audience.recompute() == {stream: True}
@@ -111,7 +111,7 @@ async def test_a_stream_that_becomes_available_is_published_for_those_who_wait(
 async def test_switching_a_stream_off_unpublishes_it_at_once(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream)
+    await audience.heartbeat(viewer, stream)
     await audience.recompute()
     await audience.db.execute("update public.live_streams set live_available = false")
     assert await audience.published() == set()
@@ -124,7 +124,7 @@ async def test_a_viewer_counts_on_the_four_newest_activations_only(
 ) -> None:
     streams = [await audience.stream() for _ in range(6)]
     for second, stream in enumerate(streams):
-        await audience.hear(viewer, stream, second=second)
+        await audience.heartbeat(viewer, stream, second=second)
     await audience.recompute(second=6)
     assert await audience.published() == set(streams[2:])
 
@@ -134,9 +134,9 @@ async def test_a_fifth_stream_takes_the_place_of_the_oldest(
 ) -> None:
     streams = [await audience.stream() for _ in range(5)]
     for second, stream in enumerate(streams[:4]):
-        await audience.hear(viewer, stream, second=second)
+        await audience.heartbeat(viewer, stream, second=second)
     await audience.recompute(second=4)
-    await audience.hear(viewer, streams[4], second=5)
+    await audience.heartbeat(viewer, streams[4], second=5)
     assert await audience.recompute(second=5) == {streams[0]: False, streams[4]: True}
 
 
@@ -144,8 +144,8 @@ async def test_a_fifth_stream_takes_the_place_of_the_oldest(
 async def test_a_heartbeat_is_no_new_activation(audience: Audience, viewer: UUID) -> None:
     streams = [await audience.stream() for _ in range(5)]
     for second, stream in enumerate(streams):
-        await audience.hear(viewer, stream, second=second)
-    await audience.hear(viewer, streams[0], second=10)
+        await audience.heartbeat(viewer, stream, second=second)
+    await audience.heartbeat(viewer, streams[0], second=10)
     await audience.recompute(second=10)
     assert await audience.published() == set(streams[1:])
 
@@ -155,9 +155,9 @@ async def test_switching_a_flag_off_and_on_is_a_new_activation(
 ) -> None:
     streams = [await audience.stream() for _ in range(5)]
     for second, stream in enumerate(streams):
-        await audience.hear(viewer, stream, second=second)
-    await audience.hear(viewer, streams[0], second=10, is_visible=False)
-    await audience.hear(viewer, streams[0], second=11)
+        await audience.heartbeat(viewer, stream, second=second)
+    await audience.heartbeat(viewer, streams[0], second=10, is_visible=False)
+    await audience.heartbeat(viewer, streams[0], second=11)
     await audience.recompute(second=11)
     assert await audience.published() == {streams[0], *streams[2:]}
 
@@ -167,10 +167,10 @@ async def test_coming_back_after_60_seconds_of_silence_is_a_new_activation(
 ) -> None:
     streams = [await audience.stream() for _ in range(5)]
     for second, stream in enumerate(streams):
-        await audience.hear(viewer, stream, second=second)
+        await audience.heartbeat(viewer, stream, second=second)
     for stream in streams[1:]:
-        await audience.hear(viewer, stream, second=50)
-    await audience.hear(viewer, streams[0], second=60)
+        await audience.heartbeat(viewer, stream, second=50)
+    await audience.heartbeat(viewer, streams[0], second=60)
     await audience.recompute(second=60)
     assert await audience.published() == {streams[0], *streams[2:]}
 
@@ -182,7 +182,7 @@ async def test_streams_beyond_four_count_when_newer_ones_are_left(
 ) -> None:
     streams = [await audience.stream() for _ in range(7)]
     for second, stream in enumerate(streams):
-        await audience.hear(viewer, stream, second=second)
+        await audience.heartbeat(viewer, stream, second=second)
     await audience.recompute(second=7)
     await audience.db.execute(
         "delete from public.active_viewers where stream_id = any($1)", streams[7 - left :]
@@ -191,15 +191,15 @@ async def test_streams_beyond_four_count_when_newer_ones_are_left(
     assert await audience.published() == set(streams[3 - left : 7 - left])
 
 
-async def test_a_stream_fallen_silent_gives_its_place_to_an_older_activation(
+async def test_a_silent_stream_makes_room_for_an_older_activation(
     audience: Audience, viewer: UUID
 ) -> None:
     streams = [await audience.stream() for _ in range(5)]
     for second, stream in enumerate(streams):
-        await audience.hear(viewer, stream, second=second)
+        await audience.heartbeat(viewer, stream, second=second)
     await audience.recompute(second=5)
     for stream in streams[:4]:
-        await audience.hear(viewer, stream, second=30)
+        await audience.heartbeat(viewer, stream, second=30)
     assert await audience.recompute(second=64) == {streams[0]: True, streams[4]: False}
 
 
@@ -208,7 +208,7 @@ async def test_a_changed_limit_counts_from_the_next_recompute(
 ) -> None:
     streams = [await audience.stream() for _ in range(2)]
     for second, stream in enumerate(streams):
-        await audience.hear(viewer, stream, second=second)
+        await audience.heartbeat(viewer, stream, second=second)
     await audience.recompute(second=2)
     await audience.db.execute("update fleet.settings set max_active_streams_per_viewer = 1")
     assert await audience.recompute(second=3) == {streams[0]: False}
@@ -217,10 +217,10 @@ async def test_a_changed_limit_counts_from_the_next_recompute(
 async def test_a_recompute_without_change_writes_no_stream(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     before = await audience.db.fetch("select ctid, xmin from public.live_streams")
-    await audience.hear(viewer, stream, second=10)
+    await audience.heartbeat(viewer, stream, second=10)
     await audience.recompute(second=10)
     assert await audience.db.fetch("select ctid, xmin from public.live_streams") == before
 
@@ -231,16 +231,16 @@ async def test_a_recompute_takes_the_oldest_marks_up_to_its_bound(
     streams = [await audience.stream() for _ in range(2)]
     await audience.recompute(second=0)
     for stream in reversed(streams):
-        await audience.hear(viewer, stream, second=1)
+        await audience.heartbeat(viewer, stream, second=1)
     bounded = "select stream_id from fleet.recompute_publish_state($1, 1)"
     for stream in reversed(streams):
         assert await audience.db.fetchval(bounded, at(2)) == stream
 
 
-async def test_what_no_mark_tells_of_is_found_within_the_hour(
+async def test_a_change_without_a_mark_is_found_within_an_hour(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=3_590)
+    await audience.heartbeat(viewer, stream, second=3_590)
     await audience.db.execute("delete from fleet.publish_marks")
     assert await audience.recompute(second=3_595) == {}
     assert await audience.recompute(second=3_601) == {stream: True}
@@ -250,7 +250,7 @@ async def test_what_no_mark_tells_of_is_found_within_the_hour(
 async def test_the_sweep_removes_viewers_after_60_seconds_of_silence(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     assert await audience.sweep(second=59.999) == 0
     assert await audience.sweep(second=60) == 1
 
@@ -259,7 +259,7 @@ async def test_the_sweep_removes_viewers_after_60_seconds_of_silence(
 async def test_a_swept_viewer_unpublishes_even_if_no_recompute_saw_the_silence(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     await audience.sweep(second=70)
     assert await audience.recompute(second=71) == {stream: False}
@@ -268,7 +268,7 @@ async def test_a_swept_viewer_unpublishes_even_if_no_recompute_saw_the_silence(
 @pytest.mark.requirement("D4")
 async def test_a_sweep_is_bounded(audience: Audience, viewer: UUID) -> None:
     for _ in range(3):
-        await audience.hear(viewer, await audience.stream())
+        await audience.heartbeat(viewer, await audience.stream())
     assert await audience.db.fetchval("select fleet.sweep_viewers($1, 2)", at(99)) == 2
 
 
@@ -277,20 +277,20 @@ async def test_a_change_committed_after_a_recompute_is_seen_by_the_next(
 ) -> None:
     watching = Audience(await connect())
     async with watching.db.transaction():
-        await watching.hear(viewer, stream, second=1)
+        await watching.heartbeat(viewer, stream, second=1)
         assert await audience.recompute(second=2) == {}
     assert await audience.recompute(second=3) == {stream: True}
 
 
-async def test_two_recomputes_take_turns_so_that_the_later_change_counts(
+async def test_two_recomputes_run_one_after_the_other_and_the_later_change_counts(
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     first, second = Audience(await connect()), Audience(await connect())
     async with first.db.transaction():
         assert await first.recompute(second=60) == {stream: False}
-        await audience.hear(await audience.profile(), stream, second=61)
+        await audience.heartbeat(await audience.profile(), stream, second=61)
         other = asyncio.create_task(second.recompute(second=62))
         await somebody_waits_for_a_lock(audience.db)
     assert await other == {stream: True}
@@ -299,7 +299,7 @@ async def test_two_recomputes_take_turns_so_that_the_later_change_counts(
 async def test_a_clock_that_went_back_leaves_nobody_silent(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     await audience.recompute(second=65)
     assert await audience.recompute(second=50) == {stream: True}

@@ -1,7 +1,7 @@
 """Plans of presence at 100,000 viewers on 10,000 streams: cost follows what changed.
 
-Silence alone has no index, on purpose: a sweep and a recompute each read the viewers once from end
-to end. Each statement is planned both with its values and without, as a session may do.
+There is no index for silence, on purpose: a sweep and a recompute each read all viewers once. Each
+statement is planned with its values and without them, as a session may do.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHANGES = 2_000
 PKEY = "active_viewers_pkey"
 BY_VIEWER = "active_viewers_viewer_id_activated_at_idx"
 
-# Nobody was silent for a minute at noon; a thousand will have been a second later.
+# At noon nobody has been silent for a minute; a second later a thousand have.
 FULL_HOUSE = f"""
 set session_replication_role = replica;
 insert into auth.users (id) select md5(n::text)::uuid from generate_series(1, {VIEWERS}) as n;
@@ -53,7 +53,7 @@ reset session_replication_role;
 
 
 @pytest.fixture(scope="module")
-def full_house(cluster: Cluster, template: Database) -> Iterator[Database]:
+def many_viewers(cluster: Cluster, template: Database) -> Iterator[Database]:
     """A database with 100,000 viewers; its tests roll back what they do."""
     database = asyncio.run(cluster.create(template.name))
     asyncio.run(load(database))
@@ -70,9 +70,9 @@ async def load(database: Database) -> None:
 
 
 @pytest_asyncio.fixture
-async def audience(full_house: Database) -> AsyncIterator[Audience]:
+async def audience(many_viewers: Database) -> AsyncIterator[Audience]:
     """The audience, in a transaction that is rolled back."""
-    connection = await open_connection(full_house.url(), application_name="test")
+    connection = await open_connection(many_viewers.url(), application_name="test")
     await connection.transaction().start()
     yield Audience(connection)
     connection.terminate()
@@ -80,7 +80,7 @@ async def audience(full_house: Database) -> AsyncIterator[Audience]:
 
 @pytest.fixture(params=["force_generic_plan", "force_custom_plan"])
 def mode(request: pytest.FixtureRequest) -> str:
-    """How a session plans a statement: once for all values, or for these."""
+    """How a session plans a statement: once for all values, or for the given ones."""
     found: str = request.param
     return found
 
@@ -88,7 +88,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 async def prepared(
     audience: Audience, mode: str, types: str, sql: str, *values: object
 ) -> list[Node]:
-    """The nodes of a statement's plan as a prepared one, from the top."""
+    """Return the nodes of the plan of a prepared statement, from the top."""
     await audience.db.execute(f"set local plan_cache_mode = {mode}")
     await audience.db.execute(f"prepare asked({types}) as {sql}")
     literals = ", ".join(f"'{value}'" for value in values)
@@ -96,7 +96,7 @@ async def prepared(
 
 
 def of(table: str, nodes: list[Node]) -> list[str]:
-    """How a plan reads a table, node by node."""
+    """Return how a plan reads a table, node by node."""
     return [node.by or node.kind for node in nodes if node.table == table]
 
 
@@ -121,7 +121,7 @@ async def test_marks_and_the_other_streams_of_their_viewers_are_read_by_index(
     audience: Audience, mode: str
 ) -> None:
     look = statement(
-        "fleet.streams_to_look_at",
+        "fleet.streams_to_check",
         "with taken",
         p_silent_since="$1",
         p_silent_until="$2",
@@ -137,7 +137,7 @@ async def test_marks_and_the_other_streams_of_their_viewers_are_read_by_index(
 @pytest.mark.parametrize("streams", [1, 1_000])
 async def test_counters_are_written_by_index(audience: Audience, streams: int) -> None:
     change = statement(
-        "fleet.change_streams",
+        "fleet.change_stream_counters",
         "with changed as",
         p_stream_ids="$1",
         p_viewers="$2",
@@ -146,7 +146,7 @@ async def test_counters_are_written_by_index(audience: Audience, streams: int) -
     )
     ids = "{" + ",".join(map(str, range(1, streams + 1))) + "}"
     types = "bigint[], bigint[], bigint[]"
-    # As the function says of itself.
+    # The function sets the same for itself.
     nodes = await prepared(audience, "force_generic_plan", types, change, ids, ids, ids)
     assert of("live_streams", nodes) == ["live_streams_pkey"]
 
@@ -194,18 +194,18 @@ async def test_a_gateways_heartbeats_find_their_rows_by_index(
 
 
 async def thousand(db: Connection) -> list[dict[str, object]]:
-    """What a gateway says of a thousand who watch, here and there."""
+    """Return a gateway's entries for a thousand viewers on many streams."""
     rows = await db.fetch(
         "select viewer_id, stream_id from public.active_viewers order by viewer_id limit 1000"
     )
     return [entry(row["viewer_id"], row["stream_id"]) for row in rows]
 
 
-# Functions, as they run
+# Functions while they run
 
 
 async def reads(db: Connection) -> dict[str, int]:
-    """How often this transaction read a table of presence from end to end."""
+    """Return how often this transaction read each table of presence whole."""
     rows = await db.fetch(
         "select relname, seq_scan from pg_stat_xact_user_tables"
         " where relname in ('active_viewers', 'live_streams', 'profiles')"
@@ -236,6 +236,6 @@ async def test_heartbeats_read_no_table_whole_and_touch_no_index(
     entries = [each | tabs for each in await thousand(audience.db)]
     hot = "select pg_stat_get_xact_tuples_hot_updated('public.active_viewers'::regclass)"
     before, hot_before = await reads(audience.db), await audience.db.fetchval(hot)
-    await audience.hear_all(*entries, second=0)
+    await audience.gateway_call(*entries, second=0)
     assert await reads(audience.db) == before
     assert await audience.db.fetchval(hot) == hot_before + 1000

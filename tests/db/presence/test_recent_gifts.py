@@ -22,7 +22,7 @@ ROUNDS = 20
 
 @pytest_asyncio.fixture
 async def live(books: Books) -> Books:
-    """The books at this moment: a gift of long ago is not recent."""
+    """The books at the present time: gifts are recent only now."""
     books.now = datetime.now(UTC)
     return books
 
@@ -49,7 +49,7 @@ async def recent(books: Books, *stream_ids: int) -> list[int]:
 
 
 async def age(books: Books, **later: float) -> bool:
-    """Age the recent coins as of later."""
+    """Age the recent coins at a later time; return whether none is left to age."""
     done: bool = await books.db.fetchval(
         "select fleet.age_recent_gifts($1)", books.now + timedelta(**later)
     )
@@ -100,7 +100,7 @@ async def test_each_gift_grows_old_in_its_own_time_and_once(live: Books) -> None
 
 
 @pytest.mark.requirement("E recent")
-async def test_ageing_goes_an_hour_a_call_after_a_long_rest(live: Books) -> None:
+async def test_after_a_long_pause_each_call_ages_one_hour_of_gifts(live: Books) -> None:
     sender, streamer, (stream,) = await sender_and_streamer(live)
     await live.apply(gift(sender, streamer, 3, stream_id=stream))
     calls = 1

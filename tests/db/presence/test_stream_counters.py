@@ -1,6 +1,6 @@
 """The viewer counters on live_streams, kept by triggers (requirement E).
 
-Nobody ever waits for a counter: a change that finds its stream locked is folded in later.
+Nobody waits for a counter: if a stream is locked, its change is late and folded in afterwards.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def stream(audience: Audience) -> int:
 
 
 async def viewers(db: Connection, stream_id: int) -> int:
-    """What the stream says of its viewers."""
+    """The stream's count of its viewers."""
     count: int = await db.fetchval(
         "select active_viewer_count from public.live_streams where id = $1", stream_id
     )
@@ -60,7 +60,7 @@ async def late(db: Connection) -> list[tuple[int, int, int]]:
 
 
 async def versions(db: Connection) -> list[object]:
-    """Where each stream's row stands: another place after each write."""
+    """The place of each stream's row, which changes with each write."""
     return [
         row["ctid"] for row in await db.fetch("select ctid from public.live_streams order by id")
     ]
@@ -73,7 +73,7 @@ async def versions(db: Connection) -> list[object]:
 async def test_a_viewer_counts_from_joining_to_leaving(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream)
+    await audience.heartbeat(viewer, stream)
     assert await viewers(audience.db, stream) == 1
     await audience.db.execute("delete from public.active_viewers")
     assert await viewers(audience.db, stream) == 0
@@ -84,11 +84,11 @@ async def test_a_viewer_counts_from_joining_to_leaving(
 async def test_a_viewer_who_lacks_a_flag_does_not_count(
     audience: Audience, viewer: UUID, stream: int, flag: str
 ) -> None:
-    await audience.hear(viewer, stream, second=0, **{flag: False})
+    await audience.heartbeat(viewer, stream, second=0, **{flag: False})
     assert await viewers(audience.db, stream) == 0
-    await audience.hear(viewer, stream, second=1)
+    await audience.heartbeat(viewer, stream, second=1)
     assert await viewers(audience.db, stream) == 1
-    await audience.hear(viewer, stream, second=2, **{flag: False})
+    await audience.heartbeat(viewer, stream, second=2, **{flag: False})
     assert await viewers(audience.db, stream) == 0
 
 
@@ -96,9 +96,9 @@ async def test_a_viewer_who_lacks_a_flag_does_not_count(
 async def test_a_heartbeat_that_changes_no_flag_writes_no_stream_and_fires_no_counter(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     before = await versions(audience.db)
-    await audience.hear(viewer, stream, second=15)
+    await audience.heartbeat(viewer, stream, second=15)
     assert await versions(audience.db) == before
 
 
@@ -116,8 +116,8 @@ async def test_no_counter_has_a_trigger_that_every_heartbeat_fires(db: Connectio
 
 
 @pytest.mark.requirement("E viewers")
-async def test_the_swept_leave_the_count(audience: Audience, viewer: UUID, stream: int) -> None:
-    await audience.hear(viewer, stream, second=0)
+async def test_swept_viewers_are_not_counted(audience: Audience, viewer: UUID, stream: int) -> None:
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.sweep(second=61)
     assert await viewers(audience.db, stream) == 0
 
@@ -155,7 +155,7 @@ async def test_a_clients_own_row_counts_too(
 async def test_a_stream_goes_with_its_viewers(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream)
+    await audience.heartbeat(viewer, stream)
     await audience.db.execute("delete from public.live_streams")
     await audience.recompute()
     assert await audience.db.fetchval("select count(*) from fleet.stream_changes") == 0
@@ -170,9 +170,9 @@ async def test_a_viewer_joins_and_leaves_while_the_stream_is_locked(
 ) -> None:
     other = await audience.profile()
     async with streams_locked(connect):
-        await audience.hear(viewer, stream, second=0)
-        await audience.hear(other, stream, second=0)
-        await audience.hear(other, stream, second=1, is_active=False)
+        await audience.heartbeat(viewer, stream, second=0)
+        await audience.heartbeat(other, stream, second=0)
+        await audience.heartbeat(other, stream, second=1, is_active=False)
         assert await viewers(audience.db, stream) == 0
         assert await breaches(audience.db) == {}
     await audience.recompute(second=2)
@@ -184,7 +184,7 @@ async def test_a_viewer_who_left_before_the_join_was_folded_in_is_not_counted_be
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
     async with streams_locked(connect):
-        await audience.hear(viewer, stream, second=0)
+        await audience.heartbeat(viewer, stream, second=0)
     await audience.db.execute("delete from public.active_viewers")
     assert await viewers(audience.db, stream) == 0
     await audience.recompute(second=1)
@@ -194,7 +194,7 @@ async def test_a_viewer_who_left_before_the_join_was_folded_in_is_not_counted_be
 async def test_a_recompute_without_late_changes_writes_no_stream(
     audience: Audience, viewer: UUID, stream: int
 ) -> None:
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     await audience.recompute(second=0)
     before = await versions(audience.db)
     await audience.recompute(second=1)
@@ -206,16 +206,16 @@ async def test_a_viewer_who_leaves_while_late_changes_are_folded_in_is_counted_o
     audience: Audience, viewer: UUID, stream: int, connect: Connect
 ) -> None:
     other, folding, writer = await audience.profile(), await connect(), await connect()
-    await audience.hear(viewer, stream, second=0)
+    await audience.heartbeat(viewer, stream, second=0)
     async with streams_locked(connect):
-        await audience.hear(viewer, stream, second=1, is_active=False)
+        await audience.heartbeat(viewer, stream, second=1, is_active=False)
     async with writer.transaction():
         await writer.execute("select 1 from public.live_streams for no key update")
         # It has taken the first viewer's departure and waits for the stream.
         fold = asyncio.create_task(folding.execute("select fleet.fold_stream_changes()"))
         await somebody_waits_for_a_lock(audience.db)
         # The other joins late, and their departure is counted at once: ahead of their joining.
-        await audience.hear(other, stream, second=1)
+        await audience.heartbeat(other, stream, second=1)
         await writer.execute("delete from public.active_viewers where viewer_id = $1", other)
     await fold
     assert await breaches(audience.db) == {}

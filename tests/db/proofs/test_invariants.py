@@ -1,4 +1,4 @@
-"""Each proof of the books can fail: for each invariant a breakage that it must see."""
+"""Each proof of the books can fail: for each invariant there is damage that it must find."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.requirement("C10")
 
 LEDGER = "public.ledger_entries"
-# One way to break what each invariant says, with no other hand in it than a superuser's.
+# For each invariant one way to break it, which only a superuser can do.
 BREAKAGES = {
     "accounts_have_no_gaps": (
         f"update {LEDGER} set seq = seq + 1 where id = (select max(id) from {LEDGER}"
@@ -113,7 +113,7 @@ BREAKAGES = {
 
 @pytest_asyncio.fixture
 async def tampering(books: Books, connect: Connect) -> Connection:
-    """Books in which everything happened once, and a superuser for whom no trigger fires."""
+    """Books in which everything happened once, and a superuser whose changes fire no trigger."""
     buyer, streamer = await books.profiles(2)
     stream = await books.db.fetchval(
         "insert into public.live_streams (profile_id) values ($1) returning id", streamer
@@ -157,7 +157,7 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
 @pytest.mark.parametrize(
     ("breakage", "invariant"),
     [
-        # Granted to somebody else than the purchase says.
+        # Granted to another person than the purchase says.
         (
             (
                 "update public.coin_purchases set profile_id = recipient_id"
@@ -165,7 +165,7 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
             ),
             "purchases_match_ledger",
         ),
-        # Taken from somebody else.
+        # Taken from another person.
         (
             (
                 f"update {LEDGER} set profile_id = (select recipient_id from public.gifts)"
@@ -173,7 +173,7 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
             ),
             "purchases_match_ledger",
         ),
-        # Told of again, and nobody got anything for it.
+        # An event reported it again, and nobody got anything for it.
         (
             (
                 "update fleet.inbox_events set event_type = 'checkout.session.completed',"
@@ -184,7 +184,7 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
         ),
     ],
 )
-async def test_money_of_another_or_of_nobody_is_found(
+async def test_coins_granted_to_the_wrong_person_are_found(
     tampering: Connection, breakage: str, invariant: str
 ) -> None:
     transaction = tampering.transaction()

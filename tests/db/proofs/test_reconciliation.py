@@ -1,4 +1,4 @@
-"""Proofs of the books: what is wrong is found, what is new is all that is read."""
+"""Proofs of the books: errors are found, and the continuous proof reads only new entries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.requirement("C10")
 
 @pytest_asyncio.fixture
 async def profile(db: Connection, profiles: list[UUID]) -> UUID:
-    """Somebody with three ledger entries behind them and nothing left to prove."""
+    """Somebody with three ledger entries, all of them proved."""
     for amount in (100, 20, -30):
         await adjust(db, profiles[0], amount)
     return profiles[0]
@@ -42,7 +42,7 @@ async def profiles(db: Connection) -> list[UUID]:
 
 @pytest_asyncio.fixture
 async def tampering(connect: Connect) -> Connection:
-    """A superuser's connection on which no trigger fires: the one way to break the books."""
+    """A superuser's connection on which no trigger fires: the only way to break the books."""
     connection = await connect("superuser")
     await connection.execute("set session_replication_role = replica")
     await connection.execute("alter table public.ledger_entries disable trigger all")
@@ -51,7 +51,7 @@ async def tampering(connect: Connect) -> Connection:
 
 @pytest.fixture
 def ctx(worker_pool: Pool) -> Context:
-    """What a worker hands its tasks."""
+    """The context that a worker gives its tasks."""
     return make_context(worker_pool)
 
 
@@ -66,7 +66,7 @@ async def adjust(db: Connection, profile: UUID, amount: int) -> None:
 
 
 async def found(ctx: Context) -> set[str]:
-    """Prove what is new; gives the kinds of violations."""
+    """Prove the new entries; return the kinds of violations."""
     proof = await reconciliation.prove_new_entries(ctx.pool)
     assert proof is not None
     assert proof.violations == sum(len(rows) for rows in proof.detail.values())

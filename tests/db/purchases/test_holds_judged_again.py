@@ -1,4 +1,4 @@
-"""What was held for want of something is judged again once that has come (CONTRACT, Decisions)."""
+"""What was held because something was missing is judged again when it has come."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEW_SKU = "coins_new"
 
 
 async def judge(books: Books, *, limit: int = 500) -> int:
-    """Judge again what can be, as housekeeping does; gives how many events that were."""
+    """Judge again what can be, as housekeeping does; return how many events there were."""
     judged: int = await books.db.fetchval(
         "select fleet.judge_holds_again($1, $2)", limit, books.now
     )
@@ -28,7 +28,7 @@ async def judge(books: Books, *, limit: int = 500) -> int:
 
 
 async def held(books: Books, purchase: Purchase, reason: str) -> int:
-    """An event that is held for this reason."""
+    """Apply an event that is held for this reason; return its id."""
     [event_id] = await books.receive(purchase)
     assert await books.work() == {event_id: Outcome("held", reason)}
     return event_id
@@ -37,7 +37,7 @@ async def held(books: Books, purchase: Purchase, reason: str) -> int:
 async def list_package(
     books: Books, *, coins: int = 100, price: int = 100, currency: str = "usd"
 ) -> None:
-    """Put the new package into the price list."""
+    """Add the new package to the price list."""
     await books.db.execute(
         "insert into public.coin_packages (provider, sku, coin_amount, amount_minor, currency)"
         " values ('stripe', $1, $2, $3, $4)",
@@ -49,12 +49,12 @@ async def list_package(
 
 
 async def sign_up(books: Books, buyer: UUID) -> None:
-    """The buyer's profile comes."""
+    """Sign up the buyer."""
     await books.db.execute("insert into auth.users (id) values ($1)", buyer)
 
 
 async def set_rate(books: Books, currency: str = "gbp", usd: str = "1.25") -> None:
-    """A rate of now."""
+    """Set a rate as of now."""
     await books.db.execute(
         "insert into public.fx_rates values ($1, $2::text::numeric, $3)", currency, usd, books.now
     )
@@ -95,7 +95,7 @@ async def test_a_currency_whose_rate_comes_later_is_granted(books: Books) -> Non
     assert str((await books.purchase(payment))["usd_amount"]) == "1.00"
 
 
-async def test_one_want_after_the_other_is_met(books: Books) -> None:
+async def test_a_purchase_that_lacks_three_things_is_judged_again_after_each(books: Books) -> None:
     buyer = uuid4()
     bought = Payment().bought(buyer, sku=NEW_SKU, currency="gbp", amount_minor=80)
     event_id = await held(books, bought, "unknown_buyer")
@@ -135,7 +135,9 @@ async def test_what_a_person_has_decided_stays(books: Books, decision: str) -> N
 
 
 @pytest.mark.parametrize("reason", ["needs_approval", "over_limit", "wrong_amount"])
-async def test_what_is_held_for_something_else_is_a_persons(books: Books, reason: str) -> None:
+async def test_what_is_held_for_another_reason_waits_for_a_person(
+    books: Books, reason: str
+) -> None:
     buyer = await books.profile()
     bought = {
         "needs_approval": Payment().worth(buyer, 25_001),
@@ -154,7 +156,7 @@ async def test_what_is_held_for_something_else_is_a_persons(books: Books, reason
         (100, 99, "wrong_amount"),
     ],
 )
-async def test_all_guardrails_hold_anew(books: Books, price: int, paid: int, reason: str) -> None:
+async def test_all_limits_apply_again(books: Books, price: int, paid: int, reason: str) -> None:
     buyer = await books.profile()
     bought = Payment().bought(buyer, sku=NEW_SKU, amount_minor=paid)
     event_id = await held(books, bought, "unknown_product")
@@ -227,7 +229,7 @@ async def test_an_event_that_stays_held_is_judged_at_growing_pauses(books: Books
     await books.db.execute("update fleet.payment_halves set profile_id = $1", await books.profile())
     judged = []
     for minute in range(16):
-        # What it tells never says so to the one who claims it.
+        # The event itself doesn't say so to the worker that claims it.
         if await books.db.fetchval("select fleet.judge_holds_again(500, $1)", books.now):
             judged.append(minute)
         await books.db.execute(
@@ -239,7 +241,7 @@ async def test_an_event_that_stays_held_is_judged_at_growing_pauses(books: Books
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=20), timedelta(days=365)], ids=str)
-async def test_a_judgement_of_a_clock_that_was_ahead_keeps_nothing_waiting(
+async def test_a_judgement_by_a_clock_that_was_ahead_delays_no_other(
     books: Books, ahead: timedelta
 ) -> None:
     buyer = uuid4()
@@ -253,7 +255,7 @@ async def test_a_judgement_of_a_clock_that_was_ahead_keeps_nothing_waiting(
     assert await judge(books) == 1
 
 
-async def test_a_want_that_is_there_and_not_acted_upon_breaks_an_invariant(books: Books) -> None:
+async def test_a_hold_that_is_not_judged_again_in_time_breaks_an_invariant(books: Books) -> None:
     await held(books, Payment().bought(await books.profile(), sku=NEW_SKU), "unknown_product")
     await list_package(books)
     assert await books.breaches() == {}

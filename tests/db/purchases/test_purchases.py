@@ -1,4 +1,4 @@
-"""Purchases: granted once a payment, at the price list's coins, or held for a person to decide."""
+"""Purchases: granted once per payment, with the coins of the price list, or held for a person."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_second_event_of_a_payment_credits_nothing(books: Books) -> None
 
 
 @pytest.mark.requirement("C3")
-async def test_of_two_events_of_a_payment_in_a_batch_the_first_grants(books: Books) -> None:
+async def test_the_first_of_two_events_of_a_payment_in_a_batch_grants_it(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     facts = (payment.bought(buyer), payment.bought(buyer))
     assert await books.apply(*facts) == [APPLIED, DUPLICATE]
@@ -91,7 +91,7 @@ async def test_a_large_purchase_is_exact_to_the_coin(books: Books) -> None:
     assert str((await books.purchase(payment))["usd_amount"]) == "24999.99"
 
 
-# Guardrails: a paid event is held, never lost.
+# Limits: a paid event is held, never lost.
 
 
 @pytest.mark.requirement("C7", "H6")
@@ -133,7 +133,7 @@ async def test_a_cent_above_a_limit_is_above_it(
 
 
 @pytest.mark.requirement("C7")
-async def test_limits_are_those_that_the_release_wrote(books: Books) -> None:
+async def test_the_limits_that_the_release_wrote_apply(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.db.execute("select fleet.configure(20.00, 10.00, 5, 4)")
     assert await books.apply(payment.worth(buyer, 11), Payment().worth(buyer, 21)) == [

@@ -1,6 +1,6 @@
-"""What is held and given back leaves the queue, and comes back to it if the refund fails.
+"""A held purchase that is refunded is closed, and is held again if the refund fails.
 
-Charges that failed after the grant are here, too: nothing is taken, and a person is told.
+Charges that failed after the grant are here, too: no coins are taken, and it is an alarm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LATER = NOON + timedelta(minutes=1)
 
 
 async def held(books: Books) -> tuple[int, Payment]:
-    """The event of a purchase of 30,000.00 that waits for a person."""
+    """Apply a purchase of 30,000.00, which waits for a person; return its event's id."""
     payment = Payment()
     (event_id,) = await books.receive(payment.worth(await books.profile(), 30_000))
     assert await books.work() == {event_id: NEEDS_APPROVAL}
@@ -32,12 +32,12 @@ async def held(books: Books) -> tuple[int, Payment]:
 
 
 def of_nobody(payment: Payment) -> Purchase:
-    """A payment of 30,000.00 that names a buyer whom we cannot read."""
+    """Return a payment of 30,000.00 with an unreadable buyer."""
     return payment.bought(None, buyer_unreadable=True, units=30_000)
 
 
 def whole(payment: Payment, kind: str) -> Fact:
-    """The whole is given back, in one of the ways that tell it."""
+    """Return a fact that refunds the whole, in one of the ways to say so."""
     match kind:
         case "total":
             return payment.refunded_so_far(WHOLE)
@@ -130,7 +130,7 @@ async def test_a_refunded_hold_that_is_tried_again_stays_closed(books: Books) ->
     assert await books.breaches() == {}
 
 
-# Held without a purchase, for want of a buyer
+# Held without a purchase, because the buyer is unknown
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -163,11 +163,11 @@ async def test_a_refund_before_its_hold_for_want_of_a_buyer_ends_the_same(
 
 
 @pytest.mark.parametrize("nobody", [True, False])
-async def test_beside_a_poison_event_a_refund_still_closes_the_hold(
+async def test_a_refund_beside_a_poison_event_still_closes_the_hold(
     books: Books, *, nobody: bool
 ) -> None:
     payment, buyer = Payment(), await books.profile()
-    # Coins beyond bigint: an error that nobody foresaw.
+    # More coins than a bigint holds: an unexpected error.
     poison = Payment().bought(await books.profile(coins=2**63 - 1))
     purchase = of_nobody(payment) if nobody else payment.worth(buyer, 30_000)
     event_id, bad, refund = await books.receive(purchase, poison, payment.refund(WHOLE))
@@ -220,7 +220,7 @@ async def test_a_buyer_who_is_found_after_the_refund_gets_nothing(books: Books) 
     assert await books.breaches() == {}
 
 
-# Charges that failed after all
+# Charges that failed after they had succeeded
 
 
 async def test_a_charge_that_fails_after_the_grant_takes_nothing_and_is_an_alarm(
@@ -270,7 +270,7 @@ async def test_a_refunded_hold_that_the_release_before_left_queued_leaves_the_qu
     )
     await books.db.execute("select fleet.judge_holds_again(500, $1)", books.now)
     assert await books.outcome(event_id) == REFUNDED
-    # Should the refund fail, somebody has to decide after all.
+    # If the refund fails, a person must decide after all.
     if kind == "refund":
         await books.apply_one(payment.refund(WHOLE, status="failed"))
         await books.db.execute("select fleet.judge_holds_again(500, $1)", books.now)

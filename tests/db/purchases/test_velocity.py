@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 VELOCITY = Outcome("held", "velocity")
 
 
-# Velocity: five in a rolling minute, by the provider's time
-
-
 def bought_at(buyer: UUID, *seconds: float) -> list[Purchase]:
     return [Payment().bought(buyer, purchased_at=NOON + timedelta(seconds=s)) for s in seconds]
 
@@ -75,7 +72,7 @@ async def test_a_held_purchase_counts_for_velocity_until_it_is_rejected(books: B
         "select public.reject_coin_purchase(id, 'me', 'refused', true)"
         " from public.coin_purchases where hold_reason is not null"
     )
-    # Of a batch each is judged by itself: four others in the first's minute, none in the second's.
+    # Each is judged by itself: four others are in the first's minute, none in the second's.
     assert await books.apply(*bought_at(buyer, 30, 630)) == [APPLIED, APPLIED]
 
 

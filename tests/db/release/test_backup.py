@@ -18,7 +18,7 @@ from db.release.runner import migrate, status
 from db.release.schema import login_roles
 from tasks.reconciliation import prove_new_entries
 from tests.clusters import PASSWORD
-from tests.conftest import FORGETFUL
+from tests.conftest import NOT_DURABLE
 from tests.db.books import Books, Payment, gift
 from tests.db.release.test_export import CATALOG
 from tests.db.social.boards import GIFTERS, board, refresh
@@ -45,7 +45,7 @@ EXPECTED_ERROR = re.compile(r'role "\w+" does not exist')
 @pytest.fixture
 def new_server(server_folder: Path) -> Iterator[str]:
     """A server on which only the owner and its empty database are; gives the owner's address."""
-    server = EmbeddedPostgres(server_folder / "restored", settings=FORGETFUL)
+    server = EmbeddedPostgres(server_folder / "restored", settings=NOT_DURABLE)
     server.start()
     asyncio.run(_empty(server.superuser_url))
     yield _address(server.superuser_url, "owner")

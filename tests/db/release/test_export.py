@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.legacy.tables import LEGACY
+from db.legacy.scripts import LEGACY
 from db.release.export import export
+from db.release.plan import MigrationChanged, UnknownMigrations
 from db.release.runner import apply_files, migrate, status
-from db.release.schema import Kind, MigrationChanged, SchemaFile, UnknownMigrations, expected
+from db.release.schema import Kind, SchemaFile, expected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,19 +11,20 @@ import pytest
 
 from db.connections.pool import open_connection
 from db.errors import DatabaseUnavailable
-from db.release import runner as release
-from db.release.runner import StepFailed, apply_files, is_current, migrate, status
+from db.release import compatibility, session, steps
+from db.release.compatibility import is_current
+from db.release.plan import MigrationChanged, UnknownMigrations
+from db.release.runner import apply_files, migrate, status
 from db.release.schema import (
     FOLDER,
     Kind,
-    MigrationChanged,
     MisnamedFile,
     SchemaFile,
-    UnknownMigrations,
     expected,
     login_roles,
     read_folder,
 )
+from db.release.steps import StepFailed
 from tests.clusters import LOGINS
 
 if TYPE_CHECKING:
@@ -192,11 +193,11 @@ async def test_older_code_stays_current_where_a_newer_release_removed_a_function
     assert await names(url) == ["public.answer"]
     assert await fetch(url, "select to_regproc('public.answer') is null") == [(True,)]
     assert await names(url) == []
-    monkeypatch.setattr(release, "expected", lambda: files)
+    monkeypatch.setattr(compatibility, "expected", lambda: files)
     connection = await open_connection(url, application_name="test")
     try:
         assert await is_current(connection)
-        assert not await release._lacks_functions(connection)
+        assert not await compatibility.lacks_functions(connection)
     finally:
         await connection.close()
     # A function of that name may come again.
@@ -279,7 +280,7 @@ async def test_a_step_that_waits_for_a_lock_is_tried_again(
 ) -> None:
     url, table = empty_database.url(), migration("create table public.busy (id int);")
     await names(url, table)
-    monkeypatch.setattr(release, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(session, "LOCK_TIMEOUT_MS", 50)
     async with locked(empty_database, "public.busy"):
         change = migration("alter table public.busy add x int;", number=2)
         run = asyncio.create_task(names(url, table, change))
@@ -295,8 +296,8 @@ async def test_a_step_that_never_gets_its_lock_fails_by_name(
 ) -> None:
     url, table = empty_database.url(), migration("create table public.busy (id int);")
     await names(url, table)
-    monkeypatch.setattr(release, "LOCK_TIMEOUT_MS", 20)
-    monkeypatch.setattr(release, "TRIES", 2)
+    monkeypatch.setattr(session, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(steps, "TRIES", 2)
     async with locked(empty_database, "public.busy"):
         change = migration("alter table public.busy add x int;", number=2)
         with pytest.raises(StepFailed, match=r"test_2\.sql: never got its locks in 2 tries"):
@@ -361,7 +362,7 @@ async def test_a_database_without_a_release_is_not_current(empty_database: Datab
         await connection.close()
 
 
-async def test_a_database_that_is_away_is_unavailable() -> None:
+async def test_an_unreachable_database_is_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable):
         await migrate("postgresql://coinfleet_owner:test@127.0.0.1:1/nowhere")
 

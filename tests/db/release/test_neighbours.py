@@ -12,8 +12,9 @@ import pytest_asyncio
 from db.legacy.generations import Generation
 from db.legacy.upgrade import undo, upgrade
 from db.release.export import export
-from db.release.runner import StepFailed, migrate
+from db.release.runner import migrate
 from db.release.schema import expected
+from db.release.steps import StepFailed
 from tests.db.legacy.platforms import HERE
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Disputes: what they take by their status, their transactions and their currency.
+"""Disputes: how many coins they take, by status, transactions and currency.
 
 A payment is 1,000 coins for 10.00, so a cent is a coin.
 """
@@ -9,14 +9,14 @@ import pytest
 
 from db.facts import DisputeTransaction
 from tests.db.books import APPLIED, Books, Outcome, Payment
-from tests.db.reversals.stories import (
+from tests.db.reversals.sequences import (
     LOST,
     WON,
-    Story,
+    EventSequence,
     at,
     bought,
     dispute,
-    ends,
+    endings_of,
     left,
     refund,
     set_rate,
@@ -30,9 +30,9 @@ NO_RATE = Outcome("applied", "no_fx_rate")
 
 
 @pytest.mark.parametrize(
-    ("story", "coins"),
+    ("events", "coins"),
     [
-        # A conversion there and back gives no round numbers.
+        # A conversion there and back leaves no round numbers.
         ([LOST(-1_000, 20)], 0),
         ([WON(-1_080, 1_062)], 1_000),
         ([LOST(-1_080, 54)], 0),
@@ -64,17 +64,17 @@ NO_RATE = Outcome("applied", "no_fx_rate")
         # Part of the payment; the amount of the newest event.
         ([LOST(-400, minor=400)], 600),
         ([dispute(minor=1_000, status="warning_closed"), LOST(-400, minor=400, minute=2)], 600),
-        # Beside a refund.
+        # Together with a refund.
         ([LOST(-400, 8, minor=400), refund(600, 2)], 0),
         ([WON(-400, 392, minor=400), refund(600, 2)], 400),
     ],
 )
 async def test_a_dispute_takes_what_its_newest_status_says(
-    books: Books, story: Story, coins: int
+    books: Books, events: EventSequence, coins: int
 ) -> None:
     is_lost = coins == 0
     expected = (coins, "chargeback" if is_lost else "confirmed")
-    assert await ends(books, story) == {expected}
+    assert await endings_of(books, events) == {expected}
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ async def test_a_dispute_in_another_currency_is_converted(
     books: Books, currency: str, minor: int, rate: str, coins: int
 ) -> None:
     await set_rate(books, currency, rate)
-    story: Story = [LOST(-minor, minor=minor, currency=currency)]
-    assert {number for number, _ in await ends(books, story)} == {coins}
+    events: EventSequence = [LOST(-minor, minor=minor, currency=currency)]
+    assert {number for number, _ in await endings_of(books, events)} == {coins}
 
 
 async def test_a_payment_in_another_currency_is_disputed_in_its_own(books: Books) -> None:
@@ -126,7 +126,9 @@ async def test_a_payment_in_another_currency_is_disputed_in_its_own(books: Books
     assert await left(books, payment) == (500, "confirmed")
 
 
-async def test_without_a_rate_the_whole_payment_is_disputed_and_said_so(books: Books) -> None:
+async def test_without_a_rate_the_whole_payment_is_disputed_and_the_event_says_so(
+    books: Books,
+) -> None:
     payment = await bought(books)
     assert await books.apply_one(LOST(-400, minor=400, currency="eur")(payment)) == NO_RATE
     assert await left(books, payment) == (0, "chargeback")
@@ -145,7 +147,7 @@ async def test_without_a_rate_a_dispute_that_takes_nothing_is_no_alarm(
     assert await left(books, payment) == (1_000, "confirmed")
 
 
-async def test_a_dispute_without_a_rate_is_said_when_its_purchase_comes(books: Books) -> None:
+async def test_a_dispute_without_a_rate_is_reported_when_its_purchase_comes(books: Books) -> None:
     payment = Payment()
     (event_id,) = await books.receive(LOST(-400, minor=400, currency="eur")(payment))
     await books.work()

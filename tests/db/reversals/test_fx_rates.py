@@ -29,7 +29,7 @@ async def set_rate(books: Books, currency: str, usd: str, as_of: datetime = NOON
 
 
 async def pay(books: Books, currency: str, amount_minor: int) -> tuple[Outcome, Decimal | None]:
-    """Buy a package of 100 coins at this price; gives the outcome and what it is in dollars."""
+    """Buy a package of 100 coins at this price; return the outcome and the dollars."""
     await books.db.execute(
         "insert into public.coin_packages (provider, sku, coin_amount, amount_minor, currency)"
         " values ('stripe', 'local', 100, $1, $2)",
@@ -100,14 +100,14 @@ async def test_the_newest_rate_counts(books: Books) -> None:
         (2**53, Outcome("held", "over_limit")),
     ],
 )
-async def test_the_dollar_rules_judge_what_it_is_in_dollars(
+async def test_the_dollar_rules_judge_the_converted_amount(
     books: Books, amount_minor: int, expected: Outcome
 ) -> None:
     await set_rate(books, "eur", "1.25")
     assert (await pay(books, "eur", amount_minor))[0] == expected
 
 
-async def test_dollars_need_no_rate_and_heed_none(books: Books) -> None:
+async def test_dollars_need_no_rate_and_ignore_one(books: Books) -> None:
     await set_rate(books, "usd", "2")
     assert await pay(books, "usd", 100) == (APPLIED, Decimal("1.00"))
 
@@ -115,7 +115,7 @@ async def test_dollars_need_no_rate_and_heed_none(books: Books) -> None:
 async def test_a_price_in_another_currency_is_no_price(books: Books) -> None:
     await set_rate(books, "gbp", "1")
     buyer = await books.profile()
-    # Worth as many dollars as the package costs; but its price in pounds is not listed.
+    # Worth as many dollars as the package costs; but it has no price in pounds.
     in_pounds = Payment().bought(buyer, currency="gbp")
     assert await books.apply_one(in_pounds) == Outcome("held", "wrong_amount")
     assert await books.coins(buyer) == 0

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.db.books import APPLIED, Books, Payment
-from tests.db.reversals.stories import (
+from tests.db.reversals.sequences import (
     LOST,
-    Story,
+    EventSequence,
     bought,
     dispute,
-    ends,
+    endings_of,
     left,
     refund,
     set_rate,
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.requirement("C6")
 
 
 @pytest.mark.parametrize(
-    ("story", "coins"),
+    ("events", "coins"),
     [
         # It failed, and another one replaced it.
         ([total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 3)], 0),
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.requirement("C6")
         # Nothing has replaced it yet.
         ([total(1_000, 1), refund(1_000, 2, status="failed")], 1_000),
         ([total(1_000, 1), refund(1_000, 2, status="failed"), total(0, 3)], 1_000),
-        # It was told again later, as when its metadata changed.
+        # It was reported again later, as after a change of its metadata.
         (
             [
                 *(total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 3)),
@@ -51,12 +51,12 @@ pytestmark = pytest.mark.requirement("C6")
             ],
             0,
         ),
-        # The cumulative never held it: it was made later.
+        # The total never contained it: it was made later.
         ([total(400, 1), refund(600, 3, status="failed", made=2)], 600),
         ([total(400, 2), refund(600, 3, no="b", status="failed", made=3)], 600),
-        # Nor if it had failed by then, in the same second included.
+        # Nor if it had failed by then, or in the same second.
         ([refund(600, 2, status="failed"), total(400, 2)], 600),
-        # One fails while another stands.
+        # One fails while another stays valid.
         ([total(700, 3), refund(300, 2), refund(400, 4, no="b", status="failed", made=3)], 700),
         # A second one failed, too.
         (
@@ -66,20 +66,20 @@ pytestmark = pytest.mark.requirement("C6")
             ],
             1_000,
         ),
-        # The successor is told by its id alone.
+        # The successor is reported only by its id.
         (
             [total(400, 1), refund(400, 2, status="failed"), refund(300, 4, no="b", made=3)],
             700,
         ),
-        # Refunded in a second only, then told to be on its way: the furthest status counts.
+        # Succeeded, and reported as pending in the same second: the furthest status counts.
         ([refund(400, 3, status="failed"), refund(400, 1, status="pending")], 1_000),
     ],
 )
 async def test_a_failed_refund_takes_nothing_and_its_successor_does(
-    books: Books, story: Story, coins: int
+    books: Books, events: EventSequence, coins: int
 ) -> None:
     status = "confirmed" if coins else "refunded"
-    assert await ends(books, story) == {(coins, status)}
+    assert await endings_of(books, events) == {(coins, status)}
 
 
 async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books) -> None:
@@ -87,7 +87,7 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
     late, early = refund(400, 5, status="failed"), refund(400, 2, status="failed")
     await books.apply(total(400, 3)(payment), late(payment))
     assert await left(books, payment) == (1_000, "confirmed")
-    # It had failed before the cumulative was told, which therefore is of another refund.
+    # It had failed before the total was reported, which therefore contains another refund.
     await books.apply_one(early(payment))
     assert await left(books, payment) == (600, "confirmed")
 
@@ -96,13 +96,13 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
 
 
 @pytest.mark.parametrize(
-    ("story", "coins"),
+    ("events", "coins"),
     [
         ([total(750, 2, 500)], 750),
         ([total(500, 1, 500)], 1_000),
         ([total(1_500, 2, 500)], 0),
         ([total(500, 1, 500), total(750, 2, 500)], 750),
-        # The released rest is told by an id of its own, or isn't.
+        # The rest that was released is reported with an id of its own, or not at all.
         ([total(750, 2, 500), refund(500, 1, no="rest"), refund(250, 2)], 750),
         ([total(750, 2, 500), refund(250, 2)], 750),
         ([total(500, 1, 500), refund(500, 1, no="rest")], 1_000),
@@ -110,19 +110,21 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
         # A refund after a partial capture failed.
         ([total(750, 2, 500), refund(250, 3, status="failed", made=2)], 1_000),
         ([total(750, 2, 500), refund(250, 3, status="failed", made=2), total(750, 4, 500)], 750),
-        # Not told, or nothing: all was captured.
+        # Not reported, or zero: all was captured.
         ([total(750, 2, None)], 250),
         ([total(750, 2, 0)], 250),
-        # More was captured since.
+        # More was captured after that.
         ([total(500, 1, 500), total(500, 2, 250)], 750),
     ],
 )
-async def test_what_was_never_captured_is_no_refund(books: Books, story: Story, coins: int) -> None:
+async def test_what_was_never_captured_is_no_refund(
+    books: Books, events: EventSequence, coins: int
+) -> None:
     status = "confirmed" if coins else "refunded"
-    assert await ends(books, story) == {(coins, status)}
+    assert await endings_of(books, events) == {(coins, status)}
 
 
-# A direct call tells dollars
+# A direct call names dollars
 
 
 @pytest.mark.parametrize(("minor", "coins"), [(920, 0), (460, 500), (1, 999), (919, 2), (0, 1_000)])
@@ -176,7 +178,7 @@ async def test_coins_are_exact_whatever_their_number(
         refund(refunded, 1),
         total(refunded, 1),
         LOST(-refunded, minor=refunded, currency="jpy"),
-        # As much of the whole by its ratio, in a currency of its own.
+        # The same ratio of the whole, in another currency.
         dispute(-(2**53), 2**53 - refunded * (2**53 // paid), minor=paid, currency="jpy")
         if 2**53 % paid == 0
         else refund(refunded, 1),

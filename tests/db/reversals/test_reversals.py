@@ -1,4 +1,4 @@
-"""Refunds and disputes: coins follow what was taken back of the money, in any order of events.
+"""Refunds and disputes: coins follow the money that was taken back, in any order of events.
 
 A payment is 100 coins for 1.00, so a cent is a coin.
 """
@@ -38,7 +38,7 @@ async def bought(books: Books) -> tuple[UUID, Payment]:
 
 
 async def left_after(books: Books, payment: Payment, *facts: Fact) -> tuple[int, str]:
-    """Coins and status after these events, each in a batch of its own."""
+    """Return coins and status after these events, each in a batch of its own."""
     for fact in facts:
         assert await books.apply_one(fact) == APPLIED
     purchase = await books.purchase(payment)
@@ -92,7 +92,7 @@ async def test_many_small_refunds_lose_nothing_to_rounding(books: Books) -> None
     assert await left_after(books, payment, payment.refund(1, "last")) == (0, "refunded")
 
 
-async def test_of_totals_told_in_one_second_the_largest_counts(books: Books) -> None:
+async def test_the_largest_of_the_totals_of_one_second_counts(books: Books) -> None:
     _, payment = await bought(books)
     facts = (payment.refunded_so_far(70), payment.refunded_so_far(30))
     assert await left_after(books, payment, *facts) == (30, "confirmed")
@@ -231,7 +231,7 @@ async def test_a_reversal_that_waited_35_days_is_rejected(books: Books) -> None:
     assert await books.work() == {refund: Outcome("rejected", "no_purchase")}
 
 
-async def test_a_purchase_after_its_refund_was_rejected_still_heeds_it(books: Books) -> None:
+async def test_a_purchase_after_its_refund_was_rejected_still_counts_it(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply_one(payment.refund(40))
     books.wait(days=35)
@@ -272,7 +272,7 @@ async def test_a_won_dispute_ends_alike_when_its_events_come_in_reverse(books: B
 @pytest.mark.parametrize(
     ("moved", "left"),
     [
-        ((-93, 31), 34),  # a third came back: 66.67 coins are out, 66 taken
+        ((-93, 31), 34),  # a third came back: 66.67 coins are missing, 66 are taken
         ((-93, 93, -93), 0),
         ((-93, 93, 1), 100),
         ((-93, -93), 0),
@@ -327,7 +327,7 @@ async def test_a_refunded_payment_whose_dispute_is_won_becomes_refunded(books: B
     assert await left_after(books, payment, payment.dispute(100, -100, 100)) == (0, "refunded")
 
 
-# Payments that aren't ours
+# Payments that are not ours
 
 
 async def test_the_reversal_of_a_foreign_payment_is_ignored(books: Books) -> None:

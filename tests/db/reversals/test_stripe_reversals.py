@@ -1,4 +1,4 @@
-"""Refunds and disputes as Stripe's events tell them, from the payload to the balance.
+"""Refunds and disputes in events of Stripe, from the payload to the balance.
 
 Each payment is 1,000 coins for 10.00 USD. Times are minutes after it.
 """
@@ -23,7 +23,7 @@ PAID_S = int(NOON.timestamp())
 
 
 def minute(number: int) -> int:
-    """Stripe's time, so many minutes after the payment."""
+    """Stripe's time so many minutes after the payment."""
     return PAID_S + 60 * number
 
 
@@ -34,13 +34,13 @@ def payment_of(buyer: UUID) -> made.StripePayment:
 
 
 def with_object(event: Event, **changes: object) -> Event:
-    """The event, its object changed."""
+    """Return the event with changes to its object."""
     event["data"]["object"] |= changes
     return event
 
 
 async def told(books: Books, *events: Event) -> None:
-    """Each event in a batch of its own."""
+    """Apply each event in a batch of its own."""
     for event in events:
         await books.apply(interpret(event))
 
@@ -76,8 +76,8 @@ def disputed(
     return with_object(event, **changes)
 
 
-async def coins_after(books: Books, *stories: Any) -> int:
-    """What the buyer has left when these are told in order, then backwards before the payment."""
+async def coins_after(books: Books, *reversals: Any) -> int:
+    """Return the buyer's coins after these events, also in reverse order and before the payment."""
     left = set()
     for is_early in (False, True):
         buyer = await books.profile()
@@ -87,7 +87,7 @@ async def coins_after(books: Books, *stories: Any) -> int:
             created_s=PAID_S,
             metadata=payment_of(buyer).metadata,
         )
-        events = [story(payment) for story in stories]
+        events = [reversal(payment) for reversal in reversals]
         paid = made.payment_intent_succeeded(payment)
         await told(books, *([*events[::-1], paid] if is_early else [paid, *events]))
         left.add(await books.coins(buyer))
@@ -190,6 +190,6 @@ async def test_a_charge_that_was_never_captured_moves_nothing(books: Books) -> N
     refund = made.refund_event(payment, refund_id="re_1", amount_minor=1_000)
     (outcome,) = await books.apply(interpret(event))
     assert outcome == ("ignored", "not_captured")
-    # The release is told as a refund, too: of a payment that never was, so nobody is alarmed.
+    # The release is reported as a refund, too: of a payment that never was, so it is no alarm.
     (outcome,) = await books.apply(interpret(refund))
     assert outcome == ("ignored", "not_ours")

@@ -1,6 +1,6 @@
-"""Refunds and disputes from before their times were stored: nothing moves until an event comes.
+"""Refunds and disputes from before their times were stored: no coins move until an event comes.
 
-Rows are written here as the release before wrote them: amounts and statuses without a time.
+Rows are written here as the last release wrote them: amounts and statuses without a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Rows = dict[str, tuple[int, str]]
 async def as_the_old_release_left_it(
     books: Books, *, refunds: Rows, total: int, moved: Sequence[int] = ()
 ) -> Payment:
-    """A payment of 10.00 for 1,000 coins with facts that have no time, settled by the old rule."""
+    """Make a payment of 1,000 coins with facts that have no time, settled by the old rule."""
     payment = Payment()
     await books.apply_one(payment.bought(await books.profile(), units=10))
     payment_id = (await books.purchase(payment))["payment_id"]
@@ -61,7 +61,7 @@ async def as_the_old_release_left_it(
 
 
 async def coins(books: Books, payment: Payment) -> int:
-    """What the buyer has left."""
+    """The buyer's coins."""
     return await books.coins((await books.purchase(payment))["profile_id"])
 
 
@@ -100,17 +100,17 @@ MADE: Rows = {"re": (400, "succeeded")}
 @pytest.mark.parametrize(
     ("refunds", "total", "event", "left"),
     [
-        # The cumulative of a successor, after the failure that nobody dated.
+        # The total of a successor, after the failure without a time.
         (FAILED, 400, lambda p: p.refunded_so_far(300, **at(1)), 700),
         (FAILED, 400, lambda p: p.refunded_so_far(400, **at(1)), 600),
         (FAILED, 400, lambda p: p.refunded_so_far(0, **at(1)), 1_000),
-        # The failure, told again.
+        # The failure, reported again.
         (FAILED, 400, lambda p: p.refund(400, status="failed", **at(1)), 1_000),
-        # A refund of then fails now.
+        # An old refund fails now.
         (MADE, 400, lambda p: p.refund(400, status="failed", **at(1)), 1_000),
-        # A cumulative is newer than what has no time, even if it is less.
+        # A total is newer than what has no time, even if it is smaller.
         (MADE, 900, lambda p: p.refunded_so_far(400, **at(1)), 600),
-        # A refund made since, which the old cumulative never held, fails.
+        # A newer refund, which the old total never contained, fails.
         ({}, 400, lambda p: p.refund(300, "new", status="failed", **at(1)), 600),
         (MADE, 400, lambda p: p.refund(300, "new", **at(1)), 300),
     ],
@@ -141,7 +141,7 @@ async def test_a_dispute_without_a_time_is_brought_up_by_its_next_event(
     ("totals", "refunds", "left"),
     [
         ([400], [], 600),
-        # In no order: the larger counts, as it did for that worker.
+        # In any order: the larger counts, as it did for that worker.
         ([700, 300], [], 300),
         ([400], [("b", 500, "pending")], 500),
         ([400], [("a", 400, "pending"), ("a", 400, "failed")], 1_000),
@@ -161,7 +161,7 @@ async def test_what_a_worker_of_the_release_before_tells_counts_as_it_did(
     payment = Payment()
     await books.apply_one(payment.bought(await books.profile(), units=10))
     if known and totals:
-        # A worker of this release has told of the same.
+        # A worker of this release has stored the same.
         await books.apply(*[payment.refunded_so_far(total) for total in totals])
     told = {"provider": "stripe", "payment_keys": payment.keys}
     facts = [told | {"kind": "refund_total", "cumulative_minor": total} for total in totals]

@@ -1,4 +1,4 @@
-"""Leaderboards as their tests refresh and read them."""
+"""How tests refresh and read leaderboards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GIFTERS, STREAMERS = "top_gifters", "top_streamers"
 
 
 async def refresh(books: Books, limit: int = 100_000) -> bool:
-    """Refresh as of the books' clock; says whether nothing is left to count."""
+    """Refresh at the books' time; return whether nothing is left to count."""
     caught_up: bool = await books.db.fetchval(
         "select fleet.refresh_leaderboard($1, $2)", books.now, limit
     )
@@ -23,7 +23,7 @@ async def refresh(books: Books, limit: int = 100_000) -> bool:
 
 
 async def board(books: Books, name: str, period: str = "all_time") -> list[tuple[UUID, int]]:
-    """A board's profiles and coins, by rank."""
+    """Return a board's profiles and coins, by rank."""
     rows = await books.db.fetch(
         "select profile_id, coins, rank from public.leaderboard_cache"
         " where board = $1 and period = $2 order by rank",

@@ -25,7 +25,7 @@ ROUNDS = 20
 
 
 async def followers(books: Books, profile_id: UUID) -> int:
-    """What the profile says of its followers."""
+    """The profile's count of its followers."""
     count: int = await books.db.fetchval(
         "select follower_count from public.profiles where id = $1", profile_id
     )

@@ -1,4 +1,4 @@
-"""The boards: who gave and got most, counted once however gifts come and refreshes overlap (D6)."""
+"""The leaderboards (D6): each gift counts once, however gifts commit and refreshes overlap."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.conftest import Connect
 
 
-# Boards count what is committed.
+# Leaderboards count only what is committed.
 pytestmark = [pytest.mark.commits, pytest.mark.requirement("D6")]
 
 
@@ -126,7 +126,7 @@ async def test_a_gift_that_commits_late_is_counted_by_a_later_refresh(
         assert len(await late.work(limit=1)) == 1
         assert len(await books.work()) == 1
         await refresh(books)
-        # The later transaction has committed, and waits for the earlier to end.
+        # The later transaction has committed; it is counted once the earlier one has ended.
         assert await board(books, GIFTERS) == []
     await refresh(books)
     assert await board(books, GIFTERS) == [(quick, 3), (slow, 2)]
@@ -178,7 +178,7 @@ async def test_counting_anew_leaves_out_what_a_later_refresh_will_find(
     sender, streamer = await books.profile(coins=100), await books.profile()
     holder = await connect()
     async with holder.transaction():
-        # What runs while this does lies past the horizon, committed or not.
+        # What runs at the same time is after the horizon, committed or not.
         await holder.execute("select pg_current_xact_id()")
         await books.apply(gift(sender, streamer, 2))
         await refresh(books)
@@ -196,7 +196,7 @@ async def test_a_checkpoint_ahead_of_the_cluster_is_that_of_another(books: Books
     assert await board(books, GIFTERS) == [(sender, 2)]
 
 
-# Read while it refreshes, and proved
+# Read during a refresh, and proved
 
 
 async def test_a_reader_sees_the_board_before_or_after_a_refresh(
@@ -226,7 +226,7 @@ async def test_a_reader_sees_the_board_before_or_after_a_refresh(
     ],
 )
 async def test_a_sum_that_drifted_is_found(books: Books, drift: str) -> None:
-    # Of an hour ago, but of today.
+    # An hour ago, but today.
     books.now = datetime.now(UTC) - timedelta(minutes=min(60, datetime.now(UTC).hour * 60))
     sender, streamer = await books.profile(coins=100), await books.profile()
     await books.apply(gift(sender, streamer, 2))

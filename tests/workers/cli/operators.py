@@ -12,7 +12,7 @@ from tests.workers.processes import ROOT
 def coinfleet(
     *words: str, stdout: int = subprocess.PIPE, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end in an environment of these variables; gives what is seen of it."""
+    """Run it with these variables as its environment; return its exit code and output."""
     return subprocess.run(
         [sys.executable, "-c", "from workers.cli import main; main()", *words],
         cwd=ROOT,

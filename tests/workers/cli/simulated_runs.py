@@ -34,7 +34,7 @@ def make_plan(
     rules: PurchaseRules = RULES,
     streams: Mapping[UUID, int] | None = None,
 ) -> Plan:
-    """A plan as `coinfleet simulate` makes it."""
+    """Return a plan as `coinfleet simulate` makes it."""
     scenario = Scenario(
         run,
         random=Random(seed),
@@ -47,7 +47,7 @@ def make_plan(
 
 
 def clean_findings(plan: Plan, **changes: Any) -> Findings:
-    """What is found when all went as planned, but for these changes."""
+    """Return what is found if all goes as planned, except for these changes."""
     outcomes = {key: min(event.outcomes, key=str) for key, event in plan.all_events.items()}
     applied = {key for key, outcome in outcomes.items() if outcome.state == "applied"}
     found: dict[str, Any] = {

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[DataFolder]:
-    """The data folder of a fleet that runs."""
+    """The data folder of a running fleet."""
     folder = DataFolder(tmp_path / "data of a fleet")
-    folder.claim()
+    folder.lock()
     folder.write_fleet(RunningFleet(pid=1, port=9000, postgres_port=5433, valkey_port=6380))
     yield folder
-    folder.release()
+    folder.unlock()
 
 
 def exports(text: str) -> dict[str, str]:
@@ -60,51 +60,53 @@ def test_a_process_gets_its_own_address_and_no_other(
 def test_what_is_set_here_comes_first_and_is_quoted(folder: DataFolder) -> None:
     address = "postgresql://me:a%20b$(id)';x@db/coinfleet"
     given = {"WORKER_DATABASE_URL": address, "DATABASE_URL": address, "LOG_FORMAT": "json"}
-    told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(folder.path), UNKNOWN="x", **given)
-    found = exports(told.stdout)
+    result = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(folder.path), UNKNOWN="x", **given)
+    found = exports(result.stdout)
     assert found["WORKER_DATABASE_URL"] == address
     assert found["LOG_FORMAT"] == "json"
     assert "UNKNOWN" not in found
     assert "DATABASE_URL" not in found
     shell = 'eval "$1"; printf %s "$WORKER_DATABASE_URL"'
-    read = subprocess.check_output(["sh", "-c", shell, "sh", told.stdout], text=True)
+    read = subprocess.check_output(["sh", "-c", shell, "sh", result.stdout], text=True)
     assert read == address
 
 
-def test_a_database_of_elsewhere_is_given_no_queue_of_this_fleet(folder: DataFolder) -> None:
-    told = coinfleet(
+def test_another_database_does_not_get_the_queue_of_this_fleet(folder: DataFolder) -> None:
+    result = coinfleet(
         "env", "web", COINFLEET_DATA_DIR=str(folder.path), DATABASE_URL="postgresql://o@db/d"
     )
-    found = exports(told.stdout)
+    found = exports(result.stdout)
     assert found["DATABASE_URL"] == "postgresql://o@db/d"
     assert "REDIS_URL" not in found
     assert not DEVELOPMENT_SECRETS.keys() & found.keys()
 
 
-def test_an_address_of_ones_own_is_not_replaced_by_the_fleets(folder: DataFolder) -> None:
+def test_an_address_that_is_set_is_not_replaced_by_the_fleets(folder: DataFolder) -> None:
     own = "postgresql://alice@127.0.0.1:5433/coinfleet"
-    told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(folder.path), WORKER_DATABASE_URL=own)
-    assert exports(told.stdout)["WORKER_DATABASE_URL"] == own
-    assert exports(told.stdout)["REDIS_URL"] == folder.redis_url(6380)
+    result = coinfleet(
+        "env", "worker", COINFLEET_DATA_DIR=str(folder.path), WORKER_DATABASE_URL=own
+    )
+    assert exports(result.stdout)["WORKER_DATABASE_URL"] == own
+    assert exports(result.stdout)["REDIS_URL"] == folder.redis_url(6380)
 
 
 @pytest.mark.parametrize("process", ["", "Worker"])
 def test_an_unknown_process_is_one_line_that_names_the_known(
     folder: DataFolder, process: str
 ) -> None:
-    told = coinfleet("env", process, COINFLEET_DATA_DIR=str(folder.path))
-    assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr.strip().endswith("it is one of release, web, worker, scheduler")
+    result = coinfleet("env", process, COINFLEET_DATA_DIR=str(folder.path))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.strip().endswith(f"it is one of {', '.join(PROCESSES)}")
 
 
-def test_without_a_fleet_there_is_one_line(tmp_path: Path) -> None:
-    told = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(tmp_path))
-    assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr.startswith(f"coinfleet: no fleet runs on {tmp_path}: start one (make run)")
+def test_without_a_fleet_one_line_says_so(tmp_path: Path) -> None:
+    result = coinfleet("env", "worker", COINFLEET_DATA_DIR=str(tmp_path))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"coinfleet: no fleet runs on {tmp_path}: start one (make run)")
 
 
-def test_the_version_is_told() -> None:
-    told = coinfleet("--version")
-    assert told.returncode == 0
-    assert told.stdout.startswith("coinfleet ")
-    assert told.stdout.split()[1][0].isdigit()
+def test_the_version_is_shown() -> None:
+    result = coinfleet("--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith("coinfleet ")
+    assert result.stdout.split()[1][0].isdigit()

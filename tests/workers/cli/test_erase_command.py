@@ -85,7 +85,7 @@ async def test_a_dry_run_shows_the_same_and_changes_nothing(
     ("answer", "words", "erased"),
     [("yes\n", (), 1), ("y\n", (), 0), ("\x04", (), 0), ("", ("--yes",), 1)],
 )
-async def test_on_a_terminal_it_asks_unless_it_was_told_yes(
+async def test_on_a_terminal_it_asks_unless_yes_was_given(
     database: Database, db: Connection, answer: str, words: tuple[str, ...], erased: int
 ) -> None:
     profile = uuid4()
@@ -104,7 +104,7 @@ async def test_on_a_terminal_it_asks_unless_it_was_told_yes(
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
-async def test_an_erasure_has_a_reason(database: Database, db: Connection, reason: str) -> None:
+async def test_an_erasure_needs_a_reason(database: Database, db: Connection, reason: str) -> None:
     profile = uuid4()
     await db.execute("insert into auth.users (id) values ($1)", profile)
     ended = erase(database, profile, "--yes", "--reason", reason)

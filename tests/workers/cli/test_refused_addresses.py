@@ -1,9 +1,9 @@
-"""A process whose database can't be used as it is addressed ends, and says why in one line."""
+"""A process that can't use the address of its database stops, and says why in one line."""
 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import httpx
 import msgspec
@@ -11,68 +11,68 @@ import pytest
 
 from tests.conditions import eventually
 from tests.workers.processes import Process
+from workers.processes import SCHEDULER, WEB, WORKER
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.conftest import Connect
     from tests.workers.conftest import Run
+    from workers.processes import Process as Program
 
-Name = Literal["web", "worker", "scheduler"]
-MODULES: dict[Name, str] = {
-    "web": "workers.webhooks",
-    "worker": "workers.consumer",
-    "scheduler": "workers.scheduler",
-}
-OTHERS: dict[Name, Name] = {"web": "scheduler", "worker": "web", "scheduler": "worker"}
+# Each process, and another whose role it must not have.
+OTHERS = {WEB: SCHEDULER, WORKER: WEB, SCHEDULER: WORKER}
 
 
-async def run_process(run: Run, name: Name, url: str) -> Process:
+async def run_process(run: Run, program: Program, url: str) -> Process:
     """Start a process with this address of its database."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    address = {f"{name.upper()}_DATABASE_URL": url}
-    return await run(MODULES[name], **address, **DEVELOPMENT_SECRETS, PORT=str(port))
+    return await run(
+        program.module, **{program.address: url}, **DEVELOPMENT_SECRETS, PORT=str(port)
+    )
 
 
 def reason_of(process: Process) -> str:
-    """Why it ended, by the last line that says so."""
+    """Return why it stopped, from the last line that says so."""
     lines = [msgspec.json.decode(line) for line in process.text.splitlines()]
     [line] = [line for line in lines if line["event"].endswith("_not_started")]
     return str(line["reason"])
 
 
-@pytest.mark.parametrize("name", MODULES)
-async def test_a_missing_ca_ends_a_process_with_its_cause(
-    run: Run, database: Database, name: Name
+@pytest.mark.parametrize("program", OTHERS, ids=str)
+async def test_a_missing_ca_stops_a_process_and_is_named(
+    run: Run, database: Database, program: Program
 ) -> None:
-    url = database.url(name)
-    process = await run_process(run, name, f"{url}?sslmode=verify-full&sslrootcert=/nonexistent/ca")
+    url = database.url(program.login)
+    process = await run_process(
+        run, program, f"{url}?sslmode=verify-full&sslrootcert=/nonexistent/ca"
+    )
     assert await process.ended() == 1
     assert "sslrootcert names /nonexistent/ca" in reason_of(process)
     assert url.rpartition("@")[2].partition("/")[0] in reason_of(process)
     assert ":test@" not in process.text
 
 
-@pytest.mark.parametrize("name", MODULES)
-async def test_another_processs_role_ends_a_process_with_both_named(
-    run: Run, database: Database, name: Name
+@pytest.mark.parametrize("program", OTHERS, ids=str)
+async def test_the_role_of_another_process_stops_a_process_and_both_are_named(
+    run: Run, database: Database, program: Program
 ) -> None:
-    process = await run_process(run, name, database.url(OTHERS[name]))
+    process = await run_process(run, program, database.url(OTHERS[program].login))
     assert await process.ended() == 1
-    assert f"let us in as coinfleet_{OTHERS[name]}" in reason_of(process)
-    assert f"this needs coinfleet_{name}" in reason_of(process)
+    assert f"logged us in as {OTHERS[program].role}" in reason_of(process)
+    assert f"this needs {program.role}" in reason_of(process)
 
 
 async def test_web_listens_on_both_families_at_once(run: Run, database: Database) -> None:
-    """As a platform needs it whose private network speaks IPv6 alone, and its public one IPv4."""
+    """Some platforms need it: their private network has only IPv6, the public one only IPv4."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
             port = free.getsockname()[1]
     except OSError:
         pytest.skip("this machine has no IPv6")
     await run(
-        MODULES["web"],
+        WEB.module,
         **DEVELOPMENT_SECRETS,
         WEB_DATABASE_URL=database.url("web"),
         COINFLEET_HOST="127.0.0.1,::1",
@@ -91,11 +91,11 @@ async def test_web_listens_on_both_families_at_once(run: Run, database: Database
     await eventually(both_answer)
 
 
-async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(
+async def test_a_password_with_an_unquoted_sign_is_reported_by_the_name_of_its_setting(
     run: Run, database: Database
 ) -> None:
     url = database.url("worker").replace(":test@", ":hunter@2@")
-    process = await run_process(run, "worker", url)
+    process = await run_process(run, WORKER, url)
     assert await process.ended() == 1
     assert "WORKER_DATABASE_URL: isn't an address" in process.text
     assert "%40" in process.text
@@ -103,18 +103,18 @@ async def test_a_password_with_a_raw_sign_is_told_by_the_settings_name(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["worker", "scheduler"])
-async def test_a_process_at_work_outlives_what_would_have_ended_its_start(
-    run: Run, database: Database, connect: Connect, name: Name
+@pytest.mark.parametrize("program", [WORKER, SCHEDULER], ids=str)
+async def test_a_running_process_survives_a_refusal_that_stops_it_at_start(
+    run: Run, database: Database, connect: Connect, program: Program
 ) -> None:
-    process = await run_process(run, name, database.url(name))
-    await process.said(f"{name}_started")
+    process = await run_process(run, program, database.url(program.login))
+    await process.said(f"{program.name}_started")
     superuser = await connect("superuser")
     await superuser.execute(f"revoke connect on database {database.name} from public")
     await superuser.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and usename = $1::text::name",
-        f"coinfleet_{name}",
+        program.role,
     )
     await process.said("database_unreachable")
     await superuser.execute(f"grant connect on database {database.name} to public")

@@ -1,4 +1,4 @@
-"""`coinfleet simulate`: what it plans, delivers and finds; the whole of it is a journey."""
+"""`coinfleet simulate`: what it plans, delivers and finds; tests/journeys runs all of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from db import reconciliation, simulation
-from db.inbox import store_arrivals
+from db.arrivals import store_arrivals
 from tasks.payment_events import process_payment_events
 from tasks.providers.app import App
 from tasks.providers.stripe import Stripe
@@ -24,7 +24,8 @@ from tests.workers.cli.operators import coinfleet
 from tests.workers.cli.simulated_runs import RULES, SECRETS, clean_findings, make_plan
 from workers.cli.simulate import delivery as simulate_delivery
 from workers.cli.simulate.cases.mix import GuardrailsTooTight
-from workers.cli.simulate.delivery import Address, Deliveries, deliver
+from workers.cli.simulate.delivery import Deliveries, deliver
+from workers.cli.simulate.http import Address
 from workers.cli.simulate.plan import Balance, Outcome, Plan, PlannedGift, PlannedPayment
 from workers.cli.simulate.prices import GIFT_TYPES, PACKAGES
 from workers.cli.simulate.run import Options, deliveries_in_order
@@ -60,7 +61,7 @@ def test_the_same_seed_plans_the_same_cases() -> None:
     assert planned[0] == planned[1] != planned[2]
 
 
-def test_a_thousand_events_meet_every_hold_and_most_refusals() -> None:
+def test_a_thousand_events_contain_every_hold_and_most_refusals() -> None:
     outcomes = {each for event in make_plan(1_000).events for each in event.outcomes}
     assert {reason for state, reason in outcomes if state == "held"} == {
         *("over_limit", "velocity", "needs_approval", "unknown_buyer"),
@@ -77,7 +78,7 @@ def test_guardrails_that_hold_ordinary_purchases_refuse_the_run() -> None:
         make_plan(10, rules=replace(RULES, approval_threshold_usd=Decimal(100)))
 
 
-def test_no_approval_is_asked_for_what_is_over_the_limit_anyway() -> None:
+def test_a_purchase_over_the_limit_is_not_planned_as_one_that_needs_approval() -> None:
     plan = make_plan(200, rules=replace(RULES, limit_usd=RULES.approval_threshold_usd))
     assert Outcome("held", "needs_approval") not in {
         outcome for event in plan.events for outcome in event.outcomes
@@ -117,7 +118,7 @@ def test_shuffling_loses_no_delivery() -> None:
 
 @asynccontextmanager
 async def receiver(*answers: int) -> AsyncIterator[Address]:
-    """A receiver that gives these answers in turn, then 200; at 0 it hangs up."""
+    """A receiver that gives these answers in turn, then 200; at 0 it closes the connection."""
     left = deque(answers)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,7 +167,7 @@ async def test_a_delivery_is_repeated_until_it_is_acknowledged(answer: int) -> N
 
 
 @pytest.mark.parametrize("answer", [400, 409, 413, 500])
-async def test_an_answer_that_stays_the_same_is_not_asked_for_again(answer: int) -> None:
+async def test_a_delivery_that_is_refused_for_good_is_not_repeated(answer: int) -> None:
     (event,) = make_plan(1).events
     async with receiver(answer) as address:
         deliveries = await deliver_to(address, [event])
@@ -175,7 +176,9 @@ async def test_an_answer_that_stays_the_same_is_not_asked_for_again(answer: int)
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_a_receiver_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deliveries_to_an_unreachable_receiver_are_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(simulate_delivery, "GIVE_UP_AFTER_S", 0)
     async with receiver() as address:
         pass
@@ -183,7 +186,7 @@ async def test_a_receiver_that_stays_away_is_given_up(monkeypatch: pytest.Monkey
     assert (deliveries.given_up, deliveries.acknowledged) == (3, set())
 
 
-async def test_a_rate_delivers_everything_too() -> None:
+async def test_everything_is_delivered_at_a_given_rate_too() -> None:
     plan = make_plan(5)
     deliveries = Deliveries()
     async with receiver() as address:
@@ -220,7 +223,7 @@ def test_an_event_that_nobody_acknowledged_is_a_breach() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "expected"),
     [
         (Outcome("pending"), "1 event still pending: "),
         (Outcome("dead", "failed"), "1 event dead: "),
@@ -229,12 +232,12 @@ def test_an_event_that_nobody_acknowledged_is_a_breach() -> None:
     ],
     ids=str,
 )
-def test_an_event_with_an_unplanned_outcome_is_a_breach(outcome: Outcome, said: str) -> None:
+def test_an_event_with_an_unplanned_outcome_is_a_breach(outcome: Outcome, expected: str) -> None:
     plan = make_plan(1)
     findings = clean_findings(plan)
     outcomes = dict.fromkeys(findings.outcomes, outcome)
     (breach, *_) = clean_findings(plan, outcomes=outcomes, balances=findings.balances).breaches
-    assert breach.startswith(said)
+    assert breach.startswith(expected)
 
 
 def test_a_balance_that_was_not_sent_is_a_breach() -> None:
@@ -254,10 +257,10 @@ def test_a_broken_invariant_is_a_breach() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_stories_end_as_planned_in_any_order(
+async def test_cases_end_as_planned_in_any_order(
     pool: Pool, web_pool: Pool, worker_pool: Pool, seed: int
 ) -> None:
-    plan = await set_the_stage(pool, seed=seed)
+    plan = await prepare_plan(pool, seed=seed)
     options = replace(OPTIONS, seed=seed, shuffle=seed > 1)
     for events in deliveries_in_order(plan, options):
         for batch in in_batches(events, seed=seed):
@@ -278,8 +281,8 @@ async def test_stories_end_as_planned_in_any_order(
     assert len(ends) == len(plan)
 
 
-async def set_the_stage(pool: Pool, *, seed: int) -> Plan:
-    """Make the people of a run and plan it, on a fleet that sells in other currencies, too."""
+async def prepare_plan(pool: Pool, *, seed: int) -> Plan:
+    """Add the people of a run and plan it, on a fleet that also sells in other currencies."""
     await pool.execute(
         "insert into public.fx_rates (currency, usd_per_unit)"
         " select c, 1.1 from unnest(array['eur', 'gbp', 'jpy', 'chf']) as c"
@@ -305,7 +308,7 @@ def in_batches(events: Sequence[PlannedEvent], *, seed: int) -> list[Sequence[Pl
 
 
 async def store(web_pool: Pool, events: Sequence[PlannedEvent]) -> None:
-    """Take the deliveries in as the receiver does."""
+    """Store the deliveries as the receiver does."""
     providers = {
         Stripe.name: Stripe(webhook_secrets=[SECRETS.stripe]),
         App.name: App(webhook_secrets=[SECRETS.app]),
@@ -319,7 +322,7 @@ async def store(web_pool: Pool, events: Sequence[PlannedEvent]) -> None:
     await store_arrivals(web_pool, arrivals)
 
 
-async def test_a_second_price_list_puts_changed_prices_right(pool: Pool, db: Connection) -> None:
+async def test_a_second_price_list_corrects_changed_prices(pool: Pool, db: Connection) -> None:
     await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=Stripe.name)
     await db.execute("update public.coin_packages set coin_amount = 1")
     await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=Stripe.name)
@@ -342,7 +345,7 @@ async def test_a_real_database_is_refused_without_consent(
     assert await db.fetchval("select count(*) from auth.users") == 0
 
 
-def test_secrets_are_needed_beside_a_real_database() -> None:
+def test_a_real_database_needs_secrets_too() -> None:
     result = coinfleet(
         "simulate", "--yes-make-test-users", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x"
     )
@@ -350,7 +353,7 @@ def test_secrets_are_needed_beside_a_real_database() -> None:
     assert result.stderr.startswith("coinfleet: STRIPE_WEBHOOK_SECRETS and APP_WEBHOOK_SECRETS")
 
 
-async def test_a_fleet_that_does_not_answer_is_one_line(database: Database) -> None:
+async def test_a_fleet_that_does_not_answer_is_reported_in_one_line(database: Database) -> None:
     async with receiver() as address:
         pass
     result = await asyncio.to_thread(

@@ -25,7 +25,7 @@ from workers.cli.streams import prepare_streams
         ("plain", "plain"),
     ],
 )
-def test_what_ascii_lacks_is_written_in_its_letters(
+def test_characters_that_ascii_lacks_are_written_with_its_letters(
     text: str, plain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = io.BytesIO()
@@ -40,7 +40,7 @@ def test_a_log_line_is_written_in_ascii_too() -> None:
         "import structlog; from workers.logs import configure_logging;"
         " configure_logging('console'); structlog.get_logger().error('it_failed', error='✗ …')"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
         env={"PYTHONIOENCODING": "ascii"},
@@ -48,13 +48,13 @@ def test_a_log_line_is_written_in_ascii_too() -> None:
         text=True,
         check=True,
     )
-    assert told.stderr == ""
-    assert told.stdout.endswith(" error it_failed error='!! ...'\n")
+    assert result.stderr == ""
+    assert result.stdout.endswith(" error it_failed error='!! ...'\n")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_every_command_is_written_in_ascii(name: str) -> None:
-    told = coinfleet(name, "--help", PYTHONIOENCODING="ascii")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout.isascii()
+    result = coinfleet(name, "--help", PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.isascii()

@@ -1,4 +1,4 @@
-"""What a command's output meets: a full disk, a closed stream, a reader that has left."""
+"""A command whose output is a full disk, a closed stream, or a reader that closes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START = [sys.executable, "-c", "from workers.cli import main; main()"]
 
 
 @pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=" ".join)
-def test_an_output_that_cannot_be_written_is_one_line(
+def test_an_output_that_cannot_be_written_is_reported_in_one_line(
     database: Database, words: tuple[str, ...]
 ) -> None:
     with Path("/dev/full").open("w") as full:
@@ -36,7 +36,7 @@ def test_an_output_that_cannot_be_written_is_one_line(
     ]
 
 
-def test_a_full_disk_is_not_taken_for_an_outage_of_the_database(
+def test_a_full_disk_is_not_reported_as_an_outage_of_the_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("workers.cli.terminal.discard_output", lambda: None)
@@ -51,7 +51,7 @@ def test_a_full_disk_is_not_taken_for_an_outage_of_the_database(
 
 
 @pytest.mark.parametrize("foreign", ["\x1b[2J", "\n", "\r", "\x07", "\x9b31m", "\u202e", "\u2028"])
-def test_what_an_error_quotes_commands_no_terminal(
+def test_control_characters_in_an_error_are_not_printed(
     capsys: pytest.CaptureFixture[str], foreign: str
 ) -> None:
     print_lines(make_console(), [f"boom{foreign}é漢✓🙂"])
@@ -79,7 +79,7 @@ def test_a_closed_output_changes_no_exit_code(
 async def test_an_error_of_the_database_is_one_line_with_its_sqlstate(
     database: Database, words: tuple[str, ...]
 ) -> None:
-    """As of a page that its disk lost: nobody is shown Python's view of it."""
+    """For example about a page that the disk lost: nobody needs Python's traceback for it."""
     connection = await open_connection(database.url(), application_name="test")
     await connection.execute(
         "create or replace function fleet.vital_signs() returns jsonb language plpgsql as"
@@ -94,7 +94,7 @@ async def test_an_error_of_the_database_is_one_line_with_its_sqlstate(
 
 
 @pytest.mark.parametrize("words", [("--help",), ()], ids=" ".join)
-def test_help_whose_reader_has_left_is_no_failure(words: tuple[str, ...]) -> None:
+def test_help_whose_reader_closes_the_output_is_no_failure(words: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -105,7 +105,9 @@ def test_help_whose_reader_has_left_is_no_failure(words: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=" ".join)
-def test_a_folder_that_is_gone_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_current_folder_that_is_gone_is_reported_in_one_line(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     result = subprocess.run(

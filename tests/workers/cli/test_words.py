@@ -1,4 +1,4 @@
-"""How numbers and times are said to a person."""
+"""How numbers and times are written for a person."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_a_duration_is_one_number_and_one_unit(seconds: float, said: str) -> Non
         (-1_200, "20 min ahead of the clock"),
     ],
 )
-def test_what_lies_ahead_is_told_so(seconds: float, said: str) -> None:
+def test_a_time_in_the_future_is_written_as_ahead_of_the_clock(seconds: float, said: str) -> None:
     assert ago(seconds) == said
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 rows"), (1, "1 row"), (2_000, "2,000 rows")])
-def test_one_thing_is_no_plural(number: int, said: str) -> None:
+def test_one_thing_is_written_without_a_plural(number: int, said: str) -> None:
     assert counted(number, "row") == said

@@ -1,4 +1,4 @@
-"""What can't be meant is refused before anything is done, and exits 2."""
+"""Arguments that make no sense are refused before anything is done, with exit code 2."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("folder", ["", " "])
-def test_a_folder_without_a_name_is_no_folder(folder: str) -> None:
-    """As a variable that is unset gives it: the files would lie in the current folder."""
+def test_an_empty_folder_name_is_refused(folder: str) -> None:
+    """An unset variable gives an empty name: the files would be written to the current folder."""
     ended = coinfleet("migrate", "--export", folder)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "names no folder" in ended.stderr
 
 
-def test_the_files_are_not_written_where_only_the_state_was_asked_for(tmp_path: Path) -> None:
+def test_status_and_export_together_are_refused(tmp_path: Path) -> None:
     ended = coinfleet("migrate", "--status", "--export", str(tmp_path / "files"))
     assert (ended.returncode, ended.stdout) == (2, "")
     assert not (tmp_path / "files").exists()

@@ -1,4 +1,4 @@
-"""The doorbell: makes nobody wait, loses no ring, and crowds no queue."""
+"""The doorbell: no caller waits, no ring is lost, and no queue grows long."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import redis
 
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually
-from workers.queue.client import WAITING_MESSAGES_MAX, Bell
-from workers.queue.doorbell import Doorbell
+from workers.queue.doorbell import WAITING_MESSAGES_MAX, Bell, Doorbell
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ async def test_the_first_ring_goes_at_once_and_those_in_the_pause_after_it_wait(
     doorbell.close()
 
 
-def test_a_queue_that_nobody_reads_stays_short(redis_url: str, queue: redis.Redis) -> None:
+def test_a_queue_without_readers_stays_short(redis_url: str, queue: redis.Redis) -> None:
     bell = Bell(redis_url)
     for _ in range(2 * WAITING_MESSAGES_MAX):
         bell.ring(PROCESS_PAYMENT_EVENTS)
@@ -82,7 +81,7 @@ def test_a_queue_that_nobody_reads_stays_short(redis_url: str, queue: redis.Redi
     assert queue.llen(QUEUE) == WAITING_MESSAGES_MAX
 
 
-async def test_ringing_while_the_queue_is_away_raises_nothing_and_rings_when_it_is_back(
+async def test_a_ring_while_the_queue_is_unreachable_raises_nothing_and_works_when_it_is_back(
     queue_gate: Gate, queue: redis.Redis
 ) -> None:
     doorbell = Doorbell(settings(queue_gate.url))
@@ -97,7 +96,7 @@ async def test_ringing_while_the_queue_is_away_raises_nothing_and_rings_when_it_
     doorbell.close()
 
 
-async def test_a_frozen_queue_makes_nobody_wait_for_ever(queue_gate: Gate) -> None:
+async def test_a_frozen_queue_makes_no_caller_wait_for_ever(queue_gate: Gate) -> None:
     await queue_gate.freeze()
     doorbell = Doorbell(settings(queue_gate.url))
     doorbell.ring()

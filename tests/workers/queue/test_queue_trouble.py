@@ -1,4 +1,4 @@
-"""A queue that answers and does not do what it is asked: one warning, and everybody says so."""
+"""A queue that answers and refuses: one warning in the log, and /readyz and status say so."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from workers.embedded import EmbeddedValkey
 from workers.queue.client import (
     CALM_S,
     SAME_TROUBLE_S,
-    Bell,
     QueueBroker,
     QueueTrouble,
-    probe_queue,
 )
+from workers.queue.doorbell import Bell
+from workers.queue.probe import probe_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ ACL = f"on >secret {RIGHTS}"
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    """A queue server of the test's own, for it is spoilt."""
+    """A queue server of the test's own, because the test breaks it."""
     server = EmbeddedValkey(tmp_path)
     server.start()
     yield server
@@ -63,7 +63,7 @@ def queue(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 
 
 def spoil(queue: EmbeddedValkey, how: str) -> str:
-    """Have the server refuse to be written; returns the address to use from now on."""
+    """Make the server refuse writes; return the address to use from now on."""
     with redis.Redis.from_url(queue.url) as client:
         match how:
             case "OOM":
@@ -85,7 +85,7 @@ def spoil(queue: EmbeddedValkey, how: str) -> str:
 
 
 def mend(queue: EmbeddedValkey, how: str) -> None:
-    """Have it take writes again."""
+    """Make it take writes again."""
     with redis.Redis.from_url(queue.url) as client:
         match how:
             case "OOM":
@@ -102,7 +102,7 @@ REFUSALS = ("OOM", "MISCONF", "READONLY", "NOPERM")
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_a_refusal_is_told_once_and_once_more_when_it_is_over(
+def test_a_refusal_is_logged_once_and_once_more_when_it_is_over(
     queue: EmbeddedValkey, how: str
 ) -> None:
     bell = Bell(spoil(queue, how))
@@ -119,9 +119,7 @@ def test_a_refusal_is_told_once_and_once_more_when_it_is_over(
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_who_fetches_from_a_queue_that_refuses_meets_an_outage(
-    queue: EmbeddedValkey, how: str
-) -> None:
+def test_fetching_from_a_queue_that_refuses_is_an_outage(queue: EmbeddedValkey, how: str) -> None:
     broker = QueueBroker(spoil(queue, how), middleware=[])
     with capture_logs() as logs:
         for _ in range(3):
@@ -133,10 +131,10 @@ def test_who_fetches_from_a_queue_that_refuses_meets_an_outage(
     assert [line["event"] for line in logs] == ["queue_refuses", "queue_back"]
 
 
-def test_a_queue_of_which_some_connections_work_is_not_told_of_by_turns(
+def test_a_queue_of_which_some_connections_work_does_not_fill_the_log(
     queue: EmbeddedValkey,
 ) -> None:
-    """A password set just now: who is logged in goes on, who comes anew is refused."""
+    """As after a new password: old connections go on, new ones are refused."""
     bell = Bell(queue.url)
     broker = bell._broker
     with capture_logs() as logs:
@@ -146,14 +144,14 @@ def test_a_queue_of_which_some_connections_work_is_not_told_of_by_turns(
             broker.note_trouble(redis.TimeoutError("Timeout reading from socket"))
             bell.ring(TASK)
     bell.close()
-    # What comes back within a minute is the same trouble, and each of its kinds is told once.
+    # An outage that begins again within a minute is the same one, and each name is logged once.
     assert [line["event"] for line in logs] == [
         *("queue_refuses", "queue_back"),
         *("queue_unreachable", "queue_refuses"),
     ]
 
 
-def test_what_was_the_same_trouble_is_over_once_it_was_calm_for_a_while(
+def test_the_same_outage_is_over_once_nothing_failed_for_a_while(
     queue: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000.0]
@@ -185,7 +183,7 @@ def test_a_queue_that_can_be_read_is_not_back_while_it_refuses_to_be_written(
     assert [line["event"] for line in logs] == ["queue_refuses"]
 
 
-def test_a_missing_password_is_said_in_words(queue: EmbeddedValkey) -> None:
+def test_a_missing_password_is_logged_in_words(queue: EmbeddedValkey) -> None:
     bell = Bell(f"redis://127.0.0.1:{urlsplit(queue.url).port}/0")
     with capture_logs() as logs:
         bell.ring(TASK)
@@ -195,7 +193,7 @@ def test_a_missing_password_is_said_in_words(queue: EmbeddedValkey) -> None:
     assert line["reason"] == "it asks for a password, and the address has none (NOAUTH)"
 
 
-def test_what_is_told_of_a_refusal_names_no_script_of_ours(queue: EmbeddedValkey) -> None:
+def test_the_reason_of_a_refusal_names_no_script(queue: EmbeddedValkey) -> None:
     bell = Bell(spoil(queue, "OOM"))
     with capture_logs() as logs:
         bell.ring(TASK)
@@ -203,8 +201,10 @@ def test_what_is_told_of_a_refusal_names_no_script_of_ours(queue: EmbeddedValkey
     assert logs[0]["reason"] == "command not allowed when used memory > 'maxmemory'"
 
 
-async def test_who_met_a_replica_asks_whoever_has_the_name_next(queue: EmbeddedValkey) -> None:
-    """A failover leaves clients with the old server, which is a replica now."""
+async def test_after_a_replica_the_next_call_connects_to_the_server_that_has_the_name(
+    queue: EmbeddedValkey,
+) -> None:
+    """After a failover a client is connected to the old server, which is a replica now."""
     broker = QueueBroker(spoil(queue, "READONLY"), middleware=[])
     connections = set()
     for _ in range(3):
@@ -221,7 +221,7 @@ async def test_who_met_a_replica_asks_whoever_has_the_name_next(queue: EmbeddedV
         assert len(connections) == 3
 
 
-def test_a_wrong_password_is_a_refusal_and_is_not_told(queue: EmbeddedValkey) -> None:
+def test_a_wrong_password_is_a_refusal_and_is_not_logged(queue: EmbeddedValkey) -> None:
     port = urlsplit(queue.url).port
     bell = Bell(f"redis://:hunter2@127.0.0.1:{port}/0")
     with capture_logs() as logs:
@@ -255,11 +255,11 @@ def test_status_says_that_the_queue_refuses(
     health = json.loads(told.stdout)
     assert health["queue"]["reachable"] is True
     assert f"127.0.0.1:{urlsplit(queue.url).port}: " in health["queue"]["refusal"]
-    assert [line for line in health["attention"] if "the queue refuses what is written" in line]
+    assert [line for line in health["attention"] if "the queue refuses writes" in line]
     assert "secret" not in told.stdout + told.stderr
 
 
-async def test_a_worker_tells_once_that_its_queue_refuses_and_goes_on(
+async def test_a_worker_logs_once_that_its_queue_refuses_and_goes_on(
     run: Run, queue: EmbeddedValkey
 ) -> None:
     url = spoil(queue, "OOM")
@@ -274,7 +274,7 @@ async def test_a_worker_tells_once_that_its_queue_refuses_and_goes_on(
 # What others put there
 
 
-def test_what_nobody_here_understands_is_dropped_and_told_once_for_each_kind(
+def test_an_unreadable_message_is_dropped_and_logged_once_per_kind(
     queue: EmbeddedValkey,
 ) -> None:
     """Messages of a newer release, of no release, and of another program."""
@@ -340,7 +340,7 @@ def test_the_rights_in_the_docs_are_all_that_a_fleet_needs(queue: EmbeddedValkey
         assert refused <= {"client|setinfo"}
 
 
-def test_no_right_in_the_docs_is_for_nothing(queue: EmbeddedValkey) -> None:
+def test_each_right_in_the_docs_is_needed(queue: EmbeddedValkey) -> None:
     # Asked for while connecting, and done without where they are missing.
     at_start = {"+ping", "+hello", "+auth"}
     url = f"redis://coinfleet:secret@127.0.0.1:{urlsplit(queue.url).port}/1"

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.servers.tls import Authority, needs_openssl, tls_before
-from workers.queue.client import Bell, probe_queue
+from workers.queue.doorbell import Bell
+from workers.queue.probe import probe_queue
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 STRIPE_SECRET = DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"]
 APP_SECRET = DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"]
-# Nobody listens on the port for "TCP port service multiplexer" here.
+# A port where nobody listens here (the TCP port service multiplexer's).
 NOBODY = "127.0.0.1:1"
 
 
@@ -40,7 +40,7 @@ class Web:
 
     @property
     def limits(self) -> ConnectionLimits:
-        """What its connections may take together."""
+        """The limits of its connections."""
         found: ConnectionLimits = self.server.lifespan.state["limits"]
         return found
 
@@ -50,7 +50,7 @@ class Web:
         )
 
     async def send(self, request: bytes) -> bytes:
-        """Send raw bytes and read until the server has nothing more to say."""
+        """Send raw bytes, and read until the server closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
         try:
@@ -78,7 +78,7 @@ async def serving(
         ),
         connections_max=connections_max,
     )
-    # Without its protocol named, asyncio would leave Nagle's algorithm on.
+    # Only with the protocol named does asyncio turn off Nagle's algorithm.
     with socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

@@ -33,7 +33,7 @@ async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
     "beginning",
     [b"", b"POST /webhooks/stripe HT", b"POST /webhooks/stripe HTTP/1.1\r\nhost: localhost\r\n"],
 )
-async def test_whoever_never_ends_the_headers_is_hung_up_on(web: Web, beginning: bytes) -> None:
+async def test_a_connection_whose_headers_never_end_is_closed(web: Web, beginning: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     writer.write(beginning)
     async with asyncio.timeout(10):
@@ -42,7 +42,7 @@ async def test_whoever_never_ends_the_headers_is_hung_up_on(web: Web, beginning:
 
 
 @pytest.mark.parametrize("beginning", [b"\r\n", b"GET /healthz HT"])
-async def test_nor_may_a_second_request_take_for_ever_to_begin(web: Web, beginning: bytes) -> None:
+async def test_a_second_request_must_begin_in_time_too(web: Web, beginning: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     writer.write(HEALTHY)
     assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
@@ -52,12 +52,12 @@ async def test_nor_may_a_second_request_take_for_ever_to_begin(web: Web, beginni
     writer.close()
 
 
-async def test_headers_without_end_are_cut_off(web: Web) -> None:
+async def test_headers_without_end_are_refused(web: Web) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", web.port)
 
     async def send_for_ever() -> None:
         writer.write(HEALTHY[:-2])
-        # What the sockets' own buffers take before the sender notices is far less.
+        # The sockets' own buffers hold far less.
         for _ in range(8_000):
             writer.write(b"x: " + b"y" * 8_000 + b"\r\n")
             await writer.drain()

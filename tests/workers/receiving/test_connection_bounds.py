@@ -44,7 +44,7 @@ class Peer:
         self.writer.write(data)
 
     async def rest(self) -> bytes:
-        """All that it is told until it is hung up on."""
+        """Return all that the server sends until it closes the connection."""
         async with asyncio.timeout(10):
             try:
                 return await self.reader.read()
@@ -52,8 +52,8 @@ class Peer:
                 return b""
 
     def reset(self) -> None:
-        """Hang up without a goodbye."""
-        # The server may have hung up by now.
+        """Close with a reset, as a crashed client does."""
+        # The server may have closed by now.
         if not self.writer.is_closing():
             linger = struct.pack("ii", 1, 0)
             self.writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
@@ -62,7 +62,7 @@ class Peer:
 
 @asynccontextmanager
 async def peer(web: Web) -> AsyncIterator[Peer]:
-    """A new connection."""
+    """Open a connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     try:
         yield Peer(reader, writer)
@@ -71,7 +71,7 @@ async def peer(web: Web) -> AsyncIterator[Peer]:
 
 
 async def refused(web: Web) -> dict[str, int]:
-    """How often what was refused."""
+    """Return how often each cause was refused."""
     lines = (await web.client.get("/metrics")).text.splitlines()
     found = (line for line in lines if line.startswith("coinfleet_requests_refused_total{"))
     return {line.split('"')[1]: int(float(line.rpartition(" ")[2])) for line in found}
@@ -89,17 +89,17 @@ async def test_a_few_requests_at_once_are_answered_in_order(web: Web, number: in
     async with peer(web) as one:
         one.send(b"".join([HEALTHY, *[READY] * (number - 2), HEALTHY.replace(b"healthz", b"no")]))
         async with asyncio.timeout(10):
-            said = b""
-            while said.count(b"HTTP/1.1 ") < number or not said.endswith(b"Not Found"):
-                said += await one.reader.read(65_536)
-    statuses = [answer[:3] for answer in said.split(b"HTTP/1.1 ")[1:]]
+            answer = b""
+            while answer.count(b"HTTP/1.1 ") < number or not answer.endswith(b"Not Found"):
+                answer += await one.reader.read(65_536)
+    statuses = [answer[:3] for answer in answer.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [b"200"] * (number - 1) + [b"404"]
     assert await refused(web) == {}
 
 
 @pytest.mark.parametrize("request_", [READY, HEALTHY, POST % 0, POST % 2 + b"{}"])
 @pytest.mark.parametrize("number", [10, 20, 5_000])
-async def test_of_more_a_bounded_number_is_taken_in_and_then_it_is_hung_up(
+async def test_of_more_requests_a_bounded_number_is_read_and_then_it_closes(
     web: Web, monkeypatch: pytest.MonkeyPatch, request_: bytes, number: int
 ) -> None:
     most = 0
@@ -116,7 +116,7 @@ async def test_of_more_a_bounded_number_is_taken_in_and_then_it_is_hung_up(
     async with peer(web) as one:
         one.send(request_ * number)
         answers = (await one.rest()).count(b"HTTP/1.1 ")
-    # Behind more than it reads at once the kernel's reset may overtake the answers.
+    # If more is sent than the server reads at once, the kernel's reset may overtake the answers.
     expected = (
         range(connection.PIPELINED_MAX + 2) if number > 20 else [connection.PIPELINED_MAX + 1]
     )
@@ -126,7 +126,7 @@ async def test_of_more_a_bounded_number_is_taken_in_and_then_it_is_hung_up(
     await until(lambda: web.limits.held_bytes == 0)
 
 
-async def test_what_waits_is_dropped_when_its_sender_is_gone(
+async def test_waiting_requests_are_dropped_when_their_sender_is_gone(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = 0
@@ -169,7 +169,7 @@ async def test_what_waits_is_dropped_when_its_sender_is_gone(
         (POST % 2 + b"{}") + b"nonsense\r\n\r\n",
     ],
 )
-async def test_a_hang_up_at_any_moment_costs_no_line_in_the_log(
+async def test_a_connection_that_closes_at_any_moment_is_not_logged(
     web: Web, caplog: pytest.LogCaptureFixture, request_: bytes
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -180,11 +180,11 @@ async def test_a_hang_up_at_any_moment_costs_no_line_in_the_log(
                 await asyncio.sleep(pause_s)
                 hang_up(one)
     await until(lambda: not connections(web) or web.server.server_state.tasks == set())
-    told = [r for r in caplog.records if r.exc_info or "Exception" in r.getMessage()]
-    assert [r.getMessage() for r in told if r.name != "asyncio"] == []
+    found = [r for r in caplog.records if r.exc_info or "Exception" in r.getMessage()]
+    assert [r.getMessage() for r in found if r.name != "asyncio"] == []
 
 
-async def test_requests_that_can_not_be_read_are_counted_and_not_logged_one_by_one(
+async def test_unreadable_requests_are_counted_and_not_logged_one_by_one(
     web: Web, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(20):
@@ -192,26 +192,26 @@ async def test_requests_that_can_not_be_read_are_counted_and_not_logged_one_by_o
             one.send([b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"][number % 2])
             assert (await one.rest()).startswith(b"HTTP/1.1 400 ")
     assert await refused(web) == {"unreadable": 20}
-    said = capsys.readouterr().out
-    assert said.count("requests_refused") + caplog.text.count("requests_refused") <= 1
-    assert "Invalid HTTP request" not in said + caplog.text
+    answer = capsys.readouterr().out
+    assert answer.count("requests_refused") + caplog.text.count("requests_refused") <= 1
+    assert "Invalid HTTP request" not in answer + caplog.text
 
 
-async def test_whoever_sends_nonsense_behind_a_webhook_still_hears_of_the_webhook(
+async def test_a_webhook_before_an_unreadable_request_is_still_answered(
     web: Web, db: Connection
 ) -> None:
     webhook = a_purchase()
     head = b"".join(b"%s: %s\r\n" % (k.encode(), v.encode()) for k, v in webhook.headers.items())
     async with peer(web) as one:
         one.send((POST % len(webhook.body))[:-2] + head + b"\r\n" + webhook.body + b"\x00\x00")
-        said = await one.rest()
-    assert said.startswith(b"HTTP/1.1 200 ")
-    assert b'{"result":"stored"}' in said
-    assert said.count(b"HTTP/1.1 ") == 1
+        answer = await one.rest()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'{"result":"stored"}' in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
     assert len(await inbox(db)) == 1
 
 
-async def test_whoever_reads_no_answers_is_hung_up_on(
+async def test_a_connection_that_reads_no_answers_is_closed(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.receiving.connections.connection.WRITE_TIMEOUT_S", 0.05)
@@ -222,7 +222,7 @@ async def test_whoever_reads_no_answers_is_hung_up_on(
             await until(lambda: connections(web))
             (held,) = connections(web)
             while held in connections(web):
-                # More is asked for as long as answers still fit into the sockets' buffers.
+                # As long as answers still fit into the sockets' buffers, more requests are sent.
                 if held.cycle is None or held.cycle.response_complete:
                     one.send(scrape)
                 await asyncio.sleep(0.001)
@@ -232,7 +232,7 @@ async def test_whoever_reads_no_answers_is_hung_up_on(
 # Bytes
 
 
-async def test_bodies_without_end_stay_within_the_bound_and_the_oldest_makes_room(
+async def test_bodies_without_end_stay_within_the_bound_and_the_oldest_is_refused(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = 4 * 1024 * 1024
@@ -247,13 +247,13 @@ async def test_bodies_without_end_stay_within_the_bound_and_the_oldest_makes_roo
             assert web.limits.held_bytes <= bound
         assert most > bound // 2
         assert (await web.post(a_purchase())).json() == {"result": "stored"}
-        told = await senders[0].rest()
-        assert told == b"" or told.startswith(b"HTTP/1.1 503 ")
+        found = await senders[0].rest()
+        assert found == b"" or found.startswith(b"HTTP/1.1 503 ")
     assert (await refused(web))["too_many_bytes"] >= 16
     await until(lambda: web.limits.held_bytes == 0)
 
 
-async def test_whoever_is_refused_for_want_of_room_hears_when_to_come_again(
+async def test_a_sender_that_is_refused_to_free_memory_is_told_when_to_send_again(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web.limits, "_held_bytes_max", 1_000)
@@ -262,15 +262,15 @@ async def test_whoever_is_refused_for_want_of_room_hears_when_to_come_again(
         await until(lambda: web.limits.held_bytes > 600)
         async with peer(web) as other:
             other.send(POST % 2_000 + b"x" * 600)
-            said = await one.rest()
+            answer = await one.rest()
             assert web.limits.held_bytes <= 1_000
-    assert said.startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after: 5\r\n" in said
-    assert b"connection: close\r\n" in said
-    assert said.endswith(b'\r\n\r\n{"result":"not_stored"}')
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5\r\n" in answer
+    assert b"connection: close\r\n" in answer
+    assert answer.endswith(b'\r\n\r\n{"result":"not_stored"}')
 
 
-async def test_heads_without_end_count_too(web: Web) -> None:
+async def test_headers_without_end_count_towards_the_held_bytes(web: Web) -> None:
     async with peer(web) as one:
         one.send(HEALTHY[:-2] + b"x: " + b"y" * 10_000)
         await until(lambda: web.limits.held_bytes > 10_000)
@@ -284,7 +284,7 @@ async def test_a_body_that_is_too_large_is_not_held(web: Web) -> None:
         assert web.limits.held_bytes < BODY_BYTES_MAX + 1_000  # its headers
 
 
-async def test_what_was_answered_is_held_no_more(web: Web) -> None:
+async def test_an_answered_request_holds_no_bytes(web: Web) -> None:
     for _ in range(3):
         await web.post(a_purchase())
         await web.client.post("/healthz", content=b"x" * 100_000)
@@ -294,7 +294,9 @@ async def test_what_was_answered_is_held_no_more(web: Web) -> None:
 # Connections
 
 
-async def test_idle_connections_make_room_for_a_webhook(database: Database, redis_url: str) -> None:
+async def test_idle_connections_are_closed_for_a_webhook(
+    database: Database, redis_url: str
+) -> None:
     async with serving(database.url("web"), redis_url, connections_max=10) as web:
         async with AsyncExitStack() as stack:
             idle = [await stack.enter_async_context(peer(web)) for _ in range(30)]
@@ -309,7 +311,7 @@ async def test_idle_connections_make_room_for_a_webhook(database: Database, redi
 
 
 @pytest.mark.parametrize("beginning", [b"", HEALTHY, HEALTHY + b"GET /hea", b"POST /web"])
-async def test_whoever_waits_longest_between_requests_goes_first(
+async def test_the_connection_that_is_idle_for_longest_is_closed_first(
     database: Database, redis_url: str, beginning: bytes
 ) -> None:
     async with (
@@ -334,7 +336,7 @@ async def test_whoever_waits_longest_between_requests_goes_first(
 @pytest.mark.parametrize(
     "half", [POST % 100, POST % 100 + b"x", (POST % 100)[:-2], HEALTHY + POST % 100]
 )
-async def test_half_a_request_on_each_connection_makes_room_for_a_webhook(
+async def test_connections_with_half_a_request_are_closed_for_a_webhook(
     database: Database, redis_url: str, half: bytes
 ) -> None:
     async with (
@@ -346,12 +348,12 @@ async def test_half_a_request_on_each_connection_makes_room_for_a_webhook(
             each.send(half)
         await until(lambda: len(web.limits._arriving) == 2)
         assert (await web.post(a_purchase())).json() == {"result": "stored"}
-        said = (await one.rest()).rpartition(b"HTTP/1.1 ")[2]
-        assert said[:3] == (b"" if half.endswith(b"100\r\n") else b"503")
+        answer = (await one.rest()).rpartition(b"HTTP/1.1 ")[2]
+        assert answer[:3] == (b"" if half.endswith(b"100\r\n") else b"503")
         assert not other.reader.at_eof()
 
 
-async def test_with_an_answer_due_on_each_connection_others_hear_when_to_come_again(
+async def test_with_an_answer_due_on_each_connection_others_are_told_when_to_send_again(
     database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_answer = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What a request may be besides its body: fields, chunks, trailers, another protocol's wish."""
+"""What a request may contain besides its body: fields, chunks, trailers, a wish to upgrade."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def peer(web: Web) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.St
 
 
 async def sent_until_cut_off(web: Web, beginning: bytes, piece: bytes) -> int:
-    """How many bytes it takes until it is hung up on."""
+    """Return how many bytes the server accepts until it closes the connection."""
     sent = 0
     async with asyncio.timeout(10), peer(web) as (_, writer):
         writer.write(beginning)
@@ -76,7 +76,7 @@ def signed(webhook: Webhook) -> bytes:
     ],
     ids=lambda value: repr(bytes(value[-24:])) if isinstance(value, bytes) else None,
 )
-async def test_what_is_no_body_has_an_end(web: Web, beginning: bytes, piece: bytes) -> None:
+async def test_what_is_not_body_is_bounded(web: Web, beginning: bytes, piece: bytes) -> None:
     await sent_until_cut_off(web, beginning, piece)
     assert web.limits.held_bytes <= 2 * BODY_BYTES_MAX
     await until(lambda: web.limits.held_bytes == 0)
@@ -105,7 +105,7 @@ async def test_of_very_small_chunks_a_bounded_number_is_read(
     assert 'cause="badly_framed"} 1.0' in (await web.client.get("/metrics")).text
 
 
-async def test_fields_behind_a_body_are_not_kept(web: Web) -> None:
+async def test_fields_after_a_body_are_not_kept(web: Web) -> None:
     async with peer(web) as (_, writer):
         writer.write(CHUNKED + b"\r\n1\r\na\r\n0\r\n" + b"x: y\r\n" * 5_000)
         connections: set[Any] = web.server.server_state.connections
@@ -114,7 +114,7 @@ async def test_fields_behind_a_body_are_not_kept(web: Web) -> None:
         assert len(one.headers) == 2
 
 
-async def test_a_signature_behind_the_body_is_none(web: Web, db: Connection) -> None:
+async def test_a_signature_after_the_body_does_not_count(web: Web, db: Connection) -> None:
     webhook = a_purchase()
     body = b"%x\r\n%s\r\n0\r\n" % (len(webhook.body), webhook.body)
     head = CHUNKED + b"connection: close\r\n\r\n"
@@ -123,7 +123,7 @@ async def test_a_signature_behind_the_body_is_none(web: Web, db: Connection) -> 
 
 
 @pytest.mark.parametrize("chunk", [1, 10, 64, 4096, 1_000_000])
-async def test_a_webhook_in_chunks_of_any_size_is_taken(
+async def test_a_webhook_in_chunks_of_any_size_is_stored(
     web: Web, db: Connection, chunk: int
 ) -> None:
     webhook = a_purchase()
@@ -160,7 +160,7 @@ async def test_headers_are_bounded_also_when_they_come_in_one_piece(
     assert 'cause="head_too_large"' in (await web.client.get("/metrics")).text
 
 
-async def test_as_many_fields_as_a_chain_of_proxies_adds_are_taken(
+async def test_as_many_fields_as_a_chain_of_proxies_adds_are_accepted(
     web: Web, db: Connection
 ) -> None:
     webhook = a_purchase()
@@ -171,7 +171,7 @@ async def test_as_many_fields_as_a_chain_of_proxies_adds_are_taken(
     assert len(await inbox(db)) == 1
 
 
-async def test_headers_in_one_piece_count_towards_what_is_held(web: Web) -> None:
+async def test_headers_in_one_piece_count_towards_the_held_bytes(web: Web) -> None:
     async with peer(web) as (_, writer):
         writer.write(POST_HEAD + b"x: " + b"y" * 50_000 + b"\r\n\r\n")
         await until(lambda: web.limits.held_bytes > 50_000)
@@ -182,7 +182,7 @@ async def test_headers_in_one_piece_count_towards_what_is_held(web: Web) -> None
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0", b"foo/2, h2c"])
 @pytest.mark.parametrize("pieces", ["one", "two", "bytes"])
-async def test_a_webhook_that_asks_for_another_protocol_is_a_webhook(
+async def test_a_webhook_that_asks_for_another_protocol_is_stored(
     web: Web, db: Connection, protocol: bytes, pieces: str
 ) -> None:
     webhook = a_purchase()
@@ -203,7 +203,7 @@ async def test_a_webhook_that_asks_for_another_protocol_is_a_webhook(
             await asyncio.sleep(0)
         assert b"stored" in await reader.readuntil(b"}")
         writer.write(request.replace(b"Upgrade, HTTP2-Settings", b"Upgrade, close"))
-        said = await reader.read()  # until it closes, as it was asked to
-    assert said.startswith(b"HTTP/1.1 200 ")
-    assert b"seen" in said
+        answer = await reader.read()  # until it closes, as it was asked to
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"seen" in answer
     assert len(await inbox(db)) == 1

@@ -15,17 +15,17 @@ class Stub:
 
     def __init__(self) -> None:
         self.held_bytes = 0
-        self.told: list[str] = []
+        self.causes: list[str] = []
 
-    def make_room(self, cause: str) -> None:
-        self.told.append(cause)
+    def close_for_others(self, cause: str) -> None:
+        self.causes.append(cause)
 
 
 def limits(**changes: Any) -> ConnectionLimits:
     return ConnectionLimits(note_refused=lambda _: None, **changes)
 
 
-def test_a_request_that_is_complete_is_not_refused_for_want_of_room() -> None:
+def test_a_complete_request_is_not_refused_to_free_memory() -> None:
     few = limits(held_bytes_max=10)
     complete, arriving = Stub(), Stub()
     few.opened(complete)
@@ -33,11 +33,11 @@ def test_a_request_that_is_complete_is_not_refused_for_want_of_room() -> None:
     few.hold(complete, 8)
     few.arrived(complete)
     few.hold(arriving, 8)
-    assert (complete.told, arriving.told) == ([], ["too_many_bytes"])
+    assert (complete.causes, arriving.causes) == ([], ["too_many_bytes"])
     assert few.held_bytes == 8
 
 
-def test_whoever_keeps_us_waiting_longest_makes_room() -> None:
+def test_the_slowest_connection_is_closed_for_a_new_one() -> None:
     now = iter(range(100))
     few = limits(connections_max=3, clock=lambda: next(now))
     idle, half, fresh = Stub(), Stub(), Stub()
@@ -47,15 +47,15 @@ def test_whoever_keeps_us_waiting_longest_makes_room() -> None:
     few.begun(half)
     newcomers = [Stub() for _ in range(3)]
     few.opened(newcomers[0])
-    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], []]
+    assert [one.causes for one in (idle, half, fresh)] == [["crowded"], [], []]
     few.opened(newcomers[1])
-    assert [one.told for one in (idle, half, fresh)] == [["crowded"], [], ["crowded"]]
+    assert [one.causes for one in (idle, half, fresh)] == [["crowded"], [], ["crowded"]]
     few.opened(newcomers[2])
-    assert half.told == ["crowded"]
-    assert not any(one.told for one in newcomers)
+    assert half.causes == ["crowded"]
+    assert not any(one.causes for one in newcomers)
 
 
-def test_of_a_crowd_with_requests_the_newest_without_one_goes() -> None:
+def test_if_all_others_have_a_request_the_newest_without_one_is_closed() -> None:
     few = limits(connections_max=1)
     everybody = [Stub() for _ in range(80)]
     for number, one in enumerate(everybody):
@@ -64,16 +64,16 @@ def test_of_a_crowd_with_requests_the_newest_without_one_goes() -> None:
             few.begun(one)
             few.arrived(one)
     assert few.connections == 65
-    assert [one for one in everybody if one.told] == everybody[65:]
+    assert [one for one in everybody if one.causes] == everybody[65:]
 
 
-def test_each_cause_is_counted_and_said_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cause_is_counted_and_logged_once_per_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     counted: list[str] = []
-    said: list[tuple[float, str, int]] = []
+    logged: list[tuple[float, str, int]] = []
 
-    def warning(_event: str, *, cause: str, since_last_said: int, **_: object) -> None:
-        said.append((now, cause, since_last_said))
+    def warning(_event: str, *, cause: str, since_last_logged: int, **_: object) -> None:
+        logged.append((now, cause, since_last_logged))
 
     monkeypatch.setattr("workers.receiving.connections.limits.log.warning", warning)
     noted = ConnectionLimits(note_refused=counted.append, clock=lambda: now)
@@ -83,7 +83,7 @@ def test_each_cause_is_counted_and_said_once_a_minute(monkeypatch: pytest.Monkey
         if second == 3:
             noted.note_refused("crowded")
     assert len(counted) == 126
-    assert said == [
+    assert logged == [
         (0, "unreadable", 1),
         (3, "crowded", 1),
         (60, "unreadable", 60),
@@ -102,7 +102,7 @@ def test_each_cause_is_counted_and_said_once_a_minute(monkeypatch: pytest.Monkey
         (1_048_576, 1_048_576, (2000, 256)),
     ],
 )
-def test_as_many_connections_are_let_in_as_there_are_descriptors_for(
+def test_as_many_connections_are_accepted_as_there_are_descriptors_for(
     monkeypatch: pytest.MonkeyPatch, hard: int, raised: int, planned: tuple[int, int]
 ) -> None:
     made: list[tuple[int, int]] = []

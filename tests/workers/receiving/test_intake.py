@@ -1,4 +1,4 @@
-"""Group commit, against a store whose pace the test sets."""
+"""Group commit, with a store whose pace the test sets."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from db.arrivals import Arrival, Stored
 from db.errors import DatabaseUnavailable
-from db.inbox import Arrival, Stored
 from workers.outage import Outage
 from workers.receiving import intake as intake_module
-from workers.receiving.intake import CULPRITS_MAX, WAITING_BYTES_MAX, Intake, NotStored
+from workers.receiving.intake import FAILED_ROWS_MAX, WAITING_BYTES_MAX, Intake, NotStored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
 
 class Store:
-    """Stores in memory, once the gate is open; a payload may say what goes wrong."""
+    """Stores in memory, as soon as the gate is open; a payload may say what goes wrong."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -27,15 +27,15 @@ class Store:
         self.called = asyncio.Event()
         self.calls: list[list[str]] = []
         self.stored: list[str] = []
-        self.away = 0
+        self.failures = 0
 
     async def __call__(self, arrivals: Sequence[Arrival]) -> list[Stored]:
         ids = [arrival.provider_event_id for arrival in arrivals]
         self.calls.append(ids)
         self.called.set()
         await self.gate.wait()
-        if self.away:
-            self.away -= 1
+        if self.failures:
+            self.failures -= 1
             raise DatabaseUnavailable
         if any(arrival.payload == b"bad" for arrival in arrivals):
             raise ValueError
@@ -45,7 +45,7 @@ class Store:
 
 
 class Notes:
-    """What the intake says of its batches."""
+    """What the intake reported of its batches."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -67,7 +67,7 @@ def notes() -> Notes:
 
 @pytest_asyncio.fixture
 async def open_intake(store: Store, notes: Notes) -> AsyncIterator[Callable[..., Intake]]:
-    """Intakes that are closed with the test."""
+    """A function that makes intakes; they are closed when the test ends."""
     opened: list[Intake] = []
 
     def open_intake(**bounds: float) -> Intake:
@@ -97,20 +97,20 @@ def arrival(name: str, payload: bytes = b"{}") -> Arrival:
 
 
 async def turns(count: int = 5) -> None:
-    """Let everything run that can."""
+    """Let all tasks run that can."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def hold_a_batch(intake: Intake, store: Store) -> asyncio.Task[Stored]:
-    """Put one arrival, and hold the store's call for it."""
+    """Put one arrival, and return once the store was called for it."""
     store.gate.clear()
     first = asyncio.create_task(intake.put(arrival("first")))
     await store.called.wait()
     return first
 
 
-async def test_a_lone_arrival_waits_for_nobody(intake: Intake, store: Store) -> None:
+async def test_a_single_arrival_is_stored_at_once(intake: Intake, store: Store) -> None:
     assert await intake.put(arrival("a")) is Stored.STORED
     assert await intake.put(arrival("a")) is Stored.SEEN
     assert store.calls == [["a"], ["a"]]
@@ -129,7 +129,7 @@ async def test_what_arrives_during_an_insert_is_stored_by_the_next(
     assert notes.sizes == [1, 3]
 
 
-async def test_two_inserts_are_in_flight_and_no_third(
+async def test_at_most_two_inserts_are_in_flight(
     open_intake: Callable[..., Intake], store: Store
 ) -> None:
     intake = open_intake(in_flight_max=2)
@@ -143,7 +143,7 @@ async def test_two_inserts_are_in_flight_and_no_third(
     assert store.calls[2:] == [["b", "c"]]
 
 
-async def test_nobody_is_answered_before_the_insert_ends(intake: Intake, store: Store) -> None:
+async def test_no_caller_is_answered_before_the_insert_ends(intake: Intake, store: Store) -> None:
     first = await hold_a_batch(intake, store)
     await turns(50)
     assert not first.done()
@@ -185,7 +185,7 @@ async def test_waiting_bodies_are_bounded_by_their_bytes(intake: Intake, store: 
     assert await intake.put(arrival("third")) is Stored.STORED
 
 
-async def test_whoever_waits_past_the_deadline_is_refused_while_the_store_hangs(
+async def test_callers_past_the_deadline_are_refused_while_an_insert_hangs(
     open_intake: Callable[..., Intake], store: Store
 ) -> None:
     intake = open_intake(deadline_s=0.05)
@@ -223,14 +223,14 @@ async def test_a_request_cancelled_before_its_batch_is_left_out(
 
 
 async def test_a_restarted_database_is_asked_again(intake: Intake, store: Store) -> None:
-    store.away = 2
+    store.failures = 2
     assert await intake.put(arrival("a")) is Stored.STORED
 
 
-async def test_while_the_database_is_away_everybody_is_refused(
+async def test_while_the_database_is_unreachable_every_caller_is_refused(
     intake: Intake, store: Store
 ) -> None:
-    store.away = 3
+    store.failures = 3
     first = await hold_a_batch(intake, store)
     store.gate.set()
     with pytest.raises(NotStored):
@@ -263,10 +263,12 @@ async def test_when_every_row_fails_the_batch_is_given_up(intake: Intake, store:
     answers = await asyncio.gather(*others, return_exceptions=True)
     assert all(isinstance(answer, NotStored) for answer in answers)
     assert await first is Stored.STORED
-    assert len(store.calls) < 20 + 2 * CULPRITS_MAX
+    assert len(store.calls) < 20 + 2 * FAILED_ROWS_MAX
 
 
-async def test_in_a_hurry_nobody_waits_for_a_store_that_hangs(intake: Intake, store: Store) -> None:
+async def test_with_a_shorter_deadline_nobody_waits_for_an_insert_that_hangs(
+    intake: Intake, store: Store
+) -> None:
     first = await hold_a_batch(intake, store)
     second = asyncio.create_task(intake.put(arrival("second")))
     await turns()
@@ -276,7 +278,7 @@ async def test_in_a_hurry_nobody_waits_for_a_store_that_hangs(intake: Intake, st
             await waiting
 
 
-async def test_closing_stores_what_is_waiting_and_takes_nothing_more(
+async def test_closing_stores_what_is_waiting_and_accepts_nothing_more(
     intake: Intake, store: Store
 ) -> None:
     first = await hold_a_batch(intake, store)
@@ -291,7 +293,7 @@ async def test_closing_stores_what_is_waiting_and_takes_nothing_more(
     assert await asyncio.gather(first, second) == [Stored.STORED] * 2
 
 
-async def test_closing_does_not_wait_for_a_store_that_hangs(
+async def test_closing_does_not_wait_for_an_insert_that_hangs(
     intake: Intake, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake_module, "CLOSE_TIMEOUT_S", 0.05)

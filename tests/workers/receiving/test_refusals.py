@@ -1,4 +1,4 @@
-"""Why a webhook was refused: in metrics, in the log, and in what web reports of itself."""
+"""Why a webhook was refused: in metrics, in the log, and in the reports of web."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from workers.receiving.reporter import WebReporter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from db.arrivals import Stored
     from db.connections.pool import Connection, Pool
-    from db.inbox import Stored
     from tests.clusters import Database
 
 
 @pytest_asyncio.fixture
 async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
-    """A receiver whose database and queue are there."""
+    """A receiver whose database and queue work."""
     async with serving(database.url("web"), redis_url) as web:
         yield web
 
@@ -61,7 +61,7 @@ async def test_refused_webhooks_are_counted_by_cause(web: Web) -> None:
             assert metric(text, name) == number
 
 
-async def test_the_causes_of_a_wrong_signature_are_there_before_the_first(web: Web) -> None:
+async def test_the_counters_of_refusals_exist_before_the_first_one(web: Web) -> None:
     text = (await web.client.get("/metrics")).text
     for cause in ("missing", "unreadable", "no_match", "stale"):
         name = f'coinfleet_webhooks_refused_total{{cause="{cause}",provider="stripe"}}'
@@ -78,7 +78,7 @@ async def test_a_conflict_and_an_unknown_path_are_refusals_too(web: Web) -> None
     assert metric(text, refused + '{cause="unknown_provider",provider="unknown"}') == 1
 
 
-def test_a_stale_signature_is_logged_once_a_minute_with_how_late_it_is() -> None:
+def test_a_stale_signature_is_logged_once_per_minute_with_its_age() -> None:
     now = 0.0
     refusals = Refusals(clock=lambda: now)
     with capture_logs() as logs:
@@ -91,7 +91,7 @@ def test_a_stale_signature_is_logged_once_a_minute_with_how_late_it_is() -> None
     ]
 
 
-def test_what_is_refused_in_a_row_ends_with_a_webhook_that_is_taken() -> None:
+def test_an_accepted_webhook_ends_a_row_of_refusals() -> None:
     now = 0.0
     refusals = Refusals(clock=lambda: now)
     for cause in ("no_match", "stale", "no_match", "missing", "too_large", "conflict"):
@@ -103,14 +103,14 @@ def test_what_is_refused_in_a_row_ends_with_a_webhook_that_is_taken() -> None:
         RefusedInARow("stripe", "no_match", 2, 5.0),
         RefusedInARow("stripe", "stale", 1, 5.0),
     )
-    refusals.note_taken("stripe")
+    refusals.note_accepted("stripe")
     assert refusals.in_a_row() == (RefusedInARow("app", "no_match", 1, 5.0),)
 
 
 # Reports
 
 
-async def test_web_reports_itself_at_once(web: Web, db: Connection) -> None:
+async def test_web_reports_at_start(web: Web, db: Connection) -> None:
     async def reported() -> bool:
         return bool(await read_webs(db))
 
@@ -121,7 +121,7 @@ async def test_web_reports_itself_at_once(web: Web, db: Connection) -> None:
 
 
 def reporter(pool: Pool, **changes: Any) -> WebReporter:
-    """A reporter whose measurements go nowhere."""
+    """A reporter that shows its measurement of the clock to nobody."""
     options = {
         "port": 8000,
         "refusals": Refusals(),
@@ -179,7 +179,9 @@ async def test_an_error_of_storing_is_reported_by_its_sqlstate(
     assert report.detail.trouble is None
 
 
-async def test_a_report_that_cannot_be_read_tells_nothing(web_pool: Pool, db: Connection) -> None:
+async def test_a_report_that_cannot_be_read_is_shown_as_empty(
+    web_pool: Pool, db: Connection
+) -> None:
     await report_web(web_pool, "box:8000", uptime_s=1, detail=WebDetail())
     await db.execute("""update fleet.web_reports set detail = '{"refused": 7}'""")
     (report,) = await read_webs(db)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from db.inbox import Arrival, Stored
+from db.arrivals import Arrival, Stored
 from tasks.providers.provider import Provider
 from tasks.providers.signed import NotAuthentic, arrival
 from workers.receiving.answers import NOT_STORED, STORED, Answer
@@ -19,12 +19,12 @@ from workers.receiving.verification import THREADS, Verification
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from db.batches import ClaimedEvent
     from db.facts import Fact
-    from db.inbox import ClaimedEvent
 
 
 class Vendor(Provider):
-    """A provider whose verification ends when the test lets it."""
+    """A provider whose verification ends when the test says so."""
 
     name = "vendor"
     body_is_fixed = False
@@ -50,7 +50,7 @@ class Vendor(Provider):
 
 
 class StoresAll:
-    """An intake that has room."""
+    """An intake that stores everything at once."""
 
     async def put(self, _arrival: Arrival) -> Stored:
         return Stored.STORED
@@ -58,7 +58,7 @@ class StoresAll:
 
 @pytest_asyncio.fixture
 async def vendor() -> AsyncIterator[Vendor]:
-    """A slow one; whatever the test did, its threads end."""
+    """A verification whose threads end with the test, whatever it did."""
     yield (vendor := Vendor())
     vendor.may_end.set()
 
@@ -104,13 +104,13 @@ async def test_a_slow_provider_is_verified_on_a_thread_and_others_go_on(vendor: 
     verification.close()
 
 
-async def test_what_a_thread_finds_forged_is_refused(vendor: Vendor) -> None:
+async def test_a_forged_webhook_is_refused_from_a_thread_too(vendor: Vendor) -> None:
     vendor.may_end.set()
     answer = await post(vendor, Verification(), b"forged")
     assert (answer.status, answer.cause) == (400, "no_match")
 
 
-async def test_more_requests_than_have_room_are_to_be_sent_again(vendor: Vendor) -> None:
+async def test_more_requests_than_may_wait_are_answered_with_send_again(vendor: Vendor) -> None:
     verification = Verification(waiting_max=THREADS + 1)
     waiting = [asyncio.create_task(post(vendor, verification)) for _ in range(THREADS + 1)]
     await begun(vendor, THREADS)
@@ -120,13 +120,13 @@ async def test_more_requests_than_have_room_are_to_be_sent_again(vendor: Vendor)
     assert await post(vendor, verification) is STORED
 
 
-async def test_who_waits_too_long_is_to_send_again_and_a_thread_is_free_once_it_ends(
+async def test_a_sender_that_waits_too_long_is_told_to_send_again_and_the_thread_gets_free(
     vendor: Vendor,
 ) -> None:
     verification = Verification(timeout_s=0.05)
     late = [post(vendor, verification) for _ in range(THREADS + 3)]
     assert await asyncio.gather(*late) == [NOT_STORED] * (THREADS + 3)
-    # Those that no thread had begun never begin.
+    # Those that no thread has begun are never begun.
     assert len(vendor.threads) == THREADS
     vendor.may_end.set()
     answers = [await post(vendor, Verification())]

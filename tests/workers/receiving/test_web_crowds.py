@@ -1,4 +1,4 @@
-"""The web process in a crowd: its memory, its descriptors and its ports."""
+"""The web process with very many connections: its memory, its descriptors and its ports."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class WebProcess:
         return create_connection(("127.0.0.1", self.port), timeout=10)
 
     async def deliver(self, event_id: str) -> str:
-        """Send a gift as the app does, on a connection of its own; gives what became of it."""
+        """Send a gift as the app does, on a connection of its own; return the answer."""
         event = gift_sent(sender_id=uuid4(), recipient_id=uuid4(), gift_type="rose")
         webhook = app_webhook(event_id, event, secret=APP_SECRET, at_s=time.time())
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
@@ -93,7 +93,7 @@ async def web(
         yield found
 
 
-async def test_pipelined_requests_take_no_memory_and_no_time_from_webhooks(
+async def test_pipelined_requests_cost_webhooks_neither_memory_nor_time(
     database: Database, redis_url: str, tmp_path: Path
 ) -> None:
     async with web(database, redis_url, tmp_path / "log") as process:
@@ -103,7 +103,7 @@ async def test_pipelined_requests_take_no_memory_and_no_time_from_webhooks(
             for _ in range(60):
                 one = stack.enter_context(process.connect())
                 one.setblocking(False)  # noqa: FBT003 - so it is called
-                # As much as the sockets' buffers take: the rest is not waited for.
+                # As much as fits into the sockets' buffers: the test waits for no more.
                 one.send(flood)
             most = 0
             for number in range(20):
@@ -116,12 +116,12 @@ async def test_pipelined_requests_take_no_memory_and_no_time_from_webhooks(
     assert text.count("requests_refused") <= 2
 
 
-async def test_hang_ups_at_any_moment_cost_no_traceback(
+async def test_connections_that_close_at_any_moment_log_no_traceback(
     database: Database, redis_url: str, tmp_path: Path
 ) -> None:
     empty = POST % 0
     half = POST % 200_000 + b"x" * 100_000
-    # Its answer takes as long as the database does.
+    # Its answer takes as long as the database needs.
     event = gift_sent(sender_id=uuid4(), recipient_id=uuid4(), gift_type="rose")
     webhook = app_webhook("gift-1", event, secret=APP_SECRET, at_s=time.time())
     lines = b"".join(b"%s: %s\r\n" % (k.encode(), v.encode()) for k, v in webhook.headers.items())
@@ -133,7 +133,7 @@ async def test_hang_ups_at_any_moment_cost_no_traceback(
             with process.connect() as one:
                 one.setblocking(False)  # noqa: FBT003 - so it is called
                 one.send(request)
-                # A reset, or a goodbye with answers unread, at once or a little later.
+                # A reset, or an ordinary close with answers unread, at once or a little later.
                 if number % 2:
                     one.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
                 await asyncio.sleep(number % 3 * 0.002)
@@ -144,21 +144,21 @@ async def test_hang_ups_at_any_moment_cost_no_traceback(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         b"",
         pytest.param(READY, marks=pytest.mark.long),
         pytest.param(b"POST /webhooks/app HTTP/1.1\r\n", marks=pytest.mark.long),
     ],
 )
-async def test_idle_connections_beyond_the_descriptors_cut_no_webhook_off(
-    database: Database, redis_url: str, tmp_path: Path, said: bytes
+async def test_idle_connections_beyond_the_descriptors_stop_no_webhook(
+    database: Database, redis_url: str, tmp_path: Path, sent: bytes
 ) -> None:
     async with web(database, redis_url, tmp_path / "log", descriptors=256) as process:
         with ExitStack() as stack:
             for number in range(300):
                 one = stack.enter_context(process.connect())
-                one.sendall(said)
+                one.sendall(sent)
                 if number % 50 == 49:
                     assert await process.deliver(f"gift-{number}") == "stored", process.process.text
         lines = [json.loads(line) for line in process.process.text.splitlines()]

@@ -1,4 +1,4 @@
-"""The receiver without its database or its queue, and what it tells of itself; over HTTP."""
+"""The receiver without its database or its queue, and its probes and metrics; over HTTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
-    """A receiver whose database and queue are there."""
+    """A receiver whose database and queue work."""
     async with serving(database.url("web"), redis_url) as web:
         yield web
 
@@ -38,7 +38,7 @@ async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
 # Without the database, without the queue
 
 
-async def test_without_the_database_a_webhook_is_to_be_sent_again(redis_url: str) -> None:
+async def test_without_the_database_a_sender_is_told_to_send_again(redis_url: str) -> None:
     async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
         response = await web.post(a_purchase())
         assert (response.status_code, response.json()) == (503, {"result": "not_stored"})
@@ -68,9 +68,9 @@ async def test_an_outage_that_readiness_finds_is_logged_once(
             monkeypatch.setattr("workers.receiving.probes.ask_readiness", ask_readiness)
             for _ in range(2):
                 assert (await web.client.get("/readyz")).status_code == 200
-    told = [line for line in logs if line["event"].startswith("database_")]
-    assert [line["event"] for line in told] == ["database_unreachable", "database_back"]
-    assert told[0]["reason"] == "sorry, too many clients already"
+    found = [line for line in logs if line["event"].startswith("database_")]
+    assert [line["event"] for line in found] == ["database_unreachable", "database_back"]
+    assert found[0]["reason"] == "sorry, too many clients already"
 
 
 async def test_it_is_not_ready_while_commits_hang(
@@ -92,7 +92,7 @@ async def test_it_is_not_ready_while_commits_hang(
     async with serving(database.url("web"), redis_url) as web:
         with monkeypatch.context() as outage:
             outage.setattr("workers.receiving.probes.check_commits", never)
-            # As long as webhooks are stored nobody writes only to find out.
+            # As long as webhooks are stored, a probe writes nothing.
             assert (await web.post(a_purchase())).status_code == 200
             assert (await web.client.get("/readyz")).status_code == 200
             assert not hang.is_set()
@@ -100,7 +100,7 @@ async def test_it_is_not_ready_while_commits_hang(
             assert (await web.post(a_purchase())).status_code == 503
             response = await web.client.get("/readyz")
             assert (response.status_code, response.json()["database"]) == (503, "unreachable")
-        # It is ready before a webhook comes to prove it: a balancer sends none until then.
+        # It gets ready without a webhook: a load balancer sends none before.
         monkeypatch.setattr("workers.receiving.probes.PROBE_TIMEOUT_S", DEADLINE_S)
         assert (await web.client.get("/readyz")).status_code == 200
         assert (await web.post(a_purchase())).status_code == 200
@@ -146,7 +146,7 @@ async def test_a_stored_webhook_rings_for_the_workers(web: Web, redis_url: str) 
         await until(lambda: queue.llen(messages) == 1)
 
 
-async def test_the_address_itself_says_what_answers_there(web: Web) -> None:
+async def test_the_first_page_lists_the_routes(web: Web) -> None:
     answer = await web.client.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
@@ -157,7 +157,7 @@ async def test_the_address_itself_says_what_answers_there(web: Web) -> None:
     assert (await web.client.post("/")).status_code == 405
 
 
-async def test_the_database_is_asked_once_a_second_however_many_probe(
+async def test_many_probes_ask_the_database_once_per_second(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Pool] = []
@@ -176,7 +176,7 @@ async def test_the_database_is_asked_once_a_second_however_many_probe(
     assert len(asked) == 2
 
 
-async def test_what_was_found_is_no_older_than_a_second() -> None:
+async def test_what_readyz_answers_is_at_most_a_second_old() -> None:
     assert FOUND_AGE_MAX_S == 1.0
 
 
@@ -214,7 +214,7 @@ async def test_webhooks_that_hang_take_no_connection_from_probes(
     webhook = a_gift("gift-1")
     other = await connect("owner")
     async with serving(database.url("web"), redis_url) as web, other.transaction():
-        # Who stores the same event waits for the end of this transaction.
+        # Another insert of the same event waits for the end of this transaction.
         await other.execute(
             "select fleet.store_events(array['app'], array['gift-1'], array['t'],"
             " array[''::bytea], array[''::bytea], array['pending'], array[null])"
@@ -241,7 +241,7 @@ def received(text: str, provider: str, result: str) -> float:
     )
 
 
-async def test_metrics_tell_what_was_received_and_what_waits(web: Web) -> None:
+async def test_metrics_show_what_was_received_and_what_waits(web: Web) -> None:
     await asyncio.gather(*(web.post(a_gift(f"gift-{number}")) for number in range(5)))
     await web.post(a_gift("gift-0"))
     await web.client.post("/webhooks/app")
@@ -258,7 +258,7 @@ async def test_metrics_tell_what_was_received_and_what_waits(web: Web) -> None:
     assert metric(text, "coinfleet_oldest_pending_seconds") >= 0
 
 
-async def test_the_database_is_asked_once_however_often_one_scrapes(
+async def test_many_scrapes_ask_the_database_once_per_second(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
@@ -276,7 +276,7 @@ async def test_the_database_is_asked_once_however_often_one_scrapes(
     assert len(asked) == 2
 
 
-async def test_metrics_tell_how_long_workers_take(web: Web, db: Connection) -> None:
+async def test_metrics_show_how_long_workers_take(web: Web, db: Connection) -> None:
     await db.execute(
         "insert into fleet.worker_reports"
         " (worker, started_at, batches, events, apply_ms_total, apply_buckets)"
@@ -290,7 +290,7 @@ async def test_metrics_tell_how_long_workers_take(web: Web, db: Connection) -> N
     assert metric(text, 'coinfleet_events_applied_total{worker="w1"}') == 40
 
 
-async def test_metrics_count_what_became_of_events_by_outcome(web: Web, db: Connection) -> None:
+async def test_metrics_count_events_by_outcome(web: Web, db: Connection) -> None:
     await db.execute(
         "insert into fleet.worker_reports (worker, started_at, events, detail)"
         " values ('box:1', now(), 2, $1)",
@@ -318,7 +318,7 @@ async def test_metrics_count_what_became_of_events_by_outcome(web: Web, db: Conn
     assert metric(text, latency + '_sum{worker="box:1"}') == pytest.approx(0.4)
 
 
-async def test_metrics_tell_of_a_scheduler_that_fires_nothing_and_of_a_job_that_is_not_done(
+async def test_metrics_show_a_scheduler_that_fires_nothing_and_a_job_that_is_not_done(
     web: Web, db: Connection
 ) -> None:
     await db.execute(
@@ -336,7 +336,7 @@ async def test_metrics_tell_of_a_scheduler_that_fires_nothing_and_of_a_job_that_
     assert 'coinfleet_job_done_age_seconds{job="fired"}' not in text
 
 
-async def test_metrics_tell_what_is_held_by_reason_with_the_age_of_the_oldest(
+async def test_metrics_show_held_events_by_reason_with_the_age_of_the_oldest(
     web: Web, db: Connection
 ) -> None:
     await asyncio.gather(*(web.post(a_gift(f"gift-{number}")) for number in range(3)))

@@ -1,4 +1,4 @@
-"""The web process as an operator runs it: how it starts, what it says, and how it ends."""
+"""The web process as an operator runs it: how it starts, what it logs, and how it stops."""
 
 from __future__ import annotations
 
@@ -119,13 +119,13 @@ async def test_a_second_signal_changes_nothing(process: Process) -> None:
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
-async def test_who_is_still_sending_is_told_to_send_again_and_costs_no_line(
+async def test_a_sender_of_half_a_request_is_told_to_send_again_and_not_logged(
     process: Process, port: int
 ) -> None:
     senders = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
     for _, writer in senders:
         writer.write(b"POST /webhooks/app HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
-    # Who is answered came after them.
+    # The request that is answered came after them.
     async with httpx.AsyncClient() as later:
         await later.get(f"http://127.0.0.1:{port}/healthz")
     process.send_signal(signal.SIGTERM)
@@ -141,7 +141,7 @@ async def test_who_is_still_sending_is_told_to_send_again_and_costs_no_line(
     assert b'"cause": "stopping"' in printed
 
 
-async def test_what_it_has_taken_is_stored_and_acknowledged_before_it_ends(
+async def test_what_it_has_read_is_stored_and_acknowledged_before_it_stops(
     process: Process, client: httpx.AsyncClient, connect: Connect, db: Connection
 ) -> None:
     blocker = await connect("owner")
@@ -180,8 +180,8 @@ async def test_it_never_logs_a_request(process: Process, client: httpx.AsyncClie
     )
     process.send_signal(signal.SIGTERM)
     assert process.stdout is not None
-    said = (await process.stdout.read()).decode()
-    assert "web_starting" in said
+    output = (await process.stdout.read()).decode()
+    assert "web_starting" in output
     for private in (
         *webhook.headers.values(),
         "hostile",
@@ -190,4 +190,4 @@ async def test_it_never_logs_a_request(process: Process, client: httpx.AsyncClie
         "webhooks/",
         APP_SECRET,
     ):
-        assert private not in said
+        assert private not in output

@@ -1,4 +1,4 @@
-"""The worker process: finds its work whatever is away, and ends when it is asked to."""
+"""The worker process: finds its work whatever is unreachable, and stops when it is asked to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from db import ticks
-from db.inbox import Arrival, store_arrivals
+from db.arrivals import Arrival, store_arrivals
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually, somebody_waits_for_a_lock
-from workers.queue.client import Bell
+from workers.queue.doorbell import Bell
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -56,13 +56,13 @@ async def outcomes(db: Connection) -> dict[str, str]:
 
 
 async def open_tick(scheduler_pool: Pool, job: str = "publish_state") -> ticks.Tick:
-    """A tick is to do, and nobody rings for it."""
+    """A tick is due, and no message asks for it."""
     [tick] = await ticks.open_tick(scheduler_pool, job, every_s=86_400, offset_s=0)
     return tick
 
 
 @pytest.mark.usefixtures("event")
-async def test_a_worker_finds_events_that_nobody_rang_for(run: Run, db: Connection) -> None:
+async def test_a_worker_finds_events_without_a_ring(run: Run, db: Connection) -> None:
     await run(WORKER)
     await eventually(lambda: event_is_done(db))
 
@@ -77,7 +77,7 @@ async def test_a_worker_works_without_a_queue(
     await eventually(lambda: outcomes(db))
 
 
-async def test_a_worker_says_once_that_its_queue_is_away_and_calls_nobody(
+async def test_a_worker_logs_once_that_its_queue_is_unreachable_and_raises_no_alarm(
     run: Run, queue_gate: Gate
 ) -> None:
     worker = await run(WORKER, REDIS_URL=queue_gate.url)
@@ -106,7 +106,7 @@ COUNTED = "select (detail -> 'outcomes' -> 0 ->> 'events')::integer from fleet.w
 
 
 @pytest.mark.usefixtures("event")
-async def test_a_worker_that_ends_has_told_all_it_counted_and_leaves_its_name(
+async def test_a_worker_that_stops_has_reported_all_it_counted_and_frees_its_name(
     run: Run, db: Connection
 ) -> None:
     counted = []
@@ -125,26 +125,26 @@ async def test_a_worker_that_ends_has_told_all_it_counted_and_leaves_its_name(
 
 @pytest.mark.usefixtures("event")
 async def test_a_worker_started_before_its_database_waits_for_it(
-    run: Run, db: Connection, store_gate: Gate
+    run: Run, db: Connection, database_gate: Gate
 ) -> None:
-    worker = await run(WORKER, WORKER_DATABASE_URL=store_gate.url)
+    worker = await run(WORKER, WORKER_DATABASE_URL=database_gate.url)
     await worker.said("database_unreachable")
-    await store_gate.open()
+    await database_gate.open()
     await eventually(lambda: event_is_done(db))
     await worker.said("database_back")
 
 
 @pytest.mark.usefixtures("event")
 async def test_a_worker_goes_on_after_an_outage_of_its_database(
-    run: Run, db: Connection, store_gate: Gate
+    run: Run, db: Connection, database_gate: Gate
 ) -> None:
-    await store_gate.open()
-    worker = await run(WORKER, WORKER_DATABASE_URL=store_gate.url)
+    await database_gate.open()
+    worker = await run(WORKER, WORKER_DATABASE_URL=database_gate.url)
     await eventually(lambda: event_is_done(db))
-    await store_gate.close()
+    await database_gate.close()
     await worker.said("database_unreachable")
     await db.execute("update fleet.inbox_events set state = 'pending'")
-    await store_gate.open()
+    await database_gate.open()
     await eventually(lambda: event_is_done(db))
 
 
@@ -201,7 +201,7 @@ async def test_sigterm_ends_an_idle_worker(run: Run) -> None:
     assert "worker_stopped" in worker.text
 
 
-async def test_a_second_signal_says_nothing(run: Run) -> None:
+async def test_a_second_signal_changes_nothing(run: Run) -> None:
     worker = await run(WORKER)
     await worker.said("worker_started")
     for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -209,7 +209,7 @@ async def test_a_second_signal_says_nothing(run: Run) -> None:
     assert await worker.ended() == 0
 
 
-async def test_what_runs_when_a_worker_is_asked_to_end_is_let_finish(
+async def test_what_runs_when_a_worker_is_asked_to_stop_may_finish(
     run: Run, db: Connection, scheduler_pool: Pool, connect: Connect
 ) -> None:
     await open_tick(scheduler_pool)
@@ -240,14 +240,14 @@ async def test_what_takes_longer_than_its_grace_is_rolled_back(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("away", ["WORKER_DATABASE_URL", "REDIS_URL", "both"])
-async def test_sigterm_ends_a_worker_whose_servers_were_never_there(run: Run, away: str) -> None:
+@pytest.mark.parametrize("gone", ["WORKER_DATABASE_URL", "REDIS_URL", "both"])
+async def test_sigterm_ends_a_worker_whose_servers_were_never_there(run: Run, gone: str) -> None:
     environment = {
         "WORKER_DATABASE_URL": "postgresql://coinfleet_worker@127.0.0.1:1/coinfleet",
         "REDIS_URL": NOWHERE,
     }
     worker = await run(
-        WORKER, **{name: url for name, url in environment.items() if away in (name, "both")}
+        WORKER, **{name: url for name, url in environment.items() if gone in (name, "both")}
     )
     await worker.said("worker_started")
     worker.signal()
@@ -255,23 +255,23 @@ async def test_sigterm_ends_a_worker_whose_servers_were_never_there(run: Run, aw
 
 
 async def test_sigterm_ends_a_worker_whose_servers_froze(
-    run: Run, store_gate: Gate, queue_gate: Gate
+    run: Run, database_gate: Gate, queue_gate: Gate
 ) -> None:
-    await store_gate.open()
+    await database_gate.open()
     await queue_gate.open()
-    worker = await run(WORKER, WORKER_DATABASE_URL=store_gate.url, REDIS_URL=queue_gate.url)
+    worker = await run(WORKER, WORKER_DATABASE_URL=database_gate.url, REDIS_URL=queue_gate.url)
     await worker.said("worker_started")
-    await store_gate.freeze()
+    await database_gate.freeze()
     await queue_gate.freeze()
     worker.signal()
     assert await worker.ended() in {0, 1}
 
 
 async def test_sigterm_ends_a_worker_that_waits_for_a_frozen_database_to_answer(
-    run: Run, store_gate: Gate
+    run: Run, database_gate: Gate
 ) -> None:
-    await store_gate.freeze()
-    worker = await run(WORKER, WORKER_DATABASE_URL=store_gate.url)
+    await database_gate.freeze()
+    worker = await run(WORKER, WORKER_DATABASE_URL=database_gate.url)
     await eventually(lambda: is_listening(worker.popen.pid))
     worker.signal()
     assert await worker.ended() in {0, 1}

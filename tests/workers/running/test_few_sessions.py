@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.inbox import Arrival, store_arrivals
+from db.arrivals import Arrival, store_arrivals
 from db.ticks import open_tick
 from tests.conditions import eventually
 from tests.servers.supavisor import FULL, NOTHING_FREE, Supavisor
@@ -25,7 +25,7 @@ JOBS = ("publish_state", "stale_viewers", "housekeeping", "new_entries_proof", "
 
 
 async def store_events(web_pool: Pool) -> None:
-    """Store events that are nothing to do with us."""
+    """Store events that don't concern us."""
     body = (
         b'{"object":"event","type":"customer.created","livemode":false,"created":1777777777,'
         b'"id":"evt_%d","data":{"object":{}}}'
@@ -54,7 +54,7 @@ async def jobs_done(db: Connection) -> bool:
 
 
 def errors(text: str) -> list[str]:
-    """What a process said that a person must look at."""
+    """The events for which a person must look, as a process logged them."""
     lines = [json.loads(line) for line in text.splitlines()]
     return [line["event"] for line in lines if line["level"] in {"error", "critical"}]
 
@@ -92,7 +92,7 @@ async def test_a_worker_and_a_scheduler_share_one_session(
         assert errors(process.text) == []
 
 
-async def test_a_receiver_with_one_session_stores_and_says_that_it_is_ready(
+async def test_a_receiver_with_one_session_stores_and_is_ready(
     db: Connection, database: Database, redis_url: str
 ) -> None:
     await db.execute(f"alter database {database.name} connection limit 2")

@@ -1,4 +1,4 @@
-"""What stops a worker's work is logged once, however many kinds of work it stops, in any order."""
+"""What stops a worker's work is logged once, whichever kinds of work it stops, in any order."""
 
 from __future__ import annotations
 

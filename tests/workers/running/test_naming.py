@@ -1,4 +1,4 @@
-"""What a worker is called: one name a process, and the same one after a restart."""
+"""The name of a worker: one per process, and the same after a restart."""
 
 from __future__ import annotations
 

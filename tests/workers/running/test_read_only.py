@@ -1,4 +1,4 @@
-"""A server that only reads, and then writes again: nobody stays with what said so."""
+"""A server that takes no writes, and then takes them again: no process keeps an old connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from db.inbox import Arrival, store_arrivals
+from db.arrivals import Arrival, store_arrivals
 from tests.clusters import PASSWORD
 from tests.conditions import eventually
 from tests.workers.receiving.serving import a_purchase, inbox, serving
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def read_only(connect: Connect, database: Database) -> AsyncIterator[None]:
-    """Whoever connects meanwhile can write nothing, for as long as that connection is kept."""
+    """A connection that is opened in this block can write nothing, for as long as it is kept."""
     superuser = await connect("superuser")
     setting = f"alter database {database.name}"
     await superuser.execute(f"{setting} set default_transaction_read_only = on")
@@ -31,7 +31,7 @@ async def read_only(connect: Connect, database: Database) -> AsyncIterator[None]
 
 
 def warnings(text: str) -> list[str]:
-    """What a process said that is no mere news."""
+    """The events that a process logged above the level of information."""
     lines = [json.loads(line) for line in text.splitlines()]
     return [line["event"] for line in lines if line["level"] != "info"]
 
@@ -75,7 +75,7 @@ async def test_a_worker_that_met_a_read_only_server_works_once_it_writes(
         await worker.said("worker_started")
     await eventually(lambda: db.fetchval("select state = 'ignored' from fleet.inbox_events"))
     await worker.said("database_back")
-    # Told once while it lasts, and counted against nobody.
+    # Logged once while it lasts, and no attempt is counted.
     assert warnings(worker.text) == ["database_unreachable"]
     assert await db.fetchval("select attempts from fleet.inbox_events") == 1
 
@@ -91,7 +91,7 @@ async def test_a_scheduler_that_met_a_read_only_server_fires_once_it_writes(
     assert warnings(scheduler.text) == ["database_unreachable"]
 
 
-async def test_a_worker_that_its_server_refuses_after_it_worked_waits_until_it_is_let_in(
+async def test_a_worker_that_its_server_refuses_later_waits_until_it_is_accepted(
     run: Run, db: Connection, connect: Connect
 ) -> None:
     superuser = await connect("superuser")

@@ -1,7 +1,6 @@
 """Delivers a run's events as a provider does: over HTTP, again until acknowledged, at a given rate.
 
-Has a small HTTP client of its own: a general one would use more of the machine than the fleet that
-is being tested.
+Signs each delivery anew; counts what became of them.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from db.errors import CoinfleetError
+from workers.cli.simulate.http import Connection, NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from workers.cli.simulate.http import Address
     from workers.cli.simulate.plan import PlannedEvent, Secrets
 
 CONNECTIONS = 32
-ANSWER_TIMEOUT_S = 15.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 # Answers that may change at the next try. A provider retries all others, too, but without effect.
@@ -35,20 +34,6 @@ PASSING = (
 )
 # A provider goes on for days; the operator who watches a run wants to know sooner.
 GIVE_UP_AFTER_S = 60.0
-
-
-class NoAnswer(CoinfleetError):
-    """The receiver is unreachable, or closed the connection before it answered."""
-
-
-class Address(NamedTuple):
-    """Where the receiver listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"http://{self.host}:{self.port}"
 
 
 @dataclass(slots=True)
@@ -65,55 +50,6 @@ class Deliveries:
     def ended(self) -> int:
         """How many deliveries are not tried again."""
         return self.delivered + self.refused.total() + self.given_up
-
-
-class Connection:
-    """An HTTP connection that stays open; opened when it is first used. One request at a time."""
-
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def send(self, request: bytes) -> int:
-        """Send a request and return the status of its answer. Raises NoAnswer."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._send(request)
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-            self.close()
-            raise NoAnswer from error
-
-    async def _send(self, request: bytes) -> int:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(*self._address)
-        reader, writer = self._streams
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        await reader.readexactly(int(_header(head, b"content-length") or 0))
-        if _header(head, b"connection") == b"close":
-            self.close()
-        return int(head[9:12])
-
-    def close(self) -> None:
-        """Close it; the next request opens it again."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
-def _header(head: bytes, name: bytes) -> bytes | None:
-    _, found, rest = head.partition(b"\r\n" + name + b":")
-    return rest.partition(b"\r\n")[0].strip() if found else None
-
-
-async def is_ready(address: Address) -> bool:
-    """Return whether the receiver says that it is ready. Raises NoAnswer."""
-    connection = Connection(address)
-    try:
-        status = await connection.send(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n")
-    finally:
-        connection.close()
-    return status == HTTPStatus.OK
 
 
 async def deliver(

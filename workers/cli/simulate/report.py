@@ -85,7 +85,7 @@ def _verdict(findings: Findings) -> Iterator[Text]:
     for breach in findings.breaches:
         yield Text(f"✗ {breach}", style="red")
     if not findings.breaches:
-        yield Text("✓ Each event has one end, and every coin is accounted for.", style="green")
+        yield Text("✓ Each event has one outcome, and every coin is accounted for.", style="green")
 
 
 def _table(*headers: str, name_width: int) -> Table:

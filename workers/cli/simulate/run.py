@@ -21,8 +21,9 @@ from db.legacy.generations import check_released
 from tasks.providers.stripe import Stripe
 from workers.cli.progress import progress
 from workers.cli.simulate.cases.mix import plan_cases
-from workers.cli.simulate.delivery import Address, Deliveries, NoAnswer, deliver, is_ready
+from workers.cli.simulate.delivery import Deliveries, deliver
 from workers.cli.simulate.findings import Findings
+from workers.cli.simulate.http import Address, NoAnswer, is_ready
 from workers.cli.simulate.plan import Balance, Outcome, Secrets
 from workers.cli.simulate.prices import GIFT_TYPES, PACKAGES
 from workers.cli.simulate.report import Stopwatch, show

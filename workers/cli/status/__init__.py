@@ -1,1 +1,1 @@
-"""`coinfleet status`: how the fleet is, and whether a person must look."""
+"""`coinfleet status`: the state of the fleet, and whether it needs a person."""

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from workers.cli.status.health import FleetHealth, Parked
 
-# An event takes milliseconds; after a minute nobody is working, or something is in the way.
+# An event takes milliseconds; after a minute no worker runs, or something keeps them from working.
 OLDEST_PENDING_MAX_S = 60.0
 # A stored time that is so far in the future shows that the clock was set back.
 CLOCK_TOLERANCE_S = 5
+_WITHOUT_QUEUE = "workers look for events once per second"
 REPLAY = (
     "update fleet.inbox_events set state = 'pending', attempts = 0, starts = 0,"
     " next_attempt_at = now() where state = 'dead' and id = "
@@ -44,9 +45,9 @@ def find_faults(health: FleetHealth) -> Iterator[str]:
         yield "no worker reports"
     yield from judge_webs(health.webs, health.checked_at)
     if health.queue.reachable is False:
-        yield f"the queue can't be reached: {health.queue.outage}; workers look once a second"
+        yield f"the queue is unreachable: {health.queue.outage}; {_WITHOUT_QUEUE}"
     if refusal := health.queue.refusal:
-        yield f"the queue refuses what is written: {refusal}; workers look once a second"
+        yield f"the queue refuses writes: {refusal}; {_WITHOUT_QUEUE}"
 
 
 def _dead(dead: Parked) -> str:
@@ -56,7 +57,7 @@ def _dead(dead: Parked) -> str:
     oldest = dead.oldest[0]
     return (
         f"{events}, the oldest with id {oldest.id} ({oldest.last_error or oldest.reason}):"
-        f" mend the cause, then send it round again: {REPLAY}{oldest.id};"
+        f" remove the cause, then have it processed again: {REPLAY}{oldest.id};"
     )
 
 
@@ -66,4 +67,4 @@ def _clock(health: FleetHealth) -> Iterator[str]:
         stored.append(health.scheduler_fired_at)
     ahead_s = max(((each - health.checked_at).total_seconds() for each in stored), default=0)
     if ahead_s > CLOCK_TOLERANCE_S:
-        yield f"the database's clock was set back: it stored times {duration(ahead_s)} ahead of it"
+        yield f"the database's clock was set back: stored times are {duration(ahead_s)} ahead of it"

@@ -1,8 +1,8 @@
-"""What else `coinfleet status` asks the database: one question a function, all listed in CHECKS.
+"""Further questions of `coinfleet status` to the database, one per function, listed in CHECKS.
 
-To add a line under attention, write a function that returns the lines to show (none if all is
-well) and append it to CHECKS. Each runs with the schema owner's rights and a bounded time; one that
-fails is itself a line, and the others are still asked.
+To add one, write a function that returns the lines to show (none if all is well) and append it to
+CHECKS. Each runs with the rights of the schema's owner and for a bounded time. One that fails is
+shown as a line, and the others still run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from db.connections.explanations import explained_errors
 from db.connections.pool import Pool
 from db.errors import CoinfleetError
 from db.health.status import (
+    HeldCount,
     awaited_standbys,
     is_read_only,
     read_double_grants,
@@ -25,12 +26,12 @@ from db.health.status import (
 from db.release.catalog import find_differences
 from workers.cli.words import ago, counted, duration
 
-# So many of a list are named, and the others counted.
-FEW = 3
+# So many items of a list are named; the others are counted.
+NAMED_MAX = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CheckContext:
     """What a check may use; `now` is the database's time."""
 
     pool: Pool
@@ -38,45 +39,51 @@ class Asked:
     held_after: timedelta
 
 
-Check: TypeAlias = Callable[[Asked], Awaitable[list[str]]]
+Check: TypeAlias = Callable[[CheckContext], Awaitable[list[str]]]
 
 
-async def find_read_only_server(asked: Asked) -> list[str]:
-    """Tell of a server that takes no writes."""
-    if not await is_read_only(asked.pool):
+async def find_read_only_server(context: CheckContext) -> list[str]:
+    """Return a line if the server is read-only."""
+    if not await is_read_only(context.pool):
         return []
     return ["the database is read-only: nothing is stored or applied; is this a standby?"]
 
 
-async def find_lost_standby(asked: Asked) -> list[str]:
-    """Tell of commits that wait for a synchronous standby which is not there."""
-    names = await awaited_standbys(asked.pool)
+async def find_lost_standby(context: CheckContext) -> list[str]:
+    """Return a line if commits wait for a synchronous standby that is not connected."""
+    names = await awaited_standbys(context.pool)
     if names is None:
         return []
     line = (
         f"each commit waits for a synchronous standby (synchronous_standby_names = {names}) and"
-        " none is connected: nothing is stored or applied until one is, or until that setting is"
-        " emptied"
+        " none is connected: nothing is stored or applied until one connects, or until that setting"
+        " is empty"
     )
     return [line]
 
 
-async def find_held_money(asked: Asked) -> list[str]:
-    """Tell what waits for a decision for longer than STATUS_HELD_AFTER_MINUTES, by reason."""
+async def find_held_money(context: CheckContext) -> list[str]:
+    """Return a line per reason for what is held for longer than STATUS_HELD_AFTER_MINUTES."""
     return [
-        f"held ({held.reason}): {counted(held.events, 'event')}"
-        + (f" worth {held.worth_usd:,.2f} USD" if held.worth_usd else "")
-        + f", the oldest (id {held.oldest_id}) {ago((asked.now - held.oldest_at).total_seconds())}:"
-        " a person decides"
-        for held in await read_held_counts(asked.pool)
-        # One that is dated ahead has been held for nobody knows how long.
-        if not timedelta(0) <= asked.now - held.oldest_at <= asked.held_after
+        _held(held, now=context.now)
+        for held in await read_held_counts(context.pool)
+        # If its time is in the future, nobody knows for how long it has been held.
+        if not timedelta(0) <= context.now - held.oldest_at <= context.held_after
     ]
 
 
-async def find_damaged_schema(asked: Asked) -> list[str]:
-    """Tell what was lost of what the release made, as after a restore, and what was added."""
-    return await find_damage(asked.pool)
+def _held(held: HeldCount, *, now: datetime) -> str:
+    worth = f" worth {held.worth_usd:,.2f} USD" if held.worth_usd else ""
+    age = ago((now - held.oldest_at).total_seconds())
+    return (
+        f"held ({held.reason}): {counted(held.events, 'event')}{worth},"
+        f" the oldest (id {held.oldest_id}) {age}: a person must decide"
+    )
+
+
+async def find_damaged_schema(context: CheckContext) -> list[str]:
+    """Return what the database lost of this release, as after a restore, and what was added."""
+    return await find_damage(context.pool)
 
 
 async def find_damage(pool: Pool) -> list[str]:
@@ -93,7 +100,7 @@ async def find_damage(pool: Pool) -> list[str]:
     if of_tables:
         lines.append(
             f"tables lack what a migration made: {_few(of_tables)}: no release makes it again;"
-            " make it by hand, as db/migrations has it"
+            " make it by hand, as in db/migrations"
         )
     if gained:
         lines.append(
@@ -104,30 +111,30 @@ async def find_damage(pool: Pool) -> list[str]:
 
 
 def _few(items: list[str]) -> str:
-    more = len(items) - FEW
-    return "; ".join(items[:FEW]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(items) - NAMED_MAX
+    return "; ".join(items[:NAMED_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
-async def find_double_grants(asked: Asked) -> list[str]:
-    """Tell of payments that were granted twice, until a person closes each."""
+async def find_double_grants(context: CheckContext) -> list[str]:
+    """Return a line per payment that was granted twice, until a person closes it."""
     return [
         f"granted twice: purchases {' and '.join(map(str, grant.purchase_ids))} are one payment"
         f" ({counted(grant.coins, 'coin')} in all): close it with"
         f" select fleet.close_double_grant({grant.purchase_ids[-1]}, true, 'who', 'why');"
-        for grant in await read_double_grants(asked.pool)
+        for grant in await read_double_grants(context.pool)
     ]
 
 
-# What passes has passed by then.
+# A passing cause has passed by then.
 FAILING_AFTER = timedelta(minutes=15)
 
 
-async def find_failing_events(asked: Asked) -> list[str]:
-    """Tell which events fail for a cause that should have passed, and of what."""
+async def find_failing_events(context: CheckContext) -> list[str]:
+    """Return a line per event that fails for a cause that should have passed by now."""
     return [
         f"event {failing.event_id} ({failing.provider}) has been failing for"
-        f" {duration(failing.failing_s)}: {failing.error}; it is tried on"
-        for failing in await read_passing_failures(asked.pool, longer_than=FAILING_AFTER)
+        f" {duration(failing.failing_s)}: {failing.error}; attempts go on"
+        for failing in await read_passing_failures(context.pool, longer_than=FAILING_AFTER)
     ]
 
 
@@ -141,14 +148,14 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-async def ask_checks(asked: Asked) -> list[str]:
+async def run_checks(context: CheckContext) -> list[str]:
     """Return the lines of all checks, in their order."""
-    return [line for check in CHECKS for line in await _ask(check, asked)]
+    return [line for check in CHECKS for line in await _run(check, context)]
 
 
-async def _ask(check: Check, asked: Asked) -> list[str]:
+async def _run(check: Check, context: CheckContext) -> list[str]:
     try:
         with explained_errors():
-            return await check(asked)
+            return await check(context)
     except CoinfleetError as error:
         return [f"{check.__name__.replace('_', ' ')}: {error}"]

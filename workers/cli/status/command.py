@@ -1,4 +1,7 @@
-"""`coinfleet status`: how the fleet is, and whether a person must look."""
+"""`coinfleet status`: the state of the fleet, and whether it needs a person.
+
+The options, the exit code, and one reading of the database and the queue.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from db.health.vital_signs import read_vital_signs
 from db.health.webs import read_webs
 from db.health.workers import read_workers
 from db.legacy.generations import check_released
-from db.release.runner import is_current
+from db.release.compatibility import is_current
 from db.ticks import read_schedules
 from schedules.timetable import TIMETABLE
 from tasks import TASKS
 from workers.cli.endings import NEEDS_A_PERSON, one_line_errors
-from workers.cli.status.checks import Asked, ask_checks
+from workers.cli.status.checks import CheckContext, run_checks
 from workers.cli.status.health import (
     FleetHealth,
     Parked,
@@ -37,12 +40,13 @@ from workers.cli.status.processes import judge_workers
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
 from workers.operator_settings import load_operator_settings
-from workers.queue.client import REFUSALS, QueueBroker, reason_of
+from workers.queue.client import QueueBroker
+from workers.queue.probe import REFUSALS, reason_of
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
 
-# A database that takes longer than this to count is one of the things to be told.
+# A database that needs longer than this to count is reported as unavailable.
 TIMEOUT_S = 5.0
 SHOWN = 3
 HELD_AFTER_MINUTES = 30
@@ -50,12 +54,14 @@ HELD_AFTER_MINUTES = 30
 
 def command(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of text.")
+    ] = False,
 ) -> None:
-    """Tell how the fleet is: events, schedules, proofs, workers, queue, schema.
+    """Show the state of the fleet: events, schedules, proofs, processes, queue, schema.
 
-    Exit 0 if all is well, 1 if a person should look (something is dead, held for long, late,
-    adrift, silent or out of reach), 2 if the database could not be asked.
+    Exit 0 if all is well, 1 if something needs a person (dead events, money held for too long, late
+    jobs, violations in the books, silent processes, no queue), 2 if the database can't be asked.
     """
     settings = load_operator_settings()
     with one_line_errors():
@@ -76,7 +82,7 @@ def command(
 async def read_health(
     database_url: str, redis_url: str | None, *, held_after_minutes: int = HELD_AFTER_MINUTES
 ) -> FleetHealth:
-    """Ask the database, as the owner, and the queue. Raises CoinfleetError."""
+    """Read the database, as the schema's owner, and the queue. Raises CoinfleetError."""
     with explained_errors():
         pool = await open_pool(
             database_url,
@@ -87,13 +93,13 @@ async def read_health(
         )
         try:
             await check_released(pool, url=database_url)
-            queue = await asyncio.to_thread(_ask_queue, redis_url)
-            return await _ask(pool, queue, timedelta(minutes=held_after_minutes))
+            queue = await asyncio.to_thread(_read_queue, redis_url)
+            return await _read(pool, queue, timedelta(minutes=held_after_minutes))
         finally:
             pool.terminate()
 
 
-async def _ask(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
+async def _read(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
     now = await read_clock(pool)
     signs = await read_vital_signs(pool, timeout_s=TIMEOUT_S)
     states = by_state(signs.events)
@@ -116,7 +122,7 @@ async def _ask(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
         queue=queue,
         found=[
             *judge_workers(signs.workers),
-            *await ask_checks(Asked(pool=pool, now=now, held_after=held_after)),
+            *await run_checks(CheckContext(pool=pool, now=now, held_after=held_after)),
         ],
     )
 
@@ -129,7 +135,7 @@ async def _parked(pool: Pool, state: Literal["held", "dead"], *, count: int) -> 
     )
 
 
-def _ask_queue(url: str | None) -> Queue:
+def _read_queue(url: str | None) -> Queue:
     if url is None:
         return Queue(reachable=None, waiting=None)
     broker = QueueBroker(url, middleware=[])

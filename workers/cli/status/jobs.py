@@ -91,7 +91,7 @@ def job_faults(jobs: list[Job], *, fired_at: datetime | None, now: datetime) -> 
         return
     for job in jobs:
         if job.outcome == "failed" and not _is_soon_done(job):
-            yield f"{job.job} failed, and is tried again at its next time: {job.last_error}"
+            yield f"{job.job} failed, and runs again at its next time: {job.last_error}"
         elif job.overdue:
             is_failing = job.last_error and job.outcome != "done"
             error = f"; its last error: {job.last_error}" if is_failing else ""
@@ -100,9 +100,9 @@ def job_faults(jobs: list[Job], *, fired_at: datetime | None, now: datetime) -> 
 
 def _last_done(job: Job, now: datetime) -> str:
     if job.last_done_at is None:
-        return f"never done, and due each {duration(job.every_s)}"
+        return f"never done, due every {duration(job.every_s)}"
     done = ago((now - job.last_done_at).total_seconds())
-    return f"last done {done}, and due each {duration(job.every_s)}"
+    return f"last done {done}, due every {duration(job.every_s)}"
 
 
 def _is_soon_done(job: Job) -> bool:

@@ -1,4 +1,7 @@
-"""What the reports of web and worker processes say that needs a person."""
+"""What needs a person according to the reports of web and worker processes.
+
+Values only: nothing here asks the database.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +17,25 @@ if TYPE_CHECKING:
     from db.health.webs import RefusedInARow, WebStatus
     from db.health.workers import Trouble
 
-# A storing error or refusal older than this is over.
+# An error or a refusal that is older than this is over.
 RECENT_S = 900.0
 TROUBLE_RECENT_S = 30.0
-# Deadlocks, lock timeouts and restarts pass: what lasts shows as pending events and late jobs.
+# Deadlocks, lock timeouts and restarts pass; what lasts shows as pending events and late jobs.
 _PASSING = ("40", "55", "57")
-# By SQLSTATE or its class.
-_MENDS = {
-    "53100": "make room on the database's disk",
+# By SQLSTATE, or by its first two digits.
+_REMEDIES_BY_SQLSTATE = {
+    "53100": "free space on the database's disk",
     "53200": "the database's machine is out of memory",
     "53300": "raise max_connections, or run fewer processes",
-    "25006": "the server takes no writes: point the address to the primary",
+    "25006": "the server is read-only: the address must name the primary",
     "28": "set the role's password in its address",
     "42": "run `coinfleet migrate`: the database lacks something of this release",
 }
-# One may be a retry of something old.
+# Fewer may be retries of something old.
 REFUSED_FROM = 3
 SKEW_FROM_S = 30.0
 _REMEDIES = {
-    "no_match": "does the secret here match the one at the sender?",
+    "no_match": "does the secret here match that of the sender?",
     "stale": "compare that machine's clock with the sender's",
 }
 
@@ -42,15 +45,17 @@ def judge_webs(webs: list[WebStatus], now: datetime) -> list[str]:
     alive = [web for web in webs if web.is_alive]
     if webs and not alive:
         newest = max(webs, key=lambda web: web.reported_at)
-        heard = ago((now - newest.reported_at).total_seconds())
-        return [f"no receiver reports: web {newest.web} was last heard {heard}; is it refusing?"]
+        age = ago((now - newest.reported_at).total_seconds())
+        return [
+            f"no web process reports: the last report, of {newest.web}, was {age}; does it run?"
+        ]
     return [line for web in alive for line in _judge(web)]
 
 
 def judge_workers(workers: list[WorkerReport]) -> list[str]:
-    """Return a line for each worker that something keeps from its work."""
+    """Return a line for each worker that can't work."""
     return [
-        f"worker {worker.worker} is kept from its work: {_mended(trouble.error)}"
+        f"worker {worker.worker} can't work: {_with_remedy(trouble.error)}"
         for worker in workers
         if worker.report_age_s < TROUBLE_RECENT_S
         and (trouble := _standing(worker.detail.trouble, TROUBLE_RECENT_S)) is not None
@@ -58,36 +63,38 @@ def judge_workers(workers: list[WorkerReport]) -> list[str]:
 
 
 def _standing(trouble: Trouble | None, age_max_s: float) -> Trouble | None:
-    """Return what is in the way just now, unless it passes by itself."""
+    """Return the trouble if it is recent and does not pass by itself."""
     if trouble is None or trouble.age_s > age_max_s or trouble.error.startswith(_PASSING):
         return None
     return trouble
 
 
-def _mended(error: str) -> str:
-    """Return the error with what mends it, if that is known."""
-    remedies = (mend for sqlstate, mend in _MENDS.items() if error.startswith(sqlstate))
+def _with_remedy(error: str) -> str:
+    """Return the error and, if one is known, its remedy."""
+    remedies = (
+        remedy for sqlstate, remedy in _REMEDIES_BY_SQLSTATE.items() if error.startswith(sqlstate)
+    )
     return "; ".join([error, *remedies])
 
 
 def _judge(web: WebStatus) -> Iterator[str]:
     detail = web.detail
-    # It stands until the next webhook is stored, and providers retry ever more seldom.
+    # An error stays until the next webhook is stored, and providers retry less and less often.
     if (trouble := _standing(detail.trouble, RECENT_S)) is not None:
-        yield f"web {web.web} could not store webhooks: {_mended(trouble.error)}"
+        yield f"web {web.web} could not store webhooks: {_with_remedy(trouble.error)}"
     for refused in detail.refused:
         if refused.webhooks >= REFUSED_FROM and refused.newest_age_s < RECENT_S:
-            yield f"web {web.web} refuses {_refused(refused)}"
+            yield f"web {web.web} refused {_refused(refused)}"
     if detail.clock_ahead_s is not None and abs(detail.clock_ahead_s) > SKEW_FROM_S:
         side = "ahead of" if detail.clock_ahead_s > 0 else "behind"
         off = duration(abs(detail.clock_ahead_s))
-        yield f"the clock of web {web.web} is {off} {side} the database's: set it right"
+        yield f"the clock of web {web.web} is {off} {side} the database's: correct it"
 
 
 def _refused(refused: RefusedInARow) -> str:
     webhooks = counted(refused.webhooks, "webhook")
     remedy = _REMEDIES.get(refused.cause, "see its log")
     return (
-        f"{refused.provider}'s webhooks: {webhooks} in a row ({refused.cause}),"
+        f"{webhooks} of {refused.provider} in a row ({refused.cause}),"
         f" the newest {ago(refused.newest_age_s)}; {remedy}"
     )

@@ -1,4 +1,4 @@
-"""Shows how the fleet is on a terminal: the verdict, what needs a person, then the rest."""
+"""Shows the fleet's health on a terminal: the verdict, what needs a person, then the rest."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def _show_verdict(console: Console, health: FleetHealth) -> None:
         for line in health.attention:
             print_lines(console, wrapped(f"- {line}", width=width, indent="  "), style="red")
     for held in health.held_by_reason:
-        told = f"held ({held.reason}): {counted(held.events, 'event')}"
-        if any(line.startswith(told) for line in health.attention):
+        line = f"held ({held.reason}): {counted(held.events, 'event')}"
+        if any(each.startswith(line) for each in health.attention):
             continue
         age = ago((health.checked_at - held.oldest_at).total_seconds())
-        print_lines(console, wrapped(f"{told}, the oldest {age}", width=width, indent="  "))
+        print_lines(console, wrapped(f"{line}, the oldest {age}", width=width, indent="  "))
     console.print()
 
 
@@ -61,7 +61,7 @@ def _show_events(console: Console, health: FleetHealth) -> None:
 
 
 def _show_parked(console: Console, title: str, parked: Parked, *, now: datetime) -> None:
-    """Show the oldest, each as lines of its own: ids are there to be copied whole."""
+    """Show the oldest, each on lines of its own, so that its ids can be copied whole."""
     console.print()
     shown = min(parked.count, len(parked.oldest))
     more = f" {shown} of {parked.count:,}" if parked.count > shown else ""
@@ -69,10 +69,10 @@ def _show_parked(console: Console, title: str, parked: Parked, *, now: datetime)
     width = width_of(console)
     for event in parked.oldest:
         age = ago((now - event.received_at).total_seconds())
-        told = f"id {event.id}  {event.reason}  received {age}"
-        print_lines(console, wrapped(told, width=width, indent="  "))
-        told = f"  {event.provider} {event.provider_event_id} {event.event_type}"
-        print_lines(console, wrapped(told, width=width, indent="  "))
+        line = f"id {event.id}  {event.reason}  received {age}"
+        print_lines(console, wrapped(line, width=width, indent="  "))
+        line = f"  {event.provider} {event.provider_event_id} {event.event_type}"
+        print_lines(console, wrapped(line, width=width, indent="  "))
         if event.last_error:
             print_lines(console, wrapped(f"  {event.last_error}", width=width, indent="  "))
 
@@ -99,8 +99,9 @@ def _rest(health: FleetHealth) -> Iterator[str]:
     now, drift, queue = health.checked_at, health.drift, health.queue
     oldest = health.oldest_pending_s
     yield f"oldest pending: {'none' if oldest is None else ago(oldest)}"
-    proved = f"new entries {_ago(drift.last_new_at, now)}, all {_ago(drift.last_full_at, now)}"
-    yield f"drift: {counted(drift.violations, 'violation')}; proved {proved}"
+    new, full = _ago(drift.last_new_at, now), _ago(drift.last_full_at, now)
+    violations = counted(drift.violations, "violation")
+    yield f"drift: {violations}; new entries proved {new}, all entries {full}"
     for worker in health.workers:
         if worker.is_alive:
             since = duration((now - worker.started_at).total_seconds())
@@ -113,7 +114,7 @@ def _rest(health: FleetHealth) -> Iterator[str]:
         False: "unreachable",
         None: "unknown",
     }
-    refuses = ", refuses what is written" if queue.refusal else ""
+    refuses = ", refuses writes" if queue.refusal else ""
     yield f"queue: {reachable[queue.reachable]}{refuses}"
     yield f"schema: {'current' if health.schema_current else 'of another release'}"
 

@@ -1,4 +1,4 @@
-"""Shows what an upgrade came to: before = after + set aside, and why rows were set aside."""
+"""Shows the result of an upgrade: before = after + set aside, and why rows were set aside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def show(console: Console, result: Result, *, dry_run: bool) -> None:
     """Print the proof, the reasons, then the verdict."""
     if result.was_done:
-        console.print("Nothing to do: this database was upgraded. What was proved then:\n")
+        console.print("Nothing to do: this database is upgraded already. The proof of that time:\n")
     _show_lines(console, result.proof)
     if result.proof.reasons:
         console.print()
@@ -69,7 +69,7 @@ def _verdict(result: Result, *, dry_run: bool) -> list[str]:
     if broken:
         return [
             *(f"[red]{fault}[/red]" for fault in broken),
-            "Not finished: the doors stay closed. docs/upgrading.md says what to do.",
+            "Not finished: access stays closed. docs/upgrading.md says what to do.",
         ]
     proved = "Every row and every coin is accounted for; every invariant holds."
     if dry_run and not result.was_done:

@@ -22,71 +22,71 @@ if TYPE_CHECKING:
 HEAD_BYTES_MAX = 64 * 1024
 # A field of six bytes costs 150 once it is read. Providers send ten, proxies twenty more.
 HEAD_FIELDS_MAX = 128
-# Sizes and extensions of chunks, and trailers: these bytes, and as many again as there are of the
-# body. Chunks of ten bytes, which nobody sends, need half of that.
+# Bytes for sizes and extensions of chunks and for trailers, besides one per byte of the body.
+# Chunks of ten bytes, which nobody sends, need half of that.
 FRAMING_BYTES_MAX = HEAD_BYTES_MAX
-# Each costs some microseconds, whatever is in it; one more is let in for each 8 bytes of the body.
+# Each costs some microseconds, whatever is in it. One more is accepted per 8 bytes of the body.
 CHUNKS_MAX = 4_096
-# A provider sends its headers at once. A connection that says nothing is one fewer for others.
+# A provider sends its headers at once. A silent connection takes the place of another.
 HEAD_TIMEOUT_S = 10.0
-# Requests behind the one that is being answered. Providers and proxies wait for an answer.
+# Requests that may wait behind the one that is being answered. Providers wait for each answer.
 PIPELINED_MAX = 8
-# An answer is a few bytes, the metrics some 10 KB: a peer that takes neither reads nothing.
+# An answer has a few bytes, the metrics some 10 KB: a peer that accepts neither reads nothing.
 WRITE_TIMEOUT_S = 10.0
 
 
 class _TooManyRequests(Exception):
-    """More requests came than may wait on one connection; ends the parsing of what was read."""
+    """More requests came than may wait on one connection: stop parsing."""
 
 
-class _PassedBound(Exception):
-    """The headers or the chunks passed their bound; ends the parsing of what was read."""
+class _AboveBound(Exception):
+    """The headers or the chunks are above their bound: stop parsing."""
 
 
 class BoundedConnection(HttpConnection):
-    """A connection whose requests begin within a time and a size, a few at once."""
+    """A connection with bounds of time, size and number for its requests."""
 
     held_bytes = 0
     _awaited_head: asyncio.TimerHandle | None = None
     _awaited_reader: asyncio.TimerHandle | None = None
-    # Read of the headers, held of them, and what was understood of them.
+    # Of the headers: bytes received, bytes counted by the limits, bytes parsed, fields parsed.
     _head_bytes = 0
     _head_held = 0
     _head_size = 0
     _head_fields = 0
     _body_bytes = 0
     _body_parts = 0
-    # Of the body's bytes, those that are not yet counted as held.
+    # Bytes of the body that the limits don't count yet.
     _body_unheld = 0
     _framing_bytes = 0
     _in_head = False
     _is_between = False
-    # No more requests are read: those that are here are answered, and then it closes.
+    # Whether it reads no more requests, and closes once those that it has are answered.
     _is_ending = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # One for all connections; an application that makes none has the limits uncounted.
+        # One for all connections. An application without one gets limits that no metric counts.
         if "limits" not in self.app_state:
             self.app_state["limits"] = ConnectionLimits(note_refused=lambda _: None)
         self._limits: ConnectionLimits = self.app_state["limits"]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give the first request its time."""
+        """Begin to wait for the first request."""
         super().connection_made(transport)
         self._begin_head()
         self._await_head()
         self._limits.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more, and answer nothing more."""
+        """Stop all timers, and stop counting the connection."""
         self._end_head()
         self.resume_writing()
         self._limits.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the headers have no end. Those that come in one piece need no timer."""
+        """Parse what came. Headers that come in one piece need no timer."""
         if not self._reads_on():
             return
         if self._is_between:
@@ -113,17 +113,17 @@ class BoundedConnection(HttpConnection):
                 self._bound_framing(len(data))
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what uvicorn could not read."""
+        """Refuse a request that the parser could not read."""
         if not self._is_ending:
             self._refuse("unreadable", msg)
 
-    def make_room(self, cause: str) -> None:
-        """Hang up for the sake of others; say so to whoever waits for an answer to a request."""
+    def close_for_others(self, cause: str) -> None:
+        """Close, and answer 503 first if a request is waiting for an answer."""
         if self.transport.is_closing():
             return
         self._limits.note_refused(cause)
         if self.transport.get_write_buffer_size():
-            # It reads nothing, so it would stay until it does.
+            # The peer reads nothing: a close would wait until it does.
             self.transport.abort()
             return
         cycle = self._answered
@@ -132,26 +132,26 @@ class BoundedConnection(HttpConnection):
         self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Begin with headers, also of a request that came along with its predecessor."""
+        """Begin with the headers of a request, which may have come together with the one before."""
         if self._is_between:
             self._begin_head()
         self._head_size = self._head_fields = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take in a part of the address."""
+        """Count and keep a part of the address."""
         self._count_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in a field of the headers; fields behind a body tell nothing that is asked for."""
+        """Count and keep a field of the headers; ignore fields after a body: nobody needs them."""
         if self._in_head:
             self._head_fields += 1
             self._count_head(len(name) + len(value) + 4)
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin with the request, or end with those that are here if they are too many."""
+        """Start to answer the request, or close if too many are waiting."""
         if self._wants_upgrade():
             return
         self._end_head()
@@ -164,7 +164,7 @@ class BoundedConnection(HttpConnection):
         self._limits.hold(self, max(self._head_size - self._head_held, 0))
 
     def on_body(self, body: bytes) -> None:
-        """Take in a part of a body; what is too large is not kept, so it isn't counted either."""
+        """Count and keep a part of a body; what is above the largest size is neither."""
         super().on_body(body)
         if self.cycle.response_complete:
             return
@@ -172,14 +172,14 @@ class BoundedConnection(HttpConnection):
         self._body_parts += 1
         if self._body_parts > CHUNKS_MAX + self._body_bytes // 8:
             self._refuse_framing()
-            raise _PassedBound
+            raise _AboveBound
         kept = min(len(body), BODY_BYTES_MAX - self._body_bytes)
         if kept > 0:
             self._body_bytes += kept
             self._body_unheld += kept
 
     def on_message_complete(self) -> None:
-        """Whatever comes next is another request."""
+        """Note that the request is whole: what comes next is another one."""
         if self._wants_upgrade():
             return
         self._hold_body()
@@ -188,7 +188,7 @@ class BoundedConnection(HttpConnection):
         self._is_between = True
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, and read no more while there are some."""
+        """Go on with the next request; read no more from the peer while one is waiting."""
         super().on_response_complete()
         if self._is_ending or self.pipeline:
             self.flow.pause_reading()
@@ -199,13 +199,13 @@ class BoundedConnection(HttpConnection):
                 self._limits.hold(self, self._head_bytes)
 
     def pause_writing(self) -> None:
-        """Wait for a peer that does not read, for a time."""
+        """Begin to wait for a peer that reads no answer."""
         super().pause_writing()
         if self._awaited_reader is None:
             self._awaited_reader = self.loop.call_later(WRITE_TIMEOUT_S, self._give_up_writing)
 
     def resume_writing(self) -> None:
-        """Go on: the peer reads, or is gone."""
+        """Stop waiting: the peer reads, or is gone."""
         if self._awaited_reader is not None:
             self._awaited_reader.cancel()
             self._awaited_reader = None
@@ -215,7 +215,7 @@ class BoundedConnection(HttpConnection):
         self._head_size += size
         if self._head_size > HEAD_BYTES_MAX or self._head_fields > HEAD_FIELDS_MAX:
             self._refuse_head()
-            raise _PassedBound
+            raise _AboveBound
 
     def _refuse_head(self) -> None:
         self._refuse("head_too_large", "The headers are too large.")
@@ -229,7 +229,7 @@ class BoundedConnection(HttpConnection):
         self._refuse("badly_framed", "Too little of this request is its body.")
 
     def _bound_framing(self, size: int) -> None:
-        """Hang up on whoever sends much that is no body; count what the parser may keep of it."""
+        """Bound what is not body; count what the parser may keep of it."""
         if self.cycle.response_complete:
             if self._framing_bytes > DISCARDED_BYTES_MAX:
                 self._end("body_unasked")
@@ -243,7 +243,7 @@ class BoundedConnection(HttpConnection):
         self.transport.abort()
 
     def _refuse(self, cause: str, message: str) -> None:
-        """Answer 400, once all is answered that was asked before."""
+        """Answer 400, or only close if earlier requests still wait for their answers."""
         cycle: Any = self.cycle
         is_answered = cycle is None or cycle.response_complete
         if is_answered or (cycle.more_body and not self.pipeline):
@@ -254,7 +254,7 @@ class BoundedConnection(HttpConnection):
             self._end(cause)
 
     def _end(self, cause: str) -> None:
-        """Answer the requests that are here, and close."""
+        """Close once the requests that are here are answered."""
         self._limits.note_refused(cause)
         self._is_ending = True
         self.cycle.keep_alive = False

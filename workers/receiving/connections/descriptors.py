@@ -1,4 +1,7 @@
-"""How many connections fit into the file descriptors that this process may open."""
+"""How many connections this process may have, given the file descriptors that it may open.
+
+Raises the soft limit of descriptors and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,26 @@ import resource
 
 import structlog
 
-from workers.receiving.connections.limits import CONNECTIONS_MAX, TOLD_MAX
+from workers.receiving.connections.limits import CONNECTIONS_MAX, EXCESS_MAX
 
 log = structlog.get_logger(__name__)
 
-# Connections that the kernel accepts while the process is busy; all of them may come at once.
+# Connections that the kernel keeps for a busy process, which may accept them all at once.
 BACKLOG_MAX = 256
-# The database's connections, the queue's, files, and what is being closed at this moment.
+# For connections to the database and the queue, for files, and for what is just being closed.
 DESCRIPTORS_OF_OURS = 64
 CONNECTIONS_MIN = 8
-# An unlimited number of descriptors is no number to plan with.
+# Planned with if the number is unlimited.
 DESCRIPTORS_MAX = 65_536
 
 
 def plan_connections() -> tuple[int, int]:
-    """Raise the soft limit of descriptors to the hard one; give what fits: connections, backlog."""
+    """Raise the soft limit of descriptors to the hard one; return connections and backlog."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     descriptors = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))
     backlog = min(BACKLOG_MAX, descriptors // 4)
-    room = max(descriptors - backlog - TOLD_MAX - DESCRIPTORS_OF_OURS, CONNECTIONS_MIN)
+    room = max(descriptors - backlog - EXCESS_MAX - DESCRIPTORS_OF_OURS, CONNECTIONS_MIN)
     if room < CONNECTIONS_MAX:
         log.warning(
             "few_descriptors",

@@ -1,8 +1,8 @@
-"""What the connections of `web` may take together: descriptors, and memory for what they send.
+"""What the connections of `web` may use together: descriptors, and memory for what they send.
 
-Makes room at the cost of those who wait longest: a provider sends a request at once, so the oldest
-connection without one, or with half of one, is the one to do without. Counts what it refuses, and
-logs each cause once a minute at most.
+If there are too many, it closes the connection that has been idle, or has had half of a request,
+for longest: a provider sends a request at once. Counts what it refuses, and logs each cause at most
+once per minute. Reads and writes nothing itself.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ log = structlog.get_logger(__name__)
 
 # Each costs about 10 KB before it sends anything; a provider opens a few dozen, a proxy hundreds.
 CONNECTIONS_MAX = 2_000
-# Of heads and bodies that are not yet answered. Bodies are 2 KB, so this is 30,000 of them; what
-# waits for the database has a bound of its own, see workers/receiving/intake.py.
+# For headers and bodies that are not answered yet. A body has 2 KB, so this is enough for 30,000.
+# Arrivals that wait for the database have a bound of their own, in intake.py.
 HELD_BYTES_MAX = 64 * 1024 * 1024
-# Connections beyond the limit whose requests are answered with 503.
-TOLD_MAX = 64
-SAID_AGAIN_AFTER_S = 60.0
+# Connections above the limit whose requests are answered with 503.
+EXCESS_MAX = 64
+LOG_EVERY_S = 60.0
 
 
 class Connection(Protocol):
-    """What the limits ask of a connection."""
+    """What the limits use of a connection."""
 
     held_bytes: int
 
-    def make_room(self, cause: str) -> None:
-        """Hang up; say why if there is somebody to say it to."""
+    def close_for_others(self, cause: str) -> None:
+        """Close, and answer 503 first if a request is waiting for an answer."""
 
 
 class ConnectionLimits:
-    """The limits of one process, kept by its connections.
+    """The limits of one process; its connections report to it.
 
-    A connection is idle, or part of a request of its has arrived, or all of it and the answer is
-    due. In the first two states it may be closed for a newer one.
+    A connection is idle, or a part of a request has arrived, or the whole request has arrived and
+    the answer is due. In the first two states it may be closed for a newer one.
     """
 
     def __init__(
@@ -58,79 +58,79 @@ class ConnectionLimits:
         self._note_refused = note_refused
         self._clock = clock
         self._connections: set[Connection] = set()
-        # Since when; in the order of that.
+        # Each with the time since when; the oldest comes first.
         self._idle: dict[Connection, float] = {}
         self._arriving: dict[Connection, float] = {}
-        self._unsaid: Counter[str] = Counter()
-        self._said_at: dict[str, float] = {}
+        self._unlogged: Counter[str] = Counter()
+        self._logged_at: dict[str, float] = {}
 
     @property
     def connections(self) -> int:
-        """How many there are."""
+        """How many connections are open."""
         return len(self._connections)
 
     @property
     def is_over(self) -> bool:
-        """Whether there are more connections with a request than are served."""
+        """Whether more connections have a request than may be served."""
         return len(self._connections) - len(self._idle) > self.connections_max
 
     def opened(self, connection: Connection) -> None:
-        """Count a new connection; if there are too many, close whoever keeps us waiting longest."""
+        """Count a new connection; if there are too many, close the one that is slowest."""
         self._connections.add(connection)
         self._idle[connection] = self._clock()
         while len(self._connections) > self._room():
             slowest = self._slowest()
             self.closed(slowest)
-            slowest.make_room("crowded")
+            slowest.close_for_others("crowded")
 
     def closed(self, connection: Connection) -> None:
-        """Count it no more."""
+        """Stop counting a connection."""
         self._connections.discard(connection)
         self._idle.pop(connection, None)
         self.release(connection)
 
     def begun(self, connection: Connection) -> None:
-        """Note that a part of a request is there."""
+        """Note that a part of a request has arrived."""
         self._idle.pop(connection, None)
         if connection in self._connections:
             self._arriving.setdefault(connection, self._clock())
 
     def arrived(self, connection: Connection) -> None:
-        """Note that a request is complete: it is answered, not refused."""
+        """Note that a whole request has arrived: from now on it is answered, not refused."""
         self._arriving.pop(connection, None)
 
     def answered(self, connection: Connection) -> None:
-        """Note that all its requests are answered, and nothing of them is held any more."""
+        """Note that all requests of a connection are answered and use no memory any more."""
         self.release(connection)
         if connection in self._connections:
             self._idle[connection] = self._clock()
 
     def hold(self, connection: Connection, size: int) -> None:
-        """Count bytes of a request that is arriving; past the bound the oldest such is refused."""
+        """Count bytes of a request that is arriving; above the bound refuse the oldest of these."""
         self.begun(connection)
         connection.held_bytes += size
         self.held_bytes += size
         while self.held_bytes > self._held_bytes_max and self._arriving:
             oldest = next(iter(self._arriving))
             self.release(oldest)
-            oldest.make_room("too_many_bytes")
+            oldest.close_for_others("too_many_bytes")
 
     def refuse_arriving(self, cause: str) -> None:
-        """Refuse the requests of which a part has not arrived yet."""
+        """Refuse each request of which a part has not arrived yet."""
         for connection in list(self._arriving):
             self.release(connection)
-            connection.make_room(cause)
+            connection.close_for_others(cause)
 
     def release(self, connection: Connection) -> None:
-        """Count nothing of it as held."""
+        """Count no more bytes for a connection."""
         self._arriving.pop(connection, None)
         self.held_bytes -= connection.held_bytes
         connection.held_bytes = 0
 
     def _room(self) -> int:
-        # With an answer due on each connection, some more are let in to be told to come again.
+        # If an answer is due on each connection, some more are accepted, to be answered with 503.
         due = len(self._connections) - len(self._idle) - len(self._arriving)
-        return self.connections_max + (TOLD_MAX if due >= self.connections_max else 0)
+        return self.connections_max + (EXCESS_MAX if due >= self.connections_max else 0)
 
     def _slowest(self) -> Connection:
         longest_idle = next(iter(self._idle.items()))
@@ -138,16 +138,16 @@ class ConnectionLimits:
         return min(longest_idle, oldest_arriving, key=lambda each: each[1])[0]
 
     def note_refused(self, cause: str) -> None:
-        """Count what was refused; a line a minute says that it happens."""
+        """Count a refusal; at most one log line per minute and cause says how many there were."""
         self._note_refused(cause)
-        self._unsaid[cause] += 1
+        self._unlogged[cause] += 1
         now = self._clock()
-        if now - self._said_at.get(cause, float("-inf")) >= SAID_AGAIN_AFTER_S:
-            self._said_at[cause] = now
+        if now - self._logged_at.get(cause, float("-inf")) >= LOG_EVERY_S:
+            self._logged_at[cause] = now
             log.warning(
                 "requests_refused",
                 cause=cause,
-                since_last_said=self._unsaid.pop(cause),
+                since_last_logged=self._unlogged.pop(cause),
                 connections=self.connections,
                 connections_max=self.connections_max,
             )

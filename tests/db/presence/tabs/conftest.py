@@ -1,4 +1,4 @@
-"""The one viewer of a test, whose tabs are heard one by one or through a gateway."""
+"""The one viewer of a test, whose heartbeats come one by one or through a gateway."""
 
 from __future__ import annotations
 

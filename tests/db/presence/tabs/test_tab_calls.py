@@ -25,7 +25,7 @@ SEEN = "select public.update_viewer_heartbeat($1, true, true, true, true, $2)"
 HIDDEN = "select public.update_viewer_heartbeat($1, true, true, false, true, $2)"
 
 
-# What a gateway says of several tabs in one call
+# Several tabs in one call of a gateway
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -38,20 +38,20 @@ async def test_tabs_of_one_call_count_together_in_any_order(
         entry(viewer.id, viewer.stream, tab=7, is_active=False),
     ]
     for second in (0, 12):
-        assert await audience.hear_all(*beats[::order], second=second) == []
+        assert await audience.gateway_call(*beats[::order], second=second) == []
         assert await viewer.is_watching()
         row = await viewer.row()
         assert json.loads(row["tabs"]).keys() == {"watching", "hidden", "7"}
         assert row["last_active_at"] == at(second)
 
 
-async def test_of_several_entries_of_one_tab_the_last_counts(
+async def test_the_last_of_several_entries_of_one_tab_counts(
     audience: Audience, viewer: Viewer
 ) -> None:
     on, off = (entry(viewer.id, viewer.stream, tab="a", is_visible=each) for each in (True, False))
-    await audience.hear_all(on, off)
+    await audience.gateway_call(on, off)
     assert not await viewer.is_watching()
-    await audience.hear_all(off, on)
+    await audience.gateway_call(off, on)
     assert await viewer.is_watching()
 
 
@@ -60,18 +60,18 @@ async def test_an_entry_without_a_tab_overrules_the_tabs_before_it(
 ) -> None:
     watching = entry(viewer.id, viewer.stream, tab="a")
     off = entry(viewer.id, viewer.stream, is_visible=False)
-    await audience.hear_all(watching, off)
+    await audience.gateway_call(watching, off)
     assert not await viewer.is_watching()
-    await audience.hear_all(off, watching)
+    await audience.gateway_call(off, watching)
     assert await viewer.is_watching()
 
 
 @pytest.mark.parametrize("nonsense", ["x" * 65, {}, [], True, {"a": 1}])
-async def test_what_is_no_tab_is_named_and_harms_nobody_else(
+async def test_an_invalid_tab_is_named_and_harms_no_other_entry(
     audience: Audience, viewer: Viewer, nonsense: object
 ) -> None:
     other = await audience.profile()
-    assert await audience.hear_all(
+    assert await audience.gateway_call(
         entry(viewer.id, viewer.stream, tab=nonsense),
         entry(other, viewer.stream, tab="é" * 64),
     ) == [(viewer.stream, viewer.id, "invalid_tab")]
@@ -181,13 +181,13 @@ and proname = 'update_viewer_heartbeat'
 (NEW,) = (f.sql for f in expected() if f.name == "public.update_viewer_heartbeat")
 
 
-async def test_the_old_signature_goes_as_the_new_one_comes_and_clients_go_on(
+async def test_the_new_signature_replaces_the_old_one_and_clients_go_on(
     db: Connection, viewer: Viewer, signed_in: SignIn
 ) -> None:
     client = await signed_in(viewer.id)
     async with db.transaction():
         await db.execute(OLD)
-    # What a release does with one file, without the policies that come at its end.
+    # A release does this with one file, and applies the policies at its end.
     async with db.transaction():
         await db.execute(NEW)
     assert [row[0] for row in await db.fetch(SIGNATURES)] == [6]

@@ -1,4 +1,4 @@
-"""Several tabs of one viewer on one stream: a tab that doesn't watch undoes nothing of another."""
+"""Several tabs of one viewer on one stream: a tab that doesn't watch ends no other tab's hold."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ async def test_a_tab_that_ceases_to_watch_ends_its_own_hold_at_once(viewer: View
     assert row["last_active_at"] == at(12)
 
 
-async def test_one_tab_alone_is_as_a_client_without_tabs(
+async def test_one_tab_alone_counts_like_a_client_without_tabs(
     audience: Audience, viewer: Viewer
 ) -> None:
     other = await audience.profile()
     story = [(0, False), (1, True), (15, True), (80, True), (90, False)]
     for second, is_visible in story:
         await viewer.beat("only", second=second, is_visible=is_visible)
-        await audience.hear(other, viewer.stream, second=second, is_visible=is_visible)
+        await audience.heartbeat(other, viewer.stream, second=second, is_visible=is_visible)
         one = await viewer.row()
         two = await replace(viewer, id=other).row()
         assert dict(one) | {"tabs": None} == dict(two)
@@ -138,7 +138,7 @@ async def test_a_time_ahead_of_the_clock_is_not_trusted_for_longer_than_a_beat(
 
 
 async def test_without_a_tab_the_last_beat_counts(viewer: Viewer) -> None:
-    # That a client's empty name is none is the public function's to say, see below.
+    # The public function treats an empty name as none: see test_a_client_names_its_tab_or_none.
     for unnamed in (None, "") if viewer.by_gateway else (None,):
         await viewer.beat("a", second=0)
         await viewer.beat(unnamed, second=1, is_visible=False)
@@ -160,12 +160,12 @@ async def test_a_hold_of_a_client_without_tabs_is_not_undone_by_a_hidden_tab(
     assert not await viewer.is_watching()
 
 
-# Any story
+# Random heartbeats
 
 
 @dataclass(slots=True)
 class Model:
-    """The rule in Python: what the row should be."""
+    """The rule in Python: the row as it should be."""
 
     tabs: dict[str, tuple[float, bool]] = field(default_factory=dict)
     holds: bool = False
@@ -201,7 +201,7 @@ BEATS = st.lists(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(beats=BEATS)
-async def test_any_story_of_beats_leaves_what_the_rule_says(
+async def test_random_heartbeats_leave_the_row_that_the_model_says(
     audience: Audience, stream: int, beats: list[tuple[str | None, int, bool]], *, by_gateway: bool
 ) -> None:
     one = Viewer(audience, await audience.profile(), stream, by_gateway)

@@ -17,7 +17,7 @@ from public.active_viewers where stream_id = $1 and viewer_id = $2
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A viewer's tabs on a stream, noted one by one or as a gateway notes them."""
+    """A viewer's tabs on a stream; heartbeats come one by one or through a gateway."""
 
     audience: Audience
     id: UUID
@@ -25,12 +25,12 @@ class Viewer:
     by_gateway: bool
 
     async def beat(self, tab: str | None, *, second: float, **off: bool) -> None:
-        """One tab is heard."""
+        """Send a heartbeat of one tab."""
         if self.by_gateway:
             beat = entry(self.id, self.stream, tab=tab, **off)
-            assert await self.audience.hear_all(beat, second=second) == []
+            assert await self.audience.gateway_call(beat, second=second) == []
         else:
-            await self.audience.hear(self.id, self.stream, second=second, tab=tab, **off)
+            await self.audience.heartbeat(self.id, self.stream, second=second, tab=tab, **off)
 
     async def row(self) -> asyncpg.Record:
         found = await self.audience.db.fetchrow(ROW, self.stream, self.id)

@@ -1,4 +1,4 @@
-"""The app's door: Standard Webhooks, held against the reference library, and what gifts mean."""
+"""The app: Standard Webhooks, compared with the reference library, and what gifts mean."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from db.arrivals import Arrival
+from db.batches import ClaimedEvent
 from db.facts import Gift, Verdict
-from db.inbox import Arrival, ClaimedEvent
 from tasks.providers.app import App, sign
 from tasks.providers.app.verify import _signature, signing_key
 from tasks.providers.signed import TOLERANCE_S, NotAuthentic
@@ -33,7 +34,7 @@ BODY = json.dumps({"type": "gift.sent", "timestamp": "2026-11-22T05:28:00Z", "da
 def library_signs(
     event_id: str = "gift-1", body: bytes = BODY, secret: str = SECRET, at_s: int = NOW_S
 ) -> dict[bytes, bytes]:
-    """Give the headers that the reference library makes."""
+    """Return the headers that the reference library makes."""
     signature = Webhook(secret).sign(event_id, datetime.fromtimestamp(at_s, UTC), body.decode())
     return {
         b"webhook-id": event_id.encode(),
@@ -122,7 +123,7 @@ def test_a_missing_header_is_refused(missing: bytes) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(list(library_signs())), st.binary(max_size=100)))
-def test_no_headers_but_signed_ones_get_in(headers: dict[bytes, bytes]) -> None:
+def test_only_signed_headers_are_accepted(headers: dict[bytes, bytes]) -> None:
     with pytest.raises(NotAuthentic):
         verify(headers)
 
@@ -146,11 +147,11 @@ def test_a_secret_that_holds_no_key_is_refused(secret: str) -> None:
         signing_key(secret)
 
 
-def test_a_gift_is_one_rose_unless_it_says_otherwise() -> None:
+def test_the_quantity_of_a_gift_is_1_unless_it_is_given() -> None:
     assert interpret(BODY) == Gift(sender_id=SENDER, recipient_id=RECIPIENT, gift_type="rose")
 
 
-def test_a_gift_tells_how_many_and_from_where() -> None:
+def test_a_gift_has_a_quantity_a_stream_and_a_slot() -> None:
     data = DATA | {"quantity": 3, "stream_id": 7, "slot_index": 12, "color": "red", "kind": "x"}
     assert interpret({"type": "gift.sent", "data": data}) == Gift(
         sender_id=SENDER,

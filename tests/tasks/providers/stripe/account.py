@@ -1,8 +1,8 @@
-"""A Stripe account in miniature: what happens to a payment there, and the events that tell of it.
+"""A small model of a Stripe account: what happens to a payment, and the events that Stripe sends.
 
-Its own state is the truth that the ledger must end at. Nothing here comes from the product: events
-are written as Stripe's documentation describes them, and what a buyer keeps is what was captured,
-less what was given back, as the account itself knows it.
+The ledger must end where this model ends. Nothing here comes from the product: events are written
+as Stripe's documentation describes them, and a buyer keeps what was captured less what was given
+back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 @dataclass(slots=True)
 class AccountRefund:
-    """A refund as the account has it."""
+    """A refund with its present status."""
 
     id: str
     amount: int
@@ -30,14 +30,14 @@ class AccountRefund:
     status: str = "succeeded"
 
     @property
-    def stands(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether the money goes back to the buyer."""
         return self.status not in ("failed", "canceled")
 
 
 @dataclass(slots=True)
 class AccountDispute:
-    """A dispute; Stripe moves its money in balance transactions."""
+    """A dispute, and the money that was moved because of it."""
 
     id: str
     amount: int
@@ -47,12 +47,12 @@ class AccountDispute:
 
 @dataclass(slots=True)
 class AccountPayment:
-    """One payment of `amount` minor units, of which `captured` were taken."""
+    """A payment: `amount` minor units were authorised, and `captured` of them were taken."""
 
     metadata: Mapping[str, str]
     amount: int
     captured: int
-    refunds_told_by_id: bool = True
+    sends_refund_events: bool = True
     at: int = 1_763_788_800
     number: int = field(default_factory=lambda: next(_numbers))
     refunds: list[AccountRefund] = field(default_factory=list)
@@ -77,11 +77,11 @@ class AccountPayment:
     @property
     def refunded(self) -> int:
         """What refunds give back."""
-        return sum(refund.amount for refund in self.refunds if refund.stands)
+        return sum(refund.amount for refund in self.refunds if refund.is_valid)
 
     @property
     def given_back(self) -> int:
-        """What the buyer has got back or disputes, at most all of it."""
+        """What the buyer has got back or disputes, at most all that was captured."""
         disputed = sum(
             dispute.amount
             for dispute in self.disputes
@@ -90,77 +90,77 @@ class AccountPayment:
         return min(self.captured, self.refunded + disputed)
 
     def kept_coins(self, coins: int) -> int:
-        """How many of the coins bought with this payment the buyer keeps."""
+        """Return how many of the bought coins the buyer keeps."""
         return coins - coins * self.given_back // self.captured
 
     # What happens
 
     def pay(self, rng: random.Random) -> None:
-        """The buyer pays; either event, or both, tell of it, and the charge's own tells names.
+        """The buyer pays: an event of the intent, of the session or of both says so.
 
-        What is captured by hand is told by an intent that need not carry the metadata, and its
-        session was not paid yet.
+        If the money is captured by hand, the session's event says that it is not paid yet, and the
+        intent may lack metadata. An event of the charge may come too; it only has names.
         """
-        told = rng.choice([("intent",), ("session",), ("intent", "session"), ("by hand",)])
-        if "by hand" in told:
-            self._tell("checkout.session.completed", self._session() | {"payment_status": "unpaid"})
+        kinds = rng.choice([("intent",), ("session",), ("intent", "session"), ("by hand",)])
+        if "by hand" in kinds:
+            self._send("checkout.session.completed", self._session() | {"payment_status": "unpaid"})
             self.at += 3600
             on_intent = {name: value for name, value in self.metadata.items() if rng.random() < 0.5}
-            self._tell("payment_intent.succeeded", self._intent() | {"metadata": on_intent})
-        if "session" in told:
-            self._tell("checkout.session.completed", self._session())
-        if "intent" in told:
-            self._tell("payment_intent.succeeded", self._intent())
+            self._send("payment_intent.succeeded", self._intent() | {"metadata": on_intent})
+        if "session" in kinds:
+            self._send("checkout.session.completed", self._session())
+        if "intent" in kinds:
+            self._send("payment_intent.succeeded", self._intent())
         if rng.random() < 0.5:
-            self._tell("charge.succeeded", self._charge())
+            self._send("charge.succeeded", self._charge())
 
     def refund(self, amount: int, *, status: str = "succeeded") -> AccountRefund:
-        """The seller gives something back."""
+        """The seller refunds a part or all of it."""
         self.at += 1
         refund = AccountRefund(
             f"re_life{self.number}_{len(self.refunds)}", amount, self.at, status=status
         )
         self.refunds.append(refund)
-        if self.refunds_told_by_id:
-            self._tell("refund.created", self._refund(refund))
-        self._tell("charge.refunded", self._charge())
+        if self.sends_refund_events:
+            self._send("refund.created", self._refund(refund))
+        self._send("charge.refunded", self._charge())
         return refund
 
     def fail(self, refund: AccountRefund, status: str = "failed") -> None:
-        """The buyer's bank sends a refund back, or it is canceled."""
+        """The buyer's bank refuses a refund, or the refund is canceled."""
         self.at += 2
         refund.status = status
-        self._tell("charge.refund.updated", self._refund(refund))
-        if self.refunds_told_by_id:
-            self._tell("refund.failed", self._refund(refund))
+        self._send("charge.refund.updated", self._refund(refund))
+        if self.sends_refund_events:
+            self._send("refund.failed", self._refund(refund))
 
     def change_metadata(self, refund: AccountRefund) -> None:
-        """Somebody writes a note to a refund: it is told again as it is."""
+        """Somebody changes the metadata of a refund, so an event repeats it."""
         self.at += 3
-        self._tell("charge.refund.updated", self._refund(refund))
+        self._send("charge.refund.updated", self._refund(refund))
 
     def dispute(self, amount: int) -> AccountDispute:
-        """The buyer's bank takes money back, for now."""
+        """The buyer's bank takes money back until the dispute is decided."""
         self.at += 5
         dispute = AccountDispute(f"dp_life{self.number}_{len(self.disputes)}", amount)
         self.disputes.append(dispute)
         dispute.moved.append(-amount)
-        self._tell("charge.dispute.created", self._dispute(dispute))
-        self._tell("charge.dispute.funds_withdrawn", self._dispute(dispute))
+        self._send("charge.dispute.created", self._dispute(dispute))
+        self._send("charge.dispute.funds_withdrawn", self._dispute(dispute))
         return dispute
 
     def decide(self, dispute: AccountDispute, *, won: bool, converted: float = 1.0) -> None:
-        """The bank decides; what comes back may have been converted at another rate."""
+        """The bank decides; money that comes back may be converted at another rate."""
         self.at += 5
         dispute.status = "won" if won else "lost"
         if won:
             dispute.moved.append(int(dispute.amount * converted))
-            self._tell("charge.dispute.funds_reinstated", self._dispute(dispute))
-        self._tell("charge.dispute.closed", self._dispute(dispute))
+            self._send("charge.dispute.funds_reinstated", self._dispute(dispute))
+        self._send("charge.dispute.closed", self._dispute(dispute))
 
-    # How it is told
+    # Events
 
-    def _tell(self, event_type: str, told: Mapping[str, Any]) -> None:
+    def _send(self, event_type: str, sent: Mapping[str, Any]) -> None:
         self.events.append(
             {
                 "id": f"evt_life{self.number}_{len(self.events)}",
@@ -169,7 +169,7 @@ class AccountPayment:
                 "created": self.at,
                 "livemode": False,
                 "type": event_type,
-                "data": {"object": dict(told)},
+                "data": {"object": dict(sent)},
             }
         )
 
@@ -252,25 +252,25 @@ class AccountPayment:
         }
 
 
-def live(rng: random.Random, metadata: Mapping[str, str], price: int) -> AccountPayment:
-    """Let a payment of `price` go through a life of random turns, and return it."""
+def random_payment(rng: random.Random, metadata: Mapping[str, str], price: int) -> AccountPayment:
+    """Return a payment of `price` to which random things have happened."""
     payment = AccountPayment(
         metadata,
         amount=rng.choice([price, price, price + price // 2]),
         captured=price,
-        refunds_told_by_id=rng.random() < 0.7,
+        sends_refund_events=rng.random() < 0.7,
     )
     payment.pay(rng)
     for _ in range(rng.randint(0, 5)):
         payment.at += rng.randint(1, 90)
         left = payment.captured - payment.given_back
-        standing = [refund for refund in payment.refunds if refund.stands]
+        valid = [refund for refund in payment.refunds if refund.is_valid]
         open_disputes = [each for each in payment.disputes if each.status == "needs_response"]
         match rng.choice(("refund", "fail", "metadata", "dispute", "decide")):
             case "refund" if left:
                 payment.refund(rng.choice([left, rng.randint(1, left)]))
-            case "fail" if standing:
-                payment.fail(rng.choice(standing), rng.choice(["failed", "canceled"]))
+            case "fail" if valid:
+                payment.fail(rng.choice(valid), rng.choice(["failed", "canceled"]))
             case "metadata" if payment.refunds:
                 payment.change_metadata(rng.choice(payment.refunds))
             case "dispute" if left and not payment.disputes:

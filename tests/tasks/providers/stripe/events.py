@@ -1,4 +1,4 @@
-"""One payment's events, as Stripe writes them, and their interpretation."""
+"""The events of one payment, as Stripe writes them, and what they mean to us."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from db.batches import ClaimedEvent
 from db.facts import Half, Paid, Purchase, Verdict
-from db.inbox import ClaimedEvent
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate import stripe as made
 
@@ -35,7 +35,7 @@ PURCHASE = Purchase(
     sku="coins_100",
     told_by="intent",
 )
-# What an intent without our metadata adds, should a session show that its payment is ours.
+# What an intent without our metadata adds if a session shows that its payment is ours.
 PAID = Half(
     told_by="intent",
     paid=Paid(amount_minor=999, currency="usd", purchased_at=datetime.fromtimestamp(NOW_S, UTC)),
@@ -43,7 +43,7 @@ PAID = Half(
 
 
 def intent_not_ours(*payment_keys: str, half: Half = PAID) -> Verdict:
-    """Give what an intent without our metadata is read as."""
+    """Return what an intent without our metadata means."""
     return Verdict(state="ignored", reason="not_ours", payment_keys=list(payment_keys), half=half)
 
 
@@ -68,7 +68,7 @@ def purchase(event: Any) -> Purchase:
 
 
 def intent(**changes: Any) -> dict[str, Any]:
-    """Give the event of a succeeded intent with some of its fields changed."""
+    """Return the event of a succeeded intent with some of its fields changed."""
     event = made.payment_intent_succeeded(PAYMENT)
     event["data"]["object"] |= changes
     return event

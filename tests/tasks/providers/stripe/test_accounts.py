@@ -1,4 +1,4 @@
-"""Whose money it is: an event of another account moves nothing, whatever it tells."""
+"""Events of another Stripe account are refused, whatever their type."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def mismatch(account: str) -> Verdict:
 
 @pytest.mark.parametrize("kind", EVENTS)
 @pytest.mark.parametrize("field", FIELDS)
-def test_an_event_of_another_account_is_refused_whatever_it_tells(kind: str, field: str) -> None:
+def test_an_event_of_another_account_is_refused_whatever_its_type(kind: str, field: str) -> None:
     event = EVENTS[kind] | {field: THEIRS}
     assert interpret(event) == mismatch(THEIRS)
     assert interpret(event, accounts=[OURS, CONNECTED]) == mismatch(THEIRS)
-    # Of the other mode, too: it is the account that a person must know of.
+    # In the other mode too: the account is what a person must know.
     assert interpret(event, livemode=True) == mismatch(THEIRS)
 
 
@@ -98,6 +98,6 @@ def test_an_account_that_cannot_be_read_is_not_ours(field: str, value: object) -
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_an_account_in_full_is_named_and_refused(field: str) -> None:
+def test_an_account_given_as_an_object_is_named_and_refused(field: str) -> None:
     event = intent() | {field: {"id": CONNECTED, "object": "account"}}
     assert interpret(event, accounts=[CONNECTED]) == mismatch(CONNECTED)

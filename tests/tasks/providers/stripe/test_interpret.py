@@ -1,4 +1,4 @@
-"""What Stripe's other events mean: reversals, what moves nothing, and what can't be Stripe's."""
+"""What Stripe's other events mean: reversals, events without effect, malformed events."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_refund_has_a_time_of_its_own_and_one_of_its_event() -> None:
 
 
 @pytest.mark.parametrize("created", [None, "now", 1.5, -1])
-def test_a_refund_without_a_readable_time_was_made_when_it_was_told(created: object) -> None:
+def test_a_refund_without_a_readable_time_has_the_time_of_its_event(created: object) -> None:
     event = made.refund_event(PAYMENT, refund_id="re_1", amount_minor=300, created_s=NOW_S + 9)
     event["data"]["object"]["created"] = created
     fact = interpret(event)
@@ -205,7 +205,7 @@ def test_a_dispute_tells_its_status(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", [None, "something_new", "lost\x00", 5, ["lost"], {}])
-def test_a_status_that_stripe_adds_some_day_is_unknown(status: object) -> None:
+def test_a_new_status_of_a_dispute_is_unknown(status: object) -> None:
     event = made.dispute_event(PAYMENT, dispute_id="dp_1")
     event["data"]["object"]["status"] = status
     fact = interpret(event)
@@ -241,7 +241,7 @@ def test_a_charge_with_one_name_tells_nothing(event_type: str, missing: str) -> 
     assert interpret(event) == Verdict(state="ignored", reason="unknown_type")
 
 
-# What moves nothing
+# Events without effect
 
 
 @pytest.mark.parametrize("livemode", [True, False])
@@ -260,7 +260,7 @@ def test_an_event_that_names_no_mode_is_a_test() -> None:
     assert interpret(event, livemode=True) == Verdict(state="rejected", reason="livemode_mismatch")
 
 
-def test_a_thin_event_is_left_for_later() -> None:
+def test_a_thin_event_is_ignored() -> None:
     event = {
         "id": "evt_test_65R",
         "object": "v2.core.event",
@@ -280,7 +280,7 @@ def test_other_types_are_ignored(event_type: str) -> None:
     assert interpret(event) == Verdict(state="ignored", reason="unknown_type")
 
 
-# What can't be Stripe's
+# Malformed events
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ JSON = st.recursive(
 
 @st.composite
 def changed_events(draw: st.DrawFn) -> bytes:
-    """Take a real event and put anything in place of some of its fields."""
+    """Return a real event in which some fields have any value at all."""
     event = json.loads(json.dumps(draw(st.sampled_from(EVENTS))))
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from([event, event["data"]["object"]]))
@@ -356,7 +356,7 @@ def changed_events(draw: st.DrawFn) -> bytes:
 
 
 def is_storable(fact: Fact) -> bool:
-    """Say whether a fact survives the way to SQL: its types hold, and it has no NUL."""
+    """Return whether PostgreSQL accepts a fact: its types are right, and it has no NUL."""
     return msgspec.convert(msgspec.to_builtins(fact), type(fact)) == fact
 
 
@@ -371,7 +371,7 @@ def test_any_bytes_have_a_meaning(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"data":', b'{"data":{"object":'])
-def test_a_depth_bomb_is_malformed(opening: bytes) -> None:
+def test_deeply_nested_json_is_malformed(opening: bytes) -> None:
     assert interpret(opening * 20_000) == MALFORMED
     bomb = b'{"type":"payment_intent.succeeded","data":' + opening * 5000
     assert interpret(bomb) == MALFORMED

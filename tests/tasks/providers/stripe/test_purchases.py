@@ -1,4 +1,4 @@
-"""Which of Stripe's events are purchases, whose, and of what."""
+"""Which of Stripe's events are purchases: of which buyer, and of what."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_a_session_that_is_not_paid_yet_names_its_payment(status: str) -> None:
 
 
 def test_a_session_that_is_not_paid_yet_tells_what_a_paid_one_does() -> None:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "metadata": {"sku": "coins_100", "quantity": "3"},
         "client_reference_id": str(BUYER),
         "total_details": {"amount_tax": 19, "amount_shipping": 0},
     }
-    paid = purchase(session(**told))
-    unpaid = interpret(session(**told, payment_status="unpaid"))
+    paid = purchase(session(**fields))
+    unpaid = interpret(session(**fields, payment_status="unpaid"))
     assert isinstance(unpaid, Names)
     assert unpaid.half is not None
     for name in ("profile_id", "by_reference", "sku", "quantity", "deductions_minor", "currency"):
@@ -82,16 +82,14 @@ FREE = {"payment_status": "no_payment_required", "amount_total": 0, "payment_int
 
 @pytest.mark.parametrize("status", ["no_payment_required", "paid"])
 @pytest.mark.parametrize("currency", ["usd", "EUR"])
-def test_an_order_of_nothing_is_a_purchase_under_its_sessions_name(
-    status: str, currency: str
-) -> None:
+def test_a_free_order_is_a_purchase_named_by_its_session(status: str, currency: str) -> None:
     fact = purchase(session(**FREE | {"payment_status": status, "currency": currency}))
     assert (fact.provider_payment_id, fact.payment_keys) == ("cs_test_1", ["cs_test_1"])
     assert (fact.profile_id, fact.sku, fact.amount_minor) == (BUYER, "coins_100", 0)
     assert fact.currency == currency.lower()
 
 
-def test_an_order_of_nothing_of_another_product_is_not_ours() -> None:
+def test_a_free_order_without_our_metadata_is_not_ours() -> None:
     fact = interpret(session(**FREE, metadata={}, client_reference_id="order-17"))
     assert (fact.state, fact.reason) == ("ignored", "not_ours")  # type: ignore[union-attr]
 
@@ -105,7 +103,9 @@ def test_an_order_of_nothing_of_another_product_is_not_ours() -> None:
     ],
     ids=str,
 )
-def test_what_asks_for_no_payment_yet_is_no_order_of_nothing(changes: dict[str, object]) -> None:
+def test_a_session_that_asks_for_no_payment_yet_is_no_free_order(
+    changes: dict[str, object],
+) -> None:
     fact = interpret(session(**FREE | changes))
     assert fact == Verdict(state="ignored", reason="unpaid")
 
@@ -127,7 +127,7 @@ def test_a_paid_session_without_an_intent_waits_for_a_person() -> None:
     assert (fact.profile_id, fact.sku) == (BUYER, None)
 
 
-def test_what_was_received_counts_not_what_was_asked() -> None:
+def test_the_received_amount_counts_and_not_the_requested_one() -> None:
     assert purchase(intent(amount=5000, amount_received=999)).amount_minor == 999
 
 
@@ -141,7 +141,7 @@ def test_a_purchase_without_a_readable_time_is_dated_by_its_arrival(created: obj
     assert purchase(intent() | {"created": created}).purchased_at == RECEIVED_AT
 
 
-def test_the_intent_may_hold_its_charge_in_full() -> None:
+def test_an_intent_may_contain_its_whole_charge() -> None:
     fact = purchase(intent(latest_charge=made.charge(PAYMENT)))
     assert fact.payment_keys == ["pi_1", "ch_1"]
     assert fact.country_code == "DE"
@@ -189,7 +189,7 @@ def test_a_list_without_a_charge_names_none(charges: object) -> None:
     assert purchase(intent(charges=charges)).payment_keys == ["pi_1", "ch_1"]
 
 
-def test_the_session_may_hold_its_intent_in_full() -> None:
+def test_a_session_may_contain_its_whole_intent() -> None:
     fact = purchase(session(payment_intent=made.payment_intent(PAYMENT)))
     assert fact.payment_keys == ["pi_1", "cs_test_1"]
 
@@ -198,7 +198,7 @@ def test_a_currency_is_lower_case() -> None:
     assert purchase(intent(currency="EUR")).currency == "eur"
 
 
-# Whose it is, and what
+# The buyer and the product
 
 
 def test_a_payment_without_our_metadata_is_another_products() -> None:
@@ -223,19 +223,19 @@ def test_a_session_of_another_product_is_not_ours() -> None:
 
 
 @pytest.mark.parametrize(("written", "quantity"), [("2", 2), (3, 3), ("two", None), ("0", None)])
-def test_a_quantity_alone_is_not_ours_and_counts_should_the_payment_be(
+def test_a_quantity_alone_is_not_ours_and_counts_if_the_payment_is(
     written: object, quantity: int | None
 ) -> None:
-    told: dict[str, Any] = {"quantity": quantity, "quantity_unreadable": quantity is None}
+    fields: dict[str, Any] = {"quantity": quantity, "quantity_unreadable": quantity is None}
     by_intent = interpret(intent(metadata={"quantity": written}))
-    half = msgspec.structs.replace(PAID, **told)
+    half = msgspec.structs.replace(PAID, **fields)
     assert by_intent == intent_not_ours("pi_1", "ch_1", half=half)
     by_session = interpret(session(metadata={"quantity": written}, client_reference_id=None))
     assert by_session == Verdict(
         state="ignored",
         reason="not_ours",
         payment_keys=["pi_1", "cs_test_1"],
-        half=Half(told_by="session", currency="usd", paid=PAID.paid, **told),
+        half=Half(told_by="session", currency="usd", paid=PAID.paid, **fields),
     )
 
 
@@ -283,7 +283,7 @@ def test_a_client_reference_id_that_is_no_uuid_names_nobody() -> None:
 
 
 @pytest.mark.parametrize("written", [None, ""])
-def test_a_quantity_that_is_absent_is_not_told(written: object) -> None:
+def test_an_absent_quantity_is_none(written: object) -> None:
     fact = purchase(with_metadata(quantity=written))
     assert (fact.quantity, fact.quantity_unreadable) == (None, False)
 
@@ -313,7 +313,7 @@ def test_a_product_that_cannot_be_read_waits_for_a_person(sku: object) -> None:
     assert (fact.sku, fact.profile_id) == (None, BUYER)
 
 
-# What a session's total holds besides the price
+# What is part of a session's total besides the price
 
 
 @pytest.mark.parametrize(
@@ -342,9 +342,9 @@ def test_a_product_that_cannot_be_read_waits_for_a_person(sku: object) -> None:
 def test_a_session_tells_shipping_and_tax_apart(
     total: int, details: dict[str, object], deductions: tuple[int, ...]
 ) -> None:
-    told = session(**{"amount_total": total, "total_details": None} | details)
-    assert purchase(told).deductions_minor == deductions
-    assert purchase(told).amount_minor == total
+    event = session(**{"amount_total": total, "total_details": None} | details)
+    assert purchase(event).deductions_minor == deductions
+    assert purchase(event).amount_minor == total
     theirs = session(
         **{"amount_total": total, "total_details": None, "metadata": {}} | details,
         client_reference_id=None,
@@ -357,18 +357,18 @@ def test_a_session_tells_shipping_and_tax_apart(
 
 
 @pytest.mark.parametrize("amount", [None, "190", -190, 1.9, True, [], {}, 2**53 + 1, 10**30])
-def test_tax_that_makes_no_sense_is_none(amount: object) -> None:
+def test_unreadable_tax_and_shipping_are_no_deductions(amount: object) -> None:
     for details in ({"amount_tax": amount}, {"amount_shipping": amount}, amount):
-        told = session(amount_total=1190, total_details=details, shipping_cost=details)
-        assert purchase(told).deductions_minor == ()
+        event = session(amount_total=1190, total_details=details, shipping_cost=details)
+        assert purchase(event).deductions_minor == ()
     assert purchase(session(shipping_cost={"amount_total": amount})).deductions_minor == ()
 
 
-# Where from
+# The address and the browser
 
 
 @pytest.mark.requirement("C8")
-def test_metadata_say_where_a_buyer_sat() -> None:
+def test_the_buyers_address_and_browser_come_from_the_metadata() -> None:
     fact = purchase(
         with_metadata(ip_address="2001:db8::1", country_code="at", user_agent="Mozilla/5.0")
     )
@@ -378,12 +378,12 @@ def test_metadata_say_where_a_buyer_sat() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "1.2.3", "fe80::1%eth0", "1.2.3.4/8", 7])
-def test_an_address_that_is_none_is_left_out(address: object) -> None:
+def test_an_unreadable_address_is_left_out(address: object) -> None:
     assert purchase(with_metadata(ip_address=address)).ip_address is None
 
 
 @pytest.mark.parametrize("country", ["", "DEU", "d", "1a", "Äö", None, 49])
-def test_a_country_that_is_none_is_left_out(country: object) -> None:
+def test_an_unreadable_country_is_left_out(country: object) -> None:
     assert purchase(with_metadata(country_code=country)).country_code is None
 
 

@@ -1,4 +1,4 @@
-"""Stripe's signature, held against Stripe's own library."""
+"""Stripe's signature, compared with Stripe's own library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BODY = json.dumps({"id": "evt_1", "object": "event", "type": "payment_intent.suc
 
 
 def stripe_signs(body: bytes = BODY, secret: str = SECRET, at_s: int = NOW_S) -> bytes:
-    """Give the header that Stripe's library makes."""
+    """Return the header that Stripe's library makes."""
     return WebhookSignature.generate_signature_header(body.decode(), secret, at_s).encode()
 
 
@@ -80,7 +80,7 @@ def test_blanks_around_the_parts_of_a_signature_say_nothing(
 
 
 @pytest.mark.parametrize("rewritten", [b"t=17 637 888 00", b"t=1763788800 0", b"t=\n1763788800"])
-def test_blanks_inside_a_timestamp_make_it_none(rewritten: bytes) -> None:
+def test_a_timestamp_with_blanks_inside_is_refused(rewritten: bytes) -> None:
     with pytest.raises(NotAuthentic):
         verify(stripe_signs().replace(b"t=1763788800", rewritten))
 
@@ -129,7 +129,7 @@ def test_without_a_secret_nothing_is_authentic() -> None:
 
 
 @given(header=st.binary(max_size=300))
-def test_no_header_but_a_signature_gets_in(header: bytes) -> None:
+def test_only_a_signature_is_accepted(header: bytes) -> None:
     with pytest.raises(NotAuthentic):
         verify(header)
 
@@ -149,7 +149,7 @@ def test_what_we_accept_stripes_library_accepts_too(
     except NotAuthentic:
         return
     try:
-        # Without a tolerance: it would look at the clock.
+        # Without a tolerance, because with one the library reads the clock.
         assert WebhookSignature.verify_header(BODY, header.decode(), SECRET)
     except SignatureVerificationError:
         pytest.fail("Stripe's library refuses this header")
@@ -227,7 +227,7 @@ def test_a_good_signature_that_is_stale_says_how_late_it_is(late_s: int) -> None
     with pytest.raises(NotAuthentic) as refused:
         Stripe(webhook_secrets=["whsec_secret"]).verify(b"{}", headers, now_s=now_s)
     assert (refused.value.cause, refused.value.late_s) == ("stale", late_s)
-    # A forged one with an old time tells nothing of clocks.
+    # The time of a forged one says nothing about a clock.
     with pytest.raises(NotAuthentic) as refused:
         Stripe(webhook_secrets=["whsec_another"]).verify(b"{}", headers, now_s=now_s)
     assert refused.value.cause == "no_match"

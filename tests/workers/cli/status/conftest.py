@@ -1,4 +1,4 @@
-"""A database as a fleet leaves it that does its work."""
+"""A database whose fleet works: what the scheduler and a worker write there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schedules.timetable import TIMETABLE
 if TYPE_CHECKING:
     from db.connections.pool import Connection
 
-# As a scheduler and a worker leave it when all is well.
+# What a scheduler and a worker write if all is well.
 A_FLEET_AT_WORK = """
 with job as (
     insert into fleet.schedules (job, cadence_s, offset_s)
@@ -29,7 +29,7 @@ select job, 1, clock_timestamp(), clock_timestamp(), 1, 'done' from job
 
 @pytest_asyncio.fixture
 async def at_work(db: Connection) -> None:
-    """A database whose fleet does its work."""
+    """A database whose fleet works."""
     await db.execute(
         A_FLEET_AT_WORK,
         [schedule.name for schedule in TIMETABLE],

@@ -38,22 +38,22 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
     result = await asyncio.to_thread(
         coinfleet, "status", "--json", DATABASE_URL=database.url(), REDIS_URL=redis_url
     )
-    told: dict[str, Any] = json.loads(result.stdout)
+    printed: dict[str, Any] = json.loads(result.stdout)
     assert result.returncode == 0
-    assert told["healthy"] is True
-    assert list(told) == [
+    assert printed["healthy"] is True
+    assert list(printed) == [
         *("healthy", "attention", "checked_at", "schema_current", "events", "events_by_provider"),
         *("oldest_pending_s", "held", "held_by_reason", "dead", "scheduler_fired_at"),
         *("schedules", "drift", "workers", "webs", "queue"),
     ]
-    assert list(told["events"]) == [
+    assert list(printed["events"]) == [
         *("pending", "waiting", "held", "applied", "ignored", "rejected", "dead")
     ]
-    assert list(told["schedules"][0]) == [
+    assert list(printed["schedules"][0]) == [
         *("job", "every_s", "last_done_at", "outcome", "missed", "failed", "last_error", "overdue")
     ]
-    assert {"violations", "last_new_at", "last_full_at", "detail"} <= told["drift"].keys()
-    assert told["queue"] == {"reachable": True, "waiting": 0}
+    assert {"violations", "last_new_at", "last_full_at", "detail"} <= printed["drift"].keys()
+    assert printed["queue"] == {"reachable": True, "waiting": 0}
 
 
 def test_an_unreachable_database_is_one_line_and_exits_two() -> None:
@@ -74,21 +74,19 @@ def test_an_unreachable_database_is_one_line_and_exits_two() -> None:
         ((), {"DATABASE_URL": NOWHERE, "STATUS_HELD_AFTER_MINUTES": "soon"}),
     ],
 )
-def test_what_could_not_be_asked_is_json_all_the_same(
-    words: tuple[str, ...], environment: dict[str, str]
-) -> None:
+def test_an_error_is_json_too(words: tuple[str, ...], environment: dict[str, str]) -> None:
     result = coinfleet("status", "--json", *words, **environment)
-    told = json.loads(result.stdout)
+    printed = json.loads(result.stdout)
     assert result.returncode == 2
-    assert told["healthy"] is False
-    assert told["error"]
+    assert printed["healthy"] is False
+    assert printed["error"]
     assert "secret" not in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
 
 
 @pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
-async def test_any_encoding_of_the_output_will_do(database: Database, encoding: str) -> None:
+async def test_the_output_may_have_any_encoding(database: Database, encoding: str) -> None:
     result = await asyncio.to_thread(
         coinfleet, "status", DATABASE_URL=database.url(), PYTHONIOENCODING=encoding
     )
@@ -107,7 +105,7 @@ async def test_it_works_at_forty_columns_and_cuts_no_id(
     assert [line for line in result.stdout.splitlines() if len(line) > 40] == [f"  {event_id}"]
 
 
-async def test_what_is_piped_is_cut_nowhere_and_wrapped_nowhere(
+async def test_piped_output_is_neither_cut_nor_wrapped(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
     event_id = "evt_" + "x" * 200
@@ -124,7 +122,7 @@ async def test_what_is_piped_is_cut_nowhere_and_wrapped_nowhere(
 
 @pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("database-url",)])
-async def test_a_reader_that_has_left_is_no_failure(
+async def test_a_reader_that_closes_the_output_is_no_failure(
     database: Database, words: tuple[str, ...]
 ) -> None:
     reader, writer = os.pipe()

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.arrivals import Arrival, store_arrivals
 from db.connections.roles import NotReleased
 from db.errors import CoinfleetError, DatabaseRefused, DatabaseUnavailable
-from db.inbox import Arrival, store_arrivals
 from schedules.timetable import TIMETABLE
 from tests.workers.cli.status.questions import NOWHERE, health_of, store_event
 from workers.cli.status import checks as status_checks
@@ -17,7 +17,7 @@ from workers.cli.status.command import read_health
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.clusters import Database
-    from workers.cli.status.checks import Asked
+    from workers.cli.status.checks import CheckContext
 
 
 A_REJECTED_PURCHASE = """
@@ -71,7 +71,7 @@ async def test_a_dead_event_needs_a_person(
     health = await health_of(database)
     (line,) = health.attention
     (dead,) = health.dead.oldest
-    assert line.startswith(f"dead: 1 event, the oldest with id {dead.id} (Boom): mend the cause")
+    assert line.startswith(f"dead: 1 event, the oldest with id {dead.id} (Boom): remove the cause")
     assert health.dead.newest == [dead]
     assert (dead.provider_event_id, dead.reason, dead.last_error) == (
         "evt_poison",
@@ -95,7 +95,7 @@ async def test_the_oldest_held_events_are_listed_first_and_raise_no_alarm_at_onc
 
 
 async def hold_events(web_pool: Pool, db: Connection, *, minutes: float, reason: str) -> None:
-    """Leave one event as it is after being held for so long."""
+    """Store one event that has been held for so long."""
     await store_event(web_pool, f"evt_{reason}")
     await db.execute(
         "update fleet.inbox_events set state = 'held', reason = $1,"
@@ -131,7 +131,7 @@ async def test_money_held_for_longer_than_the_setting_needs_a_person(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_held_events_are_told_by_reason_the_longest_held_first(
+async def test_held_events_are_listed_by_reason_the_longest_held_first(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
     await hold_events(web_pool, db, minutes=5, reason="velocity")
@@ -144,7 +144,7 @@ async def test_held_events_are_told_by_reason_the_longest_held_first(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_held_money_dated_ahead_needs_a_person(
+async def test_money_held_with_a_time_in_the_future_needs_a_person(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
     await hold_events(web_pool, db, minutes=-20, reason="over_limit")
@@ -205,7 +205,7 @@ async def test_a_server_that_takes_no_writes_needs_a_person(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_an_event_that_fails_for_what_should_have_passed_is_named_with_its_sqlstate(
+async def test_an_event_whose_cause_should_have_passed_is_named_with_its_sqlstate(
     database: Database, db: Connection, web_pool: Pool
 ) -> None:
     await store_arrivals(web_pool, [Arrival("stripe", "evt_1", "test", b"{}", b"0")])
@@ -223,13 +223,13 @@ async def test_an_event_that_fails_for_what_should_have_passed_is_named_with_its
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_check_that_fails_is_a_line_and_stops_no_other(
+async def test_a_check_that_fails_is_shown_and_the_others_still_run(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def find_nothing_at_all(asked: Asked) -> list[str]:
+    async def find_nothing_at_all(context: CheckContext) -> list[str]:
         raise CoinfleetError("no such thing")
 
-    async def find_something(asked: Asked) -> list[str]:
+    async def find_something(context: CheckContext) -> list[str]:
         return ["something"]
 
     monkeypatch.setattr(status_checks, "CHECKS", (find_nothing_at_all, find_something))
@@ -239,7 +239,7 @@ async def test_a_check_that_fails_is_a_line_and_stops_no_other(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_queue_that_is_away_needs_a_person(database: Database) -> None:
+async def test_an_unreachable_queue_needs_a_person(database: Database) -> None:
     health = await health_of(database, "redis://127.0.0.1:1/0")
     assert health.queue.reachable is False
     assert "127.0.0.1:1" in str(health.queue.outage)
@@ -265,12 +265,14 @@ async def test_an_unapplied_migration_needs_a_person(database: Database, db: Con
     assert health.attention == ["the schema is not this release's: run `coinfleet migrate`"]
 
 
-async def test_a_database_that_is_away_is_named_so() -> None:
+async def test_an_unreachable_database_is_reported_as_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable):
         await read_health(NOWHERE, None)
 
 
-async def test_a_wrong_password_is_told_from_a_database_that_is_away(database: Database) -> None:
+async def test_a_wrong_password_is_not_reported_as_an_unreachable_database(
+    database: Database,
+) -> None:
     with pytest.raises(DatabaseRefused, match="password"):
         await read_health(database.url().replace(":test@", ":wrong@"), None)
 

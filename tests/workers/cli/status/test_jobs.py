@@ -39,7 +39,7 @@ async def test_a_job_done_long_ago_is_overdue(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_job_that_is_asked_for_and_never_done_is_overdue(
+async def test_a_job_that_was_queued_and_never_done_is_overdue(
     database: Database, db: Connection
 ) -> None:
     await db.execute(
@@ -47,12 +47,12 @@ async def test_a_job_that_is_asked_for_and_never_done_is_overdue(
         " enqueued_at = clock_timestamp() - interval '5 minutes' where job = 'stale_viewers'"
     )
     assert (await health_of(database)).attention == [
-        "stale_viewers is overdue: never done, and due each 30 s"
+        "stale_viewers is overdue: never done, due every 30 s"
     ]
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_the_error_of_a_failed_job_is_told(database: Database, db: Connection) -> None:
+async def test_the_error_of_a_failed_job_is_shown(database: Database, db: Connection) -> None:
     await db.execute(
         "update fleet.ticks set outcome = 'failed', last_error = 'ValueError: no such period'"
         " where job = 'leaderboard'"
@@ -63,10 +63,10 @@ async def test_the_error_of_a_failed_job_is_told(database: Database, db: Connect
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_job_that_met_an_outage_asks_for_nobody_unless_it_is_overdue(
+async def test_a_job_that_met_an_outage_needs_nobody_unless_it_is_overdue(
     database: Database, db: Connection
 ) -> None:
-    """A lock of twenty seconds is over; the next run, a minute later at most, does the work."""
+    """The lock is over after twenty seconds, and the next run within a minute does the work."""
     fail = "update fleet.ticks set outcome = 'failed', last_error = $1 where job = $2"
     locked = "55P03: canceling statement due to lock timeout"
     await db.execute(fail, locked, "housekeeping")
@@ -87,7 +87,7 @@ async def test_a_job_that_met_an_outage_asks_for_nobody_unless_it_is_overdue(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_the_error_of_a_job_that_is_retried_is_told_with_its_delay(
+async def test_the_error_of_a_job_that_is_retried_is_shown_with_its_delay(
     database: Database, db: Connection
 ) -> None:
     await db.execute(
@@ -112,16 +112,16 @@ async def test_a_scheduler_that_fires_nothing_is_one_line_and_not_one_per_job(
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_time_that_lies_ahead_tells_of_a_clock_that_was_set_back(
+async def test_a_stored_time_in_the_future_shows_that_the_clock_was_set_back(
     database: Database, db: Connection
 ) -> None:
     await db.execute("update fleet.schedules set fired_at = now() + interval '20 minutes'")
     (line,) = (await health_of(database)).attention
-    assert line == "the database's clock was set back: it stored times 20 min ahead of it"
+    assert line == "the database's clock was set back: stored times are 20 min ahead of it"
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_missed_and_failed_runs_are_told(database: Database, db: Connection) -> None:
+async def test_missed_and_failed_runs_are_shown(database: Database, db: Connection) -> None:
     await db.execute(
         "update fleet.schedules set missed_total = 3, failed_total = 2 where job = 'housekeeping'"
     )

@@ -1,4 +1,4 @@
-"""What `coinfleet status` says of money that a person must look at."""
+"""What `coinfleet status` says of payments that were granted twice."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ async def test_status_names_both_grants_of_a_payment_until_a_person_closes_them(
     await books.apply_one(payment.refund(1, payment_keys=[payment.intent, "cs_1"]))
 
     health = await read_health(database.url(), None)
-    (told,) = (line for line in health.attention if line.startswith("granted twice"))
+    (line,) = (line for line in health.attention if line.startswith("granted twice"))
     pair = await books.db.fetch("select id from public.coin_purchases order by id")
-    assert f"purchases {pair[0]['id']} and {pair[1]['id']} are one payment (200 coins" in told
+    assert f"purchases {pair[0]['id']} and {pair[1]['id']} are one payment (200 coins" in line
 
-    command = told[told.index("select") :].replace("'who', 'why'", "'ann', 'told by status'")
+    command = line[line.index("select") :].replace("'who', 'why'", "'ann', 'told by status'")
     await books.db.execute(command)
     health = await read_health(database.url(), None)
     assert not [line for line in health.attention if line.startswith("granted twice")]

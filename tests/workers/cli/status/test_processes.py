@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_silent_worker_is_no_worker(database: Database, db: Connection) -> None:
+async def test_a_worker_that_stops_reporting_does_not_count(
+    database: Database, db: Connection
+) -> None:
     await db.execute(
         "update fleet.worker_reports set reported_at = clock_timestamp() - interval '11 seconds'"
     )
@@ -40,7 +42,7 @@ def judged(*webs: WebStatus) -> list[str]:
     return judge_webs(list(webs), datetime.now(UTC))
 
 
-def test_a_receiver_that_takes_webhooks_is_no_line() -> None:
+def test_a_web_process_that_stores_webhooks_needs_nobody() -> None:
     refused = (
         RefusedInARow("stripe", "no_match", REFUSED_FROM - 1, 1.0),
         RefusedInARow("app", "no_match", 1_000, RECENT_S + 1),
@@ -56,27 +58,34 @@ def test_a_receiver_that_takes_webhooks_is_no_line() -> None:
     ("detail", "words"),
     [
         ({"trouble": Trouble("53100: no space left", 1.0)}, "could not store webhooks: 53100: no"),
-        ({"refused": (RefusedInARow("app", "stale", 12, 5.0),)}, "12 webhooks in a row (stale)"),
+        (
+            {"refused": (RefusedInARow("app", "stale", 12, 5.0),)},
+            "12 webhooks of app in a row (stale)",
+        ),
         ({"refused": (RefusedInARow("stripe", "no_match", 3, 5.0),)}, "does the secret here match"),
         ({"clock_ahead_s": 400.0}, "7 min ahead of the database's"),
         ({"clock_ahead_s": -400.0}, "7 min behind the database's"),
     ],
 )
-def test_a_receiver_that_refuses_needs_a_person(detail: dict[str, Any], words: str) -> None:
+def test_a_web_process_that_refuses_webhooks_needs_a_person(
+    detail: dict[str, Any], words: str
+) -> None:
     (line,) = judged(a_web(**detail))
     assert line.partition("web box:8000")[1]
     assert words in line
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_a_receiver_that_fell_silent_needs_a_person(
+async def test_a_web_process_that_stops_reporting_needs_a_person(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
     await report_web(web_pool, "box:8000", uptime_s=60, detail=WebDetail())
     assert (await health_of(database)).healthy
     await db.execute("update fleet.web_reports set reported_at = now() - interval '5 minutes'")
     (line,) = (await health_of(database)).attention
-    assert line == "no receiver reports: web box:8000 was last heard 5 min ago; is it refusing?"
+    assert (
+        line == "no web process reports: the last report, of box:8000, was 5 min ago; does it run?"
+    )
 
 
 @pytest.mark.usefixtures("at_work")
@@ -89,5 +98,5 @@ async def test_a_full_disk_that_stops_a_worker_needs_a_person(
     )
     (line,) = (await health_of(database)).attention
     assert line == (
-        f"worker host:1 is kept from its work: {trouble['error']}; make room on the database's disk"
+        f"worker host:1 can't work: {trouble['error']}; free space on the database's disk"
     )

@@ -1,4 +1,4 @@
-create or replace function fleet.add_halves(p_facts fleet.fact[])
+create or replace function fleet.store_halves(p_facts fleet.fact[])
 returns void
 language sql
 volatile
@@ -20,7 +20,7 @@ as $$
         profile_id uuid, buyer_unreadable boolean, by_reference boolean, sku text, quantity integer,
         quantity_unreadable boolean, currency text, deductions_minor bigint[], told_by text
     )
-    -- Interpreted again, an event may be read better.
+    -- If an event is interpreted again, it may be understood better.
     on conflict (provider, provider_event_id) do update
     set
         payment_id = excluded.payment_id,
@@ -35,6 +35,6 @@ as $$
         told_by = excluded.told_by
 $$;
 
-revoke all on function fleet.add_halves(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.add_halves(fleet.fact[]) is
-    'Keeps what these events told of their payments, for the events of the same payments that come later.';
+revoke all on function fleet.store_halves(fleet.fact[]) from public, anon, authenticated, service_role;
+comment on function fleet.store_halves(fleet.fact[]) is
+    'Stores what these events told of their payments, for events of the same payments that come later.';

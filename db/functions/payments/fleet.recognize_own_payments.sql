@@ -1,5 +1,5 @@
 -- Halves are found by their index at any size of table, whatever its statistics say.
-create or replace function fleet.adopt_payments(p_facts fleet.fact[])
+create or replace function fleet.recognize_own_payments(p_facts fleet.fact[])
 returns fleet.fact[]
 language plpgsql
 stable
@@ -15,7 +15,7 @@ begin
         return p_facts;
     end if;
     v_ours := array(
-        select f.payment_id from unnest(p_facts) as f where f.kind = 'names' and fleet.names_an_order(f.half)
+        select f.payment_id from unnest(p_facts) as f where f.kind = 'names' and fleet.has_our_metadata(f.half)
     );
     for v_one in
         select
@@ -34,7 +34,7 @@ begin
         ) as own on true
         where f.kind = 'verdict' and f.payment_id is not null and jsonb_typeof(f.half -> 'paid') = 'object'
             and f.half ->> 'told_by' = 'intent'
-            -- What another event or a call brought is not bought again; what this event brought is still its own.
+            -- What another event or a call recorded is not bought again; what this event recorded is still its own.
             and (
                 not exists (select 1 from public.coin_purchases as cp where cp.payment_id = f.payment_id)
                 and own.id is null
@@ -47,8 +47,8 @@ begin
                     from fleet.payment_halves as o
                     join fleet.inbox_events as e
                         on e.provider = o.provider and e.provider_event_id = o.provider_event_id
-                    where o.payment_id = f.payment_id and fleet.names_an_order(to_jsonb(o))
-                        -- Also while it is judged again.
+                    where o.payment_id = f.payment_id and fleet.has_our_metadata(to_jsonb(o))
+                        -- The reason is still there while the event is judged again.
                         and e.reason = 'unpaid'
                 )
             )
@@ -71,7 +71,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.adopt_payments(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.adopt_payments(fleet.fact[]) is
-    'Makes a purchase of each paid event without our metadata whose payment a session that was not paid yet told to be '
-    'ours: money captured by hand has no later session. The caller holds the locks of the payments.';
+revoke all on function fleet.recognize_own_payments(fleet.fact[]) from public, anon, authenticated, service_role;
+comment on function fleet.recognize_own_payments(fleet.fact[]) is
+    'Turns each paid event without our metadata into a purchase if a session that was not paid yet told that its '
+    'payment is ours: no session comes after money that is captured by hand. The caller holds the locks of the '
+    'payments.';

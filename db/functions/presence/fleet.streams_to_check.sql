@@ -1,4 +1,4 @@
-create or replace function fleet.streams_to_look_at(
+create or replace function fleet.streams_to_check(
     p_silent_since timestamptz,
     p_silent_until timestamptz,
     p_max_streams_per_viewer integer,
@@ -17,8 +17,8 @@ as $$
         )
         returning m.stream_id, m.viewer_id
     ),
-    -- A clock that went back (a failover) makes the range run the other way: those are heard again. Who was heard
-    -- more than a minute from now is as silent as one of a minute ago.
+    -- After a clock went back (a failover) the range is the other way round: these viewers are heard again. A viewer
+    -- heard more than a minute ahead of now is as silent as one heard a minute ago.
     concerned as (
         select t.stream_id, t.viewer_id
         from taken as t
@@ -32,8 +32,8 @@ as $$
                 or v.last_active_at > p_silent_until + interval '2 minutes'
             )
     ),
-    -- A viewer beyond the limit before or after may count on other streams now. Looked up in the order of their
-    -- index, tens of thousands take half the time.
+    -- A viewer above the limit of streams, before or after, may count on other streams now. Looking them up in the
+    -- order of their index takes half the time for tens of thousands.
     moved as (
         select o.stream_id
         from (
@@ -54,8 +54,8 @@ as $$
     from (select c.stream_id from concerned as c union select m.stream_id from moved as m) as l
 $$;
 
-revoke all on function fleet.streams_to_look_at(timestamptz, timestamptz, integer, integer)
+revoke all on function fleet.streams_to_check(timestamptz, timestamptz, integer, integer)
 from public, anon, authenticated, service_role;
-comment on function fleet.streams_to_look_at(timestamptz, timestamptz, integer, integer) is
-    'Takes up to p_limit marks and the viewers that fell silent since the last recompute; gives the streams that they '
-    'may switch.';
+comment on function fleet.streams_to_check(timestamptz, timestamptz, integer, integer) is
+    'Takes up to p_limit marks and the viewers that have fallen silent since the last recompute; returns the streams '
+    'whose state they may change.';

@@ -1,5 +1,5 @@
--- A plan made while there were few rows is kept: without seqscans it is right for many, too.
-create or replace function fleet.note_totals(p_facts fleet.fact[])
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
+create or replace function fleet.store_payment_totals(p_facts fleet.fact[])
 returns void
 language sql
 volatile
@@ -7,13 +7,13 @@ security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
-    -- A package's purchase has the amount of its own event; one without a product was recorded by a direct call, as a
-    -- payment without a purchase may be.
+    -- The purchase of a package has the amount of its own event. One without a product was recorded by a direct call,
+    -- and a payment without a purchase may still be.
     insert into fleet.payments as p (id, total_minor, total_currency, total_told_by)
     select distinct on (f.payment_id) f.payment_id, t.amount_minor, t.currency, t.told_by
     from unnest(p_facts) as f
     cross join lateral (
-        -- Without our metadata it may be a direct call's payment all the same.
+        -- An event without our metadata may be of a direct call's payment all the same.
         select
             coalesce(f.told_by, f.half ->> 'told_by', 'session') as told_by,
             coalesce(f.amount_minor, (f.half #>> '{paid, amount_minor}')::bigint) as amount_minor,
@@ -32,7 +32,7 @@ as $$
     )
 $$;
 
-revoke all on function fleet.note_totals(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.note_totals(fleet.fact[]) is
-    'Keeps the totals that paid events tell of payments that a direct call recorded, or may still record. The caller '
+revoke all on function fleet.store_payment_totals(fleet.fact[]) from public, anon, authenticated, service_role;
+comment on function fleet.store_payment_totals(fleet.fact[]) is
+    'Stores the totals that paid events tell of payments that a direct call recorded, or may still record. The caller '
     'holds the payments'' locks.';

@@ -1,5 +1,5 @@
--- A plan made while there were few rows is kept: without seqscans it is right for many, too.
-create or replace function fleet.meet_other_halves(p_payment_ids bigint[], p_now timestamptz)
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
+create or replace function fleet.settle_purchased_payments(p_payment_ids bigint[], p_now timestamptz)
 returns void
 language plpgsql
 volatile
@@ -34,7 +34,8 @@ begin
             case when a.is_alarm then e.reason when e.reason <> 'no_purchase_yet' then 'duplicate_payment' end,
             case when a.is_alarm then p_now else e.next_attempt_at end,
             case when not a.is_alarm then p_now end
-        -- What is an alarm for a payment with a purchase is judged again, so that the alarm is raised.
+        -- An event that must raise an alarm once its payment has a purchase is judged again, so that the alarm is
+        -- raised.
         from (
             select e.reason = 'no_purchase_yet' and (
                 e.event_type = 'charge.failed'
@@ -44,12 +45,12 @@ begin
         ) as a
     )
     where e.payment_id = any(p_payment_ids) and e.state in ('waiting', 'held')
-        -- A clash of ids is for a person, until the payment has a purchase of its own.
+        -- A clash of ids is left to a person, until the payment has a purchase of its own.
         and (
             e.reason <> 'id_conflict'
             or exists (select 1 from public.coin_purchases as cp where cp.payment_id = e.payment_id)
         )
-        -- The event that brought a held purchase waits for a person.
+        -- The event of a held purchase itself waits for a person.
         and not exists (
             select 1
             from public.coin_purchases as cp
@@ -58,7 +59,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.meet_other_halves(bigint[], timestamptz) from public, anon, authenticated, service_role;
-comment on function fleet.meet_other_halves(bigint[], timestamptz) is
-    'For payments that have a purchase: settles what is known of their reversals and closes the events that waited for '
-    'the purchase, or were held for want of it.';
+revoke all on function fleet.settle_purchased_payments(bigint[], timestamptz)
+from public, anon, authenticated, service_role;
+comment on function fleet.settle_purchased_payments(bigint[], timestamptz) is
+    'For payments that have a purchase: settles the refunds and disputes that are known, and closes the events that '
+    'waited for the purchase or were held because it was missing.';

@@ -1,12 +1,12 @@
-create or replace function fleet.join_old_names(p_facts fleet.fact[])
+create or replace function fleet.join_misspelled_purchases(p_facts fleet.fact[])
 returns setof bigint
 language sql
 volatile
 security invoker
 set search_path = '', pg_temp
 as $$
-    -- `Stripe` was a provider's name before names were checked. The event of such a purchase is held, for its ids are
-    -- taken; but its money is known, and a refund of it takes the coins.
+    -- Before providers' names were checked, `Stripe` was one too. The event of such a purchase is held, because its
+    -- ids are taken; but the payment is known, and a refund of it takes the coins.
     insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)
     select distinct on (old.id) old.id, f.payment_id, f.provider_event_id
     from unnest(p_facts) as f
@@ -23,7 +23,7 @@ as $$
     returning payment_id
 $$;
 
-revoke all on function fleet.join_old_names(fleet.fact[]) from public, anon, authenticated, service_role;
-comment on function fleet.join_old_names(fleet.fact[]) is
+revoke all on function fleet.join_misspelled_purchases(fleet.fact[]) from public, anon, authenticated, service_role;
+comment on function fleet.join_misspelled_purchases(fleet.fact[]) is
     'Joins purchases that were recorded under another spelling of the provider''s name to the payment that events name '
     'by the same id, and returns those payments. The caller holds the payments'' locks.';

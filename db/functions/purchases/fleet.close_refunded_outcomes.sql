@@ -1,5 +1,5 @@
--- Volatile, so that it sees what the caller's statement has written by then.
-create or replace function fleet.heed_refunds_of_held(p_outcomes fleet.outcome[])
+-- Volatile, so that it sees what the caller's transaction has written by then.
+create or replace function fleet.close_refunded_outcomes(p_outcomes fleet.outcome[])
 returns fleet.outcome[]
 language plpgsql
 volatile
@@ -58,6 +58,6 @@ begin
 end
 $$;
 
-revoke all on function fleet.heed_refunds_of_held(fleet.outcome[]) from public, anon, authenticated, service_role;
-comment on function fleet.heed_refunds_of_held(fleet.outcome[]) is
-    'Closes what a batch would hold though its payment was given back whole, in the same batch or before.';
+revoke all on function fleet.close_refunded_outcomes(fleet.outcome[]) from public, anon, authenticated, service_role;
+comment on function fleet.close_refunded_outcomes(fleet.outcome[]) is
+    'Closes the events that a batch would hold although their payment was refunded whole, in the same batch or before.';

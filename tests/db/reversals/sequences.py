@@ -1,4 +1,4 @@
-"""Stories of refunds and disputes, and all the ways in which their events may come.
+"""Sequences of refunds and disputes, and all the ways in which their events may come.
 
 A payment is 1,000 coins for 10.00, so a cent is a coin; times are minutes after it.
 """
@@ -19,16 +19,16 @@ from tests.db.books import NOON, Books, Payment
 if TYPE_CHECKING:
     from datetime import datetime
 
-Story: TypeAlias = list[Callable[[Payment], Fact]]
+EventSequence: TypeAlias = list[Callable[[Payment], Fact]]
 
 
 def at(minute: int) -> datetime:
-    """A provider's time."""
+    """The provider's time so many minutes after the payment."""
     return NOON + timedelta(minutes=minute)
 
 
 def total(minor: int, minute: int, uncaptured: int | None = None) -> Callable[[Payment], Fact]:
-    """So much was refunded in all by then."""
+    """Make a fact: so much was refunded in all by that minute."""
     return lambda payment: payment.refunded_so_far(
         minor, told_at=at(minute), uncaptured_minor=uncaptured
     )
@@ -37,7 +37,7 @@ def total(minor: int, minute: int, uncaptured: int | None = None) -> Callable[[P
 def refund(
     minor: int, minute: int, *, no: str = "a", status: str = "succeeded", made: int = 1
 ) -> Callable[[Payment], Fact]:
-    """One refund, as told at that minute."""
+    """Make a fact: one refund in its state at that minute."""
     return lambda payment: payment.refund(
         minor, f"re_{no}", status, told_at=at(minute), refund_created_at=at(made)
     )
@@ -46,27 +46,27 @@ def refund(
 def dispute(
     *moved: int, minute: int = 1, minor: int = 1_000, **changes: Any
 ) -> Callable[[Payment], Fact]:
-    """A dispute, as told at that minute."""
+    """Make a fact: a dispute in its state at that minute."""
     return lambda payment: payment.dispute(minor, *moved, told_at=at(minute), **changes)
 
 
 async def bought(books: Books, **changes: Any) -> Payment:
-    """Somebody's payment of 10.00 for 1,000 coins."""
+    """Apply somebody's payment of 10.00 for 1,000 coins."""
     payment = Payment()
     await books.apply_one(payment.bought(await books.profile(), units=10, **changes))
     return payment
 
 
 async def left(books: Books, payment: Payment) -> tuple[int, str]:
-    """What the buyer has left, and the status."""
+    """Return the buyer's coins and the purchase's status."""
     purchase = await books.purchase(payment)
     return await books.coins(purchase["profile_id"]), purchase["status"]
 
 
-async def ends(books: Books, story: Story) -> set[tuple[int, str]]:
-    """All the ways in which a story ends: in any order, in one batch, told twice, told early."""
+async def endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]]:
+    """Return all endings: in any order, in one batch, repeated, before the payment."""
     endings = set()
-    orders = list(permutations(story))
+    orders = list(permutations(events))
     orders = orders[:: max(1, len(orders) // 6)]
     for no, order in enumerate(orders):
         payment = await bought(books)
@@ -76,11 +76,11 @@ async def ends(books: Books, story: Story) -> set[tuple[int, str]]:
                 await books.apply(event(payment))
         endings.add(await left(books, payment))
     together = await bought(books)
-    shuffled = Random(0).sample(story * 2, len(story) * 2)
+    shuffled = Random(0).sample(events * 2, len(events) * 2)
     await books.apply(*[event(together) for event in shuffled])
     endings.add(await left(books, together))
     early = Payment()
-    await books.apply(*[event(early) for event in story])
+    await books.apply(*[event(early) for event in events])
     await books.apply_one(early.bought(await books.profile(), units=10))
     endings.add(await left(books, early))
     assert await books.breaches() == {}

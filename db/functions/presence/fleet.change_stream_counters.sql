@@ -1,4 +1,4 @@
-create or replace function fleet.change_streams(
+create or replace function fleet.change_stream_counters(
     p_stream_ids bigint[],
     p_viewers bigint[] default null,
     p_coins bigint[] default null
@@ -13,13 +13,13 @@ as $$
 declare
     v_free_ids bigint[];
 begin
-    -- Planned once a session, by the setting above: planning anew for each set of values took longer, for one
-    -- stream, than all that is done here.
+    -- Planned once per session, by the setting above: for one stream, planning again for each set of values takes
+    -- longer than everything that is done here.
     if p_stream_ids is null then
         return;
     end if;
-    -- Money, heartbeats, the sweep and the recompute meet on these rows. None waits for another here, so none
-    -- deadlocks: what finds its stream locked, or a decrease ahead of its increase, is folded in later.
+    -- Money, heartbeats, the sweep and the recompute all write these rows. None waits for another here, so there is
+    -- no deadlock: a change whose stream is locked, or a decrease that comes before its increase, is folded in later.
     select array_agg(l.id) into v_free_ids
     from (
         select s.id
@@ -47,8 +47,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.change_streams(bigint[], bigint[], bigint[])
+revoke all on function fleet.change_stream_counters(bigint[], bigint[], bigint[])
 from public, anon, authenticated, service_role;
-comment on function fleet.change_streams(bigint[], bigint[], bigint[]) is
-    'Adds to the counters of live_streams, each stream named once, without ever waiting for a lock: what can''t be '
-    'written now goes to fleet.stream_changes. No stream is nothing to do.';
+comment on function fleet.change_stream_counters(bigint[], bigint[], bigint[]) is
+    'Adds to the counters of live_streams, each stream named once, without waiting for a lock: what can''t be written '
+    'now goes to fleet.stream_changes. Does nothing for no stream.';

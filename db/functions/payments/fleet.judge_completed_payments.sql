@@ -1,4 +1,4 @@
-create or replace function fleet.advance_halves(
+create or replace function fleet.judge_completed_payments(
     p_facts fleet.fact[], p_decisions fleet.purchase_decision[], p_now timestamptz
 )
 returns void
@@ -10,19 +10,20 @@ as $$
 declare
     v_unsettled_ids bigint[];
 begin
-    -- What nothing was granted for may need another half, whatever it waits or is held for.
+    -- A payment of which nothing was granted may need another half, whatever it waits or is held for.
     v_unsettled_ids := array(
         select d.event_id
         from unnest(p_decisions) as d
         where not d.granted and d.event_id is not null
-            -- One by one: as a join, a plan made while there were few purchases would read them all at each batch.
+            -- A subquery per decision: the plan of a join that was made for few purchases would read all of them at
+            -- each batch.
             and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = d.payment_id limit 1)
                 is null
     );
     if cardinality(v_unsettled_ids) = 0 then
         return;
     end if;
-    perform fleet.add_halves(
+    perform fleet.store_halves(
         array(select f from unnest(p_facts) as f where f.kind = 'purchase' and f.event_id = any(v_unsettled_ids))
     );
     perform fleet.amend_purchases(
@@ -31,7 +32,7 @@ begin
         ),
         p_now
     );
-    -- The session that an intent waits for has come, and granted nothing: now it is known why.
+    -- The session that an intent waits for has come and granted nothing: now it is known why the amount differs.
     update fleet.inbox_events as e
     set state = 'pending', attempts = 0, next_attempt_at = p_now
     from unnest(p_facts) as f
@@ -41,8 +42,8 @@ begin
 end
 $$;
 
-revoke all on function fleet.advance_halves(fleet.fact[], fleet.purchase_decision[], timestamptz)
+revoke all on function fleet.judge_completed_payments(fleet.fact[], fleet.purchase_decision[], timestamptz)
 from public, anon, authenticated, service_role;
-comment on function fleet.advance_halves(fleet.fact[], fleet.purchase_decision[], timestamptz) is
-    'Keeps what events told of payments of which nothing was granted, and has judged again what each of them may '
+comment on function fleet.judge_completed_payments(fleet.fact[], fleet.purchase_decision[], timestamptz) is
+    'Stores what events told of payments of which nothing was granted, and has judged again what each of them may '
     'complete: purchases that are held, and intents that wait for their session.';

@@ -1,0 +1,44 @@
+"""Whether the queue answers and takes what is written, and what its errors mean in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+import redis
+import redis.asyncio
+
+QueueState: TypeAlias = Literal["reachable", "refuses_writes", "unreachable"]
+
+# Writing this key shows whether the queue takes writes; it is gone soon after.
+PROBE_KEY = "dramatiq:probe"
+PROBE_TTL_MS = 60_000
+# The queue answers, and does not do what it is asked: no memory left, a failed save, a replica, a
+# password or a right that is missing. Waiting alone doesn't cure it.
+REFUSALS = (redis.ResponseError, redis.AuthenticationError, redis.exceptions.AuthorizationError)
+
+# The place in one of Dramatiq's scripts where the error was raised.
+_IN_SCRIPT = re.compile(r"\.? script: (\w+, )?on @\S+$")
+
+
+def reason_of(error: Exception) -> str:
+    """Return why the queue can't be used, in words for an operator."""
+    text = str(error)
+    if text.startswith("HELLO must be called with the client already authenticated"):
+        return "it asks for a password, and the address has none (NOAUTH)"
+    return _IN_SCRIPT.sub("", text).rstrip(".")
+
+
+async def probe_queue(client: redis.asyncio.Redis) -> QueueState:
+    """Return how the queue is: whether it answers, and whether it takes what is written."""
+    try:
+        await client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
+    except REFUSALS as error:
+        if isinstance(error, redis.exceptions.ReadOnlyError):
+            # A failover may have left us with a replica: the next probe connects anew, to the
+            # server that has the name by then.
+            await client.connection_pool.disconnect(inuse_connections=False)
+        return "refuses_writes"
+    except (redis.RedisError, OSError):  # TimeoutError is an OSError
+        return "unreachable"
+    return "reachable"
