@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
-from db.connections.pool import CONNECT_TIMEOUT_S, open_connection
+from db.connections.pool import open_connection
+from db.connections.servers import CONNECT_TIMEOUT_S
 from db.errors import CoinfleetError, DatabaseRefused, refusal
 
 if TYPE_CHECKING:
