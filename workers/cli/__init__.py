@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "workers.cli.status.command",
     "purchases": "workers.cli.purchases.command",
     "simulate": "workers.cli.simulate.command",
+    "adjust": "workers.cli.adjust",
     "erase": "workers.cli.erase",
     "upgrade": "workers.cli.upgrade.command",
 }
@@ -43,7 +44,8 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         if hasattr(module, "group"):
             app.add_typer(module.group, name=name)
         else:
-            app.command(name)(module.command)
+            settings = getattr(module, "CONTEXT_SETTINGS", None)
+            app.command(name, context_settings=settings)(module.command)
     return app
 
 

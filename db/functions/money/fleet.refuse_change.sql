@@ -12,7 +12,7 @@ $$;
 
 revoke all on function fleet.refuse_change() from public, anon, authenticated, service_role;
 comment on function fleet.refuse_change() is
-    'Keeps the ledger and what people decided append-only, for their owner too and in replication mode, because its '
+    'Keeps the ledger and what people did append-only, for their owner too and in replication mode, because its '
     'triggers are enabled always.';
 
 create or replace trigger ledger_entries_never_change
@@ -34,3 +34,13 @@ create or replace trigger decisions_are_never_truncated
 before truncate on fleet.decisions
 for each statement execute function fleet.refuse_change();
 alter table fleet.decisions enable always trigger decisions_are_never_truncated;
+
+create or replace trigger adjustments_never_change
+before update or delete on fleet.adjustments
+for each row execute function fleet.refuse_change();
+alter table fleet.adjustments enable always trigger adjustments_never_change;
+
+create or replace trigger adjustments_are_never_truncated
+before truncate on fleet.adjustments
+for each statement execute function fleet.refuse_change();
+alter table fleet.adjustments enable always trigger adjustments_are_never_truncated;

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.requirement("C10")
 LEDGER = "public.ledger_entries"
 # For each invariant one way to break it, which only a superuser can do.
 BREAKAGES = {
+    "adjustments_are_in_the_ledger": "update fleet.adjustments set amount = amount + 1",
     "accounts_have_no_gaps": (
         f"update {LEDGER} set seq = seq + 1 where id = (select max(id) from {LEDGER}"
         " where account = 'coins')"
@@ -131,9 +132,11 @@ async def tampering(books: Books, connect: Connect) -> Connection:
         buyer,
     )
     await books.db.execute("select fleet.refresh_leaderboard()")
+    await books.db.execute("select fleet.adjust_balance($1, 5, 'me', 'why', 'key')", streamer)
     superuser = await connect("superuser")
     await superuser.execute("set session_replication_role = replica")
-    await superuser.execute(f"alter table {LEDGER} disable trigger all")
+    for table in (LEDGER, "fleet.adjustments"):
+        await superuser.execute(f"alter table {table} disable trigger all")
     return superuser
 
 
