@@ -38,7 +38,7 @@ begin
     -- Whoever shares the payment can't be granted as well.
     perform fleet.hold_shared_payments(array[p_payment_id]);
     -- What was refunded while it was held is taken back from what was granted.
-    perform fleet.meet_other_halves(array[p_payment_id], p_now);
+    perform fleet.settle_purchased_payments(array[p_payment_id], p_now);
 end
 $$;
 
