@@ -1,4 +1,4 @@
-"""Erasure: what tells who a person was goes, the books stay whole."""
+"""Erasure of a person: clears what tells who it was; the ledger stays as it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
 
-# Every kept payload is read, which takes minutes when there are millions.
+# Every kept payload is read, which takes minutes if there are millions.
 TIMEOUT_S = 1_800
 
 
@@ -49,9 +49,9 @@ class Erasure:
 async def erase_profile(
     url: str, profile_id: UUID, *, requested_by: str, reason: str, dry_run: bool = False
 ) -> Erasure:
-    """Erase a person as the schema's owner; a repeated call clears what came since.
+    """Erase a person as the schema's owner; a repeated call clears what has come since.
 
-    With `dry_run` all of it is done and taken back in one transaction, whose locks it takes.
+    With `dry_run` everything is done, and locked, in one transaction that is then rolled back.
 
     Raises UnknownProfile, UpgradeUnfinished, asyncpg's own errors, and DatabaseUnavailable.
     """

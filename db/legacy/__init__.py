@@ -1,1 +1,1 @@
-"""The way up from the two older generations of the platform: its Python beside its SQL."""
+"""Upgrades from the two older generations of the platform, Python and SQL side by side."""

@@ -1,7 +1,7 @@
 """What a release left in the catalog, and what was lost or added since.
 
-A restore without the roles, a dropped trigger or a revoked grant leave the release's books as they
-were: only the catalog tells. The comparison itself is SQL, fleet.catalog_differences.
+A restore without the roles, a dropped trigger or a revoked grant do not change the release's
+records: only the catalog shows them. The comparison itself is SQL, fleet.catalog_differences.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from db.release.plan import Step
 
-# A definition is compared by a hash, which is no news to a person.
+# What follows is the hash of a definition, which tells a person nothing.
 _HASH = " = "
-# What only a migration makes, and no release again: a table's own parts.
+# A table's own parts: only a migration makes them, and no release makes them again.
 _OF_TABLES = ("column ", "constraint ", "index ")
-# The functions of the schema fleet that comparing takes.
+# The functions of the schema fleet that are needed to compare.
 _COMPARE_WITH = [
     *("catalog_differences", "catalog_items", "record_catalog", "watched_roles"),
     *("function_items", "relation_items", "role_items", "structure_items"),
@@ -32,14 +32,14 @@ _COMPARE_WITH = [
 
 
 class NotComparable(CoinfleetError):
-    """The functions that compare fail here: this release's own text of them is to be applied."""
+    """The functions that compare fail here: a release has to apply its own text of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A file of which the catalog holds less, or more, than the last release left.
 
-    Both are empty for a file that no release has looked at yet.
+    Both are empty for a file that no release has recorded yet.
     """
 
     kind: str
@@ -49,32 +49,32 @@ class Difference:
 
     @property
     def path(self) -> str:
-        """Where a reader finds the file."""
+        """The file's path, for a reader."""
         return path_of(self.kind, self.name)
 
     @property
     def lost(self) -> list[str]:
-        """What is gone or reads differently, in words: `trigger t on public.x`."""
+        """What is gone or differs, in words: `trigger t on public.x`."""
         return [item.partition(_HASH)[0] for item in self.lacking]
 
     @property
     def lost_of_tables(self) -> list[str]:
-        """What is gone of columns, constraints and indexes: no release makes that again."""
+        """The lost columns, constraints and indexes, which no release makes again."""
         return [item for item in self.lacking if item.startswith(_OF_TABLES)]
 
     @property
     def gained(self) -> list[str]:
-        """What is there besides, in words: `grant select on public.x to anon`."""
+        """What was added, in words: `grant select on public.x to anon`."""
         lost = set(self.lost)
         words = (item.partition(_HASH)[0] for item in self.added)
         return [word for word in words if word not in lost]
 
 
 async def find_differences(database: Pool | Connection) -> list[Difference] | None:
-    """Compare the catalog with what the last release left; None if that can't be asked.
+    """Compare the catalog with what the last release left; return None if that is not possible.
 
-    That is so before the first release that records it, and where the asking function was dropped.
-    Raises NotComparable where one was broken.
+    That is so before the first release that records it, and if a function that compares was
+    dropped. Raises NotComparable if one is broken.
     """
     if not await database.fetchval(
         """
@@ -113,9 +113,9 @@ async def record(
 ) -> list[Difference]:
     """Record what the catalog holds of the changed files; return what differs still.
 
-    A file that was only applied again keeps its record: what stays different is somebody's work.
-    `before` is what differed when the release began: what a table lacked then, and lacks still, is
-    no work of its migrations, and is told on.
+    A file that was only applied again keeps its record: what still differs is somebody's change.
+    `before` is what differed when the release began: if a table lacked something then and still
+    does, no migration of this release dropped it, and it stays reported.
     """
     if await find_differences(connection) is None:
         return []

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from db.connections.pool import Connection, open_connection
 from db.errors import CoinfleetError, DatabaseRefused
 
-# `noinherit`, as Supabase has its API roles.
+# With `noinherit`, as Supabase's API roles have it.
 _API_ROLES = {
     "anon": "nologin noinherit",
     "authenticated": "nologin noinherit",

@@ -1,12 +1,12 @@
-"""The schema as files for `supabase db push`: the steps of a release, with its books.
+"""The schema as files for `supabase db push`: the steps of a release, with its records.
 
     <version>_<name>.sql              one for each migration, as in db/migrations
     <version>_coinfleet_objects.sql   functions, views, invariants and policies, after them
 
-A project's folder is treated as a database is: what stands in its files is its book, and a release
-adds the steps that it lacks. So the folder only grows, as its people expect. Each file keeps the
-runner's books too, so that a release finds nothing to do after a push. The shim is left out:
-Supabase has what it stands for.
+A project's folder is treated as a database is: its files say which steps it has, and a release adds
+the steps that it lacks. So the folder only grows, as its people expect. Each file writes the
+release's records too, so that `migrate` finds nothing to do after a push. The shim is left out:
+Supabase has the objects that it replaces.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FILE_NAME = re.compile(r"(\d{14})_.*\.sql")
 _STEP = re.compile(rf"^-- coinfleet (\w+) ([\w.]+) ({REMOVED}|[0-9a-f]{{64}})$", re.MULTILINE)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
-_WORD = "-- Written by `coinfleet migrate --export`; changes belong in coinfleet's db/."
+_HEADER = "-- Written by `coinfleet migrate --export`; changes belong in coinfleet's db/."
 # What the runner sets in its own session.
 _OPENING = "set check_function_bodies = off;\nset search_path = '';"
 _CLOSING = "reset check_function_bodies;\nreset search_path;"
@@ -48,7 +48,7 @@ delete from fleet.schema_objects where kind = '{step.kind}' and name = '{step.na
 _NOTE_REMOVED_FUNCTION = """\
 update fleet.schema_objects set checksum = '{removed}', applied_at = clock_timestamp()
 where kind = 'function' and name = '{step.name}';"""
-# Whether the project's database was upgraded is known only there.
+# Only the project's database knows whether it was upgraded.
 _ONLY_IF_UPGRADED = """\
 do $coinfleet$
 begin
@@ -64,15 +64,15 @@ $coinfleet$;"""
 def export(folder: Path, files: Sequence[SchemaFile] | None = None) -> list[Path]:
     """Add to the folder what it lacks of these files, this release's by default.
 
-    Gives what was written; nothing, when it is called again. Raises SchemaProblem when a migration
-    reads differently from the one exported or the folder is a newer release's, and OSError.
+    Return the files that were written; a second call writes none. Raises SchemaProblem if a
+    migration differs from the exported one or the folder is a newer release's, and OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = {found[1]: path for path in folder.iterdir() if (found := _FILE_NAME.match(path.name))}
-    book = _read_book([paths[version] for version in sorted(paths)])
+    book = _read_records([paths[version] for version in sorted(paths)])
     wanted = expected() if files is None else files
     steps = plan([file for file in wanted if file.kind is not Kind.SHIM], book)
-    written = _Writer(folder, newest=max(paths, default=""), opens_books=not book)
+    written = _Writer(folder, newest=max(paths, default=""), makes_records=not book)
     for step in steps:
         if step.kind == Kind.MIGRATION:
             written.add_migration(step)
@@ -83,11 +83,11 @@ def export(folder: Path, files: Sequence[SchemaFile] | None = None) -> list[Path
 class _Writer:
     """Adds files to a folder of migrations, each with a version after all others."""
 
-    def __init__(self, folder: Path, *, newest: str, opens_books: bool) -> None:
+    def __init__(self, folder: Path, *, newest: str, makes_records: bool) -> None:
         self.paths: list[Path] = []
         self._folder = folder
         self._newest = newest
-        self._opens_books = opens_books
+        self._makes_records = makes_records
 
     def add_migration(self, step: Step) -> None:
         """Add a migration under its own version, or a later one if the project's are past it."""
@@ -100,10 +100,10 @@ class _Writer:
             self._write(_after(self._newest), OBJECTS, steps)
 
     def _write(self, version: str, name: str, steps: Sequence[Step]) -> None:
-        parts = [_WORD, _OPENING]
-        if self._opens_books:
+        parts = [_HEADER, _OPENING]
+        if self._makes_records:
             parts.append(TABLES.read_text(encoding="utf-8").strip())
-            self._opens_books = False
+            self._makes_records = False
         parts += [_text(step) for step in steps]
         if name == OBJECTS:
             parts += [EXPORTED, _RECORD]
@@ -114,7 +114,7 @@ class _Writer:
 
 
 def _text(step: Step) -> str:
-    """Give a step's statements and its line in the books, under the word that tells it again."""
+    """Return a step's statements and its record, below the line that `_read_records` looks for."""
     sql = step.sql.strip()
     if sql and not sql.endswith(";"):
         sql += "\n;"
@@ -130,8 +130,8 @@ def _text(step: Step) -> str:
     return f"{word}\n{text}"
 
 
-def _read_book(paths: Iterable[Path]) -> dict[tuple[str, str], Record]:
-    """Read which steps the files hold, in their order; a project's own files hold none."""
+def _read_records(paths: Iterable[Path]) -> dict[tuple[str, str], Record]:
+    """Return which steps the files have, in their order; a project's own files have none."""
     book = {}
     for path in paths:
         # A project's own file may be in any encoding.
@@ -142,7 +142,7 @@ def _read_book(paths: Iterable[Path]) -> dict[tuple[str, str], Record]:
 
 
 def _after(version: str) -> str:
-    """Give the version a second later; one that is no time is just a number."""
+    """Return the version a second later, or the next number if it is not a time."""
     try:
         moment = datetime.strptime(version, _VERSION_FORMAT).replace(tzinfo=UTC)
     except ValueError:

@@ -20,7 +20,7 @@ _DROPPED_LAST = (Kind.FUNCTION, Kind.LEGACY)
 
 
 class MigrationChanged(SchemaProblem):
-    """A migration that this database has applied reads differently now."""
+    """A migration that was applied to this database has another text now."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -56,7 +56,7 @@ Records: TypeAlias = "Mapping[tuple[str, str], Record]"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do to a database; without a checksum it forgets a file that is gone."""
+    """One thing to do to a database; without a checksum it removes a file that is gone."""
 
     kind: str
     name: str
@@ -67,10 +67,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """How a file stands to a database.
+    """The state of a file in a database.
 
-    `unknown` was applied there and has no file here; of a `damaged` one the catalog holds less or
-    more than the last release left.
+    An `unknown` file was applied there and is not in this release; of a `damaged` one the catalog
+    holds less or more than the last release left.
     """
 
     kind: str
@@ -87,9 +87,9 @@ def plan(
     `damaged` are the files, by kind and name, of which the catalog differs from what the last
     release left: all but migrations are applied again.
     Policies come again after any change, since an object that was dropped and made anew has lost
-    its grants; a table's own only after a migration, since they lock the table against everybody.
-    New functions come before changed ones, which may call them, and those whose file is gone are
-    dropped last, when nothing calls them any more: a fleet is at work meanwhile.
+    its grants; a table's own only after a migration, because they lock the table against everybody.
+    A fleet is at work meanwhile: new functions come before changed ones, which may call them, and a
+    function whose file is gone is dropped last, when nothing calls it any more.
     Raises MigrationChanged or UnknownMigrations.
     """
     _check_history(files, records)
@@ -123,8 +123,8 @@ def has_new_text(step: Step, records: Records) -> bool:
 def _grants(files: Iterable[SchemaFile]) -> dict[tuple[str, str], list[str]]:
     """Return the lines of policies that grant a function, by the function's file.
 
-    A function's text revokes what clients may do with it. Granted again in the same transaction,
-    nobody is refused while the release goes on to the policies.
+    A function's text revokes all rights to it. They are granted again in the same transaction, so
+    that no client is refused before the release comes to the policies.
     """
     found: dict[tuple[str, str], list[str]] = {}
     for file in files:
@@ -137,7 +137,7 @@ def _grants(files: Iterable[SchemaFile]) -> dict[tuple[str, str], list[str]]:
 def compare(
     files: Sequence[SchemaFile], records: Records, damaged: Collection[tuple[str, str]] = ()
 ) -> list[StatusRow]:
-    """Put each file beside its record; records without a file come last."""
+    """Compare each file with its record; records without a file come last."""
     gone = (records[key] for key in _without_file(files, records))
     rows = [_status_row(file, records.get((file.kind, file.name))) for file in files]
     return [

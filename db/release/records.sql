@@ -1,8 +1,8 @@
--- The runner's own books, made before its first step and never again.
+-- The release's own records, made before its first step and never again.
 
 create schema if not exists fleet;
 comment on schema fleet is
-    'What the fleet keeps for itself: inbox, payment keys, ticks, the runner''s books. No API role may look inside.';
+    'What the fleet keeps for itself: inbox, payment keys, ticks, the release''s records. No API role may look inside.';
 
 create table if not exists fleet.schema_migrations (
     version bigint primary key,

@@ -70,12 +70,12 @@ class SchemaFile:
     kind: Kind
     name: str
     text: str
-    # Functions lie in rooms, by subject. Which one is nothing to a database.
+    # The folder of its subject below the kind's own, which makes no difference to a database.
     room: str = ""
 
     @property
     def path(self) -> str:
-        """Where a reader finds it."""
+        """Its path, for a reader."""
         return "/".join(filter(None, ("db", self.kind.folder, self.room, f"{self.name}.sql")))
 
     @property
@@ -95,7 +95,7 @@ class SchemaFile:
 
     @property
     def sql(self) -> str:
-        """What to execute; line numbers are the file's own."""
+        """The statements to execute; their line numbers are the file's."""
         return _view_of(self) if self.kind is Kind.INVARIANT else self.text
 
 
@@ -111,7 +111,7 @@ def login_roles() -> list[str]:
 
 
 def path_of(kind: str, name: str) -> str:
-    """Return where a reader finds the file with this key; of one that is gone, where it lay."""
+    """Return the path of the file of this kind and name, also if it is gone."""
     files = (file for file in expected() if (file.kind, file.name) == (kind, name))
     return next(files, SchemaFile(Kind(kind), name, "")).path
 

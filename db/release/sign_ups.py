@@ -1,6 +1,6 @@
-"""Users who signed up before the schema was here: each release gives them their profiles.
+"""Makes profiles for users who signed up before the schema was here; each release does.
 
-Who signs up later gets one by the trigger on auth.users.
+For users who sign up later the trigger on auth.users makes them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
 
-# One batch takes well under a second, and locks nobody out.
+# One batch takes well under a second, and blocks nobody.
 USERS_A_BATCH = 5_000
-# The same for `supabase db push`, in the one transaction that a file is there.
+# The same for `supabase db push`, which runs a file as one transaction.
 EXPORTED = f"""\
 -- Users who signed up before the schema was here get their profiles.
 do $$
@@ -35,10 +35,10 @@ $$;"""  # noqa: S608 -- a number of ours
 
 
 async def make_profiles(connection: Connection) -> int | None:
-    """Give every user without a profile one; return how many were made.
+    """Make a profile for every user without one; return how many were made.
 
-    Each batch is a transaction of its own, so whoever is interrupted goes on where it was. Returns
-    None if the session's role may not read auth.users.
+    Each batch is a transaction of its own, so an interrupted run goes on where it was. Return None
+    if the session's role may not read auth.users.
     """
     made: int = 0
     last_id: UUID | None = None

@@ -1,4 +1,4 @@
-"""Which payloads an erasure finds by an e-mail address, however a sender spells it in JSON."""
+"""Which payloads an erasure finds by an e-mail address, in any spelling that JSON allows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def in_ascii(text: str) -> str:
 
 
 def for_html(text: str) -> str:
-    r"""Escape what means something in HTML, as .NET (\u002B), Go (\u0026) and PHP (\/) do."""
+    r"""Escape what has a meaning in HTML, as .NET (\u002B), Go (\u0026) and PHP (\/) do."""
     written = re.sub(r"[&+<>'=]", lambda c: f"\\u{ord(c[0]):04X}", json.dumps(text))
     return written.replace("/", r"\/")
 
@@ -89,7 +89,7 @@ CUSTOMER = {"id": "cus_Jane1", "object": "customer", "name": "Jane", "phone": "+
 
 
 @pytest.mark.parametrize("customer", ["cus_Jane1", {"id": "cus_Jane1", "object": "customer"}])
-async def test_what_is_told_of_the_customer_who_paid_goes_too(
+async def test_events_about_the_customer_who_paid_are_erased_too(
     books: Books, customer: object
 ) -> None:
     person, other = await books.profiles(2)
@@ -116,7 +116,7 @@ async def test_a_payment_of_another_person_by_the_same_customer_stays(books: Boo
     assert [row["payload"] for row in await books.db.fetch(LEFT)] == bodies[1:]
 
 
-async def test_a_customer_whom_nobody_knows_of_takes_nothing_away(books: Books) -> None:
+async def test_a_customer_without_a_payment_here_erases_nothing(books: Books) -> None:
     [person] = await books.profiles(1)
     body = json.dumps({"customer": "cus_Jane1", "data": CUSTOMER}).encode()
     await books.db.execute(STORE, [body])

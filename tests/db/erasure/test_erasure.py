@@ -1,4 +1,4 @@
-"""Erasure: nothing tells who somebody was, and the books are as they were."""
+"""Erasure: nothing tells any more who somebody was, and the ledger is unchanged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ select c.oid::regclass::text from pg_class c where relkind = 'r'
     and relnamespace in (select oid from pg_namespace where nspname in ('public', 'fleet', 'auth'))
 """
 PAYLOADS = "select count(*) from fleet.inbox_events where payload is not null"
-# Every column that could hold a word of somebody's, by table.
+# Every column that could hold a person's words, by table.
 WORDS = """
 select c.oid::regclass::text, attname::text
 from pg_attribute join pg_class c on c.oid = attrelid
@@ -44,7 +44,7 @@ where relkind in ('r', 'p') and attnum > 0 and not attisdropped
 
 
 def of(**tables: str) -> set[tuple[str, str]]:
-    """Columns, each table's in one text; `fleet_` stands for its schema."""
+    """Return columns, given as one text per table; `fleet_` stands for the schema fleet."""
     return {
         (table.replace("fleet_", "fleet.", 1), column)
         for table, columns in tables.items()
@@ -62,7 +62,7 @@ ERASED = of(
     fleet_inbox_events="payload last_error",
     fleet_provider_calls="request result",
 )
-# Names that providers, apps and we give: of payments, events, products, states and ourselves.
+# Names that providers, apps and we give: of payments, events, products, states and processes.
 OF_MACHINES = of(
     coin_packages="provider sku product_id currency",
     coin_purchases="provider provider_event_id provider_payment_id sku currency status hold_reason"
@@ -97,7 +97,7 @@ OF_MACHINES = of(
 
 
 async def all_that_is_written(connection: Connection) -> str:
-    """Every row of every table of ours, and of the auth service's, as one text in lower case."""
+    """Return every row of our tables and of the auth service's, as one text in lower case."""
     texts = [
         await connection.fetchval(
             "select string_agg(encode(payload, 'escape'), ' ') from fleet.inbox_events"
@@ -248,7 +248,7 @@ async def test_a_payment_whose_key_begins_like_theirs_is_another(books: Books) -
     assert await books.db.fetchval(PAYLOADS) == 2
 
 
-async def test_a_live_stream_goes_off_the_air_with_its_owner(person: Person) -> None:
+async def test_a_live_stream_ends_when_its_owner_is_erased(person: Person) -> None:
     await person.books.db.execute("select public.update_publish_state_from_viewers()")
     published = "select is_published from public.live_streams"
     assert await person.books.db.fetchval(published)
@@ -256,13 +256,13 @@ async def test_a_live_stream_goes_off_the_air_with_its_owner(person: Person) -> 
     assert not await person.books.db.fetchval(published)
 
 
-async def test_a_profile_nobody_has_is_refused(books: Books) -> None:
+async def test_an_unknown_profile_is_refused(books: Books) -> None:
     with pytest.raises(asyncpg.PostgresError, match="unknown_profile") as caught:
         await books.db.execute(ERASE, uuid4())
     assert caught.value.sqlstate == "CF006"
 
 
-async def test_the_operators_call_says_the_same_in_its_own_words(
+async def test_the_operators_call_returns_the_same_counts(
     person: Person, database: Database
 ) -> None:
     erasure = await erase_profile(database.url(), person.id, requested_by="me", reason="asked")

@@ -1,4 +1,4 @@
-"""Platforms of older generations: their databases, and what an upgrade is compared by."""
+"""Databases of older generations, and how two upgrades are compared."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Platforms: TypeAlias = "Mapping[Generation, Database]"
 Finished: TypeAlias = "Mapping[Generation, tuple[Database, Result]]"
 
 HERE = Path(__file__).parent
-# Who signs in stands in auth.users before the upgrade; what is made in public is open to the API.
+# Users are in auth.users before the upgrade; what is made in public is open to the API.
 AUTH = [path.read_text() for path in sorted((FOLDER / "shim").glob("*.sql"))]
 
-# All that a database is, but for times: two upgrades are told apart by nothing else.
+# All contents of a database but times: two upgrades of one platform must be the same in these.
 TABLES = """
 select format('%I.%I', n.nspname, c.relname) as name
 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
@@ -34,7 +34,7 @@ MOMENTS = (
     "xact_id", "applied_at", "moved_at", "finished_at", "quarantined_at", "archived_at",
     "counted_from", "batches", "refreshed_at",
 )  # fmt: skip
-# A right that goes without saying and the same right said are the same.
+# An owner's implied right and the same right granted are the same.
 DEFINITIONS = """
 select d.kind, d.name, d.text, array(select unnest(d.rights)::text order by 1)::text as rights
 from (
@@ -64,7 +64,7 @@ order by 1, 2
 
 
 def person(number: int) -> UUID:
-    """The profile that a fixture's person has."""
+    """Return the profile id of a fixture's person."""
     return UUID(int=0x00000000_0000_4000_8000_000000000000 + int(str(number), 16))
 
 
@@ -94,10 +94,10 @@ async def upgraded(
 
 
 async def contents(connection: Connection) -> dict[str, list[str]]:
-    """Every row of every table, in order, without moments."""
+    """Return every row of every table, in order, without times."""
     found = {}
     for row in await connection.fetch(TABLES):
-        # The times that the upgrade itself gives; those of history are of history.
+        # Times that the upgrade itself sets; the times of history must be the same.
         times = ("created_at",) if row["name"] == "public.ledger_entries" else ()
         rows = await connection.fetch(
             f"select (to_jsonb(t) - $1::text[])::text as row from {row['name']} as t order by 1",
@@ -108,16 +108,16 @@ async def contents(connection: Connection) -> dict[str, list[str]]:
 
 
 async def definitions(connection: Connection) -> set[tuple[str, ...]]:
-    """Every function, trigger, constraint, relation and schema, with the rights to them."""
+    """Return every function, trigger, constraint, relation and schema, with the rights to them."""
     return {tuple(row) for row in await connection.fetch(DEFINITIONS)}
 
 
 class Interrupted(Exception):
-    """The power went."""
+    """The upgrade was stopped by the test."""
 
 
 def stop_at(step: str, done: int = 0) -> OnProgress:
-    """Interrupts an upgrade when it has come to a step."""
+    """Return a callback that interrupts an upgrade at a step."""
 
     def on_progress(name: str, so_far: int, total: int) -> None:
         if name == step and so_far >= done:

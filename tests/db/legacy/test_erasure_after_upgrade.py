@@ -1,4 +1,4 @@
-"""Erasure reaches what an upgrade left behind: old tables, quarantine, archive and notes."""
+"""Erasure clears what an upgrade left behind: old tables, quarantine, archive and notes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("I3")
 
-# Who is erased and who isn't; each leaves their word wherever somebody may leave one.
+# Anna is erased, Berta is not; each leaves a word of hers wherever a user may write one.
 ANNA, BERTA = person(7), person(8)
 WORDS = {ANNA: "zzanna", BERTA: "zzberta"}
 
-# What a platform kept besides what an upgrade reads: columns of every kind, one that must not be
-# empty and one that is made of another.
+# Columns that a platform has besides those that an upgrade reads: of every type, one that must not
+# be null and one that is generated from another.
 MORE_COLUMNS = """
 do $$
 declare
@@ -54,7 +54,7 @@ FILL = (
     " picture = convert_to('{word}', 'UTF8'), words = array['{word}'], required = '{word}'{more}"
     " where {whose}"
 )
-# By generation: each table, whose a row of it is, and what else somebody may write there.
+# By generation: each table, which rows are a person's, and what else a user may write there.
 TOLD = {
     Generation.FIRST: {
         "users": (
@@ -85,8 +85,8 @@ TOLD = {
         "active_viewers": ("viewer_id = '{id}'", ""),
     },
 }
-# Rows of theirs that can't move, and in the first generation a second account of each: known by its
-# e-mail address and claimed by nobody.
+# Rows of theirs that can't move, and in the first generation a second account of each, which has
+# their e-mail address and no sign-up.
 MORE_ROWS = {
     Generation.FIRST: """
         insert into public.users (id) values (307), (308);
@@ -118,14 +118,14 @@ MORE_ROWS = {
         values ('{anna}', 0, 'nothing'), ('{berta}', 0, 'nothing');
     """,
 }
-# A copy of theirs, under a name that is claimed now.
+# A copy of their rows, under a name that our schema uses.
 COPY = {
     Generation.FIRST: "select user_id, display_name, memo from public.user_profiles",
     Generation.SECOND: "select id, display_name, memo from public.profiles",
 }
 COPIES_TOO = TABLES.replace("('r', 'p')", "('r', 'p', 'm')")
 LEFT_BEHIND = {"fleet.quarantine", "fleet.archived_rows", "fleet.upgrade_notes"}
-# All numbers that stand anywhere: those of the books, and those that say what was before.
+# All numbers: those of the ledger, and those that say what was before.
 NUMBERS = """
 select (select jsonb_agg(to_jsonb(q) - 'source_row' order by id) from fleet.quarantine q),
     (select jsonb_agg(to_jsonb(r) - 'source_row' order by id) from fleet.archived_rows r),
@@ -136,18 +136,18 @@ select (select jsonb_agg(to_jsonb(q) - 'source_row' order by id) from fleet.quar
 
 
 class Told:
-    """An upgraded platform that is full of words."""
+    """An upgraded platform in which both people left their words."""
 
     def __init__(self, database: Database, db: Connection) -> None:
         self.database, self.db = database, db
 
     async def erase(self, who: UUID) -> int:
-        """Erase somebody; gives how many old rows were emptied."""
+        """Erase somebody; return how many old rows were cleared."""
         erasure = await erase_profile(self.database.url(), who, requested_by="me", reason="asked")
         return erasure.cleared["old_rows"]
 
     async def telling(self, who: UUID) -> dict[str, list[str]]:
-        """Each row that has somebody's word in it, as text, by its table."""
+        """Return each row that has somebody's word in it, as text, by its table."""
         pattern = f"({WORDS[who]}|{WORDS[who].encode().hex()})"
         found = {}
         for (table,) in await self.db.fetch(COPIES_TOO):
@@ -158,7 +158,7 @@ class Told:
 
 
 async def tell(db: Connection, generation: Generation) -> None:
-    """Have the two leave their words everywhere."""
+    """Write the words of both people everywhere."""
     await db.execute(MORE_ROWS[generation].format(anna=ANNA, berta=BERTA))
     await db.execute(MORE_COLUMNS)
     for who, word in WORDS.items():
@@ -182,7 +182,7 @@ async def tell(db: Connection, generation: Generation) -> None:
 
 @pytest.fixture(scope="module")
 def told_platforms(cluster: Cluster, platforms: Platforms) -> Iterator[Platforms]:
-    """A platform of each generation, told and upgraded, to clone."""
+    """A platform of each generation, filled with words and upgraded, to clone."""
 
     async def make(generation: Generation) -> Database:
         database = await cluster.create(platforms[generation].name)
@@ -204,7 +204,7 @@ def told_platforms(cluster: Cluster, platforms: Platforms) -> Iterator[Platforms
 async def told(
     cluster: Cluster, told_platforms: Platforms, generation: Generation, look: Look
 ) -> AsyncIterator[Told]:
-    """A told and upgraded platform of each generation, of the test's own."""
+    """An upgraded platform of each generation that is full of words, of the test's own."""
     database = await cluster.create(told_platforms[generation].name)
     yield Told(database, await look(database))
     await cluster.drop(database)

@@ -23,7 +23,7 @@ select 'fleet.' || proname from pg_proc
 where pronamespace = 'fleet'::regnamespace and 'fleet.' || proname = any($1)
 """
 BOOKS = "select name from fleet.schema_objects where kind = 'legacy'"
-# What the last release installed in every database; what they did is nothing to a release.
+# The functions that the last release installed in every database.
 OF_THE_LAST_RELEASE = {
     "erase_old_rows": "text[]",
     "erase_old_table": "regclass, text[]",
@@ -35,18 +35,18 @@ OF_THE_LAST_RELEASE = {
 
 
 async def present(db: Connection) -> set[str]:
-    """Which of these functions a database has, under their names of now or of the last release."""
+    """Return which of these functions a database has, by their new or old names."""
     names = [*FILES, *(f"fleet.{name}" for name in OF_THE_LAST_RELEASE)]
     return {row[0] for row in await db.fetch(FUNCTIONS, names)}
 
 
 async def books(db: Connection) -> set[str]:
-    """Which of the files the release's books name."""
+    """Return which of the files the release recorded."""
     return {row[0] for row in await db.fetch(BOOKS)}
 
 
 async def put_back_to_the_last_release(db: Connection) -> None:
-    """Leave the functions and the books as the last release did."""
+    """Make the functions and records what they were after the last release."""
     for name in await present(db):
         await db.execute(f"drop function {name}")
     for name, arguments in OF_THE_LAST_RELEASE.items():

@@ -1,4 +1,4 @@
-"""`coinfleet upgrade` as an operator types it, and as the machine loses power under it."""
+"""`coinfleet upgrade` as an operator types it, and killed at bad moments."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ select exists (
 
 
 class Operator:
-    """Types the command against one database."""
+    """Runs the command against one database."""
 
     def __init__(self, database_url: str, folder: Path) -> None:
         self.environment = os.environ | {
@@ -70,7 +70,7 @@ class Operator:
         )
 
     async def run(self, *words: str) -> tuple[int | None, str]:
-        """Run it; gives its exit code and what it printed."""
+        """Run it; return its exit code and what it printed."""
         process = await self.start(*words)
         printed, _ = await process.communicate()
         return process.returncode, printed.decode()
@@ -78,7 +78,7 @@ class Operator:
 
 @pytest_asyncio.fixture
 async def db(first: Database) -> AsyncIterator[Connection]:
-    """A connection to it."""
+    """A connection to the platform."""
     connection = await open_connection(first.url(), application_name="test")
     yield connection
     connection.terminate()
@@ -91,14 +91,14 @@ def operator(first: Database, tmp_path: Path) -> Operator:
 
 
 async def until(connection: Connection, condition: str, *, holds: bool = True) -> None:
-    """Wait until a condition of the database holds, or no longer does."""
+    """Wait until a condition holds in the database, or no longer does."""
     async with asyncio.timeout(PATIENCE_S):
         while await connection.fetchval(condition) is not holds:  # noqa: ASYNC110 -- the server's
             await asyncio.sleep(0.01)  # between two looks
 
 
 async def kill(process: Process, connection: Connection) -> None:
-    """Take the process's power away, and wait until the server has noticed."""
+    """Kill the process, and wait until the server has noticed."""
     process.kill()
     await process.wait()
     await until(connection, CONNECTED, holds=False)
@@ -123,7 +123,7 @@ async def test_the_operator_sees_the_proof_and_the_second_time_that_nothing_is_t
 async def test_the_numbers_that_are_proved_are_printed_whole(
     operator: Operator, db: Connection, columns: str
 ) -> None:
-    """In a terminal of any width, and in a file that is kept."""
+    """In a terminal of any width, and in a file."""
     await db.execute("update coins set balance = 1234567890 where user_id = 1")
     operator.environment["COLUMNS"] = columns
     code, printed = await operator.run("--dry-run")
@@ -135,10 +135,10 @@ async def test_the_numbers_that_are_proved_are_printed_whole(
 
 
 @pytest.mark.parametrize("is_begun", [False, True], ids=["older", "half way"])
-async def test_who_asks_too_early_is_sent_to_the_upgrade_and_not_to_migrate(
+async def test_commands_that_come_too_early_name_the_upgrade_and_not_migrate(
     first: Database, *, is_begun: bool
 ) -> None:
-    """`migrate` would refuse, and send them here."""
+    """`migrate` would refuse, and name the upgrade."""
     if is_begun:
         with pytest.raises(Interrupted):
             await upgraded(first, Generation.FIRST, on_progress=stop_at("follows"))
@@ -180,7 +180,7 @@ async def test_through_a_transaction_pooler_it_is_refused_in_one_line(
         address = pooler.url(first.url())
         code, printed = await Operator(address, tmp_path).run(*words)
         assert (code, printed) == (2, f"coinfleet: {SessionNeeded()}\n")
-        # Nor does it help to keep still about the pooler.
+        # An address that does not name the pooler is refused too.
         code, printed = await Operator(address.partition("?")[0], tmp_path).run(*words)
         assert (code, printed) == (2, f"coinfleet: {PoolerUndeclared()}\n")
     assert await definitions(db) == before
@@ -237,7 +237,7 @@ async def test_killed_in_the_middle_of_its_release_it_has_let_nobody_in(
         await until(watcher, BLOCKED)
         await kill(process, watcher)
         watcher.terminate()
-    # The old tables have moved; of the release, which grants usage before the doors close, nothing.
+    # The old tables have moved, and nothing of the release is there: it grants usage at first.
     assert await db.fetchval("select to_regclass('legacy_first.coins') is not null")
     assert await db.fetchval("select to_regclass('fleet.schema_objects') is null")
     code, printed = await operator.run()
@@ -271,7 +271,7 @@ async def test_killed_in_the_middle_of_a_batch_it_goes_on_without_a_trace(
 
 
 async def books(connection: Connection) -> list[tuple[object, ...]]:
-    """The books but for the numbers that a killed batch used up."""
+    """Return the ledger without the numbers that a killed batch used up."""
     rows = await connection.fetch(
         """
         select profile_id, account, seq, amount, balance_after, reason,

@@ -1,4 +1,4 @@
-"""How an upgrade runs: tried, repeated, stopped, refused, taken back, and who is shut out."""
+"""How an upgrade runs: tried, repeated, stopped, refused, undone, and who is locked out."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_a_row_that_the_schema_refuses_is_quarantined_alone(
     refused = {why.reason: why.rows for why in result.proof.reasons if why.reason[:8] == "refused:"}
     thirteens = await db.fetchval("select count(*) from legacy_first.gifts where coins = 13")
     assert refused == {"refused: not_seven": 1, "refused: not_thirteen": thirteens}
-    # Whom they concerned has what the old balance said all the same.
+    # The people concerned have their old balance all the same.
     assert (
         await db.fetchval(
             "select count(*) from public.ledger_entries where reason = 'closing_difference'"
@@ -111,7 +111,7 @@ async def test_a_row_that_the_schema_refuses_is_quarantined_alone(
     )
 
 
-async def test_without_a_proof_nothing_is_finished_and_the_doors_stay_closed(
+async def test_without_a_proof_nothing_is_finished_and_clients_stay_locked_out(
     first: Database, look: Look
 ) -> None:
     with pytest.raises(Interrupted):
@@ -160,7 +160,7 @@ async def test_a_release_refuses_a_database_of_an_older_generation(
 
 
 @pytest.mark.parametrize("step", ["release", "gifts"])
-async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_opens_no_door(
+async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_lets_nobody_in(
     first: Database, look: Look, step: str
 ) -> None:
     with pytest.raises(Interrupted):
@@ -241,7 +241,9 @@ async def test_the_old_application_can_not_write_once_the_tables_have_moved(
         await old_app.execute("update legacy_first.coins set balance = 0")
 
 
-async def test_the_doors_are_closed_until_it_is_proved(first: Database, look: Look) -> None:
+async def test_clients_and_processes_are_locked_out_until_it_is_proved(
+    first: Database, look: Look
+) -> None:
     with pytest.raises(Interrupted):
         await upgraded(first, FIRST, on_progress=stop_at("gifts"))
     db, web = await look(first), await open_connection(first.url("web"), application_name="test")

@@ -1,4 +1,4 @@
-"""An upgrade inside a Supabase project: as its `postgres`, who owns neither auth nor its users."""
+"""An upgrade in a Supabase project, as `postgres`, which doesn't own the schema auth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.requirement("G2")
 
 PLATFORM = (Path(__file__).with_name("second.sql")).read_text()
-# Beside the generation's own, a trigger that would let nobody sign up once profiles are as now.
+# Besides the generation's own, a trigger with which every sign-up would fail after the upgrade.
 HOOK = """
 create schema hooks;
 create function hooks.welcome() returns trigger language plpgsql security definer as $$
@@ -62,7 +62,7 @@ async def test_a_project_of_the_second_generation_is_upgraded_and_back(
 
 
 @pytest.mark.parametrize("cleared", [False, True])
-async def test_who_signs_up_after_an_upgrade_gets_a_profile_and_the_old_triggers_rest(
+async def test_a_sign_up_after_an_upgrade_makes_a_profile_and_fires_no_old_trigger(
     old_project: Project, *, cleared: bool
 ) -> None:
     result = await upgrade(old_project.url(), Generation.SECOND)
@@ -79,7 +79,7 @@ async def test_who_signs_up_after_an_upgrade_gets_a_profile_and_the_old_triggers
         assert await postgres.fetchval(profiles, newcomers) == 2
 
 
-async def test_whoever_is_erased_leaves_the_old_tables_too_policies_or_not(
+async def test_an_erasure_clears_the_old_tables_too_whatever_their_policies(
     old_project: Project,
 ) -> None:
     await upgrade(old_project.url(), Generation.SECOND)

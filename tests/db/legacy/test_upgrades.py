@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("G1", "G2")
 
-# Gift types came with the old platform.
+# The old platform had gift types.
 PRICES = PRICE_LIST.partition("insert into public.gift_types")[0]
 FIRST, SECOND = Generation.FIRST, Generation.SECOND
 
-# Of person 7: one that cost nothing, one that cost less than its coins, and a part of such a one.
+# Purchases of person 7: one that cost nothing, one that cost fewer cents than its coins, and one of
+# those refunded in part.
 UNSAYABLE_REFUNDS = {
     FIRST: """
         insert into public.coin_purchases (id, user_id, coins, amount_cents, payment_id, status)
@@ -82,7 +83,7 @@ async def test_the_first_generations_streamers_have_what_gifts_earned_them(
     for gift in gifts:
         if gift["sender_id"] != gift["recipient_id"]:
             earned[gift["recipient_id"]] += gift["coins"] * 7 // 10
-    # Also by a gift of somebody who has no profile now.
+    # Also by a gift of a user who has no profile now.
     assert any(gift["sender_id"] == 102 for gift in gifts)
     for number in range(1, 41):
         earnings = await db.fetchval(
@@ -132,7 +133,7 @@ async def test_what_could_not_move_is_quarantined_with_its_reason_and_its_row(
     assert row == "pi_dup"
 
 
-async def test_rows_without_a_home_are_archived_whole(finished: Finished, look: Look) -> None:
+async def test_rows_without_a_place_now_are_archived_whole(finished: Finished, look: Look) -> None:
     db = await look(finished[SECOND][0])
     boxes = await db.fetch(
         "select source_row - 'is_locked' as row from fleet.archived_rows"
@@ -210,7 +211,7 @@ async def test_a_given_table_beats_e_mail_addresses(first: Database, look: Look)
     assert mapped.keys().isdisjoint({6, 103})
 
 
-# What no key forbade
+# What no key of the old tables prevented
 
 
 async def test_a_refund_that_its_amount_can_not_say_leaves_balances_as_they_were(
@@ -269,7 +270,7 @@ async def test_of_rows_with_one_id_the_first_that_can_move_does(
 
 
 def total(key: str, cumulative_minor: int) -> RefundTotal:
-    """So much of a payment was refunded in all."""
+    """Return the event that so much of a payment was refunded in total."""
     return RefundTotal(payment_keys=[key], told_at=NOON, cumulative_minor=cumulative_minor)
 
 
@@ -285,7 +286,7 @@ async def test_a_refund_that_comes_after_the_upgrade_takes_the_coins_back(
     before = await books.coins(buyer)
     await books.apply_one(total("pi_5", 104))
     assert await books.coins(buyer) == before - 105
-    # One that the old platform had heard already takes nothing more.
+    # A refund that the old platform had recorded already takes nothing more.
     refunded = await books.coins(person(5))
     await books.apply_one(total("pi_refunded", 90))
     assert await books.coins(person(5)) == refunded

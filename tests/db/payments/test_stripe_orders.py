@@ -50,7 +50,7 @@ class Shop:
             created_s=int(NOON.timestamp()) + 60 * self._numbers,
         )
 
-    async def tell(self, *events: dict[str, Any]) -> list[Outcome]:
+    async def deliver(self, *events: dict[str, Any]) -> list[Outcome]:
         """Deliver each event alone; return their outcomes at the end."""
         event_ids = []
         for event in events:
@@ -97,21 +97,21 @@ async def test_a_taxed_order_is_granted_whichever_event_comes_first(
 ) -> None:
     order, other = (shop.order(details["amount_total"]) for _ in range(2))
     session = session_of(order, shop.whole, **details)
-    assert await shop.tell(intent_of(order, shop.whole), session) in (
+    assert await shop.deliver(intent_of(order, shop.whole), session) in (
         [APPLIED, DUPLICATE],
         [DUPLICATE, APPLIED],
     )
     assert await shop.coins() == 1000
     session = session_of(other, shop.whole, **details)
-    assert await shop.tell(session, intent_of(other, shop.whole)) == [APPLIED, DUPLICATE]
+    assert await shop.deliver(session, intent_of(other, shop.whole)) == [APPLIED, DUPLICATE]
     assert await shop.coins() == 2000
     # A session alone, because intents may carry no metadata.
     third = shop.order(details["amount_total"])
-    told = await shop.tell(intent_of(third, {}), session_of(third, shop.whole, **details))
+    told = await shop.deliver(intent_of(third, {}), session_of(third, shop.whole, **details))
     assert told == [Outcome("ignored", "not_ours"), APPLIED]
     # And an intent alone, with a session that carries none.
     last = shop.order(details["amount_total"])
-    told = await shop.tell(intent_of(last, shop.whole), session_of(last, {}, **details))
+    told = await shop.deliver(intent_of(last, shop.whole), session_of(last, {}, **details))
     assert told == [APPLIED, Outcome("ignored", "not_ours")]
     assert await shop.coins() == 4000
 
@@ -119,13 +119,13 @@ async def test_a_taxed_order_is_granted_whichever_event_comes_first(
 async def test_half_a_taxed_order_refunded_is_half_its_coins(shop: Shop) -> None:
     order = shop.order(1190)
     refund = simulated.refund_event(order, refund_id="re_taxed", amount_minor=595)
-    await shop.tell(intent_of(order, shop.whole), refund, session_of(order, shop.whole, **TAXED))
+    await shop.deliver(intent_of(order, shop.whole), refund, session_of(order, shop.whole, **TAXED))
     assert await shop.coins() == 500
 
 
 async def test_a_discount_is_not_added_back(shop: Shop) -> None:
     order = shop.order(900)
-    assert WRONG_AMOUNT in await shop.tell(
+    assert WRONG_AMOUNT in await shop.deliver(
         intent_of(order, shop.whole), session_of(order, shop.whole, **DISCOUNTED)
     )
     assert await shop.coins() == 0
@@ -139,10 +139,10 @@ async def test_an_order_of_nothing_is_granted_once_if_its_package_costs_nothing(
     order = shop.order(0)
     session = session_of(order, shop.whole | {"sku": "welcome"}, **free)
     again = session | {"id": "evt_again"}
-    assert await shop.tell(session, again) == [APPLIED, DUPLICATE]
+    assert await shop.deliver(session, again) == [APPLIED, DUPLICATE]
     assert await shop.coins() == 50
     discounted = free | {"total_details": {"amount_discount": 1000}}
-    assert await shop.tell(session_of(shop.order(0), shop.whole, **discounted)) == [WRONG_AMOUNT]
+    assert await shop.deliver(session_of(shop.order(0), shop.whole, **discounted)) == [WRONG_AMOUNT]
     assert await shop.coins() == 50
 
 
@@ -168,7 +168,7 @@ async def test_buyer_product_and_quantity_meet_wherever_they_stand(
             "intent": intent_of(payment, on_intent),
             "session": session_of(payment, on_session, **changes),
         }
-        outcomes = await shop.tell(*(events[name] for name in order))
+        outcomes = await shop.deliver(*(events[name] for name in order))
         granted += units
         assert APPLIED in outcomes, (on_intent, on_session)
         assert await shop.coins() == granted * 1000

@@ -1,10 +1,10 @@
-"""What somebody may do to the catalog after a release, and what is said of it."""
+"""What somebody may change in the catalog after a release, and what is reported of it."""
 
 from __future__ import annotations
 
 LEDGER = "public.ledger_entries"
 
-# What somebody does, and what a person is told of it.
+# What somebody does, and what the report says about it.
 DAMAGES = {
     f"drop trigger ledger_entries_never_change on {LEDGER}": (
         f"trigger ledger_entries_never_change on {LEDGER}"
@@ -90,7 +90,7 @@ ADDITIONS = {
     ),
 }
 
-# What no file undoes.
+# Changes that no file undoes.
 LEFT_TO_A_PERSON = {
     "grant select on fleet.inbox_events to anon": "grant select on fleet.inbox_events to anon",
     "grant usage on schema fleet to authenticated": "grant usage on schema fleet to authenticated",
@@ -99,7 +99,7 @@ LEFT_TO_A_PERSON = {
     ),
 }
 
-# What only a migration made, and no release makes again.
+# Losses of what only a migration made: no release makes it again.
 LOST_OF_TABLES = {
     "alter table public.gifts drop constraint gifts_sender_id_fkey": (
         "constraint gifts_sender_id_fkey on public.gifts"

@@ -1,4 +1,4 @@
-"""docs/backup.md, followed: a dump, restored into a server that has none of our roles."""
+"""docs/backup.md step by step: a dump, restored into a server that has none of our roles."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ EXPECTED_ERROR = re.compile(r'role "\w+" does not exist')
 
 @pytest.fixture
 def new_server(server_folder: Path) -> Iterator[str]:
-    """A server on which only the owner and its empty database are; gives the owner's address."""
+    """A server that has only the owner and its empty database; return the owner's address."""
     server = EmbeddedPostgres(server_folder / "restored", settings=NOT_DURABLE)
     server.start()
     asyncio.run(_empty(server.superuser_url))
@@ -69,7 +69,7 @@ def _address(url: str, login: str) -> str:
 
 
 async def move(database: Database, owner_url: str, folder: Path) -> list[str]:
-    """Dump and restore with the commands of docs/backup.md; gives the errors."""
+    """Dump and restore with the commands of docs/backup.md; return the errors."""
     dump = folder / "coinfleet.dump"
     await _run("pg_dump", "--format=custom", f"--file={dump}", database.url())
     told = await _run("pg_restore", "--no-owner", f"--dbname={owner_url}", str(dump), may_fail=True)
@@ -88,7 +88,7 @@ async def _run(program: str, *arguments: str, may_fail: bool = False) -> str:
 
 
 async def catalog_of(connection: Connection) -> set[tuple[object, ...]]:
-    """All that our schemas hold. The owner's own rights go without saying, or are said."""
+    """Return all that our schemas hold, whether the owner's own rights are listed or implied."""
     await connection.execute("set search_path = ''")
     return {tuple(map(_rights, row)) for row in await connection.fetch(CATALOG)}
 

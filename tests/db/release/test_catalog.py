@@ -169,27 +169,27 @@ select nspname from pg_namespace where nspname in ('fleet', 'invariants')
 
 
 def files(kind: Kind) -> dict[str, str]:
-    """The text of each file of a kind, by its name."""
+    """Return the text of each file of a kind, by its name."""
     return {file.name: file.text for file in expected() if file.kind is kind}
 
 
 def code(source: str) -> str:
-    """A function's text without comments, on one line, in lower case."""
+    """Return a function's text without comments, on one line, in lower case."""
     return " ".join(re.sub(r"--.*|/\*.*?\*/", " ", source, flags=re.MULTILINE).lower().split())
 
 
 async def functions(db: Connection) -> dict[str, str]:
-    """The code of each of our functions, by its name."""
+    """Return the code of each of our functions, by its name."""
     return {row["name"]: code(row["prosrc"]) for row in await db.fetch(FUNCTIONS)}
 
 
 async def rows(db: Connection, query: str, *values: object) -> set[tuple[object, ...]]:
-    """What a query answers, in no order."""
+    """Return the rows of a query, in no order."""
     return {tuple(row) for row in await db.fetch(query, *values)}
 
 
 async def test_every_function_pins_its_search_path(db: Connection) -> None:
-    # An empty path alone finds a client's temporary types first; last on it, it finds them never.
+    # With an empty path a client's temporary types are found first; with pg_temp last, never.
     pinned = """array['search_path="", pg_temp']"""
     loose = f"select name from ({FUNCTIONS}) f where not proconfig @> {pinned}"
     missing = f"select name from ({FUNCTIONS}) f where proconfig is null"
@@ -269,7 +269,7 @@ async def test_no_role_has_a_right_to_a_sequence(db: Connection) -> None:
     assert await rows(db, SEQUENCE_RIGHTS) == set()
 
 
-async def test_each_operation_on_a_table_has_one_policy_a_role(db: Connection) -> None:
+async def test_each_operation_on_a_table_has_one_policy_per_role(db: Connection) -> None:
     policies = [
         (table, command, role)
         for table, _, command, roles, *_ in await db.fetch(POLICIES)
@@ -280,7 +280,7 @@ async def test_each_operation_on_a_table_has_one_policy_a_role(db: Connection) -
     assert {role for _, _, role in policies} == {"anon", "authenticated"}
 
 
-async def test_each_policy_asks_for_the_user_once_a_statement(db: Connection) -> None:
+async def test_each_policy_asks_for_the_user_once_per_statement(db: Connection) -> None:
     for table, name, _, _, using, check, permissive in await db.fetch(POLICIES):
         for rule in filter(None, (using, check)):
             once = re.sub(r"\( ?select auth\.uid\(\) as uid\)", "", rule.lower())

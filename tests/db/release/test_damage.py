@@ -1,4 +1,4 @@
-"""What was lost or added in the catalog since the last release: told, and made good by the next."""
+"""What the catalog lost or gained since a release is reported, and the next one repairs it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def released(database: Database) -> Database:
-    """The test's database, of which a release has just found nothing lost."""
+    """The test's database; a release has just found that nothing is lost."""
     assert (await migrate(database.url())).steps == ()
     return database
 
 
 async def told(pool: Pool) -> list[str]:
-    """What the catalog's differences say in words."""
+    """Return the catalog's differences in words."""
     differences = await catalog.find_differences(pool)
     assert differences is not None
     return [line for each in differences for line in (*each.lost, *each.gained)]
@@ -59,7 +59,7 @@ async def test_each_role_that_a_file_makes_is_watched(db: Connection) -> None:
     }
 
 
-async def test_a_release_leaves_nothing_to_tell(released: Database, pool: Pool) -> None:
+async def test_a_release_leaves_nothing_to_report(released: Database, pool: Pool) -> None:
     assert await told(pool) == []
     assert (await migrate(released.url())).steps == ()
 
@@ -74,7 +74,7 @@ async def test_a_database_made_from_this_one_as_template_lacks_its_roles_setting
 
 
 @pytest.mark.parametrize("damages", [DAMAGES, ADDITIONS], ids=["lost", "added"])
-async def test_a_release_makes_good_what_was_lost_or_added(
+async def test_a_release_repairs_what_was_lost_or_added(
     released: Database, db: Connection, pool: Pool, damages: dict[str, str]
 ) -> None:
     for damage in damages:
@@ -89,7 +89,7 @@ async def test_a_release_makes_good_what_was_lost_or_added(
 
 
 async def test_how_a_session_writes_is_no_damage(released: Database) -> None:
-    """An owner's role may have any of these of its own."""
+    """An owner's role may have any of these settings."""
     written = await open_connection(
         released.url(),
         application_name="test",
@@ -108,7 +108,7 @@ async def test_how_a_session_writes_is_no_damage(released: Database) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("damage", [*DAMAGES, *ADDITIONS])
-async def test_a_release_makes_good_each_damage_by_itself(
+async def test_a_release_repairs_each_damage_by_itself(
     released: Database, db: Connection, pool: Pool, damage: str
 ) -> None:
     await db.execute(damage.format(database=released.name))
@@ -118,7 +118,7 @@ async def test_a_release_makes_good_each_damage_by_itself(
     assert (await migrate(released.url())).steps == ()
 
 
-async def test_what_no_file_undoes_is_told_until_a_person_undoes_it(
+async def test_what_no_file_undoes_is_reported_until_a_person_undoes_it(
     released: Database, db: Connection
 ) -> None:
     for addition in LEFT_TO_A_PERSON:
@@ -132,14 +132,14 @@ async def test_what_no_file_undoes_is_told_until_a_person_undoes_it(
 
 
 @pytest.mark.parametrize("release", ["the same", "with a migration", "on another server"])
-async def test_what_a_table_lost_is_told_until_a_person_makes_it_again(
+async def test_what_a_table_lost_is_reported_until_a_person_makes_it_again(
     released: Database, db: Connection, pool: Pool, release: str
 ) -> None:
-    """No release makes it again, and none takes it for its own work."""
+    """No release makes it again, and none takes the loss for its own work."""
     for damage in LOST_OF_TABLES:
         await db.execute(damage)
     if release == "with a migration":
-        # Nothing depends on it, so that it may be made once more.
+        # Nothing depends on this migration, so it may be applied once more.
         await db.execute("delete from fleet.schema_migrations where name like '%_what_tables_have'")
     if release == "on another server":
         await db.execute("update fleet.schema_objects set server_version = 14")
@@ -155,7 +155,7 @@ async def test_what_a_table_lost_is_told_until_a_person_makes_it_again(
     assert "inbox_events_pending_idx" not in " ".join(await told(pool))
 
 
-async def test_a_table_of_another_owner_is_told(
+async def test_a_table_of_another_owner_is_reported(
     released: Database, db: Connection, pool: Pool, cluster: Cluster
 ) -> None:
     superuser = await open_connection(
@@ -170,7 +170,7 @@ async def test_a_table_of_another_owner_is_told(
     await superuser.close()
 
 
-async def test_what_is_an_operators_own_business_is_not_told(
+async def test_what_is_an_operators_own_business_is_not_reported(
     released: Database, db: Connection, pool: Pool, cluster: Cluster
 ) -> None:
     superuser = await open_connection(cluster.superuser_url, application_name="test")
@@ -189,7 +189,7 @@ async def test_what_is_an_operators_own_business_is_not_told(
 
 @pytest.mark.long
 @pytest.mark.parametrize("function", ["catalog_differences()", "catalog_items()"])
-async def test_who_loses_the_means_to_compare_gets_everything_again(
+async def test_a_database_without_the_functions_that_compare_gets_everything_again(
     released: Database, db: Connection, function: str
 ) -> None:
     await db.execute(f"drop function fleet.{function}")
@@ -199,10 +199,10 @@ async def test_who_loses_the_means_to_compare_gets_everything_again(
     assert (await migrate(released.url())).steps == ()
 
 
-async def test_the_means_to_compare_are_made_good_where_they_fail(
+async def test_functions_that_compare_are_repaired_if_they_fail(
     released: Database, db: Connection, pool: Pool
 ) -> None:
-    """Else nothing could ever be made good again."""
+    """Else nothing could ever be repaired again."""
     await db.execute(
         "create or replace function fleet.role_items()"
         " returns table (kind text, name text, item text) language plpgsql as"

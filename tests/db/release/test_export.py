@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("B2")
 
-# All that our schemas hold, by definition, with owners, rights and comments.
+# All that our schemas hold: definitions, owners, rights and comments.
 CATALOG = """
 with ours as (select oid from pg_namespace where nspname in ('public', 'fleet', 'invariants'))
 select 'relation', c.oid::regclass::text, c.relkind::text, c.relowner::regrole::text,
@@ -64,7 +64,7 @@ where datname = current_database()
 
 
 def with_more(*files: SchemaFile) -> list[SchemaFile]:
-    """A later release: this one with other files, each among those of its kind."""
+    """Return a later release: this one with other files, each among those of its kind."""
     merged = {(each.kind, each.name): each for each in (*expected(), *files)}
     order = list(Kind)
     return sorted(merged.values(), key=lambda each: (order.index(each.kind), each.name))
@@ -83,7 +83,7 @@ INVARIANT = SchemaFile(Kind.INVARIANT, "nothing_is_wrong", "-- Nothing.\nselect 
 
 
 async def push(project: Project, paths: Sequence[Path]) -> None:
-    """Apply files as `supabase db push` does: by name, each in one go, logged in as postgres."""
+    """Apply files as `supabase db push` does: in the order of names, each at once, as postgres."""
     async with project.connected() as postgres:
         for path in sorted(paths, key=lambda each: each.name):
             await postgres.execute(path.read_text())
@@ -137,7 +137,7 @@ async def test_the_files_erase_old_rows_only_in_a_database_that_was_upgraded(
     await supabase_server.drop(upgraded)
 
 
-async def test_a_removed_function_stays_in_the_books_for_an_older_release(
+async def test_a_removed_function_stays_recorded_for_an_older_release(
     project: Project, tmp_path: Path
 ) -> None:
     await push(project, export(tmp_path, with_more(FUNCTION)))

@@ -41,7 +41,7 @@ NEEDED = [file for file in expected() if file.kind is not Kind.LEGACY]
 FIRST = next(file for file in expected() if file.kind is Kind.MIGRATION)
 
 ROLES = ["anon", "authenticated", "service_role", *login_roles()]
-# When each statement that waits for a lock began: two starts are two tries.
+# When each statement that waits for a lock began: two times are two tries.
 RELEASES_THAT_WAIT = """
 select query_start from pg_stat_activity
 where application_name = 'coinfleet release' and wait_event_type = 'Lock'
@@ -63,17 +63,17 @@ def invariant(text: str) -> SchemaFile:
 
 
 def with_files(*files: SchemaFile) -> list[SchemaFile]:
-    """This release's beginning with other files after it."""
+    """Return the first files of this release with other files after them."""
     return [*SHIM, FIRST, *files]
 
 
 async def names(url: str, *files: SchemaFile) -> list[str]:
-    """What a run with these files did."""
+    """Return the names of the steps of a run with these files."""
     return [step.name for step in (await apply_files(url, with_files(*files))).steps]
 
 
 async def fetch(url: str, query: str) -> list[tuple[object, ...]]:
-    """What a query answers on a connection of its own."""
+    """Return the rows of a query, asked on a connection of its own."""
     connection = await open_connection(url, application_name="test")
     try:
         return [tuple(row) for row in await connection.fetch(query)]
@@ -83,7 +83,7 @@ async def fetch(url: str, query: str) -> list[tuple[object, ...]]:
 
 @asynccontextmanager
 async def locked(database: Database, table: str) -> AsyncIterator[None]:
-    """Keep everybody else away from a table."""
+    """Lock everybody else out of a table."""
     holder = await open_connection(database.url(), application_name="test")
     try:
         async with holder.transaction():
@@ -200,7 +200,7 @@ async def test_older_code_stays_current_where_a_newer_release_removed_a_function
         assert not await compatibility.lacks_functions(connection)
     finally:
         await connection.close()
-    # A function of that name may come again.
+    # A later release may have a function of that name again.
     assert await names(url, function("select 2")) == ["public.answer"]
 
 

@@ -1,7 +1,7 @@
-"""Workers of the release before beside workers of this one: whoever applies an event, it counts.
+"""Workers of the last release beside workers of this one: an event counts the same by either.
 
-The ones before tell refunds and disputes without what the stories here need: the event's time, what
-was never captured, a dispute's status and its currencies.
+Those of the last release leave out of refunds and disputes what these cases need: the event's time,
+what was never captured, a dispute's status and its currencies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Event = dict[str, Any]
 
 PAID_S = int(NOON.timestamp())
 MINOR = 1_000
-# What a worker of 7b6f16a does not tell.
+# The fields that a worker of the last release (7b6f16a) leaves out.
 NEWER_FIELDS = {
     "refund": ("told_at", "refund_created_at"),
     "refund_total": ("told_at", "uncaptured_minor", "amount_minor", "currency"),
@@ -68,7 +68,7 @@ def dispute(payment: StripePayment, minute: int, status: str, *moved: int) -> Ev
 
 
 async def tell(books: Books, event: Event, *, by_old_worker: bool) -> None:
-    """One event, received as it was signed, applied by a worker of either release."""
+    """Receive one event as it was signed, and apply it by a worker of either release."""
     body = json.dumps(event).encode()
     await books.db.execute(
         "select fleet.store_events($1, $2, $3, $4, $5, $6, $7)",
@@ -93,7 +93,7 @@ async def tell(books: Books, event: Event, *, by_old_worker: bool) -> None:
     ("story", "left"),
     [
         (lambda p: [total(p, 200, 1), total(p, 500, 2)], 500),
-        # A total that went down, as one that failed and was told again.
+        # A total that went down, because a refund failed.
         (lambda p: [total(p, 500, 1), total(p, 200, 2)], 800),
         (lambda p: [total(p, 1_000, 1), refund(p, 1_000, 2, "failed")], 1_000),
         (
@@ -102,7 +102,7 @@ async def tell(books: Books, event: Event, *, by_old_worker: bool) -> None:
         ),
         (lambda p: [total(p, 400, 1), refund(p, 400, 2, "failed"), total(p, 300, 3)], 700),
         (lambda p: [refund(p, 300, 1, "succeeded"), total(p, 300, 2)], 700),
-        # Made after the total, so the total never held it.
+        # Made after the total, so the total never included it.
         (
             lambda p: [total(p, 400, 1), refund(p, 300, 3, "failed", created=PAID_S + 120)],
             600,
@@ -122,7 +122,7 @@ async def test_a_reversal_counts_the_same_whichever_release_applies_it(
     books: Books, story: Callable[[StripePayment], list[Event]], left: int
 ) -> None:
     size = len(story(made.StripePayment(key="any", amount_minor=MINOR, created_s=PAID_S)))
-    # Any order, told by any mix of the two.
+    # In any order, by any mix of the two releases.
     mixes = product(permutations(range(size)), product((True, False), repeat=size))
     for number, (order, by_old) in enumerate(mixes):
         buyer = await books.profile()

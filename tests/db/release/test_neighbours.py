@@ -1,4 +1,4 @@
-"""What else stands in a project keeps its owners, rights and texts, whatever we do beside it."""
+"""Other objects of a project keep their owners, rights and texts, whatever we do beside them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("B2")
 
-# The project's own, open to whom it wants, in the schema that we move into.
+# The project's own objects, with rights of its own, in the schema that we use too.
 THEIRS = """
 create table public.their_table (id serial primary key, name text, secret text);
 grant select (name), insert on public.their_table to authenticated;
@@ -48,7 +48,7 @@ grant usage on schema theirs to anon;
 grant all on all tables in schema theirs to anon;
 grant all on all sequences in schema theirs to anon;
 """
-# Made by somebody else, with nothing for `postgres`: who says "all in public" stumbles over these.
+# Made by another role, with no right for `postgres`: a statement for all of public fails on these.
 ANOTHERS = """
 create sequence public.anothers_numbers;
 create function public.anothers_call() returns int language sql as 'select 1';
@@ -91,25 +91,25 @@ order by 1
 
 
 class Neighbours:
-    """What stood in a project before us."""
+    """The objects of a project that were there before ours."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self._before: dict[tuple[str, int, str], tuple[str, ...]] = {}
 
     async def look(self) -> dict[tuple[str, int, str], tuple[str, ...]]:
-        """Everything that there is, by what it is."""
+        """Return every object with its definition."""
         async with self.project.connected("supabase_admin") as administrator:
             await administrator.execute("set search_path = ''")
             rows = await administrator.fetch(RIGHTS)
         return {tuple(row)[:3]: tuple(row)[3:] for row in rows}
 
     async def remember(self) -> None:
-        """Take what there is now for theirs."""
+        """Remember what there is now as theirs."""
         self._before = await self.look()
 
     async def changed(self) -> set[str]:
-        """What is no longer as it was."""
+        """Return what has changed."""
         now = await self.look()
         return {
             f"{kind} {name}"
@@ -120,7 +120,7 @@ class Neighbours:
 
 @pytest_asyncio.fixture
 async def neighbours(project: Project) -> Neighbours:
-    """A project that holds more than us."""
+    """A project that has more than our schema."""
     async with project.connected() as postgres:
         await postgres.execute(THEIRS)
     async with project.connected("supabase_admin") as administrator:
@@ -207,7 +207,7 @@ async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
 ) -> None:
     project = neighbours.project
     async with project.connected("supabase_auth_admin") as auth:
-        # An older generation has one of this name itself.
+        # An older generation has a table of this name itself.
         await auth.execute("drop trigger on_auth_user_created on auth.users")
     await neighbours.remember()
     async with project.connected() as postgres:

@@ -1,4 +1,4 @@
-"""Books of another cluster, dumped there and restored here: their ids mean nothing here."""
+"""A ledger of another cluster, dumped and restored here: its transaction ids mean nothing here."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.conftest import Connect
 
-# So many transactions of this cluster from now, the ids of the other are reached.
+# After so many transactions this cluster reaches the ids of the other one.
 SOON = 30
 LONG_PAST, AHEAD = "5", "9000000000000"
 
 
 class Restored(Books):
-    """Books with gifts of another cluster, and what that one had counted of them."""
+    """A ledger with gifts of another cluster, and what that cluster had counted of them."""
 
     people: tuple[UUID, UUID]
 
     async def come_from(self, superuser: Connection, *, xid: str, counted: bool) -> None:
-        """Make all entries the work of another cluster's transactions, numbered from `xid` on."""
+        """Turn all entries into those of another cluster's transactions, numbered from `xid` on."""
         await superuser.execute(
             "update public.ledger_entries set xact_id = ($1::bigint + transaction_id)::text::xid8",
             int(xid),
@@ -46,19 +46,19 @@ class Restored(Books):
         )
 
     async def soon(self) -> str:
-        """A transaction id that this cluster will reach."""
+        """Return a transaction id that this cluster will reach."""
         now: int = await self.db.fetchval("select pg_current_xact_id()::text::bigint")
         return str(now + SOON)
 
     async def pass_by(self) -> None:
-        """Let this cluster reach those ids."""
+        """Make this cluster reach those ids."""
         for _ in range(2 * SOON):
             await self.db.execute("select pg_current_xact_id()")
 
 
 @pytest_asyncio.fixture
 async def superuser(connect: Connect) -> Connection:
-    """The one who restores."""
+    """The superuser, who restores."""
     connection = await connect("superuser")
     await connection.execute("set session_replication_role = replica")
     await connection.execute("alter table public.ledger_entries disable trigger all")
@@ -67,7 +67,7 @@ async def superuser(connect: Connect) -> Connection:
 
 @pytest_asyncio.fixture
 async def restored(books: Books) -> Restored:
-    """Books of the other cluster: somebody gave 7 coins there, and it was counted."""
+    """A ledger of the other cluster: somebody gave 7 coins there, and they were counted."""
     restored = Restored(books.db)
     sender, streamer = await restored.profile(coins=100), await restored.profile()
     await restored.apply(gift(sender, streamer, 4), gift(sender, streamer, 3))
@@ -77,7 +77,7 @@ async def restored(books: Books) -> Restored:
 
 
 async def assert_given(books: Restored, coins: int) -> None:
-    """Assert that the boards show so many coins of these two, and no invariant objects."""
+    """Assert that the boards show so many coins of these two, and that every invariant holds."""
     sender, streamer = books.people
     for period in PERIODS:
         assert await board(books, GIFTERS, period) == [(sender, coins)]
@@ -114,7 +114,7 @@ async def test_gifts_are_not_counted_again_when_the_cluster_reaches_their_ids(
 async def test_gifts_given_before_the_first_refresh_of_the_new_cluster_are_counted(
     restored: Restored, superuser: Connection
 ) -> None:
-    # The old checkpoint is a number that this cluster passes before anybody refreshes.
+    # This cluster passes the number of the old checkpoint before anybody refreshes.
     await restored.come_from(superuser, xid=LONG_PAST, counted=True)
     await superuser.execute(
         "update fleet.leaderboard_horizon set upto_xid = $1::text::xid8", await restored.soon()

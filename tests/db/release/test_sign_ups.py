@@ -1,4 +1,4 @@
-"""Users who signed up before the schema was here: a release gives them their profiles."""
+"""A release makes profiles for users who signed up before the schema was here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BY_ITSELF = "alter table auth.users disable trigger coinfleet_makes_a_profile"
 
 
 async def signed_up(db: Connection, users: int) -> None:
-    """Let users sign up while no trigger of ours is there."""
+    """Let users sign up while our trigger is not there."""
     await db.execute(BY_ITSELF)
     await db.execute(SIGN_UP, users)
     await db.execute(BY_ITSELF.replace("disable", "enable"))
@@ -108,7 +108,7 @@ async def test_an_id_is_enough_to_read(project: Project) -> None:
 
 
 @pytest.mark.parametrize("exported", [True, False])
-async def test_users_that_the_release_may_not_read_stop_nothing_and_are_told_of(
+async def test_users_that_the_release_may_not_read_stop_nothing_and_are_reported(
     project: Project, tmp_path: Path, *, exported: bool
 ) -> None:
     await _unreadable(project, "grant references, trigger on auth.users")
@@ -120,12 +120,12 @@ async def test_users_that_the_release_may_not_read_stop_nothing_and_are_told_of(
 
 
 async def _unreadable(project: Project, grant: str) -> UUID:
-    """Let somebody sign up, and leave the release's role these rights to the table only."""
+    """Let somebody sign up, and leave the release's role only these rights to the table."""
     user = uuid4()
     async with project.connected("supabase_admin") as administrator:
         await administrator.execute("insert into auth.users (id) values ($1)", user)
         await administrator.execute("revoke all on auth.users from postgres")
         await administrator.execute(f"{grant} to postgres")
-        # Whoever may read all data may read these.
+        # A role that may read all data may read these too.
         await administrator.execute("revoke pg_read_all_data from postgres")
     return user

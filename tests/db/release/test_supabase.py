@@ -1,4 +1,4 @@
-"""A project prepared like Supabase's: we move in as `postgres` and leave its own things alone."""
+"""A release in a project prepared like Supabase's: as `postgres`, changing nothing of its own."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("B2")
 
-# The auth schema as a whole: its objects, their owners, texts and rights. That a foreign key of
-# ours references auth.users shows in none of them.
+# The auth schema as a whole: its objects, their owners, texts and rights. A foreign key of ours
+# that references auth.users shows in none of them.
 AUTH_SCHEMA = """
 select relname as name, relowner::regrole::text as owner, relacl::text as rights, '' as text
 from pg_class where relnamespace = 'auth'::regnamespace
@@ -49,7 +49,7 @@ order by name
 NOT_OWNED_BY_POSTGRES = f"""
 select name from ({RELATIONS}) r join pg_class using (oid) where relowner <> 'postgres'::regrole
 """
-# What the catalog's tests ask of the shim's database; oids are a database's own.
+# What the catalog's tests ask of the shim's database, without oids, which differ.
 CATALOG = (
     f"select name, prosrc, proconfig, prosecdef, provolatile from ({FUNCTIONS}) f",
     f"select name, kind, relrowsecurity from ({RELATIONS}) r",
@@ -114,7 +114,7 @@ async def test_the_catalog_is_the_same_whatever_a_project_grants_by_itself(
 async def answer(
     connection: Connection | asyncpg.Connection[asyncpg.Record], query: str
 ) -> set[tuple[str, ...]]:
-    """What a query of the catalog answers, in no order."""
+    """Return the rows of a query of the catalog, in no order."""
     return {
         tuple(str(sorted(value) if isinstance(value, list) else value) for value in row.values())
         for row in await connection.fetch(query)
@@ -138,7 +138,7 @@ async def test_a_sign_up_through_supabases_auth_service_makes_a_profile(project:
         "truncate public.ledger_entries",
     ],
 )
-async def test_the_people_of_a_project_cannot_switch_the_ledgers_seal_off_by_accident(
+async def test_the_people_of_a_project_cannot_disable_the_ledgers_triggers_by_accident(
     project: Project, statement: str
 ) -> None:
     await migrate(project.url())

@@ -39,7 +39,7 @@ def with_object(event: Event, **changes: object) -> Event:
     return event
 
 
-async def told(books: Books, *events: Event) -> None:
+async def apply_events(books: Books, *events: Event) -> None:
     """Apply each event in a batch of its own."""
     for event in events:
         await books.apply(interpret(event))
@@ -89,7 +89,7 @@ async def coins_after(books: Books, *reversals: Any) -> int:
         )
         events = [reversal(payment) for reversal in reversals]
         paid = made.payment_intent_succeeded(payment)
-        await told(books, *([*events[::-1], paid] if is_early else [paid, *events]))
+        await apply_events(books, *([*events[::-1], paid] if is_early else [paid, *events]))
         left.add(await books.coins(buyer))
     assert await books.breaches() == {}
     assert len(left) == 1, left
@@ -160,7 +160,9 @@ async def test_a_conversion_inside_a_dispute_gives_whole_results(
 ) -> None:
     buyer = await books.profile()
     payment = payment_of(buyer)
-    await told(books, made.payment_intent_succeeded(payment), disputed(payment, status, *moved))
+    await apply_events(
+        books, made.payment_intent_succeeded(payment), disputed(payment, status, *moved)
+    )
     assert await books.coins(buyer) == coins
     assert await books.db.fetchval("select status from public.coin_purchases") == ends_as
 
@@ -179,7 +181,7 @@ async def test_a_dispute_in_euros_is_no_part_in_cents(
             NOON,
         )
     event = disputed(payment, "lost", -minor, currency="eur", amount=minor)
-    await told(books, made.payment_intent_succeeded(payment), event)
+    await apply_events(books, made.payment_intent_succeeded(payment), event)
     assert await books.coins(buyer) == (coins if has_rate else 0)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import Books, gift
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ async def test_follows_lock_their_profiles_in_id_order(books: Books, connect: Co
     async with holder.transaction():
         await holder.execute(lock, low)
         following = asyncio.create_task(books.db.execute(FOLLOW_ALL, fan, [high, low]))
-        await blocked(other)
+        await somebody_waits_for_a_lock(other)
         await other.execute(f"{lock} nowait", high)
     await following
     assert (await followers(books, low), await followers(books, high)) == (1, 1)
@@ -147,16 +148,6 @@ async def test_a_follow_waits_for_the_batch_that_pays_the_same_streamer(
         batch.now = books.now
         await batch.work()
         following = asyncio.create_task(books.db.execute(FOLLOW, [sender], star))
-        await blocked(batch.db)
+        await somebody_waits_for_a_lock(batch.db)
     await following
     assert (await followers(books, star), await books.earnings(star)) == (1, 7)
-
-
-async def blocked(db: Connection) -> None:
-    """Wait until somebody waits for a lock of this database."""
-    async with asyncio.timeout(30):
-        while not await db.fetchval(  # noqa: ASYNC110 -- another session sets no event here
-            "select exists (select from pg_stat_activity where datname = current_database()"
-            " and wait_event_type = 'Lock')"
-        ):
-            await asyncio.sleep(0.01)
