@@ -37,6 +37,16 @@ class Model:
 
     # Facts
 
+    def come(self) -> None:
+        """An event of the purchase comes: with its package listed by now, nothing is wrong.
+
+        Unless somebody has begun to decide, or all of a purchase that is held went back.
+        """
+        is_priced = self.hold == "unknown_product" and self.worth is not None
+        if is_priced and self.first is None and not (self.has_come and self.is_decided):
+            self.granted = self.worth
+        self.has_come = True
+
     def refund(self, refund_id: str, amount: int, status: str) -> None:
         """A refund is told; its furthest status counts."""
         _, before = self.refunds.get(refund_id, (amount, status))

@@ -73,8 +73,9 @@ class HeldPayment:
         is_first = not self.model.has_come
         (event_id,) = await self.books.receive(self.bought)
         outcome = (await self.books.work())[event_id]
+        self.model.come()
         if is_first:
-            self.event_id, self.model.has_come = event_id, True
+            self.event_id = event_id
             return
         # Without a purchase it is held, or ends, as the first did.
         has_purchase = self.model.hold != "unknown_buyer" or self.model.granted is not None
@@ -154,14 +155,14 @@ class HeldPayment:
 
 
 async def try_decisions(books: Books, seed: int) -> None:
-    """Try a dozen steps; after each the books are right and say what the model says."""
+    """Try a dozen steps; after each the books say what the model says, and in the end are right."""
     random = Random(seed)
     held = HeldPayment(books, await books.profile(), random)
     await set_rules(books.db, second_above=held.rule)
     for _ in range(12):
         await held.step()
         await held.compare()
-        assert await books.breaches() == {}, (seed, held.model)
+    assert await books.breaches() == {}, (seed, held.model)
 
 
 async def try_seeds(books: Books, seeds: range) -> None:
@@ -185,4 +186,4 @@ async def test_facts_and_decisions_in_any_order_end_as_the_model_says(
 async def test_many_facts_and_decisions_end_as_the_model_says(
     named: Connection, books: Books
 ) -> None:
-    await try_seeds(books, range(25, 2_000))
+    await try_seeds(books, range(25, 1_000))
