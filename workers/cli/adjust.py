@@ -27,7 +27,7 @@ def command(
         int, typer.Argument(metavar="AMOUNT", help="Coins to add; with a minus, to take.")
     ],
     *,
-    reason: Annotated[str, typer.Option(help="Why; kept with the correction, for good.")],
+    reason: Annotated[str, typer.Option(help="Why; kept for good, so name nobody in it.")],
     key: Annotated[
         str, typer.Option(help="A text of your choice: the same key never moves coins twice.")
     ],

@@ -38,7 +38,7 @@ Id = Annotated[int, typer.Argument(metavar="ID", help="The purchase's id, as `he
 IsEvent = Annotated[
     bool, typer.Option("--event", help="ID is an event's, which is held without a purchase.")
 ]
-Reason = Annotated[str, typer.Option(help="Why; kept with the decision, for good.")]
+Reason = Annotated[str, typer.Option(help="Why; kept for good, so name nobody in it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 WithoutRefund = Annotated[
     bool, typer.Option("--without-refund", help="Ask the provider for no refund.")
