@@ -1,9 +1,11 @@
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
 create or replace function fleet.hold_to_expire(p_before timestamptz)
 returns table (purchase_id bigint, event_id bigint)
 language sql
 stable
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
     -- What we can't have refunded waits for a person however long: Apple's purchases, for one.
     (

@@ -1,10 +1,12 @@
--- Definer: the worker has no right to the inbox itself.
+-- Definer: the worker has no right to the inbox itself. A plan that was made for few rows is kept; without sequential
+-- scans it is right for many rows too.
 create or replace function fleet.remind_of_holds(p_limit integer, p_now timestamptz default null)
 returns table (event_id bigint, purchase_id bigint, reason text, expires_at timestamptz)
 language sql
 volatile
 security definer
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
     with due as (
         select

@@ -31,7 +31,9 @@ begin
     v_payment_id := fleet.lock_purchase(p_purchase_id);
     v_now := clock_timestamp();
     v_purchase := fleet.undecided_purchase(p_purchase_id, v_who);
-    if fleet.is_granted_otherwise(p_purchase_id) then
+    if fleet.is_granted_otherwise(p_purchase_id)
+        or exists (select 1 from fleet.payments as p where p.id = v_payment_id and p.rejection is not null)
+    then
         perform fleet.raise_refusal('decided_meanwhile');
     end if;
     if v_purchase.hold_reason = 'unknown_buyer' then

@@ -209,6 +209,25 @@ async def test_no_event_of_a_rejected_payment_buys_anything(
     assert await books.coins(buyer) == 0
 
 
+async def test_a_purchase_whose_payment_was_rejected_under_another_name_is_not_approved(
+    books: Books,
+) -> None:
+    payment, other, buyer = Payment(), Payment(), await books.profile()
+    (event_id,) = await held(books, of_nobody(payment, payment_keys=[payment.intent]))
+    await books.apply_one(
+        other.bought(buyer, amount_minor=90, payment_keys=[other.charge], told_by="session")
+    )
+    await reject(books, event_id, without_refund=True)
+    both = [payment.intent, other.charge]
+    await books.apply_one(payment.refund(1, payment_keys=both, status="failed"))
+    purchase_id = (await books.purchase(other))["id"]
+    call = "select public.approve_coin_purchase($1, 'ann', 'why')"
+    await refused("CF012", books.db.execute(call, purchase_id))
+    call = "select public.reject_coin_purchase($1, 'ann', 'why', true)"
+    await books.db.execute(call, purchase_id)
+    assert await books.coins(buyer) == 0
+
+
 async def test_a_rejected_event_is_tried_again_beside_its_refund_and_closed(books: Books) -> None:
     payment = Payment()
     (event_id,) = await held(books, of_nobody(payment))

@@ -116,7 +116,7 @@ def story(look: Look, decisions: Sequence[Decision]) -> str:
         return f"its payment was given back meanwhile, it is {look.status}"
     if look.is_granted_otherwise:
         return "another purchase is granted for its payment"
-    return f"it is {look.status}, and nothing is left to decide"
+    return "its payment was rejected under another of its events"
 
 
 def done(decided: object, look: Look | None) -> str:
