@@ -65,7 +65,7 @@ def _lines(outlook: Outlook) -> Iterator[str]:
     yield f"buyer: {look.profile_id}{name}, balance {look.coin_balance:,}"
     if where := " ".join(filter(None, (look.ip_address, look.country_code))):
         yield f"from: {where}"
-    times = f" times {look.quantity}" if look.quantity != 1 else ""
+    times = f" times {look.quantity:,}" if look.quantity != 1 else ""
     yield f"bought: {look.sku or 'coins'}{times}, {counted(look.coin_amount, 'coin')}"
     if look.refunded:
         yield f"refunded so far: {money(look.refunded, look.currency)}"

@@ -65,7 +65,7 @@ def why(look: Look) -> str:
 def _price(look: Look) -> str:
     if look.package_price is None:
         return "nothing of its product"
-    times = f", times {look.quantity}" if look.quantity != 1 else ""
+    times = f", times {look.quantity:,}" if look.quantity != 1 else ""
     return f"{money(look.package_price, look.package_currency)}{times}"
 
 
