@@ -21,9 +21,9 @@ from workers.processes import PROCESSES
 from workers.settings import DEVELOPMENT_SECRETS
 
 ROOT = Path(__file__).parents[2]
-# The machine may be busy; these are for waiting, not for judging.
+# Long, because the machine may be busy: no test is about the time that a start takes.
 READY_TIMEOUT_S = 60.0
-# What the README promises of Ctrl-C and SIGTERM: all is down within this.
+# README says that the fleet stops within this time after Ctrl-C or SIGTERM.
 STOP_TIMEOUT_S = 10.0
 _NOT_INHERITED = (
     *(process.address for process in PROCESSES.values()),
@@ -32,7 +32,7 @@ _NOT_INHERITED = (
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """Return a port that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 class FleetRun:
-    """One `make run`; leaving the context ends what is left of it."""
+    """One `make run`; what is left of it is killed after the block."""
 
     def __init__(
         self,
@@ -70,11 +70,11 @@ class FleetRun:
         self._reader.start()
 
     def __enter__(self) -> Self:
-        """The run itself."""
+        """Return the run."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill what is left; a test that cares has seen to the end itself."""
+        """Kill what is left; a test about the end has waited for it before."""
         left = self.processes()
         for process in left:
             process.kill()
@@ -86,44 +86,44 @@ class FleetRun:
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """The address at which it serves."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def output(self) -> str:
-        """All that it wrote so far."""
+        """All that it has written."""
         return "\n".join(self.lines)
 
     @property
     def fleet(self) -> RunningFleet:
-        """Where it is, as it tells other terminals."""
+        """What it wrote for other terminals about where it runs."""
         fleet = self.folder.read_fleet()
         assert fleet is not None, self.output
         return fleet
 
     def wait_until_ready(self) -> None:
-        """Return once it says, on a line of its own, that it is ready."""
+        """Wait until it has written, on a line alone, that it is ready."""
         self.wait_for(f"coinfleet is ready: {self.url}", whole_line=True)
 
     def wait_for(self, text: str, *, times: int = 1, whole_line: bool = False) -> None:
-        """Return once a text was said so often."""
+        """Wait until it has written a text this many times."""
 
-        def was_said() -> bool:
-            said = [line for line in self.lines if (line == text if whole_line else text in line)]
-            return len(said) >= times or self.make.poll() is not None
+        def was_written() -> bool:
+            found = [line for line in self.lines if (line == text if whole_line else text in line)]
+            return len(found) >= times or self.make.poll() is not None
 
         with self._changed:
-            assert self._changed.wait_for(was_said, READY_TIMEOUT_S), self.output
+            assert self._changed.wait_for(was_written, READY_TIMEOUT_S), self.output
         assert text in self.output, self.output
 
     def wait_for_exit(self) -> int:
-        """Return make's exit status once it is gone and its output read."""
+        """Wait until make has ended and its output is read; return its exit status."""
         status = self.make.wait(READY_TIMEOUT_S)
         self._reader.join(READY_TIMEOUT_S)
         return status
 
     def processes(self) -> list[psutil.Process]:
-        """make, the supervisor, the servers and everything below them."""
+        """Return make, the supervisor, the servers and all their children."""
         try:
             make = psutil.Process(self.make.pid)
             return [make, *make.children(recursive=True)]
@@ -131,35 +131,35 @@ class FleetRun:
             return []
 
     def process(self, *words: str) -> psutil.Process:
-        """The supervisor's child whose command holds these words."""
+        """Return the child of the supervisor whose command has these words."""
         found = self._find(words)
         assert found is not None, f"no process {words}"
         return found
 
     def wait_for_process(self, *words: str) -> psutil.Process:
-        """As `process`, for one that is being started."""
+        """Wait for such a child, and return it."""
         await_true(lambda: self._find(words) is not None)
         return self.process(*words)
 
     def wait_until_healthy(self) -> None:
-        """Return once it answers that it is ready, and each process and server is alive."""
+        """Wait until /readyz answers that the fleet is ready."""
         await_true(self._answers)
 
     def stop(self) -> None:
-        """Ask make alone to end, and see everything gone."""
+        """Send SIGTERM to make alone, and check that everything ends in time."""
         processes = self.processes()
         self.make.send_signal(signal.SIGTERM)
         assert_gone(processes)
 
     def press_ctrl_c(self) -> None:
-        """What a terminal does: a signal to each process of the foreground group."""
+        """Signal each process of the foreground group, as a terminal does."""
         os.killpg(self.make.pid, signal.SIGINT)
 
     def _find(self, words: Sequence[str]) -> psutil.Process | None:
         for child in psutil.Process(self.fleet.pid).children():
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 command = child.cmdline()
-                # A zombie has none; setpriv's holds the words before it has become the command.
+                # A zombie has no command. That of setpriv has the words, too, before it runs them.
                 if not command or "setpriv" in command[0]:
                     continue
                 if all(any(word in part for part in command) for word in words):
@@ -184,7 +184,7 @@ class FleetRun:
 
 
 def await_true(condition: Callable[[], bool]) -> None:
-    """Return once this holds; fail when it doesn't for too long."""
+    """Wait until this is true; fail after a minute."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline
@@ -192,8 +192,8 @@ def await_true(condition: Callable[[], bool]) -> None:
 
 
 def assert_gone(processes: Sequence[psutil.Process], *, within_s: float = STOP_TIMEOUT_S) -> None:
-    """See each of these processes end."""
+    """Check that each of these processes ends in time."""
     _, alive = psutil.wait_procs(processes, timeout=within_s)
-    # Nobody may reap the orphans of a killed supervisor where we run: dead is enough.
+    # A zombie has ended. A container may have no process that reaps orphans.
     alive = [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
     assert not alive, [each.cmdline() for each in alive]

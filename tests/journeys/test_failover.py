@@ -1,4 +1,4 @@
-"""A real streaming standby behind the fleet's addresses, moved to the primary, promoted itself."""
+"""A fleet whose addresses lead to a streaming standby, its primary, the promoted standby."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Standby(EmbeddedPostgres):
     """A server that has all roles from its primary."""
 
     def set_up(self) -> None:
-        """Write nothing: it couldn't."""
+        """Write nothing: a standby can't."""
 
 
 @contextmanager
@@ -53,8 +53,8 @@ def primary_and_standby(folder: Path) -> Iterator[tuple[EmbeddedPostgres, Standb
         server.stop()
 
 
-class Place:
-    """The fleet, its addresses, and the servers that they may lead to."""
+class FailoverFleet:
+    """A fleet, its addresses, and the servers that they may lead to."""
 
     def __init__(
         self, primary: EmbeddedPostgres, standby: Standby, port: int, client: httpx.AsyncClient
@@ -68,12 +68,12 @@ class Place:
         self._keys = 0
 
     def route_to(self, server: EmbeddedPostgres) -> None:
-        """Move the name: whoever connects from now on reaches this server."""
+        """Lead all new connections to this server, as a changed DNS name does."""
         for process, gate in self.gates.items():
             gate.route_to(server.role_url(process.login))
 
     async def readiness(self) -> tuple[int, str]:
-        """What /readyz says."""
+        """Return the status of /readyz, and what it says of the database."""
         try:
             answer = await self.client.get("/readyz")
         except httpx.TransportError:
@@ -84,7 +84,7 @@ class Place:
         return await self.readiness() == (200, "current")
 
     async def send(self, key: str | None = None) -> int:
-        """Send a webhook of its own, or that of this key; gives the answer's status."""
+        """Send a new webhook, or the one with this key; return the status of the answer."""
         self._keys += 1
         webhook = a_purchase(key or f"failover-{self._keys}")
         answer = await self.client.post(
@@ -93,7 +93,7 @@ class Place:
         return answer.status_code
 
     async def works_on(self, server: EmbeddedPostgres) -> None:
-        """See each process at work on this server, without having been started again."""
+        """Wait until each process works on this server; none may have been started again."""
         await eventually(self.is_ready)
         assert await self.send() == 200
         connection = await asyncpg.connect(server.owner_url())
@@ -111,7 +111,7 @@ class Place:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+async def fleet(tmp_path: Path) -> AsyncIterator[FailoverFleet]:
     """A fleet whose addresses lead to the standby."""
     async with AsyncExitStack() as stack:
         valkey = EmbeddedValkey(tmp_path)
@@ -123,24 +123,24 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30)
         )
-        place = Place(primary, standby, port, client)
+        fleet = FailoverFleet(primary, standby, port, client)
         environment = DEVELOPMENT_SECRETS | {
             "REDIS_URL": valkey.url,
             "LOG_FORMAT": "json",
             "PORT": str(port),
         }
-        for program, gate in place.gates.items():
+        for program, gate in fleet.gates.items():
             await gate.open()
             stack.push_async_callback(gate.close)
             environment[program.address] = gate.url
         for command in (WEB, WORKER, SCHEDULER):
             process = running(tmp_path / f"{command}.log", command, **environment)
-            place.processes.append(await stack.enter_async_context(process))
-        yield place
+            fleet.processes.append(await stack.enter_async_context(process))
+        yield fleet
 
 
 async def has_arrived(primary: EmbeddedPostgres, standby: Standby) -> bool:
-    """Whether the standby has all that the primary wrote."""
+    """Return whether the standby has all that the primary has written."""
     there = await asyncpg.connect(standby.superuser_url)
     here = await asyncpg.connect(primary.superuser_url)
     try:
@@ -157,63 +157,63 @@ async def has_arrived(primary: EmbeddedPostgres, standby: Standby) -> bool:
 
 @pytest.mark.long
 async def test_a_fleet_leaves_a_standby_once_its_addresses_lead_to_the_primary(
-    place: Place,
+    fleet: FailoverFleet,
 ) -> None:
     async def is_read_only() -> bool:
-        return await place.readiness() == (503, "read_only")
+        return await fleet.readiness() == (503, "read_only")
 
     await eventually(is_read_only)
-    # As many connections to it as there may be.
+    # Enough webhooks that each connection of the pool meets the standby.
     for _ in range(8):
-        assert await place.send() == 503
-    for process in place.processes[1:]:
+        assert await fleet.send() == 503
+    for process in fleet.processes[1:]:
         await process.said("database_unreachable")
-    place.route_to(place.primary)
-    await place.works_on(place.primary)
+    fleet.route_to(fleet.primary)
+    await fleet.works_on(fleet.primary)
 
-    # And over to the standby, once it is a primary.
-    await eventually(lambda: has_arrived(place.primary, place.standby))
-    place.primary.stop()
-    place.route_to(place.standby)
-    connection = await asyncpg.connect(place.standby.superuser_url)
+    # Then to the standby, after it was promoted.
+    await eventually(lambda: has_arrived(fleet.primary, fleet.standby))
+    fleet.primary.stop()
+    fleet.route_to(fleet.standby)
+    connection = await asyncpg.connect(fleet.standby.superuser_url)
     await connection.execute("select pg_promote()")
     await connection.close()
-    await place.works_on(place.standby)
-    for process in place.processes:
+    await fleet.works_on(fleet.standby)
+    for process in fleet.processes:
         lines = process.text.splitlines()
         errors = [line for line in lines if '"level": "error"' in line]
         assert errors == []
 
 
 @pytest.mark.long
-async def test_a_lost_synchronous_standby_is_told_and_nothing_is_acknowledged_meanwhile(
-    place: Place,
+async def test_without_its_synchronous_standby_nothing_is_acknowledged_and_status_says_so(
+    fleet: FailoverFleet,
 ) -> None:
-    place.route_to(place.primary)
-    await place.works_on(place.primary)
-    superuser = await asyncpg.connect(place.primary.superuser_url)
+    fleet.route_to(fleet.primary)
+    await fleet.works_on(fleet.primary)
+    superuser = await asyncpg.connect(fleet.primary.superuser_url)
     await superuser.execute("alter system set synchronous_standby_names = '*'")
     await superuser.execute("select pg_reload_conf()")
     await eventually(
         lambda: superuser.fetchval("select sync_state = 'sync' from pg_stat_replication")
     )
-    assert await place.send() == 200
-    assert await place.is_ready()
-    place.standby.stop()
+    assert await fleet.send() == 200
+    assert await fleet.is_ready()
+    fleet.standby.stop()
 
     async def is_not_ready() -> bool:
-        assert await place.send() == 503
-        return await place.readiness() == (503, "unreachable")
+        assert await fleet.send() == 503
+        return await fleet.readiness() == (503, "unreachable")
 
     await eventually(is_not_ready)
-    # Its first try left it with the primary alone, so it is acknowledged as little as then.
-    assert [await place.send("tried-again") for _ in range(2)] == [503, 503]
-    attention = (await read_health(place.primary.owner_url(), None)).attention
+    # The first try left its row on the primary alone, so no further try may be acknowledged.
+    assert [await fleet.send("tried-again") for _ in range(2)] == [503, 503]
+    attention = (await read_health(fleet.primary.owner_url(), None)).attention
     assert [line for line in attention if "synchronous_standby_names = *" in line]
 
     await superuser.close()
-    place.standby.start()
-    # Nobody sends to a receiver that isn't ready.
-    await eventually(place.is_ready)
-    assert await place.send("tried-again") == 200
-    await place.works_on(place.primary)
+    fleet.standby.start()
+    # As a load balancer does, send nothing before /readyz is good.
+    await eventually(fleet.is_ready)
+    assert await fleet.send("tried-again") == 200
+    await fleet.works_on(fleet.primary)

@@ -1,4 +1,4 @@
-"""`make run`, from the first line to the last: what it starts, keeps alive, says and leaves."""
+"""`make run`: what it starts, restarts and prints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers.settings import DEVELOPMENT_SECRETS
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetRun]:
-    """A fleet that is ready, for the tests that leave it so."""
+    """A fleet that is ready; each test leaves it ready."""
     with FleetRun(tmp_path_factory.mktemp("fleet") / "data") as run:
         run.wait_until_ready()
         yield run
@@ -33,7 +33,7 @@ LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived
 
 
 def coinfleet(fleet: FleetRun, *words: str) -> subprocess.CompletedProcess[str]:
-    """What an operator sees who types this in a second terminal."""
+    """Run a command as an operator does in a second terminal."""
     return subprocess.run(
         [ROOT / ".venv/bin/coinfleet", *words],
         env={"COINFLEET_DATA_DIR": str(fleet.folder.path), "PATH": "/usr/bin:/bin"},
@@ -43,7 +43,7 @@ def coinfleet(fleet: FleetRun, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_serves_when_it_says_ready(fleet: FleetRun) -> None:
+def test_it_serves_when_it_has_said_ready(fleet: FleetRun) -> None:
     assert httpx.get(f"{fleet.url}/readyz").status_code == httpx.codes.OK
 
 
@@ -133,8 +133,8 @@ def test_a_taken_port_gets_one_clear_line(fleet: FleetRun, tmp_path: Path, setti
         assert not (tmp_path / "data/postgres").exists()
 
 
-def test_the_example_of_the_readme_pays_once_and_is_seen_ever_after(fleet: FleetRun) -> None:
-    told = [
+def test_the_example_of_the_readme_is_stored_once_and_seen_the_second_time(fleet: FleetRun) -> None:
+    results = [
         subprocess.run(
             [ROOT / ".venv/bin/python", ROOT / "docs/examples/pay.py"],
             env={"COINFLEET_DATA_DIR": str(fleet.folder.path), "PATH": "/usr/bin:/bin"},
@@ -144,20 +144,20 @@ def test_the_example_of_the_readme_pays_once_and_is_seen_ever_after(fleet: Fleet
         )
         for _ in range(2)
     ]
-    assert [each.stderr for each in told] == ["", ""]
-    assert [each.stdout.splitlines() for each in told] == [
+    assert [each.stderr for each in results] == ["", ""]
+    assert [each.stdout.splitlines() for each in results] == [
         ['{"result":"stored"}', "100 coins"],
         ['{"result":"seen"}', "100 coins"],
     ]
 
 
-async def test_the_stock_command_works_as_printed(fleet: FleetRun, tmp_path: Path) -> None:
+async def test_the_command_of_dramatiq_works_as_printed(fleet: FleetRun, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "deploying.md").read_text()
     (line,) = [line for line in page.splitlines() if "dramatiq workers.queue.broker:set_up" in line]
     owner_url = coinfleet(fleet, "database-url").stdout.strip()
     owner = await open_connection(owner_url, application_name="owner")
-    with (tmp_path / "stock.log").open("wb") as log:
-        stock = subprocess.Popen(  # noqa: ASYNC220 -- starting one takes a millisecond
+    with (tmp_path / "dramatiq.log").open("wb") as log:
+        dramatiq = subprocess.Popen(  # noqa: ASYNC220 -- starting one takes a millisecond
             ["bash", "-c", line],
             cwd=ROOT,
             env={"COINFLEET_DATA_DIR": str(fleet.folder.path), "PATH": "/usr/bin:/bin"},
@@ -166,15 +166,15 @@ async def test_the_stock_command_works_as_printed(fleet: FleetRun, tmp_path: Pat
             start_new_session=True,
         )
     try:
-        # The fleet's own worker is the first of this machine; the stock one reports beside it.
+        # The fleet's worker is the first of this machine; Dramatiq's own command runs a second one.
         await eventually(
             lambda: owner.fetchval(
                 "select exists (select from fleet.worker_reports where worker like '%:2')"
             )
         )
     finally:
-        os.killpg(stock.pid, signal.SIGKILL)
-        stock.wait()
+        os.killpg(dramatiq.pid, signal.SIGKILL)
+        dramatiq.wait()
         await owner.close()
 
 
@@ -197,7 +197,7 @@ def test_a_real_database_without_secrets_stops_with_all_faults_in_one_message(
         assert not (tmp_path / "data").exists()
 
 
-def test_given_servers_are_used_and_none_embedded(
+def test_servers_that_are_named_are_used_and_none_is_embedded(
     tmp_path: Path, empty_database: Database, redis_url: str
 ) -> None:
     given = {**DEVELOPMENT_SECRETS, "DATABASE_URL": empty_database.url(), "REDIS_URL": redis_url}

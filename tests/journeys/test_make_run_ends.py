@@ -1,4 +1,4 @@
-"""How `make run` ends: in order, in time, whatever hits it, and so that the next one can start."""
+"""How `make run` ends: in order and in time, and so that the next one can start."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ STOP_ORDER = [
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that each run takes over from the one before, however that ended."""
+    """A data folder that each run takes over from the run before, however that ended."""
     return tmp_path_factory.mktemp("fleet") / "data"
 
 
 def ended(run: FleetRun) -> list[str]:
-    """Who ended, in this order."""
+    """Return the names of what ended, in order."""
     return [line.split()[2] for line in run.lines if " ended (" in line]
 
 
@@ -86,7 +86,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_run_starts(data_dir: Pa
         run.stop()
 
 
-# tests/faults kills the servers of a supervised fleet too, under load.
+# tests/faults also kills these servers, under load.
 @pytest.mark.long
 def test_killed_servers_are_started_again(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requirement("H2")
 
-# For each role, which is fewer than a worker's own pool would open.
+# Per role: fewer than the pool of a worker opens at most.
 SESSIONS = 12
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Servers of our own, and settings that send each process through PgBouncer."""
+    """Servers of this test, and settings by which each process connects through PgBouncer."""
     postgres, valkey = EmbeddedPostgres(tmp_path), EmbeddedValkey(tmp_path)
     postgres.start()
     valkey.start()

@@ -1,4 +1,4 @@
-"""Fixtures of the process tests: gates before the servers, processes behind them."""
+"""Fixtures of the tests of processes: gates before the servers, processes behind the gates."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def queue_gate(redis_url: str) -> AsyncIterator[Gate]:
 
 @pytest.fixture
 def environment(database: Database, redis_url: str) -> dict[str, str]:
-    """What the processes need to know."""
+    """The settings that every process of a test gets."""
     return {
         **database.addresses(),
         "REDIS_URL": redis_url,
@@ -54,7 +54,7 @@ def environment(database: Database, redis_url: str) -> dict[str, str]:
 
 @pytest_asyncio.fixture
 async def run(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Run]:
-    """Processes of the test's own."""
+    """Starts processes that end with the test."""
     async with AsyncExitStack() as stack:
         started = 0
 

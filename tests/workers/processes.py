@@ -1,4 +1,4 @@
-"""Processes of the fleet as a test starts, signals and buries them."""
+"""Processes of the fleet: how a test starts, signals and kills them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process and what it has said so far."""
+    """One process and what it has written so far."""
 
     popen: subprocess.Popen[bytes]
     log: Path
 
     async def said(self, words: str) -> None:
-        """Wait until it says this."""
+        """Wait until it has written this."""
 
         async def is_said() -> bool:
             assert words in self.text or self.popen.poll() is None, self.text
@@ -38,7 +38,7 @@ class Process:
 
     @property
     def text(self) -> str:
-        """All that it said."""
+        """All that it has written."""
         return self.log.read_text()
 
     def signal(self, signum: signal.Signals = signal.SIGTERM) -> None:
@@ -46,7 +46,7 @@ class Process:
         self.popen.send_signal(signum)
 
     async def ended(self) -> int:
-        """Wait for its end; gives the exit code."""
+        """Wait until it has ended; return the exit code."""
         return await asyncio.to_thread(self.popen.wait, DEADLINE_S)
 
 
@@ -54,9 +54,9 @@ class Process:
 async def running(
     log: Path, *command: str, descriptors: int | None = None, **environment: str
 ) -> AsyncIterator[Process]:
-    """Run `python -m command` in an environment of these variables; kill it in the end.
+    """Run `python -m command` with these variables as its environment; kill it after the block.
 
-    With `descriptors` it may open so many files, and not raise that.
+    With `descriptors` it may open this many files, and can't raise the limit.
     """
     limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     with log.open("wb") as output:

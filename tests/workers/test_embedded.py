@@ -1,4 +1,4 @@
-"""The embedded servers: they start anywhere, keep what was committed, and never outlive us."""
+"""The embedded servers: they start anywhere, lose no commit, and never outlive their starter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from workers.processes import PROCESSES, Process
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A server whose tests leave it running; its folder is closed to all but us."""
+    """A server that each test leaves running, in a folder that other users can't enter."""
     closed = tmp_path_factory.mktemp("closed")
     closed.chmod(0o700)
     server = EmbeddedPostgres(closed / "data")
@@ -39,7 +39,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    """A queue server of the test's own."""
+    """A queue server for one test."""
     server = EmbeddedValkey(tmp_path / "data")
     server.start()
     yield server
@@ -47,7 +47,7 @@ def valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 
 
 async def ask(url: str, query: str) -> object:
-    """The one value that a query gives."""
+    """Return the one value of a query."""
     connection = await open_connection(url, application_name="test")
     try:
         return await connection.fetchval(query)
@@ -116,7 +116,7 @@ async def test_what_was_committed_is_there_after_a_kill(postgres: EmbeddedPostgr
 
 
 @pytest.mark.faults
-def test_a_pid_file_whose_pid_lives_as_another_program_is_no_obstacle(
+def test_an_old_pid_file_whose_pid_another_program_has_is_no_obstacle(
     postgres: EmbeddedPostgres, valkey: EmbeddedValkey
 ) -> None:
     postgres.stop()
@@ -128,7 +128,7 @@ def test_a_pid_file_whose_pid_lives_as_another_program_is_no_obstacle(
 
 
 @pytest.mark.faults
-def test_passwords_that_do_not_fit_the_cluster_are_named(postgres: EmbeddedPostgres) -> None:
+def test_a_wrong_password_of_the_superuser_is_named(postgres: EmbeddedPostgres) -> None:
     postgres.stop()
     file = postgres.data_dir / "passwords/superuser"
     fitting = file.read_text()
@@ -141,7 +141,7 @@ def test_passwords_that_do_not_fit_the_cluster_are_named(postgres: EmbeddedPostg
 
 
 @pytest.mark.faults
-def test_servers_do_not_outlive_who_started_them(tmp_path: Path) -> None:
+def test_servers_do_not_outlive_the_process_that_started_them(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from workers.embedded import *\n"
         "servers = EmbeddedPostgres(Path(sys.argv[1])), EmbeddedValkey(Path(sys.argv[1]))\n"
@@ -190,7 +190,7 @@ def test_the_queue_asks_for_its_password(valkey: EmbeddedValkey) -> None:
 
 
 @pytest.mark.faults
-def test_a_frozen_queue_answers_nobody_until_it_thaws(valkey: EmbeddedValkey) -> None:
+def test_a_frozen_queue_does_not_answer_until_it_thaws(valkey: EmbeddedValkey) -> None:
     valkey.freeze()
     assert not valkey.is_ready()
     valkey.thaw()
@@ -220,7 +220,7 @@ def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
         DataFolder(tmp_path / "file/data").lock()
 
 
-def test_other_terminals_see_a_fleet_only_while_it_holds_the_folder(tmp_path: Path) -> None:
+def test_commands_find_a_fleet_only_while_it_locks_the_folder(tmp_path: Path) -> None:
     fleet = RunningFleet(pid=os.getpid(), port=8000, postgres_port=1, valkey_port=None)
     folder = DataFolder(tmp_path)
     folder.lock()
@@ -266,7 +266,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path, postgres: Embedde
 
 
 def test_data_of_another_major_version_are_refused_by_both_numbers(tmp_path: Path) -> None:
-    """What the server says is that its configuration has errors."""
+    """The server itself would only say that its configuration has errors."""
     cluster = tmp_path / "postgres/cluster"
     cluster.mkdir(parents=True)
     (cluster / "PG_VERSION").write_text("9\n")

@@ -1,4 +1,4 @@
-"""Logs: one line an entry, ours and the libraries' alike."""
+"""Logs: one line per entry, for our entries and those of libraries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.logs import LogFormat, configure_logging
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """What these tests set up ends with them."""
+    """Undo what a test set up."""
     before = logging.getLogger().handlers[:]
     yield
     logging.getLogger().handlers[:] = before
@@ -22,7 +22,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 def entries(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    """What was written to standard output, one JSON object a line."""
+    """Return what was written to standard output, one JSON object per line."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -35,7 +35,7 @@ def test_the_event_comes_first_and_its_fields_follow(capsys: pytest.CaptureFixtu
     assert entry["event_id"] == "evt_1"
 
 
-def test_a_library_speaks_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_entry_of_a_library_has_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json")
     logging.getLogger("some.library").warning("lost %s", "it")
     (entry,) = entries(capsys)
@@ -65,13 +65,13 @@ def test_an_exception_shows_no_values(
     assert str(number) not in capsys.readouterr().out
 
 
-def test_what_each_request_says_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_entries_of_single_requests_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json")
     logging.getLogger("uvicorn.access").info("GET /healthz")
     assert entries(capsys) == []
 
 
-def test_set_up_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logging_that_is_configured_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json")
     configure_logging("json")
     structlog.get_logger().info("once")
@@ -84,7 +84,7 @@ def console_lines(
     columns: int,
     **fields: object,
 ) -> list[str]:
-    """What a person reads of one entry."""
+    """Return the lines of one entry, as a person reads them."""
     monkeypatch.setenv("COLUMNS", str(columns))
     configure_logging("console")
     structlog.get_logger().warning("event_failed", **fields)
@@ -105,10 +105,10 @@ def test_a_line_for_a_person_fits_the_width_and_loses_nothing(
     }
     lines = console_lines(capsys, monkeypatch, columns, **fields)
     assert max(map(len, lines)) <= columns
-    told = " ".join(" ".join(lines).split())
-    assert "warning event_failed event_id=123456789 sqlstate=53100" in told
-    assert fields["error"] in told
-    assert f"provider_event_id={fields['provider_event_id']}" in told
+    shown = " ".join(" ".join(lines).split())
+    assert "warning event_failed event_id=123456789 sqlstate=53100" in shown
+    assert fields["error"] in shown
+    assert f"provider_event_id={fields['provider_event_id']}" in shown
 
 
 def test_a_word_that_is_longer_than_the_width_stays_whole(

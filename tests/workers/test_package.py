@@ -1,4 +1,4 @@
-"""What an installed package holds: all that its commands read, also far from a checkout."""
+"""An installed package holds all that its commands read, also without a checkout."""
 
 from __future__ import annotations
 
@@ -65,17 +65,17 @@ def test_an_installed_package_starts_what_the_procfile_of_a_checkout_does(instal
         "import json, workers; from workers.supervisor.procfile import read_procfile;"
         " print(json.dumps([workers.__file__, read_procfile()]))"
     )
-    told = python(installed, program)
-    assert told.stderr == ""
-    where, commands = json.loads(told.stdout)
+    result = python(installed, program)
+    assert result.stderr == ""
+    where, commands = json.loads(result.stdout)
     assert where == str(installed / "workers/__init__.py")
     assert commands == read_procfile(ROOT / "Procfile")
     assert list(commands) == list(read_procfile(ROOT / "Procfile"))
 
 
 def test_an_installed_package_exports_its_schema(installed: Path, tmp_path: Path) -> None:
-    told = python(installed, COINFLEET, "migrate", "--export", str(tmp_path))
-    assert (told.returncode, told.stderr) == (0, "")
+    result = python(installed, COINFLEET, "migrate", "--export", str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, "")
     assert list(tmp_path.glob("*.sql"))
 
 

@@ -1,4 +1,4 @@
-"""The release: what it leaves in the database, and that it may run again."""
+"""The release: what it makes in the database, and that it may run again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workers.settings import Settings
 
 
 async def rules(database: Database) -> tuple[object, ...]:
-    """The rules that SQL reads."""
+    """Return the rules that SQL reads."""
     connection = await open_connection(database.url(), application_name="test")
     try:
         return tuple(await connection.fetchrow("select * from fleet.settings") or ())
@@ -41,7 +41,7 @@ async def test_each_release_writes_the_environments_rules(database: Database) ->
     assert changed == {Decimal("777.00")}
 
 
-async def test_a_database_that_is_away_fails_the_release() -> None:
+async def test_an_unreachable_database_fails_the_release() -> None:
     with pytest.raises(DatabaseUnavailable):
         await release(Settings(database_url="postgresql://nobody@127.0.0.1:1/nowhere"))
 
@@ -65,7 +65,9 @@ async def test_what_only_a_person_can_undo_is_logged_and_is_exit_code_1(
     assert (result.returncode, result.stdout) == (0, "0 steps applied\n")
 
 
-async def test_the_profiles_of_older_users_are_told(database: Database, db: Connection) -> None:
+async def test_the_number_of_profiles_for_older_users_is_shown(
+    database: Database, db: Connection
+) -> None:
     await db.execute("alter table auth.users disable trigger coinfleet_makes_a_profile")
     await db.execute("insert into auth.users (id) values (gen_random_uuid())")
     await db.execute("alter table auth.users enable trigger coinfleet_makes_a_profile")

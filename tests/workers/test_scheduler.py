@@ -1,4 +1,4 @@
-"""The scheduler process: fires the timetable, once a tick however many there are."""
+"""The scheduler: each tick is fired once, however many schedulers run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JOBS = {schedule.name for schedule in TIMETABLE}
 
 
 async def every_job_is_open(db: Connection) -> bool:
-    """Whether each schedule has a tick."""
+    """Return whether each schedule has a tick."""
     return {row["job"] for row in await db.fetch("select job from fleet.ticks")} == JOBS
 
 
@@ -87,7 +87,7 @@ async def test_a_scheduler_started_before_its_database_waits_for_it(
     await scheduler.said("database_back")
 
 
-async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
+async def test_a_scheduler_stops_cleanly_however_many_signals_come(run: Run) -> None:
     scheduler = await run(SCHEDULER)
     await scheduler.said("scheduler_started")
     for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
@@ -95,7 +95,7 @@ async def test_signals_end_a_scheduler_however_many_come(run: Run) -> None:
     assert await scheduler.ended() == 0
 
 
-async def test_what_is_under_way_when_a_scheduler_ends_is_no_error(
+async def test_a_job_that_runs_while_a_scheduler_stops_is_no_error(
     run: Run, database_gate: Gate
 ) -> None:
     address = database_gate.url.replace("coinfleet_worker", "coinfleet_scheduler")
@@ -108,7 +108,7 @@ async def test_what_is_under_way_when_a_scheduler_ends_is_no_error(
     assert "CancelledError" not in scheduler.text
 
 
-async def test_a_cancelled_job_leaves_no_trace_and_a_failed_one_does(
+async def test_a_cancelled_job_is_not_logged_and_a_failed_one_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     firing = asyncio.Event()
@@ -130,7 +130,7 @@ async def test_a_cancelled_job_leaves_no_trace_and_a_failed_one_does(
     assert set(errors) == {ZeroDivisionError}
 
 
-async def test_sigterm_ends_a_scheduler_whose_servers_were_never_there(run: Run) -> None:
+async def test_sigterm_ends_a_scheduler_whose_servers_were_never_reachable(run: Run) -> None:
     scheduler = await run(
         SCHEDULER,
         SCHEDULER_DATABASE_URL="postgresql://coinfleet_scheduler@127.0.0.1:1/coinfleet",
@@ -152,7 +152,7 @@ async def test_sigterm_ends_a_scheduler_that_waits_for_a_frozen_database(
     assert await scheduler.ended() == 0
 
 
-async def test_a_scheduler_that_its_database_refuses_ends(
+async def test_a_scheduler_ends_if_its_database_refuses_it(
     run: Run, environment: dict[str, str]
 ) -> None:
     wrong = environment["SCHEDULER_DATABASE_URL"].replace(":test@", ":wrong@")

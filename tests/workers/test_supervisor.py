@@ -1,4 +1,4 @@
-"""The supervisor's parts; the whole of it is proved in journeys/."""
+"""The parts of the supervisor; tests/journeys proves them together."""
 
 from __future__ import annotations
 
@@ -71,26 +71,26 @@ def test_comments_and_blanks_in_a_procfile_are_no_processes(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=str)
-def test_a_process_is_told_its_own_database_address_alone(process: Process) -> None:
-    told = environment_of(process.name, FLEET)
-    assert [name for name in told if name.endswith("DATABASE_URL")] == [process.address]
-    assert told["REDIS_URL"] == FLEET["REDIS_URL"]
-    assert told["HOME"] == FLEET["HOME"]
+def test_a_process_gets_its_own_database_address_alone(process: Process) -> None:
+    known = environment_of(process.name, FLEET)
+    assert [name for name in known if name.endswith("DATABASE_URL")] == [process.address]
+    assert known["REDIS_URL"] == FLEET["REDIS_URL"]
+    assert known["HOME"] == FLEET["HOME"]
 
 
-def test_a_process_without_an_address_of_its_own_is_told_the_owners() -> None:
+def test_a_process_without_an_address_of_its_own_gets_the_owners() -> None:
     fleet = {name: each for name, each in FLEET.items() if name != "WORKER_DATABASE_URL"}
-    told = environment_of("worker", fleet)
-    assert [name for name in told if name.endswith("DATABASE_URL")] == ["DATABASE_URL"]
+    known = environment_of("worker", fleet)
+    assert [name for name in known if name.endswith("DATABASE_URL")] == ["DATABASE_URL"]
 
 
-def test_webhook_secrets_are_told_to_web_alone() -> None:
+def test_only_web_gets_the_webhook_secrets() -> None:
     for name in PROCESSES:
-        told = DEVELOPMENT_SECRETS.keys() & environment_of(name, FLEET).keys()
-        assert told == (DEVELOPMENT_SECRETS.keys() if name == WEB.name else set())
+        known = DEVELOPMENT_SECRETS.keys() & environment_of(name, FLEET).keys()
+        assert known == (DEVELOPMENT_SECRETS.keys() if name == WEB.name else set())
 
 
-def test_development_secrets_stand_in_for_unset_ones_only() -> None:
+def test_development_secrets_replace_unset_ones_only() -> None:
     secrets = development_secrets({"STRIPE_WEBHOOK_SECRETS": "whsec_mine"})
     assert secrets.keys() == DEVELOPMENT_SECRETS.keys() - {"STRIPE_WEBHOOK_SECRETS"}
 
@@ -100,7 +100,7 @@ def test_a_real_database_gets_no_development_secret() -> None:
 
 
 class Terminal(io.TextIOWrapper):
-    """Standard output that says it is a terminal, or not."""
+    """Standard output that is a terminal, or is none."""
 
     def __init__(self, *, is_terminal: bool) -> None:
         self.written = io.BytesIO()
@@ -116,7 +116,7 @@ LONG = f"APP_WEBHOOK_SECRETS is unset, for development it is {SECRET}"
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_what_is_said_fits_a_terminal_and_is_one_line_elsewhere(
+def test_a_line_fits_a_terminal_and_stays_one_line_elsewhere(
     monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool
 ) -> None:
     terminal = Terminal(is_terminal=is_terminal)
@@ -130,7 +130,7 @@ def test_what_is_said_fits_a_terminal_and_is_one_line_elsewhere(
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_processes_hear_how_wide_their_log_lines_may_be(*, is_terminal: bool) -> None:
+def test_processes_know_how_wide_their_log_lines_may_be(*, is_terminal: bool) -> None:
     found = fleet_environment(
         FLEET, postgres=None, valkey=None, columns=68, is_terminal=is_terminal
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from workers.receiving.application import Web
+    from workers.receiving.web import Web
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

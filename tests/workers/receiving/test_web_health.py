@@ -78,7 +78,6 @@ async def test_it_is_not_ready_while_commits_hang(
 ) -> None:
     """The synchronous standby is gone: all questions are answered, and no webhook is stored."""
     monkeypatch.setattr("workers.receiving.probes.FOUND_AGE_MAX_S", 0)
-    monkeypatch.setattr("workers.receiving.probes.PROBE_TIMEOUT_S", 0.2)
     hang = asyncio.Event()
 
     async def never(*_: object) -> NoReturn:
@@ -96,6 +95,7 @@ async def test_it_is_not_ready_while_commits_hang(
             assert (await web.post(a_purchase())).status_code == 200
             assert (await web.client.get("/readyz")).status_code == 200
             assert not hang.is_set()
+            outage.setattr("workers.receiving.probes.PROBE_TIMEOUT_S", 0.2)
             outage.setattr("workers.receiving.application.store_arrivals", refuse)
             assert (await web.post(a_purchase())).status_code == 503
             response = await web.client.get("/readyz")

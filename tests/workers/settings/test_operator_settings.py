@@ -1,4 +1,4 @@
-"""What an operator's command knows: the environment, then the fleet on the data folder."""
+"""The settings of an operator's command: the environment, then the fleet on the data folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.settings import DEVELOPMENT_SECRETS, Settings
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataFolder]:
-    """A data folder that an environment names, which says nothing else."""
+    """A locked data folder, and an environment that sets nothing else."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("COINFLEET_DATA_DIR", str(tmp_path))
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataFold
 
 @pytest.fixture
 def fleet(folder: DataFolder) -> RunningFleet:
-    """A fleet on the folder."""
+    """A running fleet on the folder."""
     fleet = RunningFleet(pid=1, port=9000, postgres_port=5433, valkey_port=6380)
     folder.write_fleet(fleet)
     return fleet
@@ -38,7 +38,7 @@ def test_without_a_fleet_and_an_address_there_is_one_clear_line(folder: DataFold
         load_operator_settings()
 
 
-def test_a_folder_that_this_user_may_not_read_is_said_to_be_so(
+def test_a_folder_that_this_user_can_not_read_is_named(
     folder: DataFolder, fleet: RunningFleet
 ) -> None:
     assert fleet
@@ -63,9 +63,7 @@ def test_a_running_fleet_is_found(folder: DataFolder, fleet: RunningFleet) -> No
     assert uses_embedded_database(settings)
 
 
-def test_what_the_environment_says_comes_first(
-    fleet: RunningFleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_comes_first(fleet: RunningFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://coinfleet_owner@db/coinfleet")
     settings = load_operator_settings()
     assert settings.database_url == "postgresql://coinfleet_owner@db/coinfleet"
@@ -76,7 +74,7 @@ def test_what_the_environment_says_comes_first(
 def test_another_database_has_another_fleet(
     fleet: RunningFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What this one listens on is nothing to it: its events would be another database's."""
+    """The port of this fleet is not used: events sent there would go to another database."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://coinfleet_owner@db/coinfleet")
     monkeypatch.setenv("PORT", "8399")
     settings = load_operator_settings()

@@ -1,4 +1,4 @@
-"""Settings: what is wrong is said at once, by name, and never by value."""
+"""Settings: every fault is named at once, by setting, and no value is shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMPLETE = {"DATABASE_URL": ADDRESS, "REDIS_URL": "redis://queue", **DEVELOPMENT
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment that says nothing about coinfleet."""
+    """An environment without a setting of coinfleet."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     return monkeypatch
@@ -52,7 +52,7 @@ def test_metrics_have_another_port_than_webhooks_or_none(environment: pytest.Mon
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
-def test_a_port_that_is_none_is_named(environment: pytest.MonkeyPatch, port: str) -> None:
+def test_a_value_that_is_no_port_is_named(environment: pytest.MonkeyPatch, port: str) -> None:
     environment.setenv("METRICS_PORT", port)
     with pytest.raises(SettingsFault) as fault:
         load_settings()
@@ -60,7 +60,7 @@ def test_a_port_that_is_none_is_named(environment: pytest.MonkeyPatch, port: str
 
 
 @pytest.mark.parametrize("password", ["half/other", "half[other", "half#other"])
-def test_an_address_with_an_unquoted_password_is_told_by_name_alone(
+def test_an_address_with_an_unquoted_password_is_named_but_not_shown(
     environment: pytest.MonkeyPatch, password: str
 ) -> None:
     environment.setenv("DATABASE_URL", f"postgresql://owner:{password}@db/coinfleet")
@@ -140,7 +140,7 @@ def test_secrets_separated_by_anything_else_stop_the_process(
     ids=ascii,
 )
 @pytest.mark.parametrize("name", ["STRIPE_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS"])
-def test_a_secret_that_is_none_stops_the_process(
+def test_a_value_that_is_no_secret_stops_the_process(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     # The environment itself can hold no NUL.
@@ -202,7 +202,7 @@ def test_the_release_needs_the_owner_and_no_other_role() -> None:
     assert lacking(RELEASE, {"WEB_DATABASE_URL": ADDRESS}) == ["DATABASE_URL"]
 
 
-def test_a_role_of_its_own_comes_before_the_owner(environment: pytest.MonkeyPatch) -> None:
+def test_an_address_of_its_own_comes_before_the_owners(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DATABASE_URL", ADDRESS)
     environment.setenv("WEB_DATABASE_URL", "postgresql://coinfleet_web@db/coinfleet")
     with capture_logs() as logs:
@@ -210,7 +210,9 @@ def test_a_role_of_its_own_comes_before_the_owner(environment: pytest.MonkeyPatc
     assert logs == []
 
 
-def test_the_owner_stands_in_for_a_role_with_a_warning(environment: pytest.MonkeyPatch) -> None:
+def test_without_an_address_of_its_own_the_owners_is_used_with_a_warning(
+    environment: pytest.MonkeyPatch,
+) -> None:
     environment.setenv("DATABASE_URL", ADDRESS)
     with capture_logs() as logs:
         assert load_settings().url_for(WORKER) == ADDRESS
@@ -256,7 +258,7 @@ def test_accounts_are_ids(environment: pytest.MonkeyPatch) -> None:
     "value",
     ["act_1", "acct_", "acct_1;acct_2", "acct_1 acct_2", "acct_1\nacct_2", "sk_live_1", ","],
 )
-def test_an_account_that_is_none_stops_the_process(
+def test_a_value_that_is_no_account_stops_the_process(
     environment: pytest.MonkeyPatch, value: str
 ) -> None:
     environment.setenv("STRIPE_ACCOUNTS", value)
@@ -266,7 +268,7 @@ def test_an_account_that_is_none_stops_the_process(
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "STRIPE_WEBHOOK_SECRETS", "PORT"])
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "hint"),
     [
         ('"{}"', "quotation marks"),
         ("'{}'", "quotation marks"),
@@ -275,20 +277,22 @@ def test_an_account_that_is_none_stops_the_process(
         ("{}\u200b", "can't be seen"),
     ],
 )
-def test_what_stands_around_a_value_is_named(
-    environment: pytest.MonkeyPatch, name: str, written: str, told: str
+def test_surplus_characters_around_a_value_are_named(
+    environment: pytest.MonkeyPatch, name: str, written: str, hint: str
 ) -> None:
-    """As `docker --env-file` and editors leave it; who looks at the value sees nothing wrong."""
+    """`docker --env-file` and editors leave them; they are easily overlooked."""
     environment.setenv(name, written.format({"PORT": "8000"}.get(name, "redis://:hunter2@h/x")))
     with pytest.raises(SettingsFault) as fault:
         load_settings()
     assert f"{name}: " in str(fault.value)
-    assert told in str(fault.value)
+    assert hint in str(fault.value)
     assert "hunter2" not in str(fault.value)
 
 
 @pytest.mark.parametrize("worker", ["a b", "é", "x" * 101, "a\nb"])
-def test_a_workers_name_is_refused_in_words(environment: pytest.MonkeyPatch, worker: str) -> None:
+def test_a_wrong_name_of_a_worker_is_explained(
+    environment: pytest.MonkeyPatch, worker: str
+) -> None:
     environment.setenv("WORKER_NAME", worker)
     with pytest.raises(SettingsFault, match="WORKER_NAME: must be at most 100 characters of ASCII"):
         load_settings()
