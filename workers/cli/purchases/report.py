@@ -75,5 +75,7 @@ def _lines(outlook: Outlook) -> Iterator[str]:
     if look.expires_at:
         yield f"If nobody decides it, it is rejected on {moment(look.expires_at)}."
     for verb, found in (("approve", outlook.approve), ("reject", outlook.reject)):
-        if found is not None:
-            yield prospect(verb, found, look)
+        if found is not None and found.foreseen is not None:
+            yield prospect(verb, found.foreseen, look)
+        elif found is not None:
+            yield f"It can't be {verb.removesuffix('e')}ed now: {found.refusal}."

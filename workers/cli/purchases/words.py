@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from db.decisions import Decision
-    from workers.cli.purchases.outlook import Prospect
 
 NO_PRICE = (
     "its product is not in the price list, so nothing says how many coins it is worth: add it to"
@@ -69,11 +68,8 @@ def _price(look: Look) -> str:
     return f"{money(look.package_price, look.package_currency)}{times}"
 
 
-def prospect(verb: str, found: Prospect, look: Look) -> str:
+def prospect(verb: str, seen: Foreseen, look: Look) -> str:
     """Say what a decision would do now."""
-    if found.foreseen is None:
-        return f"It can't be {verb.removesuffix('e')}ed now: {found.refusal}."
-    seen = found.foreseen
     match verb, seen.decided.waits_for:
         case "approve", "second_approver":
             return "If you approve it, it waits for a second person who approves the same coins."
