@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db import expiry, housekeeping, inbox
+from db import housekeeping, inbox
+from db.approvals import expiry
 from db.errors import Refused
 
 if TYPE_CHECKING:

@@ -10,4 +10,6 @@ create table fleet.adjustments (
 );
 create index adjustments_profile_id_idx on fleet.adjustments (profile_id);
 revoke all on fleet.adjustments from public, anon, authenticated, service_role;
-comment on table fleet.adjustments is 'The corrections that operators made with `coinfleet adjust`: who and why. One row per key, never changed; the person corrected does not see it.';
+comment on table fleet.adjustments is
+    'The corrections that operators made with `coinfleet adjust`: who and why. One row per key, never changed; '
+    'the person corrected does not see it.';

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.expiry import Expired
+from db.approvals.expiry import Expired
 from tasks.housekeeping import tidy_up
 from tests.db.approvals.decisions import (
     BY_DECISION,

@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 import typer
 
-from db import decisions
+from db.approvals import decisions
+from db.approvals.decisions import DecisionRefused, Look, NotYours
 from db.connections.explanations import explained_errors
-from db.decisions import DecisionRefused, Look, NotYours
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice, Refused, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, one_line_errors
 from workers.cli.purchases.outlook import Outlook, outlook_of

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from db import decisions
-from db.decisions import Decision, DecisionRefused, Foreseen, Look
+from db.approvals import decisions
+from db.approvals.decisions import Decision, DecisionRefused, Foreseen, Look
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice
 from workers.cli.purchases.words import NO_PRICE, why
 

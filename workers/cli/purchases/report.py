@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from db.decisions import Held
+    from db.approvals.decisions import Held
     from workers.cli.purchases.outlook import Outlook
 
 HEADER = ("Held", "reason", "amount", "USD", "buyer", "since", "waits for")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.decisions import Decided, Foreseen, Look
+from db.approvals.decisions import Decided, Foreseen, Look
 from workers.cli.words import counted
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from db.decisions import Decision
+    from db.approvals.decisions import Decision
 
 NO_PRICE = (
     "its product is not in the price list, so nothing says how many coins it is worth: add it to"
