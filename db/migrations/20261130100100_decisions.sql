@@ -15,10 +15,9 @@ create table fleet.decisions (
     decided_at timestamptz not null,
     constraint of_a_purchase_or_an_event check (num_nonnulls(purchase_id, event_id) = 1),
     constraint verb_and_outcome_known check (
-        (verb, outcome) in (
-            ('approve', 'first_approval'), ('approve', 'granted'),
-            ('reject', 'refund_requested'), ('reject', 'closed'),
-            ('attribute', 'attributed')
+        verb || ' ' || outcome in (
+            'approve first_approval', 'approve granted', 'reject refund_requested', 'reject closed',
+            'attribute attributed'
         )
     ),
     constraint who_and_reason_are_said check (btrim(who) <> '' and btrim(reason) <> ''),
