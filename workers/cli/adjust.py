@@ -13,9 +13,9 @@ from db.connections.explanations import explained_errors
 from db.errors import CoinfleetError, IdempotencyConflict, InsufficientCoins, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, failed
 from workers.cli.erase import account
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.terminal import write
 from workers.cli.words import counted
-from workers.operator_settings import load_operator_settings
 
 # A negative amount is no option.
 CONTEXT_SETTINGS = {"ignore_unknown_options": True}

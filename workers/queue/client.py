@@ -16,7 +16,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from workers.outage import Outage
-from workers.queue.consumer import QueueConsumer
+from workers.queue.messages import QueueConsumer
 from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
 from workers.settings.queue_address import server_of
 

@@ -16,11 +16,11 @@ from db.approvals.decisions import DecisionRefused, Look, NotYours
 from db.connections.explanations import explained_errors
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice, Refused, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, one_line_errors
+from workers.cli.operator_settings import load_decider_url
 from workers.cli.purchases.outlook import Outlook, outlook_of
 from workers.cli.purchases.report import show_held, show_purchase, tell
 from workers.cli.purchases.words import NO_PRICE, done, story
 from workers.cli.terminal import make_console, write
-from workers.operator_settings import load_decider_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

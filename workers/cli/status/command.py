@@ -27,6 +27,7 @@ from db.ticks import read_schedules
 from schedules.timetable import TIMETABLE
 from tasks import TASKS
 from workers.cli.endings import NEEDS_A_PERSON, one_line_errors
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.status.attention import judged
 from workers.cli.status.checks import CheckContext, run_checks
 from workers.cli.status.health import (
@@ -40,7 +41,6 @@ from workers.cli.status.jobs import judge_jobs
 from workers.cli.status.processes import judge_workers
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
-from workers.operator_settings import load_operator_settings
 from workers.queue.client import QueueBroker
 from workers.queue.probe import REFUSALS, reason_of
 
