@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db import housekeeping, inbox
+from db.approvals import expiry
+from db.errors import Refused
 
 if TYPE_CHECKING:
     from tasks.context import Context
@@ -13,13 +15,17 @@ if TYPE_CHECKING:
 JUDGED_PER_RUN_MAX = 500
 # Any more events whose wait is over are woken by the next run.
 WOKEN_PER_RUN_MAX = 10_000
+# Each expired hold is rejected in a transaction of its own.
+EXPIRED_PER_RUN_MAX = 100
+REMINDED_PER_RUN_MAX = 100
 
 
 async def tidy_up(ctx: Context) -> None:
     """Wake events that have waited long enough, and judge held events again.
 
-    An event that is held for a buyer, a product or a rate is judged again once that is there. Also
-    adds up the event counts, and deletes old payloads and old history.
+    An event that is held for a buyer, a product or a rate is judged again once that is there. A
+    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. Also adds up the event
+    counts, and deletes old payloads and old history.
     """
     woken = await inbox.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
@@ -27,6 +33,7 @@ async def tidy_up(ctx: Context) -> None:
     judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_PER_RUN_MAX)
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
+    await _expire_holds(ctx)
     folded = housekeeping.TALLIES_PER_CALL
     while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)
@@ -34,3 +41,26 @@ async def tidy_up(ctx: Context) -> None:
     if dropped:
         ctx.log.info("old_payloads_dropped", events=dropped)
     await housekeeping.trim_history(ctx.pool)
+
+
+async def _expire_holds(ctx: Context) -> None:
+    """Say which holds are half over, and reject those that are over, one by one."""
+    for reminder in await expiry.remind_of_holds(ctx.pool, limit=REMINDED_PER_RUN_MAX):
+        ctx.log.error(
+            "hold_expires",
+            event_id=reminder.event_id,
+            purchase_id=reminder.purchase_id,
+            reason=reminder.reason,
+            expires_at=reminder.expires_at.isoformat(),
+        )
+    for _ in range(EXPIRED_PER_RUN_MAX):
+        if ctx.stopping.is_set():
+            return
+        try:
+            expired = await expiry.expire_hold(ctx.pool)
+        except Refused:
+            # A person decided it at this moment.
+            continue
+        if expired is None:
+            return
+        ctx.log.warning("hold_expired", purchase_id=expired.purchase_id, event_id=expired.event_id)

@@ -26,6 +26,8 @@ Login: TypeAlias = str
 _LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
 # The logins of the long-lived processes.
 LOGINS = tuple(process.login for process in _LONG_LIVED)
+# The logins of those who decide what is held: people, and a console that speaks for them.
+DECIDERS = ("operator", "console")
 
 PASSWORD = "test"
 # Supabase's API logs in as this role, which has no rights, and takes on an API role for a request.
@@ -140,7 +142,7 @@ class Cluster:
     async def make_template(self) -> Database:
         """Set up the cluster, and migrate a database that those of the tests are cloned from."""
         template = self._next_database()
-        passwords = dict.fromkeys(("owner", *LOGINS), PASSWORD)
+        passwords = dict.fromkeys(("owner", *LOGINS, *DECIDERS), PASSWORD)
         async with self._session() as administrator:
             # One session after the other, if several share the server: the roles belong to all.
             await administrator.execute("select pg_advisory_lock(1)")

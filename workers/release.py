@@ -41,6 +41,8 @@ async def release(settings: Settings) -> Report:
         approval_threshold_usd=settings.approval_threshold_usd,
         purchases_per_minute=settings.purchases_per_minute,
         max_active_streams_per_viewer=settings.max_active_streams_per_viewer,
+        second_approver_above_usd=settings.second_approver_above_usd,
+        hold_expires_days=settings.hold_expires_days,
     )
     if report.profiles_made is None:
         structlog.get_logger().warning("older_users_not_read", remedy=OLDER_USERS_REMEDY)

@@ -73,6 +73,24 @@ class AppendOnly(Refused):
     sqlstate = "CF010"
 
 
+class DecidedBefore(Refused):
+    """This person has decided this before, and nobody decides twice."""
+
+    sqlstate = "CF011"
+
+
+class DecidedMeanwhile(Refused):
+    """It was granted, rejected, refunded or approved otherwise meanwhile."""
+
+    sqlstate = "CF012"
+
+
+class NoPrice(Refused):
+    """There is nothing to price the purchase by: its product is not in the price list."""
+
+    sqlstate = "CF013"
+
+
 SQLSTATES: dict[str, type[Refused]] = {
     refused.sqlstate: refused
     for refused in (
@@ -85,6 +103,9 @@ SQLSTATES: dict[str, type[Refused]] = {
         UnknownStream,
         IdempotencyConflict,
         AppendOnly,
+        DecidedBefore,
+        DecidedMeanwhile,
+        NoPrice,
     )
 }
 

@@ -22,4 +22,8 @@ cross join lateral (
         )
     end as since
 ) as w
-where e.state = 'held' and w.since < now() - interval '30 minutes' and e.processed_at < now() - interval '30 minutes'
+where e.state = 'held'
+    -- What people have begun to decide is left to them.
+    and not exists (select 1 from fleet.decisions as d where d.purchase_id = cp.id)
+    and not exists (select 1 from fleet.payments as p where p.id = e.payment_id and p.rejection is not null)
+    and w.since < now() - interval '30 minutes' and e.processed_at < now() - interval '30 minutes'

@@ -1,4 +1,4 @@
-"""The rules of the business that SQL reads: limits on purchases and on watching."""
+"""The rules of the business that SQL reads: limits on purchases, on decisions and on watching."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ async def configure(
     approval_threshold_usd: Decimal,
     purchases_per_minute: int,
     max_active_streams_per_viewer: int,
+    second_approver_above_usd: Decimal | None = None,
+    hold_expires_days: int | None = None,
 ) -> None:
     """Write the rules in force, as the schema's owner; they count from the next batch on."""
     connection = await open_connection(url, application_name="coinfleet release")
@@ -25,6 +27,11 @@ async def configure(
             approval_threshold_usd,
             purchases_per_minute,
             max_active_streams_per_viewer,
+        )
+        await connection.execute(
+            "select fleet.configure_decisions($1, $2)",
+            second_approver_above_usd,
+            hold_expires_days,
         )
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)

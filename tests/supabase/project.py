@@ -92,7 +92,7 @@ async def _make_roles(superuser_url: str) -> None:
         f" password '{PASSWORD}'"
     )
     await bootstrap.execute("drop database coinfleet")
-    await bootstrap.execute(f"drop role {', '.join(NOT_THERE)}")
+    await bootstrap.execute(f"drop role if exists {', '.join(NOT_THERE)}")
     await bootstrap.close()
     async with Project(superuser_url, "template1").connected("supabase_admin") as administrator:
         await administrator.execute("alter role postgres rename to bootstrap")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.release.schema import FOLDER, login_roles
+from tests.clusters import DECIDERS
 from tests.workers.processes import ROOT
 from workers.processes import PROCESSES, SCHEDULER, WEB, WORKER, Process
 from workers.settings import Settings
@@ -54,7 +55,8 @@ def test_each_process_has_a_setting_for_its_address(process: Process) -> None:
 
 
 def test_each_long_lived_process_has_a_role_and_a_policy() -> None:
-    assert sorted(process.role for process in LONG_LIVED) == login_roles()
+    roles = {process.role for process in LONG_LIVED}
+    assert roles | {f"coinfleet_{login}" for login in DECIDERS} == set(login_roles())
     policies = {path.stem for path in (FOLDER / "policies").glob("*.sql")}
     assert {process.login for process in LONG_LIVED} <= policies
 

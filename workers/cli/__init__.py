@@ -21,7 +21,9 @@ COMMANDS: Mapping[str, str] = {
     "database-url": "workers.cli.database_url",
     "migrate": "workers.cli.migrate",
     "status": "workers.cli.status.command",
+    "purchases": "workers.cli.purchases.command",
     "simulate": "workers.cli.simulate.command",
+    "adjust": "workers.cli.adjust",
     "erase": "workers.cli.erase",
     "upgrade": "workers.cli.upgrade.command",
 }
@@ -39,7 +41,11 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(_coinfleet)
     for name in names:
         module = import_module(COMMANDS[name])
-        app.command(name)(module.command)
+        if hasattr(module, "group"):
+            app.add_typer(module.group, name=name)
+        else:
+            settings = getattr(module, "CONTEXT_SETTINGS", None)
+            app.command(name, context_settings=settings)(module.command)
     return app
 
 

@@ -27,6 +27,14 @@ def load_operator_settings() -> Settings:
     return settings.model_copy(update=found)
 
 
+def load_decider_url() -> str:
+    """Return the address of whoever decides what is held; the owner's, who is one person, if unset.
+
+    Exit with one line when there is none.
+    """
+    return load_settings().operator_database_url or str(load_operator_settings().database_url)
+
+
 def uses_embedded_database(settings: Settings) -> bool:
     """Return whether the settings name the embedded database of the fleet on the data folder."""
     folder = DataFolder(settings.coinfleet_data_dir)

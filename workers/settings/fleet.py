@@ -31,6 +31,8 @@ class FleetSettings(BaseModel):
     """The address of the login role coinfleet_worker."""
     scheduler_database_url: PostgresAddress | None = Field(default=None, repr=False)
     """The address of the login role coinfleet_scheduler."""
+    operator_database_url: PostgresAddress | None = Field(default=None, repr=False)
+    """The address of a person who decides what is held; without one the owner's."""
     redis_url: RedisAddress | None = Field(default=None, repr=False)
     """The queue's address."""
 
@@ -42,6 +44,12 @@ class FleetSettings(BaseModel):
         default=Decimal("25000.00"), gt=0, decimal_places=2, max_digits=12
     )
     """US dollars; a purchase above this waits for a person."""
+    second_approver_above_usd: Decimal | None = Field(
+        default=None, ge=0, decimal_places=2, max_digits=12
+    )
+    """US dollars; two people approve what is worth more, or whose worth is unknown."""
+    hold_expires_days: int | None = Field(default=None, ge=1, le=3650)
+    """Days after which a held purchase is rejected and refunded; if unset, never."""
     purchases_per_minute: int = Field(default=5, ge=1, le=1_000_000)
     """Purchases that one buyer may make within any 60 s."""
     max_active_streams_per_viewer: int = Field(default=4, ge=1, le=1_000_000)

@@ -22,8 +22,9 @@ as $$
             row_number() over (partition by coalesce(cp.id, -e.id) order by e.id) as nth
         from fleet.inbox_events as e
         left join public.coin_purchases as cp on cp.payment_id = e.payment_id
+        left join fleet.payments as p on p.id = e.payment_id
         -- An event that a person rejected waits for its refund, not for a person.
-        where e.state = 'held' and cp.decision is distinct from 'rejected'
+        where e.state = 'held' and cp.decision is distinct from 'rejected' and p.rejection is null
     ) as h
     group by h.reason
     order by min(h.since), h.reason

@@ -19,6 +19,9 @@ declare
         when 'unknown_profile' then 'CF006'
         when 'unknown_stream' then 'CF007'
         when 'idempotency_conflict' then 'CF008'
+        when 'decided_before' then 'CF011'
+        when 'decided_meanwhile' then 'CF012'
+        when 'no_price' then 'CF013'
     end;
 begin
     raise exception '%', p_reason using errcode = v_sqlstate;

@@ -35,13 +35,14 @@ begin
             select
                 f.payment_id, f.profile_id::text as buyer, coalesce(f.buyer_unreadable, false) as buyer_unreadable,
                 coalesce(f.by_reference, false) as by_reference, f.sku collate "C" as sku, f.quantity,
-                coalesce(f.quantity_unreadable, false) as quantity_unreadable, f.currency, f.deductions_minor
+                coalesce(f.quantity_unreadable, false) as quantity_unreadable, f.currency, f.deductions_minor,
+                false as is_attributed
             from unnest(p_facts) as f
             where f.kind = 'purchase' and f.direct_coins is null and f.payment_id = any(v_payment_ids)
             union all
             select
                 h.payment_id, h.profile_id::text, h.buyer_unreadable, h.by_reference, h.sku collate "C", h.quantity,
-                h.quantity_unreadable, h.currency, h.deductions_minor
+                h.quantity_unreadable, h.currency, h.deductions_minor, h.is_attributed
             from fleet.payment_halves as h
             where h.payment_id = any(v_payment_ids)
         ),
@@ -61,6 +62,7 @@ begin
                 max(t.buyer) filter (where not t.by_reference) as also_named,
                 min(t.buyer) filter (where t.by_reference) as referred,
                 max(t.buyer) filter (where t.by_reference) as also_referred,
+                min(t.buyer) filter (where t.is_attributed) as attributed,
                 bool_or(t.buyer_unreadable) as buyer_unreadable,
                 min(t.sku) as sku,
                 max(t.sku) as other_sku,
@@ -73,9 +75,13 @@ begin
         combined as (
             select
                 c.*,
-                case when c.is_named then c.named else c.referred end as buyer,
-                case when c.is_named then c.named <> c.also_named else c.referred <> c.also_referred end
-                    as buyers_differ
+                -- What a person said stands before all events.
+                coalesce(c.attributed, case when c.is_named then c.named else c.referred end) as buyer,
+                case
+                    when c.attributed is not null then false
+                    when c.is_named then c.named <> c.also_named
+                    else c.referred <> c.also_referred
+                end as buyers_differ
             from folded as c
         )
         select f.ordinality as no, f.profile_id is not null and f.sku is not null as told_whole, c.*, d.amounts
@@ -108,6 +114,6 @@ $$;
 revoke all on function fleet.combine_halves(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.combine_halves(fleet.fact[]) is
     'Sets in each purchase fact what all events of its payment say together, earlier batches included: buyer, product '
-    'and quantity each from the half that names them, and what may be deducted. Halves that name different buyers name '
-    'nobody (unknown_buyer); other differences set hold_reason: unknown_product for two products, wrong_amount for two '
-    'quantities.';
+    'and quantity each from the half that names them, and what may be deducted. A buyer whom a person named counts '
+    'before them. Halves that name different buyers name nobody (unknown_buyer); other differences set hold_reason: '
+    'unknown_product for two products, wrong_amount for two quantities.';

@@ -52,13 +52,13 @@ begin
         set (
             is_foreign, refund_total_minor, refund_total_at, uncaptured_minor, uncaptured_at,
             held_minor, held_currency, held_event_id, held_reason, charge_minor, charge_currency,
-            total_minor, total_currency, total_told_by
+            total_minor, total_currency, total_told_by, rejection
         ) = (
             select
                 n.is_foreign, n.refund_total_minor, n.refund_total_at, n.uncaptured_minor, n.uncaptured_at,
                 n.held_minor, n.held_currency, n.held_event_id, n.held_reason,
                 n.charge_minor, n.charge_currency,
-                n.total_minor, n.total_currency, n.total_told_by
+                n.total_minor, n.total_currency, n.total_told_by, n.rejection
             from fleet.newer_payment(p, excluded) as n
         );
     end loop;

@@ -40,6 +40,8 @@ begin
         p_known.total_currency := p_told.total_currency;
         p_known.total_told_by := p_told.total_told_by;
     end if;
+    -- With a refund beats without one.
+    p_known.rejection := greatest(p_known.rejection, p_told.rejection);
     return p_known;
 end
 $$;

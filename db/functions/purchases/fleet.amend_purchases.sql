@@ -25,6 +25,8 @@ begin
             and cp.hold_reason in ('wrong_amount', 'unknown_product', 'unknown_buyer', 'no_fx_rate')
             -- A purchase that shares its payment with another is left to a person: the other may be granted.
             and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id)
+            -- A first approval is of what was known then.
+            and not exists (select 1 from fleet.decisions as d where d.purchase_id = cp.id)
         order by cp.id
     loop
         v_fact := null;

@@ -16,25 +16,33 @@ begin
         select cp.id
         from fleet.purchases_of_payments(p_payment_ids) as of
         join public.coin_purchases as cp on cp.id = of.purchase_id
-        where cp.granted_at is null and cp.decision is null
+        where cp.granted_at is null and (cp.decision is null or cp.refund_requested)
     );
     if cardinality(v_undecided) > 0 then
         -- Nobody has to decide about money that was refunded; if its refund fails, somebody has to again.
         update fleet.inbox_events as e
         set (state, reason, processed_at) = (
             select
-                case when cp.status = 'pending' then 'held' else 'applied' end,
-                case when cp.status = 'pending' then cp.hold_reason else 'refunded_while_held' end,
+                case
+                    when cp.status = 'pending' then 'held' when cp.refund_requested then 'rejected' else 'applied'
+                end,
+                case
+                    when cp.status = 'pending' then cp.hold_reason
+                    when cp.refund_requested then 'by_decision'
+                    else 'refunded_while_held'
+                end,
                 p_now
         )
         from public.coin_purchases as cp
         where cp.id = any(v_undecided)
             and cp.granted_at is null
-            and cp.decision is null
+            and (cp.decision is null or cp.refund_requested)
             and e.provider = cp.provider
             and e.provider_event_id = cp.provider_event_id
             and case
-                when cp.status = 'pending' then e.state = 'applied' and e.reason = 'refunded_while_held'
+                when cp.status = 'pending' then (e.state, e.reason) in (
+                    ('applied', 'refunded_while_held'), ('rejected', 'by_decision')
+                )
                 else e.state = 'held'
             end;
     end if;
@@ -53,10 +61,14 @@ begin
     perform fleet.convert_disputes(v_without_purchase, p_now);
     update fleet.inbox_events as e
     set
-        state = 'applied',
-        reason = case when e.state = 'held' then 'refunded_while_held' end,
+        state = case when e.state = 'held' and p.rejection is not null then 'rejected' else 'applied' end,
+        reason = case
+            when e.state = 'held' and p.rejection is not null then 'by_decision'
+            when e.state = 'held' then 'refunded_while_held'
+        end,
         processed_at = p_now
     from fleet.reversed_amounts(v_without_purchase) as r
+    join fleet.payments as p on p.id = r.payment_id
     where r.paid > 0
         and r.refunded + r.disputed >= r.paid
         and e.payment_id = r.payment_id
@@ -68,12 +80,14 @@ begin
     join fleet.payments as p on p.id = r.payment_id
     where r.refunded + r.disputed < r.paid
         and e.id = p.held_event_id
-        and e.state = 'applied'
-        and e.reason = 'refunded_while_held';
+        and (
+            (e.state, e.reason) = ('applied', 'refunded_while_held')
+            or (e.state, e.reason, p.rejection) = ('rejected', 'by_decision', 'refund')
+        );
 end
 $$;
 
 revoke all on function fleet.close_refunded_holds(bigint[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.close_refunded_holds(bigint[], timestamptz) is
-    'Closes held events whose payment was refunded whole, and holds them again if the refund failed. The caller has '
-    'settled the payments.';
+    'Closes held events whose payment was refunded whole, those that a person rejected too, and holds them again if '
+    'the refund failed. The caller has settled the payments.';

@@ -9,6 +9,8 @@ as $$
 declare
     v_given_back bigint[];
     v_closed bigint[];
+    v_rejected bigint[];
+    v_rejected_purchases bigint[];
 begin
     if not exists (select 1 from unnest(p_outcomes) as o where o.state = 'held') then
         return p_outcomes;
@@ -28,15 +30,28 @@ begin
         select cp.id
         from public.coin_purchases as cp
         where cp.id = any(array(select o.purchase_id from unnest(p_outcomes) as o where o.state = 'held'))
-            and cp.granted_at is null and cp.decision is null and cp.status <> 'pending'
+            and cp.granted_at is null and (cp.decision is null or cp.refund_requested) and cp.status <> 'pending'
+    );
+    v_rejected := array(
+        select p.id from fleet.payments as p where p.id = any(v_given_back) and p.rejection is not null
+    );
+    v_rejected_purchases := array(
+        select cp.id from public.coin_purchases as cp where cp.id = any(v_closed) and cp.decision = 'rejected'
     );
     for v_i in 1 .. cardinality(p_outcomes) loop
         if p_outcomes[v_i].state = 'held' and (
             p_outcomes[v_i].purchase_id = any(v_closed)
             or (p_outcomes[v_i].purchase_id is null and p_outcomes[v_i].payment_id = any(v_given_back))
         ) then
-            p_outcomes[v_i].state := 'applied';
-            p_outcomes[v_i].reason := 'refunded_while_held';
+            if p_outcomes[v_i].purchase_id = any(v_rejected_purchases)
+                or (p_outcomes[v_i].purchase_id is null and p_outcomes[v_i].payment_id = any(v_rejected))
+            then
+                p_outcomes[v_i].state := 'rejected';
+                p_outcomes[v_i].reason := 'by_decision';
+            else
+                p_outcomes[v_i].state := 'applied';
+                p_outcomes[v_i].reason := 'refunded_while_held';
+            end if;
         end if;
     end loop;
     return p_outcomes;

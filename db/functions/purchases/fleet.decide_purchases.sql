@@ -28,6 +28,7 @@ begin
                 as purchase_id,
             case
                 when f.own_hold is not null then 'held'
+                when f.is_rejected then 'rejected'
                 when f.is_duplicate then 'applied'
                 when f.creates then case when f.hold_reason is null then 'applied' else 'held' end
                 when f.ids_are_taken then 'held'
@@ -37,6 +38,7 @@ begin
             end as state,
             case
                 when f.own_hold is not null then f.own_hold
+                when f.is_rejected then 'by_decision'
                 when f.is_duplicate then 'duplicate_payment'
                 when f.creates then f.hold_reason
                 when f.ids_are_taken then 'id_conflict'
@@ -49,7 +51,8 @@ begin
             -- Level 2: which of them creates its payment's purchase, and what holds it.
             select
                 q.*,
-                q.known_purchase_id is null and q.ordinality is not distinct from q.first_complete as creates,
+                q.known_purchase_id is null and not q.is_rejected and q.ordinality is not distinct from q.first_complete
+                    as creates,
                 q.known_purchase_id is not null or q.ordinality <> q.first_complete as is_duplicate,
                 case
                     when q.halves_differ is not null then q.halves_differ
@@ -70,10 +73,14 @@ begin
                     -- If the event of a purchase that still waits for a person is tried again, it stays held with its
                     -- purchase.
                     case
-                        when own.granted_at is null and own.decision is null and own.provider = u.provider
-                            and own.facts_payment_id = u.payment_id
-                            then own.hold_reason
+                        when own.is_the_events and own.waits then own.hold_reason
+                        -- So does one that was held without a purchase and waits for its refund.
+                        when cp.id is null and told.rejection = 'refund' and told.held_event_id = u.event_id
+                            then told.held_reason
                     end as own_hold,
+                    -- A person's word: no event of a rejected payment buys anything.
+                    coalesce(own.is_the_events and own.decision = 'rejected', false)
+                    or (cp.id is null and told.rejection is not null) as is_rejected,
                     u.hold_reason as halves_differ,
                     -- Ids are unique over all purchases: a purchase under another provider's name, or of another
                     -- payment, has these.
@@ -130,8 +137,10 @@ begin
                 left join lateral (
                     -- The purchase that this event made or was held for.
                     select
-                        p.id, p.provider, p.hold_reason, p.granted_at, p.decision,
-                        coalesce(j.payment_id, p.payment_id) as facts_payment_id
+                        p.id, p.hold_reason, p.decision,
+                        p.granted_at is null and p.provider = u.provider
+                        and coalesce(j.payment_id, p.payment_id) = u.payment_id as is_the_events,
+                        p.decision is null or (p.refund_requested and p.status = 'pending') as waits
                     from public.coin_purchases as p
                     left join fleet.joined_purchases as j on j.purchase_id = p.id
                     where p.provider_event_id = u.provider_event_id
@@ -144,6 +153,7 @@ begin
                     limit 1
                 ) as named on true
                 left join public.profiles as buyer on buyer.id = u.profile_id
+                left join fleet.payments as told on told.id = u.payment_id
                 left join lateral (
                     -- The package, in the payment's currency if it has that price.
                     select k.sku, k.coin_amount, k.amount_minor, k.currency

@@ -19,7 +19,7 @@ begin
                 on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
             where e.state = 'held'
                 and cp.granted_at is null
-                and cp.decision is null
+                and (cp.decision is null or cp.refund_requested)
                 and cp.status <> 'pending'
             order by cp.id
             limit p_limit
@@ -32,6 +32,7 @@ begin
         from fleet.inbox_events as e
         left join public.coin_purchases as cp
             on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
+        left join fleet.payments as p on p.id = e.payment_id
         left join fleet.hold_judgements as j on j.event_id = e.id
         where e.state = 'held' and e.reason in ('unknown_buyer', 'unknown_product', 'no_fx_rate')
             -- Not again before its pause is over; a time ahead of now comes from a clock that was ahead.
@@ -39,7 +40,10 @@ begin
                 j.event_id is null or j.judged_at > v_now
                 or j.judged_at + least(interval '1 minute' * 2 ^ least(j.judgements, 11), interval '1 day') <= v_now
             )
+            -- What a person has begun to decide is left to people.
+            and not exists (select 1 from fleet.decisions as d where d.purchase_id = cp.id)
             and case
+                when cp.id is null and p.rejection is not null then false
                 when cp.id is null then
                     exists (
                         select 1

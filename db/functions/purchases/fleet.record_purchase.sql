@@ -95,7 +95,7 @@ begin
     select o.* into v_outcome from fleet.apply_purchases(v_facts, clock_timestamp()) as o;
     if v_outcome.reason in ('over_limit', 'velocity') then
         perform fleet.raise_refusal('purchase_' || v_outcome.reason);
-    elsif v_outcome.reason = 'id_conflict' then
+    elsif v_outcome.reason in ('id_conflict', 'by_decision') then
         perform fleet.raise_refusal('idempotency_conflict');
     elsif v_outcome.purchase_id is null then
         perform fleet.raise_refusal(v_outcome.reason);

@@ -75,7 +75,8 @@ begin
         select case
             when cp.id is not null or j.purchase_id is not null then
                 case when f.kind = 'charge_failed' then 'rejected' else 'applied' end
-            when f.kind <> 'charge_failed' and f.payment_id = any(v_refunded) then 'applied'
+            when f.kind <> 'charge_failed' and (f.payment_id = any(v_refunded) or p.rejection = 'no_refund')
+                then 'applied'
             when p.is_foreign then 'ignored'
             -- What a person has to decide has no purchase yet, however long the decision takes.
             when f.received_at > p_now - interval '35 days' or held.id is not null then 'waiting'

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
-from tests.clusters import LOGINS
+from tests.clusters import DECIDERS, LOGINS
 from tests.db.books import PRICE_LIST
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ ACTORS = (
     Actor("authenticated, own rows", "authenticated", ME),
     Actor("authenticated, another's rows", "authenticated", OTHER),
     Actor("service_role", "service_role", ME),
-    *(Actor(login, f"coinfleet_{login}", ME, login) for login in LOGINS),
+    *(Actor(login, f"coinfleet_{login}", ME, login) for login in (*LOGINS, *DECIDERS)),
 )
 
 
@@ -282,7 +282,7 @@ async def test_no_api_role_may_use_an_object_of_the_fleet(
             assert await attempt(connection, sql) is REFUSED, sql
 
 
-@pytest.mark.parametrize("login", LOGINS)
+@pytest.mark.parametrize("login", [*LOGINS, *DECIDERS])
 async def test_each_process_reads_the_migration_records_and_no_other_table(
     act: Callable[[Actor], object], db: Connection, login: Login
 ) -> None:

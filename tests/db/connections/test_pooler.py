@@ -12,7 +12,7 @@ from db.connections.pool import open_connection, open_pool
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
 from db.connections.session_setup import session_settings
 from db.release.runner import migrate
-from tests.clusters import LOGINS
+from tests.clusters import DECIDERS, LOGINS
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def test_the_roles_carry_what_a_session_starts_with(
         row["role"]: dict(each.split("=", 1) for each in row["setconfig"]) for row in carried
     }
     lowered = {role: {k.lower(): v for k, v in all_.items()} for role, all_ in settings.items()}
-    assert lowered == {f"coinfleet_{each}": wanted for each in LOGINS}
+    assert lowered == {f"coinfleet_{each}": wanted for each in (*LOGINS, *DECIDERS)}
 
 
 @needs_pgbouncer

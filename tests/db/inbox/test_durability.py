@@ -10,7 +10,8 @@ import pytest_asyncio
 from db.connections.pool import open_connection, open_pool
 from db.release.runner import migrate
 from tests.clusters import LOGINS
-from tests.db.books import Books
+from tests.db.approvals.decisions import set_rules
+from tests.db.books import Books, Payment
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ BUY = "select public.process_coin_purchase($1, 'stripe', 'evt_1', 'pi_1', 100, 1
 GIVE = "select public.process_gift($1, 'rose', 'key')"
 MOVE = "select public.update_coin_balance_via_ledger($1, 5, 'gift of the house', 'key')"
 ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
+# Each moves no coin, so only the functions themselves see to it.
+DECISIONS = (
+    "select public.approve_coin_purchase($1, 'ann', 'why')",
+    "select public.reject_coin_purchase($1, 'ann', 'why')",
+    "select public.reject_held_event($2, 'ann', 'why')",
+    "select public.attribute_held_event($2, $3, 'ann', 'why')",
+)
 
 
 async def commits_with(connection: Connection, sql: str, *values: object) -> str:
@@ -72,6 +80,20 @@ async def test_an_operators_adjustment_is_on_disk_before_it_is_acknowledged(
     db: Connection, buyer: UUID, sql: str
 ) -> None:
     assert await commits_with(db, sql, buyer) == "on"
+
+
+@pytest.mark.parametrize("sql", DECISIONS)
+async def test_a_decision_is_on_disk_before_it_is_acknowledged(
+    books: Books, buyer: UUID, sql: str
+) -> None:
+    await set_rules(books.db, second_above=1)
+    await books.apply_one(Payment().worth(buyer, 30_000))
+    (event_id,) = await books.receive(Payment().bought(None, buyer_unreadable=True))
+    await books.work()
+    purchase_id = await books.db.fetchval("select id from public.coin_purchases")
+    values = (purchase_id, event_id, buyer)[: 3 if "$3" in sql else 2]
+    call = f"select from (select $1::bigint, $2::bigint) as named, lateral ({sql}) as decided"
+    assert await commits_with(books.db, call, *values) == "on"
 
 
 @pytest.mark.parametrize("chosen", ["local", "remote_write", "on", "remote_apply"])

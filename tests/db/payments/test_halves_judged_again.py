@@ -60,9 +60,8 @@ async def test_a_decision_is_not_undone_by_a_late_half(books: Books) -> None:
     books.wait(minutes=15)
     await books.wake()
     await books.work()
-    await books.db.execute("update public.coin_purchases set decision = 'rejected'")
     await books.db.execute(
-        "update fleet.inbox_events set state = 'rejected', reason = 'by_decision'"
+        "select public.reject_coin_purchase(id, 'me', 'refused', true) from public.coin_purchases"
     )
     await books.apply_one(without_ours(payment, quantity=2))
     assert await books.outcome(early) == Outcome("rejected", "by_decision")

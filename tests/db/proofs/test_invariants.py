@@ -20,6 +20,7 @@ pytestmark = pytest.mark.requirement("C10")
 LEDGER = "public.ledger_entries"
 # For each invariant one way to break it, which only a superuser can do.
 BREAKAGES = {
+    "adjustments_are_in_the_ledger": "update fleet.adjustments set amount = amount + 1",
     "accounts_have_no_gaps": (
         f"update {LEDGER} set seq = seq + 1 where id = (select max(id) from {LEDGER}"
         " where account = 'coins')"
@@ -33,6 +34,9 @@ BREAKAGES = {
         " reason = null where state = 'held' and reason = 'unknown_buyer'"
     ),
     "balances_match_ledger": ("update public.profiles set earnings_balance = earnings_balance + 1"),
+    "decisions_are_carried_out": (
+        "update public.coin_purchases set decision = 'rejected' where status = 'pending'"
+    ),
     "event_tallies_match_inbox": "update fleet.event_tallies set delta = delta + 1",
     "final_events_are_finished": "update fleet.inbox_events set processed_at = null",
     "follower_counts_match_follows": "delete from public.follows",
@@ -78,6 +82,9 @@ BREAKAGES = {
     ),
     "purchases_match_ledger": (f"update {LEDGER} set amount = amount * 2 where reason = 'refund'"),
     "recent_gift_coins_match_gifts": "update public.live_streams set recent_gift_coins = 1000",
+    "refund_calls_have_a_decision": (
+        "insert into fleet.provider_calls (kind, key) values ('stripe.refund', 'by_nobody')"
+    ),
     "reversals_have_a_payment": (
         "update public.coin_purchases set payment_id = -payment_id where refunded_coins > 0"
     ),
@@ -131,9 +138,11 @@ async def tampering(books: Books, connect: Connect) -> Connection:
         buyer,
     )
     await books.db.execute("select fleet.refresh_leaderboard()")
+    await books.db.execute("select fleet.adjust_balance($1, 5, 'me', 'why', 'key')", streamer)
     superuser = await connect("superuser")
     await superuser.execute("set session_replication_role = replica")
-    await superuser.execute(f"alter table {LEDGER} disable trigger all")
+    for table in (LEDGER, "fleet.adjustments"):
+        await superuser.execute(f"alter table {table} disable trigger all")
     return superuser
 
 

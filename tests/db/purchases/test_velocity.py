@@ -69,10 +69,8 @@ async def test_a_held_purchase_counts_for_velocity_until_it_is_rejected(books: B
     await books.apply(large.worth(buyer, 30_000), *bought_at(buyer, 0, 0, 0, 0))
     assert await books.apply(*bought_at(buyer, 30)) == [VELOCITY]
     await books.db.execute(
-        "update public.coin_purchases set decision = 'rejected' where hold_reason is not null"
-    )
-    await books.db.execute(
-        "update fleet.inbox_events set state = 'rejected', reason = 'refused' where state = 'held'"
+        "select public.reject_coin_purchase(id, 'me', 'refused', true)"
+        " from public.coin_purchases where hold_reason is not null"
     )
     # Each is judged by itself: four others are in the first's minute, none in the second's.
     assert await books.apply(*bought_at(buyer, 30, 630)) == [APPLIED, APPLIED]

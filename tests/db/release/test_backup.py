@@ -55,7 +55,7 @@ def new_server(server_folder: Path) -> Iterator[str]:
 async def _empty(superuser_url: str) -> None:
     superuser = await asyncpg.connect(superuser_url)
     await superuser.execute("drop database coinfleet")
-    await superuser.execute(f"drop role {', '.join(NOT_THERE)}")
+    await superuser.execute(f"drop role if exists {', '.join(NOT_THERE)}")
     await superuser.execute(NEW_OWNER)
     if superuser.get_server_version().major < 16:
         await superuser.execute("create role service_role nologin noinherit bypassrls")

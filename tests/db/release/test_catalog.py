@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.release.schema import Kind, expected, login_roles
-from tests.clusters import LOGINS
+from tests.clusters import DECIDERS, LOGINS
 from tests.db.release.catalog_queries import (
     API_ROLES,
     COIN_COLUMNS,
@@ -105,7 +105,7 @@ async def test_only_workers_may_call_what_takes_a_time(db: Connection) -> None:
 
 async def test_only_our_roles_execute_and_no_process_more_than_its_policy(db: Connection) -> None:
     granted = await rows(db, EXECUTABLE)
-    for process in LOGINS:
+    for process in (*LOGINS, *DECIDERS):
         policy = files(Kind.POLICY)[process]
         listed = set(re.findall(r"^grant execute on function ([a-z0-9_.]+)", policy, re.MULTILINE))
         assert {name for role, name in granted if role == f"coinfleet_{process}"} == listed

@@ -1,0 +1,1 @@
+"""What is held, and who decides it: people, or the time."""

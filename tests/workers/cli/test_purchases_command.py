@@ -1,0 +1,228 @@
+"""`coinfleet purchases` as an operator types it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from uuid import UUID
+
+import pytest
+
+from tests.db.books import PRICE_LIST, Books, Payment
+from tests.workers.cli.operators import coinfleet
+from workers.cli import make_app
+from workers.cli.endings import run_command
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+    from tests.clusters import Database
+
+pytestmark = pytest.mark.requirement("C7", "H10")
+
+BUYER = UUID("00000000-0000-4000-8000-000000000001")
+LARGE = Payment()
+
+
+class Ended(NamedTuple):
+    """What is seen of a command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Purchases(Protocol):
+    """Runs the command."""
+
+    async def __call__(self, *words: str, login: str = "operator", columns: str = "") -> Ended:
+        """Run it with these words as this login."""
+        ...
+
+
+@pytest.fixture
+def purchases(
+    database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Purchases:
+    """Runs `coinfleet purchases` in this process, as a login: its start would take a second."""
+
+    async def run(*words: str, login: str = "operator", columns: str = "") -> Ended:
+        monkeypatch.setenv("OPERATOR_DATABASE_URL", database.url(login))
+        monkeypatch.setenv("COLUMNS", columns)
+
+        def command() -> None:
+            make_app(["purchases"])(["purchases", *words], prog_name="coinfleet")
+
+        # In a thread, for it brings its own loop.
+        code = await asyncio.to_thread(run_command, command, as_json="--json" in words)
+        return Ended(code, *capsys.readouterr())
+
+    return run
+
+
+async def purchase_of(db: Connection, payment: Payment) -> int:
+    found: int = await db.fetchval(
+        "select id from public.coin_purchases where provider_payment_id = $1", payment.intent
+    )
+    return found
+
+
+@pytest.fixture
+def books(db: Connection) -> Books:
+    """Books of the test's own, which commands look at from outside."""
+    return Books(db)
+
+
+async def settle(books: Books) -> int:
+    """A held purchase of 30,000.00 and an event of nobody; gives the purchase's id."""
+    await books.db.execute(PRICE_LIST)
+    await books.db.execute("insert into auth.users (id) values ($1)", BUYER)
+    await books.apply(LARGE.worth(BUYER, 30_000), Payment().bought(None, buyer_unreadable=True))
+    return await purchase_of(books.db, LARGE)
+
+
+async def test_what_is_held_is_listed_and_needs_a_person(
+    purchases: Purchases, books: Books
+) -> None:
+    nothing = await purchases("held")
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "nothing is held\n", "")
+    purchase_id = await settle(books)
+    listed = await purchases("held")
+    assert listed.returncode == 1, listed.stderr
+    header, large, nobodys = listed.stdout.splitlines()
+    assert header.split()[:3] == ["Held", "reason", "amount"]
+    assert f"{purchase_id} " in large
+    assert "needs_approval  30,000.00 usd  $30,000.00" in large
+    assert "event 2" in nobodys
+    assert "a person" in nobodys
+    told = json.loads((await purchases("held", "--json")).stdout)
+    assert [each["purchase_id"] for each in told["held"]] == [purchase_id, None]
+    narrow = await purchases("held", columns="40")
+    assert max(map(len, narrow.stdout.splitlines())) <= 48
+
+
+async def test_a_purchase_is_shown_with_what_each_decision_would_do(
+    purchases: Purchases, books: Books
+) -> None:
+    purchase_id = await settle(books)
+    await books.apply_one(LARGE.refund(1_000_000))
+    shown = await purchases("show", str(purchase_id))
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.splitlines()[0] == f"Purchase {purchase_id} · held: needs_approval"
+    for line in (
+        "It is worth $30,000.00; above $25,000.00 a person decides.",
+        "refunded so far: 10,000.00 usd",
+        (
+            "If you approve it, 3,000,000 coins are credited and 1,000,000 coins taken back for"
+            " what was refunded; the buyer's balance is 2,000,000 then."
+        ),
+        (
+            "If you reject it, stripe is asked to refund 20,000.00 usd, and no coins move. It stays"
+            " on the list until the refund's event comes."
+        ),
+    ):
+        assert line in shown.stdout
+    assert await books.coins(BUYER) == 0
+    assert await books.db.fetchval("select count(*) from fleet.decisions") == 0
+    told = json.loads((await purchases("show", str(purchase_id), "--json")).stdout)
+    assert told["approve"]["foreseen"]["balance_after"] == 2_000_000
+
+
+async def test_an_approval_credits_and_a_second_is_told_what_happened(
+    purchases: Purchases, books: Books
+) -> None:
+    purchase_id = str(await settle(books))
+    words = ("approve", purchase_id, "--reason", "she called")
+    approved = await purchases(*words)
+    assert (approved.returncode, approved.stderr) == (0, "")
+    assert approved.stdout == (
+        f"approved; 3,000,000 coins for {BUYER}, whose balance is 3,000,000\n"
+    )
+    assert await books.coins(BUYER) == 3_000_000
+    for login in ("operator", "owner"):
+        late = await purchases("reject", purchase_id, "--reason", "no", login=login)
+        assert late.returncode == 1
+        assert late.stderr.startswith(
+            f"coinfleet: purchase {purchase_id}: coinfleet_operator approved it for 3,000,000"
+            " coins on "
+        )
+        assert late.stderr.endswith(": she called\n")
+    shown = await purchases("show", purchase_id)
+    assert "It is confirmed, and not held." in shown.stdout
+
+
+async def test_a_rejection_waits_for_its_refund(purchases: Purchases, books: Books) -> None:
+    purchase_id = str(await settle(books))
+    rejected = await purchases("reject", purchase_id, "--reason", "a stolen card")
+    assert (rejected.returncode, rejected.stderr) == (0, "")
+    assert rejected.stdout == (
+        f"rejected; purchase {purchase_id} is closed when the event of its refund comes\n"
+    )
+    listed = json.loads((await purchases("held", "--json")).stdout)
+    assert [each["waits_for"] for each in listed["held"]] == ["refund", "decision"]
+    await books.apply_one(LARGE.refund(3_000_000))
+    late = await purchases("approve", purchase_id, "--reason", "no", login="owner")
+    assert late.returncode == 1
+    assert "coinfleet_operator rejected it, with a refund on" in late.stderr
+
+
+async def test_a_payment_that_went_back_meanwhile_is_told_so(
+    purchases: Purchases, books: Books
+) -> None:
+    purchase_id = str(await settle(books))
+    await books.apply_one(LARGE.refund(3_000_000))
+    late = await purchases("approve", purchase_id, "--reason", "no", "--json")
+    assert late.returncode == 1
+    said = f"purchase {purchase_id}: its payment was given back meanwhile, it is refunded"
+    assert json.loads(late.stdout)["error"] == said
+
+
+async def test_an_event_without_a_buyer_is_attributed_or_rejected(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    event = ("2", "--event", "--reason", "her receipt")
+    attributed = await purchases("approve", *event, "--buyer", str(BUYER))
+    assert attributed.stdout == "attributed; a worker judges it now by all rules\n"
+    await books.work()
+    assert await books.coins(BUYER) == 100
+    late = await purchases("reject", *event)
+    assert (late.returncode, late.stdout) == (1, "")
+    assert late.stderr.startswith("coinfleet: event 2: It was granted, rejected, refunded")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("approve", "1"), "Missing option '--reason'"),
+        (("approve", "1", "--reason", " "), "must say why"),
+        (("approve", "1", "--event", "--reason", "a"), "an event needs --buyer"),
+        (("approve", "404", "--reason", "a"), "coinfleet: no purchase has the id 404"),
+        (("show", "404"), "coinfleet: no purchase has the id 404"),
+        (("reject", "404", "--event", "--reason", "a"), "no event of a payment has the number 404"),
+    ],
+    ids=" ".join,
+)
+async def test_what_cannot_be_meant_exits_2(
+    purchases: Purchases, words: tuple[str, ...], said: str
+) -> None:
+    ended = await purchases(*words)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+
+
+async def test_who_may_not_decide_is_told_whose_address_is_needed(
+    purchases: Purchases,
+) -> None:
+    ended = await purchases("held", login="worker")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("coinfleet: coinfleet_worker may not decide what is held")
+
+
+def test_without_a_database_there_is_one_line_and_json() -> None:
+    url = "postgresql://nobody:secret@127.0.0.1:1/nowhere"
+    ended = coinfleet("purchases", "held", "--json", OPERATOR_DATABASE_URL=url)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert "secret" not in ended.stderr
+    assert "127.0.0.1:1" in json.loads(ended.stdout)["error"]

@@ -1,0 +1,1 @@
+"""`coinfleet purchases`: what is held, and a person's decision about it."""

@@ -1,0 +1,61 @@
+"""What a person sees before deciding: the purchase, what was decided, what each verb would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from db.approvals import decisions
+from db.approvals.decisions import Decision, DecisionRefused, Foreseen, Look
+from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice
+from workers.cli.purchases.words import NO_PRICE, why
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a decision would do now, or why it can't be taken."""
+
+    foreseen: Foreseen | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A purchase, why it is held, and what each decision would do; none if nothing is left."""
+
+    purchase: Look
+    why: str
+    decisions: Sequence[Decision]
+    approve: Prospect | None
+    reject: Prospect | None
+
+
+async def outlook_of(connection: Connection, look: Look) -> Outlook:
+    """Try each decision, and take it back."""
+    is_open = look.status == "pending" and look.decision is None
+    return Outlook(
+        purchase=look,
+        why=why(look),
+        decisions=await decisions.read_decisions(connection, look.purchase_id),
+        approve=await _prospect(connection, look, "approve") if is_open else None,
+        reject=await _prospect(connection, look, "reject") if is_open else None,
+    )
+
+
+async def _prospect(
+    connection: Connection, look: Look, verb: Literal["approve", "reject"]
+) -> Prospect:
+    try:
+        return Prospect(await decisions.foresee(connection, look, verb), None)
+    except DecidedBefore:
+        return Prospect(None, "you have decided before, and nobody decides twice")
+    except DecidedMeanwhile:
+        return Prospect(None, "another purchase is granted for this payment")
+    except NoPrice:
+        return Prospect(None, NO_PRICE)
+    except DecisionRefused as error:
+        return Prospect(None, str(error))
