@@ -166,7 +166,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="na
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A call to the provider, to be made once per key; see db/provider_calls.py."""
+    """A call to the provider, to be made once per key; see db/outbox/provider_calls.py."""
 
     kind: Text
     key: Text

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from db.connections.pool import Pool
-    from db.inbox import Inbox
+    from db.inbox.claims import Inbox
     from tasks.breaker import Breaker
     from tasks.providers.provider import Provider
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db import housekeeping, inbox
+from db import housekeeping
 from db.approvals import expiry
 from db.errors import Refused
+from db.inbox import claims
 
 if TYPE_CHECKING:
     from tasks.context import Context
@@ -27,10 +28,10 @@ async def tidy_up(ctx: Context) -> None:
     purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. Also adds up the event
     counts, and deletes old payloads and old history.
     """
-    woken = await inbox.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
+    woken = await claims.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
         ctx.log.info("waiting_events_woken", events=woken)
-    judged = await inbox.judge_holds_again(ctx.pool, limit=JUDGED_PER_RUN_MAX)
+    judged = await claims.judge_holds_again(ctx.pool, limit=JUDGED_PER_RUN_MAX)
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
     await _expire_holds(ctx)

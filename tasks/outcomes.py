@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from db.failures import kind_of, without_values
+from db.errors.stored_errors import kind_of, without_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from db.batches import BatchResult, EventId, Failure, Outcome
+    from db.inbox.batches import BatchResult, EventId, Failure, Outcome
     from tasks.context import Meter
 
 log = structlog.get_logger(__name__)

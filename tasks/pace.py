@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from db.batches import EventId
+    from db.inbox.batches import EventId
 
 # Deadlocks and lock timeouts pass. A batch that fails more often than this is tried in halves.
 TRIES_BEFORE_HALVING = 3

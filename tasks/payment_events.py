@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from db.batches import BatchFailed, BatchLost
 from db.errors import is_transient
 from db.facts import Verdict
+from db.inbox.batches import BatchFailed, BatchLost
 from tasks.outcomes import report_batch, report_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from db.batches import ClaimedEvent, EventId
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent, EventId
     from tasks.context import Context
 
 log = structlog.get_logger(__name__)

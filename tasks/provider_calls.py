@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from db.provider_calls import claim_calls, fail_call, finish_call
+from db.outbox.provider_calls import claim_calls, fail_call, finish_call
 from tasks.providers.calls import CallFailed, CallRefused
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from db.provider_calls import CallFailure, CallFate, ProviderCall
+    from db.outbox.provider_calls import CallFailure, CallFate, ProviderCall
     from tasks.context import Context
     from tasks.providers.calls import MakeCall
     from tasks.providers.provider import Provider

@@ -6,7 +6,7 @@ import asyncpg
 
 from db.errors.base import DatabaseUnavailable
 from db.errors.messages import LOST_CONNECTION, LOST_IN_TRANSACTION, has_one_of, text_of
-from db.failures import without_values
+from db.errors.stored_errors import without_values
 
 MESSAGE_LENGTH = 500
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from db.arrivals import store_arrivals
 from db.connections.pool import Connection, Pool, expire_if_unfit, open_connection
 from db.errors import (
     Fate,
@@ -22,6 +21,7 @@ from db.errors import (
     raising_unavailable,
     sqlstate_of,
 )
+from db.inbox.arrivals import store_arrivals
 from db.release.compatibility import is_current, is_half_way
 
 # A query that takes longer counts as unanswered; the supervisor asks again.

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from db.errors import CoinfleetError
-from db.provider_calls import ProviderCall
+from db.outbox.provider_calls import ProviderCall
 
 # It must be harmless to make a call twice: its key is the provider's idempotency key, or it looks
 # before it acts if `is_retry`. What it returns is stored as the answer.

@@ -13,9 +13,9 @@ from tasks.providers.signed import NotAuthentic
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from db.arrivals import Arrival
-    from db.batches import ClaimedEvent
     from db.facts import Fact
+    from db.inbox.arrivals import Arrival
+    from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
 
 

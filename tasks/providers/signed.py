@@ -10,8 +10,8 @@ import hmac
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from db.arrivals import Arrival
 from db.errors import CoinfleetError
+from db.inbox.arrivals import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

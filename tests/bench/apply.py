@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from db.connections.pool import open_pool
-from db.inbox import Inbox
+from db.inbox.claims import Inbox
 from tests.bench.books import GIFT_TYPE, PROVIDERS
 from tests.bench.measurements import Budget, Row, interleave
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from tests.bench.books import Books
 
 GIFTS = 5_000

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from db.arrivals import store_arrivals
 from db.connections.pool import open_connection, open_pool
+from db.inbox.arrivals import store_arrivals
 from tasks.providers.app import App
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import app_webhook, gift_sent, stripe_webhook
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from uuid import UUID
 
-    from db.arrivals import Arrival
     from db.connections.pool import Connection, Pool
+    from db.inbox.arrivals import Arrival
     from tests.clusters import Database
     from workers.cli.simulate.events import Webhook
 

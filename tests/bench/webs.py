@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from db.arrivals import Stored, store_arrivals
 from db.connections.pool import open_pool
+from db.inbox.arrivals import Stored, store_arrivals
 from workers.processes import WEB
 from workers.providers import build_providers
 from workers.receiving.metrics import Metrics
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from starlette.routing import Router
 
-    from db.arrivals import Arrival
     from db.connections.pool import Pool
+    from db.inbox.arrivals import Arrival
     from workers.settings import Settings
 
 # The best number on two cores: with 4 it is slower, with 32 not faster.

@@ -13,8 +13,8 @@ from tasks.providers.stripe import Stripe
 from workers import consumer
 
 if TYPE_CHECKING:
-    from db.batches import ClaimedEvent
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
 
 
 def poison(deadly_event: str) -> None:

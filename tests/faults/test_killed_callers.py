@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,10 +40,22 @@ async def start(fleet: Fleet, stripe: StripeServer) -> Process:
 
 
 async def decide(db: Connection) -> None:
-    """Write the call as a decision does."""
+    """Write a decision and its call, as the rejection of a held event does."""
+    event_id = await db.fetchval(
+        "insert into fleet.inbox_events (provider, provider_event_id, event_type, payload,"
+        " payload_sha256, state, reason) values ('stripe', 'evt_1', 'payment_intent.succeeded',"
+        " '{}', sha256('{}'), 'held', 'unknown_buyer') returning id"
+    )
+    decision_id = await db.fetchval(
+        "insert into fleet.decisions (event_id, verb, outcome, who, reason, hold_reason,"
+        " decided_at) values ($1, 'reject', 'refund_requested', 'ann', 'nobody signed up',"
+        " 'unknown_buyer', now()) returning id",
+        event_id,
+    )
     await db.execute(
-        "insert into fleet.provider_calls (kind, key, request) values ('stripe.refund',"
-        ' \'coinfleet:refund:7\', \'{"payment_intent": "pi_1", "decision_id": 7}\')'
+        "insert into fleet.provider_calls (kind, key, request) values ('stripe.refund', $1, $2)",
+        f"coinfleet:refund:{decision_id}",
+        json.dumps({"payment_intent": INTENT, "decision_id": decision_id}),
     )
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_pool
 from db.facts import Verdict
-from db.inbox import Inbox
+from db.inbox.claims import Inbox
 from tests.conditions import eventually, somebody_waits_for_a_lock
 from tests.db.books import breaches
 from tests.faults.fleets import WORKER, kill
@@ -22,8 +22,8 @@ from tests.journeys.fleet_run import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from db.batches import ClaimedEvent
     from db.connections.pool import Connection
+    from db.inbox.batches import ClaimedEvent
     from tests.clusters import Database
     from tests.conftest import Connect
     from tests.faults.fleets import Fleet

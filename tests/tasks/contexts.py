@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from db.inbox import Inbox
+from db.inbox.claims import Inbox
 from tasks.breaker import Breaker
 from tasks.context import Context
 from tasks.providers import PROVIDERS

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from db.arrivals import Arrival, store_arrivals
+from db.inbox.arrivals import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tests.db.books import breaches
 from tests.tasks.contexts import make_context

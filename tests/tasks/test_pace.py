@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.batches import EventId
+from db.inbox.batches import EventId
 from tasks.pace import Pace
 
 SIZE = 500

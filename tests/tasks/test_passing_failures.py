@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from tasks.context import Context
     from tests.conftest import Connect
 

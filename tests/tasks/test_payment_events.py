@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.arrivals import Arrival, store_arrivals
 from db.errors import DatabaseUnavailable
 from db.facts import Verdict
+from db.inbox.arrivals import Arrival, store_arrivals
 from tasks.payment_events import process_payment_events
 from tasks.providers.stripe import Stripe
 from tests.conditions import somebody_waits_for_a_lock
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from uuid import UUID
 
-    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from tasks.context import Meter
     from tests.conftest import Connect
 

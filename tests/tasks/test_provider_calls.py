@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from db.connections.pool import Connection, Pool
-    from db.provider_calls import ProviderCall
+    from db.outbox.provider_calls import ProviderCall
     from tasks.context import Context
 
 KIND = "shop.refund"

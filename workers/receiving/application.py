@@ -10,8 +10,8 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from db.arrivals import Stored, store_arrivals
 from db.connections.pool import open_pool
+from db.inbox.arrivals import Stored, store_arrivals
 from workers.outage import Outage
 from workers.processes import WEB
 from workers.providers import build_providers
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from starlette.routing import Router
 
-    from db.arrivals import Arrival
     from db.connections.pool import Pool
+    from db.inbox.arrivals import Arrival
     from workers.settings import Settings
 
 # Two are for the two inserts in flight; one replaces a connection that was given up.

@@ -20,7 +20,7 @@ from db.errors import CoinfleetError, DatabaseUnavailable, describe
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from db.arrivals import Arrival, Stored
+    from db.inbox.arrivals import Arrival, Stored
     from workers.outage import Outage
 
 log = structlog.get_logger(__name__)

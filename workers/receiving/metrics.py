@@ -23,9 +23,9 @@ from workers.receiving.fleet_metrics import FleetMetrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from db.arrivals import Stored
     from db.connections.pool import Pool
     from db.health.vital_signs import VitalSigns
+    from db.inbox.arrivals import Stored
     from workers.receiving.answers import Answer
     from workers.receiving.connections.limits import ConnectionLimits
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.arrivals import Stored
+from db.inbox.arrivals import Stored
 from tasks.providers.signed import NotAuthentic
 from workers.receiving.answers import (
     CONFLICT,

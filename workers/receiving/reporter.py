@@ -21,8 +21,8 @@ from db.health.workers import Trouble
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from db.arrivals import Stored
     from db.connections.pool import Pool
+    from db.inbox.arrivals import Stored
     from workers.outage import Outage
     from workers.receiving.refusals import Refusals
 

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 from db.errors import DatabaseUnavailable
-from db.event_states import read_event_state
+from db.inbox.event_states import read_event_state
 from tasks.providers.signed import NotAuthentic
 from workers.receiving.answers import (
     NOT_AUTHENTIC,

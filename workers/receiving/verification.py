@@ -17,7 +17,7 @@ from db.errors import CoinfleetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from db.arrivals import Arrival
+    from db.inbox.arrivals import Arrival
     from tasks.providers.provider import Provider
 
 # Two, so that one long request does not stop all others; the event loop needs the same cores.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from db import ticks
 from db.connections.pool import answered, open_pool
-from db.inbox import Inbox
+from db.inbox.claims import Inbox
 from schedules.timetable import TIMETABLE
 from tasks import MAKE_PROVIDER_CALLS, PROCESS_PAYMENT_EVENTS
 from tasks.breaker import Breaker

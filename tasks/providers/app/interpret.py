@@ -11,8 +11,8 @@ from tasks.providers.app.objects import Event, GiftSent
 from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed
 
 if TYPE_CHECKING:
-    from db.batches import ClaimedEvent
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
 
 _EVENT = msgspec.json.Decoder(Event)
 _GIFT_SENT = msgspec.json.Decoder(GiftSent)

@@ -16,9 +16,9 @@ from tasks.providers.signed import NotAuthentic, arrival, unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from db.arrivals import Arrival
-    from db.batches import ClaimedEvent
     from db.facts import Fact
+    from db.inbox.arrivals import Arrival
+    from db.inbox.batches import ClaimedEvent
 
 _EVENT = msgspec.json.Decoder(Event)
 

@@ -17,7 +17,7 @@ from tasks.providers.stripe.thin import FETCH_OBJECT, OBJECT_PATH
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from db.provider_calls import ProviderCall
+    from db.outbox.provider_calls import ProviderCall
     from tasks.providers.calls import MakeCall
     from tasks.providers.http import Answer
 

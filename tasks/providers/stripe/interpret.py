@@ -27,8 +27,8 @@ from tasks.providers.stripe.thin import PREFIX, read_thin
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from db.batches import ClaimedEvent
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
 
 _EVENT = msgspec.json.Decoder(Event)
 

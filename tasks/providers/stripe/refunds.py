@@ -17,7 +17,7 @@ from tasks.providers.reading import Identifier
 from tasks.providers.stripe.api import StripeRefused, refused
 
 if TYPE_CHECKING:
-    from db.provider_calls import ProviderCall
+    from db.outbox.provider_calls import ProviderCall
     from tasks.providers.stripe.api import StripeApi
 
 PATH = "/v1/refunds"

@@ -20,8 +20,8 @@ from tasks.providers.stripe.objects import EventData
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from db.batches import ClaimedEvent
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
 
 # Thin events of objects of API v1: v1.payment_intent.succeeded.
 PREFIX = "v1."

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.batches import ClaimedEvent, EventId
 from db.facts import Gift, Purchase
+from db.inbox.batches import ClaimedEvent, EventId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from db.arrivals import Arrival
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
+    from db.inbox.arrivals import Arrival
 
 
 async def store(pool: Pool, arrival: Arrival) -> int | None:

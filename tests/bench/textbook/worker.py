@@ -20,9 +20,9 @@ from workers.settings import load_settings
 if TYPE_CHECKING:
     from dramatiq import Actor, Broker
 
-    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from workers.settings import Settings
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from db.provider_calls import claim_calls, fail_call, finish_call
+from db.outbox.provider_calls import claim_calls, fail_call, finish_call
 from tests.db.calls.outbox import KIND, LEASE_S
 
 if TYPE_CHECKING:

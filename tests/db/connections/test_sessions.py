@@ -13,7 +13,7 @@ from db.connections.pool import open_pool
 from db.connections.spare_session import execute_on_spare
 from db.errors import DatabaseUnavailable, describe, is_out_of_sessions
 from db.facts import Verdict
-from db.inbox import Inbox
+from db.inbox.claims import Inbox
 from tests.db.books import Payment
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.servers.supavisor import FULL, NO_CLIENT_MORE, NOTHING_FREE, Supavisor
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from tests.clusters import Database
     from tests.db.books import Books
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from db.arrivals import Arrival
 from db.facts import Verdict
+from db.inbox.arrivals import Arrival
 from tests.db.books import Books
 
 if TYPE_CHECKING:
-    from db.batches import ClaimedEvent
     from db.connections.pool import Connection
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
 
 BODY = b'{"id": "evt"}'
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from db.arrivals import Arrival, store_arrivals
+from db.inbox.arrivals import Arrival, store_arrivals
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool

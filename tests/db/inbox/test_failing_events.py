@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from db.batches import BatchFailed, EventId
 from db.facts import Verdict
-from db.inbox import Inbox
+from db.inbox.batches import BatchFailed, EventId
+from db.inbox.claims import Inbox
 from tests.db.books import APPLIED, DUPLICATE, Books, Outcome, Payment, gift
 from tests.db.inbox.arrivals import ignore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from tests.conftest import Connect
 
 

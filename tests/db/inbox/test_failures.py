@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from db.failures import kind_of, without_values
+from db.errors.stored_errors import kind_of, without_values
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.arrivals import store_arrivals
 from db.facts import Verdict
-from db.inbox import Inbox
+from db.inbox.arrivals import store_arrivals
+from db.inbox.claims import Inbox
 from tests.db.books import APPLIED, DUPLICATE, SHORT, Books, Payment, gift
 from tests.db.inbox.arrivals import arrival, ignore
 
 if TYPE_CHECKING:
-    from db.batches import ClaimedEvent
     from db.connections.pool import Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from tests.conftest import Connect
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from db.arrivals import Arrival, Stored, store_arrivals
 from db.errors import DatabaseUnavailable
+from db.inbox.arrivals import Arrival, Stored, store_arrivals
 from tests.db.books import Books
 from tests.db.inbox.arrivals import arrival, ids
 

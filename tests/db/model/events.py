@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from db.arrivals import Arrival
+from db.inbox.arrivals import Arrival
 from tests.db.books import CAKE, CAKE_COST, CAKE_SHARE_BPS, NOON, ROSE, SKU
 from tests.db.model.accounts import GiftPrice
 from tests.db.model.prices import Price

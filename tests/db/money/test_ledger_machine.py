@@ -23,10 +23,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from db.arrivals import Stored, store_arrivals
-from db.batches import ClaimedEvent
 from db.connections.pool import open_connection, open_pool
-from db.inbox import Inbox
+from db.inbox.arrivals import Stored, store_arrivals
+from db.inbox.batches import ClaimedEvent
+from db.inbox.claims import Inbox
 from tasks.providers import PROVIDERS
 from tests.db.books import PRICE_LIST, Outcome, breaches
 from tests.db.model.accounts import Account
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from uuid import UUID
 
-    from db.arrivals import Arrival
     from db.facts import Fact
+    from db.inbox.arrivals import Arrival
     from tests.clusters import Cluster, Database
 
 pytestmark = pytest.mark.requirement("C1")

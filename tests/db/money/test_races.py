@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.arrivals import Stored, store_arrivals
-from db.inbox import Inbox
+from db.inbox.arrivals import Stored, store_arrivals
+from db.inbox.claims import Inbox
 from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
 from tests.db.inbox.arrivals import arrival
 from tests.db.money.calls import buy, give
 from tests.db.races import blocked, second_waits_for_first
 
 if TYPE_CHECKING:
-    from db.batches import ClaimedEvent
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
     from tests.conftest import Connect, SignIn
 
 pytestmark = pytest.mark.requirement("C2", "H2")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from db.batches import ClaimedEvent, EventId
 from db.facts import Names, Purchase, Refund
+from db.inbox.batches import ClaimedEvent, EventId
 from tasks.providers.stripe import Stripe
 from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, NOON, SKU, Books, Outcome, Payment
 from workers.cli.simulate import stripe as simulated

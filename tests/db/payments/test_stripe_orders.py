@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from db.batches import ClaimedEvent, EventId
+from db.inbox.batches import ClaimedEvent, EventId
 from tasks.providers.stripe import Stripe
 from tests.db.books import APPLIED, DUPLICATE, NOON, Books, Outcome
 from workers.cli.simulate import stripe as simulated

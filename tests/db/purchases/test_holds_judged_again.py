@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db import inbox
+from db.inbox import claims
 from tests.db.books import APPLIED, NOON, SKU, Books, Outcome, Payment
 
 if TYPE_CHECKING:
@@ -270,5 +270,5 @@ async def test_a_worker_may_judge_again(books: Books, db: Connection, worker_poo
     buyer = uuid4()
     await held(books, Payment().bought(buyer, sku=SKU), "unknown_buyer")
     await sign_up(books, buyer)
-    assert await inbox.judge_holds_again(worker_pool, limit=500) == 1
+    assert await claims.judge_holds_again(worker_pool, limit=500) == 1
     assert await db.fetchval("select state from fleet.inbox_events") == "pending"

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from db import reconciliation, simulation
-from db.arrivals import store_arrivals
+from db.inbox.arrivals import store_arrivals
 from tasks.payment_events import process_payment_events
 from tasks.providers.app import App
 from tasks.providers.stripe import Stripe

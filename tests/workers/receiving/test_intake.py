@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.arrivals import Arrival, Stored
 from db.errors import DatabaseUnavailable
+from db.inbox.arrivals import Arrival, Stored
 from workers.outage import Outage
 from workers.receiving import intake as intake_module
 from workers.receiving.intake import FAILED_ROWS_MAX, WAITING_BYTES_MAX, Intake, NotStored

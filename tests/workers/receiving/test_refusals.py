@@ -23,8 +23,8 @@ from workers.receiving.reporter import WebReporter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from db.arrivals import Stored
     from db.connections.pool import Connection, Pool
+    from db.inbox.arrivals import Stored
     from tests.clusters import Database
 
 

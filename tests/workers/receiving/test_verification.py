@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from db.arrivals import Arrival, Stored
+from db.inbox.arrivals import Arrival, Stored
 from tasks.providers.provider import Provider
 from tasks.providers.signed import NotAuthentic, arrival
 from workers.receiving.answers import NOT_STORED, STORED, Answer
@@ -19,8 +19,8 @@ from workers.receiving.verification import THREADS, Verification
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from db.batches import ClaimedEvent
     from db.facts import Fact
+    from db.inbox.batches import ClaimedEvent
 
 
 class Vendor(Provider):

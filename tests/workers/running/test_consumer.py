@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from db import ticks
-from db.arrivals import Arrival, store_arrivals
+from db.inbox.arrivals import Arrival, store_arrivals
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually, somebody_waits_for_a_lock
 from workers.queue.doorbell import Bell

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.arrivals import Arrival, store_arrivals
+from db.inbox.arrivals import Arrival, store_arrivals
 from db.ticks import open_tick
 from tests.conditions import eventually
 from tests.servers.supavisor import FULL, NOTHING_FREE, Supavisor

@@ -6,7 +6,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from db.arrivals import Arrival, store_arrivals
+from db.inbox.arrivals import Arrival, store_arrivals
 from tests.clusters import PASSWORD
 from tests.conditions import eventually
 from tests.workers.receiving.serving import a_purchase, inbox, serving

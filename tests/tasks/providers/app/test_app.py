@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from db.arrivals import Arrival
-from db.batches import ClaimedEvent
 from db.facts import Gift, Verdict
+from db.inbox.arrivals import Arrival
+from db.inbox.batches import ClaimedEvent
 from tasks.providers.app import App, sign
 from tasks.providers.app.verify import _signature, signing_key
 from tasks.providers.signed import TOLERANCE_S, NotAuthentic

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from db.batches import ClaimedEvent
 from db.facts import Half, Paid, Purchase, Verdict
+from db.inbox.batches import ClaimedEvent
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate import stripe as made
 

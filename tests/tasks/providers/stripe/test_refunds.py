@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 import pytest_asyncio
 
-from db.provider_calls import CallId, ProviderCall
+from db.outbox.provider_calls import CallId, ProviderCall
 from tasks.providers.calls import (
     CallFailed,
     CallRefused,

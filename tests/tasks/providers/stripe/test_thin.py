@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from db.arrivals import Arrival, store_arrivals
-from db.batches import ClaimedEvent
 from db.facts import Dispute, Purchase, Question, Verdict
-from db.provider_calls import CallId, ProviderCall
+from db.inbox.arrivals import Arrival, store_arrivals
+from db.inbox.batches import ClaimedEvent
+from db.outbox.provider_calls import CallId, ProviderCall
 from tasks.payment_events import process_payment_events
 from tasks.provider_calls import make_provider_calls
 from tasks.providers.calls import CallRefused, ProviderUnreachable

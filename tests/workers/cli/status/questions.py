@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.arrivals import Arrival, store_arrivals
+from db.inbox.arrivals import Arrival, store_arrivals
 from workers.cli.status.command import read_health
 
 if TYPE_CHECKING:

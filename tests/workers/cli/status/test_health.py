@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.arrivals import Arrival, store_arrivals
 from db.connections.roles import NotReleased
 from db.errors import CoinfleetError, DatabaseRefused, DatabaseUnavailable
+from db.inbox.arrivals import Arrival, store_arrivals
 from schedules.timetable import TIMETABLE
 from tests.workers.cli.status.questions import NOWHERE, health_of, store_event
 from workers.cli.status import checks as status_checks

@@ -1,7 +1,7 @@
 """The inbox: claim the events that are due, apply them and record what became of each.
 
 One transaction per batch. The row lock is the claim, so a worker that dies frees its events at
-once. Nothing here knows or calls a provider; storing events is in db/arrivals.py.
+once. Nothing here knows or calls a provider; storing events is in db/inbox/arrivals.py.
 """
 
 from __future__ import annotations
@@ -14,18 +14,6 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 
-from db.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
-from db.batches import (
-    Batch,
-    BatchFailed,
-    BatchLost,
-    BatchResult,
-    ClaimedEvent,
-    EventId,
-    Failure,
-    ReleaseHalfWay,
-    Setback,
-)
 from db.connections.pool import expire_if_unfit
 from db.errors import (
     DatabaseUnavailable,
@@ -36,6 +24,18 @@ from db.errors import (
     unavailable,
 )
 from db.facts import Question
+from db.inbox.batch_starts import NoSpareSession, StartNote, StartNotes, forget_start
+from db.inbox.batches import (
+    Batch,
+    BatchFailed,
+    BatchLost,
+    BatchResult,
+    ClaimedEvent,
+    EventId,
+    Failure,
+    ReleaseHalfWay,
+    Setback,
+)
 from db.release.compatibility import is_half_way
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class Inbox:
 
         All of it is one transaction, which only this method opens and ends: an event and what it
         does to balances are committed together, or not at all. `interpret` is pure and must not
-        raise. The start of the batch is noted in a commit of its own, see db/batch_starts.py. With
-        `short_lock_timeout` the batch waits for a lock for one second at most, as the batches do
-        that find out which event is in trouble.
+        raise. The start of the batch is noted in a commit of its own, see
+        db/inbox/batch_starts.py. With `short_lock_timeout` the batch waits for a lock for one
+        second at most, as the batches do that find out which event is in trouble.
 
         Raises BatchFailed if the batch was rolled back. Raises DatabaseUnavailable if the database
         is unreachable or a release is half way: BatchLost, a subclass, if events were claimed.

@@ -1,6 +1,6 @@
 """Arrivals: authentic webhooks, each stored in the inbox once, unread.
 
-Nothing here claims or applies an event: that is db/inbox.py.
+Nothing here claims or applies an event: that is db/inbox/claims.py.
 """
 
 from __future__ import annotations

@@ -15,14 +15,14 @@ from db.errors import (
     is_timeout,
     sqlstate_of,
 )
-from db.failures import kind_of
+from db.errors.stored_errors import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from db.batch_starts import StartNote
     from db.facts import Fact
+    from db.inbox.batch_starts import StartNote
 
 EventId = NewType("EventId", int)
 
