@@ -197,6 +197,7 @@ def test_a_real_database_without_secrets_stops_with_all_faults_in_one_message(
         assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.long
 def test_servers_that_are_named_are_used_and_none_is_embedded(
     tmp_path: Path, empty_database: Database, redis_url: str
 ) -> None:
