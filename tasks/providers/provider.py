@@ -54,7 +54,7 @@ class Provider(ABC):
 
     @abstractmethod
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
-        """Return the inbox row of an authentic body. Raises NotAuthentic.
+        """Return the inbox row of an authentic body. Raises NotAuthentic or NotVerified.
 
         `headers` have lower-case names; `now_s` is in seconds since 1970. An authentic body that
         cannot be read is an arrival too (`rejected: malformed`), for a refusal would only have it
@@ -67,7 +67,7 @@ class Provider(ABC):
         raise NotAuthentic("missing")
 
     def read_submission(self, body: bytes, *, profile_id: UUID, now_s: float) -> Arrival:
-        """Return the inbox row of what the client of a profile submits. Raises NotAuthentic.
+        """Return the inbox row of what the client of a profile submits. Raises as `verify` does.
 
         It runs on a thread. `profile_id` is the subject of the client's access token.
         """

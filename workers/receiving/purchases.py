@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from db.inbox.arrivals import Stored
-from tasks.providers.signed import NotAuthentic
+from tasks.providers.signed import NotAuthentic, NotVerified
 from tasks.sign_in.refusals import KeysUnavailable, NotSignedIn
 from workers.receiving.allowance import Allowance
 from workers.receiving.answers import (
@@ -30,7 +30,6 @@ from workers.receiving.answers import (
 )
 from workers.receiving.intake import NotStored
 from workers.receiving.receiver import HungUp, read_body
-from workers.receiving.verification import NotVerified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,13 +12,15 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from db.errors import CoinfleetError
+from tasks.providers.signed import NotVerified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from db.inbox.arrivals import Arrival
     from tasks.providers.provider import Provider
+
+__all__ = ["NotVerified", "Verification"]
 
 # Two, so that one long request does not stop all others; the event loop needs the same cores.
 THREADS = 2
@@ -27,10 +29,6 @@ THREADS = 2
 WAITING_MAX = 64
 # As long as a webhook waits for the database: providers hang up after ten seconds or more.
 TIMEOUT_S = 5.0
-
-
-class NotVerified(CoinfleetError):
-    """A request could not be verified in time; its sender must send it again."""
 
 
 class Verification:
