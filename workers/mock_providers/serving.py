@@ -25,9 +25,9 @@ class QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Starlette) -> AsyncIterator[str]:
-    """Serve the application on this event loop; gives its base address."""
-    listening = socket.create_server(("127.0.0.1", 0))
+async def serving(app: Starlette, *, port: int = 0) -> AsyncIterator[str]:
+    """Serve the application on this event loop, at any port or this; gives its base address."""
+    listening = socket.create_server(("127.0.0.1", port))
     server = QuietServer(
         uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     )
