@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -56,6 +57,18 @@ def show(console: Console, findings: Findings, watch: Stopwatch) -> None:
         console.print(line, soft_wrap=True)
 
 
+def show_next_steps(console: Console, held: Sequence[tuple[int, str]], *, is_heard: bool) -> None:
+    """Print what a person may decide next: `held` are purchases as (id, provider)."""
+    console.print()
+    console.print(f"{len(held)} purchases wait for you:", highlight=False)
+    for (purchase, provider), verb in zip(held, ("approve", "reject"), strict=False):
+        command = f"coinfleet purchases {verb} {purchase} --reason 'as the tour says'"
+        console.print(f"  {command}    # {provider}", highlight=False, soft_wrap=True)
+    if is_heard:
+        line = "The first terminal shows the refund travel, and what the app hears of each."
+        console.print(line, highlight=False)
+
+
 def _events(findings: Findings) -> Table:
     table = _table("Events", "", "", name_width=12)
     _row(table, "sent", len(findings.plan))
@@ -67,6 +80,12 @@ def _events(findings: Findings) -> Table:
             said = ", ".join(f"{n:,} {reason}" if n > 1 else reason for reason, n in reasons)
             _row(table, state, events, said, alarming=state in ALARMING)
     _row(table, "missing", len(findings.missing), alarming=True)
+    if garbage := findings.deliveries.garbage:
+        _row(table, "garbage", garbage, "refused, or kept as malformed")
+    if findings.heard is not None:
+        kinds = Counter(message.type for message in findings.heard).most_common()
+        said = ", ".join(f"{n:,} {kind}" for kind, n in kinds)
+        _row(table, "told the app", len(findings.heard), said)
     return table
 
 
