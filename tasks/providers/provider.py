@@ -41,6 +41,12 @@ class Provider(ABC):
     may_ask: ClassVar[bool] = False
     """Whether it may ask at `/events/{name}/{id}` what became of an event of its own."""
 
+    calls_at_once_here: ClassVar[int] = 4
+    """How many calls one worker makes at once; with a third of a second per call, 12 per second."""
+
+    calls_at_once: ClassVar[int] = 8
+    """How many calls all workers together make at once: Stripe takes 25 requests per second."""
+
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether `verify` would need more than a millisecond for this request.
 

@@ -91,7 +91,9 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
     The owner's database address will do for a process without one of its own.
     """
     secrets = WEBHOOK_SECRETS if process.receives_webhooks else ()
-    needed = (process.address, *process.needs, *secrets)
+    told = ("APP_EVENTS_SECRETS",) if environment.get("APP_EVENTS_URL") else ()
+    calls = told if process.calls_providers else ()
+    needed = (process.address, *process.needs, *secrets, *calls)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     return [
         name

@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode
 
 from db.connections.address import Address
 from db.connections.parameters import AddressFault
-from tasks.providers.base_address import check_base_address
+from tasks.providers.base_address import check_address, check_base_address
 from workers.settings.queue_address import check_redis_address
 
 # The key of a field's extra data under which `webhook_secrets` keeps the secret for development.
@@ -77,4 +77,5 @@ PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
 BaseAddress: TypeAlias = Annotated[str, AfterValidator(check_base_address)]
+HttpAddress: TypeAlias = Annotated[str, AfterValidator(check_address)]
 WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]
