@@ -1,5 +1,5 @@
 -- squawk-ignore-file require-concurrent-index-creation
--- What happened to purchases and gifts is told to the app by calls of the kind app.deliver; before this there were none.
+-- The app is told what becomes of purchases and gifts by calls of the kind app.deliver; until now there were none.
 alter table fleet.settings add column app_told_since timestamptz;
 comment on column fleet.settings.app_told_since is
     'Since when the app is told what becomes of purchases and gifts; null while it is told nothing. Each release '

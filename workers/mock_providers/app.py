@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
@@ -71,6 +71,7 @@ class MockApp:
     """Id and body of each authentic request, repeated ones too."""
     not_authentic: int = 0
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     silence: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to let answers go that are `lost` or `dripped`."""
 
@@ -83,6 +84,7 @@ class MockApp:
         body = await request.body()
         headers = dict(request.headers)
         self.headers.append(headers)
+        self.paths.append(f"{request.url.path}?{request.url.query}")
         read = self._verified(body, headers)
         if read is None:
             self.not_authentic += 1
@@ -138,7 +140,19 @@ class MockApp:
             await asyncio.sleep(0.05)
 
 
-def make_app(app: MockApp) -> Starlette:
+class Listener(Protocol):
+    """What a server hands its requests to."""
+
+    async def hear(self, request: Request) -> Response:
+        """Take a message."""
+        ...
+
+    def tell(self, request: Request) -> Response:
+        """Answer what was taken."""
+        ...
+
+
+def make_app(app: Listener) -> Starlette:
     """Return the server: messages go to any path; `GET /heard` answers what was taken."""
     return Starlette(
         routes=[

@@ -22,7 +22,8 @@ as $$
     end
 $$;
 
-revoke all on function fleet.call_pause_s(text, integer, double precision) from public, anon, authenticated, service_role;
+revoke all on function fleet.call_pause_s(text, integer, double precision)
+from public, anon, authenticated, service_role;
 comment on function fleet.call_pause_s(text, integer, double precision) is
     'How many seconds pass before a call that failed for the p_attempts-th time is made again, at least as many as '
     'its provider asks for. The pauses of deliveries are those of the Standard Webhooks specification.';

@@ -58,4 +58,5 @@ revoke all on function fleet.fail_provider_call(bigint, integer, text, text, dou
 from public, anon, authenticated, service_role;
 comment on function fleet.fail_provider_call(bigint, integer, text, text, double precision, timestamptz) is
     'Records a failed attempt. p_fate transient: it is tried again after a growing pause, and dead only after its '
-    'give_up_at, or, if the app is to be told, at the tenth. defect: dead at the fifth. refused: dead at once. No row if the attempt is not the newest any more.';
+    'give_up_at, or at the tenth if the app is to be told. defect: dead at the fifth. refused: dead at once. No row if '
+    'the attempt is not the newest any more.';

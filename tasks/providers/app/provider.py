@@ -28,8 +28,8 @@ _EVENT = msgspec.json.Decoder(Event)
 class App(Provider):
     """The live-streaming app itself, whose viewers send gifts.
 
-    `webhook_secrets` are `whsec_<base64>`; any of them may have signed. With `events_url` the app is
-    told what becomes of gifts and purchases, signed with each of `events_secrets`. Raises
+    `webhook_secrets` are `whsec_<base64>`; any of them may have signed. With `events_url` the app
+    is told what becomes of gifts and purchases, signed with each of `events_secrets`. Raises
     ValueError for a secret that holds no key.
     """
 

@@ -6,8 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.db.books import Outcome, Payment
+
 if TYPE_CHECKING:
     from tests.db.books import Books
+
+# Worth more than the approval threshold.
+DOLLARS = 30_000
+HELD = Outcome("held", "needs_approval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +53,11 @@ class Messages:
             "update fleet.provider_calls set state = 'done', finished_at = clock_timestamp(),"
             " attempts = 1, first_attempt_at = clock_timestamp() where kind = 'app.deliver'"
         )
+
+
+async def held(books: Books, buyer_coins: int = 0) -> tuple[Payment, int]:
+    """A payment that waits for a person, and the number of its purchase."""
+    buyer = await books.profile(buyer_coins)
+    payment = Payment()
+    assert await books.apply_one(payment.worth(buyer, DOLLARS)) == HELD
+    return payment, (await books.purchase(payment))["id"]
