@@ -125,6 +125,97 @@ class ChargeFailed(
     payment_keys: PaymentKeys
 
 
+MilliPercent: TypeAlias = Annotated[int, Meta(ge=0, le=100_000)]
+
+
+class LineItem(msgspec.Struct, frozen=True, kw_only=True):
+    """`quantity` of one product. `reversed_quantity` of them went back; None if it isn't told."""
+
+    product_id: Text
+    quantity: Quantity = 1
+    reversed_quantity: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+
+
+class StorePurchase(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="store_purchase"
+):
+    """A store (Apple, Google) sold products; its state of `told_at`. The products say the coins.
+
+    `provider_payment_id` is Apple's transactionId or Google's purchaseToken, and the first of
+    `payment_keys`; Google's orderId may follow. `told_at`: when Apple signed it, when Google was
+    asked. `reversed_milli_percent` of the whole went back (100000 = all), besides what
+    `line_items` tell. `profile_id` is whom the store names as the buyer; `buyer_unreadable`: it
+    names somebody, but not by a uuid. `submitted_by` is the subject of the access token, if a
+    client submitted it; only a purchase whose store names nobody becomes theirs. `is_sandbox`: it
+    cost nothing (sandbox, TestFlight, App Review, license tester). `is_acknowledged` and
+    `is_consumed`: Google's; None if it isn't told.
+    """
+
+    provider_payment_id: Text
+    payment_keys: PaymentKeys
+    store_app: Text
+    purchased_at: datetime
+    told_at: datetime
+    line_items: Annotated[list[LineItem], Meta(min_length=1, max_length=20)]
+    reversed_milli_percent: MilliPercent = 0
+    profile_id: UUID | None = None
+    buyer_unreadable: bool = False
+    submitted_by: UUID | None = None
+    amount_minor: Amount | None = None
+    currency: CurrencyCode | None = None
+    country_code: Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z")] | None = None
+    is_sandbox: bool = False
+    is_acknowledged: bool | None = None
+    is_consumed: bool | None = None
+
+
+class StoreSnapshot(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="store_snapshot"
+):
+    """How much of a store's purchase is reversed, at `told_at`; grants nothing.
+
+    Of Apple's the newest counts, and of one time the largest.
+    """
+
+    payment_keys: PaymentKeys
+    told_at: datetime
+    store_app: Text
+    quantity: Quantity = 1
+    reversed_milli_percent: MilliPercent
+    is_sandbox: bool = False
+
+
+class StoreVoid(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="store_void"):
+    """Google's voided record: `voided_quantity` of the purchase went back; None is the whole.
+
+    Each (payment, told_at, voided_quantity) counts once, however often it is told.
+    """
+
+    payment_keys: PaymentKeys
+    told_at: datetime
+    store_app: Text
+    voided_quantity: Quantity | None
+
+
+class StoreInquiry(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="store_inquiry"
+):
+    """The store asks us about a purchase until `deadline`.
+
+    `inquiry_id` is Apple's transactionId (CONSUMPTION_REQUEST) or Google's pendingRefundToken
+    (pendingRefundReviewNotification). `told` is what the event says of the purchase besides.
+    """
+
+    payment_keys: PaymentKeys
+    inquiry_id: Text
+    store_app: Text
+    asked_at: datetime
+    deadline: datetime
+    reason: Text | None = None
+    told: StoreSnapshot | None = None
+    is_sandbox: bool = False
+
+
 class Paid(msgspec.Struct, frozen=True, kw_only=True):
     """What was paid, when and from where, if no event has shown yet that the payment is ours."""
 
@@ -198,5 +289,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 Fact: TypeAlias = (
-    Purchase | Gift | Refund | RefundTotal | Dispute | ChargeFailed | Names | Question | Verdict
+    Purchase
+    | Gift
+    | Refund
+    | RefundTotal
+    | Dispute
+    | ChargeFailed
+    | StorePurchase
+    | StoreSnapshot
+    | StoreVoid
+    | StoreInquiry
+    | Names
+    | Question
+    | Verdict
 )

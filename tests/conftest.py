@@ -56,6 +56,17 @@ class SignIn(Protocol):
         ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all parameters but the first of a test that is `long_but_first` as long."""
+    seen = set()
+    for item in items:
+        if item.get_closest_marker("long_but_first"):
+            test = item.nodeid.partition("[")[0]
+            if test in seen:
+                item.add_marker(pytest.mark.long)
+            seen.add(test)
+
+
 @pytest.fixture(scope="session")
 def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the session's servers: in memory, if there is room.

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 
+def build_enabled_providers(settings: Settings) -> dict[str, Provider]:
+    """Return the providers whose events are taken, by name."""
+    enabled = settings.enabled
+    return {name: each for name, each in build_providers(settings).items() if name in enabled}
+
+
 def build_providers(settings: Settings) -> dict[str, Provider]:
-    """Return each provider of PROVIDERS by its name.
+    """Return each provider of PROVIDERS by its name, whether its events are still taken or not.
 
     Its parameter `livemode` is the setting `<name>_livemode`. Raises AttributeError for a parameter
     that has no setting, so that a test finds it, not an event.

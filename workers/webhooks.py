@@ -36,7 +36,12 @@ def main() -> None:
         server.should_exit = True
 
     termination.when_requested(stop)
-    log.info("web_starting", host=settings.coinfleet_host, port=settings.port)
+    log.info(
+        "web_starting",
+        host=settings.coinfleet_host,
+        port=settings.port,
+        providers=settings.enabled,
+    )
     server.run()
     log.info("web_stopped")
     sys.exit(server.is_address_refused)

@@ -30,12 +30,14 @@ class WebDetail(msgspec.Struct, frozen=True):
     """What a web process reports of itself.
 
     `clock_ahead_s` is its machine's clock less the database's; None until it was measured.
-    `refused` has the causes that only a setting or a clock can mend: no_match, stale.
+    `refused` has the causes that only a setting or a clock can mend: no_match, stale. `providers`
+    are those whose webhooks it takes; None from a process of the release before.
     """
 
     clock_ahead_s: float | None = None
     refused: tuple[RefusedInARow, ...] = ()
     trouble: Trouble | None = None
+    providers: tuple[str, ...] | None = None
 
 
 class WebStatus(msgspec.Struct, frozen=True):

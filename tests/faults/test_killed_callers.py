@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.conditions import eventually
 from tests.db.books import breaches
 from tests.faults.fleets import WORKER, kill
-from tests.tasks.providers.stripe.server import KEY, Payment, StripeServer, stripe_server
+from workers.mock_providers.stripe import KEY, Payment, StripeServer, stripe_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -90,6 +90,7 @@ async def test_a_batch_whose_worker_is_killed_is_applied_once_by_the_next(
     assert await breaches(db) == {}
 
 
+@pytest.mark.long
 async def test_a_batch_that_waits_in_another_worker_is_not_taken_for_dead(
     fleet: Fleet, client: httpx.AsyncClient, db: Connection, connect: Connect
 ) -> None:

@@ -31,6 +31,7 @@ def ended(run: FleetRun) -> list[str]:
     return [line.split()[2] for line in run.lines if " ended (" in line]
 
 
+@pytest.mark.long
 def test_sigterm_to_make_alone_ends_all_in_order(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:
         run.wait_until_ready()
@@ -66,6 +67,7 @@ def test_signals_that_come_twice_change_nothing(data_dir: Path) -> None:
         assert ended(run) == STOP_ORDER
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("moment", ["postgres listens", "valkey listens", "released"])
 def test_sigterm_while_starting_leaves_nothing(data_dir: Path, moment: str) -> None:
     with FleetRun(data_dir) as run:

@@ -12,14 +12,14 @@ from tasks.provider_calls import make_provider_calls
 from tasks.providers.stripe import Stripe
 from tests.db.books import PRICE_LIST, Books, Outcome, Payment
 from tests.tasks.contexts import make_context
-from tests.tasks.providers.stripe import server as stripe_api
 from tests.tasks.providers.stripe.events import interpret
+from workers.mock_providers import stripe as stripe_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from db.connections.pool import Connection, Pool
-    from tests.tasks.providers.stripe.server import StripeServer
+    from workers.mock_providers.stripe import StripeServer
 
 DOLLARS = 25_001
 MINOR = DOLLARS * 100

@@ -14,10 +14,10 @@ from db.erasure import erase_profile
 from db.housekeeping import drop_old_deliveries
 from tasks.provider_calls import make_provider_calls
 from tests.db.books import PRICE_LIST, Books, Payment, breaches, gift
-from tests.servers.http import serving
 from tests.tasks.contexts import make_context
 from tests.tasks.providers.app.receiver import OLD, Receiver
 from workers.mock_providers.app import MockApp, make_app
+from workers.mock_providers.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

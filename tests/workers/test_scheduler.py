@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
 import redis
 
 from schedules.timetable import TIMETABLE
@@ -13,8 +14,6 @@ from tests.conditions import eventually
 from workers.scheduler import Firing, _make_scheduler
 
 if TYPE_CHECKING:
-    import pytest
-
     from db.connections.pool import Connection
     from schedules.timetable import Schedule
     from tests.clusters import Database
@@ -56,6 +55,7 @@ async def test_two_schedulers_open_each_tick_once(run: Run, db: Connection) -> N
     assert await db.fetchval("select count(*) from fleet.ticks") == len(JOBS)
 
 
+@pytest.mark.long
 async def test_two_schedulers_and_two_workers_run_each_tick_once(run: Run, db: Connection) -> None:
     for module in (SCHEDULER, SCHEDULER, "workers.consumer", "workers.consumer"):
         await run(module)
@@ -141,6 +141,7 @@ async def test_sigterm_ends_a_scheduler_whose_servers_were_never_reachable(run: 
     assert await scheduler.ended() == 0
 
 
+@pytest.mark.long
 async def test_sigterm_ends_a_scheduler_that_waits_for_a_frozen_database(
     run: Run, database_gate: Gate
 ) -> None:

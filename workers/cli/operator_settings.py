@@ -53,7 +53,11 @@ def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
         found["redis_url"] = folder.redis_url(fleet.valkey_port)
     if not settings.database_url and fleet.postgres_port is not None:
         found["database_url"] = folder.database_url(RELEASE.login, port=fleet.postgres_port)
-        for name, secret in DEVELOPMENT_SECRETS.items():
-            if not os.environ.get(name):
-                found[name.lower()] = (secret,)
+        unset = {
+            name.lower(): value
+            for name, value in DEVELOPMENT_SECRETS.items()
+            if not os.environ.get(name)
+        }
+        development = Settings.model_validate(unset)
+        found |= {name: getattr(development, name) for name in unset}
     return found

@@ -1,1 +1,5 @@
-"""Servers that answer as providers and the app do, for tests, simulation and `make run` alone."""
+"""Providers' APIs, and the app, as servers on this machine, faults included.
+
+For tests and simulation alone. Each is written from a documentation, not from the product. Nothing
+that takes part in production may import this (import-linter).
+"""

@@ -14,7 +14,7 @@ from db.connections.pool import open_pool
 from db.inbox.arrivals import Stored, store_arrivals
 from workers.outage import Outage
 from workers.processes import WEB
-from workers.providers import build_providers
+from workers.providers import build_enabled_providers
 from workers.queue.doorbell import Doorbell
 from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
@@ -81,6 +81,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(asyncio.to_thread, doorbell.close)
         metrics = Metrics(probe_pool)
         refusals = Refusals()
+        providers = build_enabled_providers(settings)
         verification = Verification()
         closing.callback(verification.close)
         outage = Outage("database", then="senders get 503 and send again")
@@ -90,6 +91,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
             refusals=refusals,
             note_clock_ahead=metrics.note_clock_ahead,
             outage=outage,
+            providers=[*providers],
         )
         intake = _make_intake(store_pool, metrics, reporter, doorbell, outage)
         metrics.watch_waiting(lambda: intake.waiting)
@@ -110,7 +112,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
             intake=intake,
             outage=outage,
             receiver=Receiver(
-                providers=build_providers(settings),
+                providers=providers,
                 verification=verification,
                 intake=intake,
                 note_received=metrics.note_received,

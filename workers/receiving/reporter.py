@@ -47,12 +47,14 @@ class WebReporter:
         refusals: Refusals,
         note_clock_ahead: Callable[[float], None],
         outage: Outage,
+        providers: Sequence[str] = (),
     ) -> None:
         self.web = f"{socket.gethostname()}:{port}"[:300]
         self._pool = pool
         self._refusals = refusals
         self._note_clock_ahead = note_clock_ahead
         self._outage = outage
+        self._providers = tuple(providers)
         self._started = time.monotonic()
         self._clock_ahead_s: float | None = None
         self._is_skewed = False
@@ -89,6 +91,7 @@ class WebReporter:
             clock_ahead_s=self._clock_ahead_s,
             refused=self._refusals.in_a_row(),
             trouble=Trouble(trouble[0], now - trouble[1]) if trouble else None,
+            providers=self._providers,
         )
         asked_at = time.time()
         reporting = report_web(self._pool, self.web, uptime_s=now - self._started, detail=detail)

@@ -7,7 +7,7 @@ message never holds a value, because a value may be a secret.
 from workers.settings.loading import (
     API_KEYS,
     DEVELOPMENT_SECRETS,
-    WEBHOOK_SECRETS,
+    RECEIVING_SECRETS,
     Settings,
     SettingsFault,
     lacking,
@@ -17,7 +17,7 @@ from workers.settings.loading import (
 __all__ = [
     "API_KEYS",
     "DEVELOPMENT_SECRETS",
-    "WEBHOOK_SECRETS",
+    "RECEIVING_SECRETS",
     "Settings",
     "SettingsFault",
     "lacking",

@@ -38,7 +38,7 @@ class AppSettings(BaseModel):
     app_events_url: HttpAddress | None = Field(default=None, repr=False)
     """Where the app is told what becomes of gifts and purchases; if unset, it is told nothing."""
     app_events_secrets: Annotated[tuple[Secret, ...], *CommaSeparated] = Field(
-        default=(), repr=False, json_schema_extra={FOR_CALLS: True}
+        default=(), repr=False, json_schema_extra={FOR_CALLS: False}
     )
     """With which each message to the app is signed; two while one is being replaced."""
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from workers.settings.values import ListenAddresses, PostgresAddress, RedisAddress, WorkerName
+from workers.settings.values import (
+    CommaSeparated,
+    ListenAddresses,
+    PostgresAddress,
+    ProviderName,
+    RedisAddress,
+    WorkerName,
+)
 
 
 class FleetSettings(BaseModel):
@@ -35,6 +42,9 @@ class FleetSettings(BaseModel):
     """The address of a person who decides what is held; without one the owner's."""
     redis_url: RedisAddress | None = Field(default=None, repr=False)
     """The queue's address."""
+
+    providers_enabled: Annotated[tuple[ProviderName, ...], *CommaSeparated] = ()
+    """The providers whose events are taken; if unset, those whose settings are complete."""
 
     purchase_limit_usd: Decimal = Field(
         default=Decimal("50000.00"), gt=0, decimal_places=2, max_digits=12

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.providers import PROVIDERS
 from workers.processes import RELEASE, Process
 from workers.settings.app import AppSettings
+from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
 from workers.settings.stripe import StripeSettings
-from workers.settings.values import DEVELOPMENT, FOR_CALLS
+from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, TO_RECEIVE
 
 
 class SettingsFault(SystemExit):
@@ -49,21 +52,41 @@ class Settings(AppSettings, StripeSettings, FleetSettings, BaseSettings):
             structlog.get_logger().warning("owner_address_used", role=process.name)
         return self.database_url
 
+    @property
+    def enabled(self) -> list[str]:
+        """The providers whose events are taken."""
+        return find_enabled(
+            NEEDS, self.providers_enabled, lambda name: bool(getattr(self, name.lower()))
+        )
+
+
+def _marked(mark: str) -> dict[str, Any]:
+    """Return what the settings with this mark hold under it, by setting."""
+    return {
+        name.upper(): field.json_schema_extra[mark]
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and mark in field.json_schema_extra
+    }
+
 
 # By setting. Only the embedded mode uses them: the supervisor gives them to `web` and prints them.
-DEVELOPMENT_SECRETS: dict[str, str] = {
-    name.upper(): str(field.json_schema_extra[DEVELOPMENT])
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.json_schema_extra, dict) and DEVELOPMENT in field.json_schema_extra
-}
-# The settings with webhook secrets, of all providers. Each has a development secret.
-WEBHOOK_SECRETS = tuple(DEVELOPMENT_SECRETS)
+DEVELOPMENT_SECRETS: dict[str, str] = _marked(DEVELOPMENT)
+# What only a process that receives events may know, and what only one that calls providers may.
+RECEIVING_SECRETS = frozenset(_marked(FOR_RECEIVING))
+API_KEYS = frozenset(_marked(FOR_CALLS))
 
-# By setting: what only a process that calls providers may know.
-API_KEYS: frozenset[str] = frozenset(
-    name.upper()
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.json_schema_extra, dict) and FOR_CALLS in field.json_schema_extra
+
+def _of(provider: str, settings: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in settings if name.startswith(f"{provider.upper()}_"))
+
+
+NEEDS = tuple(
+    Needs(
+        provider.name,
+        _of(provider.name, _marked(TO_RECEIVE)),
+        keys=_of(provider.name, [name for name, wants in _marked(FOR_CALLS).items() if wants]),
+    )
+    for provider in PROVIDERS
 )
 
 
@@ -79,27 +102,31 @@ def load_settings(needed_by: Process | None = None) -> Settings:
     except ValidationError as error:
         faults = [_fault(item["loc"], item["msg"]) for item in error.errors()]
     if needed_by is not None:
-        faults += [f"{name} is missing" for name in lacking(needed_by, os.environ)]
+        faults += lacking(needed_by, os.environ)
     if settings is None or faults:
         raise SettingsFault(faults)
     return settings
 
 
 def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the settings that this process needs and that are unset.
+    """Return a fault for each setting that this process needs and that is unset.
 
     The owner's database address will do for a process without one of its own.
     """
-    secrets = WEBHOOK_SECRETS if process.receives_webhooks else ()
     told = ("APP_EVENTS_SECRETS",) if environment.get("APP_EVENTS_URL") else ()
     calls = told if process.calls_providers else ()
-    needed = (process.address, *process.needs, *secrets, *calls)
+    needed = (process.address, *process.needs, *calls)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
-    return [
-        name
+    faults = [
+        f"{name} is missing"
         for name in needed
         if not environment.get(name) and not (name == process.address and has_address)
     ]
+    if process.receives_webhooks:
+        named = environment.get("PROVIDERS_ENABLED", "").split(",")
+        wanted = [name.strip() for name in named if name.strip()]
+        faults += find_enabling_faults(NEEDS, wanted, lambda name: bool(environment.get(name)))
+    return faults
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:

@@ -13,12 +13,18 @@ from pydantic_settings import NoDecode
 
 from db.connections.address import Address
 from db.connections.parameters import AddressFault
+from tasks.providers import PROVIDERS
 from tasks.providers.base_address import check_address, check_base_address
 from workers.settings.queue_address import check_redis_address
 
-# The key of a field's extra data under which `webhook_secrets` keeps the secret for development.
+# The key of a field's extra data under which the value for development is kept.
 DEVELOPMENT = "development"
-# The key that marks a field whose value only the process that calls providers may know.
+# The key that marks a field without which no event of its provider can be verified.
+TO_RECEIVE = "to_receive"
+# The keys that mark a field whose value only the process that receives events, or the one that
+# calls providers, may know.
+FOR_RECEIVING = "for_receiving"
+# Its value is whether who sets the field wants the provider's events, too.
 FOR_CALLS = "for_calls"
 
 
@@ -27,7 +33,21 @@ def webhook_secrets(*, development: str) -> Any:
 
     `development` is the secret that the embedded mode uses while the setting is unset.
     """
-    return Field(default=(), repr=False, json_schema_extra={DEVELOPMENT: development})
+    return Field(
+        default=(),
+        repr=False,
+        json_schema_extra={DEVELOPMENT: development, TO_RECEIVE: True, FOR_RECEIVING: True},
+    )
+
+
+def needed_to_receive(default: Any = None) -> Any:
+    """Return a field without which no event of its provider can be verified; it is no secret."""
+    return Field(default=default, json_schema_extra={TO_RECEIVE: True})
+
+
+def receiving_secret() -> Any:
+    """Return the field for a secret that only the process that receives events may know."""
+    return Field(default=None, repr=False, json_schema_extra={FOR_RECEIVING: True})
 
 
 def api_key() -> Any:
@@ -66,6 +86,13 @@ def _listen_addresses(value: str) -> str:
     return ",".join(hosts)
 
 
+def _provider_name(value: str) -> str:
+    names = [provider.name for provider in PROVIDERS]
+    if value not in names:
+        raise ValueError(f"each must be one of {', '.join(names)}; write a comma between two")
+    return value
+
+
 def _worker_name(value: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]{1,100}", value):
         raise ValueError("must be at most 100 characters of ASCII, without blanks")
@@ -78,4 +105,5 @@ RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
 BaseAddress: TypeAlias = Annotated[str, AfterValidator(check_base_address)]
 HttpAddress: TypeAlias = Annotated[str, AfterValidator(check_address)]
+ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
 WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
 from workers.processes import PROCESSES, RELEASE
-from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, WEBHOOK_SECRETS
+from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, RECEIVING_SECRETS
 
 # Settings that only the processes which need them may know.
 _PRIVATE = {
     *(process.address for process in PROCESSES.values()),
-    *WEBHOOK_SECRETS,
+    *RECEIVING_SECRETS,
     *API_KEYS,
 }
 
@@ -80,7 +80,7 @@ def environment_of(name: str, fleet: Mapping[str, str]) -> dict[str, str]:
     A process that only the Procfile names gets the owner's address, and no secret of a provider.
     """
     process = PROCESSES.get(name, RELEASE)
-    allowed = set(WEBHOOK_SECRETS) if process.receives_webhooks else set()
+    allowed = set(RECEIVING_SECRETS) if process.receives_webhooks else set()
     if process.calls_providers:
         allowed |= API_KEYS
     allowed.add(process.address if fleet.get(process.address) else RELEASE.address)

@@ -103,11 +103,7 @@ class Fleet:
             known["DATABASE_URL"] = "embedded"
         if self._valkey is not None:
             known["REDIS_URL"] = "embedded"
-        missing = [
-            f"{name} is missing"
-            for process in PROCESSES.values()
-            for name in lacking(process, known)
-        ]
+        missing = [fault for process in PROCESSES.values() for fault in lacking(process, known)]
         if missing:
             raise SettingsFault(missing)
 

@@ -126,6 +126,7 @@ async def test_before_a_first_release_no_role_is_the_wrong_one(
 # Operators
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("login", ["web", "authenticator"])
 def test_a_command_names_the_role_it_got_and_the_one_it_needs(
@@ -225,6 +226,7 @@ async def test_what_lacks_is_the_same_for_each_role_that_asks(
         await connection.close()
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("login", ["web", "worker"])
 def test_a_process_that_releases_is_told_whose_work_that_is(
     empty_database: Database, login: Login

@@ -134,6 +134,7 @@ async def starts_with(database: Database, login: Login) -> str:
         await connection.close()
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("login", LOGINS)
 async def test_a_database_without_durability_is_durable_for_the_fleet(
     not_durable: Database, login: Login
@@ -153,6 +154,7 @@ async def test_switching_durability_off_later_does_not_affect_the_fleet(
     assert [await starts_with(empty_database, login) for login in LOGINS] == ["on"] * len(LOGINS)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("chosen", ["local", "remote_apply"])
 async def test_a_release_keeps_what_an_operator_chose_for_the_database(
     not_durable: Database, chosen: str

@@ -304,6 +304,7 @@ async def test_ids_times_and_numbers_stay_and_of_a_persons_own_row_less(
     assert json.loads(fields) == dict.fromkeys(emptied)
 
 
+@pytest.mark.long
 async def test_nobody_is_erased_in_the_middle_of_an_upgrade(
     platform: Database, generation: Generation, look: Look
 ) -> None:

@@ -111,6 +111,7 @@ async def test_a_row_that_the_schema_refuses_is_quarantined_alone(
     )
 
 
+@pytest.mark.long
 async def test_without_a_proof_nothing_is_finished_and_clients_stay_locked_out(
     first: Database, look: Look
 ) -> None:
@@ -159,6 +160,7 @@ async def test_a_release_refuses_a_database_of_an_older_generation(
     assert await definitions(db) == before
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("step", ["release", "gifts"])
 async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_lets_nobody_in(
     first: Database, look: Look, step: str
@@ -213,6 +215,7 @@ async def test_all_that_is_missing_is_said_in_one_message(first: Database, look:
     )
 
 
+@pytest.mark.long
 async def test_tables_in_use_are_not_moved_and_their_users_are_named(
     first: Database, look: Look
 ) -> None:

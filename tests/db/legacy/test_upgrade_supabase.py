@@ -61,6 +61,7 @@ async def test_a_project_of_the_second_generation_is_upgraded_and_back(
         assert await postgres.fetchval("select count(*) from public.coin_ledger") > 400
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("cleared", [False, True])
 async def test_a_sign_up_after_an_upgrade_makes_a_profile_and_fires_no_old_trigger(
     old_project: Project, *, cleared: bool

@@ -195,6 +195,7 @@ async def test_who_signed_up_without_an_old_account_has_a_profile(
     )
 
 
+@pytest.mark.long
 async def test_a_given_table_beats_e_mail_addresses(first: Database, look: Look) -> None:
     db = await look(first)
     await db.execute(
@@ -214,6 +215,7 @@ async def test_a_given_table_beats_e_mail_addresses(first: Database, look: Look)
 # What no key of the old tables prevented
 
 
+@pytest.mark.long
 async def test_a_refund_that_its_amount_can_not_say_leaves_balances_as_they_were(
     platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -237,6 +239,7 @@ async def test_a_refund_that_its_amount_can_not_say_leaves_balances_as_they_were
     assert await Books(db).coins(person(7)) == await db.fetchval(trusted[generation])
 
 
+@pytest.mark.long
 async def test_of_rows_with_one_id_the_first_that_can_move_does(
     second: Database, look: Look
 ) -> None:
@@ -293,6 +296,7 @@ async def test_a_refund_that_comes_after_the_upgrade_takes_the_coins_back(
     assert await books.breaches() == {}
 
 
+@pytest.mark.long
 async def test_a_part_that_was_refunded_before_is_not_taken_again(
     second: Database, look: Look
 ) -> None:

@@ -73,6 +73,7 @@ async def test_a_database_made_from_this_one_as_template_lacks_its_roles_setting
     assert "sessions" in steps
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("damages", [DAMAGES, ADDITIONS], ids=["lost", "added"])
 async def test_a_release_repairs_what_was_lost_or_added(
     released: Database, db: Connection, pool: Pool, damages: dict[str, str]
@@ -131,6 +132,7 @@ async def test_what_no_file_undoes_is_reported_until_a_person_undoes_it(
         assert [line for each in different for line in each.lost] == []
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("release", ["the same", "with a migration", "on another server"])
 async def test_what_a_table_lost_is_reported_until_a_person_makes_it_again(
     released: Database, db: Connection, pool: Pool, release: str

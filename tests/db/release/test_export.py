@@ -62,6 +62,7 @@ async def test_a_release_finds_nothing_to_do_after_the_files(
     assert pending == {"applied"}
 
 
+@pytest.mark.long
 async def test_the_files_erase_old_rows_only_in_a_database_that_was_upgraded(
     supabase_server: SupabaseServer, project: Project, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ async def test_the_files_erase_old_rows_only_in_a_database_that_was_upgraded(
     await supabase_server.drop(upgraded)
 
 
+@pytest.mark.long
 async def test_a_removed_function_stays_recorded_for_an_older_release(
     project: Project, tmp_path: Path
 ) -> None:

@@ -202,6 +202,7 @@ async def test_a_later_release_takes_back_what_a_policy_no_longer_lists(project:
         assert not await postgres.fetchval(sequence)
 
 
+@pytest.mark.long
 async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
     neighbours: Neighbours,
 ) -> None:

@@ -35,6 +35,7 @@ async def signed_up(db: Connection, users: int) -> None:
     await db.execute(BY_ITSELF.replace("disable", "enable"))
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "table",
     [
@@ -86,6 +87,7 @@ async def test_an_older_users_profile_is_as_old_as_the_user(db: Connection) -> N
     assert await db.fetchval("select created_at = '2021-02-03' from public.profiles")
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("exported", [True, False])
 async def test_the_older_users_of_a_supabase_project_get_profiles(
     project: Project, tmp_path: Path, *, exported: bool
@@ -107,6 +109,7 @@ async def test_an_id_is_enough_to_read(project: Project) -> None:
         assert await postgres.fetchval("select id from public.profiles") == user
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("exported", [True, False])
 async def test_users_that_the_release_may_not_read_stop_nothing_and_are_reported(
     project: Project, tmp_path: Path, *, exported: bool

@@ -94,6 +94,7 @@ async def test_a_second_release_finds_nothing_to_do_and_writes_the_rules(project
     )
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("opens_public", [True, False])
 async def test_the_catalog_is_the_same_whatever_a_project_grants_by_itself(
     supabase_server: SupabaseServer, connect: Connect, *, opens_public: bool
@@ -130,6 +131,7 @@ async def test_a_sign_up_through_supabases_auth_service_makes_a_profile(project:
         assert await postgres.fetchval("select id from public.profiles") == user
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "statement",
     [
@@ -154,6 +156,7 @@ async def test_the_people_of_a_project_cannot_disable_the_ledgers_triggers_by_ac
     assert caught.value.sqlstate == "CF010"
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("trapped", ["uuid", "jsonb", "text"])
 async def test_supabases_own_auth_functions_meet_no_type_of_a_clients(
     project: Project, trapped: str

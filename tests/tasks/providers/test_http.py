@@ -15,7 +15,7 @@ from starlette.routing import Route
 from tasks.providers.base_address import check_base_address
 from tasks.providers.calls import ProviderUnreachable
 from tasks.providers.http import ANSWER_BYTES_MAX, HttpApi, read_retry_after
-from tests.servers.http import serving
+from workers.mock_providers.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -90,6 +90,7 @@ def test_an_address_that_is_set_is_not_replaced_by_the_fleets(folder: DataFolder
     assert exports(result.stdout)["REDIS_URL"] == folder.redis_url(6380)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("process", ["", "Worker"])
 def test_an_unknown_process_is_one_line_that_names_the_known(
     folder: DataFolder, process: str

@@ -81,6 +81,7 @@ async def test_a_dry_run_shows_the_same_and_changes_nothing(
     assert not await db.fetchval("select email from auth.users where id = $1", profile)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("answer", "words", "erased"),
     [("yes\n", (), 1), ("y\n", (), 0), ("\x04", (), 0), ("", ("--yes",), 1)],
@@ -103,6 +104,7 @@ async def test_on_a_terminal_it_asks_unless_yes_was_given(
     assert ("nothing was erased" in ended.stderr) is (not erased)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("reason", ["", "  "])
 async def test_an_erasure_needs_a_reason(database: Database, db: Connection, reason: str) -> None:
     profile = uuid4()

@@ -40,6 +40,7 @@ def reason_of(process: Process) -> str:
     return str(line["reason"])
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("program", OTHERS, ids=str)
 async def test_a_missing_ca_stops_a_process_and_is_named(
     run: Run, database: Database, program: Program
@@ -54,6 +55,7 @@ async def test_a_missing_ca_stops_a_process_and_is_named(
     assert ":test@" not in process.text
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("program", OTHERS, ids=str)
 async def test_the_role_of_another_process_stops_a_process_and_both_are_named(
     run: Run, database: Database, program: Program

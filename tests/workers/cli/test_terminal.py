@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 START = [sys.executable, "-c", "from workers.cli import main; main()"]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=" ".join)
 def test_an_output_that_cannot_be_written_is_reported_in_one_line(
     database: Database, words: tuple[str, ...]
@@ -58,6 +59,7 @@ def test_control_characters_in_an_error_are_not_printed(
     assert capsys.readouterr().out == f"boom {foreign[1:]}é漢✓🙂\n"
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=" ".join)
 def test_a_closed_output_changes_no_exit_code(
@@ -75,6 +77,7 @@ def test_a_closed_output_changes_no_exit_code(
     assert (result.returncode, result.stderr) == (1, "")
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=" ".join)
 async def test_an_error_of_the_database_is_one_line_with_its_sqlstate(
     database: Database, words: tuple[str, ...]
@@ -93,6 +96,7 @@ async def test_an_error_of_the_database_is_one_line_with_its_sqlstate(
         assert "could not read block 7" in json.loads(result.stdout)["error"]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("words", [("--help",), ()], ids=" ".join)
 def test_help_whose_reader_closes_the_output_is_no_failure(words: tuple[str, ...]) -> None:
     reader, writer = os.pipe()

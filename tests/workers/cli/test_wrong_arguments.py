@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("folder", ["", " "])
 def test_an_empty_folder_name_is_refused(folder: str) -> None:
     """An unset variable gives an empty name: the files would be written to the current folder."""

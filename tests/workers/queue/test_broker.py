@@ -120,6 +120,7 @@ async def test_a_queue_that_froze_looks_like_one_that_is_gone(queue_gate: Gate) 
     broker.close()
 
 
+@pytest.mark.long
 async def test_the_stock_command_works_and_ends(run: Run, db: Connection) -> None:
     await db.execute("insert into fleet.ticks (job, tick) values ('publish_state', 1)")
     stock = await run(*STOCK)

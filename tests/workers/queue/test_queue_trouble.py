@@ -245,6 +245,7 @@ async def test_readiness_says_that_the_queue_refuses_and_webhooks_are_stored(
     assert len(await inbox(db)) == 1
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("how", REFUSALS)
 def test_status_says_that_the_queue_refuses(
     database: Database, queue: EmbeddedValkey, how: str

@@ -65,19 +65,16 @@ async def serving(
     redis_url: str,
     *,
     connections_max: int = CONNECTIONS_MAX,
-    metrics_port: int | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Web]:
-    """Serve on a free port, in the test's own loop."""
-    server = make_server(
-        Settings(
-            web_database_url=database_url,
-            redis_url=redis_url,
-            stripe_webhook_secrets=("whsec_until_it_was_rotated", STRIPE_SECRET),
-            app_webhook_secrets=(APP_SECRET,),
-            metrics_port=metrics_port,
-        ),
-        connections_max=connections_max,
-    )
+    """Serve on a free port, in the test's own loop; `settings` are further ones, or others."""
+    given: dict[str, Any] = {
+        "web_database_url": database_url,
+        "redis_url": redis_url,
+        "stripe_webhook_secrets": ("whsec_until_it_was_rotated", STRIPE_SECRET),
+        "app_webhook_secrets": (APP_SECRET,),
+    }
+    server = make_server(Settings(**given | settings), connections_max=connections_max)
     # Only with the protocol named does asyncio turn off Nagle's algorithm.
     with socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

@@ -118,6 +118,7 @@ async def test_web_reports_at_start(web: Web, db: Connection) -> None:
     (report,) = await read_webs(db)
     assert report.is_alive
     assert report.web.endswith(":8000")
+    assert report.detail.providers == ("stripe", "app")
 
 
 def reporter(pool: Pool, **changes: Any) -> WebReporter:

@@ -93,6 +93,7 @@ async def web(
         yield found
 
 
+@pytest.mark.long
 async def test_pipelined_requests_cost_webhooks_neither_memory_nor_time(
     database: Database, redis_url: str, tmp_path: Path
 ) -> None:
@@ -190,6 +191,7 @@ async def test_metrics_have_a_port_of_their_own_if_there_is_one(
         assert await process.process.ended() == 0
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("host", ["http://0.0.0.0", "192.0.2.1"])
 async def test_an_address_that_is_not_this_machines_is_named(
     run: Run, environment: dict[str, str], database: Database, host: str

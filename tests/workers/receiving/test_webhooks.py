@@ -309,3 +309,15 @@ async def test_hostile_requests_are_never_answered_with_a_server_error(
 )
 async def test_any_authentic_body_is_acknowledged(web: Web, body: bytes) -> None:
     assert (await web.post(authentic(body))).status_code == 200
+
+
+async def test_the_paths_of_a_provider_that_is_not_enabled_are_unknown(
+    database: Database, redis_url: str
+) -> None:
+    async with serving(database.url("web"), redis_url, providers_enabled=("app",)) as web:
+        response = await web.post(a_purchase())
+        assert (response.status_code, response.json()) == (404, {"result": "unknown_provider"})
+        assert (await web.post(a_gift())).status_code == 200
+        page = (await web.client.get("/")).text
+    assert "/webhooks/app" in page
+    assert "/webhooks/stripe" not in page

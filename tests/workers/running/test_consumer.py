@@ -134,6 +134,7 @@ async def test_a_worker_started_before_its_database_waits_for_it(
     await worker.said("database_back")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("event")
 async def test_a_worker_goes_on_after_an_outage_of_its_database(
     run: Run, db: Connection, database_gate: Gate
@@ -176,6 +177,7 @@ async def test_a_job_that_raises_is_recorded_and_tried_again(
     assert await db.fetchval("select attempts from fleet.ticks") == 2
 
 
+@pytest.mark.long
 async def test_a_tick_whose_worker_was_killed_is_done_by_another(
     run: Run, db: Connection, scheduler_pool: Pool, connect: Connect
 ) -> None:
@@ -224,6 +226,7 @@ async def test_what_runs_when_a_worker_is_asked_to_stop_may_finish(
     assert await outcomes(db) == {"publish_state": "done"}
 
 
+@pytest.mark.long
 async def test_what_takes_longer_than_its_grace_is_rolled_back(
     run: Run, db: Connection, scheduler_pool: Pool, connect: Connect
 ) -> None:
@@ -267,6 +270,7 @@ async def test_sigterm_ends_a_worker_whose_servers_froze(
     assert await worker.ended() in {0, 1}
 
 
+@pytest.mark.long
 async def test_sigterm_ends_a_worker_that_waits_for_a_frozen_database_to_answer(
     run: Run, database_gate: Gate
 ) -> None:

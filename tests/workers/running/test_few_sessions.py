@@ -59,6 +59,7 @@ def errors(text: str) -> list[str]:
     return [line["event"] for line in lines if line["level"] in {"error", "critical"}]
 
 
+@pytest.mark.long
 async def test_a_worker_with_one_session_applies_events_and_does_its_jobs(
     run: Run, db: Connection, web_pool: Pool, scheduler_pool: Pool, database: Database
 ) -> None:
@@ -119,6 +120,7 @@ async def test_a_process_waits_at_its_start_for_a_session(
     assert errors(started.text) == []
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("refusal", [FULL, NOTHING_FREE])
 async def test_a_worker_waits_for_a_full_supavisor_and_goes_on_with_what_it_gives(
     run: Run, db: Connection, web_pool: Pool, database: Database, refusal: str

@@ -6,6 +6,8 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from db.inbox.arrivals import Arrival, store_arrivals
 from tests.clusters import PASSWORD
 from tests.conditions import eventually
@@ -45,6 +47,7 @@ async def test_a_receiver_is_not_ready_and_stores_nothing_while_the_server_only_
         assert (await web.post(a_purchase())).status_code == 503
 
 
+@pytest.mark.long
 async def test_a_receiver_that_met_a_read_only_server_stores_once_it_writes(
     database: Database, connect: Connect, db: Connection, redis_url: str
 ) -> None:
@@ -63,6 +66,7 @@ async def test_a_receiver_that_met_a_read_only_server_stores_once_it_writes(
     assert len(await inbox(db)) == 1
 
 
+@pytest.mark.long
 async def test_a_worker_that_met_a_read_only_server_works_once_it_writes(
     run: Run, database: Database, connect: Connect, db: Connection, web_pool: Pool
 ) -> None:

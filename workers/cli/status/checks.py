@@ -32,6 +32,7 @@ from db.health.status import (
 )
 from db.release.catalog import find_differences
 from workers.cli.words import ago, counted, duration
+from workers.settings import API_KEYS
 
 # So many items of a list are named; the others are counted.
 NAMED_MAX = 3
@@ -187,9 +188,13 @@ async def find_untried_calls(context: CheckContext) -> list[str]:
     return [
         f"calls to {waiting.provider}: {waiting.calls:,} untried, the oldest for"
         f" {duration(waiting.oldest_s)}, because no worker can make them:"
-        f" set {waiting.provider.upper()}_API_KEY for `worker`"
+        f" set {' and '.join(_keys(waiting.provider))} for `worker`"
         for waiting in await read_untried_calls(context.pool, longer_than=UNTRIED_AFTER)
     ]
+
+
+def _keys(provider: str) -> list[str]:
+    return sorted(name for name in API_KEYS if name.startswith(f"{provider.upper()}_"))
 
 
 async def find_failed_refunds(context: CheckContext) -> list[str]:

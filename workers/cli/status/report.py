@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.providers import PROVIDERS
 from workers.cli.status.health import STATES
 from workers.cli.terminal import print_lines, print_rows, width_of, wrapped
 from workers.cli.words import ago, counted, duration
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from db.health.webs import WebStatus
     from workers.cli.status.health import FleetHealth, Parked
 
 
@@ -112,7 +114,7 @@ def _rest(health: FleetHealth) -> Iterator[str]:
             yield f"worker {worker.worker}: {counted(worker.events, 'event')} in {since}"
     for web in health.webs:
         if web.is_alive:
-            yield f"web {web.web}: up for {duration((now - web.started_at).total_seconds())}"
+            yield _web(web, now)
     reachable = {
         True: f"reachable, {counted(queue.waiting or 0, 'message')}",
         False: "unreachable",
@@ -121,6 +123,16 @@ def _rest(health: FleetHealth) -> Iterator[str]:
     refuses = ", refuses writes" if queue.refusal else ""
     yield f"queue: {reachable[queue.reachable]}{refuses}"
     yield f"schema: {'current' if health.schema_current else 'of another release'}"
+
+
+def _web(web: WebStatus, now: datetime) -> str:
+    line = f"web {web.web}: up for {duration((now - web.started_at).total_seconds())}"
+    taken = web.detail.providers
+    if taken is None:
+        return line
+    others = [provider.name for provider in PROVIDERS if provider.name not in taken]
+    not_taken = f"; not of {', '.join(others)} (settings or PROVIDERS_ENABLED)" if others else ""
+    return f"{line}, takes events of {', '.join(taken)}{not_taken}"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from tests.servers.http import serving
 from tests.tasks.providers.app.receiver import OLD, Receiver
 from workers.mock_providers.app import MockApp, make_app
+from workers.mock_providers.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

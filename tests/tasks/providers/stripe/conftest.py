@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from tests.tasks.providers.stripe.server import StripeHost, StripeServer, stripe_host
+from workers.mock_providers.stripe import StripeHost, StripeServer, stripe_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,7 +18,7 @@ from tasks.providers.calls import (
 )
 from tasks.providers.stripe.api import StripeApi
 from tasks.providers.stripe.refunds import make_refund
-from tests.tasks.providers.stripe.server import KEY, Fault, Payment, StripeServer
+from workers.mock_providers.stripe import KEY, Fault, Payment, StripeServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,13 +81,14 @@ async def test_a_refund_that_the_bank_has_not_confirmed_is_made(
         ("empty", ProviderUnreachable),
         ("malformed", ProviderUnreachable),
         ("lost", ProviderUnreachable),
+        ("dripped", ProviderUnreachable),
     ],
 )
 async def test_whatever_goes_wrong_the_next_try_ends_with_one_refund(
     api: StripeApi, stripe: StripeServer, fault: Fault, error: type[Exception]
 ) -> None:
     stripe.faults = [fault]
-    api._http._timeout_s = 0.5 if fault == "lost" else 20
+    api._http._timeout_s = 0.5 if fault in ("lost", "dripped") else 20
     with pytest.raises(error) as raised:
         await make_refund(api, call())
     assert type(raised.value) is error
@@ -104,7 +105,7 @@ async def test_any_faults_in_any_order_end_with_one_refund(
     api: StripeApi, stripe: StripeServer, seed: int
 ) -> None:
     rng = random.Random(seed)
-    faults = [fault for fault in get_args(Fault) if fault != "lost"]
+    faults = [fault for fault in get_args(Fault) if fault not in ("lost", "dripped")]
     stripe.payments[INTENT].refunds_are_pending = rng.random() < 0.5
     stripe.faults = rng.choices(faults, k=rng.randint(1, 8))
     made = None

@@ -22,12 +22,12 @@ from tests.db.books import PRICE_LIST, SKU
 from tests.db.books import breaches as find_breaches
 from tests.tasks.contexts import make_context
 from tests.tasks.providers.stripe.events import BUYER, MALFORMED
-from tests.tasks.providers.stripe.server import KEY, StripeServer
+from workers.mock_providers.stripe import KEY, StripeServer
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from db.facts import Fact
-    from tests.tasks.providers.stripe.server import Fault
+    from workers.mock_providers.stripe import Fault
 
 PATH = "/v1/payment_intents/pi_thin"
 CREATED = "2026-11-20T10:00:00.000Z"

@@ -64,6 +64,7 @@ def test_an_unreachable_database_is_one_line_and_exits_two() -> None:
     assert "secret" not in result.stderr
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("words", "environment"),
     [
@@ -84,6 +85,7 @@ def test_an_error_is_json_too(words: tuple[str, ...], environment: dict[str, str
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.long_but_first
 @pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
 async def test_the_output_may_have_any_encoding(database: Database, encoding: str) -> None:
@@ -105,6 +107,7 @@ async def test_it_works_at_forty_columns_and_cuts_no_id(
     assert [line for line in result.stdout.splitlines() if len(line) > 40] == [f"  {event_id}"]
 
 
+@pytest.mark.long
 async def test_piped_output_is_neither_cut_nor_wrapped(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:
@@ -120,6 +123,7 @@ async def test_piped_output_is_neither_cut_nor_wrapped(
     assert "update fleet.inbox_events set state = 'pending'" in result.stdout
 
 
+@pytest.mark.long_but_first
 @pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("database-url",)])
 async def test_a_reader_that_closes_the_output_is_no_failure(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from db.health.webs import RefusedInARow, WebDetail, WebStatus, report_web
 from db.health.workers import Trouble
@@ -16,6 +18,7 @@ from workers.cli.status.processes import (
     REFUSED_FROM,
     judge_webs,
 )
+from workers.cli.status.report import show
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -73,6 +76,23 @@ def test_a_web_process_that_refuses_webhooks_needs_a_person(
     (line,) = judged(a_web(**detail))
     assert line.partition("web box:8000")[1]
     assert words in line
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_it_is_said_which_providers_events_are_taken(
+    database: Database, web_pool: Pool
+) -> None:
+    await report_web(web_pool, "old:8000", uptime_s=60, detail=WebDetail())
+    await report_web(web_pool, "box:8000", uptime_s=60, detail=WebDetail(providers=("app",)))
+    console = Console(file=StringIO(), width=200)
+    health = await health_of(database)
+    show(console, health)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "web old:8000: up for 1 min\n" in shown
+    (line,) = [line for line in shown.splitlines() if "web box:8000" in line]
+    assert "takes events of app; not of stripe" in line
+    # Nobody need be called for it.
+    assert health.healthy
 
 
 @pytest.mark.usefixtures("at_work")

@@ -1,4 +1,4 @@
-"""An HTTP server on the event loop of a test, for what a provider answers."""
+"""An HTTP server on an event loop that has other work, for what a provider answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class QuietServer(uvicorn.Server):
-    """A server that leaves the signals of the test's process alone."""
+    """A server that leaves the signals of its process alone."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,38 +1,40 @@
 """Stripe's API as our calls meet it: refunds, idempotency keys and objects, faults included.
 
-Written from Stripe's documentation, not from the product. It keeps the answer of a key for a day,
-an internal error too; it does not keep refusals of a request that was never begun. Its clock is the
-test's.
+It keeps the answer of a key for a day, an internal error too; it does not keep refusals of a
+request that was never begun. What happens to a refund is told in events, as Stripe tells it. Its
+clock is the owner's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.servers.http import serving
+from workers.mock_providers.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from starlette.requests import Request
 
 KEY = "rk_test_0123456789abcdef"
 KEYS_ARE_KEPT_S = 24 * 3_600
+API_VERSION = "2026-10-28.endive"
 
 # What happens to one request:
 # throttled, unauthorized, forbidden, conflict, unavailable: refused before anything is done.
 # failed: an internal error before anything is done, kept under its key.
 # failed_after: the same after the refund was made.
-# lost: it is done, and no answer comes. empty, malformed: it is done, and the answer says nothing.
+# lost: it is done, and no answer comes. dripped: the answer comes a byte at a time, and never ends.
+# empty, malformed: it is done, and the answer says nothing.
 Fault: TypeAlias = Literal[
     "throttled",
     "unauthorized",
@@ -42,6 +44,7 @@ Fault: TypeAlias = Literal[
     "failed",
     "failed_after",
     "lost",
+    "dripped",
     "empty",
     "malformed",
 ]
@@ -83,6 +86,9 @@ class StripeServer:
     payments: dict[str, Payment] = field(default_factory=dict)
     refunds: list[dict[str, Any]] = field(default_factory=list)
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By path."""
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """What it told, the oldest first."""
     faults: list[Fault] = field(default_factory=list)
     """Of the next requests, in order; requests after them are answered."""
     retry_after: str = "7"
@@ -91,7 +97,7 @@ class StripeServer:
     posted_keys: list[str] = field(default_factory=list)
     contexts: list[str | None] = field(default_factory=list)
     silence: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set it to let answers go that are `lost`."""
+    """Set it to let answers go that are `lost`, and to end those that are `dripped`."""
     _keys: dict[str, Kept] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -121,7 +127,52 @@ class StripeServer:
             "status": "pending" if self.payments[intent].refunds_are_pending else "succeeded",
         }
         self.refunds.insert(0, refund)
+        self.tell("refund.created", refund)
+        self._tell_charge(intent)
         return refund
+
+    def settle_refund(self, refund: dict[str, Any], status: str) -> None:
+        """End a pending refund: the bank confirms it (`succeeded`) or, days later, `failed`."""
+        refund["status"] = status
+        if status == "failed":
+            refund["failure_reason"] = "expired_or_canceled_card"
+        self.tell("refund.failed" if status == "failed" else "refund.updated", refund)
+        self._tell_charge(refund["payment_intent"])
+
+    def tell(self, event_type: str, told: Mapping[str, Any]) -> None:
+        """Add an event about an object as it is now."""
+        self.events.append(
+            {
+                "id": f"evt_mock{next(self._numbers)}",
+                "object": "event",
+                "api_version": API_VERSION,
+                "created": int(self.now_s),
+                "livemode": False,
+                "pending_webhooks": 1,
+                "request": {"id": None, "idempotency_key": None},
+                "type": event_type,
+                "data": {"object": dict(told)},
+            }
+        )
+
+    def _tell_charge(self, intent: str) -> None:
+        payment, refunded = self.payments[intent], self.refunded(intent)
+        charge = {
+            "id": intent.replace("pi_", "ch_"),
+            "object": "charge",
+            "amount": payment.amount,
+            "amount_captured": payment.amount,
+            "amount_refunded": refunded,
+            "captured": True,
+            "created": int(self.now_s),
+            "currency": "usd",
+            "metadata": {},
+            "paid": True,
+            "payment_intent": intent,
+            "refunded": refunded == payment.amount,
+            "status": "succeeded",
+        }
+        self.tell("charge.refunded", charge)
 
     async def answer(self, request: Request) -> Response:
         """Answer a request, or do what the next fault says."""
@@ -196,6 +247,8 @@ class StripeServer:
         match fault:
             case "lost":
                 await self.silence.wait()
+            case "dripped":
+                return StreamingResponse(self._drip(), media_type="application/json")
             case "empty":
                 return Response(b"", 200)
             case "malformed":
@@ -203,6 +256,13 @@ class StripeServer:
             case _:
                 pass
         return response
+
+    async def _drip(self) -> AsyncIterator[bytes]:
+        """Send a byte each tenth of a second until nobody wants to wait any longer."""
+        while not self.silence.is_set():
+            yield b" "
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.silence.wait(), 0.1)
 
 
 def _error(
