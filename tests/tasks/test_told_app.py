@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection, Pool
     from tasks.context import Context
+
+pytestmark = pytest.mark.requirement("I2")
 
 PAUSED_MARK = "provider_calls_paused"
 

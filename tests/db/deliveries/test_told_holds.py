@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.db.books import Books
     from tests.db.deliveries.messages import Messages
 
+pytestmark = pytest.mark.requirement("I2")
+
 
 async def test_a_held_purchase_is_told_with_its_reason(books: Books, messages: Messages) -> None:
     _, purchase_id = await held(books, buyer_coins=3)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.db.books import Books
     from tests.db.deliveries.messages import Messages
 
+pytestmark = pytest.mark.requirement("I2")
+
 
 async def test_a_credited_purchase_is_told_with_its_balance_and_number(
     books: Books, messages: Messages
