@@ -12,6 +12,7 @@ from tasks.providers.signed import NotAuthentic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from db.facts import Fact
     from db.inbox.arrivals import Arrival
@@ -41,6 +42,9 @@ class Provider(ABC):
     may_ask: ClassVar[bool] = False
     """Whether it may ask at `/events/{name}/{id}` what became of an event of its own."""
 
+    takes_submissions: ClassVar[bool] = False
+    """Whether a signed-in client may submit a purchase of its own at `/purchases/{name}`."""
+
     calls_at_once_here: ClassVar[int] = 4
     """How many calls one worker makes at once; with a third of a second per call, 12 per second."""
 
@@ -56,7 +60,7 @@ class Provider(ABC):
 
     @abstractmethod
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
-        """Return the inbox row of an authentic body. Raises NotAuthentic.
+        """Return the inbox row of an authentic body. Raises NotAuthentic or NotVerified.
 
         `headers` have lower-case names; `now_s` is in seconds since 1970. An authentic body that
         cannot be read is an arrival too (`rejected: malformed`), for a refusal would only have it
@@ -66,6 +70,14 @@ class Provider(ABC):
     def verify_question(self, headers: Mapping[bytes, bytes], *, now_s: float) -> None:
         """Raise NotAuthentic unless who sends these headers, with an empty body, may ask."""
         del headers, now_s
+        raise NotAuthentic("missing")
+
+    def read_submission(self, body: bytes, *, profile_id: UUID, now_s: float) -> Arrival:
+        """Return the inbox row of what the client of a profile submits. Raises as `verify` does.
+
+        It runs on a thread. `profile_id` is the subject of the client's access token.
+        """
+        del body, profile_id, now_s
         raise NotAuthentic("missing")
 
     @abstractmethod
