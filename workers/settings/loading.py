@@ -87,7 +87,7 @@ NEEDS = tuple(
     Needs(
         provider.name,
         _of(provider.name, _marked(TO_RECEIVE)),
-        keys=_of(provider.name, _marked(FOR_CALLS)),
+        keys=_of(provider.name, [name for name, wants in _marked(FOR_CALLS).items() if wants]),
     )
     for provider in PROVIDERS
 )
@@ -125,7 +125,9 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
 
     The owner's database address will do for a process without one of its own.
     """
-    needed = (process.address, *process.needs)
+    told = ("APP_EVENTS_SECRETS",) if environment.get("APP_EVENTS_URL") else ()
+    calls = told if process.calls_providers else ()
+    needed = (process.address, *process.needs, *calls)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     faults = [
         f"{name} is missing"
