@@ -38,8 +38,11 @@ class Stopwatch:
         return elapsed
 
 
-def show(console: Console, findings: Findings, watch: Stopwatch) -> None:
-    """Print what became of the run's events, then of the books, then the verdict."""
+def show(console: Console, findings: Findings, watch: Stopwatch, *, is_brief: bool = False) -> None:
+    """Print what became of the run's events, then of the books, then the verdict.
+
+    A brief report counts the proofs of the books instead of naming each.
+    """
     deliveries = findings.deliveries
     rate = deliveries.ended / watch.delivering_s if watch.delivering_s else 0
     retried = f", {deliveries.retried:,} tries failed" if deliveries.retried else ""
@@ -51,7 +54,12 @@ def show(console: Console, findings: Findings, watch: Stopwatch) -> None:
     console.print()
     console.print(_events(findings))
     console.print()
-    console.print(_books(findings))
+    if is_brief:
+        broken = sum(1 for rows in findings.invariants.values() if rows)
+        proofs = f"{len(findings.invariants)} proofs of the books, {broken or 'none'} broken"
+        console.print(proofs, highlight=False)
+    else:
+        console.print(_books(findings))
     console.print()
     for line in _verdict(findings):
         console.print(line, soft_wrap=True)

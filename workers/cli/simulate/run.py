@@ -104,7 +104,7 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
             held = await simulation.held_purchases(pool, [*plan.people])
     finally:
         pool.terminate()
-    show(console, findings, run.watch)
+    show(console, findings, run.watch, is_brief=options.tour)
     if options.tour:
         show_next_steps(console, held, is_heard=findings.heard is not None)
     return not findings.breaches
