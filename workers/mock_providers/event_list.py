@@ -28,7 +28,8 @@ def list_events(
     `starting_after` goes on to older events, `ending_before` to newer ones. Raises ListRefused.
     """
     limit = int(asked.get("limit", "10"))
-    types = asked.getlist("types[]")
+    # types[]=a&types[]=b, or types[0]=a&types[1]=b, as Stripe's own library has it.
+    types = [value for name, value in asked.multi_items() if name.startswith("types[")]
     if not 1 <= limit <= 100 or len(types) > TYPES_MAX:
         raise ListRefused
     kept = [event for event in reversed(events) if now_s - event["created"] < KEPT_S]
