@@ -14,7 +14,10 @@ begin
         select
             f.ordinality as no, s.payment_id is not null as is_kept, s.buyer_id, s.buyer_unreadable, s.is_sandbox,
             fleet.line_items_of_payment(f.payment_id) as line_items,
-            coalesce(f.submitted_by <> coalesce(s.buyer_id, f.profile_id, cp.profile_id), false) as is_of_another
+            coalesce(f.submitted_by <> coalesce(s.buyer_id, f.profile_id, cp.profile_id), false)
+            -- Of this event a person has said whose payment it tells of.
+            and not exists (select 1 from fleet.decisions as d where d.event_id = f.event_id and d.verb = 'attribute')
+            as is_of_another
         from unnest(p_facts) with ordinality as f
         left join fleet.store_payments as s on s.payment_id = f.payment_id
         left join public.coin_purchases as cp on cp.payment_id = f.payment_id

@@ -26,6 +26,8 @@ as $$
     left join fleet.store_payments as s on s.payment_id = f.payment_id
     left join public.coin_purchases as cp on cp.payment_id = f.payment_id
     where f.kind = 'store_purchase'
+        -- Of this event a person has said whose payment it tells of.
+        and not exists (select 1 from fleet.decisions as d where d.event_id = f.event_id and d.verb = 'attribute')
         and f.submitted_by <> coalesce(
             s.buyer_id,
             n.named,

@@ -1,4 +1,4 @@
-"""Store purchases that cost nothing: ignored, granted everywhere, or granted to few, up to a cap."""
+"""Store purchases that cost nothing: ignored, or granted to all or to a few, up to a cap."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -19,7 +20,7 @@ from tests.db.approvals.decisions import (
     reject,
     set_rules,
 )
-from tests.db.books import APPLIED, DUPLICATE, NOON, Books, Outcome
+from tests.db.books import APPLIED, DUPLICATE, NOON, Books
 from tests.db.stores.sales import NOT_THE_BUYER, SEVEN, UNKNOWN_BUYER, Sale, calls, item
 
 pytestmark = [pytest.mark.requirement("H10"), pytest.mark.usefixtures("named")]
@@ -56,8 +57,9 @@ async def test_a_rejected_google_purchase_is_refunded_and_closed_by_its_reversal
     assert await reject(books.db, held) == REFUNDING
     call = await books.db.fetchrow(
         "select request ->> 'order_id' as order_id, request ->> 'token' as token,"
-        " request ->> 'package' as package, key = 'coinfleet:refund:' || (request ->> 'decision_id')"
-        " as is_keyed from fleet.provider_calls where kind = 'google.refund'"
+        " request ->> 'package' as package,"
+        " key = 'coinfleet:refund:' || (request ->> 'decision_id') as is_keyed"
+        " from fleet.provider_calls where kind = 'google.refund'"
     )
     assert call is not None
     assert tuple(call) == (google.order, google.name, google.app, True)
@@ -148,9 +150,20 @@ async def test_a_person_says_whose_purchase_it_is_and_nobody_after_that(
     assert (await books.coins(buyer), await books.coins(other)) == (100, 0)
 
 
-async def test_a_named_buyer_who_signs_up_later_gets_it(books: Books, sale: Sale) -> None:
-    from uuid import uuid4
+async def test_a_persons_word_counts_although_another_client_submitted_it(
+    books: Books, sale: Sale
+) -> None:
+    buyer, client = await books.profiles(2)
+    (event_id,) = await books.receive(sale.submitted(client, buyer_unreadable=True))
+    assert await books.work() == {event_id: UNKNOWN_BUYER}
+    await books.db.execute(
+        "select public.attribute_held_event($1, $2, 'ann', 'support ticket')", event_id, buyer
+    )
+    assert await books.work() == {event_id: APPLIED}
+    assert (await books.coins(buyer), await books.coins(client)) == (100, 0)
 
+
+async def test_a_named_buyer_who_signs_up_later_gets_it(books: Books, sale: Sale) -> None:
     buyer = uuid4()
     (event_id,) = await books.receive(sale.sold(buyer))
     assert await books.work() == {event_id: UNKNOWN_BUYER}

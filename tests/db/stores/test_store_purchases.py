@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from tests.db.books import APPLIED, DUPLICATE, Books, Outcome
@@ -162,9 +163,7 @@ async def test_velocity_counts_all_providers_together(books: Books) -> None:
 
 
 async def test_all_rows_of_a_product_have_the_same_coins(books: Books) -> None:
-    import asyncpg
-
-    with pytest.raises(asyncpg.CheckViolationError, match="product coins.100 of apple"):
+    with pytest.raises(asyncpg.CheckViolationError, match=r"product coins\.100 of apple"):
         async with books.db.transaction():
             await books.db.execute(
                 "insert into public.coin_packages (provider, sku, product_id, coin_amount,"
@@ -173,4 +172,19 @@ async def test_all_rows_of_a_product_have_the_same_coins(books: Books) -> None:
     await books.db.execute(
         "update public.coin_packages set coin_amount = 101"
         " where provider = 'apple' and product_id = 'coins.100'"
+    )
+
+
+async def test_a_product_with_two_numbers_of_coins_is_unknown(books: Books, apple: Sale) -> None:
+    buyer = await books.profile()
+    # A price list from before the rule.
+    async with books.db.transaction():
+        await books.db.execute(
+            "alter table public.coin_packages disable trigger user;"
+            " update public.coin_packages set coin_amount = 99 where currency = 'eur';"
+            " alter table public.coin_packages enable trigger user"
+        )
+    assert await books.apply_one(apple.sold(buyer)) == Outcome("held", "unknown_product")
+    await books.db.execute(
+        "update public.coin_packages set coin_amount = 100 where product_id = 'coins.100'"
     )

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome
+from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, gift
 from tests.db.stores.sales import SEVEN, Sale, calls, item, purchase
 
 pytestmark = pytest.mark.requirement("C7")
@@ -155,8 +155,6 @@ async def test_a_purchase_without_a_buyer_that_is_reversed_whole_is_closed(
 async def test_spent_coins_of_a_store_become_a_debt(books: Books, sale: Sale) -> None:
     buyer, streamer = await books.profiles(2)
     await books.apply_one(sale.sold(buyer))
-    from tests.db.books import gift
-
     await books.apply_one(gift(buyer, streamer, 80))
     await books.apply_one(sale.reversed(100_000, LATER))
     assert await books.coins(buyer) == -80
@@ -173,3 +171,14 @@ async def test_a_void_that_names_only_the_order_finds_its_purchase(
     assert await status(books, google) == ("confirmed", 0)
     await books.apply_one(google.sold(buyer, units=2))
     assert await status(books, google) == ("confirmed", 100)
+
+
+async def test_a_voided_record_without_a_product_takes_the_cheapest(
+    books: Books, google: Sale
+) -> None:
+    buyer = await books.profile()
+    await books.apply_one(google.sold(buyer, item(units=2), item(SEVEN, units=2)))
+    await books.apply_one(google.voided(1))
+    assert await status(books, google) == ("confirmed", 7)
+    await books.apply_one(google.voided(3, LATER))
+    assert await status(books, google) == ("refunded", 214)
