@@ -18,7 +18,7 @@ create table fleet.store_payments (
     is_sandbox boolean not null default false,
     is_acknowledged boolean not null default false,
     is_consumed boolean not null default false,
-    constraint provider_known check (provider in ('apple', 'google')),
+    constraint provider_is_a_store check (provider in ('apple', 'google')),
     constraint quantity_positive check (quantity > 0),
     constraint reversed_between_nothing_and_all check (reversed_milli_percent between 0 and 100000),
     constraint people_attribute_to_somebody check (attributed_to is not null or not is_attributed_by_person)

@@ -19,8 +19,11 @@ begin
             and not exists (select 1 from fleet.decisions as d where d.event_id = f.event_id and d.verb = 'attribute')
             as is_of_another
         from unnest(p_facts) with ordinality as f
-        left join fleet.store_payments as s on s.payment_id = f.payment_id
-        left join public.coin_purchases as cp on cp.payment_id = f.payment_id
+        -- A subquery per fact: the plan of a join that was made for few rows would read all of them at each batch.
+        left join lateral (select k.* from fleet.store_payments as k where k.payment_id = f.payment_id limit 1) as s on true
+        left join lateral (
+            select p.profile_id from public.coin_purchases as p where p.payment_id = f.payment_id limit 1
+        ) as cp on true
         where f.kind = 'store_purchase'
     loop
         if v_one.is_of_another then

@@ -22,7 +22,10 @@ as $$
         )
     from fleet.store_payments as s
     cross join lateral fleet.purchases_of_payments(array[s.payment_id]) as of
-    join public.coin_purchases as cp on cp.id = of.purchase_id
+    -- A subquery per purchase: the plan of a join that was made for few rows would read all of them each time.
+    cross join lateral (
+        select p.status, p.decision from public.coin_purchases as p where p.id = of.purchase_id limit 1
+    ) as cp
     cross join lateral (
         -- What is reversed whole is neither ours to consume nor to acknowledge.
         select case
