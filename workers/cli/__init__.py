@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "database-url": "workers.cli.database_url",
     "migrate": "workers.cli.migrate",
     "status": "workers.cli.status.command",
+    "rates": "workers.cli.rates.command",
     "simulate": "workers.cli.simulate.command",
     "erase": "workers.cli.erase",
     "upgrade": "workers.cli.upgrade.command",
@@ -39,7 +40,10 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(_coinfleet)
     for name in names:
         module = import_module(COMMANDS[name])
-        app.command(name)(module.command)
+        if hasattr(module, "group"):
+            app.add_typer(module.group, name=name)
+        else:
+            app.command(name)(module.command)
     return app
 
 

@@ -23,3 +23,13 @@ create or replace trigger ledger_entries_are_never_truncated
 before truncate on public.ledger_entries
 for each statement execute function fleet.refuse_change();
 alter table public.ledger_entries enable always trigger ledger_entries_are_never_truncated;
+
+create or replace trigger operator_actions_never_change
+before update or delete on fleet.operator_actions
+for each row execute function fleet.refuse_change();
+alter table fleet.operator_actions enable always trigger operator_actions_never_change;
+
+create or replace trigger operator_actions_are_never_truncated
+before truncate on fleet.operator_actions
+for each statement execute function fleet.refuse_change();
+alter table fleet.operator_actions enable always trigger operator_actions_are_never_truncated;

@@ -23,6 +23,7 @@ from db.health.status import (
     read_held_counts,
     read_passing_failures,
 )
+from db.operating.rates import StaleRate, read_stale_rates
 from db.release.catalog import find_differences
 from workers.cli.words import ago, counted, duration
 
@@ -138,6 +139,25 @@ async def find_failing_events(context: CheckContext) -> list[str]:
     ]
 
 
+async def find_stale_rates(context: CheckContext) -> list[str]:
+    """Return a line if a currency that was used of late has no rate of the last 7 days."""
+    stale = await read_stale_rates(context.pool)
+    if not stale:
+        return []
+    named = _few([_stale(each, now=context.now) for each in stale])
+    line = (
+        f"no exchange rate of the last 7 days: {named}; payments are held for want of one: run"
+        " `coinfleet rates set CURRENCY USD_PER_UNIT`"
+    )
+    return [line]
+
+
+def _stale(rate: StaleRate, *, now: datetime) -> str:
+    if rate.newest_at is None:
+        return f"{rate.currency} (none)"
+    return f"{rate.currency} (the newest {ago((now - rate.newest_at).total_seconds())})"
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_lost_standby,
@@ -145,6 +165,7 @@ CHECKS: tuple[Check, ...] = (
     find_damaged_schema,
     find_failing_events,
     find_double_grants,
+    find_stale_rates,
 )
 
 
