@@ -212,7 +212,7 @@ async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch. Raises ReleaseHalfWay if a release may be the cause of a failure."""
     if batch.short_lock_timeout:
         await connection.execute(f"set local lock_timeout = {SHORT_LOCK_TIMEOUT_MS:d}")
-    facts = [_as_row(event, batch.interpret(event)) for event in batch.claimed]
+    facts = [as_row(event, batch.interpret(event)) for event in batch.claimed]
     rows = await connection.fetch(
         "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
@@ -235,7 +235,8 @@ async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:
     return [each for each in found if each.error and each.attempts > attempts[each.event_id]]
 
 
-def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
+def as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
+    """Return what an event means as fleet.apply_claimed_events takes it, before it is JSON."""
     return msgspec.structs.asdict(fact) | {
         "kind": type(fact).__struct_config__.tag,
         "event_id": event.id,

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "database-url": "workers.cli.database_url",
     "migrate": "workers.cli.migrate",
     "status": "workers.cli.status.command",
+    "replay": "workers.cli.replay.command",
     "rates": "workers.cli.rates.command",
     "simulate": "workers.cli.simulate.command",
     "erase": "workers.cli.erase",

@@ -21,8 +21,9 @@ from db.operating.rates import (
 from db.operating.sessions import owner_session
 from workers.cli.endings import CommandFailed, one_line_errors
 from workers.cli.origin import origin
-from workers.cli.rates.reading import RateUnreadable, read_file, read_number, read_time
+from workers.cli.rates.reading import RateUnreadable, read_file, read_number
 from workers.cli.terminal import make_console, print_lines, print_rows, write
+from workers.cli.times import read_time
 from workers.cli.words import counted
 from workers.operator_settings import load_operator_settings
 
@@ -68,7 +69,7 @@ def set_one(
             read_number(usd_per_unit),
             read_time(as_of) if as_of is not None else None,
         )
-    except RateUnreadable as error:
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     done = _run([(0, rate)], [], action="rates set", why=why, unusual=unusual)
     as_said = f", as of {_written(rate.as_of)}" if rate.as_of else ""

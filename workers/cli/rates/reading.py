@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from db.operating.rates import Rate
+from workers.cli.times import read_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,20 +30,6 @@ def read_number(text: str) -> Decimal:
     if not _NUMBER.fullmatch(text.strip()):
         raise RateUnreadable(f"{text!r} is no number such as 1.0843")
     return Decimal(text.strip())
-
-
-def read_time(text: str) -> datetime:
-    """Return a time; one without a zone is in UTC, a day alone is its midnight.
-
-    Raises RateUnreadable.
-    """
-    try:
-        found = datetime.fromisoformat(text.strip())
-        found = found if found.tzinfo else found.replace(tzinfo=UTC)
-        return found.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        message = f"{text!r} is no time such as 2026-05-04 or 2026-05-04T12:00:00Z"
-        raise RateUnreadable(message) from error
 
 
 def read_file(path: Path) -> tuple[list[tuple[int, Rate]], list[tuple[int, str]]]:
@@ -84,5 +70,8 @@ def read_file(path: Path) -> tuple[list[tuple[int, Rate]], list[tuple[int, str]]
 def _read_row(row: list[str]) -> Rate:
     if len(row) not in (2, 3):
         raise RateUnreadable("it is not currency,usd_per_unit or currency,usd_per_unit,as_of")
-    as_of = read_time(row[2]) if len(row) == len(_HEADER) and row[2] else None
+    try:
+        as_of = read_time(row[2]) if len(row) == len(_HEADER) and row[2] else None
+    except ValueError as error:
+        raise RateUnreadable(str(error)) from error
     return Rate(row[0].lower(), read_number(row[1]), as_of)

@@ -1,0 +1,1 @@
+"""`coinfleet replay`: has events processed again, and tells what became of each."""
