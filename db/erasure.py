@@ -14,7 +14,7 @@ from db.connections.pool import open_connection
 from db.connections.roles import check_owner
 from db.connections.servers import CONNECT_TIMEOUT_S
 from db.errors import refusal
-from db.legacy.generations import UpgradeUnfinished, unfinished_upgrade
+from db.release.generations import UpgradeUnfinished, unfinished_upgrade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

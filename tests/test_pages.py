@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.release.schema import FOLDER, Kind, expected
+from tasks.providers.stripe.interpret import READERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,11 @@ def test_each_file_that_a_page_names_exists(page: Path) -> None:
     pattern = r"`((?:workers|tasks|schedules|db|tests)/[\w/.]+?(?:\.(?:py|sql|md)|/))`"
     named = set(re.findall(pattern, page.read_text(encoding="utf-8")))
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_each_event_of_stripe_that_is_read_stands_where_a_fleet_is_set_up() -> None:
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    assert [kind for kind in READERS if f"`{kind}`" not in page] == []
 
 
 def anchors(page: Path) -> set[str]:

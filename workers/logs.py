@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import structlog
 
-from workers.cli.streams import prepare_streams
+from workers.streams import prepare_streams
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger

@@ -1,6 +1,6 @@
 """The providers of this process, each built from its settings once, when the process starts.
 
-Refuses to know any vendor by name: a setting belongs to the vendor with whose name it begins.
+Knows no provider by name: a setting belongs to the provider with whose name it begins.
 """
 
 from __future__ import annotations

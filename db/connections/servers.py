@@ -1,7 +1,7 @@
 """One connection to the first server of an address that accepts it.
 
 Which host is asked first, what TLS proves and what an error means is decided in the modules beside
-this one. A pooler's or a session's settings are none of its business.
+this one. It sets nothing for a pooler or a session.
 """
 
 from __future__ import annotations

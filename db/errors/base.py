@@ -1,4 +1,4 @@
-"""The base class of coinfleet's errors, and the database as one that is unavailable."""
+"""The base class of coinfleet's errors, and the errors of a database that can't be used."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db.errors import CoinfleetError
-from db.legacy.generations import Generation, OlderGeneration, refuse_older_generation
 from db.legacy.sources import FAMILIES, SOURCES
+from db.release.generations import Generation, OlderGeneration, refuse_older_generation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ async def _table_faults(connection: Connection, source: Source) -> list[str]:
             elif found[column] not in FAMILIES[family]:
                 faults.append(f"public.{table}.{column} is {found[column]}, not {family}")
     return faults + [
-        f"public.{table} is missing" for table in source.homeless if table not in declared
+        f"public.{table} is missing" for table in source.without_place if table not in declared
     ]
 
 

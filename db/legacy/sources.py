@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from db.legacy.generations import Generation
+from db.release.generations import Generation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Source:
     needed: Mapping[str, Columns]
     optional: Mapping[str, Columns]
     # Tables that the current schema has no place for: they are archived, whatever their columns.
-    homeless: Sequence[str] = ()
+    without_place: Sequence[str] = ()
     auth_columns: Sequence[str] = ("id",)
 
     @property
@@ -151,6 +151,6 @@ SOURCES = {
                 "created_at": "time",
             },
         },
-        homeless=("video_boxes", "box_viewers"),
+        without_place=("video_boxes", "box_viewers"),
     ),
 }

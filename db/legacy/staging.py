@@ -11,17 +11,17 @@ from db.legacy.scripts import LEGACY, run_script
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
-    from db.legacy.generations import Generation
+    from db.release.generations import Generation
 
 # Tables that were filled a moment ago: nobody else has analyzed them yet.
 JUDGED_BY = "fleet.upgraded_users, public.live_streams, public.gift_types"
 
 
-async def make_workshop(connection: Connection, generation: Generation) -> None:
+async def make_upgrade_schema(connection: Connection, generation: Generation) -> None:
     """Make the schema upgrade: the views and functions that the steps work with."""
     if not await connection.fetchval("select to_regnamespace('upgrade') is not null"):
         async with connection.transaction():
-            await run_script(connection, "workshop.sql")
+            await run_script(connection, "upgrade_schema.sql")
             await _view_given_users(connection)
             await _view_tables_without_a_place(connection, generation)
             await run_script(connection, f"{generation}/raw.sql")
@@ -62,6 +62,7 @@ async def _view_tables_without_a_place(connection: Connection, generation: Gener
             for row in tables
         ),
     ]
+    # The view keeps its name: an upgrade may have begun with the last release.
     await connection.execute(f"create view upgrade.homeless as {' union all '.join(selects)}")
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from db.errors import CoinfleetError
-from db.legacy.generations import Generation
 from db.legacy.names import current_names
 from db.legacy.sources import FAMILIES, SOURCES
 from db.legacy.triggers import take_off_triggers
+from db.release.generations import Generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,7 +106,7 @@ class OldTables:
                 )
             order by c.relname
             """,
-            [*{*claimed, *source.handled, *source.homeless}],
+            [*{*claimed, *source.handled, *source.without_place}],
             [f"{name}_id_seq" for name in claimed],
         )
 

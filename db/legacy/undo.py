@@ -10,7 +10,7 @@ from db.legacy.names import current_names
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
-    from db.legacy.generations import Generation
+    from db.release.generations import Generation
 
 
 class NoWayBack(CoinfleetError):

@@ -22,7 +22,7 @@ from db.legacy.copying import Batches
 from db.legacy.faults import check_source
 from db.legacy.plan import PLAN
 from db.legacy.scripts import run_script
-from db.legacy.staging import is_staged, make_workshop, stage
+from db.legacy.staging import is_staged, make_upgrade_schema, stage
 from db.legacy.tables import OldTables
 from db.legacy.undo import put_back
 from db.release.rights import check_release_rights
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from db.connections.pool import Connection
-    from db.legacy.generations import Generation
     from db.legacy.proof import Proof
+    from db.release.generations import Generation
 
     OnProgress: TypeAlias = Callable[[str, int, int], None]
 
@@ -175,7 +175,7 @@ class Upgrade:
             await bring_up(self.connection, expected(), makes_good=False)
             await revoke_access(self.connection)
         self._say("release", 1, 1)
-        await make_workshop(self.connection, self.generation)
+        await make_upgrade_schema(self.connection, self.generation)
         for verb, step in PLAN:
             if verb == "stage":
                 await self._stage(step)

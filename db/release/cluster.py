@@ -1,6 +1,6 @@
 """A new cluster's roles and database, made by its superuser. Embedded servers and tests only.
 
-An operator does the same once by hand on a real server, see README.
+An operator does the same once by hand on a real server, see docs/deploying.md.
 """
 
 from __future__ import annotations

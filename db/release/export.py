@@ -4,9 +4,9 @@
     <version>_coinfleet_objects.sql   functions, views, invariants and policies, after them
 
 A project's folder is treated as a database is: its files say which steps it has, and a release adds
-the steps that it lacks. So the folder only grows, as its people expect. Each file writes the
-release's records too, so that `migrate` finds nothing to do after a push. The shim is left out:
-Supabase has the objects that it replaces.
+the steps that it lacks. So the folder only grows. Each file writes the release's records too, so
+that `migrate` finds nothing to do after a push. The shim is left out: Supabase has the objects that
+it replaces.
 """
 
 from __future__ import annotations

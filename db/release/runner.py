@@ -34,8 +34,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from db.legacy.generations import refuse_older_generation
 from db.release import catalog, plan
+from db.release.generations import refuse_older_generation
 from db.release.records import lacks_records, read_records
 from db.release.rights import check_release_rights
 from db.release.schema import Kind, SchemaFile, expected, login_roles

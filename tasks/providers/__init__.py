@@ -1,6 +1,6 @@
-"""PROVIDERS: every vendor of the fleet, once; a new one is its own folder and its line here.
+"""PROVIDERS: every provider of the fleet, once; a new one is its own folder and its line here.
 
-No other module spells the name of a vendor.
+No other module spells the name of a provider.
 """
 
 from __future__ import annotations

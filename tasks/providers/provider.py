@@ -1,6 +1,6 @@
-"""Provider: what the fleet asks of a vendor, and the only thing that it knows of one.
+"""Provider: the interface of a payment provider; the fleet knows nothing else of one.
 
-Refuses to hold a vendor's setting: those are parameters of the vendor's own class.
+Refuses to hold a provider's setting: those are parameters of the provider's own class.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Provider(ABC):
-    """One vendor: proves who sent a webhook, and says what its events mean for coins.
+    """One provider: proves who sent a webhook, and says what its events mean for coins.
 
-    A process builds it once, when it starts. The keyword parameters of a vendor's class are its
+    A process builds it once, when it starts. The keyword parameters of its class are its
     settings: `livemode` of the provider `stripe` is the setting STRIPE_LIVEMODE. Each of them has a
     default, because not every process knows every setting: without a secret no webhook is
     authentic.

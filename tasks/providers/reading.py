@@ -1,4 +1,4 @@
-"""Reads values of vendors' events so that PostgreSQL accepts them.
+"""Reads values of providers' events so that PostgreSQL accepts them.
 
 A value that decides about money has a type, which msgspec checks while it decodes. A value that
 only adds to it is read leniently by these functions: one that makes no sense is left out.
@@ -39,7 +39,7 @@ def rejected(reason: str, detail: str | None = None) -> Verdict:
 
 
 def malformed() -> Verdict:
-    """Return the refusal of an event that does not have the vendor's shape."""
+    """Return the refusal of an event that does not have the provider's shape."""
     return rejected("malformed")
 
 
@@ -60,7 +60,7 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def identifier(value: Any) -> str | None:
-    """Return an id; the value is the id, or the object that has it, if the vendor expanded it."""
+    """Return an id; the value is the id, or the object that has it, if Stripe expanded it."""
     if isinstance(value, dict):
         value = value.get("id")
     if not isinstance(value, str) or not 0 < len(value) <= IDENTIFIER_CHARACTERS_MAX:

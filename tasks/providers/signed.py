@@ -16,8 +16,8 @@ from db.errors import CoinfleetError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Both vendors' own libraries accept a signature for five minutes. We refuse one from the future by
-# the same limit.
+# The libraries of both providers accept a signature for five minutes. We refuse one from the future
+# by the same limit.
 TOLERANCE_S = 300
 # Ten digits are enough until the year 2286; `int` of a very long header would be slow.
 TIMESTAMP_DIGITS_MAX = 12

@@ -104,7 +104,7 @@ as $$
     alter table textbook.active_viewers add primary key (stream_id, viewer_id);
 $$;
 
-create function textbook.hear(numbers bigint[], unmuted boolean[], now timestamptz) returns void language sql
+create function textbook.heartbeat(numbers bigint[], unmuted boolean[], now timestamptz) returns void language sql
 as $$
     insert into textbook.active_viewers (
         stream_id, viewer_id, is_active, is_unmuted, is_visible, is_subscribed, last_active_at

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from db.legacy.generations import Generation
+from db.release.generations import Generation
 from tests.db.books import PRICE_LIST, Books
 from tests.db.legacy.platforms import Look, build, upgraded
 from tests.db.presence.audience import Audience

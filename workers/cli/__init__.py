@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from workers.cli.endings import run_command
-from workers.cli.streams import prepare_streams
 from workers.cli.terminal import write
+from workers.streams import prepare_streams
 
 # Each command as typed, and its module.
 COMMANDS: Mapping[str, str] = {

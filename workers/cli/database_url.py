@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.terminal import write
-from workers.operator_settings import load_operator_settings
 
 
 def command() -> None:

@@ -17,8 +17,8 @@ from db.connections.explanations import explained_errors
 from db.erasure import Erasure, erase_profile
 from db.errors import CoinfleetError, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, failed
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.terminal import make_console, print_rows
-from workers.operator_settings import load_operator_settings
 from workers.settings import Settings
 
 

@@ -12,10 +12,10 @@ from db.release.export import export
 from db.release.plan import StatusRow
 from db.release.runner import status
 from workers.cli.endings import CommandFailed, one_line_errors
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.terminal import make_console, print_rows, write
 from workers.cli.words import counted
 from workers.logs import configure_logging
-from workers.operator_settings import load_operator_settings
 from workers.release import release
 from workers.settings import Settings
 

@@ -16,9 +16,9 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from workers.outage import Outage
-from workers.queue.address import server_of
-from workers.queue.consumer import QueueConsumer
+from workers.queue.messages import QueueConsumer
 from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
+from workers.settings.queue_address import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db.arrivals import Stored, store_arrivals
@@ -26,6 +25,7 @@ from workers.receiving.refusals import Refusals
 from workers.receiving.reporter import WebReporter
 from workers.receiving.routes import make_router
 from workers.receiving.verification import Verification
+from workers.receiving.web import Web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -42,18 +42,6 @@ STORE_CONNECTIONS_MAX = 3
 PROBE_CONNECTIONS_MAX = 2
 # No sender waits for longer, and a connection that a failover left without an end is soon dropped.
 STATEMENT_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Web:
-    """What the endpoints and the server use, open for as long as the application runs."""
-
-    database_url: str = field(repr=False)
-    probes: Probes
-    metrics: Metrics
-    intake: Intake
-    receiver: Receiver
-    outage: Outage
 
 
 def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> Router:

@@ -1,7 +1,7 @@
 """What answers over HTTP: ROUTES has one row per path, with the endpoint that answers it.
 
-The short endpoints are here; webhooks are received in receiver.py. Refuses to redirect: a path that
-no row names is 404, for a redirected POST is a lost one.
+The short endpoints are here; webhooks are received in receiver.py. Never redirects: a path that
+no row names is 404, because few senders repeat a POST after a redirect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from workers.receiving.application import Web
+    from workers.receiving.web import Web
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from starlette.routing import Router
 
-    from workers.receiving.application import Web
     from workers.receiving.connections.limits import ConnectionLimits
+    from workers.receiving.web import Web
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -6,10 +6,18 @@ message never holds a value, because a value may be a secret.
 
 from workers.settings.loading import (
     DEVELOPMENT_SECRETS,
+    WEBHOOK_SECRETS,
     Settings,
     SettingsFault,
     lacking,
     load_settings,
 )
 
-__all__ = ["DEVELOPMENT_SECRETS", "Settings", "SettingsFault", "lacking", "load_settings"]
+__all__ = [
+    "DEVELOPMENT_SECRETS",
+    "WEBHOOK_SECRETS",
+    "Settings",
+    "SettingsFault",
+    "lacking",
+    "load_settings",
+]

@@ -56,6 +56,8 @@ DEVELOPMENT_SECRETS: dict[str, str] = {
     for name, field in Settings.model_fields.items()
     if isinstance(field.json_schema_extra, dict) and DEVELOPMENT in field.json_schema_extra
 }
+# The settings with webhook secrets, of all providers. Each has a development secret.
+WEBHOOK_SECRETS = tuple(DEVELOPMENT_SECRETS)
 
 
 def load_settings(needed_by: Process | None = None) -> Settings:
@@ -81,7 +83,7 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
 
     The owner's database address will do for a process without one of its own.
     """
-    secrets = tuple(DEVELOPMENT_SECRETS) if process.receives_webhooks else ()
+    secrets = WEBHOOK_SECRETS if process.receives_webhooks else ()
     needed = (process.address, *process.needs, *secrets)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     return [

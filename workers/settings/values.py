@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode
 
 from db.connections.address import Address
 from db.connections.parameters import AddressFault
-from workers.queue.address import check_redis_address
+from workers.settings.queue_address import check_redis_address
 
 # The key of a field's extra data under which `webhook_secrets` keeps the secret for development.
 DEVELOPMENT = "development"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
 from workers.processes import PROCESSES, RELEASE
-from workers.settings import DEVELOPMENT_SECRETS
+from workers.settings import DEVELOPMENT_SECRETS, WEBHOOK_SECRETS
 
-_PRIVATE = {*(process.address for process in PROCESSES.values()), *DEVELOPMENT_SECRETS}
+# Settings that only the processes which need them may know.
+_PRIVATE = {*(process.address for process in PROCESSES.values()), *WEBHOOK_SECRETS}
 
 
 def development_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -75,6 +76,6 @@ def environment_of(name: str, fleet: Mapping[str, str]) -> dict[str, str]:
     A process that only the Procfile names gets the owner's address, and no webhook secret.
     """
     process = PROCESSES.get(name, RELEASE)
-    allowed = set(DEVELOPMENT_SECRETS) if process.receives_webhooks else set()
+    allowed = set(WEBHOOK_SECRETS) if process.receives_webhooks else set()
     allowed.add(process.address if fleet.get(process.address) else RELEASE.address)
     return {name: value for name, value in fleet.items() if name not in _PRIVATE - allowed}

@@ -12,7 +12,7 @@ begin
     end if;
     -- A call for a thousand viewers holds their rows for 50 ms, or for half a second if each of them changes a flag.
     if jsonb_array_length(p_heartbeats) > 1000 then
-        raise exception 'at most 1000 heartbeats a call, not %', jsonb_array_length(p_heartbeats)
+        raise exception 'at most 1000 heartbeats per call, not %', jsonb_array_length(p_heartbeats)
             using errcode = 'invalid_parameter_value';
     end if;
     return query

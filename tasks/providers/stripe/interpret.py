@@ -49,7 +49,7 @@ def interpret(event: ClaimedEvent, *, livemode: bool, accounts: Collection[str])
         data = EventData(envelope.data, reading.moment(envelope.created) or event.received_at)
         if envelope.type.startswith("charge.dispute."):
             return read_dispute(data)
-        reader = _READERS.get(envelope.type)
+        reader = READERS.get(envelope.type)
         return reader(data) if reader else ignored("unknown_type")
     except UNREADABLE_ERRORS:
         return malformed()
@@ -64,7 +64,7 @@ def _is_ours(named: Any, accounts: Collection[str]) -> bool:
     return isinstance(named, str) and (named in accounts or named.rpartition("/")[2] in accounts)
 
 
-_READERS: dict[str, Callable[[EventData], Fact]] = {
+READERS: dict[str, Callable[[EventData], Fact]] = {
     "payment_intent.succeeded": read_payment_intent,
     "checkout.session.completed": read_checkout_session,
     "checkout.session.async_payment_succeeded": read_checkout_session,

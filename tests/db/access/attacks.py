@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from tests.db.books import Books
 
-API_ROLES = ("anon", "authenticated", "service_role")
 OURS = ("coinfleet_owner", *login_roles())
 GIVE = "select public.process_gift($1, $2, $3)"
 # A client's own type under a name that our functions use. Its check runs with the rights of the

@@ -12,7 +12,6 @@ import pytest_asyncio
 
 from tests.clusters import LOGINS
 from tests.db.access.attacks import (
-    API_ROLES,
     GIVE,
     OURS,
     Parties,
@@ -21,6 +20,7 @@ from tests.db.access.attacks import (
     sign_up_parties,
 )
 from tests.db.books import ROSE, Books
+from tests.db.release.catalog_queries import API_ROLES
 
 if TYPE_CHECKING:
     from tests.clusters import Login

@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from tests.db.access.attacks import (
-    API_ROLES,
     GIVE,
     OURS,
     TRAP,
@@ -20,6 +19,7 @@ from tests.db.access.attacks import (
     sign_up_parties,
 )
 from tests.db.books import ROSE, Books
+from tests.db.release.catalog_queries import API_ROLES
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection

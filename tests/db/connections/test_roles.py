@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from tests.db.release.test_catalog import API_ROLES
+from tests.db.release.catalog_queries import API_ROLES
 
 if TYPE_CHECKING:
     from tests.clusters import Login

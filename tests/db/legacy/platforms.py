@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from db.connections.pool import open_connection
-from db.legacy.generations import Generation
 from db.legacy.upgrade import upgrade
+from db.release.generations import Generation
 from db.release.schema import FOLDER
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from db.connections.pool import open_connection
 from db.erasure import erase_profile
-from db.legacy.generations import Generation, UpgradeUnfinished
 from db.legacy.upgrade import undo, upgrade
+from db.release.generations import Generation, UpgradeUnfinished
 from tests.db.legacy.platforms import TABLES, Interrupted, person, stop_at, upgraded
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tests.db.legacy.platforms import person
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
-    from db.legacy.generations import Generation
+    from db.release.generations import Generation
     from tests.clusters import Cluster, Database
     from tests.db.legacy.platforms import Finished, Look
 

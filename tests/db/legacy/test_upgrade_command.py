@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_connection
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
-from db.legacy.generations import Generation
+from db.release.generations import Generation
 from tests.db.legacy.platforms import Interrupted, contents, definitions, person, stop_at, upgraded
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.workers.cli.operators import coinfleet

@@ -9,11 +9,11 @@ import pytest
 
 from db.connections.pool import open_connection
 from db.legacy.faults import NotThisGeneration
-from db.legacy.generations import Generation, OlderGeneration, UpgradeUnfinished
 from db.legacy.tables import TablesInUse
 from db.legacy.undo import NoWayBack
 from db.legacy.upgrade import OtherGeneration, UnderWay, undo, upgrade
 from db.release.compatibility import is_current
+from db.release.generations import Generation, OlderGeneration, UpgradeUnfinished
 from db.release.runner import migrate
 from tests.db.legacy.platforms import Interrupted, contents, definitions, person, stop_at, upgraded
 

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from db.erasure import erase_profile
-from db.legacy.generations import Generation
 from db.legacy.upgrade import undo, upgrade
+from db.release.generations import Generation
 from tests.db.legacy.platforms import person
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.facts import Purchase, RefundTotal
-from db.legacy.generations import Generation
 from db.legacy.upgrade import upgrade
+from db.release.generations import Generation
 from tests.db.books import NOON, PRICE_LIST, SKU, Books
 from tests.db.legacy.platforms import person, upgraded
 

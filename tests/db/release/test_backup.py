@@ -20,7 +20,7 @@ from tasks.reconciliation import prove_new_entries
 from tests.clusters import PASSWORD
 from tests.conftest import NOT_DURABLE
 from tests.db.books import Books, Payment, gift
-from tests.db.release.test_export import CATALOG
+from tests.db.release.exports import CATALOG
 from tests.db.social.boards import GIFTERS, board, refresh
 from tests.supabase.project import NOT_THERE
 from tests.tasks.contexts import make_context

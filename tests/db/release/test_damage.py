@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from db.connections.pool import Connection, Pool
-    from db.legacy.generations import Generation
+    from db.release.generations import Generation
     from tests.clusters import Cluster, Database
     from tests.db.legacy.platforms import Finished, Look
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from db.legacy.generations import Generation
 from db.legacy.upgrade import undo, upgrade
 from db.release.export import export
+from db.release.generations import Generation
 from db.release.runner import migrate
 from db.release.schema import expected
 from db.release.steps import StepFailed

@@ -11,7 +11,7 @@ from db.connections.pool import open_connection
 from db.release import sign_ups as older_users
 from db.release.export import export
 from db.release.runner import migrate
-from tests.db.release.test_export import push
+from tests.db.release.exports import push
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from db.release import rules
 from db.release.runner import migrate
 from db.release.schema import Kind
 from tests.db.access.attacks import TRAP
-from tests.db.release.test_catalog import (
+from tests.db.release.catalog_queries import (
     API_ROLES,
     COIN_COLUMNS,
     COLUMN_RIGHTS,

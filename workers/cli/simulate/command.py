@@ -14,9 +14,9 @@ import typer
 
 from db.errors import CoinfleetError
 from workers.cli.endings import INTERRUPTED, CommandFailed, failed
+from workers.cli.operator_settings import load_operator_settings, uses_embedded_database
 from workers.cli.simulate.run import NotSimulated, Options, simulate
 from workers.cli.terminal import make_console
-from workers.operator_settings import load_operator_settings, uses_embedded_database
 
 
 def command(

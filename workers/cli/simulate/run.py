@@ -17,7 +17,7 @@ from db import reconciliation, simulation
 from db.connections.explanations import explained_errors
 from db.connections.pool import open_pool
 from db.errors import CoinfleetError, DatabaseUnavailable
-from db.legacy.generations import check_released
+from db.release.generations import check_released
 from tasks.providers.stripe import Stripe
 from workers.cli.progress import progress
 from workers.cli.simulate.cases.mix import plan_cases

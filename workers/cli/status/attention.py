@@ -5,6 +5,7 @@ Values only: nothing here asks the database or the queue; checks.py asks further
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workers.cli.status.jobs import job_faults
@@ -12,7 +13,7 @@ from workers.cli.status.processes import judge_webs
 from workers.cli.words import counted, duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from workers.cli.status.health import FleetHealth, Parked
 
@@ -23,7 +24,13 @@ CLOCK_TOLERANCE_S = 5
 _WITHOUT_QUEUE = "workers look for events once per second"
 
 
-def find_faults(health: FleetHealth) -> Iterator[str]:
+def judged(health: FleetHealth, *, found: Sequence[str] = ()) -> FleetHealth:
+    """Return it with its verdict; `found` are lines that other checks add to its attention."""
+    attention = [*_find_faults(health), *found]
+    return replace(health, attention=attention, healthy=not attention)
+
+
+def _find_faults(health: FleetHealth) -> Iterator[str]:
     """Yield the lines."""
     if not health.schema_current:
         yield "the schema is not this release's: run `coinfleet migrate`"

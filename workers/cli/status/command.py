@@ -21,12 +21,14 @@ from db.health.status import parked_events, read_clock, read_held_counts
 from db.health.vital_signs import read_vital_signs
 from db.health.webs import read_webs
 from db.health.workers import read_workers
-from db.legacy.generations import check_released
 from db.release.compatibility import is_current
+from db.release.generations import check_released
 from db.ticks import read_schedules
 from schedules.timetable import TIMETABLE
 from tasks import TASKS
 from workers.cli.endings import NEEDS_A_PERSON, one_line_errors
+from workers.cli.operator_settings import load_operator_settings
+from workers.cli.status.attention import judged
 from workers.cli.status.checks import CheckContext, run_checks
 from workers.cli.status.health import (
     FleetHealth,
@@ -39,7 +41,6 @@ from workers.cli.status.jobs import judge_jobs
 from workers.cli.status.processes import judge_workers
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
-from workers.operator_settings import load_operator_settings
 from workers.queue.client import QueueBroker
 from workers.queue.probe import REFUSALS, reason_of
 
@@ -105,7 +106,7 @@ async def _read(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
     states = by_state(signs.events)
     schedules = await read_schedules(pool)
     timetable = {schedule.name: schedule.every_s for schedule in TIMETABLE}
-    return FleetHealth(
+    health = FleetHealth(
         checked_at=now,
         schema_current=await is_current(pool),
         events=states,
@@ -120,11 +121,9 @@ async def _read(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
         workers=await read_workers(pool),
         webs=await read_webs(pool),
         queue=queue,
-        found=[
-            *judge_workers(signs.workers),
-            *await run_checks(CheckContext(pool=pool, now=now, held_after=held_after)),
-        ],
     )
+    found = await run_checks(CheckContext(pool=pool, now=now, held_after=held_after))
+    return judged(health, found=[*judge_workers(signs.workers), *found])
 
 
 async def _parked(pool: Pool, state: Literal["held", "dead"], *, count: int) -> Parked:

@@ -5,15 +5,12 @@ Its fields are the keys of `status --json`. Nothing here asks the database or th
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, UnsetType
 
-from workers.cli.status.attention import find_faults
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from db.health.status import HeldCount, ParkedEvent
@@ -51,10 +48,13 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetHealth:
-    """All of it. `attention` says in words what needs a person; it is empty if all is well."""
+    """All of it. `attention` says in words what needs a person; it is empty if all is well.
 
-    healthy: bool = field(init=False)
-    attention: list[str] = field(init=False)
+    attention.judged fills in both.
+    """
+
+    healthy: bool = True
+    attention: list[str] = field(default_factory=list)
     checked_at: datetime
     schema_current: bool
     events: dict[str, int]
@@ -69,12 +69,6 @@ class FleetHealth:
     workers: list[WorkerStatus]
     webs: list[WebStatus]
     queue: Queue
-    found: InitVar[Sequence[str]] = ()
-    """The lines that checks.py adds to attention."""
-
-    def __post_init__(self, found: Sequence[str]) -> None:
-        object.__setattr__(self, "attention", [*find_faults(self), *found])
-        object.__setattr__(self, "healthy", not self.attention)
 
 
 def by_state(counts: list[EventCount]) -> dict[str, int]:

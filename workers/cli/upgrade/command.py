@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from db.errors import CoinfleetError
-from db.legacy.generations import Generation
 from db.legacy.upgrade import BATCH_ROWS, undo, upgrade
+from db.release.generations import Generation
 from workers.cli.endings import INTERRUPTED, failed
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.progress import progress
 from workers.cli.terminal import make_console
 from workers.cli.upgrade.report import show
-from workers.operator_settings import load_operator_settings
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

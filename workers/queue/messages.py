@@ -1,4 +1,4 @@
-"""How a worker takes messages off the queue: without alarm, for each is only a reason to look.
+"""How a worker takes messages off the queue. A lost one does no harm: each only says "look".
 
 Dramatiq's own consumer logs an unreachable queue as critical, and repeats an acknowledgement that
 fails for ever. This one waits, or gives up: the message comes again, and finds nothing to do.

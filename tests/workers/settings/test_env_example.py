@@ -9,7 +9,7 @@ import pytest
 
 from workers.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
 # A line that sets something, or that does so once its # is removed.
 SETTING = re.compile(r"(?P<commented>#?)(?P<name>[A-Z][A-Z_]+)=(?P<value>.*)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.queue.address import check_redis_address, server_of
+from workers.settings.queue_address import check_redis_address, server_of
 
 SECRET = "hunter2"
 

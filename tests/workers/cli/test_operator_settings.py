@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from workers.cli.operator_settings import load_operator_settings, uses_embedded_database
 from workers.embedded import DataFolder, RunningFleet
-from workers.operator_settings import load_operator_settings, uses_embedded_database
 from workers.settings import DEVELOPMENT_SECRETS, Settings
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.workers.cli.operators import coinfleet
 from tests.workers.processes import ROOT
 from workers.cli import COMMANDS
-from workers.cli.streams import prepare_streams
+from workers.streams import prepare_streams
 
 
 @pytest.mark.parametrize(
