@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from db.connections.explanations import explained_errors
 from db.connections.pool import open_connection
 from db.connections.servers import CONNECT_TIMEOUT_S
-from db.legacy.generations import check_released
+from db.release.generations import check_released
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

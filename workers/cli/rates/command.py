@@ -20,12 +20,12 @@ from db.operating.rates import (
 )
 from db.operating.sessions import owner_session
 from workers.cli.endings import CommandFailed, one_line_errors
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.origin import origin
 from workers.cli.rates.reading import RateUnreadable, read_file, read_number
 from workers.cli.terminal import make_console, print_lines, print_rows, write
 from workers.cli.times import read_time
 from workers.cli.words import counted
-from workers.operator_settings import load_operator_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,13 +23,13 @@ from db.operating.replaying import (
 from db.operating.sessions import owner_session
 from tasks.payment_events import interpret_event
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, one_line_errors
+from workers.cli.operator_settings import load_operator_settings
 from workers.cli.origin import origin
 from workers.cli.progress import progress
 from workers.cli.replay.report import Replay, as_json_text, show
 from workers.cli.terminal import make_console, write
 from workers.cli.times import read_time
 from workers.cli.words import counted
-from workers.operator_settings import load_operator_settings
 from workers.providers import build_providers
 
 if TYPE_CHECKING:
