@@ -144,8 +144,11 @@ async def test_boards_keep_a_period_that_a_clock_ahead_had_ended(
     boards = "select period, coins from public.leaderboard_cache where board = 'top_gifters'"
     sender, streamer = await books.profile(coins=9), await books.profile()
     await books.apply(gift(sender, streamer, 7))
-    await books.db.execute(refresh, books.now)
-    before = await books.db.fetch(boards)
+    for _ in range(1_000):
+        await books.db.execute(refresh, books.now)
+        # While an older transaction runs, such as one of autovacuum, newer gifts are not counted.
+        if before := await books.db.fetch(boards):
+            break
     await books.db.execute(refresh, books.now + ahead)
     await books.db.execute(refresh, books.now)
     assert len(before) == 4

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.requirement("C1")
 
 LONG = os.environ.get("COINFLEET_HYPOTHESIS") == "long"
 PROFILE = settings(
-    max_examples=500 if LONG else 16,
+    max_examples=500 if LONG else 10,
     stateful_step_count=20,
     derandomize=not LONG,
     phases=tuple(Phase) if LONG else [Phase.generate],
