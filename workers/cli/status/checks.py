@@ -33,6 +33,7 @@ from db.health.status import (
 from db.release.catalog import find_differences
 from workers.cli.status.histories import find_missed
 from workers.cli.status.messages import find_untold
+from workers.cli.status.rates import find_stale
 from workers.cli.words import ago, counted, duration
 from workers.settings import API_KEYS
 
@@ -213,6 +214,11 @@ async def find_missed_webhooks(context: CheckContext) -> list[str]:
     return await find_missed(context.pool, now=context.now)
 
 
+async def find_stale_rates(context: CheckContext) -> list[str]:
+    """Return which currencies that are paid in have no rate that counts."""
+    return await find_stale(context.pool, now=context.now)
+
+
 async def find_untold_app(context: CheckContext) -> list[str]:
     """Return what the app is not told although it should be."""
     return await find_untold(context.pool)
@@ -231,6 +237,7 @@ CHECKS: tuple[Check, ...] = (
     find_failed_refunds,
     find_missed_webhooks,
     find_untold_app,
+    find_stale_rates,
 )
 
 
