@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# Older events are listed no more.
+EVENTS_MAX = 10_000
+
 _AMOUNTS = msgspec.json.Decoder(dict[str, int])
 
 
@@ -54,6 +57,7 @@ class _Account:
         self._secret = secret
         self._sender = sender
         self._stripe = StripeServer()
+        self._told = 0
         self.server = Starlette(
             routes=[
                 # Not of Stripe: the simulator says here what was paid.
@@ -69,7 +73,6 @@ class _Account:
 
     async def _answer(self, request: Request) -> Response:
         self._stripe.now_s = time.time()
-        told = len(self._stripe.events)
         answer = await self._stripe.answer(request)
         log.info(
             "asked",
@@ -78,9 +81,11 @@ class _Account:
             path=request.url.path,
             status=answer.status_code,
         )
-        for event in self._stripe.events[told:]:
+        for event in self._stripe.events[self._told :]:
             self._send(event)
-        del self._stripe.events[told:]
+        # They stay in the list of events, so that one that was not sent is found there.
+        del self._stripe.events[:-EVENTS_MAX]
+        self._told = len(self._stripe.events)
         return answer
 
     def _send(self, event: Mapping[str, Any]) -> None:

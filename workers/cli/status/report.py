@@ -105,6 +105,10 @@ def _rest(health: FleetHealth) -> Iterator[str]:
         error = f" ({calls.last_error})" if calls.last_error else ""
         oldest_call = f"the oldest {ago(calls.oldest_s)}{error}"
         yield f"calls: {calls.calls:,} {calls.kind} {calls.state}, {oldest_call}"
+    for history in health.histories:
+        reached = "never" if history.reached_s is None else f"up to {ago(history.reached_s)}"
+        missed = counted(history.missed, "missed event")
+        yield f"history of {history.provider}: read {reached}; {missed} found"
     new, full = _ago(drift.last_new_at, now), _ago(drift.last_full_at, now)
     violations = counted(drift.violations, "violation")
     yield f"drift: {violations}; new entries proved {new}, all entries {full}"
