@@ -38,7 +38,7 @@ def test_each_file_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_each_event_of_stripe_that_is_read_stands_where_a_fleet_is_set_up() -> None:
-    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
     assert [kind for kind in READERS if f"`{kind}`" not in page] == []
 
 

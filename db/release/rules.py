@@ -1,4 +1,4 @@
-"""The rules of the business that SQL reads: on purchases, decisions, sandboxes and watching."""
+"""The rules that SQL reads: limits, decisions, sandboxes, and whether the app is told."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ async def configure(
     store_sandbox: Literal["ignore", "grant"] = "ignore",
     sandbox_profiles: Sequence[UUID] = (),
     sandbox_coins_per_day: int = 10_000,
+    app_is_told: bool = False,
 ) -> None:
     """Write the rules in force, as the schema's owner; they count from the next batch on."""
     connection = await open_connection(url, application_name="coinfleet release")
@@ -47,5 +48,6 @@ async def configure(
             list(sandbox_profiles),
             sandbox_coins_per_day,
         )
+        await connection.execute("select fleet.configure_app_events($1)", app_is_told)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)

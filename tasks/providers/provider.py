@@ -12,11 +12,13 @@ from tasks.providers.signed import NotAuthentic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from db.facts import Fact
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
+    from tasks.providers.history import History
 
 
 class Provider(ABC):
@@ -41,6 +43,15 @@ class Provider(ABC):
     may_ask: ClassVar[bool] = False
     """Whether it may ask at `/events/{name}/{id}` what became of an event of its own."""
 
+    takes_submissions: ClassVar[bool] = False
+    """Whether a signed-in client may submit a purchase of its own at `/purchases/{name}`."""
+
+    calls_at_once_here: ClassVar[int] = 4
+    """How many calls one worker makes at once; with a third of a second per call, 12 per second."""
+
+    calls_at_once: ClassVar[int] = 8
+    """How many calls all workers together make at once: Stripe takes 25 requests per second."""
+
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether `verify` would need more than a millisecond for this request.
 
@@ -50,7 +61,7 @@ class Provider(ABC):
 
     @abstractmethod
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
-        """Return the inbox row of an authentic body. Raises NotAuthentic.
+        """Return the inbox row of an authentic body. Raises NotAuthentic or NotVerified.
 
         `headers` have lower-case names; `now_s` is in seconds since 1970. An authentic body that
         cannot be read is an arrival too (`rejected: malformed`), for a refusal would only have it
@@ -60,6 +71,14 @@ class Provider(ABC):
     def verify_question(self, headers: Mapping[bytes, bytes], *, now_s: float) -> None:
         """Raise NotAuthentic unless who sends these headers, with an empty body, may ask."""
         del headers, now_s
+        raise NotAuthentic("missing")
+
+    def read_submission(self, body: bytes, *, profile_id: UUID, now_s: float) -> Arrival:
+        """Return the inbox row of what the client of a profile submits. Raises as `verify` does.
+
+        It runs on a thread. `profile_id` is the subject of the client's access token.
+        """
+        del body, profile_id, now_s
         raise NotAuthentic("missing")
 
     @abstractmethod
@@ -77,6 +96,13 @@ class Provider(ABC):
         None without the settings that calls need: then they wait in the outbox.
         """
         return {}
+
+    def history(self) -> History | None:
+        """Return how past events are listed, the same object each time.
+
+        None without the settings that it needs, or if the provider lists none.
+        """
+        return None
 
     async def close(self) -> None:  # noqa: B027 - one that is never called has nothing open
         """Close the connections that calls opened."""

@@ -47,6 +47,10 @@ class NotAuthentic(CoinfleetError):
         self.late_s = late_s
 
 
+class NotVerified(CoinfleetError):
+    """Whether the request is authentic can't be known now; its sender must send it again."""
+
+
 def check_fresh(timestamp: bytes, *, now_s: float) -> None:
     """Raise NotAuthentic unless `timestamp`, in seconds since 1970, is within the tolerance.
 

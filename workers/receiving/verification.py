@@ -12,13 +12,15 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from db.errors import CoinfleetError
+from tasks.providers.signed import NotVerified
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from db.inbox.arrivals import Arrival
     from tasks.providers.provider import Provider
+
+__all__ = ["NotVerified", "Verification"]
 
 # Two, so that one long request does not stop all others; the event loop needs the same cores.
 THREADS = 2
@@ -27,10 +29,6 @@ THREADS = 2
 WAITING_MAX = 64
 # As long as a webhook waits for the database: providers hang up after ten seconds or more.
 TIMEOUT_S = 5.0
-
-
-class NotVerified(CoinfleetError):
-    """A request could not be verified in time; its sender must send it again."""
 
 
 class Verification:
@@ -47,7 +45,11 @@ class Verification:
     async def verify(
         self, provider: Provider, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float
     ) -> Arrival:
-        """Return what the provider's `verify` returns. Raises NotAuthentic or NotVerified.
+        """Return what the provider's `verify` returns. Raises NotAuthentic or NotVerified."""
+        return await self.run(partial(provider.verify, body, headers, now_s=now_s))
+
+    async def run(self, check: Callable[[], Arrival]) -> Arrival:
+        """Return what `check` returns, which runs on a thread. Raises its error, or NotVerified.
 
         A thread cannot be stopped: a call that takes too long keeps its thread until it ends, and
         what it returns is dropped.
@@ -59,7 +61,7 @@ class Verification:
             async with asyncio.timeout(self._timeout_s):
                 # The executor would queue without a bound.
                 await self._free.acquire()
-                call = self._threads.submit(provider.verify, body, headers, now_s=now_s)
+                call = self._threads.submit(check)
                 call.add_done_callback(partial(self._release, asyncio.get_running_loop()))
                 return await asyncio.wrap_future(call)
         except TimeoutError as error:

@@ -15,8 +15,9 @@ from workers.processes import RELEASE, Process
 from workers.settings.app import AppSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
+from workers.settings.sign_in import SignInSettings
 from workers.settings.stripe import StripeSettings
-from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, TO_RECEIVE
+from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, IN_PLACE_OF, TO_RECEIVE
 
 
 class SettingsFault(SystemExit):
@@ -31,7 +32,7 @@ class SettingsFault(SystemExit):
 
 
 # A further provider's settings stand before the others: the fields of the last base come first.
-class Settings(AppSettings, StripeSettings, FleetSettings, BaseSettings):
+class Settings(SignInSettings, AppSettings, StripeSettings, FleetSettings, BaseSettings):
     """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
 
     model_config = SettingsConfigDict(
@@ -71,6 +72,8 @@ def _marked(mark: str) -> dict[str, Any]:
 
 # By setting. Only the embedded mode uses them: the supervisor gives them to `web` and prints them.
 DEVELOPMENT_SECRETS: dict[str, str] = _marked(DEVELOPMENT)
+# By setting that has one: the setting in whose place it stands.
+IN_PLACES: dict[str, str] = _marked(IN_PLACE_OF)
 # What only a process that receives events may know, and what only one that calls providers may.
 RECEIVING_SECRETS = frozenset(_marked(FOR_RECEIVING))
 API_KEYS = frozenset(_marked(FOR_CALLS))
@@ -84,10 +87,19 @@ NEEDS = tuple(
     Needs(
         provider.name,
         _of(provider.name, _marked(TO_RECEIVE)),
-        keys=_of(provider.name, _marked(FOR_CALLS)),
+        keys=_of(provider.name, [name for name, wants in _marked(FOR_CALLS).items() if wants]),
     )
     for provider in PROVIDERS
 )
+
+
+def development_values(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the values for development of the settings that this environment leaves unset."""
+    return {
+        name: value
+        for name, value in DEVELOPMENT_SECRETS.items()
+        if not environment.get(name) and not environment.get(IN_PLACES.get(name, ""))
+    }
 
 
 def load_settings(needed_by: Process | None = None) -> Settings:
@@ -113,7 +125,9 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
 
     The owner's database address will do for a process without one of its own.
     """
-    needed = (process.address, *process.needs)
+    told = ("APP_EVENTS_SECRETS",) if environment.get("APP_EVENTS_URL") else ()
+    calls = told if process.calls_providers else ()
+    needed = (process.address, *process.needs, *calls)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     faults = [
         f"{name} is missing"

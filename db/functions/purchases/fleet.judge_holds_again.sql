@@ -59,7 +59,10 @@ begin
                             s.buyer_id,
                             case
                                 when not s.buyer_unreadable
-                                    then substring(e.provider_event_id from '^client:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):')::uuid
+                                    then substring(
+                                        e.provider_event_id
+                                        from '^client:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):'
+                                    )::uuid
                             end
                         )
                         where s.payment_id = e.payment_id and e.reason = 'unknown_buyer'

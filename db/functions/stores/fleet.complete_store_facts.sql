@@ -20,7 +20,9 @@ begin
             as is_of_another
         from unnest(p_facts) with ordinality as f
         -- A subquery per fact: the plan of a join that was made for few rows would read all of them at each batch.
-        left join lateral (select k.* from fleet.store_payments as k where k.payment_id = f.payment_id limit 1) as s on true
+        left join lateral (
+            select k.* from fleet.store_payments as k where k.payment_id = f.payment_id limit 1
+        ) as s on true
         left join lateral (
             select p.profile_id from public.coin_purchases as p where p.payment_id = f.payment_id limit 1
         ) as cp on true

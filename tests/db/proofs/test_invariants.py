@@ -118,6 +118,10 @@ BREAKAGES = {
     "store_reversals_meet_their_target": (
         "update fleet.store_payments set reversed_milli_percent = 50000 where provider = 'apple'"
     ),
+    "told_states_have_their_delivery": (
+        "delete from fleet.provider_calls where key like 'purchase-held-%';"
+        " update public.coin_purchases set created_at = now()"
+    ),
     "totals_match_ledger": (
         "update public.profiles set total_gifts_received = total_gifts_received + 1"
     ),
@@ -135,6 +139,7 @@ BREAKAGES = {
 @pytest_asyncio.fixture
 async def tampering(books: Books, connect: Connect) -> Connection:
     """Books in which everything happened once, and a superuser whose changes fire no trigger."""
+    await books.db.execute("update fleet.settings set app_told_since = '2026-01-01'")
     buyer, streamer = await books.profiles(2)
     stream = await books.db.fetchval(
         "insert into public.live_streams (profile_id) values ($1) returning id", streamer
