@@ -62,7 +62,7 @@ async def test_the_body_has_the_fields_of_the_specification_in_their_order(
 async def test_each_attempt_has_the_same_id_and_body_and_a_time_of_its_own(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver.app.faults = ["failed"]
+    receiver.app.faults = ["refused"]
     with pytest.raises(CallFailed):
         await send(receiver.provider())
     await send(receiver.provider())
@@ -89,7 +89,7 @@ async def test_a_wrong_secret_is_a_failure_that_passes(receiver: Receiver) -> No
 @pytest.mark.parametrize(
     ("fault", "retry_after", "meaning", "wait_s"),
     [
-        ("failed", None, CallFailed, None),
+        ("failed", None, ProviderUnreachable, None),
         ("refused", None, CallFailed, None),
         ("unavailable", None, ProviderUnreachable, None),
         ("unavailable", "120", ProviderThrottled, 120),
