@@ -78,17 +78,23 @@ def test_a_secret_that_is_none_stops_the_process(
     assert secret not in str(fault.value)
 
 
-def test_a_secret_without_an_address_stops_the_process(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("APP_EVENTS_SECRETS", SECRET)
-    with pytest.raises(SettingsFault, match="APP_EVENTS_URL: is missing"):
-        load_settings()
-
-
-def test_an_address_without_a_secret_stops_the_worker_and_no_other_process() -> None:
-    told = ADDRESSES | {"APP_EVENTS_URL": URL, "APP_WEBHOOK_SECRETS": SECRET}
-    faults = {name: lacking(process, told) for name, process in PROCESSES.items()}
-    assert faults.pop(WORKER.name) == ["APP_EVENTS_SECRETS is missing"]
+@pytest.mark.parametrize(
+    ("name", "value", "missing"),
+    [
+        ("APP_EVENTS_URL", URL, "APP_EVENTS_SECRETS"),
+        ("APP_EVENTS_SECRETS", SECRET, "APP_EVENTS_URL"),
+    ],
+)
+def test_one_without_the_other_stops_the_worker_and_nothing_else(
+    environment: pytest.MonkeyPatch, name: str, value: str, missing: str
+) -> None:
+    told = ADDRESSES | {name: value, "APP_WEBHOOK_SECRETS": SECRET}
+    faults = {process.name: lacking(process, told) for process in PROCESSES.values()}
+    assert faults.pop(WORKER.name) == [f"{missing} is missing"]
     assert not any(faults.values())
+    # An operator's command needs neither.
+    environment.setenv(name, value)
+    assert load_settings()
 
 
 def test_only_a_process_that_calls_may_know_the_secret() -> None:
