@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,18 @@ async def test_each_attempt_has_the_same_id_and_body_and_a_time_of_its_own(
     times = [int(headers["webhook-timestamp"]) for headers in receiver.app.headers]
     now_s = datetime.now(UTC).timestamp()
     assert all(abs(each - now_s) < 60 for each in times)
+
+
+async def test_the_time_is_signed_as_it_is_sent_wherever_the_worker_runs(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert await send(receiver.provider()) == {"status": 204}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("known", [OLD, NEW])
