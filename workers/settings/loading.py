@@ -17,7 +17,7 @@ from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
 from workers.settings.sign_in import SignInSettings
 from workers.settings.stripe import StripeSettings
-from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, TO_RECEIVE
+from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, IN_PLACE_OF, TO_RECEIVE
 
 
 class SettingsFault(SystemExit):
@@ -72,6 +72,8 @@ def _marked(mark: str) -> dict[str, Any]:
 
 # By setting. Only the embedded mode uses them: the supervisor gives them to `web` and prints them.
 DEVELOPMENT_SECRETS: dict[str, str] = _marked(DEVELOPMENT)
+# By setting that has one: the setting in whose place it stands.
+IN_PLACES: dict[str, str] = _marked(IN_PLACE_OF)
 # What only a process that receives events may know, and what only one that calls providers may.
 RECEIVING_SECRETS = frozenset(_marked(FOR_RECEIVING))
 API_KEYS = frozenset(_marked(FOR_CALLS))
@@ -90,6 +92,15 @@ NEEDS = tuple(
     )
     for provider in PROVIDERS
 )
+
+
+def development_values(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the values for development of the settings that this environment leaves unset."""
+    return {
+        name: value
+        for name, value in DEVELOPMENT_SECRETS.items()
+        if not environment.get(name) and not environment.get(IN_PLACES.get(name, ""))
+    }
 
 
 def load_settings(needed_by: Process | None = None) -> Settings:

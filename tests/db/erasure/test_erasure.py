@@ -83,6 +83,8 @@ OF_MACHINES = of(
     fleet_inbox_events="provider provider_event_id event_type payload_sha256 state reason",
     fleet_joined_purchases="joined_by closed_by closed_reason",
     fleet_leaderboard_sums="board period",
+    # The address is an operator's.
+    fleet_operator_actions="action who typed_by client_address reason detail",
     fleet_payment_halves="provider provider_event_id sku currency told_by",
     fleet_payment_keys="provider key",
     fleet_payments="held_currency held_reason charge_currency total_currency total_told_by"

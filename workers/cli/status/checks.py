@@ -31,7 +31,9 @@ from db.health.status import (
     read_passing_failures,
 )
 from db.release.catalog import find_differences
+from workers.cli.status.histories import find_missed
 from workers.cli.status.messages import find_untold
+from workers.cli.status.rates import find_stale
 from workers.cli.words import ago, counted, duration
 from workers.settings import API_KEYS
 
@@ -207,6 +209,16 @@ async def find_failed_refunds(context: CheckContext) -> list[str]:
     ]
 
 
+async def find_missed_webhooks(context: CheckContext) -> list[str]:
+    """Return what webhooks did not bring, and what is not looked for any more."""
+    return await find_missed(context.pool, now=context.now)
+
+
+async def find_stale_rates(context: CheckContext) -> list[str]:
+    """Return which currencies that are paid in have no rate that counts."""
+    return await find_stale(context.pool, now=context.now)
+
+
 async def find_untold_app(context: CheckContext) -> list[str]:
     """Return what the app is not told although it should be."""
     return await find_untold(context.pool)
@@ -223,7 +235,9 @@ CHECKS: tuple[Check, ...] = (
     find_failing_calls,
     find_untried_calls,
     find_failed_refunds,
+    find_missed_webhooks,
     find_untold_app,
+    find_stale_rates,
 )
 
 
