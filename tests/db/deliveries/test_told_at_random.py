@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -71,10 +73,16 @@ async def try_payment(books: Books, seed: int) -> None:
     held = HeldPayment(books, await books.profile(), random)
     app, messages = App(random), Messages(books)
     await set_rules(books.db, second_above=held.rule)
-    for _ in range(12):
+    transaction = str(await books.db.fetchval("select pg_current_xact_id()"))
+    for step in range(12):
         await held.step()
-        app.hear(await messages.all())
         # All steps are one transaction here; in production each has a number of its own.
+        app.hear(
+            [
+                replace(message, key=re.sub(rf"-{transaction}$", f"-step-{step}", message.key))
+                for message in await messages.all()
+            ]
+        )
         await books.db.execute("delete from fleet.provider_calls where kind = 'app.deliver'")
         assert app.state == state_of(held), (seed, held.model)
         assert app.coins == app.balance == held.model.coins, (seed, held.model)

@@ -196,6 +196,21 @@ async def test_a_rejected_payment_without_a_buyer_is_told_once(
     assert await messages.types() == ["purchase.held", "purchase.rejected"]
 
 
+async def test_a_rejected_payment_whose_refund_failed_is_told_nothing_more(
+    books: Books, messages: Messages
+) -> None:
+    payment = Payment()
+    (event_id,) = await books.receive(payment.bought(uuid4()))
+    await books.work()
+    await books.db.execute("select * from reject_held_event($1, 'me', 'why')", event_id)
+    told = await messages.types()
+    await books.apply_one(payment.refund(100))
+    later = books.now + timedelta(hours=1)
+    await books.apply_one(payment.refund(100, status="failed", told_at=later))
+    assert await books.outcome(event_id) == Outcome("held", "unknown_buyer")
+    assert await messages.types() == told
+
+
 async def test_a_payment_without_a_buyer_that_goes_back_is_told_as_rejected(
     books: Books, messages: Messages
 ) -> None:
