@@ -74,6 +74,7 @@ OF_MACHINES = of(
     ledger_entries="account reason idempotency_key",
     fleet_adjustments="idempotency_key who reason",
     fleet_batch_starts="worker",
+    fleet_call_pauses="kind reason",
     fleet_decisions="verb outcome who reason hold_reason",
     fleet_dispute_transactions="provider dispute_id transaction_id currency",
     fleet_disputes="provider dispute_id status currency",
