@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "backfill": "workers.cli.backfill.command",
     "purchases": "workers.cli.purchases.command",
     "replay": "workers.cli.replay.group",
+    "rates": "workers.cli.rates.command",
     "simulate": "workers.cli.simulate.command",
     "adjust": "workers.cli.adjust",
     "erase": "workers.cli.erase",

@@ -77,6 +77,7 @@ IN_PLACES: dict[str, str] = _marked(IN_PLACE_OF)
 # What only a process that receives events may know, and what only one that calls providers may.
 RECEIVING_SECRETS = frozenset(_marked(FOR_RECEIVING))
 API_KEYS = frozenset(_marked(FOR_CALLS))
+APP_EVENTS = ("APP_EVENTS_URL", "APP_EVENTS_SECRETS")
 
 
 def _of(provider: str, settings: Iterable[str]) -> tuple[str, ...]:
@@ -125,9 +126,10 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
 
     The owner's database address will do for a process without one of its own.
     """
-    told = ("APP_EVENTS_SECRETS",) if environment.get("APP_EVENTS_URL") else ()
-    calls = told if process.calls_providers else ()
-    needed = (process.address, *process.needs, *calls)
+    # One without the other would tell the app nothing.
+    is_told = any(environment.get(name) for name in APP_EVENTS)
+    told = APP_EVENTS if is_told and process.calls_providers else ()
+    needed = (process.address, *process.needs, *told)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     faults = [
         f"{name} is missing"

@@ -118,7 +118,7 @@ def _rest(health: FleetHealth) -> Iterator[str]:
             yield f"worker {worker.worker}: {counted(worker.events, 'event')} in {since}"
     for web in health.webs:
         if web.is_alive:
-            yield _web(web, now)
+            yield describe_web(web, now)
     reachable = {
         True: f"reachable, {counted(queue.waiting or 0, 'message')}",
         False: "unreachable",
@@ -129,7 +129,8 @@ def _rest(health: FleetHealth) -> Iterator[str]:
     yield f"schema: {'current' if health.schema_current else 'of another release'}"
 
 
-def _web(web: WebStatus, now: datetime) -> str:
+def describe_web(web: WebStatus, now: datetime) -> str:
+    """Return a line: for how long it is up, and whose events and purchases it takes."""
     line = f"web {web.web}: up for {duration((now - web.started_at).total_seconds())}"
     taken = web.detail.providers
     if taken is None:
@@ -138,7 +139,9 @@ def _web(web: WebStatus, now: datetime) -> str:
     not_taken = f"; not of {', '.join(others)} (settings or PROVIDERS_ENABLED)" if others else ""
     line = f"{line}, takes events of {', '.join(taken)}{not_taken}"
     if buying := web.detail.purchases_from:
-        line += f"; purchases that clients submit of {', '.join(buying)}"
+        return f"{line}; purchases that clients submit of {', '.join(buying)}"
+    if any(provider.takes_submissions for provider in PROVIDERS if provider.name in taken):
+        return f"{line}; no purchases that clients submit (set SUPABASE_JWKS_URL)"
     return line
 
 

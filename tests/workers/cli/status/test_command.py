@@ -120,7 +120,7 @@ async def test_piped_output_is_neither_cut_nor_wrapped(
     result = await asyncio.to_thread(coinfleet, "status", DATABASE_URL=database.url())
     assert event_id in result.stdout
     assert "Boom " * 60 in result.stdout
-    assert "update fleet.inbox_events set state = 'pending'" in result.stdout
+    assert "coinfleet replay --id 1 --why '…'" in result.stdout
 
 
 @pytest.mark.long_but_first
