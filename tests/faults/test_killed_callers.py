@@ -1,4 +1,4 @@
-"""Workers that are killed between a provider's deed and its answer: it is done once."""
+"""Workers that are killed or kept waiting between a provider's deed and its answer."""
 
 from __future__ import annotations
 
@@ -137,3 +137,36 @@ async def test_a_message_that_the_app_took_before_its_worker_was_killed_comes_un
     # Neither the secret nor the address stands in a log.
     for word in (SECRET, "hooks", "whsec_"):
         assert word not in killed.text + other.text
+
+
+async def test_an_app_that_is_slow_holds_up_no_refund(
+    fleet: Fleet, stripe: StripeServer, db: Connection
+) -> None:
+    app = MockApp(secrets=[SECRET], faults=["lost"])
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key, request) values ('app.deliver', 'a', $1)",
+        json.dumps({"type": "gift.applied", "timestamp": "2026-05-04T12:00:00Z", "data": {}}),
+    )
+    async with serving(make_app(app)) as base:
+        await fleet.start(
+            WORKER,
+            STRIPE_API_KEY=KEY,
+            STRIPE_API_BASE=stripe.base,
+            APP_EVENTS_URL=base,
+            APP_EVENTS_SECRETS=SECRET,
+        )
+
+        async def is_taken() -> bool:
+            return bool(app.taken)
+
+        await eventually(is_taken)
+        await decide(db)
+        await eventually(
+            lambda: db.fetchval(
+                "select state = 'done' from fleet.provider_calls where kind = 'stripe.refund'"
+            )
+        )
+        waits = await db.fetchval("select state from fleet.provider_calls where key = 'a'")
+        app.silence.set()
+    assert waits == "pending"
+    assert stripe.refunded(INTENT) == 1_000
