@@ -40,7 +40,7 @@ class NewestRate:
 
 @dataclass(frozen=True, slots=True)
 class StaleRate:
-    """A currency that was used of late and has no rate that counts; `newest_at` is its newest."""
+    """A used currency whose newest rate is older than 5 days; None if it has none."""
 
     currency: str
     newest_at: datetime | None
@@ -146,6 +146,6 @@ async def read_newest_rates(database: Pool | Connection) -> list[NewestRate]:
 
 
 async def read_stale_rates(database: Pool | Connection) -> list[StaleRate]:
-    """Return the currencies of recent payments and disputes that have no rate that counts."""
+    """Return the currencies of recent payments and disputes that have no rate of 5 days."""
     rows = await database.fetch("select * from fleet.stale_rates()")
     return [StaleRate(*row) for row in rows]

@@ -12,6 +12,9 @@ import pytest
 
 from tasks.providers.app import App
 from tests.journeys.fleet_run import ROOT, FleetRun, await_true
+from workers.mock_providers.app_listener import SECRET
+from workers.mock_providers.stripe import KEY
+from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +90,22 @@ def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
     # The first terminal has shown the way of the refund.
     for event in ('"asked"', '"webhook_sent"', '"app_heard"'):
         fleet.wait_for(event)
+
+
+def test_no_secret_and_nothing_of_a_person_was_logged(fleet: FleetRun) -> None:
+    """All that the fleet has logged of the tour: receiving, deciding, calls, the app."""
+    logged = "\n".join(
+        line for line in fleet.lines if "is unset, for development it is" not in line
+    )
+    assert '"webhook_sent"' in logged
+    for secret in (
+        *(KEY, SECRET, DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"]),
+        *(DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"], DEVELOPMENT_SECRETS["SUPABASE_JWT_SECRET"]),
+        # What begins an access token, ends a purchase token, and stands in Stripe's objects.
+        *("eyJ", "abcdefghijklmnopqrstuvwxyz", "viewer@example.com", "203.0.113.", "Mozilla"),
+        *("PRIVATE KEY", "postgresql://", "Bearer "),
+    ):
+        assert secret not in logged, secret
 
 
 def test_a_mock_that_is_killed_comes_back_at_the_same_address(fleet: FleetRun) -> None:

@@ -43,6 +43,8 @@ class RunningFleet:
     valkey_port: int | None
     mock_ports: dict[str, int] = field(default_factory=dict)
     """Where its mock providers listen, by provider; empty without them."""
+    mock_settings: dict[str, str] = field(default_factory=dict)
+    """The settings that point at them; their keys are of no worth."""
 
     def serves(self, database_url: str | None) -> bool:
         """Return whether the fleet's port and queue are those of this database.

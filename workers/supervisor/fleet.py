@@ -151,6 +151,7 @@ class Fleet:
                 postgres_port=self._postgres.port if self._postgres else None,
                 valkey_port=self._valkey.port if self._valkey else None,
                 mock_ports=self._mocks.ports if self._mocks else {},
+                mock_settings=self._mocks.settings if self._mocks else {},
             )
         )
 

@@ -45,6 +45,7 @@ begin
         returning b.id, b.attempts, b.from_at, b.to_at, b.cursor, null::timestamptz;
         return;
     end if;
+    -- What is younger than 15 minutes is left to its webhook: found now, it would hide that webhooks are lost.
     -- A clock that was set back is behind the watermark, and then counts; the watermark itself stays.
     v_reached_at := least(coalesce(v_found.reached_at, v_found.from_at), v_now);
     return query
@@ -52,8 +53,10 @@ begin
     set
         attempts = b.attempts + 1,
         worker = p_worker,
-        from_at = greatest(v_reached_at - p_overlap, v_now - p_keeps),
-        to_at = v_now,
+        from_at = greatest(v_reached_at - p_overlap, v_now - p_keeps, b.begins_at),
+        to_at = greatest(
+            v_reached_at - p_overlap, v_now - p_keeps, b.begins_at, v_now - interval '15 minutes'
+        ),
         cursor = null,
         started_at = v_now,
         finished_at = null
@@ -68,5 +71,6 @@ revoke all on function fleet.begin_backfill(text, text, interval, interval, time
 from public, anon, authenticated, service_role;
 comment on function fleet.begin_backfill(text, text, interval, interval, timestamptz, timestamptz) is
     'Begins to read a provider''s history, or goes on where the last reading was cut: the timetable''s from the '
-    'watermark less p_overlap, or one that was asked for from p_since. Whoever read it before stops. lost_from: what '
-    'was made from then to from_at is no longer listed. No row if another worker begins it at this moment.';
+    'watermark less p_overlap until 15 minutes ago, or one that was asked for from p_since until now. '
+    'Whoever read it before stops. lost_from: what was made from then to from_at is no longer listed. No row if '
+    'another worker begins it at this moment.';

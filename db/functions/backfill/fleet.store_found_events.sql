@@ -64,6 +64,7 @@ begin
     set
         cursor = p_cursor,
         reached_at = greatest(b.reached_at, least(p_reached_at, b.to_at)),
+        begins_at = coalesce(b.begins_at, least(p_reached_at, b.to_at)),
         read_at = v_now,
         found = b.found + v_found,
         missed = b.missed + v_missed,

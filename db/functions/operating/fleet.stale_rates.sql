@@ -41,11 +41,16 @@ as $$
     cross join clock as c
     where u.used_at > c.now - interval '30 days' and u.currency is not null
     group by u.currency, c.now
-    having fleet.usd_per_minor_unit(u.currency, c.now) is null
+    having u.currency <> 'usd' and not exists (
+        select
+        from public.fx_rates as r
+        where r.currency = u.currency and r.as_of <= c.now and r.as_of >= c.now - interval '5 days'
+    )
     order by u.currency
 $$;
 
 revoke all on function fleet.stale_rates(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.stale_rates(timestamptz) is
-    'Currencies without a rate that counts now, of the newest 10,000 purchases, held purchases and disputes of the '
-    'last 30 days each: the time of their newest rate, null if there is none, and when they were used last.';
+    'Currencies without a rate of the last 5 days (a rate counts for 7), of the newest 10,000 purchases, held '
+    'purchases and disputes of the last 30 days each: the time of their newest rate, null if there is none, and when '
+    'they were used last.';

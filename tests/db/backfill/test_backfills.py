@@ -11,7 +11,7 @@ import pytest
 
 from db.backfills import read_known_orders
 from db.inbox.arrivals import Stored, store_arrivals
-from tests.db.backfill.readings import HOUR, MONTH, begin, store
+from tests.db.backfill.readings import HOUR, MONTH, YOUNG, begin, store
 from tests.db.books import NOON, Books
 from tests.db.inbox.arrivals import arrival, ids
 from tests.db.races import blocked
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.conftest import Connect
     from tests.db.backfill.readings import Readings
-
-MINUTE = timedelta(minutes=1)
 
 
 async def test_an_event_that_no_webhook_brought_is_stored_once(
@@ -50,18 +48,29 @@ async def test_a_body_that_cant_be_read_is_found_under_its_hash(
     assert tuple(event) == ("rejected", "malformed")
 
 
-async def test_the_first_pass_reads_nothing_of_the_time_before_the_fleet(
-    readings: Readings,
+async def test_nothing_is_read_of_the_time_before_the_fleet(
+    readings: Readings, books: Books
 ) -> None:
     reading = await readings.begin()
     assert (reading["from_at"], reading["to_at"], reading["cursor"]) == (NOON, NOON, None)
+    await readings.store(reading, reaches=NOON)
+    await readings.finish(reading)
+    for _ in range(3):
+        books.wait(minutes=10)
+        reading = await readings.begin()
+        assert reading["from_at"] == NOON
+        await readings.finish(reading)
+    assert reading["to_at"] == books.now - YOUNG
 
 
-async def test_a_pass_begins_an_hour_before_the_watermark(readings: Readings, books: Books) -> None:
-    await readings.read_all()
+async def test_a_pass_is_from_an_hour_before_the_watermark_until_15_minutes_ago(
+    readings: Readings, books: Books
+) -> None:
+    await readings.run_for_long()
+    assert await readings.watermark() == NOON - YOUNG
     books.wait(minutes=10)
     reading = await readings.begin()
-    assert (reading["from_at"], reading["to_at"]) == (NOON - HOUR, books.now)
+    assert (reading["from_at"], reading["to_at"]) == (NOON - YOUNG - HOUR, books.now - YOUNG)
 
 
 async def test_the_watermark_is_what_pages_reach_and_never_goes_back(
@@ -140,16 +149,16 @@ async def test_a_cursor_that_the_provider_refuses_is_forgotten(readings: Reading
 async def test_a_clock_that_was_set_back_leaves_the_watermark_and_skips_nothing(
     readings: Readings, books: Books
 ) -> None:
-    await readings.read_all()
+    await readings.run_for_long()
     books.wait(days=-1)
     reading = await readings.begin()
-    assert (reading["from_at"], reading["to_at"]) == (books.now - HOUR, books.now)
+    assert (reading["from_at"], reading["to_at"]) == (books.now - HOUR, books.now - YOUNG)
     await readings.store(reading, "a", reaches=books.now)
     await readings.finish(reading)
-    assert await readings.watermark() == NOON
+    assert await readings.watermark() == NOON - YOUNG
     # Set right: it goes on from where it really was.
     books.now = NOON + HOUR
-    assert (await readings.begin())["from_at"] == NOON - HOUR
+    assert (await readings.begin())["from_at"] == NOON - YOUNG - HOUR
 
 
 async def test_what_the_provider_lists_no_more_is_said(readings: Readings, books: Books) -> None:
@@ -179,10 +188,10 @@ async def test_what_a_person_asks_for_leaves_the_timetables_watermark(
 
 
 async def test_each_provider_has_its_own_watermark(readings: Readings, books: Books) -> None:
-    await readings.read_all()
+    await readings.run_for_long()
     books.wait(hours=2)
     assert (await readings.begin(provider="apple"))["from_at"] == books.now
-    assert (await readings.begin())["from_at"] == NOON - HOUR
+    assert (await readings.begin())["from_at"] == NOON - YOUNG - HOUR
 
 
 async def test_an_unknown_provider_is_refused(readings: Readings) -> None:

@@ -181,10 +181,10 @@ async def test_a_currency_of_a_payment_without_a_rate_is_stale(books: Books) -> 
     await hold_for_want_of_a_rate(books, "gbp")
     assert await stale(books) == [("gbp", None)]
     await store(books.db, rate("gbp", "1.25"))
-    books.wait(days=7)
+    books.wait(days=5)
     assert await stale(books) == []
     books.wait(seconds=1)
-    assert await stale(books) == [("gbp", 7 * DAY + timedelta(seconds=1))]
+    assert await stale(books) == [("gbp", 5 * DAY + timedelta(seconds=1))]
 
 
 async def test_a_currency_of_a_dispute_without_a_rate_is_stale(books: Books) -> None:

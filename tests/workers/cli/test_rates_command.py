@@ -73,9 +73,34 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, 
 
 
 async def test_status_names_a_currency_without_a_rate(database: Database, db: Connection) -> None:
+    await dispute_in_euros(db)
+    health = await read_health(database.url(), None)
+    assert [line for line in health.attention if "eur (none)" in line]
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (4, None),
+        (6, "exchange rates older than 5 days: eur (the newest 6 d ago); after 7 days"),
+        (8, "no exchange rate of the last 7 days: eur (the newest 8 d ago); payments are held"),
+    ],
+)
+async def test_a_rate_that_is_old_is_named_before_it_stops_to_count(
+    database: Database, db: Connection, days: int, said: str | None
+) -> None:
+    await dispute_in_euros(db)
+    await db.execute(
+        "insert into public.fx_rates values ('eur', 1.08, now() - make_interval(days => $1))", days
+    )
+    lines = (await read_health(database.url(), None)).attention
+    told = [line for line in lines if "exchange rate" in line]
+    assert told[0].startswith(said) if said else told == [], told
+
+
+async def dispute_in_euros(db: Connection) -> None:
+    """Use a currency."""
     await db.execute(
         "insert into fleet.disputes (provider, dispute_id, payment_id, amount_minor, currency,"
         " told_at) values ('stripe', 'dp_1', 1, 1, 'eur', now())"
     )
-    health = await read_health(database.url(), None)
-    assert [line for line in health.attention if "eur (none)" in line]

@@ -123,7 +123,7 @@ def _read_filter(  # noqa: PLR0917 -- the options, as typed
         raise typer.BadParameter(message, param_hint="'--state'")
     if not (states or reasons or ids):
         raise typer.BadParameter("say which events: by --state, --reason or --id")
-    numbers = [int(each) for each in ids or () if each.isascii() and each.isdigit()]
+    numbers = [int(each) for each in ids or () if _is_number(each)]
     if any(number >= 2**63 for number in numbers):
         raise typer.BadParameter("an id is not so large", param_hint="'--id'")
     return Filter(
@@ -135,8 +135,12 @@ def _read_filter(  # noqa: PLR0917 -- the options, as typed
         until=_time(until, "--until"),
         error=error,
         ids=numbers if ids else None,
-        names=[each for each in ids if not each.isdigit()] if ids else None,
+        names=[each for each in ids if not _is_number(each)] if ids else None,
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _time(text: str | None, option: str) -> datetime | None:

@@ -151,10 +151,7 @@ async def find_failing_events(context: CheckContext) -> list[str]:
 
 # A worker looks for calls each second.
 UNTRIED_AFTER = timedelta(minutes=1)
-_MAKE_AGAIN = (
-    "update fleet.provider_calls set state = 'pending', attempts = 0, failures = 0,"
-    " next_attempt_at = now() where id = "
-)
+_MAKE_AGAIN = "`coinfleet replay calls {} --why WHY`"
 
 
 async def find_dead_calls(context: CheckContext) -> list[str]:
@@ -166,7 +163,7 @@ async def find_dead_calls(context: CheckContext) -> list[str]:
     line = (
         f"dead: {counted(calls, 'call')} to providers, the oldest with id {oldest.id}"
         f" ({oldest.kind}: {oldest.last_error}):"
-        f" remove the cause, then have it made again: {_MAKE_AGAIN}{oldest.id};"
+        f" remove the cause, then have it made again: {_MAKE_AGAIN.format(oldest.id)}"
     )
     return [line]
 
@@ -204,7 +201,7 @@ async def find_failed_refunds(context: CheckContext) -> list[str]:
     """Return a line per refund of ours that failed after it was accepted."""
     return [
         f"refund {refund.refund_id} is {refund.status}: the buyer has not got the money back;"
-        f" pay it back by hand, or have it made again: {_MAKE_AGAIN}{refund.call_id};"
+        f" pay it back by hand, or have it made again: {_MAKE_AGAIN.format(refund.call_id)}"
         for refund in await read_failed_refunds(context.pool)
     ]
 

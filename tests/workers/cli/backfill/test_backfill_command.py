@@ -115,6 +115,15 @@ async def test_it_stores_what_is_missing_and_says_how_many(
     assert (ended.code, ended.out[-1]) == (0, "stored: 0 events")
 
 
+async def test_an_event_on_its_way_is_stored_and_not_missed(
+    backfill: Backfill, stripe: StripeServer, db: Connection
+) -> None:
+    stripe.tell("charge.succeeded", CHARGE)
+    ended = await backfill(*since(hours=2))
+    assert ended.out[-1] == "stored: 1 event (charge.succeeded 1)"
+    assert not await db.fetchval("select is_missed from fleet.found_events")
+
+
 async def test_a_dry_run_counts_what_is_missing_and_stores_nothing(
     backfill: Backfill, stripe: StripeServer, db: Connection
 ) -> None:
