@@ -82,12 +82,14 @@ async def store_found(
     database: Pool | Connection,
     backfill: Backfill,
     arrivals: Sequence[Arrival],
-    made_ats: Sequence[datetime],
+    made_ats: Sequence[datetime | None],
     *,
     cursor: str | None,
     reaches: datetime,
 ) -> PageCounts | None:
     """Store a page of arrivals, made at `made_ats`, each once, and how far it reaches.
+
+    One without a time has no webhook that could be lost.
 
     No payload may be longer than PAYLOAD_BYTES_MAX. None if somebody else reads this history now:
     then nothing is stored. Raises what the database raises.

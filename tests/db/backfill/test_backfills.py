@@ -146,6 +146,31 @@ async def test_a_cursor_that_the_provider_refuses_is_forgotten(readings: Reading
     assert (again["cursor"], again["from_at"]) == (None, reading["from_at"])
 
 
+async def test_a_pass_that_begins_anew_reads_until_now(readings: Readings, books: Books) -> None:
+    await readings.run_for_long()
+    reading = await readings.begin()
+    await readings.fail(reading, "403", from_the_beginning=True)
+    books.wait(hours=2)
+    again = await readings.begin()
+    assert (again["from_at"], again["to_at"]) == (reading["from_at"], books.now - YOUNG)
+
+
+async def test_a_first_pass_that_fails_reads_nothing_of_the_time_before(
+    readings: Readings, books: Books
+) -> None:
+    await readings.fail(await readings.begin())
+    books.wait(minutes=30)
+    reading = await readings.begin()
+    assert (reading["from_at"], reading["to_at"]) == (NOON, NOON + YOUNG)
+
+
+async def test_an_event_that_no_webhook_brings_is_never_missed(
+    readings: Readings, books: Books
+) -> None:
+    assert await readings.read_all("a", minutes_old=None) == (1, 0, 0)
+    assert await books.db.fetchval("select made_at from fleet.found_events") is None
+
+
 async def test_a_clock_that_was_set_back_leaves_the_watermark_and_skips_nothing(
     readings: Readings, books: Books
 ) -> None:
