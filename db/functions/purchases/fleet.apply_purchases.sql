@@ -63,6 +63,9 @@ begin
             array(select d.payment_id from unnest(v_decisions) as d where d.creates), p_only_missing => false
         );
         perform fleet.note_sandbox_grants(v_decisions, p_now);
+        perform fleet.ignore_sandbox_reversals(
+            array(select d.payment_id from unnest(v_decisions) as d where d.state = 'ignored'), p_now
+        );
     end if;
     perform fleet.judge_completed_payments(p_facts, v_decisions, p_now);
     perform fleet.store_payment_totals(p_facts);

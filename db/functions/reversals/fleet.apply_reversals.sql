@@ -59,7 +59,7 @@ begin
             when v.state = 'applied' then
                 case when f.kind = 'dispute' and f.payment_id = any(v_unconverted) then 'no_fx_rate' end
             when v.state = 'ignored' and p.is_foreign then 'not_ours'
-            when v.state = 'ignored' and f.is_sandbox then 'sandbox'
+            when v.state = 'ignored' and w.is_sandbox then 'sandbox'
             when v.state = 'waiting' then 'no_purchase_yet'
             when f.kind = 'charge_failed' then 'charge_failed'
             else 'no_purchase'
@@ -77,6 +77,12 @@ begin
         select n.purchase_id from fleet.joined_purchases as n where n.payment_id = f.payment_id limit 1
     ) as j on true
     left join fleet.payments as p on p.id = f.payment_id
+    cross join lateral (
+        -- A reversal may not say what its purchase said.
+        select coalesce(f.is_sandbox, false)
+            or exists (select 1 from fleet.store_payments as t where t.payment_id = f.payment_id and t.is_sandbox)
+            as is_sandbox
+    ) as w
     left join fleet.inbox_events as held on held.id = p.held_event_id
         -- A pending event is one that this batch decides, and will hold.
         and held.state in ('held', 'pending', 'waiting')
@@ -88,7 +94,7 @@ begin
                 then 'applied'
             when p.is_foreign then 'ignored'
             -- What cost nothing grants nothing. It is kept all the same, in case its buyer may have it.
-            when f.is_sandbox and s.store_sandbox = 'ignore' then 'ignored'
+            when w.is_sandbox and s.store_sandbox = 'ignore' then 'ignored'
             -- What a person has to decide has no purchase yet, however long the decision takes.
             when f.received_at > p_now - interval '35 days' or held.id is not null then 'waiting'
             when f.kind = 'charge_failed' then 'ignored'

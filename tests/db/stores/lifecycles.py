@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
-from db.facts import StorePurchase
+from db.facts import StorePurchase, StoreSnapshot, StoreVoid
 from tests.db.books import APPLIED, DUPLICATE, NO_PURCHASE_YET, NOON, Outcome
 from tests.db.stores.model import ALL, Model
 from tests.db.stores.sales import (
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from random import Random
     from uuid import UUID
 
-    from db.facts import Fact, LineItem
+    from db.facts import LineItem
 
 CLOSED = Outcome("applied", "refunded_while_held")
+Told: TypeAlias = StorePurchase | StoreSnapshot | StoreVoid
 BY_DECISION = Outcome("rejected", "by_decision")
 
 
@@ -41,7 +42,7 @@ class Lifecycle:
     """A product that is not in the price list yet."""
     sale: Sale = field(init=False)
     model: Model = field(init=False)
-    events: dict[int, Fact] = field(default_factory=dict)
+    events: dict[int, Told] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
     was_whole: bool = False
 
@@ -76,7 +77,7 @@ class Lifecycle:
 
     # Facts
 
-    def tell(self) -> list[Fact]:
+    def tell(self) -> list[Told]:
         """Return some facts: notifications, submissions, reversals, each perhaps repeated."""
         random = self.random
         facts = [self._sold() for _ in range(random.randint(0, 2))]
@@ -85,7 +86,7 @@ class Lifecycle:
         facts += random.choices(facts, k=random.randint(0, 2)) if facts else []
         return facts
 
-    def _sold(self, by: UUID | None = None) -> Fact:
+    def _sold(self, by: UUID | None = None) -> Told:
         share = self.random.choice([0, 0, 0, 0, self._share()])
         return self.sale.sold(
             self.model.named,
@@ -96,7 +97,7 @@ class Lifecycle:
             submitted_by=by,
         )
 
-    def _submitted(self) -> Fact:
+    def _submitted(self) -> Told:
         whose = [
             self.random.choice(self.people),
             self.model.named or self.random.choice(self.people),
@@ -109,7 +110,7 @@ class Lifecycle:
         back = self.random.choice([None, None, 0, self.random.randint(0, each.quantity)])
         return item(each.product_id, units=each.quantity, back=back)
 
-    def _reversal(self) -> Fact:
+    def _reversal(self) -> Told:
         units = sum(each.quantity for each in self.items)
         if self.sale.provider == "apple":
             return self.sale.reversed(self._share(), self._moment(), quantity=units)
@@ -135,6 +136,16 @@ class Lifecycle:
         if not self.model.tell(self.events[event_id]):
             self.refused.add(event_id)
         self.was_whole |= self.model.is_whole
+
+    @property
+    def may_be_whole(self) -> bool:
+        """Whether it was reversed whole for a moment, in some order of its events."""
+        orders = Model(self.model.provider, self.model.coins, needs_approval=False)
+        orders.facts = [*self.events.values()]
+        return (
+            any(getattr(fact, "reversed_milli_percent", 0) == ALL for fact in orders.facts)
+            or orders.is_whole
+        )
 
     def listed(self, product: str, coins: int) -> None:
         """The product is in the price list from now on."""

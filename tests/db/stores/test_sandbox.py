@@ -50,3 +50,14 @@ async def test_a_listed_client_submits_what_the_notification_could_not_grant(
     assert await books.apply_one(sale.sold(None, is_sandbox=True)) == SANDBOX
     assert await books.apply_one(sale.submitted(reviewer, is_sandbox=True)) == APPLIED
     assert await books.coins(reviewer) == 100
+
+
+async def test_what_went_back_of_a_sandbox_purchase_waits_for_nothing(
+    books: Books, google: Sale
+) -> None:
+    buyer = await books.profile()
+    (early,) = await books.receive(google.voided(1))
+    await books.work()
+    assert await books.apply_one(google.sold(buyer, is_sandbox=True)) == SANDBOX
+    assert await books.outcome(early) == SANDBOX
+    assert await books.apply_one(google.voided(None)) == SANDBOX
