@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 
 class PastEvent(NamedTuple):
-    """An event as the provider lists it now, and the provider's time of it."""
+    """An event as the provider lists it now, and the provider's time of it.
+
+    `made_at` is None if no webhook brings it under this id: then it is never counted as missed.
+    """
 
     arrival: Arrival
     """Under the same `provider_event_id` as its webhook, so that it is stored once."""
-    made_at: datetime
+    made_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

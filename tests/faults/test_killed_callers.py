@@ -141,6 +141,42 @@ async def test_a_message_that_the_app_took_before_its_worker_was_killed_comes_un
         assert word not in killed.text + other.text
 
 
+async def test_an_app_that_is_slow_holds_up_no_refund(
+    fleet: Fleet, stripe: StripeServer, db: Connection
+) -> None:
+    app = MockApp(secrets=[SECRET], faults=["lost"])
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key, request) values ('app.deliver', 'a', $1)",
+        json.dumps({"type": "gift.applied", "timestamp": "2026-05-04T12:00:00Z", "data": {}}),
+    )
+    async with serving(make_app(app)) as base:
+        await fleet.start(
+            WORKER,
+            STRIPE_API_KEY=KEY,
+            STRIPE_API_BASE=stripe.base,
+            APP_EVENTS_URL=base,
+            APP_EVENTS_SECRETS=SECRET,
+        )
+
+        async def is_taken() -> bool:
+            return bool(app.taken)
+
+        await eventually(is_taken)
+        await decide(db)
+        await eventually(
+            lambda: db.fetchval(
+                "select state = 'done' from fleet.provider_calls where kind = 'stripe.refund'"
+            )
+        )
+        # The message still waits for its answer.
+        is_in_hand = await db.fetchval(
+            "select lease_until is not null from fleet.provider_calls where key = 'a'"
+        )
+        app.silence.set()
+    assert is_in_hand
+    assert stripe.refunded(INTENT) == 1_000
+
+
 async def is_reading_due(db: Connection) -> None:
     """Stripe's list was read until 20 hours ago, and it is time to read on."""
     await db.execute(

@@ -18,6 +18,7 @@ declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_found fleet.backfills;
     v_reached_at timestamptz;
+    v_begins_at timestamptz;
 begin
     select b.* into v_found
     from fleet.backfills as b
@@ -37,7 +38,8 @@ begin
         returning b.id, b.attempts, b.from_at, b.to_at, b.cursor, null::timestamptz;
         return;
     end if;
-    if v_found.finished_at is null then
+    -- Of a pass that begins anew nothing is kept, so it reads until now.
+    if v_found.finished_at is null and (not v_found.is_scheduled or v_found.cursor is not null) then
         return query
         update fleet.backfills as b
         set attempts = b.attempts + 1, worker = p_worker
@@ -47,15 +49,16 @@ begin
     end if;
     -- What is younger than 15 minutes is left to its webhook: found now, it would hide that webhooks are lost.
     -- A clock that was set back is behind the watermark, and then counts; the watermark itself stays.
+    v_begins_at := coalesce(v_found.begins_at, v_found.from_at);
     v_reached_at := least(coalesce(v_found.reached_at, v_found.from_at), v_now);
     return query
     update fleet.backfills as b
     set
         attempts = b.attempts + 1,
         worker = p_worker,
-        from_at = greatest(v_reached_at - p_overlap, v_now - p_keeps, b.begins_at),
+        from_at = greatest(v_reached_at - p_overlap, v_now - p_keeps, v_begins_at),
         to_at = greatest(
-            v_reached_at - p_overlap, v_now - p_keeps, b.begins_at, v_now - interval '15 minutes'
+            v_reached_at - p_overlap, v_now - p_keeps, v_begins_at, v_now - interval '15 minutes'
         ),
         cursor = null,
         started_at = v_now,

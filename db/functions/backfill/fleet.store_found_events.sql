@@ -47,7 +47,7 @@ begin
         )
         select
             e.id, p_backfill_id, v_provider, e.event_type, a.made_at, v_now,
-            a.made_at < v_now - interval '15 minutes'
+            coalesce(a.made_at < v_now - interval '15 minutes', false)
         from unnest(p_provider_event_ids, p_made_ats, p_payloads, p_states)
             with ordinality as a (key, made_at, payload, state, no)
         join fleet.inbox_events as e
@@ -84,4 +84,5 @@ comment on function fleet.store_found_events(
 ) is
     'Stores a page of a provider''s history as fleet.store_events does, with where to go on and up to which time all '
     'was read. Returns how many events were new, how many of those a webhook should have brought (older than 15 '
-    'minutes), and how many were seen before. No row if somebody else reads this history now: then nothing is stored.';
+    'minutes; an event without a time has no webhook), and how many were seen before. No row if somebody else reads '
+    'this history now: then nothing is stored.';

@@ -21,9 +21,11 @@ begin
         return;
     end if;
     perform fleet.store_reversals(fleet.add_times(p_facts));
-    perform fleet.keep_store_facts(
-        array(select f from unnest(p_facts) as f where f.kind in ('store_snapshot', 'store_void'))
-    );
+    if exists (select 1 from unnest(p_facts) as f where f.kind in ('store_snapshot', 'store_void')) then
+        perform fleet.keep_store_facts(
+            array(select f from unnest(p_facts) as f where f.kind in ('store_snapshot', 'store_void'))
+        );
+    end if;
     perform fleet.settle_purchased_payments(
         array(
             select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_payment_ids)

@@ -39,7 +39,7 @@ class Readings:
         self,
         reading: asyncpg.Record,
         *event_ids: str,
-        minutes_old: int = 60,
+        minutes_old: int | None = 60,
         cursor: str | None = "next",
         reaches: datetime | None = None,
     ) -> tuple[int, int, int] | None:
@@ -135,12 +135,13 @@ async def store(
     now: datetime,
     reading: asyncpg.Record,
     *event_ids: str,
-    minutes_old: int = 60,
+    minutes_old: int | None = 60,
     cursor: str | None = "next",
     reaches: datetime | None = None,
 ) -> asyncpg.Record | None:
     """Store a page on this connection."""
     bodies = [event_id.encode() for event_id in event_ids]
+    made_at = None if minutes_old is None else now - timedelta(minutes=minutes_old)
     return await connection.fetchrow(
         "select * from fleet.store_found_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         reading["id"],
@@ -151,7 +152,7 @@ async def store(
         [sha256(body).digest() for body in bodies],
         ["rejected" if "malformed" in event_id else "pending" for event_id in event_ids],
         ["malformed" if "malformed" in event_id else None for event_id in event_ids],
-        [now - timedelta(minutes=minutes_old)] * len(event_ids),
+        [made_at] * len(event_ids),
         cursor,
         reaches or reading["from_at"],
         now,

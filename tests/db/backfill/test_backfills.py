@@ -146,6 +146,31 @@ async def test_a_cursor_that_the_provider_refuses_is_forgotten(readings: Reading
     assert (again["cursor"], again["from_at"]) == (None, reading["from_at"])
 
 
+async def test_a_pass_that_begins_anew_reads_until_now(readings: Readings, books: Books) -> None:
+    await readings.run_for_long()
+    reading = await readings.begin()
+    await readings.fail(reading, "403", from_the_beginning=True)
+    books.wait(hours=2)
+    again = await readings.begin()
+    assert (again["from_at"], again["to_at"]) == (reading["from_at"], books.now - YOUNG)
+
+
+async def test_a_first_pass_that_fails_reads_nothing_of_the_time_before(
+    readings: Readings, books: Books
+) -> None:
+    await readings.fail(await readings.begin())
+    books.wait(minutes=30)
+    reading = await readings.begin()
+    assert (reading["from_at"], reading["to_at"]) == (NOON, NOON + YOUNG)
+
+
+async def test_an_event_that_no_webhook_brings_is_never_missed(
+    readings: Readings, books: Books
+) -> None:
+    assert await readings.read_all("a", minutes_old=None) == (1, 0, 0)
+    assert await books.db.fetchval("select made_at from fleet.found_events") is None
+
+
 async def test_a_clock_that_was_set_back_leaves_the_watermark_and_skips_nothing(
     readings: Readings, books: Books
 ) -> None:
@@ -267,6 +292,12 @@ async def order(books: Books, days_ago: int, number: int) -> None:
         f"GPA.{number}",
         number,
     )
+    await books.db.execute(
+        "insert into fleet.store_payments (payment_id, provider, store_app, told_at)"
+        " values ($1, 'google', $2, now())",
+        number,
+        f"app {number}",
+    )
 
 
 async def test_known_orders_are_those_of_60_days_the_oldest_first(db: Connection) -> None:
@@ -275,7 +306,10 @@ async def test_known_orders_are_those_of_60_days_the_oldest_first(db: Connection
     for number, days_ago in enumerate((61, 59, 1, 30), start=1):
         await order(books, days_ago, number)
     found = await read_known_orders(db, None, 2)
-    assert [order.order_id for order in found] == ["GPA.2", "GPA.4"]
+    assert [(each.order_id, each.store_app) for each in found] == [
+        ("GPA.2", "app 2"),
+        ("GPA.4", "app 4"),
+    ]
     more = await read_known_orders(db, found[-1], 2)
     assert [order.order_id for order in more] == ["GPA.3"]
     assert await read_known_orders(db, more[-1], 2) == []

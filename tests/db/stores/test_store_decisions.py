@@ -116,6 +116,22 @@ async def test_approving_an_unknown_product_takes_the_package_that_exists_now(
     assert await books.coins(buyer) == 99
 
 
+async def test_after_an_approval_each_product_is_reversed_by_its_own_coins(
+    books: Books, google: Sale
+) -> None:
+    buyer = await books.profile()
+    new = item("coins.new", units=2)
+    held = await hold(books, google.sold(buyer, new, item(SEVEN)), "unknown_product")
+    await books.db.execute(
+        "insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
+        " values ('google', 'coins.new', 50, 50)"
+    )
+    assert await approve(books.db, held) == GRANTED
+    back = item("coins.new", units=2, back=1)
+    await books.apply_one(google.sold(buyer, back, item(SEVEN)))
+    assert await books.coins(buyer) == 57
+
+
 async def test_what_no_price_says_needs_two_people(books: Books, sale: Sale) -> None:
     buyer = await books.profile()
     await set_rules(books.db, second_above=1)

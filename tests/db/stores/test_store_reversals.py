@@ -35,7 +35,8 @@ async def test_apples_newest_snapshot_counts_in_any_order(books: Books, apple: S
 async def test_of_two_snapshots_of_one_time_the_larger_counts(books: Books, apple: Sale) -> None:
     buyer = await books.profile()
     await books.apply_one(apple.sold(buyer))
-    await books.apply(apple.reversed(100_000, LATER), apple.reversed(25_000, LATER))
+    await books.apply_one(apple.reversed(25_000, LATER))
+    await books.apply(apple.reversed(50_000, LATER), apple.reversed(100_000, LATER))
     await books.apply_one(apple.reversed(0, LATER))
     assert await status(books, apple) == ("refunded", 100)
 
@@ -76,6 +77,8 @@ async def test_googles_largest_reversal_counts_and_never_goes_down(
     await books.apply_one(google.sold(buyer, units=4, back=1, told_at=LATER))
     assert await status(books, google) == ("confirmed", 300)
     await books.apply_one(google.sold(buyer, units=4, reversed_milli_percent=100_000))
+    assert await status(books, google) == ("refunded", 400)
+    await books.apply_one(google.sold(buyer, units=4, told_at=LATER + timedelta(hours=1)))
     assert await status(books, google) == ("refunded", 400)
 
 

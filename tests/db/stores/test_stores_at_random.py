@@ -154,13 +154,13 @@ async def run_rounds(workers: Sequence[Books], seeds: Sequence[int], number: int
 
 @pytest.mark.usefixtures("named")
 async def test_a_stores_payment_follows_the_model(books: Books) -> None:
-    await run_rounds([books], range(4), 25)
+    await run_rounds([books], range(2), 25)
 
 
 @pytest.mark.usefixtures("named")
 async def test_two_workers_come_to_the_same(books: Books, connect: Connect) -> None:
     other = Books(await connect())
-    await run_rounds([books, other], range(100, 102), 25)
+    await run_rounds([books, other], range(100, 101), 25)
 
 
 @pytest.mark.long
