@@ -48,6 +48,9 @@ async def test_a_dead_event_is_applied_when_it_is_replayed(books: Books) -> None
     await books.db.execute("update fleet.inbox_events set starts = 3 where id = $1", event_id)
     batch = await again(books, event_id)
     assert batch.endings == [Ending(event_id=event_id, before="dead", state="pending")]
+    event = await books.event(event_id)
+    # With starts left it would be claimed alone, as one that kills its worker.
+    assert (event["attempts"], event["starts"], event["last_error"]) == (0, 0, None)
     assert await books.work() == {event_id: APPLIED}
     assert await books.coins(buyer) == 100
 
@@ -134,6 +137,7 @@ async def test_an_event_that_was_set_aside_is_claimed_at_once(books: Books) -> N
     )
     assert await books.work() == {}
     await again(books, event_id)
+    assert await books.db.fetch("select from fleet.set_aside_events") == []
     assert await books.work() == {event_id: APPLIED}
 
 
