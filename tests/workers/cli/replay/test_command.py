@@ -88,6 +88,27 @@ async def test_a_dry_run_counts_and_changes_nothing(database: Database, books: B
     assert (await books.event(event_id))["state"] == "dead"
 
 
+async def test_an_event_that_waits_for_an_answer_is_said(database: Database, books: Books) -> None:
+    [event_id] = await dead(books)
+    intent = {"id": "pi_1", "type": "payment_intent", "url": "/v1/payment_intents/pi_1"}
+    thin = {
+        "id": "evt_1",
+        "object": "v2.core.event",
+        "type": "v1.payment_intent.succeeded",
+        "livemode": False,
+        "created": "2026-11-20T10:00:00.000Z",
+        "related_object": intent,
+    }
+    await books.db.execute(
+        "update fleet.inbox_events set payload = convert_to($1, 'UTF8')", json.dumps(thin)
+    )
+    code, said, _ = replay(database, "--id", str(event_id), "--dry-run")
+    assert code == 0
+    assert "dead: failed" in said
+    assert "1 event waiting for an answer of the provider" in said
+    assert await books.db.fetchval("select count(*) from fleet.provider_calls") == 0
+
+
 async def test_events_without_a_payload_are_counted(database: Database, books: Books) -> None:
     await dead(books, number=2)
     await books.db.execute("update fleet.inbox_events set payload = null")
