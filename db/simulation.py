@@ -129,6 +129,24 @@ async def count_pending(pool: Pool, run: str, *, after_id: int) -> tuple[int, in
     return row["stored"], row["pending"]
 
 
+async def count_untold(pool: Pool) -> int:
+    """Return how many messages the app has not taken yet and will be sent."""
+    untold: int = await pool.fetchval(
+        "select count(*) from fleet.provider_calls where kind = 'app.deliver' and state = 'pending'"
+    )
+    return untold
+
+
+async def held_purchases(pool: Pool, people: Sequence[UUID]) -> list[tuple[int, str]]:
+    """Return the purchases of these people that wait for a decision, as (id, provider)."""
+    rows = await pool.fetch(
+        "select id, provider from public.coin_purchases"
+        " where profile_id = any($1) and granted_at is null and decision is null order by id",
+        list(people),
+    )
+    return [(row["id"], row["provider"]) for row in rows]
+
+
 async def event_ends(pool: Pool, run: str, *, after_id: int) -> list[EventEnd]:
     """Read the state of each event of the run, but for those whose id was unreadable."""
     rows = await pool.fetch(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from db.errors import raising_unavailable
+from db.health.backfills import HistoryStatus
 from db.health.calls import CallCount
 from db.health.workers import WorkDetail
 
@@ -68,6 +69,13 @@ class Failing(msgspec.Struct, frozen=True):
     longest_s: float | None = None
 
 
+class PausedCalls(msgspec.Struct, frozen=True):
+    """A kind of calls that nobody makes until a person says so, and since when."""
+
+    kind: str
+    paused_s: float
+
+
 class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
@@ -86,6 +94,8 @@ class VitalSigns(msgspec.Struct, frozen=True):
     held: list[HeldEvents] = []
     failing: Failing = msgspec.field(default_factory=Failing)
     calls: list[CallCount] = []
+    backfills: list[HistoryStatus] = []
+    paused_calls: list[PausedCalls] = []
 
     def count(self, state: str) -> int:
         """Return how many events of all providers are in this state."""

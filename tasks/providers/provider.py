@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
+    from tasks.providers.history import History
 
 
 class Provider(ABC):
@@ -44,6 +45,12 @@ class Provider(ABC):
 
     takes_submissions: ClassVar[bool] = False
     """Whether a signed-in client may submit a purchase of its own at `/purchases/{name}`."""
+
+    calls_at_once_here: ClassVar[int] = 4
+    """How many calls one worker makes at once; with a third of a second per call, 12 per second."""
+
+    calls_at_once: ClassVar[int] = 8
+    """How many calls all workers together make at once: Stripe takes 25 requests per second."""
 
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether `verify` would need more than a millisecond for this request.
@@ -89,6 +96,13 @@ class Provider(ABC):
         None without the settings that calls need: then they wait in the outbox.
         """
         return {}
+
+    def history(self) -> History | None:
+        """Return how past events are listed, the same object each time.
+
+        None without the settings that it needs, or if the provider lists none.
+        """
+        return None
 
     async def close(self) -> None:  # noqa: B027 - one that is never called has nothing open
         """Close the connections that calls opened."""

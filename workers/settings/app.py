@@ -1,4 +1,4 @@
-"""The settings for events that the app itself sends."""
+"""The settings for events that the app itself sends, and for what it is told."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import base64
 import binascii
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
-from workers.settings.values import CommaSeparated, webhook_secrets
+from workers.settings.values import FOR_CALLS, CommaSeparated, HttpAddress, webhook_secrets
 
 
 def _secret(value: str) -> str:
@@ -35,3 +35,9 @@ class AppSettings(BaseModel):
         development="whsec_" + base64.b64encode(_DEVELOPMENT_KEY).decode()
     )
     """`whsec_<base64>`, comma-separated; several while one is being replaced."""
+    app_events_url: HttpAddress | None = Field(default=None, repr=False)
+    """Where the app is told what becomes of gifts and purchases; if unset, it is told nothing."""
+    app_events_secrets: Annotated[tuple[Secret, ...], *CommaSeparated] = Field(
+        default=(), repr=False, json_schema_extra={FOR_CALLS: False}
+    )
+    """With which each message to the app is signed; two while one is being replaced."""

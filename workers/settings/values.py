@@ -14,16 +14,19 @@ from pydantic_settings import NoDecode
 from db.connections.address import Address
 from db.connections.parameters import AddressFault
 from tasks.providers import PROVIDERS
-from tasks.providers.base_address import check_base_address
+from tasks.providers.base_address import check_address, check_base_address
 from workers.settings.queue_address import check_redis_address
 
 # The key of a field's extra data under which the value for development is kept.
 DEVELOPMENT = "development"
+# The key of the setting in whose place this one stands: of the two, one is set.
+IN_PLACE_OF = "in_place_of"
 # The key that marks a field without which no event of its provider can be verified.
 TO_RECEIVE = "to_receive"
 # The keys that mark a field whose value only the process that receives events, or the one that
 # calls providers, may know.
 FOR_RECEIVING = "for_receiving"
+# Its value is whether who sets the field wants the provider's events, too.
 FOR_CALLS = "for_calls"
 
 
@@ -44,9 +47,20 @@ def needed_to_receive(default: Any = None) -> Any:
     return Field(default=default, json_schema_extra={TO_RECEIVE: True})
 
 
-def receiving_secret() -> Any:
-    """Return the field for a secret that only the process that receives events may know."""
-    return Field(default=None, repr=False, json_schema_extra={FOR_RECEIVING: True})
+def receiving_secret(*, development: str, in_place_of: str) -> Any:
+    """Return the field for a secret that only the process that receives events may know.
+
+    The embedded mode uses `development` unless the setting `in_place_of` is set.
+    """
+    return Field(
+        default=None,
+        repr=False,
+        json_schema_extra={
+            DEVELOPMENT: development,
+            IN_PLACE_OF: in_place_of,
+            FOR_RECEIVING: True,
+        },
+    )
 
 
 def api_key() -> Any:
@@ -103,5 +117,6 @@ PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
 BaseAddress: TypeAlias = Annotated[str, AfterValidator(check_base_address)]
+HttpAddress: TypeAlias = Annotated[str, AfterValidator(check_address)]
 ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
 WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]

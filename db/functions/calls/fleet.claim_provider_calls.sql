@@ -20,8 +20,10 @@ declare
     v_now timestamptz;
     v_free bigint;
 begin
-    -- One claim at a time, so that all workers together keep to p_at_once.
-    if not pg_try_advisory_xact_lock(hashtextextended('coinfleet.provider_calls', 0)) then
+    -- One claim at a time of this provider's, so that all workers together keep to p_at_once.
+    if not pg_try_advisory_xact_lock(
+        hashtextextended('coinfleet.provider_calls:' || split_part(p_kinds[1], '.', 1), 0)
+    ) then
         return;
     end if;
     v_now := coalesce(p_now, clock_timestamp());
@@ -35,11 +37,18 @@ begin
     update fleet.provider_calls as c
     set next_attempt_at = v_now
     where c.id = any(array(
-        select a.id
-        from fleet.provider_calls as a
-        where a.state = 'pending' and a.kind = any(p_kinds) and a.next_attempt_at > v_now + interval '2 hours'
-        limit 100
-        for no key update skip locked
+        select d.id
+        from unnest(p_kinds) as k (kind)
+        cross join lateral (
+            -- Of this kind, by its index.
+            select a.id
+            from fleet.provider_calls as a
+            where a.state = 'pending' and a.kind = k.kind
+                and a.next_attempt_at
+                > v_now + case k.kind when 'app.deliver' then interval '25 hours' else interval '2 hours' end
+            limit 100
+            for no key update skip locked
+        ) as d
     ));
     return query
     with due as (
@@ -54,6 +63,7 @@ begin
             limit v_free
             for no key update skip locked
         ) as d
+        where not exists (select from fleet.call_pauses as p where p.kind = k.kind)
         order by d.next_attempt_at
         limit v_free
     )

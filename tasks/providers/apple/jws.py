@@ -41,7 +41,7 @@ class Claims(msgspec.Struct):
     exp: int | float | None = None
     nbf: int | float | None = None
     iat: int | float | None = None
-    aud: msgspec.UnsetType = msgspec.UNSET
+    aud: None = None
     sub: str | None = None
     jti: str | None = None
 

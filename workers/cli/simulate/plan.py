@@ -76,7 +76,9 @@ class PlannedPayment:
     buyer: UUID
     coins: int
     paid_minor: int
+    """In minor units; for a store that sells without a price, how many were sold."""
     reversed_minor: int = 0
+    """In the same unit."""
 
     @property
     def coins_left(self) -> int:
@@ -105,6 +107,8 @@ class Plan:
     events: list[PlannedEvent] = field(default_factory=list)
     payments: dict[str, PlannedPayment] = field(default_factory=dict)
     gifts: list[PlannedGift] = field(default_factory=list)
+    charged: dict[str, int] = field(default_factory=dict)
+    """What Stripe took, in minor units, by payment intent; whatever became of it here."""
 
     def __len__(self) -> int:
         return len(self.opening) + len(self.events)

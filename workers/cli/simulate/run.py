@@ -20,13 +20,16 @@ from db.errors import CoinfleetError, DatabaseUnavailable
 from db.release.generations import check_released
 from tasks.providers.stripe import Stripe
 from workers.cli.progress import progress
-from workers.cli.simulate.cases.mix import plan_cases
+from workers.cli.simulate.cases.mix import plan_cases, plan_tour
 from workers.cli.simulate.delivery import Deliveries, deliver
 from workers.cli.simulate.findings import Findings
+from workers.cli.simulate.garbage import pick as pick_garbage
+from workers.cli.simulate.heard import of_run
 from workers.cli.simulate.http import Address, NoAnswer, is_ready
+from workers.cli.simulate.mocks import Mocks
 from workers.cli.simulate.plan import Balance, Outcome, Secrets
 from workers.cli.simulate.prices import GIFT_TYPES, PACKAGES
-from workers.cli.simulate.report import Stopwatch, show
+from workers.cli.simulate.report import Stopwatch, show, show_next_steps
 from workers.cli.simulate.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from db.connections.pool import Pool
+    from workers.cli.simulate.delivery import Delivery
+    from workers.cli.simulate.heard import Message
     from workers.cli.simulate.plan import Plan, PlannedEvent
     from workers.settings import Settings
 
@@ -59,12 +64,15 @@ class Options:
     seed: int
     duplicates: int
     shuffle: bool
+    garbage: bool = False
+    tour: bool = False
 
 
 async def simulate(settings: Settings, options: Options, console: Console) -> bool:
     """Run it all and show it; return whether all is well. Raises CoinfleetError."""
     address = _address(settings)
     signing = _signing_secrets(settings)
+    mocks = Mocks.of_fleet(settings)
     await _check_ready(address)
     # No idle connection is kept: asyncpg would log that it lost one.
     pool = await open_pool(
@@ -79,13 +87,26 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
                 f"Run {plan.run}, seed {options.seed}: {len(plan):,} events to {address}",
                 highlight=False,
             )
-            run = Run(pool, plan, options, address=address, signing=signing, after_id=after_id)
+            if mocks is not None:
+                await mocks.pay(plan.charged)
+            run = Run(
+                pool,
+                plan,
+                options,
+                address=address,
+                signing=signing,
+                after_id=after_id,
+                mocks=mocks,
+            )
             with progress(console) as bars:
                 await run.deliver_all(bars)
                 findings = await run.read_back(bars)
+            held = await simulation.held_purchases(pool, [*plan.people])
     finally:
         pool.terminate()
-    show(console, findings, run.watch)
+    show(console, findings, run.watch, is_brief=options.tour)
+    if options.tour:
+        show_next_steps(console, held, is_heard=findings.heard is not None)
     return not findings.breaches
 
 
@@ -101,6 +122,7 @@ class Run:
         address: Address,
         signing: Secrets,
         after_id: int,
+        mocks: Mocks | None = None,
     ) -> None:
         self.watch = Stopwatch()
         self._pool = pool
@@ -109,6 +131,7 @@ class Run:
         self._address = address
         self._signing = signing
         self._after_id = after_id
+        self._mocks = mocks
         self._deliveries = Deliveries()
 
     async def deliver_all(self, bars: Progress) -> None:
@@ -134,9 +157,26 @@ class Run:
             outcomes={each.provider_event_id: Outcome(each.state, each.reason) for each in found},
             balances={person: Balance(*balance) for person, balance in balances.items()},
             invariants=await _check_invariants(self._pool),
+            heard=await self._hear(bars),
         )
 
-    async def _deliver(self, events: Sequence[PlannedEvent], title: str, bars: Progress) -> None:
+    async def _hear(self, bars: Progress) -> list[Message] | None:
+        """Wait until the app has heard all, or nothing moves; return what it heard of the run."""
+        if self._mocks is None or not self._mocks.hear:
+            return None
+        bar = bars.add_task("telling the app", total=None)
+        seen, give_up_at = None, time.monotonic() + STUCK_AFTER_S
+        while time.monotonic() < give_up_at:
+            untold = await simulation.count_untold(self._pool)
+            if untold == 0:
+                break
+            if untold != seen:
+                seen, give_up_at = untold, time.monotonic() + STUCK_AFTER_S
+            await asyncio.sleep(POLL_EVERY_S)
+        bars.remove_task(bar)
+        return of_run(self._plan, await self._mocks.heard())
+
+    async def _deliver(self, events: Sequence[Delivery], title: str, bars: Progress) -> None:
         bar = bars.add_task(title, total=len(events))
         await deliver(
             events,
@@ -169,18 +209,21 @@ class Run:
             await asyncio.sleep(POLL_EVERY_S)
 
 
-def deliveries_in_order(
-    plan: Plan, options: Options
-) -> tuple[list[PlannedEvent], list[PlannedEvent]]:
+def deliveries_in_order(plan: Plan, options: Options) -> tuple[list[PlannedEvent], list[Delivery]]:
     """Return the deliveries that come first, and the others.
 
     Copies of an event follow it directly, or come anywhere if shuffled. The first deliveries are
-    one per opening event; further copies of these are among the others.
+    one per opening event; further copies of these are among the others, and so is garbage.
     """
     copies = options.duplicates
-    rest = plan.opening * (copies - 1) + [event for event in plan.events for _ in range(copies)]
+    rest: list[Delivery] = [*plan.opening * (copies - 1)]
+    rest += [event for event in plan.events for _ in range(copies)]
+    random = Random(options.seed)  # noqa: S311 - repeatable, not secret
     if options.shuffle:
-        Random(options.seed).shuffle(rest)  # noqa: S311 - repeatable, not secret
+        random.shuffle(rest)
+    if options.garbage:
+        for garbage in pick_garbage(random, len(rest)):
+            rest.insert(random.randrange(len(rest)), garbage)
     return plan.opening, rest
 
 
@@ -199,7 +242,7 @@ async def prepare_plan(pool: Pool, settings: Settings, options: Options) -> Plan
         livemode=settings.stripe_livemode,
         started_s=int(time.time()),
     )
-    plan = plan_cases(scenario, events=options.events)
+    plan = plan_tour(scenario) if options.tour else plan_cases(scenario, events=options.events)
     others = {person: name for person, name in plan.people.items() if person not in streamers}
     await simulation.add_people(pool, others)
     return plan

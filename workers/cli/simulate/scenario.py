@@ -129,12 +129,14 @@ class Scenario:
     ) -> StripePayment:
         """Return any payment on the account, for coins or not; no event is planned."""
         self._payments += 1
-        return StripePayment(
+        payment = StripePayment(
             key=f"{self.plan.run}n{self._payments}",
             amount_minor=amount_minor,
             metadata=metadata,
             **{"created_s": self._started_s, "livemode": self.livemode} | fields,
         )
+        self.plan.charged[payment.intent_id] = amount_minor
+        return payment
 
     def expect_coins(self, payment: StripePayment) -> None:
         """Expect that the coins of an order are granted."""

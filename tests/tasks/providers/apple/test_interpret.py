@@ -165,7 +165,7 @@ def test_a_purchase_says_what_is_refunded_already() -> None:
 
 
 @pytest.mark.parametrize("may_answer", [False, True])
-def test_a_consumption_request_is_a_question_for_twelve_hours(may_answer: bool) -> None:
+def test_a_consumption_request_is_a_question_for_twelve_hours(*, may_answer: bool) -> None:
     asked_at = AT + timedelta(hours=1)
     body = signer().notify(
         "CONSUMPTION_REQUEST",

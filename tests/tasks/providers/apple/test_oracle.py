@@ -48,7 +48,13 @@ class Oracle:
 
     def __init__(self) -> None:
         self._of = [
-            SignedDataVerifier([chain().root], False, each, BUNDLE_ID, APP_APPLE_ID)
+            SignedDataVerifier(
+                [chain().root],
+                enable_online_checks=False,
+                environment=each,
+                bundle_id=BUNDLE_ID,
+                app_apple_id=APP_APPLE_ID,
+            )
             for each in (Environment.PRODUCTION, Environment.SANDBOX)
         ]
 
@@ -124,7 +130,7 @@ def verdict(apple: Apple, jws: str) -> str:
 
 def compare(seed: int, count: int) -> None:
     """Compare the verdicts of a provider that knows the leaves, and now and then of a new one."""
-    dice = random.Random(seed)  # noqa: S311 - no secret
+    dice = random.Random(seed)
     oracle, known = Oracle(), new_apple()
     for each in (leaf(), leaf(2)):
         known.verify(signer(of=each).notify("TEST", None, AT), {}, now_s=NOW_S)
@@ -151,8 +157,8 @@ def is_lenient(jws: str) -> bool:
     parts = [payload]
     if isinstance(data, dict) and isinstance(data.get("signedTransactionInfo"), str):
         parts.append(read(data["signedTransactionInfo"]))
-    # Another alphabet; half of a character; a time that is no number; an id of the app with decimals;
-    # something else where an object belongs.
+    # Another alphabet; half of a character; a time that is no number; an id of the app with
+    # decimals; something else where an object belongs.
     return (
         not set("=+/ ").isdisjoint(jws)
         or "\\ud800" in json.dumps(parts)

@@ -54,6 +54,20 @@ USUAL: dict[Case, int] = {
 }
 
 
+# One of each, in the order in which a newcomer reads of them: two are held for a person.
+TOUR: tuple[Case, ...] = (
+    purchases.check_out,
+    reversals.refund_in_part,
+    reversals.refund_in_full,
+    reversals.lose_dispute,
+    reversals.win_dispute,
+    holds.need_approval,
+    holds.need_approval,
+    gifts.give,
+    gifts.give_without_coins,
+)
+
+
 class GuardrailsTooTight(CoinfleetError):
     """The guardrails hold even ordinary purchases."""
 
@@ -65,11 +79,17 @@ class GuardrailsTooTight(CoinfleetError):
         )
 
 
+def plan_tour(scenario: Scenario) -> Plan:
+    """Plan one of each case of TOUR. Raises GuardrailsTooTight."""
+    _check_guardrails(scenario)
+    for case in TOUR:
+        case(scenario)
+    return scenario.plan
+
+
 def plan_cases(scenario: Scenario, *, events: int) -> Plan:
     """Plan cases until there are exactly so many events. Raises GuardrailsTooTight."""
-    dearest_usd = VAULT.amount_minor * QUANTITY_MAX / 100
-    if min(scenario.rules.limit_usd, scenario.rules.approval_threshold_usd) < dearest_usd:
-        raise GuardrailsTooTight(scenario.rules, dearest_usd)
+    _check_guardrails(scenario)
     if events >= RARE_FROM_EVENTS:
         for case in RARE:
             case(scenario)
@@ -80,3 +100,9 @@ def plan_cases(scenario: Scenario, *, events: int) -> Plan:
         else:
             scenario.plan_purchase()
     return scenario.plan
+
+
+def _check_guardrails(scenario: Scenario) -> None:
+    dearest_usd = VAULT.amount_minor * QUANTITY_MAX / 100
+    if min(scenario.rules.limit_usd, scenario.rules.approval_threshold_usd) < dearest_usd:
+        raise GuardrailsTooTight(scenario.rules, dearest_usd)
