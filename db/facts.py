@@ -204,7 +204,6 @@ class StoreInquiry(
 
     `inquiry_id` is Apple's transactionId (CONSUMPTION_REQUEST) or Google's pendingRefundToken
     (pendingRefundReviewNotification). `told` is what the event says of the purchase besides.
-    `may_answer`: it is answered without a person, from what became of the coins.
     """
 
     payment_keys: PaymentKeys
@@ -215,7 +214,6 @@ class StoreInquiry(
     reason: Text | None = None
     told: StoreSnapshot | None = None
     is_sandbox: bool = False
-    may_answer: bool = False
 
 
 class Paid(msgspec.Struct, frozen=True, kw_only=True):

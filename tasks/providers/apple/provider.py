@@ -29,8 +29,7 @@ class Apple(Provider):
     """Purchases in Apple's App Store, of its sandbox too.
 
     `apps` are our apps: Apple's numeric id of each by its bundle id. `root_certificates` (DER) are
-    those in which a chain must end. Without both nothing is authentic. `customers_consented`: the
-    platform's customers agreed that Apple is told what became of their purchases.
+    those in which a chain must end. Without both nothing is authentic.
     """
 
     name = "apple"
@@ -43,9 +42,7 @@ class Apple(Provider):
         *,
         apps: Mapping[str, int] | None = None,
         root_certificates: Sequence[bytes] = (),
-        customers_consented: bool = False,
     ) -> None:
-        self._customers_consented = customers_consented
         self._verifier = (
             _make_verifier(apps, root_certificates) if apps and root_certificates else None
         )
@@ -84,7 +81,7 @@ class Apple(Provider):
 
     def interpret(self, event: ClaimedEvent) -> Fact:
         """Return what a notification or a client's submission means."""
-        return interpret(event, may_answer=self._customers_consented)
+        return interpret(event)
 
     def _known_verifier(self) -> Verifier:
         if self._verifier is None:

@@ -31,13 +31,9 @@ def signer(environment: str = "Production", *, of: Leaf | None = None) -> AppleS
     return AppleSigner(leaf=of or leaf(), environment=environment)
 
 
-def new_apple(*, customers_consented: bool = False) -> Apple:
+def new_apple() -> Apple:
     """Return the provider of our app, which has seen no header yet."""
-    return Apple(
-        apps={BUNDLE_ID: APP_APPLE_ID},
-        root_certificates=[chain().root],
-        customers_consented=customers_consented,
-    )
+    return Apple(apps={BUNDLE_ID: APP_APPLE_ID}, root_certificates=[chain().root])
 
 
 def claimed(payload: bytes, event_type: str = "ANY") -> ClaimedEvent:

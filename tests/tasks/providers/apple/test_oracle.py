@@ -158,13 +158,14 @@ def is_lenient(jws: str) -> bool:
     if isinstance(data, dict) and isinstance(data.get("signedTransactionInfo"), str):
         parts.append(read(data["signedTransactionInfo"]))
     # Another alphabet; half of a character; a time that is no number; an id of the app with
-    # decimals; something else where an object belongs.
+    # decimals; something else where an object belongs, or two of which Apple writes one.
     return (
         not set("=+/ ").isdisjoint(jws)
         or "\\ud800" in json.dumps(parts)
         or any(type(each.get(name, 0)) not in {int, float} for each in parts for name in TIMES)
         or (isinstance(data, dict) and type(data.get("appAppleId", 0)) is not int)
         or any(not isinstance(payload.get(name) or {}, dict) for name in HOLDERS)
+        or sum(payload.get(name) is not None for name in HOLDERS) > 1
         or any(payload.get(name) in ("", [], 0) for name in HOLDERS)
     )
 
