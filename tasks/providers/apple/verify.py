@@ -159,15 +159,14 @@ def _ask(check: Callable[[], object]) -> None:
     from appstoreserverlibrary.signed_data_verifier import (  # noqa: PLC0415
         VerificationException,
     )
-    from cattrs.errors import BaseValidationError  # noqa: PLC0415
 
     try:
         check()
     except VerificationException:
         raise NotAuthentic("no_match") from None
-    except BaseValidationError:
-        # It gives a field the type of its own class only after it has verified the signature. Our
-        # own types decide what a field of another type means.
+    except ExceptionGroup:
+        # It gives the fields the types of its own classes only after it has verified the signature,
+        # and raises their errors as a group. Our own types decide what such a field means.
         return
     except Exception:  # noqa: BLE001
         # From None: its message may hold a part of the object.
