@@ -92,6 +92,7 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         select
             p.created_at as at, p.id, p.profile_id, p.provider, p.provider_payment_id, p.sku,
             p.quantity, p.coin_amount, p.amount_minor, p.currency, p.usd_amount, p.status,
+            fleet.major_amount(p.amount_minor, p.currency) as amount,
             p.hold_reason, p.decision, p.refunded_coins, p.granted_at, p.requires_approval
         from public.coin_purchases as p
         where p.id in ({_PURCHASES})
@@ -106,22 +107,34 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
     "refund": """
         select
             r.created_at as at, r.payment_id as id, r.refund_id, r.amount_minor, r.status,
-            r.undone_at
+            r.undone_at, p.currency, fleet.major_amount(r.amount_minor, p.currency) as amount
         from fleet.refunds as r
+        left join lateral (
+            select min(c.currency) as currency
+            from public.coin_purchases as c
+            where c.payment_id = r.payment_id
+        ) as p on true
         where r.payment_id = any($1)
         order by r.created_at desc nulls last
     """,
     "dispute": """
         select
             d.told_at as at, d.payment_id as id, d.dispute_id, d.amount_minor, d.currency, d.status,
-            d.payment_rate
+            d.payment_rate, fleet.major_amount(d.amount_minor, d.currency) as amount
         from fleet.disputes as d
         where d.payment_id = any($1)
         order by d.told_at desc nulls last
     """,
     "refunded_so_far": """
-        select m.refund_total_at as at, m.id, m.refund_total_minor
+        select
+            m.refund_total_at as at, m.id, m.refund_total_minor, p.currency,
+            fleet.major_amount(m.refund_total_minor, p.currency) as amount
         from fleet.payments as m
+        left join lateral (
+            select min(c.currency) as currency
+            from public.coin_purchases as c
+            where c.payment_id = m.id
+        ) as p on true
         where m.id = any($1) and m.refund_total_minor > 0
         order by m.id desc
     """,
@@ -326,6 +339,7 @@ ABOUT_PROFILES: Mapping[str, str] = {
         select
             p.purchased_at as at, p.id, p.profile_id, p.provider, p.provider_payment_id, p.sku,
             p.quantity, p.coin_amount, p.amount_minor, p.currency, p.usd_amount, p.status,
+            fleet.major_amount(p.amount_minor, p.currency) as amount,
             p.hold_reason, p.decision, p.refunded_coins, p.granted_at, p.requires_approval
         from public.coin_purchases as p
         where p.profile_id = any($1)

@@ -51,10 +51,15 @@ def _first_word(error: str) -> str:
     return error.split(":", 1)[0].split(" ", 1)[0]
 
 
+def _money(d: Mapping[str, Any], minor: int) -> str:
+    """Return an amount as people write it; as it was told, if its currency is unknown."""
+    if d["amount"] is None:
+        return f"{minor:,} in minor units"
+    return f"{d['amount']:,} {d['currency'].upper()}"
+
+
 def _purchase(d: Mapping[str, Any]) -> str:
-    paid = ""
-    if d["amount_minor"] is not None:
-        paid = f" for {d['amount_minor']:,} {d['currency']} in minor units"
+    paid = "" if d["amount_minor"] is None else f" for {_money(d, d['amount_minor'])}"
     sku = f" ({d['quantity'] or 1} x {d['sku']})" if d["sku"] else ""
     held = f", held: {d['hold_reason']}" if d["hold_reason"] else ""
     decided = f", {d['decision']}" if d["decision"] else ""
@@ -71,12 +76,12 @@ def _grant(d: Mapping[str, Any]) -> str:
 
 def _refund(d: Mapping[str, Any]) -> str:
     undone = " and came to nothing" if d["undone_at"] else ""
-    return f"refund {d['refund_id']} of {d['amount_minor']:,} in minor units: {d['status']}{undone}"
+    amount = _money(d, d["amount_minor"])
+    return f"refund {d['refund_id']} of {amount}: {d['status']}{undone}"
 
 
 def _dispute(d: Mapping[str, Any]) -> str:
-    currency = f" {d['currency']}" if d["currency"] else ""
-    return f"dispute {d['dispute_id']} of {d['amount_minor']:,}{currency}: {d['status']}"
+    return f"dispute {d['dispute_id']} of {_money(d, d['amount_minor'])}: {d['status']}"
 
 
 def _entry(d: Mapping[str, Any]) -> str:
@@ -84,7 +89,10 @@ def _entry(d: Mapping[str, Any]) -> str:
     who = d["profile_id"] or d["account"]
     what = "coins" if d["account"] == "coins" or not d["profile_id"] else d["account"]
     after = f"; {what} are {d['balance_after']:,} then" if d["balance_after"] is not None else ""
-    return f"entry {d['id']}: {who} {verb} {abs(d['amount']):,} {what} ({d['reason']}){after}"
+    amount = (
+        counted(abs(d["amount"]), "coin") if what == "coins" else f"{abs(d['amount']):,} {what}"
+    )
+    return f"entry {d['id']}: {who} {verb} {amount} ({d['reason']}){after}"
 
 
 def _decision(d: Mapping[str, Any]) -> str:
@@ -178,7 +186,7 @@ SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "name": lambda d: f"a name of the payment: {d['provider']} {d['key']}",
     "purchase": _purchase,
     "refund": _refund,
-    "refunded_so_far": lambda d: f"{d['refund_total_minor']:,} refunded in all, in minor units",
+    "refunded_so_far": lambda d: f"{_money(d, d['refund_total_minor'])} refunded in all",
     "replay": _replay,
     "replayed_call": _replayed_call,
     "signed_up": lambda d: f"{d['profile_id']} signed up",
