@@ -6,19 +6,22 @@ says how much of it is refunded. What a transaction says is read in transactions
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from db.facts import StoreInquiry
 from tasks.providers.apple.jws import read_payload
 from tasks.providers.apple.objects import Consumable, Notification, Payload, StoredSubmission
 from tasks.providers.apple.transactions import (
+    moment,
     purchase_of,
     read_consumable,
     snapshot_of,
 )
-from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed
+from tasks.providers.reading import UNREADABLE_ERRORS, identifier, ignored, malformed
 from tasks.providers.signed import NotAuthentic
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from db.inbox.batches import ClaimedEvent
 
 CLIENT_PURCHASE = "client.purchase"
+# Apple heeds an answer within this time.
+ANSWER_WITHIN = timedelta(hours=12)
 
 _NOTIFICATION = msgspec.json.Decoder(Notification)
 _SUBMISSION = msgspec.json.Decoder(StoredSubmission)
@@ -63,10 +68,29 @@ def _read_notification(payload: Payload) -> Fact:
     match payload.notificationType:
         case "ONE_TIME_CHARGE":
             return purchase_of(told)
+        case "CONSUMPTION_REQUEST":
+            return _inquiry_of(payload, told)
         case "REFUND_REVERSED":
             return snapshot_of(told, is_given_back=True)
         case _:
             return snapshot_of(told)
+
+
+def _inquiry_of(payload: Payload, told: Consumable) -> StoreInquiry:
+    """Return Apple's question about a refund that the customer wants."""
+    snapshot = snapshot_of(told)
+    asked_at = moment(payload.signedDate or told.signedDate)
+    reason = payload.data.consumptionRequestReason if payload.data else None
+    return StoreInquiry(
+        payment_keys=snapshot.payment_keys,
+        inquiry_id=told.transactionId,
+        store_app=told.bundleId,
+        asked_at=asked_at,
+        deadline=asked_at + ANSWER_WITHIN,
+        reason=identifier(reason),
+        told=snapshot,
+        is_sandbox=snapshot.is_sandbox,
+    )
 
 
 def _why_nothing(payload: Payload) -> str:

@@ -75,6 +75,7 @@ class Data(msgspec.Struct):
     """What a notification tells of the app's purchases."""
 
     signedTransactionInfo: str | None = None  # noqa: N815
+    consumptionRequestReason: Any = None  # noqa: N815
 
 
 class Payload(msgspec.Struct):

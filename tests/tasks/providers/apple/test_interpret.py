@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.facts import LineItem, StorePurchase, StoreSnapshot, Verdict
+from db.facts import LineItem, StoreInquiry, StorePurchase, StoreSnapshot, Verdict
 from tasks.providers.reading import ignored, malformed
 from tests.tasks.providers.apple.apps import AT, BUYER, NOW_S, claimed, leaf, new_apple, signer
 
@@ -138,7 +139,6 @@ def test_only_consumables_of_the_buyers_own_mean_anything(
         ("REFUND_REVERSED", {"revocationDate": 1}, 0),
         ("REFUND_REVERSED", {"revocationDate": 1, "revocationPercentage": 66_667}, 66_667),
         ("REFUND_DECLINED", {}, 0),
-        ("CONSUMPTION_REQUEST", {}, 0),
         ("SOMETHING_NEW", {"revocationDate": 1}, 100_000),
     ],
 )
@@ -159,6 +159,33 @@ def test_a_purchase_says_what_is_refunded_already() -> None:
     found = submitted(revocationDate=1)
     assert isinstance(found, StorePurchase)
     assert found.reversed_milli_percent == 100_000
+
+
+# --- questions ---------------------------------------------------------------------------------
+
+
+def test_a_consumption_request_is_a_question_for_twelve_hours() -> None:
+    asked_at = AT + timedelta(hours=1)
+    body = signer().notify(
+        "CONSUMPTION_REQUEST",
+        signer().transaction("2000001", AT),
+        asked_at,
+        consumptionRequestReason="UNINTENDED_PURCHASE",
+    )
+    assert APPLE.interpret(claimed(body)) == StoreInquiry(
+        payment_keys=["2000001"],
+        inquiry_id="2000001",
+        store_app="dev.coinfleet.app",
+        asked_at=asked_at,
+        deadline=asked_at + timedelta(hours=12),
+        reason="UNINTENDED_PURCHASE",
+        told=StoreSnapshot(
+            payment_keys=["2000001"],
+            told_at=AT,
+            store_app="dev.coinfleet.app",
+            reversed_milli_percent=0,
+        ),
+    )
 
 
 # --- submissions -------------------------------------------------------------------------------
