@@ -1,5 +1,6 @@
-"""The questions of a payment's story, and of its events and calls. Each takes an array of keys as $1, and returns the newest rows first.
+"""The questions of a payment's story, and of its events and calls.
 
+Each takes an array of keys as $1, and returns the newest rows first.
 Each row has a time `at`, null if it holds now. Sizes are bounded by the caller, and by the two
 questions that look through a buyer's entries.
 """
