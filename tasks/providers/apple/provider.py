@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from db.facts import Fact
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
+    from tasks.providers.apple.history import AppleHistory
     from tasks.providers.apple.verify import Verifier
+    from tasks.providers.history import History
+
+API_BASE = "https://api.storekit.apple.com"
+SANDBOX_API_BASE = "https://api.storekit-sandbox.apple.com"
 
 _NOTIFICATION = msgspec.json.Decoder(Notification)
 _SUBMISSION = msgspec.json.Decoder(Submission)
@@ -29,7 +34,8 @@ class Apple(Provider):
     """Purchases in Apple's App Store, of its sandbox too.
 
     `apps` are our apps: Apple's numeric id of each by its bundle id. `root_certificates` (DER) are
-    those in which a chain must end. Without both nothing is authentic.
+    those in which a chain must end. Without both nothing is authentic. With a key of Apple's API
+    (`private_key_file` is its content) the history of notifications is read.
     """
 
     name = "apple"
@@ -42,10 +48,31 @@ class Apple(Provider):
         *,
         apps: Mapping[str, int] | None = None,
         root_certificates: Sequence[bytes] = (),
+        issuer_id: str | None = None,
+        key_id: str | None = None,
+        private_key_file: str | None = None,
+        api_base: str = API_BASE,
+        sandbox_api_base: str = SANDBOX_API_BASE,
     ) -> None:
         self._verifier = (
             _make_verifier(apps, root_certificates) if apps and root_certificates else None
         )
+        self._history: AppleHistory | None = None
+        if apps and root_certificates and issuer_id and key_id and private_key_file:
+            from tasks.providers.apple.api import AppStoreApi  # noqa: PLC0415 - as below
+            from tasks.providers.apple.history import AppleHistory  # noqa: PLC0415
+
+            self._history = AppleHistory(
+                bundle_ids=tuple(apps),
+                api=AppStoreApi(
+                    issuer_id=issuer_id,
+                    key_id=key_id,
+                    private_key=private_key_file,
+                    base=api_base,
+                    sandbox_base=sandbox_api_base,
+                ),
+                verify=lambda body, now_s: self.verify(body, {}, now_s=now_s),
+            )
 
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:
         """Return whether certificates must be proved first, which takes 15 ms."""
@@ -82,6 +109,15 @@ class Apple(Provider):
     def interpret(self, event: ClaimedEvent) -> Fact:
         """Return what a notification or a client's submission means."""
         return interpret(event)
+
+    def history(self) -> History | None:
+        """Return the history of notifications."""
+        return self._history
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._history:
+            await self._history.close()
 
     def _known_verifier(self) -> Verifier:
         if self._verifier is None:

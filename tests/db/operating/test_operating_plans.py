@@ -246,7 +246,7 @@ async def test_what_is_held_for_want_of_a_rate_is_found_by_its_state(big: Connec
 
 PROFILE = "00000000-0000-4000-8000-000000000001"
 NAMED = (
-    "old_7", "pi_old_8", "re_old_9", "dp_old_10", PROFILE, "purchase:11", "gift:12", "stream:13",
+    "old_7", "pi_old_8", "re_old_9", "dp_old_10", PROFILE, "purchase:11", "gift:13", "stream:13",
     "event:14", "call:15", "key_16",
 )  # fmt: skip
 

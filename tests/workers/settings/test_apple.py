@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
 from tests.tasks.providers.apple.apps import chain
@@ -76,3 +78,35 @@ def test_a_root_that_cannot_be_read_stops_the_process(
     found = fault(monkeypatch, "APPLE_ROOT_CERTIFICATES", missing)
     assert "can't be read" in found
     assert missing not in found
+
+
+KEY = {
+    "APPLE_ISSUER_ID": "57246542-96fe-1a63-e053-0824d011072a",
+    "APPLE_KEY_ID": "KEY1234567",
+}
+
+
+def test_the_key_of_the_api_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in KEY.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match="APPLE_PRIVATE_KEY_FILE: missing"):
+        Settings()
+    file = tmp_path / "key.p8"
+    monkeypatch.setenv("APPLE_PRIVATE_KEY_FILE", str(file))
+    for content in ("", "no key", "-----BEGIN PRIVATE KEY-----"):
+        file.write_text(content)
+        with pytest.raises(ValidationError, match="no key as App Store Connect gives it"):
+            Settings()
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    file.write_bytes(pem)
+    assert Settings().apple_private_key_file == pem.decode()
+    assert "PRIVATE KEY" not in repr(Settings())
+
+
+@pytest.mark.parametrize(("name", "value"), [("APPLE_ISSUER_ID", "me"), ("APPLE_KEY_ID", "k")])
+def test_names_of_the_key_have_their_shape(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    assert "must be" in fault(monkeypatch, name, value)

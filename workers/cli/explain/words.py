@@ -51,10 +51,15 @@ def _first_word(error: str) -> str:
     return error.split(":", 1)[0].split(" ", 1)[0]
 
 
+def _money(d: Mapping[str, Any], minor: int) -> str:
+    """Return an amount as people write it; as it was told, if its currency is unknown."""
+    if d["amount"] is None:
+        return f"{minor:,} in minor units"
+    return f"{d['amount']:,} {d['currency'].upper()}"
+
+
 def _purchase(d: Mapping[str, Any]) -> str:
-    paid = ""
-    if d["amount_minor"] is not None:
-        paid = f" for {d['amount_minor']:,} {d['currency']} in minor units"
+    paid = "" if d["amount_minor"] is None else f" for {_money(d, d['amount_minor'])}"
     sku = f" ({d['quantity'] or 1} x {d['sku']})" if d["sku"] else ""
     held = f", held: {d['hold_reason']}" if d["hold_reason"] else ""
     decided = f", {d['decision']}" if d["decision"] else ""
@@ -71,12 +76,12 @@ def _grant(d: Mapping[str, Any]) -> str:
 
 def _refund(d: Mapping[str, Any]) -> str:
     undone = " and came to nothing" if d["undone_at"] else ""
-    return f"refund {d['refund_id']} of {d['amount_minor']:,} in minor units: {d['status']}{undone}"
+    amount = _money(d, d["amount_minor"])
+    return f"refund {d['refund_id']} of {amount}: {d['status']}{undone}"
 
 
 def _dispute(d: Mapping[str, Any]) -> str:
-    currency = f" {d['currency']}" if d["currency"] else ""
-    return f"dispute {d['dispute_id']} of {d['amount_minor']:,}{currency}: {d['status']}"
+    return f"dispute {d['dispute_id']} of {_money(d, d['amount_minor'])}: {d['status']}"
 
 
 def _entry(d: Mapping[str, Any]) -> str:
@@ -84,7 +89,10 @@ def _entry(d: Mapping[str, Any]) -> str:
     who = d["profile_id"] or d["account"]
     what = "coins" if d["account"] == "coins" or not d["profile_id"] else d["account"]
     after = f"; {what} are {d['balance_after']:,} then" if d["balance_after"] is not None else ""
-    return f"entry {d['id']}: {who} {verb} {abs(d['amount']):,} {what} ({d['reason']}){after}"
+    amount = (
+        counted(abs(d["amount"]), "coin") if what == "coins" else f"{abs(d['amount']):,} {what}"
+    )
+    return f"entry {d['id']}: {who} {verb} {amount} ({d['reason']}){after}"
 
 
 def _decision(d: Mapping[str, Any]) -> str:
@@ -120,6 +128,32 @@ def _gift(d: Mapping[str, Any]) -> str:
         f"gift {d['id']}: {d['sender_id']} gave {d['recipient_id']} {d['quantity']} x"
         f" {d['gift_type']}{stream}: {counted(d['coin_amount'], 'coin')}, of them"
         f" {d['streamer_revenue']:,} for the streamer"
+    )
+
+
+def _store(d: Mapping[str, Any]) -> str:
+    back = f", {d['reversed_milli_percent'] / 1000:g} % of it reversed"
+    said = [
+        f"{d['provider']} ({d['store_app']}) says: {counted(d['quantity'], 'item')}",
+        back if d["reversed_milli_percent"] else "",
+        ", a test that cost nothing" if d["is_sandbox"] else "",
+        ", acknowledged" if d["is_acknowledged"] else "",
+        ", consumed" if d["is_consumed"] else "",
+    ]
+    return "".join(said)
+
+
+def _voided(d: Mapping[str, Any]) -> str:
+    items = counted(d["voided_quantity"], "item") if d["voided_quantity"] else "the whole"
+    return f"{items} of the purchase went back, as a record of the store says"
+
+
+def _inquiry(d: Mapping[str, Any]) -> str:
+    why = f" ({d['reason']})" if d["reason"] else ""
+    test = ", of a test that cost nothing" if d["is_sandbox"] else ""
+    return (
+        f"{d['provider']} asked about the purchase{why}{test}: it wants an answer until"
+        f" {_time(d['deadline']).strip()}"
     )
 
 
@@ -173,14 +207,17 @@ SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "found": _found,
     "gift": _gift,
     "grant": _grant,
+    "inquiry": _inquiry,
     "joined": _joined,
     "message": _message,
     "name": lambda d: f"a name of the payment: {d['provider']} {d['key']}",
     "purchase": _purchase,
     "refund": _refund,
-    "refunded_so_far": lambda d: f"{d['refund_total_minor']:,} refunded in all, in minor units",
+    "refunded_so_far": lambda d: f"{_money(d, d['refund_total_minor'])} refunded in all",
     "replay": _replay,
     "replayed_call": _replayed_call,
     "signed_up": lambda d: f"{d['profile_id']} signed up",
+    "store": _store,
     "stream": _stream,
+    "voided": _voided,
 }

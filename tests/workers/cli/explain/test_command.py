@@ -78,14 +78,19 @@ async def test_each_name_of_a_payment_tells_its_story(explain: Explain, known: K
     assert len(set(stories)) == 1
     for words in (
         "stripe test evt_paid; it is applied",
-        f"purchase {known.purchase_id} of {known.buyer}: 100 coins (1 x coins_100) for 100 usd",
+        f"purchase {known.purchase_id} of {known.buyer}: 100 coins (1 x coins_100) for 1.00 USD",
         f"{known.buyer} gets 100 coins (purchase); coins are 100 then",
-        f"refund re_half_{PAID.number} of 50 in minor units: succeeded",
+        f"refund re_half_{PAID.number} of 0.50 USD: succeeded",
         f"{known.buyer} loses 50 coins (refund); coins are 50 then",
         f"{known.buyer} has 33 coins",
         f"a name of the payment: stripe {PAID.charge}",
     ):
         assert words in stories[0], stories[0]
+    told = stories[0].splitlines()
+    assert len(set(told)) == len(told)
+    # Other entries of the buyer are no part of it.
+    assert "(gift)" not in stories[0]
+    assert "(adjustment)" not in stories[0]
     granted, taken = (stories[0].index(f"{verb} {coins} coins") for verb, coins in VERBS)
     assert granted < taken
 
@@ -102,6 +107,40 @@ async def test_a_gift_is_told_with_what_both_get(explain: Explain, known: Known)
         f"{known.streamer} gets 14 earnings (gift); earnings are 14 then",
     ):
         assert words in told.out, told.out
+    assert told.out.count(" entry ") == 2
+
+
+async def test_an_event_that_was_never_applied_tells_the_story_of_its_payment(
+    explain: Explain, known: Known, db: Connection
+) -> None:
+    refund = {
+        "id": "re_dead",
+        "object": "refund",
+        "amount": 1,
+        "currency": "usd",
+        "status": "succeeded",
+        "payment_intent": PAID.intent,
+        "charge": PAID.charge,
+        "created": 1_777_888_000,
+    }
+    event = {
+        "id": "evt_dead",
+        "object": "event",
+        "type": "refund.created",
+        "created": 1_777_888_000,
+        "livemode": False,
+        "data": {"object": refund},
+    }
+    await db.execute(
+        "insert into fleet.inbox_events (provider, provider_event_id, event_type, payload,"
+        " payload_sha256, state, reason, last_error, processed_at) values ('stripe', 'evt_dead',"
+        " 'refund.created', convert_to($1, 'UTF8'), '', 'dead', 'failed', 'XX000: 42', now())",
+        json.dumps(event),
+    )
+    told = await explain("evt_dead")
+    assert "refund.created evt_dead; it is dead (failed)" in told.out
+    assert "last error: XX000;" in told.out or "last error: XX000\n" in told.out
+    assert f"purchase {known.purchase_id} of" in told.out
 
 
 async def test_a_profile_is_told_with_its_entries_and_balance(
@@ -156,7 +195,7 @@ async def test_a_replay_is_told_with_who_and_why(
         known.event_id,
     )
     told = await explain("evt_paid")
-    assert "ann@desk had 1 event replayed: “why not”" in told.out
+    assert told.out.count("ann@desk had 1 event replayed: “why not”") == 1
     assert "it is pending" in told.out
 
 
@@ -198,7 +237,31 @@ async def test_no_more_than_the_last_200_lines_are_told(
     told = await explain(str(known.buyer))
     assert told.out.count("\n") < 210
     assert "what is older is left out" in told.out
+    assert "coins are 238 then" in told.out
+    assert "signed up" not in told.out
     assert f"{known.buyer} has 238 coins" in told.out
+
+
+async def test_what_a_store_says_and_asks_is_told(
+    explain: Explain, known: Known, db: Connection
+) -> None:
+    await db.execute(
+        "insert into fleet.store_payments (payment_id, provider, store_app, told_at, quantity,"
+        " reversed_milli_percent, is_consumed) select payment_id, 'google', 'com.example.live',"
+        " now(), 3, 33333, true from public.coin_purchases;"
+        "insert into fleet.store_voids select payment_id, now(), 1 from public.coin_purchases"
+    )
+    await db.execute(
+        "insert into fleet.store_inquiries (provider, inquiry_id, event_id, store_app, asked_at,"
+        " deadline, reason) values ('google', 's3cret', $1, 'com.example.live',"
+        " '2026-11-20 10:00Z', '2026-11-21 10:00Z', 'FRAUD')",
+        known.event_id,
+    )
+    told = (await explain("evt_paid")).out
+    assert "google (com.example.live) says: 3 items, 33.333 % of it reversed, consumed" in told
+    assert "1 item of the purchase went back" in told
+    assert "asked about the purchase (FRAUD): it wants an answer until 2026-11-21 10:00:00Z" in told
+    assert "s3cret" not in told
 
 
 async def test_a_number_of_several_things_is_asked_back(explain: Explain, known: Known) -> None:
