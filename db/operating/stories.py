@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from db.inbox.batches import ClaimedEvent, EventId
 from db.inbox.claims import interpret_events
+from db.operating.profile_queries import (
+    ABOUT_GIFTS,
+    ABOUT_PROFILES,
+    ABOUT_STREAMS,
+    ENTRIES_OF_GIFTS,
+)
 from db.operating.story_queries import (
     ABOUT_CALLS,
     ABOUT_EVENTS,
-    ABOUT_GIFTS,
     ABOUT_PAYMENTS,
-    ABOUT_PROFILES,
-    ABOUT_STREAMS,
     AROUND_EVENTS,
-    ENTRIES_OF_GIFTS,
     ENTRIES_OF_PURCHASES,
     ENTRIES_OF_REVERSALS,
     MESSAGES_OF_REVERSALS,

@@ -1,5 +1,6 @@
-"""The questions of a story. Each takes an array of keys as $1, and returns the newest rows first.
+"""The questions of a payment's story, and of its events and calls.
 
+Each takes an array of keys as $1, and returns the newest rows first.
 Each row has a time `at`, null if it holds now. Sizes are bounded by the caller, and by the two
 questions that look through a buyer's entries.
 """
@@ -34,14 +35,14 @@ _PURCHASES = """
     union
     select j.purchase_id from fleet.joined_purchases as j where j.payment_id = any($1)
 """
-_ENTRY = """
+ENTRY = """
     select
         l.created_at as at, l.id, l.transaction_id, l.profile_id, l.account, l.amount,
         l.balance_after, l.reason, l.idempotency_key
     from public.ledger_entries as l
 """
 
-_CALL = """
+CALL = """
     select
         c.created_at as at, c.id, c.kind, c.key, c.state, c.attempts, c.finished_at,
         c.next_attempt_at, c.last_error
@@ -138,6 +139,20 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         where m.id = any($1) and m.refund_total_minor > 0
         order by m.id desc
     """,
+    "store": """
+        select
+            null::timestamptz as at, t.payment_id as id, t.provider, t.store_app, t.quantity,
+            t.reversed_milli_percent, t.is_sandbox, t.is_acknowledged, t.is_consumed, t.told_at
+        from fleet.store_payments as t
+        where t.payment_id = any($1)
+        order by t.payment_id
+    """,
+    "voided": """
+        select v.told_at as at, v.payment_id as id, v.voided_quantity
+        from fleet.store_voids as v
+        where v.payment_id = any($1)
+        order by v.told_at desc
+    """,
     "foreign": """
         select null::timestamptz as at, m.id
         from fleet.payments as m
@@ -150,7 +165,7 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         order by d.id desc
     """,
     "call": f"""
-        {_CALL}
+        {CALL}
         where c.key = any(array(
             select 'coinfleet:refund:' || d.id
             from fleet.decisions as d
@@ -159,7 +174,7 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         order by c.id desc
     """,
     "message": f"""
-        {_CALL}
+        {CALL}
         where c.key = any(array(
             select unnest(array['purchase-held-' || p.id, 'purchase-credited-' || p.id])
             from ({_PURCHASES}) as p
@@ -179,7 +194,7 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
 # Keys: payments.
 ENTRIES_OF_PURCHASES: Mapping[str, str] = {
     "entry": f"""
-        {_ENTRY}
+        {ENTRY}
         where l.idempotency_key = any(array(
             select 'purchase:' || p.provider || ':' || p.provider_payment_id
             from public.coin_purchases as p
@@ -193,7 +208,7 @@ ENTRIES_OF_REVERSALS: Mapping[str, str] = {
         select r.*
         from public.coin_purchases as p
         cross join lateral (
-            {_ENTRY}
+            {ENTRY}
             where l.profile_id = p.profile_id and l.created_at >= p.granted_at
             order by l.created_at
             limit {ENTRIES_MAX}
@@ -207,7 +222,7 @@ ENTRIES_OF_REVERSALS: Mapping[str, str] = {
 # Keys: purchase and transaction, as 7-42.
 MESSAGES_OF_REVERSALS: Mapping[str, str] = {
     "message": f"""
-        {_CALL}
+        {CALL}
         where c.key = any(array(
             select unnest(array['purchase-reversed-' || r.name, 'purchase-reinstated-' || r.name])
             from unnest($1::text[]) as r (name)
@@ -230,11 +245,18 @@ AROUND_EVENTS: Mapping[str, str] = {
         order by f.event_id desc
     """,
     "call": f"""
-        {_CALL}
+        {CALL}
         where c.event_id = any($1) or c.key = any(array(
             select 'coinfleet:refund:' || d.id from fleet.decisions as d where d.event_id = any($1)
         ))
         order by c.id desc
+    """,
+    "inquiry": """
+        select
+            q.asked_at as at, q.event_id as id, q.provider, q.deadline, q.reason, q.is_sandbox
+        from fleet.store_inquiries as q
+        where q.event_id = any($1)
+        order by q.asked_at desc
     """,
     "replay": """
         select
@@ -247,7 +269,7 @@ AROUND_EVENTS: Mapping[str, str] = {
 }
 
 # Keys: calls.
-ABOUT_CALLS: Mapping[str, str] = {"call": f"{_CALL} where c.id = any($1) order by c.id desc"}
+ABOUT_CALLS: Mapping[str, str] = {"call": f"{CALL} where c.id = any($1) order by c.id desc"}
 REPLAYS_OF_CALLS: Mapping[str, str] = {
     "replayed_call": """
         select
@@ -290,108 +312,3 @@ PAYMENTS_OF_EVENT = """
         on p.provider = e.provider and p.provider_event_id = e.provider_event_id
     where e.id = $1
 """
-
-# Keys: gifts.
-ABOUT_GIFTS: Mapping[str, str] = {
-    "gift": """
-        select
-            g.created_at as at, g.id, g.sender_id, g.recipient_id, g.stream_id, g.gift_type,
-            g.quantity, g.coin_amount, g.streamer_revenue, g.platform_revenue
-        from public.gifts as g
-        where g.id = any($1)
-        order by g.created_at desc
-    """,
-}
-ENTRIES_OF_GIFTS: Mapping[str, str] = {
-    # The first entry of a gift is found by its key, the others by their profile and its moment.
-    "entry": f"""
-        select r.*
-        from public.gifts as g
-        join public.ledger_entries as f
-            on f.idempotency_key = 'gift:' || g.provider_event_id and f.leg = 0
-        cross join lateral (
-            {_ENTRY}
-            where l.profile_id = any(array[g.sender_id, g.recipient_id])
-                and l.created_at = f.created_at and l.transaction_id = f.transaction_id
-            limit 10
-        ) as r
-        where g.id = any($1)
-        order by r.id desc
-    """,
-    "message": f"""
-        {_CALL}
-        where c.key = any(array(
-            select 'gift-applied-' || g.id from public.gifts as g where g.id = any($1)
-        ))
-        order by c.id desc
-    """,
-}
-
-# Keys: profiles.
-ABOUT_PROFILES: Mapping[str, str] = {
-    "signed_up": """
-        select pr.created_at as at, null::bigint as id, pr.id as profile_id
-        from public.profiles as pr
-        where pr.id = any($1)
-        order by pr.created_at desc
-    """,
-    "purchase": """
-        select
-            p.purchased_at as at, p.id, p.profile_id, p.provider, p.provider_payment_id, p.sku,
-            p.quantity, p.coin_amount, p.amount_minor, p.currency, p.usd_amount, p.status,
-            fleet.major_amount(p.amount_minor, p.currency) as amount,
-            p.hold_reason, p.decision, p.refunded_coins, p.granted_at, p.requires_approval
-        from public.coin_purchases as p
-        where p.profile_id = any($1)
-        order by p.purchased_at desc
-    """,
-    "entry": f"{_ENTRY} where l.profile_id = any($1) order by l.created_at desc",
-    "stream": """
-        select
-            s.started_at as at, s.id, s.profile_id, s.live_available, s.is_published,
-            s.active_viewer_count, s.recent_gift_coins, s.ended_at
-        from public.live_streams as s
-        where s.profile_id = any($1)
-        order by s.id desc
-    """,
-    "adjustment": """
-        select a.adjusted_at as at, null::bigint as id, a.profile_id, a.amount, a.who, a.reason
-        from fleet.adjustments as a
-        where a.profile_id = any($1)
-        order by a.adjusted_at desc
-    """,
-    "erased": """
-        select e.erased_at as at, e.id, e.profile_id, e.requested_by, e.reason
-        from fleet.erasures as e
-        where e.profile_id = any($1)
-        order by e.erased_at desc
-    """,
-    "balance": """
-        select
-            null::timestamptz as at, null::bigint as id, pr.id as profile_id, pr.coin_balance,
-            pr.earnings_balance, pr.coin_seq, pr.earnings_seq
-        from public.profiles as pr
-        where pr.id = any($1)
-        order by pr.id
-    """,
-}
-
-# Keys: streams.
-ABOUT_STREAMS: Mapping[str, str] = {
-    "stream": """
-        select
-            s.started_at as at, s.id, s.profile_id, s.live_available, s.is_published,
-            s.active_viewer_count, s.recent_gift_coins, s.ended_at
-        from public.live_streams as s
-        where s.id = any($1)
-        order by s.id desc
-    """,
-    "gift": """
-        select
-            g.created_at as at, g.id, g.sender_id, g.recipient_id, g.stream_id, g.gift_type,
-            g.quantity, g.coin_amount, g.streamer_revenue, g.platform_revenue
-        from public.gifts as g
-        where g.stream_id = any($1)
-        order by g.created_at desc
-    """,
-}

@@ -131,6 +131,32 @@ def _gift(d: Mapping[str, Any]) -> str:
     )
 
 
+def _store(d: Mapping[str, Any]) -> str:
+    back = f", {d['reversed_milli_percent'] / 1000:g} % of it reversed"
+    said = [
+        f"{d['provider']} ({d['store_app']}) says: {counted(d['quantity'], 'item')}",
+        back if d["reversed_milli_percent"] else "",
+        ", a test that cost nothing" if d["is_sandbox"] else "",
+        ", acknowledged" if d["is_acknowledged"] else "",
+        ", consumed" if d["is_consumed"] else "",
+    ]
+    return "".join(said)
+
+
+def _voided(d: Mapping[str, Any]) -> str:
+    items = counted(d["voided_quantity"], "item") if d["voided_quantity"] else "the whole"
+    return f"{items} of the purchase went back, as a record of the store says"
+
+
+def _inquiry(d: Mapping[str, Any]) -> str:
+    why = f" ({d['reason']})" if d["reason"] else ""
+    test = ", of a test that cost nothing" if d["is_sandbox"] else ""
+    return (
+        f"{d['provider']} asked about the purchase{why}{test}: it wants an answer until"
+        f" {_time(d['deadline']).strip()}"
+    )
+
+
 def _stream(d: Mapping[str, Any]) -> str:
     now = "ended" if d["ended_at"] else "published" if d["is_published"] else "not published"
     viewers = counted(d["active_viewer_count"], "viewer")
@@ -181,6 +207,7 @@ SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "found": _found,
     "gift": _gift,
     "grant": _grant,
+    "inquiry": _inquiry,
     "joined": _joined,
     "message": _message,
     "name": lambda d: f"a name of the payment: {d['provider']} {d['key']}",
@@ -190,5 +217,7 @@ SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "replay": _replay,
     "replayed_call": _replayed_call,
     "signed_up": lambda d: f"{d['profile_id']} signed up",
+    "store": _store,
     "stream": _stream,
+    "voided": _voided,
 }

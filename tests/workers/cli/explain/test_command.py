@@ -242,6 +242,28 @@ async def test_no_more_than_the_last_200_lines_are_told(
     assert f"{known.buyer} has 238 coins" in told.out
 
 
+async def test_what_a_store_says_and_asks_is_told(
+    explain: Explain, known: Known, db: Connection
+) -> None:
+    await db.execute(
+        "insert into fleet.store_payments (payment_id, provider, store_app, told_at, quantity,"
+        " reversed_milli_percent, is_consumed) select payment_id, 'google', 'com.example.live',"
+        " now(), 3, 33333, true from public.coin_purchases;"
+        "insert into fleet.store_voids select payment_id, now(), 1 from public.coin_purchases"
+    )
+    await db.execute(
+        "insert into fleet.store_inquiries (provider, inquiry_id, event_id, store_app, asked_at,"
+        " deadline, reason) values ('google', 's3cret', $1, 'com.example.live',"
+        " '2026-11-20 10:00Z', '2026-11-21 10:00Z', 'FRAUD')",
+        known.event_id,
+    )
+    told = (await explain("evt_paid")).out
+    assert "google (com.example.live) says: 3 items, 33.333 % of it reversed, consumed" in told
+    assert "1 item of the purchase went back" in told
+    assert "asked about the purchase (FRAUD): it wants an answer until 2026-11-21 10:00:00Z" in told
+    assert "s3cret" not in told
+
+
 async def test_a_number_of_several_things_is_asked_back(explain: Explain, known: Known) -> None:
     told = await explain(str(known.event_id))
     assert told.code == 2
