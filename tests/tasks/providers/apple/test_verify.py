@@ -398,3 +398,13 @@ def test_at_most_32_headers_are_remembered() -> None:
         known.learn(f"header {no}", header, lambda: None)
         known.find("header 0")
     assert [no for no in range(HEADERS_MAX + 1) if known.find(f"header {no}") is None] == [1]
+
+
+def test_a_refusal_says_nothing_of_what_was_sent() -> None:
+    foreign = signer(of=leaf(1, "foreign")).notify("TEST", None, AT)
+    for apple in (new_apple(), warm()):
+        for body in (foreign, SOLD[:-20], b"x"):
+            with pytest.raises(NotAuthentic) as refused:
+                apple.verify(body, {}, now_s=NOW_S)
+            assert refused.value.args == ()
+            assert refused.value.__cause__ is None
