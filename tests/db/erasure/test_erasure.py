@@ -101,6 +101,7 @@ OF_MACHINES = of(
     fleet_settings="store_sandbox sandbox_profiles",
     fleet_store_line_items="product_id",
     fleet_store_payments="provider provider_payment_id store_app",
+    fleet_store_inquiries="provider inquiry_id store_app reason",
     fleet_ticks="job outcome last_error",
     fleet_web_reports="web detail",
     fleet_worker_reports="worker detail",
