@@ -6,11 +6,12 @@ A page is stored, counted and left behind in one transaction. Nothing here asks 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NewType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from db.connections.pool import Connection, Pool
     from db.inbox.arrivals import Arrival
@@ -27,6 +28,7 @@ class KnownOrder(NamedTuple):
     bought_at: datetime
     purchase_id: int
     order_id: str
+    store_app: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ async def read_known_orders(
 ) -> list[KnownOrder]:
     """Return up to `limit` orders of the last 60 days, the oldest first: those after this one."""
     rows = await database.fetch(
-        "select bought_at, purchase_id, order_id"
+        "select bought_at, purchase_id, order_id, store_app"
         " from fleet.known_orders(coalesce($1::timestamptz, '-infinity'), $2, $3)",
         after.bought_at if after else None,
         after.purchase_id if after else 0,

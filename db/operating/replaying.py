@@ -7,7 +7,7 @@ event means is handed in as `interpret`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,6 +43,7 @@ class Ending:
     event_id: int
     before: str
     state: str
+    reason_before: str | None = None
     reason: str | None = None
     error: str | None = None
     attempts: int = 0
@@ -100,6 +101,12 @@ async def try_replay(
 async def _make_pending(
     connection: Connection, matches: Sequence[Match], request: Request
 ) -> Batch:
+    # What another session changes after this is left by the function, by its state.
+    seen = await connection.fetch(
+        "select id, reason from fleet.inbox_events where id = any($1)",
+        [match.event_id for match in matches],
+    )
+    reasons = {row["id"]: row["reason"] for row in seen}
     rows = await connection.fetch(
         "select event_id, skipped from fleet.replay_events($1, $2, $3, $4, $5::jsonb)",
         [match.event_id for match in matches],
@@ -115,7 +122,12 @@ async def _make_pending(
             batch.skipped[event_id] = skipped
         else:
             batch.endings.append(
-                Ending(event_id=event_id, before=before[event_id], state="pending")
+                Ending(
+                    event_id=event_id,
+                    before=before[event_id],
+                    state="pending",
+                    reason_before=reasons[event_id],
+                )
             )
     return batch
 
@@ -168,11 +180,10 @@ async def read_endings(connection: Connection, endings: Sequence[Ending]) -> lis
         " from fleet.inbox_events where id = any($1) order by id",
         [each.event_id for each in endings],
     )
-    before = {each.event_id: each.before for each in endings}
+    by_id = {each.event_id: each for each in endings}
     return [
-        Ending(
-            event_id=row["id"],
-            before=before[row["id"]],
+        replace(
+            by_id[row["id"]],
             state=row["state"],
             reason=row["reason"],
             error=row["last_error"],

@@ -14,8 +14,10 @@ from structlog.testing import capture_logs
 from db.inbox.arrivals import store_arrivals
 from tasks import backfill
 from tasks.backfill import find_missed_events
+from tasks.payment_events import process_payment_events
 from tasks.providers.stripe import Stripe
 from tests.conditions import eventually
+from tests.db.books import COINS, PRICE_LIST, PRICE_MINOR, SKU, Books
 from tests.db.inbox.arrivals import arrival
 from tests.tasks.contexts import make_context
 from workers.mock_providers.stripe import KEY, StripeServer, stripe_server
@@ -87,6 +89,7 @@ def told(stripe: StripeServer) -> list[str]:
     return sorted(event["id"] for event in stripe.events)
 
 
+@pytest.mark.requirement("C11")
 async def test_an_event_whose_webhook_is_lost_is_stored_as_it_is_listed(
     context: Context, stripe: StripeServer, db: Connection
 ) -> None:
@@ -102,6 +105,33 @@ async def test_an_event_whose_webhook_is_lost_is_stored_as_it_is_listed(
     assert [(line["missed"], line["among"]) for line in lines] == [(1, ["charge.succeeded"])]
     row = await reading(db)
     assert (row["found"], row["missed"], row["seen"]) == (1, 1, 1)
+
+
+async def test_a_payment_whose_webhook_is_lost_is_credited_once(
+    context: Context, stripe: StripeServer, db: Connection, web_pool: Pool
+) -> None:
+    await db.execute(PRICE_LIST)
+    books = Books(db)
+    buyer = await books.profile()
+    intent = {
+        "id": "pi_1",
+        "status": "succeeded",
+        "currency": "usd",
+        "amount_received": PRICE_MINOR,
+        "latest_charge": "ch_1",
+        "metadata": {"profile_id": str(buyer), "sku": SKU},
+    }
+    await is_read_until(db, minutes=30)
+    stripe.wait(hours=-1)
+    stripe.tell("payment_intent.succeeded", intent)
+    stripe.wait(hours=1)
+    for _ in range(2):
+        await find_missed_events(context)
+        await process_payment_events(context)
+        assert await books.coins(buyer) == COINS
+        # Its webhook comes after all.
+        await store_arrivals(web_pool, [arrival(stripe.events[0]["id"])])
+    assert await books.breaches() == {}
 
 
 async def test_an_event_that_a_webhook_brought_is_left_alone(

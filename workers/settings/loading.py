@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.providers import PROVIDERS
 from workers.processes import RELEASE, Process
 from workers.settings.app import AppSettings
+from workers.settings.apple import AppleSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
 from workers.settings.sign_in import SignInSettings
@@ -32,7 +33,9 @@ class SettingsFault(SystemExit):
 
 
 # A further provider's settings stand before the others: the fields of the last base come first.
-class Settings(SignInSettings, AppSettings, StripeSettings, FleetSettings, BaseSettings):
+class Settings(
+    AppleSettings, SignInSettings, AppSettings, StripeSettings, FleetSettings, BaseSettings
+):
     """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
 
     model_config = SettingsConfigDict(

@@ -292,6 +292,12 @@ async def order(books: Books, days_ago: int, number: int) -> None:
         f"GPA.{number}",
         number,
     )
+    await books.db.execute(
+        "insert into fleet.store_payments (payment_id, provider, store_app, told_at)"
+        " values ($1, 'google', $2, now())",
+        number,
+        f"app {number}",
+    )
 
 
 async def test_known_orders_are_those_of_60_days_the_oldest_first(db: Connection) -> None:
@@ -300,7 +306,10 @@ async def test_known_orders_are_those_of_60_days_the_oldest_first(db: Connection
     for number, days_ago in enumerate((61, 59, 1, 30), start=1):
         await order(books, days_ago, number)
     found = await read_known_orders(db, None, 2)
-    assert [order.order_id for order in found] == ["GPA.2", "GPA.4"]
+    assert [(each.order_id, each.store_app) for each in found] == [
+        ("GPA.2", "app 2"),
+        ("GPA.4", "app 4"),
+    ]
     more = await read_known_orders(db, found[-1], 2)
     assert [order.order_id for order in more] == ["GPA.3"]
     assert await read_known_orders(db, more[-1], 2) == []

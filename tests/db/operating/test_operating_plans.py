@@ -9,20 +9,40 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
+from db.facts import Verdict
 from db.operating.calls import find_calls, find_dead_calls, replay_calls
 from db.operating.matching import INDEXED_STATES, STEP_IDS, Filter, Match, find_events
 from db.operating.rates import read_newest_rates, read_stale_rates
 from db.operating.replaying import Request, replay
+from db.operating.stories import LINES_MAX, tell
+from db.operating.subjects import find_subjects
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from db.connections.pool import Connection
+    from db.operating.stories import Happening
+    from db.operating.subjects import Subject
     from tests.clusters import Cluster, Database
 
 ROWS = 100_000
 # Of many rows, each question may read so many.
 FEW = 500
+BIG_TABLES = (
+    "coin_purchases",
+    "disputes",
+    "fx_rates",
+    "gifts",
+    "inbox_events",
+    "ledger_entries",
+    "live_streams",
+    "operator_actions",
+    "payment_halves",
+    "payment_keys",
+    "profiles",
+    "provider_calls",
+    "refunds",
+)
 REQUEST = Request(typed_by="ann@desk", reason="a test", filter={})
 
 HISTORY = f"""
@@ -47,7 +67,8 @@ insert into public.coin_purchases (
     amount_minor, currency, usd_amount, status, hold_reason, purchased_at, created_at, granted_at
 )
 select
-    n, gen_random_uuid(), 'stripe', 'old_' || n, 'pi_old_' || n, 100, 100,
+    n, ('00000000-0000-4000-8000-' || lpad((n % 1000)::text, 12, '0'))::uuid, 'stripe',
+    'old_' || n, 'pi_old_' || n, 100, 100,
     case when n % 20000 = 1 then 'gbp' else 'usd' end, 1,
     case when n % 20000 = 1 then 'pending' else 'confirmed' end,
     case when n % 20000 = 1 then 'no_fx_rate' end, at, at,
@@ -57,6 +78,48 @@ from old order by n desc;
 insert into fleet.provider_calls (kind, key, state, finished_at)
 select 'stripe.fetch_event', 'key_' || n, case when n % 20000 = 2 then 'dead' else 'done' end, at
 from old;
+
+insert into fleet.payment_keys (provider, key, payment_id)
+select 'stripe', 'pi_old_' || n, n from old;
+
+insert into fleet.payment_halves (provider, provider_event_id, payment_id, told_by)
+select 'stripe', 'old_' || n, n, 'intent' from old;
+
+insert into fleet.refunds (provider, refund_id, payment_id, amount_minor, status)
+select 'stripe', 're_old_' || n, n, 1, 'succeeded' from old;
+
+insert into fleet.disputes (provider, dispute_id, payment_id, amount_minor, currency, status)
+select 'stripe', 'dp_old_' || n, n, 1, 'usd', 'won' from old;
+
+insert into public.profiles (id, coin_balance, coin_seq)
+select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 1, 1
+from generate_series(0, 999) as n;
+
+insert into public.ledger_entries (
+    transaction_id, leg, profile_id, account, amount, balance_after, seq, reason, idempotency_key,
+    created_at, xact_id
+)
+select
+    n, 0, ('00000000-0000-4000-8000-' || lpad((n % 1000)::text, 12, '0'))::uuid, 'coins', 1,
+    n / 1000 + 1, n / 1000 + 1, 'purchase',
+    case when n % 2 = 0 then 'purchase:stripe:pi_old_' || n else 'gift:key_' || n end, at, '3'
+from old;
+
+insert into public.gifts (
+    provider_event_id, sender_id, recipient_id, gift_type, quantity, coin_amount, platform_revenue,
+    streamer_revenue, stream_id, created_at
+)
+select
+    'key_' || n, ('00000000-0000-4000-8000-' || lpad((n % 1000)::text, 12, '0'))::uuid,
+    ('00000000-0000-4000-8000-' || lpad(((n + 1) % 1000)::text, 12, '0'))::uuid, 'rose', 1, 1, 0,
+    1, n, at
+from old;
+
+insert into public.live_streams (profile_id)
+select ('00000000-0000-4000-8000-' || lpad((n % 1000)::text, 12, '0'))::uuid from old;
+
+insert into fleet.operator_actions (action, typed_by, reason, event_ids, call_ids)
+select 'replay', 'ann', 'a test', array[n], array[n] from old where n <= 20000;
 
 insert into public.fx_rates (currency, usd_per_unit, as_of)
 select chr(97 + n % 26) || 'ab', 1, at from old where chr(97 + n % 26) || 'ab' <> 'usd';
@@ -98,8 +161,8 @@ async def read(connection: Connection) -> tuple[list[str], int]:
     """Which big tables this transaction has read from end to end, and how many rows in all."""
     rows = await connection.fetch(
         "select relname, seq_scan, seq_tup_read + coalesce(idx_tup_fetch, 0) as rows"
-        " from pg_stat_xact_user_tables where relname in ('inbox_events', 'coin_purchases',"
-        " 'provider_calls', 'fx_rates', 'operator_actions')"
+        " from pg_stat_xact_user_tables where relname = any($1)",
+        BIG_TABLES,
     )
     return [row["relname"] for row in rows if row["seq_scan"]], sum(row["rows"] for row in rows)
 
@@ -179,3 +242,38 @@ async def test_what_is_held_for_want_of_a_rate_is_found_by_its_state(big: Connec
     assert len(await big.fetch("select * from fleet.holds_without_rate(array['gbp'])")) == 5
     whole, rows = await read(big)
     assert (whole, rows < FEW) == ([], True)
+
+
+PROFILE = "00000000-0000-4000-8000-000000000001"
+NAMED = (
+    "old_7", "pi_old_8", "re_old_9", "dp_old_10", PROFILE, "purchase:11", "gift:13", "stream:13",
+    "event:14", "call:15", "key_16",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", [*NAMED, "nothing", "9", "key_"])
+async def test_what_an_id_means_is_found_by_indexes(big: Connection, typed: str) -> None:
+    await find_subjects(big, typed, providers=["stripe", "apple", "google", "app"])
+    whole, rows = await read(big)
+    assert (whole, rows < FEW) == ([], True)
+
+
+@pytest.mark.parametrize("typed", NAMED)
+async def test_a_story_is_told_by_indexes(history: Database, typed: str) -> None:
+    connection = await open_connection(history.url(), application_name="test")
+    try:
+        subject, *_ = await find_subjects(connection, typed, providers=["stripe"])
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            told = await tell_in(connection, subject)
+            whole, rows = await read(connection)
+    finally:
+        connection.terminate()
+    assert told
+    assert (whole, rows < 4 * FEW) == ([], True)
+    assert len(told) <= LINES_MAX + FEW
+
+
+async def tell_in(connection: Connection, subject: Subject) -> Sequence[Happening]:
+    """Tell a story in the transaction whose reads are counted."""
+    verdict = Verdict(state="ignored", reason="not_ours")
+    return (await tell(connection, subject, interpret=lambda _: verdict)).happenings

@@ -62,7 +62,9 @@ async def test_it_has_as_much_time_as_at_first(outbox: Outbox) -> None:
 
 async def test_a_call_that_waits_for_its_next_attempt_is_made_at_once(outbox: Outbox) -> None:
     call_id = await outbox.write("a")
-    await outbox.books.db.execute("update fleet.provider_calls set next_attempt_at = 'infinity'")
+    await outbox.books.db.execute(
+        "update fleet.provider_calls set next_attempt_at = clock_timestamp() + interval '1 hour'"
+    )
     await again(outbox, call_id)
     assert (await outbox.claim_one())["id"] == call_id
 

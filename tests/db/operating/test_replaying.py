@@ -47,7 +47,12 @@ async def test_a_dead_event_is_applied_when_it_is_replayed(books: Books) -> None
     assert await books.outcome(event_id) == Outcome("dead", "failed")
     await books.db.execute("update fleet.inbox_events set starts = 3 where id = $1", event_id)
     batch = await again(books, event_id)
-    assert batch.endings == [Ending(event_id=event_id, before="dead", state="pending")]
+    assert batch.endings == [
+        Ending(event_id=event_id, before="dead", state="pending", reason_before="failed")
+    ]
+    event = await books.event(event_id)
+    # With starts left it would be claimed alone, as one that kills its worker.
+    assert (event["attempts"], event["starts"], event["last_error"]) == (0, 0, None)
     assert await books.work() == {event_id: APPLIED}
     assert await books.coins(buyer) == 100
 
@@ -134,6 +139,7 @@ async def test_an_event_that_was_set_aside_is_claimed_at_once(books: Books) -> N
     )
     assert await books.work() == {}
     await again(books, event_id)
+    assert await books.db.fetch("select from fleet.set_aside_events") == []
     assert await books.work() == {event_id: APPLIED}
 
 
@@ -151,10 +157,12 @@ async def test_a_trial_says_what_would_change_and_changes_nothing(books: Books) 
 
     batch = await try_replay(books.db, await seen(books, short, unknown), REQUEST, interpret)
 
-    assert [(each.before, each.state, each.reason) for each in batch.endings] == [
-        ("rejected", "applied", None),
+    assert [
+        (each.before, each.reason_before, each.state, each.reason) for each in batch.endings
+    ] == [
+        ("rejected", "insufficient_coins", "applied", None),
         # By the database's clock it came long ago.
-        ("waiting", "rejected", "no_purchase"),
+        ("waiting", "no_purchase_yet", "rejected", "no_purchase"),
     ]
     assert batch.moved == [Moved("coins", 0, 0, 10, 1), Moved("earnings", 7, 1, 0, 0)]
     assert await books.db.fetch("select * from fleet.inbox_events order by id") == before

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.workers.cli.operators import coinfleet
 from workers.cli.status.command import read_health
 
 if TYPE_CHECKING:
@@ -15,45 +14,40 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
     from tests.clusters import Database
+    from tests.workers.cli.conftest import Typed
 
 
-def rates(database: Database, *words: str) -> tuple[int, str, str]:
-    ended = coinfleet("rates", *words, DATABASE_URL=database.url())
-    return ended.returncode, ended.stdout, ended.stderr
-
-
-async def test_a_rate_is_set_and_listed(database: Database) -> None:
-    code, said, _ = rates(database, "set", "EUR", "1.0843", "--why", "of the bank")
+async def test_a_rate_is_set_and_listed(typed: Typed) -> None:
+    code, said, _ = await typed("rates", "set", "EUR", "1.0843", "--why", "of the bank")
     assert (code, said) == (
         0,
         "eur: a unit is worth 1.0843 US dollars\nNo purchase is held for want of it.\n",
     )
-    code, said, _ = rates(database, "list", "--json")
+    code, said, _ = await typed("rates", "list", "--json")
     (listed,) = json.loads(said)["rates"]
     assert (code, listed["currency"], listed["usd_per_unit"]) == (0, "eur", "1.0843")
     assert listed["counts"]
 
 
 @pytest.mark.parametrize("number", ["1,08", "0x1", "nan", "1_0", "", "--5"])
-def test_what_is_no_number_is_refused(number: str) -> None:
-    ended = coinfleet("rates", "set", "eur", number, DATABASE_URL="postgresql://x@127.0.0.1:1/x")
-    assert ended.returncode == 2
+async def test_what_is_no_number_is_refused(typed: Typed, number: str) -> None:
+    assert (await typed("rates", "set", "eur", number)).code == 2
 
 
-async def test_a_file_is_stored_whole(database: Database, db: Connection, tmp_path: Path) -> None:
+async def test_a_file_is_stored_whole(typed: Typed, db: Connection, tmp_path: Path) -> None:
     file = tmp_path / "rates.csv"
     file.write_text("currency,usd_per_unit,as_of\nEUR,1.08,2026-05-04\n\njpy, 0.0067\n")
-    code, said, _ = rates(database, "import", str(file))
+    code, said, _ = await typed("rates", "import", str(file))
     assert (code, said.splitlines()[0]) == (0, f"2 new rates of 2 in {file}")
     assert await db.fetchval("select count(*) from public.fx_rates") == 2
 
 
 async def test_all_faults_of_a_file_are_told_and_nothing_is_stored(
-    database: Database, db: Connection, tmp_path: Path
+    typed: Typed, db: Connection, tmp_path: Path
 ) -> None:
     file = tmp_path / "rates.csv"
     file.write_text("eur,1.08\ngbp\nchf,one\nusd,1\nnok,0.1,soon\njpy,149\n")
-    code, said, error = rates(database, "import", str(file))
+    code, said, error = await typed("rates", "import", str(file))
     assert (code, said) == (2, "")
     assert [line.split(":")[0] for line in error.splitlines()] == [
         "coinfleet",
@@ -65,11 +59,13 @@ async def test_all_faults_of_a_file_are_told_and_nothing_is_stored(
 @pytest.mark.parametrize(
     ("content", "said"), [(b"", "it has no rate"), (b"eur,\xff", "it is not UTF-8")]
 )
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+async def test_a_file_that_cannot_be_read_is_one_line(
+    typed: Typed, tmp_path: Path, content: bytes, said: str
+) -> None:
     file = tmp_path / "rates.csv"
     file.write_bytes(content)
-    ended = coinfleet("rates", "import", str(file), DATABASE_URL="postgresql://x@127.0.0.1:1/x")
-    assert (ended.returncode, ended.stderr) == (2, f"coinfleet: {file}: {said}\n")
+    ended = await typed("rates", "import", str(file))
+    assert (ended.code, ended.err) == (2, f"coinfleet: {file}: {said}\n")
 
 
 async def test_status_names_a_currency_without_a_rate(database: Database, db: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.providers.apple import Apple
 from workers.cli.purchases.words import dollars, moment, money, prospect, told
 from workers.cli.terminal import print_lines, print_rows, width_of, wrapped
 from workers.cli.words import ago, counted
@@ -80,5 +81,5 @@ def _lines(outlook: Outlook) -> Iterator[str]:
             yield prospect(verb, found.foreseen, look)
         elif found is not None:
             yield f"It can't be {verb.removesuffix('e')}ed now: {found.refusal}."
-            if verb == "reject" and look.provider == "apple":
+            if verb == "reject" and look.provider == Apple.name:
                 yield "With --without-refund it is closed at once: the customer must ask Apple."

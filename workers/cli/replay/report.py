@@ -72,8 +72,14 @@ def as_json_text(done: Replay) -> str:
         "events": done.endings,
         "skipped": done.skipped,
         "changes": [
-            {"before": before, "after": after, "reason": reason, "events": events}
-            for (before, after, reason), events in _changes(done).items()
+            {
+                "before": before,
+                "reason_before": reason_before,
+                "after": after,
+                "reason": reason,
+                "events": events,
+            }
+            for (before, reason_before, after, reason), events in _changes(done).items()
         ],
         "others_settled": done.settled,
         "coins": {
@@ -100,8 +106,8 @@ def show(console: Console, done: Replay) -> None:
     if done.endings:
         after = "would be" if done.dry_run else "is now"
         rows = [
-            ([_said(was, None), _said(state, reason), f"{events:,}"], _style(state))
-            for (was, state, reason), events in sorted(_changes(done).items(), key=str)
+            ([_said(was, why), _said(state, reason), f"{events:,}"], _style(state))
+            for (was, why, state, reason), events in sorted(_changes(done).items(), key=str)
         ]
         print_rows(console, ["was", after, "events"], rows)
     for line in _rest(done):
@@ -131,6 +137,12 @@ def _rest(done: Replay) -> Iterator[str]:
         )
     if done.endings and done.has_worker is False:
         yield "No worker reports: the events are pending until one runs."
+    asking = sum(each.reason == "no_answer_yet" for each in done.endings)
+    if asking:
+        yield (
+            f"{counted(asking, 'event')} waiting for an answer of the provider: if the call for it"
+            " is dead, `coinfleet replay calls` has it made again."
+        )
     pending = sum(each.state == "pending" for each in done.endings)
     if pending and done.has_worker:
         yield f"{counted(pending, 'event')} still pending when the time was over: see status."
@@ -138,8 +150,10 @@ def _rest(done: Replay) -> Iterator[str]:
         yield f"Stopped there: {counted(done.left, 'event')} not begun."
 
 
-def _changes(done: Replay) -> Counter[tuple[str, str, str | None]]:
-    return Counter((each.before, each.state, each.reason) for each in done.endings)
+def _changes(done: Replay) -> Counter[tuple[str, str | None, str, str | None]]:
+    return Counter(
+        (each.before, each.reason_before, each.state, each.reason) for each in done.endings
+    )
 
 
 def _said(state: str, reason: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tasks.providers import app, stripe
 from tasks.providers.app import App
+from tasks.providers.apple import Apple
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import Webhook, app_webhook, stripe_webhook
 
@@ -25,6 +26,8 @@ LONG_AGO_S = 3_600
 NOT_AUTHENTIC = frozenset({HTTPStatus.BAD_REQUEST})
 UNKNOWN = frozenset({HTTPStatus.NOT_FOUND})
 KEPT = frozenset({HTTPStatus.OK})
+# A fleet may not take the store's events at all.
+NOT_AUTHENTIC_OR_UNKNOWN = NOT_AUTHENTIC | UNKNOWN
 # A fleet that takes no purchases from clients does not know the path.
 NOT_SIGNED_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 
@@ -75,8 +78,19 @@ def _for_nobody(_secrets: Secrets, _at_s: float) -> Webhook:
     return Webhook("/webhooks/nobody", {}, b"{}")
 
 
-def _without_token(_secrets: Secrets, _at_s: float) -> Webhook:
-    return Webhook("/purchases/nobody", {"authorization": "Bearer nothing"}, b"{}")
+def _client_of_nobody(_secrets: Secrets, _at_s: float) -> Webhook:
+    return Webhook(f"/purchases/{Apple.name}", {"authorization": "Bearer nothing"}, b"{}")
+
+
+def _client_without_token(_secrets: Secrets, _at_s: float) -> Webhook:
+    body = b'{"signed_transaction": "eyJhbGciOiJub25lIn0.e30."}'
+    return Webhook(f"/purchases/{Apple.name}", {}, body)
+
+
+def _apple_of_nobody(_secrets: Secrets, _at_s: float) -> Webhook:
+    # A header {"alg": "none"}, and nothing that is signed.
+    body = b'{"signedPayload": "eyJhbGciOiJub25lIn0.e30."}'
+    return Webhook(f"/webhooks/{Apple.name}", {}, body)
 
 
 def _signed_and_unreadable(secrets: Secrets, at_s: float) -> Webhook:
@@ -99,7 +113,9 @@ KINDS = (
     Garbage(_too_deep, NOT_AUTHENTIC),
     Garbage(_no_text, NOT_AUTHENTIC),
     Garbage(_for_nobody, UNKNOWN),
-    Garbage(_without_token, NOT_SIGNED_IN),
+    Garbage(_client_of_nobody, NOT_SIGNED_IN),
+    Garbage(_client_without_token, NOT_SIGNED_IN),
+    Garbage(_apple_of_nobody, NOT_AUTHENTIC_OR_UNKNOWN),
     Garbage(_signed_and_unreadable, KEPT),
     Garbage(_gift_that_is_none, KEPT),
 )

@@ -18,6 +18,7 @@ from db.connections.explanations import explained_errors
 from db.connections.pool import open_pool
 from db.errors import CoinfleetError, DatabaseUnavailable
 from db.release.generations import check_released
+from tasks.providers.apple import Apple
 from tasks.providers.stripe import Stripe
 from workers.cli.progress import progress
 from workers.cli.simulate.cases.mix import plan_cases, plan_tour
@@ -31,9 +32,10 @@ from workers.cli.simulate.plan import Balance, Outcome, Secrets
 from workers.cli.simulate.prices import GIFT_TYPES, PACKAGES
 from workers.cli.simulate.report import Stopwatch, show, show_next_steps
 from workers.cli.simulate.scenario import Scenario
+from workers.cli.simulate.stores.apple import signer_is_trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rich.console import Console
     from rich.progress import Progress
@@ -82,7 +84,8 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
         with explained_errors():
             await check_released(pool, url=str(settings.database_url))
             after_id = await simulation.newest_event_id(pool)
-            plan = await prepare_plan(pool, settings, options)
+            stores = _stores(settings)
+            plan = await prepare_plan(pool, settings, options, stores)
             console.print(
                 f"Run {plan.run}, seed {options.seed}: {len(plan):,} events to {address}",
                 highlight=False,
@@ -132,6 +135,7 @@ class Run:
         self._signing = signing
         self._after_id = after_id
         self._mocks = mocks
+        self._others = plan.unnamed_ids
         self._deliveries = Deliveries()
 
     async def deliver_all(self, bars: Progress) -> None:
@@ -149,7 +153,9 @@ class Run:
     async def read_back(self, bars: Progress) -> Findings:
         """Read back what became of the events, the balances and the invariants."""
         bars.add_task("checking", total=None)
-        found = await simulation.event_ends(self._pool, self._plan.run, after_id=self._after_id)
+        found = await simulation.event_ends(
+            self._pool, self._plan.run, after_id=self._after_id, others=self._others
+        )
         balances = await simulation.balances(self._pool, [*self._plan.people])
         return Findings(
             plan=self._plan,
@@ -196,7 +202,10 @@ class Run:
             try:
                 with explained_errors():
                     stored, pending = await simulation.count_pending(
-                        self._pool, self._plan.run, after_id=self._after_id
+                        self._pool,
+                        self._plan.run,
+                        after_id=self._after_id,
+                        others=self._others,
                     )
             except DatabaseUnavailable:
                 await asyncio.sleep(POLL_EVERY_S)
@@ -227,10 +236,13 @@ def deliveries_in_order(plan: Plan, options: Options) -> tuple[list[PlannedEvent
     return plan.opening, rest
 
 
-async def prepare_plan(pool: Pool, settings: Settings, options: Options) -> Plan:
+async def prepare_plan(
+    pool: Pool, settings: Settings, options: Options, stores: Collection[str] = ()
+) -> Plan:
     """Write the price list, users and streams to the database; return the plan of the events."""
     run = f"sim{secrets.token_hex(3)}"
-    await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=Stripe.name)
+    for seller in (Stripe.name, *stores):
+        await simulation.put_price_list(pool, [*PACKAGES.values()], GIFT_TYPES, provider=seller)
     number = max(2, min(STREAMERS_MAX, options.events // 100))
     streamers = {uuid4(): f"{run}-streamer-{nth}" for nth in range(1, number + 1)}
     await simulation.add_people(pool, streamers)
@@ -241,6 +253,8 @@ async def prepare_plan(pool: Pool, settings: Settings, options: Options) -> Plan
         streams=await simulation.open_streams(pool, [*streamers]),
         livemode=settings.stripe_livemode,
         started_s=int(time.time()),
+        # In one order, so that a seed repeats its run.
+        stores=sorted(stores),
     )
     plan = plan_tour(scenario) if options.tour else plan_cases(scenario, events=options.events)
     others = {person: name for person, name in plan.people.items() if person not in streamers}
@@ -257,6 +271,13 @@ async def _check_invariants(pool: Pool) -> dict[str, int]:
     return {name: breach.violations if breach else 0 for name, breach in breaches.items()}
 
 
+def _stores(settings: Settings) -> set[str]:
+    """Return the stores whose events can be signed here."""
+    is_trusted = signer_is_trusted(settings.apple_root_certificates)
+    # Clients that submit purchases must be signed in.
+    return {Apple.name} if is_trusted and settings.supabase_jwt_secret else set()
+
+
 def _address(settings: Settings) -> Address:
     host = settings.hosts[0]
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - connected to, not bound
@@ -268,7 +289,12 @@ def _signing_secrets(settings: Settings) -> Secrets:
         raise NotSimulated(
             "STRIPE_WEBHOOK_SECRETS and APP_WEBHOOK_SECRETS must be set here as they are for web"
         )
-    return Secrets(settings.stripe_webhook_secrets[0], settings.app_webhook_secrets[0])
+    return Secrets(
+        settings.stripe_webhook_secrets[0],
+        settings.app_webhook_secrets[0],
+        sign_in=settings.supabase_jwt_secret or "",
+        audience=settings.supabase_jwt_audience,
+    )
 
 
 async def _check_ready(address: Address) -> None:

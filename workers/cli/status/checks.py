@@ -32,6 +32,7 @@ from db.health.status import (
 )
 from db.release.catalog import find_differences
 from workers.cli.status.histories import find_missed
+from workers.cli.status.inquiries import find_open_inquiries
 from workers.cli.status.messages import find_untold
 from workers.cli.status.rates import find_stale
 from workers.cli.words import ago, counted, duration
@@ -206,6 +207,11 @@ async def find_failed_refunds(context: CheckContext) -> list[str]:
     ]
 
 
+async def find_questions_of_stores(context: CheckContext) -> list[str]:
+    """Return a line per store that asks about refunds."""
+    return await find_open_inquiries(context.pool, now=context.now)
+
+
 async def find_missed_webhooks(context: CheckContext) -> list[str]:
     """Return what webhooks did not bring, and what is not looked for any more."""
     return await find_missed(context.pool, now=context.now)
@@ -233,6 +239,7 @@ CHECKS: tuple[Check, ...] = (
     find_untried_calls,
     find_failed_refunds,
     find_missed_webhooks,
+    find_questions_of_stores,
     find_untold_app,
     find_stale_rates,
 )

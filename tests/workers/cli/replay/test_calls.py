@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from workers.cli import make_app
-from workers.cli.endings import run_command
+from tests.workers.cli.conftest import Ended
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
-    from tests.clusters import Database
+    from tests.workers.cli.conftest import Typed
 
 WHY = ("--why", "the key is right now")
 KIND = "stripe.refund"
-
-
-class Ended(NamedTuple):
-    """What is seen of a command that has ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Replay(Protocol):
@@ -36,22 +28,9 @@ class Replay(Protocol):
 
 
 @pytest.fixture
-def replay(
-    database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Replay:
-    """Runs `coinfleet replay calls` in this process: its start would take a second."""
-
-    async def run(*words: str, login: str = "owner") -> Ended:
-        monkeypatch.setenv("DATABASE_URL", database.url(login))
-
-        def command() -> None:
-            make_app(["replay"])(["replay", "calls", *words], prog_name="coinfleet")
-
-        # In a thread, for it brings its own loop.
-        code = await asyncio.to_thread(run_command, command, as_json="--json" in words)
-        return Ended(code, *capsys.readouterr())
-
-    return run
+def replay(typed: Typed) -> Replay:
+    """Runs `coinfleet replay calls`."""
+    return partial(typed, "replay", "calls")
 
 
 async def write(db: Connection, key: str, state: str = "dead", error: str = "404") -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from tests.workers.cli.simulated_runs import clean_findings, make_plan
+from tests.workers.cli.simulate.plans import clean_findings, make_plan
 from workers.cli.simulate.heard import Message, of_run
 
 if TYPE_CHECKING:

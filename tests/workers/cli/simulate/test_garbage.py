@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.workers.cli.simulated_runs import SECRETS, clean_findings, make_plan
+from tests.workers.cli.simulate.plans import SECRETS, clean_findings, make_plan
 from tests.workers.receiving.serving import inbox, serving
 from workers.cli.simulate.delivery import Deliveries, deliver
 from workers.cli.simulate.garbage import EVENTS_PER_GARBAGE, KINDS, Garbage, pick
