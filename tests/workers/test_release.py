@@ -64,6 +64,7 @@ async def test_a_wrong_password_fails_the_release_with_one_line(database: Databa
         await release(Settings(database_url=wrong.geturl()))
 
 
+@pytest.mark.long
 async def test_what_only_a_person_can_undo_is_logged_and_is_exit_code_1(
     database: Database, db: Connection
 ) -> None:

@@ -40,6 +40,7 @@ async def test_a_dry_run_proves_the_same_and_changes_nothing(
     assert result.proof == finished[generation][1].proof
 
 
+@pytest.mark.long
 async def test_a_second_run_finds_nothing_to_do(
     platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -80,6 +81,7 @@ async def test_an_upgrade_that_stops_after_every_step_ends_the_same(
     assert await definitions(stopped) == await definitions(whole)
 
 
+@pytest.mark.long
 async def test_a_dry_run_comes_before_the_upgrade(first: Database) -> None:
     with pytest.raises(Interrupted):
         await upgraded(first, FIRST, on_progress=stop_at("gifts"))
@@ -87,6 +89,7 @@ async def test_a_dry_run_comes_before_the_upgrade(first: Database) -> None:
         await upgrade(first.url(), FIRST, dry_run=True)
 
 
+@pytest.mark.long
 async def test_a_row_that_the_schema_refuses_is_quarantined_alone(
     first: Database, look: Look
 ) -> None:
@@ -160,7 +163,7 @@ async def test_a_release_refuses_a_database_of_an_older_generation(
     assert await definitions(db) == before
 
 
-@pytest.mark.long_but_first
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["release", "gifts"])
 async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_lets_nobody_in(
     first: Database, look: Look, step: str
