@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.supabase.project import Project
 
-pytestmark = pytest.mark.requirement("B2")
+pytestmark = [pytest.mark.requirement("B2"), pytest.mark.long]
 
 # The project's own objects, with rights of its own, in the schema that we use too.
 THEIRS = """
@@ -147,7 +147,6 @@ async def test_who_signs_up_has_a_profile_and_whatever_else_a_project_gives_them
         assert await postgres.fetchval("select name from public.their_table") == str(user)
 
 
-@pytest.mark.long
 async def test_a_function_of_theirs_under_a_name_of_ours_stops_a_release(project: Project) -> None:
     async with project.connected() as postgres:
         await postgres.execute(
@@ -187,7 +186,6 @@ async def test_a_later_release_takes_nothing_back_that_a_project_gave_our_roles(
     assert await neighbours.changed() == set()
 
 
-@pytest.mark.long
 async def test_a_later_release_takes_back_what_a_policy_no_longer_lists(project: Project) -> None:
     await migrate(project.url())
     async with project.connected() as postgres:
@@ -204,7 +202,6 @@ async def test_a_later_release_takes_back_what_a_policy_no_longer_lists(project:
         assert not await postgres.fetchval(sequence)
 
 
-@pytest.mark.long
 async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
     neighbours: Neighbours,
 ) -> None:
@@ -221,7 +218,6 @@ async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
     assert await neighbours.changed() == set()
 
 
-@pytest.mark.long
 async def test_an_earlier_releases_trigger_goes_or_does_no_harm(
     db: Connection, project: Project
 ) -> None:

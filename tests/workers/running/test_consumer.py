@@ -259,6 +259,7 @@ async def test_sigterm_ends_a_worker_whose_servers_were_never_there(run: Run, go
     assert await worker.ended() == 0
 
 
+@pytest.mark.long
 async def test_sigterm_ends_a_worker_whose_servers_froze(
     run: Run, database_gate: Gate, queue_gate: Gate
 ) -> None:
