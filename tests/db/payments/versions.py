@@ -73,7 +73,7 @@ def write_2019(payment: simulated.StripePayment, event: Event) -> Event:
             )
         case "refund":
             written = _written(event, "2019-12-03", destination_details=_GONE)
-        case "dispute":
+        case _:
             moved = event["data"]["object"]["balance_transactions"]
             written = _written(
                 event,
@@ -89,9 +89,7 @@ def write_2022(payment: simulated.StripePayment, event: Event) -> Event:
     match event["data"]["object"]["object"]:
         case "payment_intent":
             charges = {"object": "list", "data": [_charge(payment)], "has_more": False}
-            return _written(
-                event, "2022-08-01", charges=charges, latest_charge=_GONE, invoice=None
-            )
+            return _written(event, "2022-08-01", charges=charges, latest_charge=_GONE, invoice=None)
         case "checkout.session":
             return _written(
                 event,
@@ -115,9 +113,7 @@ def write_2024(payment: simulated.StripePayment, event: Event) -> Event:
         case "charge":
             return _written(event, "2024-06-20", invoice=None)
         case "checkout.session":
-            return _written(
-                event, "2024-06-20", collected_information=_GONE, shipping_details=None
-            )
+            return _written(event, "2024-06-20", collected_information=_GONE, shipping_details=None)
         case _:
             return _written(event, "2024-06-20")
 
