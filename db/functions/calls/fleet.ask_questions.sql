@@ -23,15 +23,20 @@ begin
     where c.state = 'done' and c.result is null;
     return query
     select
-        f.event_id, 'waiting', 'no_answer_yet', null::bigint, null::bigint, null::bigint, false,
+        f.event_id, 'waiting',
+        -- It stays so until a person has the call made again, or the event processed again.
+        case when c.state = 'dead' then 'dead_call' else 'no_answer_yet' end,
+        null::bigint, null::bigint, null::bigint, false,
         -- Sooner, when the call is done.
         p_now + interval '1 hour',
         null::text
     from unnest(p_facts) as f
+    left join fleet.provider_calls as c on c.key = f.call ->> 'key'
     where f.kind = 'question';
 end
 $$;
 
 revoke all on function fleet.ask_questions(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.ask_questions(fleet.fact[], timestamptz) is
-    'Writes a call for each event that means nothing without an answer of its provider, once; the events wait for it.';
+    'Writes a call for each event that means nothing without an answer of its provider, once; the events wait for it. '
+    'One whose call is dead says so: dead_call.';

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from tests.db.books import COINS, NOON, PRICE_MINOR, SKU, Books
-from tests.db.payments.payloads import Event, changed, deliver
+from tests.db.payments.stripe.payloads import Event, changed, deliver
 from workers.cli.simulate import stripe as simulated
 
 if TYPE_CHECKING:

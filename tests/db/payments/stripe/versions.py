@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workers.cli.simulate import stripe as simulated
 
 if TYPE_CHECKING:
-    from tests.db.payments.payloads import Event
+    from tests.db.payments.stripe.payloads import Event
 
 Writer = Callable[[simulated.StripePayment, "Event"], "Event"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.db.books import APPLIED, DUPLICATE, NOON, Books, Outcome
-from tests.db.payments.payloads import changed, interpreted
+from tests.db.payments.stripe.payloads import changed, interpreted
 from workers.cli.simulate import stripe as simulated
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 
 from db.facts import Purchase
 from tests.db.books import COINS, NOON, PRICE_MINOR, SKU, Books
-from tests.db.payments.payloads import Event, deliver, interpreted
-from tests.db.payments.versions import VERSIONS, Writer
+from tests.db.payments.stripe.payloads import Event, deliver, interpreted
+from tests.db.payments.stripe.versions import VERSIONS, Writer
 from workers.cli.simulate import stripe as simulated
 
 if TYPE_CHECKING:
