@@ -26,8 +26,8 @@ Login: TypeAlias = str
 _LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
 # The logins of the long-lived processes.
 LOGINS = tuple(process.login for process in _LONG_LIVED)
-# The logins of those who decide what is held: people, and a console that speaks for them.
-DECIDERS = ("operator", "console")
+# The logins of people who decide what is held; the console, which speaks for people, is a process.
+DECIDERS = ("operator",)
 
 PASSWORD = "test"
 # Supabase's API logs in as this role, which has no rights, and takes on an API role for a request.

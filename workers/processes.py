@@ -27,6 +27,8 @@ class Process:
     """Whether it needs the providers' webhook secrets, and may know them."""
     calls_providers: bool = False
     """Whether it may know the providers' API keys."""
+    signs_people_in: bool = False
+    """Whether it may know the secret that signs links for people."""
     stop_by_s: float
     """When `coinfleet up` kills it, in seconds after it began to stop the fleet."""
     is_long_lived: bool = True
@@ -83,9 +85,18 @@ SCHEDULER = Process(
     needs=("REDIS_URL",),
     stop_by_s=3.5,
 )
+CONSOLE = Process(
+    name="console",
+    module="workers.console",
+    login="console",
+    address="CONSOLE_DATABASE_URL",
+    signs_people_in=True,
+    # It has no work of its own: what people look at ends at once, and a form's answer soon.
+    stop_by_s=1.5,
+)
 
 # In the order in which they start, which is the order of the Procfile. `coinfleet up` stops them in
 # the order of `stop_by_s`: first what brings in work, then what does it.
 PROCESSES: Mapping[str, Process] = {
-    process.name: process for process in (RELEASE, WEB, WORKER, SCHEDULER)
+    process.name: process for process in (RELEASE, WEB, WORKER, SCHEDULER, CONSOLE)
 }

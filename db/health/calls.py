@@ -107,12 +107,5 @@ async def read_untried_calls(pool: Pool, *, longer_than: timedelta) -> list[Untr
 
 async def read_failed_refunds(pool: Pool) -> list[FailedRefund]:
     """Return up to LISTED_MAX refunds of ours that came to nothing, and were not made again."""
-    rows = await pool.fetch(
-        "select c.id, r.refund_id, r.status from fleet.refunds as r"
-        " join fleet.provider_calls as c on c.result ->> 'refund_id' = r.refund_id"
-        " and c.provider = r.provider"
-        " where r.status in ('failed', 'canceled') and c.state = 'done'"
-        " order by c.id limit $1",
-        LISTED_MAX,
-    )
+    rows = await pool.fetch("select * from fleet.failed_refunds($1)", LISTED_MAX)
     return [FailedRefund(*row) for row in rows]

@@ -63,11 +63,15 @@ class Story:
 
 
 async def tell(
-    connection: Connection, subject: Subject, *, interpret: Callable[[ClaimedEvent], Fact]
+    connection: Connection,
+    subject: Subject,
+    *,
+    interpret: Callable[[ClaimedEvent], Fact] | None = None,
 ) -> Story:
     """Return the story of a subject, from one moment of the database.
 
-    `interpret` says what an event means: by the names of its payment the rest is found.
+    `interpret` says what an event means: by the names of its payment the rest is found. Without it
+    no payload is read, and an event leads to its payment only once it was decided.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         found = _Found(connection, interpret)
@@ -97,7 +101,9 @@ async def tell(
 class _Found:
     """What was found so far; a row that two questions found is told once."""
 
-    def __init__(self, connection: Connection, interpret: Callable[[ClaimedEvent], Fact]) -> None:
+    def __init__(
+        self, connection: Connection, interpret: Callable[[ClaimedEvent], Fact] | None
+    ) -> None:
         self._connection = connection
         self._interpret = interpret
         self._happenings: list[Happening] = []
@@ -162,6 +168,8 @@ class _Found:
 
     async def _payment_names(self, event_id: int | UUID) -> list[str]:
         """Return the names of the payment that the event tells of; none without a payload."""
+        if self._interpret is None:
+            return []
         row = await self._connection.fetchrow(
             "select id, provider, provider_event_id, event_type, payload, received_at, attempts"
             " from fleet.inbox_events where id = $1 and payload is not null",

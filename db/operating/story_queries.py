@@ -19,7 +19,7 @@ ENTRIES_MAX = 10_000
 _EVENT = """
     select
         e.received_at as at, e.id, e.provider, e.provider_event_id, e.event_type, e.state, e.reason,
-        e.processed_at, e.attempts, e.starts, e.last_error, e.payload is not null as has_payload,
+        e.processed_at, e.attempts, e.starts, e.last_error, fleet.has_payload(e.id) as has_payload,
         s.setbacks, j.judgements, j.judged_at, h.profile_id, h.sku, h.quantity
     from fleet.inbox_events as e
     left join fleet.set_aside_events as s on s.event_id = e.id

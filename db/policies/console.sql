@@ -1,9 +1,121 @@
--- console: it says who decides what is held, and has verified that.
--- Rights on functions only, one line each, by file name; no right on any table of money.
-grant usage on schema fleet to coinfleet_console;
+-- console: people look at the fleet with it, and decide; it has verified who they are.
+-- It reads columns, each named here, and not through functions: the questions of `coinfleet explain` and `status` are
+-- then one text for both, and a column that is not named can't be read, whatever a page asks. Not named are payloads
+-- (fleet.payload_of, which notes who reads), what providers answered, and of people all but the profile's id.
+grant usage on schema fleet, invariants, public to coinfleet_console;
 
 -- Is the schema the one this code was written for?
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_console;
+
+grant select (
+    idempotency_key, profile_id, amount, who, reason, adjusted_at
+) on fleet.adjustments to coinfleet_console;
+grant select (
+    id, provider, is_scheduled, from_at, to_at, reached_at, found, missed, seen, attempts, worker, started_at,
+    read_at, finished_at, failing_since, last_error, begins_at
+) on fleet.backfills to coinfleet_console;
+grant select (kind, reason, paused_at) on fleet.call_pauses to coinfleet_console;
+grant select (subject, person, first_seen_at) on fleet.console_people to coinfleet_console;
+grant select (
+    id, subject, role, aal, reads_payloads, created_at, expires_at, last_seen_at, revoked_at, revoked_by
+) on fleet.console_sessions to coinfleet_console;
+grant select (
+    id, purchase_id, event_id, verb, outcome, who, reason, hold_reason, coins, profile_id, needs_second, decided_at
+) on fleet.decisions to coinfleet_console;
+grant select (
+    provider, dispute_id, payment_id, amount_minor, told_at, status, currency, payment_rate
+) on fleet.disputes to coinfleet_console;
+grant select (id, profile_id, requested_by, reason, erased_at, counts) on fleet.erasures to coinfleet_console;
+grant select (
+    event_id, backfill_id, provider, event_type, made_at, found_at, is_missed
+) on fleet.found_events to coinfleet_console;
+grant select (event_id, judgements, judged_at) on fleet.hold_judgements to coinfleet_console;
+grant select (
+    id, provider, provider_event_id, event_type, state, reason, attempts, starts, payment_id, received_at,
+    next_attempt_at, processed_at, last_error
+) on fleet.inbox_events to coinfleet_console;
+grant select (
+    purchase_id, payment_id, joined_by, joined_at, is_taken_back, closed_at, closed_by, closed_reason
+) on fleet.joined_purchases to coinfleet_console;
+grant select (
+    id, action, who, typed_by, client_address, reason, detail, event_ids, acted_at, call_ids
+) on fleet.operator_actions to coinfleet_console;
+grant select (
+    provider, provider_event_id, payment_id, profile_id, sku, quantity, currency, is_attributed
+) on fleet.payment_halves to coinfleet_console;
+grant select (provider, key, payment_id) on fleet.payment_keys to coinfleet_console;
+grant select (
+    id, is_foreign, refund_total_minor, refund_total_at, held_minor, held_currency, held_event_id, held_reason,
+    charge_minor, charge_currency, total_minor, total_currency, rejection
+) on fleet.payments to coinfleet_console;
+grant select (
+    id, kind, key, state, attempts, next_attempt_at, lease_until, created_at, provider, event_id, worker,
+    first_attempt_at, finished_at, give_up_at, failures, last_error
+) on fleet.provider_calls to coinfleet_console;
+grant select (
+    provider, refund_id, payment_id, amount_minor, status, created_at, undone_at
+) on fleet.refunds to coinfleet_console;
+grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
+grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
+grant select (
+    provider, inquiry_id, event_id, store_app, asked_at, deadline, reason, is_sandbox
+) on fleet.store_inquiries to coinfleet_console;
+grant select (
+    payment_id, product_id, quantity, reversed_quantity, unit_coins
+) on fleet.store_line_items to coinfleet_console;
+grant select (
+    payment_id, provider, store_app, provider_payment_id, profile_id, is_attributed_by_person, quantity, told_at,
+    reversed_milli_percent, is_sandbox, is_acknowledged, is_consumed
+) on fleet.store_payments to coinfleet_console;
+grant select (payment_id, told_at, voided_quantity) on fleet.store_voids to coinfleet_console;
+grant select (
+    job, tick, missed, enqueued_at, started_at, finished_at, claimable_at, attempts, outcome, last_error
+) on fleet.ticks to coinfleet_console;
+
+-- Row level security would hide all rows of these.
+grant select (
+    provider, sku, product_id, coin_amount, amount_minor, currency, active, listed_at
+) on public.coin_packages to coinfleet_console;
+grant select (
+    id, payment_id, profile_id, provider, provider_event_id, provider_payment_id, sku, quantity, coin_amount,
+    amount_minor, currency, usd_amount, status, requires_approval, hold_reason, decision, max_purchase_limit,
+    refunded_coins, purchased_at, granted_at, created_at, refund_requested
+) on public.coin_purchases to coinfleet_console;
+grant select (currency, usd_per_unit, as_of) on public.fx_rates to coinfleet_console;
+grant select (code, name, coin_cost, streamer_share_bps, active) on public.gift_types to coinfleet_console;
+grant select (
+    id, provider_event_id, sender_id, recipient_id, stream_id, gift_type, quantity, slot_index, coin_amount,
+    platform_revenue, streamer_revenue, created_at
+) on public.gifts to coinfleet_console;
+grant select (
+    id, transaction_id, leg, profile_id, account, amount, balance_after, seq, reason, idempotency_key, created_at
+) on public.ledger_entries to coinfleet_console;
+grant select (
+    id, profile_id, live_available, is_published, active_viewer_count, recent_gift_coins, started_at, ended_at
+) on public.live_streams to coinfleet_console;
+grant select (
+    id, coin_balance, earnings_balance, coin_seq, earnings_seq, total_purchased, total_spent, total_gifts_sent,
+    total_gifts_received, follower_count, created_at
+) on public.profiles to coinfleet_console;
+drop policy if exists console_reads on public.coin_packages;
+create policy console_reads on public.coin_packages for select to coinfleet_console using (true);
+drop policy if exists console_reads on public.coin_purchases;
+create policy console_reads on public.coin_purchases for select to coinfleet_console using (true);
+drop policy if exists console_reads on public.fx_rates;
+create policy console_reads on public.fx_rates for select to coinfleet_console using (true);
+drop policy if exists console_reads on public.gift_types;
+create policy console_reads on public.gift_types for select to coinfleet_console using (true);
+drop policy if exists console_reads on public.gifts;
+create policy console_reads on public.gifts for select to coinfleet_console using (true);
+drop policy if exists console_reads on public.ledger_entries;
+create policy console_reads on public.ledger_entries for select to coinfleet_console using (true);
+drop policy if exists console_reads on public.live_streams;
+create policy console_reads on public.live_streams for select to coinfleet_console using (true);
+drop policy if exists console_reads on public.profiles;
+create policy console_reads on public.profiles for select to coinfleet_console using (true);
+
+-- What `coinfleet status` asks of the invariants.
+grant select on invariants.payments_are_granted_once to coinfleet_console;
 
 -- Functions. What isn't listed any more is taken back, in the same transaction.
 select fleet.revoke_functions('coinfleet_console');
@@ -14,3 +126,22 @@ grant execute on function public.reject_held_event(bigint, text, text, boolean) 
 grant execute on function fleet.held_purchases(integer) to coinfleet_console;
 grant execute on function fleet.purchase_for_decision(bigint) to coinfleet_console;
 grant execute on function fleet.purchase_decisions(bigint) to coinfleet_console;
+grant execute on function fleet.backfill_statuses() to coinfleet_console;
+grant execute on function fleet.catalog_differences() to coinfleet_console;
+grant execute on function fleet.console_session(bytea) to coinfleet_console;
+grant execute on function fleet.end_console_session(bytea) to coinfleet_console;
+grant execute on function fleet.event_counts() to coinfleet_console;
+grant execute on function fleet.failed_refunds(integer) to coinfleet_console;
+grant execute on function fleet.has_payload(bigint) to coinfleet_console;
+grant execute on function fleet.held_counts() to coinfleet_console;
+grant execute on function fleet.lacks_tables() to coinfleet_console;
+grant execute on function fleet.major_amount(numeric, text) to coinfleet_console;
+grant execute on function fleet.open_console_session(bytea, text, text, text, text, boolean, integer, double precision) to coinfleet_console;
+grant execute on function fleet.passing_failures(interval, integer) to coinfleet_console;
+grant execute on function fleet.payload_of(bigint, text, text) to coinfleet_console;
+grant execute on function fleet.proof_status() to coinfleet_console;
+grant execute on function fleet.schedule_statuses() to coinfleet_console;
+grant execute on function fleet.stale_rates(timestamptz) to coinfleet_console;
+grant execute on function fleet.vital_signs() to coinfleet_console;
+grant execute on function fleet.web_statuses() to coinfleet_console;
+grant execute on function fleet.worker_statuses() to coinfleet_console;

@@ -25,6 +25,7 @@ from workers.processes import PROCESSES
 LOGINS = tuple(process.login for process in PROCESSES.values())
 SUPERUSER = "superuser"
 DATABASE = "coinfleet"
+_LINKS = "console-links"
 _HOST = "127.0.0.1"
 _THIS_MACHINE = (_HOST, "localhost", "::1")
 
@@ -41,6 +42,8 @@ class RunningFleet:
     port: int
     postgres_port: int | None
     valkey_port: int | None
+    console_url: str | None = None
+    """Where people open the console."""
     mock_ports: dict[str, int] = field(default_factory=dict)
     """Where its mock providers listen, by provider; empty without them."""
     mock_settings: dict[str, str] = field(default_factory=dict)
@@ -145,6 +148,20 @@ class DataFolder:
             return (self._passwords / name).read_text().strip()
         except OSError as error:
             raise DataFolderUnusable(f"{self._passwords / name}: {error.strerror}") from error
+
+    def renew_link_secret(self) -> str:
+        """Make the secret of this start that signs people in to the console, and return it."""
+        secret = secrets.token_hex(32)
+        draft = self._passwords / f"{_LINKS}.new"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret)
+        draft.replace(self._passwords / _LINKS)
+        return secret
+
+    def link_secret(self) -> str:
+        """Return what `renew_link_secret` made; raise DataFolderUnusable if unreadable."""
+        return self.password(_LINKS)
 
     def database_url(self, login: str, *, port: int, database: str = DATABASE) -> str:
         """Return the address at which this login connects to the embedded PostgreSQL."""

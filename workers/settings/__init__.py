@@ -6,6 +6,7 @@ message never holds a value, because a value may be a secret.
 
 from workers.settings.loading import (
     API_KEYS,
+    CONSOLE_SECRETS,
     DEVELOPMENT_SECRETS,
     RECEIVING_SECRETS,
     Settings,
@@ -17,6 +18,7 @@ from workers.settings.loading import (
 
 __all__ = [
     "API_KEYS",
+    "CONSOLE_SECRETS",
     "DEVELOPMENT_SECRETS",
     "RECEIVING_SECRETS",
     "Settings",

@@ -14,11 +14,19 @@ from tasks.providers import PROVIDERS
 from workers.processes import RELEASE, Process
 from workers.settings.app import AppSettings
 from workers.settings.apple import AppleSettings
+from workers.settings.console import ConsoleSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
 from workers.settings.sign_in import SignInSettings
 from workers.settings.stripe import StripeSettings
-from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, IN_PLACE_OF, TO_RECEIVE
+from workers.settings.values import (
+    DEVELOPMENT,
+    FOR_CALLS,
+    FOR_CONSOLE,
+    FOR_RECEIVING,
+    IN_PLACE_OF,
+    TO_RECEIVE,
+)
 
 
 class SettingsFault(SystemExit):
@@ -34,7 +42,13 @@ class SettingsFault(SystemExit):
 
 # A further provider's settings stand before the others: the fields of the last base come first.
 class Settings(
-    AppleSettings, SignInSettings, AppSettings, StripeSettings, FleetSettings, BaseSettings
+    AppleSettings,
+    SignInSettings,
+    AppSettings,
+    StripeSettings,
+    ConsoleSettings,
+    FleetSettings,
+    BaseSettings,
 ):
     """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
 
@@ -80,6 +94,7 @@ IN_PLACES: dict[str, str] = _marked(IN_PLACE_OF)
 # What only a process that receives events may know, and what only one that calls providers may.
 RECEIVING_SECRETS = frozenset(_marked(FOR_RECEIVING))
 API_KEYS = frozenset(_marked(FOR_CALLS))
+CONSOLE_SECRETS = frozenset(_marked(FOR_CONSOLE))
 APP_EVENTS = ("APP_EVENTS_URL", "APP_EVENTS_SECRETS")
 
 

@@ -28,6 +28,8 @@ TO_RECEIVE = "to_receive"
 FOR_RECEIVING = "for_receiving"
 # Its value is whether who sets the field wants the provider's events, too.
 FOR_CALLS = "for_calls"
+# The key that marks a field whose value only the console may know.
+FOR_CONSOLE = "for_console"
 
 
 def webhook_secrets(*, development: str) -> Any:
@@ -66,6 +68,11 @@ def receiving_secret(*, development: str, in_place_of: str) -> Any:
 def api_key() -> Any:
     """Return the field for a provider's API key, which is never shown; unset, calls wait."""
     return Field(default=None, repr=False, json_schema_extra={FOR_CALLS: True})
+
+
+def console_secret() -> Any:
+    """Return the field for a secret that only the console may know, which is never shown."""
+    return Field(default=None, repr=False, min_length=32, json_schema_extra={FOR_CONSOLE: True})
 
 
 def _split(value: object) -> object:

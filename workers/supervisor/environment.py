@@ -9,13 +9,21 @@ from pathlib import Path
 
 from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
 from workers.processes import PROCESSES, RELEASE
-from workers.settings import API_KEYS, RECEIVING_SECRETS, development_values
+from workers.settings import (
+    API_KEYS,
+    CONSOLE_SECRETS,
+    RECEIVING_SECRETS,
+    development_values,
+)
 
+# The setting by which the console knows what the links that are printed are signed with.
+LINK_SECRET = "CONSOLE_LINK_SECRET"  # noqa: S105 - its name
 # Settings that only the processes which need them may know.
 _PRIVATE = {
     *(process.address for process in PROCESSES.values()),
     *RECEIVING_SECRETS,
     *API_KEYS,
+    *CONSOLE_SECRETS,
 }
 
 
@@ -31,11 +39,13 @@ def fleet_environment(
     *,
     postgres: EmbeddedPostgres | None,
     valkey: EmbeddedValkey | None,
+    link_secret: str | None,
     columns: int,
     is_terminal: bool,
 ) -> dict[str, str]:
     """Return the environment with the addresses of the embedded servers, which must be running.
 
+    `link_secret` signs links to the console; only an embedded database has such links.
     `columns` is the greatest width of a log line that a person reads.
     """
     found = {**environment, **development_secrets(environment)}
@@ -44,6 +54,8 @@ def fleet_environment(
             found[process.address] = postgres.role_url(process.login)
     if valkey is not None:
         found["REDIS_URL"] = valkey.url
+    if link_secret is not None:
+        found[LINK_SECRET] = link_secret
     found["COLUMNS"] = str(columns)
     if is_terminal:
         found.setdefault("LOG_FORMAT", "console")
@@ -81,5 +93,7 @@ def environment_of(name: str, fleet: Mapping[str, str]) -> dict[str, str]:
     allowed = set(RECEIVING_SECRETS) if process.receives_webhooks else set()
     if process.calls_providers:
         allowed |= API_KEYS
+    if process.signs_people_in:
+        allowed |= CONSOLE_SECRETS
     allowed.add(process.address if fleet.get(process.address) else RELEASE.address)
     return {name: value for name, value in fleet.items() if name not in _PRIVATE - allowed}

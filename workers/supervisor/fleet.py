@@ -21,6 +21,7 @@ from workers.embedded import (
 )
 from workers.processes import PROCESSES, RELEASE
 from workers.settings import Settings, SettingsFault, lacking
+from workers.sign_in_links import make_links
 from workers.supervisor.environment import development_secrets, environment_of, fleet_environment
 from workers.supervisor.member import Member, describe_end
 from workers.supervisor.mocks import Mocks
@@ -40,6 +41,23 @@ NOT_READY_EVERY_S = 10.0
 
 class FleetFailed(Exception):
     """The fleet can't start or go on; the message is one line for a person."""
+
+
+def check_port(setting: str, port: int, host_setting: str, hosts: str) -> None:
+    """Raise FleetFailed if nobody could listen on this port of these addresses."""
+    try:
+        for host in hosts.split(","):
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            socket.create_server((host, port), family=family).close()
+    except socket.gaierror as error:
+        raise FleetFailed(
+            f"{host_setting} is no address of this machine ({error.strerror})"
+        ) from error
+    except OSError as error:
+        raise FleetFailed(
+            f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
+            f"stop what listens there, or set {setting} to another"
+        ) from error
 
 
 @dataclass(slots=True)
@@ -78,15 +96,16 @@ class Fleet:
         process of the fleet is left running.
         """
         self._folder.lock()
-        self._check_port("PORT", self._settings.port)
-        if self._settings.metrics_port:
-            self._check_port("METRICS_PORT", self._settings.metrics_port)
+        self._check_ports()
+        # Before the data folder says where the fleet is: a command may print the links at once.
+        links = self._folder.renew_link_secret() if self._postgres is not None else None
         try:
             self._start_servers(signals)
             fleet = fleet_environment(
                 self._environment,
                 postgres=self._postgres,
                 valkey=self._valkey,
+                link_secret=links,
                 columns=self._output.columns,
                 is_terminal=self._output.is_terminal,
             )
@@ -99,7 +118,7 @@ class Fleet:
                 database_url=fleet[RELEASE.address],
             )
             self._start_processes(fleet)
-            self._supervise(signals, readiness)
+            self._supervise(signals, readiness, links)
         finally:
             self._stop()
 
@@ -119,21 +138,15 @@ class Fleet:
         if missing:
             raise SettingsFault(missing)
 
-    def _check_port(self, setting: str, port: int) -> None:
-        """Raise FleetFailed if `web` could not listen on this port."""
-        try:
-            for host in self._settings.hosts:
-                family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-                socket.create_server((host, port), family=family).close()
-        except socket.gaierror as error:
-            raise FleetFailed(
-                f"COINFLEET_HOST is no address of this machine ({error.strerror})"
-            ) from error
-        except OSError as error:
-            raise FleetFailed(
-                f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
-                f"stop what listens there, or set {setting} to another"
-            ) from error
+    def _check_ports(self) -> None:
+        """Raise FleetFailed if `web` or `console` could not listen where they are told to."""
+        settings = self._settings
+        check_port("PORT", settings.port, "COINFLEET_HOST", settings.coinfleet_host)
+        if settings.metrics_port:
+            check_port(
+                "METRICS_PORT", settings.metrics_port, "COINFLEET_HOST", settings.coinfleet_host
+            )
+        check_port("CONSOLE_PORT", settings.console_port, "CONSOLE_HOST", settings.console_host)
 
     def _start_servers(self, signals: Signals) -> None:
         for server in self._servers():
@@ -150,6 +163,7 @@ class Fleet:
                 port=self._settings.port,
                 postgres_port=self._postgres.port if self._postgres else None,
                 valkey_port=self._valkey.port if self._valkey else None,
+                console_url=self._settings.console_url,
                 mock_ports=self._mocks.ports if self._mocks else {},
                 mock_settings=self._mocks.settings if self._mocks else {},
             )
@@ -182,7 +196,7 @@ class Fleet:
     def _process(self, name: str, fleet: Mapping[str, str]) -> FleetProcess:
         return FleetProcess(name, self._commands[name], environment_of(name, fleet), self._output)
 
-    def _supervise(self, signals: Signals, readiness: Readiness) -> None:
+    def _supervise(self, signals: Signals, readiness: Readiness, links: str | None) -> None:
         is_ready = False
         explain_at = time.monotonic() + NOT_READY_EVERY_S
         while not signals.wait(CHECK_EVERY_S):
@@ -192,10 +206,17 @@ class Fleet:
             if is_ready:
                 continue
             if is_ready := readiness.check():
-                self._output.announce(f"coinfleet is ready: {self._url}")
+                self._announce(links)
             elif now > explain_at:
                 self._output.say(f"not ready yet: waiting for {readiness.lacking}")
                 explain_at = now + NOT_READY_EVERY_S
+
+    def _announce(self, links: str | None) -> None:
+        """Say that the fleet is ready, and how to sign in to its console."""
+        if links is not None:
+            for role, link in make_links(self._settings.console_url, links).items():
+                self._output.say(f"console as {role}: {link}")
+        self._output.announce(f"coinfleet is ready: {self._url}")
 
     def _restart_if_dead(self, supervised: Supervised, now: float) -> None:
         member = supervised.member

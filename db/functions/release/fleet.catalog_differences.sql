@@ -1,8 +1,9 @@
+-- Definer: the console compares, too, and has no right to the functions that look.
 create or replace function fleet.catalog_differences()
 returns table (kind text, name text, lacking text[], added text[])
 language sql
 stable
-security invoker
+security definer
 set search_path = '', pg_temp
 as $$
     select d.kind, d.name, d.lacking, d.added

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from db.release.schema import login_roles
+from tests.db.access.console_columns import READABLE
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -74,6 +75,10 @@ OPEN_COLUMNS = {
     ("authenticated", "public.live_streams", "UPDATE"): {"live_available"},
     ("service_role", "public.live_streams", "UPDATE"): {"live_available", "title"},
     ("service_role", "public.live_streams", "INSERT"): {"live_available", "title", "profile_id"},
+    **{
+        ("coinfleet_console", table, "SELECT"): set(columns.split())
+        for table, columns in READABLE.items()
+    },
 }
 OURS = "('public', 'fleet', 'invariants')"
 

@@ -1,0 +1,1 @@
+"""What only the console asks: its sessions, lists of events and actions, a payload."""

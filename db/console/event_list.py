@@ -1,0 +1,158 @@
+"""A list of events for a person: filtered, the newest first, in pages of bounded cost.
+
+A page goes on from an id, so that no event is shown twice or left out while others arrive. It looks
+at LOOKED_AT_MAX rows at most, of an index of the state if there is one, and says how far it came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from db.operating.matching import INDEXED_STATES
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.connections.pool import Connection, Pool
+
+PAGE_ROWS = 50
+LOOKED_AT_MAX = 20_000
+_BIGINT_MAX = 2**63 - 1
+
+_COLUMNS = (
+    "e.id, e.provider, e.provider_event_id, e.event_type, e.state, e.reason, e.attempts,"
+    " e.received_at, e.processed_at, e.last_error"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events; None stands for any. `since` is included, `until` is not."""
+
+    state: str | None = None
+    provider: str | None = None
+    event_type: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event of the list, without its payload."""
+
+    id: int
+    provider: str
+    provider_event_id: str
+    event_type: str
+    state: str
+    reason: str | None
+    attempts: int
+    received_at: datetime
+    processed_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page. `before` is where the next one begins; None if nothing older is left.
+
+    `is_full` says that the page ended because it is full, and not because it had looked at enough.
+    """
+
+    events: list[ListedEvent]
+    before: int | None
+    is_full: bool
+
+
+async def list_events(
+    database: Pool | Connection, wanted: EventFilter, *, before: int | None = None
+) -> EventPage:
+    """Return the newest events that match and have a smaller id than `before`."""
+    start = _BIGINT_MAX if before is None else before
+    if wanted.until is not None:
+        start = min(start, await _first_id_from(database, wanted.until))
+    values = (
+        start,
+        wanted.provider,
+        wanted.event_type,
+        wanted.reason,
+        wanted.since,
+        wanted.until,
+        wanted.state,
+    )
+    rows = await database.fetch(page_query(wanted.state), *values)
+    events = [ListedEvent(*row) for row in rows[:PAGE_ROWS]]
+    if len(rows) > PAGE_ROWS:
+        return EventPage(events, events[-1].id, is_full=True)
+    last = await database.fetchrow(bound_query(wanted.state), start)
+    is_older = last is not None and wanted.since is not None and last[1] < wanted.since
+    return EventPage(events, None if last is None or is_older else last[0], is_full=False)
+
+
+def page_query(state: str | None) -> str:
+    """Return the query of a page: $1 is where it begins, the others are the filter."""
+    # Inside, the newest rows of the state's index or of the inbox; outside, the filter.
+    return f"""
+        select {_COLUMNS}
+        from (
+            select * from (
+                select i.id, i.provider, i.provider_event_id, i.event_type, i.state, i.reason,
+                    i.attempts, i.received_at, i.processed_at, i.last_error
+                from fleet.inbox_events as i
+                where i.id < $1{_of_state(state)}
+                order by i.id desc
+                limit {LOOKED_AT_MAX}
+            ) as newest
+        ) as e
+        where ($2::text is null or e.provider = $2)
+            and ($3::text is null or e.event_type = $3)
+            and ($4::text is null or e.reason = $4)
+            and ($5::timestamptz is null or e.received_at >= $5)
+            and ($6::timestamptz is null or e.received_at < $6)
+            and ($7::text is null or e.state = $7)
+        order by e.id desc
+        limit {PAGE_ROWS + 1}
+    """  # noqa: S608 - constants of this module
+
+
+def bound_query(state: str | None) -> str:
+    """Return the query of the last event that a page looks at, if there are older ones."""
+    return (
+        "select i.id, i.received_at from fleet.inbox_events as i"  # noqa: S608 - as above
+        f" where i.id < $1{_of_state(state)} order by i.id desc"
+        f" offset {LOOKED_AT_MAX - 1} limit 1"
+    )
+
+
+def _of_state(state: str | None) -> str:
+    """Return the condition that lets the planner use the state's own index, as a constant."""
+    if state not in INDEXED_STATES:
+        return ""
+    return f" and i.state = '{INDEXED_STATES[INDEXED_STATES.index(state)]}'"
+
+
+async def _first_id_from(database: Pool | Connection, at: datetime) -> int:
+    """Return the id after which events were received from this time on.
+
+    Ids follow the time of receipt but for clocks that were set back, so the ids are halved again
+    and again: as many reads of one row as the newest id has binary digits.
+    """
+    bounds = await database.fetchrow("select min(id), max(id) from fleet.inbox_events")
+    if bounds is None or bounds[0] is None:
+        return 0
+    low, high = bounds[0] - 1, bounds[1]
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = await database.fetchrow(
+            "select id, received_at from fleet.inbox_events where id > $1 and id <= $2"
+            " order by id desc limit 1",
+            low,
+            middle,
+        )
+        if row is None or row[1] < at:
+            low = middle
+        else:
+            high = row[0] - 1
+    return low + 1

@@ -1,0 +1,90 @@
+"""Sessions of the console, and the one way by which it reads a payload.
+
+Who somebody is has been verified by the caller. Tokens come in as SHA-256 only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSession:
+    """A session that is good now."""
+
+    session_id: int
+    subject: str
+    person: str
+    role: str
+    aal: str
+    reads_payloads: bool
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimant:
+    """Somebody whom a way of signing in has verified.
+
+    `subject` tells people apart for ever, `name` is how they are shown. `issued_s` is when the
+    token that says so was issued, in seconds since 1970, if one may come back.
+    """
+
+    subject: str
+    name: str
+    role: str
+    aal: str
+    reads_payloads: bool
+    issued_s: float | None = None
+
+
+async def open_session(
+    pool: Pool, token_hash: bytes, claimant: Claimant, *, lasts_s: int
+) -> str | None:
+    """Begin a session; return the name under which the person acts.
+
+    None, and no session, if a session of this person was ended after the token was issued.
+    """
+    person: str | None = await pool.fetchval(
+        "select fleet.open_console_session($1, $2, $3, $4, $5, $6, $7, $8)",
+        token_hash,
+        claimant.subject,
+        claimant.name,
+        claimant.role,
+        claimant.aal,
+        claimant.reads_payloads,
+        lasts_s,
+        claimant.issued_s,
+    )
+    return person
+
+
+async def find_session(pool: Pool, token_hash: bytes) -> ConsoleSession | None:
+    """Return the session with this token if it is good now."""
+    row = await pool.fetchrow("select * from fleet.console_session($1)", token_hash)
+    return None if row is None else ConsoleSession(*row)
+
+
+async def end_session(pool: Pool, token_hash: bytes) -> None:
+    """End the session with this token, if there is one."""
+    await pool.execute("select fleet.end_console_session($1)", token_hash)
+
+
+async def revoke_sessions(connection: Connection, person: str, *, by: str) -> int:
+    """End all sessions of a person, as the schema's owner; return how many there were."""
+    ended: int = await connection.fetchval(
+        "select fleet.revoke_console_sessions($1, $2)", person, by
+    )
+    return ended
+
+
+async def read_payload(pool: Pool, event_id: int, *, who: str, reason: str) -> bytes | None:
+    """Return an event's payload, with a note of who read it and why; None if it is gone."""
+    payload: bytes | None = await pool.fetchval(
+        "select fleet.payload_of($1, $2, $3)", event_id, who, reason
+    )
+    return payload

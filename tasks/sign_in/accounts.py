@@ -1,0 +1,8 @@
+"""Accounts."""
+
+
+class Accounts:
+    """."""
+
+    async def close(self) -> None:
+        """."""

@@ -1,0 +1,8 @@
+"""Forwarded."""
+
+
+class ForwardedTokens:
+    """."""
+
+    async def close(self) -> None:
+        """."""

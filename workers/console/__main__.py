@@ -1,0 +1,39 @@
+"""The entry point of the process `console` (`python -m workers.console`)."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from workers.console.server import make_server
+from workers.logs import configure_logging
+from workers.processes import CONSOLE
+from workers.settings import load_settings
+from workers.termination import Termination
+
+log = structlog.get_logger(__name__)
+
+# `coinfleet up` kills it a moment before.
+STOP_DEADLINE_S = 3.0
+
+
+def main() -> None:
+    """Serve until a signal stops the process; exit 1 if the database refuses the address."""
+    termination = Termination(deadline_s=STOP_DEADLINE_S)
+    settings = load_settings(CONSOLE)
+    configure_logging(settings.log_format)
+    server = make_server(settings)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    termination.when_requested(stop)
+    log.info("console_starting", url=settings.console_url)
+    server.run()
+    log.info("console_stopped")
+    sys.exit(server.is_address_refused)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""The console as a web application: its routes from the table, and what stands before each.
+
+Opens the desk when the server starts it. An error of the database becomes a page that says so.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import structlog
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from db.connections.pool import expire_if_unfit, open_pool
+from db.errors import describe, is_server_unfit, is_transient
+from workers.console import assets
+from workers.console.desk import Desk
+from workers.console.feed import Feed
+from workers.console.guard import Guard
+from workers.console.rendering import make_environment
+from workers.console.rights import Right
+from workers.console.sign_in import entering
+from workers.console.sign_in.sessions import find_person
+from workers.console.table import ACTIONS, PAGES
+from workers.console.visit import BadInput, NotFound, Visit, read_fields, show
+from workers.processes import CONSOLE
+from workers.sign_in_links import PATH as LINK_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+    from workers.console.table import Show
+    from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+POOL_SIZE = 8
+# Whoever looks at a page would rather be told than wait.
+STATEMENT_TIMEOUT_S = 8.0
+
+
+def make_app(settings: Settings) -> ASGIApp:
+    """Return the application behind its guard."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with open_desk(settings) as desk:
+            app.state.desk = desk
+            # In the server's own state, too, which ends the streams when it stops.
+            yield {"desk": desk}
+
+    routes = [
+        *(_route(page.path, page.right, page.show, "GET") for page in PAGES),
+        *(_route(action.path, action.right, action.do, "POST") for action in ACTIONS),
+        Route("/sign-in", _open(entering.show_form), methods=["GET"]),
+        Route("/sign-in", _open(entering.sign_in), methods=["POST"]),
+        Route(f"{LINK_PATH}/{{token}}", _open(entering.open_link), methods=["GET"]),
+        Route("/healthz", lambda _: PlainTextResponse("ok\n"), methods=["GET"]),
+        Mount(assets.PATH, assets.VersionedFiles(directory=assets.FOLDER)),
+    ]
+    handlers: Any = {HTTPStatus.NOT_FOUND: _unknown_page}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    return Guard(app, origin=settings.console_origin)
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
+    """Open what pages use; close it in reverse order. The database may be unreachable."""
+    async with AsyncExitStack() as closing:
+        pool = await open_pool(
+            settings.url_for(CONSOLE),
+            application_name=CONSOLE.application_name,
+            min_size=0,
+            max_size=POOL_SIZE,
+            command_timeout_s=STATEMENT_TIMEOUT_S,
+        )
+        closing.callback(pool.terminate)
+        feed = Feed(pool, held_after=timedelta(minutes=settings.status_held_after_minutes))
+        feed.start()
+        closing.push_async_callback(feed.close)
+        accounts, forwarded = entering.make_ways(settings)
+        for way in (accounts, forwarded):
+            if way is not None:
+                closing.push_async_callback(way.close)
+        yield Desk(
+            pool=pool,
+            settings=settings,
+            templates=make_environment(),
+            feed=feed,
+            accounts=accounts,
+            forwarded=forwarded,
+        )
+
+
+def _route(path: str, right: Right, do: Show, method: str) -> Route:
+    return Route(path, partial(_visit, right=right, do=do), methods=[method])
+
+
+async def _visit(request: Request, *, right: Right, do: Show) -> Response:
+    """Answer somebody who is signed in and has the right; send others to where they can sign in."""
+    desk: Desk = request.app.state.desk
+    visit = None
+    try:
+        person = await find_person(desk, request)
+        if person is None:
+            return await entering.ask_to_sign_in(desk, request)
+        query = read_fields(request.url.query)
+        form = await read_form(request) if request.method == "POST" else {}
+        visit = Visit(request=request, desk=desk, person=person, query=query, form=form)
+        if not visit.may(right):
+            return _refuse(visit, right)
+        return await do(visit)
+    except Exception as error:  # noqa: BLE001 - the edge: each becomes a page
+        return await _explain(desk, request, visit, error)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a form, which the guard has bounded. Raises BadInput."""
+    try:
+        return read_fields((await request.body()).decode())
+    except UnicodeDecodeError:
+        raise BadInput("The form is no UTF-8.") from None
+
+
+def _open(answer: Any) -> Any:
+    """Wrap what anybody may open."""
+
+    async def answered(request: Request) -> Response:
+        desk: Desk = request.app.state.desk
+        try:
+            response: Response = await answer(desk, request)
+        except Exception as error:  # noqa: BLE001 - the edge
+            return await _explain(desk, request, None, error)
+        return response
+
+    return answered
+
+
+def _refuse(visit: Visit, right: Right) -> Response:
+    person = visit.person
+    lacking = visit.desk.settings.console_approval_aal
+    is_factor = right is Right.APPROVE and person.aal < lacking
+    why = (
+        "Approving asks for a second factor: sign in again with the code of your app."
+        if is_factor
+        else f"This needs the right to {right}, and {person.name} is {person.role}."
+    )
+    return visit.page("problem.html", status=HTTPStatus.FORBIDDEN, title="Not yours", why=why)
+
+
+async def _explain(desk: Desk, request: Request, visit: Visit | None, error: Exception) -> Response:
+    """Return a page that says what is wrong, and what the person can do."""
+    say = partial(show, desk, "problem.html", visit=visit)
+    if isinstance(error, BadInput):
+        return say(status=HTTPStatus.BAD_REQUEST, title="That can't be used", why=str(error))
+    if isinstance(error, NotFound):
+        return say(status=HTTPStatus.NOT_FOUND, title="Nothing here", why=str(error))
+    await expire_if_unfit(desk.pool, error)
+    if is_transient(error) or is_server_unfit(error):
+        why = (
+            f"The database does not answer ({describe(error)}). Nothing is lost: what is not"
+            " stored is sent again by its provider. Try again in some seconds."
+        )
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        response = say(status=status, title="The database is unreachable", why=why)
+        response.headers["retry-after"] = "5"
+        return response
+    log.error("page_failed", path=request.url.path, exc_info=error)
+    why = "This page failed. Its log line has the reason: page_failed."
+    return say(status=HTTPStatus.INTERNAL_SERVER_ERROR, title="This page failed", why=why)
+
+
+async def _unknown_page(request: Request, _error: Exception) -> Response:
+    desk: Desk = request.app.state.desk
+    why = f"There is no page {quote(request.url.path)[:80]}."
+    return show(
+        desk, "problem.html", visit=None, status=HTTPStatus.NOT_FOUND, title="No page", why=why
+    )

@@ -1,0 +1,200 @@
+"""The live numbers: one poller for everybody who looks, and the last hour of events per second.
+
+However many browsers are open, the database is asked once per period. It keeps nothing for longer
+than the process runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from db.connections.pool import expire_if_unfit
+from db.errors import describe
+from db.health.vital_signs import read_vital_signs
+from workers.cli.status.health import Queue
+from workers.cli.status.reading import read_database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import timedelta
+
+    from db.connections.pool import Pool
+    from db.health.vital_signs import VitalSigns
+    from workers.cli.status.health import FleetHealth
+
+log = structlog.get_logger(__name__)
+
+# While somebody looks, and while nobody does: then only the chart needs a point.
+WATCHED_S = 2.0
+UNWATCHED_S = 10.0
+POINTS_MAX = 1_800
+TIMEOUT_S = 5.0
+# A browser connects anew after this, and then its session is asked for again.
+STREAM_S = 60.0
+WATCHERS_MAX = 100
+# Its questions are as many as those of `coinfleet status`.
+HEALTH_S = 10.0
+FINISHED = ("applied", "ignored", "rejected", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of the fleet, or why it can't be told; `number` counts readings.
+
+    `signs` are of now, `health` is at most HEALTH_S old.
+    """
+
+    number: int
+    signs: VitalSigns | None = None
+    health: FleetHealth | None = None
+    outage: str = ""
+    per_second: float | None = None
+    """Events that were finished per second, since the reading before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Events per second around a time in seconds since 1970."""
+
+    at: float
+    received: float
+    finished: float
+
+
+class Feed:
+    """Reads how the fleet is, again and again. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        held_after: timedelta,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._held_after = held_after
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._next = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._watchers = 0
+        self._is_closing = False
+        self._read_at = self._judged_at = float("-inf")
+        self._last_counts: tuple[float, int, int] | None = None
+        self._polling: asyncio.Task[None] | None = None
+        self.latest = Reading(0, outage="not asked yet")
+        self.points: deque[Point] = deque(maxlen=POINTS_MAX)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._polling = asyncio.create_task(self._poll())
+
+    async def close(self) -> None:
+        """End the poller, and each stream."""
+        self.end_streams()
+        if self._polling is not None:
+            self._polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._polling
+
+    def end_streams(self) -> None:
+        """End each stream now: the process is stopping."""
+        self._is_closing = True
+        self._next.set()
+
+    async def read(self) -> Reading:
+        """Return a reading that is at most WATCHED_S old."""
+        async with self._turn:
+            if self._clock() - self._read_at >= WATCHED_S:
+                await self._take()
+            return self.latest
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many look as may."""
+        return self._watchers >= WATCHERS_MAX
+
+    async def watch(self) -> AsyncIterator[Reading]:
+        """Yield each reading as it is taken, for STREAM_S or until the process stops."""
+        ends_at = asyncio.get_running_loop().time() + STREAM_S
+        self._watchers += 1
+        self._wanted.set()
+        try:
+            while True:
+                following = self._next
+                try:
+                    async with asyncio.timeout_at(ends_at):
+                        await following.wait()
+                except TimeoutError:
+                    return
+                if self._is_closing:
+                    return
+                yield self.latest
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._wanted.clear()
+
+    async def _poll(self) -> None:
+        while True:
+            async with self._turn:
+                await self._take()
+            if self._watchers:
+                await asyncio.sleep(WATCHED_S)
+                continue
+            # Whoever begins to look need not wait for the next period.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(UNWATCHED_S):
+                    await self._wanted.wait()
+
+    async def _take(self) -> None:
+        """Take a reading and tell those who watch. Never raises: a page says what is wrong."""
+        number = self.latest.number + 1
+        try:
+            signs = await read_vital_signs(self._pool, timeout_s=TIMEOUT_S)
+            health = await self._judge()
+            reading = Reading(number, signs, health, per_second=self._note(signs))
+        # Whatever it is, an operator has to see it, and the next reading may be good.
+        except Exception as error:  # noqa: BLE001
+            await expire_if_unfit(self._pool, error)
+            if not self.latest.outage:
+                log.warning("fleet_not_read", reason=describe(error), then="it is asked again")
+            reading = Reading(number, outage=describe(error))
+        self.latest = reading
+        self._read_at = self._clock()
+        following, self._next = self._next, asyncio.Event()
+        following.set()
+
+    async def _judge(self) -> FleetHealth | None:
+        """Return the health as `coinfleet status` would say it, at most HEALTH_S old."""
+        known = self.latest.health
+        if known is not None and self._clock() - self._judged_at < HEALTH_S:
+            return known
+        found = await read_database(
+            self._pool,
+            Queue(reachable=None, waiting=None),
+            held_after=self._held_after,
+            timeout_s=TIMEOUT_S,
+        )
+        self._judged_at = self._clock()
+        return found
+
+    def _note(self, signs: VitalSigns) -> float | None:
+        """Add a point to the chart; return how many events per second were finished."""
+        now = self._clock()
+        received = sum(count.events for count in signs.events)
+        finished = sum(signs.count(state) for state in FINISHED)
+        before, self._last_counts = self._last_counts, (now, received, finished)
+        if before is None or now <= before[0]:
+            return None
+        elapsed_s = now - before[0]
+        per_second = max(finished - before[2], 0) / elapsed_s
+        self.points.append(Point(time.time(), max(received - before[1], 0) / elapsed_s, per_second))
+        return per_second

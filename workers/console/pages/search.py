@@ -1,0 +1,41 @@
+"""The search box: any id of ours or of a provider, and the story of what has it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from db.operating.subjects import find_subjects
+from workers.cli.explain.words import heading
+from workers.console.pages.story import tell_lines
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from workers.console.visit import Visit
+
+
+async def show(visit: Visit) -> Response:
+    """Tell the story of the one thing with this id, or name all that have it."""
+    typed = visit.query.get("id", "")
+    if not typed:
+        return visit.page("search.html", title="Search", typed="", found=[], heading="", lines=[])
+    counts = await visit.pool.fetch("select distinct provider from fleet.event_counts()")
+    async with visit.pool.acquire() as connection:
+        found = await find_subjects(connection, typed, providers=[row[0] for row in counts])
+    one = found[0] if len({(each.kind, each.key) for each in found}) == 1 else None
+    if one is not None and one.kind == "event":
+        return visit.go_to(f"/events/{one.key}")
+    named = [
+        (heading(each), f"/search?id={quote(f'{each.kind}:{each.key}', safe='')}") for each in found
+    ]
+    return visit.page(
+        "search.html",
+        status=HTTPStatus.OK if found else HTTPStatus.NOT_FOUND,
+        title="Search",
+        typed=typed,
+        found=[] if one else named,
+        heading=heading(one) if one else "",
+        lines=await tell_lines(visit.pool, one) if one else [],
+    )

@@ -1,0 +1,103 @@
+"""Sessions: a cookie with a random token, whose SHA-256 is a row of fleet.console_sessions.
+
+The cookie says nothing else, so whoever is signed out or revoked is out at the next request. A
+session lasts for SESSION_S and is not renewed: tokens of the sign-in service are not kept, which is
+why nothing here refreshes one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING
+
+import structlog
+
+from db.console.sessions import Claimant, find_session, open_session
+from workers.console.rights import Person
+from workers.sign_in_links import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from workers.console.desk import Desk
+
+log = structlog.get_logger(__name__)
+
+# A working day: whoever lost a role in the sign-in service is out by then, or at once by
+# `coinfleet console revoke`.
+SESSION_S = 8 * 3_600
+_TOKEN_BYTES = 32
+_TOKEN_LENGTH_MAX = 100
+
+
+def cookie_name(desk: Desk) -> str:
+    """Return the cookie's name; over TLS a browser then takes it from this host alone."""
+    return "__Host-coinfleet" if desk.settings.is_console_secure else "coinfleet"
+
+
+def hash_of(token: str) -> bytes:
+    """Return what the database knows of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+async def begin(desk: Desk, claimant: Claimant, way: str) -> str | None:
+    """Begin a session; return its token, or None if this claim was signed out since."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    person = await open_session(desk.pool, hash_of(token), claimant, lasts_s=SESSION_S)
+    if person is None:
+        return None
+    log.info("signed_in", person=person, role=claimant.role, way=way, aal=claimant.aal)
+    return token
+
+
+def keep(desk: Desk, response: Response, token: str) -> None:
+    """Have the browser keep the token, until it is closed or the session ends."""
+    response.set_cookie(
+        cookie_name(desk),
+        token,
+        max_age=SESSION_S,
+        path="/",
+        secure=desk.settings.is_console_secure,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def forget(desk: Desk, response: Response) -> None:
+    """Have the browser drop the token."""
+    response.delete_cookie(
+        cookie_name(desk),
+        path="/",
+        secure=desk.settings.is_console_secure,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def token_of(desk: Desk, cookies: Mapping[str, str]) -> str | None:
+    """Return the token that a browser sent, if it may be one."""
+    token = cookies.get(cookie_name(desk), "")
+    return token if 0 < len(token) <= _TOKEN_LENGTH_MAX else None
+
+
+async def find_person(desk: Desk, request: Request) -> Person | None:
+    """Return who sends this request; None if nobody is signed in."""
+    token = token_of(desk, request.cookies)
+    if token is None:
+        return None
+    found = await find_session(desk.pool, hash_of(token))
+    if found is None:
+        return None
+    return Person(
+        session_id=found.session_id,
+        subject=found.subject,
+        name=found.person,
+        role=Role(found.role),
+        aal=found.aal,
+        reads_payloads=found.reads_payloads,
+        expires_at=found.expires_at,
+    )

@@ -1,0 +1,55 @@
+// Keys, the address of a filter, and the chart. Every page works without this file.
+"use strict";
+
+// `/` goes to the search box, as on other consoles; not while something is typed.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select");
+  const search = document.getElementById("search");
+  if (event.key === "/" && !typing && search && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  }
+});
+
+// A filter that is empty stays out of the address, so that a bookmark says only what it means.
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form.filter")) return;
+  for (const field of event.target.elements) {
+    if (field.name && !field.value) field.disabled = true;
+  }
+  window.addEventListener("pageshow", () => {
+    for (const field of event.target.elements) field.disabled = false;
+  }, { once: true });
+});
+
+// The chart: a picture of numbers that stand on the page as text, too.
+async function drawRates(place) {
+  let chart = null;
+  const colours = getComputedStyle(document.documentElement);
+  const text = colours.getPropertyValue("--pico-color").trim() || "#888";
+  const axis = { stroke: text, grid: { stroke: "rgba(128,128,128,.25)" } };
+  const series = [
+    {},
+    { label: "received", stroke: "#0172ad", width: 1.5 },
+    { label: "finished", stroke: "#398712", width: 1.5 },
+  ];
+  async function refresh() {
+    if (document.hidden) return;
+    const answer = await fetch(place.dataset.source, { redirect: "error" });
+    if (!answer.ok) return;
+    const points = await answer.json();
+    if (chart) {
+      chart.setData(points);
+    } else if (points[0].length > 1) {
+      const size = { width: place.clientWidth, height: 180 };
+      chart = new uPlot({ ...size, axes: [axis, axis], series }, points, place);
+    }
+  }
+  await refresh().catch(() => {});
+  setInterval(() => refresh().catch(() => {}), 5000);
+  window.addEventListener("resize", () => chart?.setSize({ width: place.clientWidth, height: 180 }));
+}
+
+const rates = document.getElementById("rates");
+if (rates) window.addEventListener("load", () => drawRates(rates));

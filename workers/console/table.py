@@ -1,0 +1,57 @@
+"""PAGES and ACTIONS: every page and every form of the console, with the right that each asks for.
+
+A page is shown by GET and changes nothing. An action is a form, sent by POST. The tests try each
+row as each role. What anybody may open (sign-in, static files, health) stands in application.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from workers.console.pages import audit, events, overview, payload, search
+from workers.console.rights import Right
+from workers.console.sign_in import leaving
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from workers.console.visit import Visit
+
+Show: TypeAlias = "Callable[[Visit], Awaitable[Response]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page. `path` may have parameters, as /events/{event_id}."""
+
+    path: str
+    title: str
+    right: Right
+    show: Show
+    in_menu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A form that is sent to `path`; `do` returns where to go then, or a page that says more."""
+
+    path: str
+    right: Right
+    do: Show
+
+
+PAGES: tuple[Page, ...] = (
+    Page("/", "Overview", Right.LOOK, overview.show, in_menu=True),
+    Page("/live", "Live numbers", Right.LOOK, overview.stream),
+    Page("/rates", "Events per second", Right.LOOK, overview.rates),
+    Page("/events", "Events", Right.LOOK, events.show, in_menu=True),
+    Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
+    Page("/search", "Search", Right.LOOK, search.show),
+    Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
+)
+ACTIONS: tuple[Action, ...] = (
+    Action("/events/{event_id}/payload", Right.READ_PAYLOADS, payload.show),
+    Action("/sign-out", Right.LOOK, leaving.sign_out),
+)

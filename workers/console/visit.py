@@ -1,0 +1,120 @@
+"""One request for a page or an action, by somebody who is signed in: what it asks, what it gets.
+
+A page takes a Visit and returns a response. It reads parameters here, so that hostile input has one
+place to be refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from workers.console.rendering import render
+from workers.console.rights import Right
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from db.connections.pool import Pool
+    from workers.console.desk import Desk
+    from workers.console.rights import Person
+
+# No filter, id or reason is longer.
+TEXT_MAX = 1_000
+BIGINT_MAX = 2**63 - 1
+FIELDS_MAX = 1_000
+
+
+class BadInput(Exception):
+    """What was typed or sent can't be used; the message is a sentence for the person."""
+
+
+class NotFound(Exception):
+    """Nothing has this id; the message is a sentence for the person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """`form` holds the fields of a POST, `query` those of the address; the last of a name counts.
+
+    In both, texts are at most TEXT_MAX characters and hold no NUL.
+    """
+
+    request: Request
+    desk: Desk
+    person: Person
+    query: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pool(self) -> Pool:
+        """The sessions of coinfleet_console."""
+        return self.desk.pool
+
+    def may(self, right: Right) -> bool:
+        """Return whether the person has this right."""
+        return self.person.may(right, approval_aal=self.desk.settings.console_approval_aal)
+
+    def id_of(self, name: str) -> int:
+        """Return an id in the path. Raises NotFound for what can be no id."""
+        text = str(self.request.path_params[name])
+        found = read_id(text)
+        if found is None:
+            raise NotFound(f"Nothing has the id {text[:40]}.")
+        return found
+
+    def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
+        """Return a page of this template."""
+        return show(self.desk, template, visit=self, status=status, **values)
+
+    def go_to(self, path: str) -> Response:
+        """Return the answer to a form: the page at this path."""
+        return RedirectResponse(path, HTTPStatus.SEE_OTHER)
+
+
+def show(
+    desk: Desk, template: str, *, visit: Visit | None, status: int = HTTPStatus.OK, **values: Any
+) -> Response:
+    """Return a page; without a visit, one for somebody who is not signed in."""
+    # Here, because the table holds the pages.
+    from workers.console.table import PAGES  # noqa: PLC0415
+
+    menu = [page for page in PAGES if page.in_menu and visit and visit.may(page.right)]
+    html = render(
+        desk.templates,
+        template,
+        visit=visit,
+        person=visit.person if visit else None,
+        path=visit.request.url.path if visit else "",
+        menu=menu,
+        test_mode=desk.test_mode,
+        Right=Right,
+        **values,
+    )
+    return HTMLResponse(html, status)
+
+
+def read_fields(text: str) -> dict[str, str]:
+    """Return the fields of a query or a form. Raises BadInput."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
+    except ValueError:
+        raise BadInput("The fields of this form can't be read.") from None
+    for _, value in pairs:
+        if "\0" in value or len(value) > TEXT_MAX:
+            raise BadInput(f"A field holds a NUL, or more than {TEXT_MAX} characters.")
+    return {name: value.strip() for name, value in pairs}
+
+
+def read_id(text: str) -> int | None:
+    """Return a bigint of ours; None for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return found if (found := int(text)) <= BIGINT_MAX else None
