@@ -142,7 +142,8 @@ async def _first_id_from(database: Pool | Connection, at: datetime) -> int:
     bounds = await database.fetchrow("select min(id), max(id) from fleet.inbox_events")
     if bounds is None or bounds[0] is None:
         return 0
-    low, high = bounds[0] - 1, bounds[1]
+    low: int = bounds[0] - 1
+    high: int = bounds[1]
     while low < high:
         middle = (low + high + 1) // 2
         row = await database.fetchrow(

@@ -82,6 +82,30 @@ async def revoke_sessions(connection: Connection, person: str, *, by: str) -> in
     return ended
 
 
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that goes on, as its owner lists it."""
+
+    person: str
+    role: str
+    aal: str
+    created_at: datetime
+    last_seen_at: datetime
+
+
+async def list_sessions(connection: Connection) -> list[LiveSession]:
+    """Return the sessions that are good now, the newest first."""
+    rows = await connection.fetch(
+        "select p.person, s.role, s.aal, s.created_at, s.last_seen_at"
+        " from fleet.console_sessions as s join fleet.console_people as p on p.subject = s.subject"
+        " where s.revoked_at is null and s.expires_at > clock_timestamp()"
+        # None lasts longer than a day.
+        " and s.created_at > clock_timestamp() - interval '2 days'"
+        " order by s.created_at desc, s.id desc"
+    )
+    return [LiveSession(*row) for row in rows]
+
+
 async def read_payload(pool: Pool, event_id: int, *, who: str, reason: str) -> bytes | None:
     """Return an event's payload, with a note of who read it and why; None if it is gone."""
     payload: bytes | None = await pool.fetchval(

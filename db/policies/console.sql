@@ -136,6 +136,7 @@ grant execute on function fleet.has_payload(bigint) to coinfleet_console;
 grant execute on function fleet.held_counts() to coinfleet_console;
 grant execute on function fleet.lacks_tables() to coinfleet_console;
 grant execute on function fleet.major_amount(numeric, text) to coinfleet_console;
+grant execute on function fleet.minor_unit_exponent(text) to coinfleet_console;
 grant execute on function fleet.open_console_session(bytea, text, text, text, text, boolean, integer, double precision) to coinfleet_console;
 grant execute on function fleet.passing_failures(interval, integer) to coinfleet_console;
 grant execute on function fleet.payload_of(bigint, text, text) to coinfleet_console;

@@ -1,4 +1,4 @@
-"""Who is signed in to the app: whose access token of Supabase a request carries.
+"""Who somebody is: whose access token of the app a request carries, and who opens the console.
 
-Refuses to sign anybody in, and to ask for anything but public keys.
+Keeps no token and no password, and knows neither settings nor sessions.
 """

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "rates": "workers.cli.rates.command",
     "simulate": "workers.cli.simulate.command",
     "adjust": "workers.cli.adjust",
+    "console": "workers.cli.console",
     "erase": "workers.cli.erase",
     "upgrade": "workers.cli.upgrade.command",
 }

@@ -14,6 +14,7 @@ from workers.embedded import DataFolder, DataFolderUnusable
 from workers.processes import PROCESSES, RELEASE
 from workers.settings import Settings, load_settings
 from workers.supervisor.environment import (
+    LINK_SECRET,
     development_secrets,
     embedded_addresses,
     environment_of,
@@ -58,6 +59,8 @@ def settings_of(process: str) -> dict[str, str]:
         known |= development_secrets(known)
         known |= embedded_addresses(folder, fleet, known)
         known["PORT"] = str(fleet.port)
+        if fleet.postgres_port is not None:
+            known[LINK_SECRET] = folder.link_secret()
     return environment_of(process, known)
 
 

@@ -20,15 +20,17 @@ from starlette.routing import Mount, Route
 from db.connections.pool import expire_if_unfit, open_pool
 from db.errors import describe, is_server_unfit, is_transient
 from workers.console import assets
-from workers.console.desk import Desk
+from workers.console.attempts import Attempts
+from workers.console.desk import Desk, MenuItem
 from workers.console.feed import Feed
 from workers.console.guard import Guard
 from workers.console.rendering import make_environment
 from workers.console.rights import Right
 from workers.console.sign_in import entering
-from workers.console.sign_in.sessions import find_person
+from workers.console.sign_in.proxied import recognize
+from workers.console.sign_in.sessions import keep
 from workers.console.table import ACTIONS, PAGES
-from workers.console.visit import BadInput, NotFound, Visit, read_fields, show
+from workers.console.visit import BadInput, NotFound, Visit, read_fields, read_form, show
 from workers.processes import CONSOLE
 from workers.sign_in_links import PATH as LINK_PATH
 
@@ -97,6 +99,8 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             settings=settings,
             templates=make_environment(),
             feed=feed,
+            attempts=Attempts(),
+            menu=[MenuItem(each.path, each.title, each.right) for each in PAGES if each.in_menu],
             accounts=accounts,
             forwarded=forwarded,
         )
@@ -111,25 +115,19 @@ async def _visit(request: Request, *, right: Right, do: Show) -> Response:
     desk: Desk = request.app.state.desk
     visit = None
     try:
-        person = await find_person(desk, request)
+        person, begun = await recognize(desk, request)
         if person is None:
             return await entering.ask_to_sign_in(desk, request)
         query = read_fields(request.url.query)
         form = await read_form(request) if request.method == "POST" else {}
         visit = Visit(request=request, desk=desk, person=person, query=query, form=form)
-        if not visit.may(right):
-            return _refuse(visit, right)
-        return await do(visit)
-    except Exception as error:  # noqa: BLE001 - the edge: each becomes a page
+        response = await do(visit) if visit.may(right) else _refuse(visit, right)
+        if begun is not None:
+            keep(desk, response, begun)
+    # Each error becomes a page: this is the edge.
+    except Exception as error:  # noqa: BLE001
         return await _explain(desk, request, visit, error)
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form, which the guard has bounded. Raises BadInput."""
-    try:
-        return read_fields((await request.body()).decode())
-    except UnicodeDecodeError:
-        raise BadInput("The form is no UTF-8.") from None
+    return response
 
 
 def _open(answer: Any) -> Any:

@@ -9,13 +9,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jinja2 import Environment
 
     from db.connections.pool import Pool
     from tasks.sign_in.accounts import Accounts
     from tasks.sign_in.forwarded import ForwardedTokens
+    from workers.console.attempts import Attempts
     from workers.console.feed import Feed
+    from workers.console.rights import Right
     from workers.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    """A page in the menu of whoever has the right to it."""
+
+    path: str
+    title: str
+    right: Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +39,8 @@ class Desk:
     settings: Settings
     templates: Environment
     feed: Feed
+    attempts: Attempts
+    menu: Sequence[MenuItem] = ()
     accounts: Accounts | None = None
     forwarded: ForwardedTokens | None = None
 

@@ -83,10 +83,7 @@ def show(
     desk: Desk, template: str, *, visit: Visit | None, status: int = HTTPStatus.OK, **values: Any
 ) -> Response:
     """Return a page; without a visit, one for somebody who is not signed in."""
-    # Here, because the table holds the pages.
-    from workers.console.table import PAGES  # noqa: PLC0415
-
-    menu = [page for page in PAGES if page.in_menu and visit and visit.may(page.right)]
+    menu = [item for item in desk.menu if visit and visit.may(item.right)]
     html = render(
         desk.templates,
         template,
@@ -111,6 +108,14 @@ def read_fields(text: str) -> dict[str, str]:
         if "\0" in value or len(value) > TEXT_MAX:
             raise BadInput(f"A field holds a NUL, or more than {TEXT_MAX} characters.")
     return {name: value.strip() for name, value in pairs}
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a form, which the guard has bounded. Raises BadInput."""
+    try:
+        return read_fields((await request.body()).decode())
+    except UnicodeDecodeError:
+        raise BadInput("The form is no UTF-8.") from None
 
 
 def read_id(text: str) -> int | None:

@@ -12,26 +12,39 @@ from urllib.parse import quote
 import structlog
 from starlette.responses import PlainTextResponse, RedirectResponse
 
-from workers.console.sign_in import links
-from workers.console.visit import read_fields, show
+from tasks.sign_in.accounts import Accounts
+from tasks.sign_in.forwarded import ForwardedTokens
+from tasks.sign_in.keys import PublicKeys
+from workers.console.sign_in import links, passwords, sessions
+from workers.console.visit import read_fields, read_form, show
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from tasks.sign_in.accounts import Accounts
-    from tasks.sign_in.forwarded import ForwardedTokens
     from workers.console.desk import Desk
     from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _NEXT_MAX = 500
+WITHOUT_A_WAY = (
+    "set SUPABASE_URL and SUPABASE_ANON_KEY, or CONSOLE_JWT_HEADER, CONSOLE_JWKS_URL and"
+    " CONSOLE_JWT_AUDIENCE"
+)
 
 
 def make_ways(settings: Settings) -> tuple[Accounts | None, ForwardedTokens | None]:
     """Return what the settings name; say so if nobody can sign in."""
-    return None, None
+    accounts = forwarded = None
+    if settings.supabase_url and settings.supabase_anon_key:
+        accounts = Accounts(settings.supabase_url, settings.supabase_anon_key)
+    if settings.console_jwks_url and settings.console_jwt_audience:
+        keys = PublicKeys(settings.console_jwks_url)
+        forwarded = ForwardedTokens(keys, audience=settings.console_jwt_audience)
+    if not (accounts or forwarded or settings.console_link_secret):
+        log.warning("nobody_can_sign_in", then=WITHOUT_A_WAY)
+    return accounts, forwarded
 
 
 async def ask_to_sign_in(desk: Desk, request: Request) -> Response:
@@ -59,8 +72,22 @@ async def show_form(desk: Desk, request: Request) -> Response:
 
 
 async def sign_in(desk: Desk, request: Request) -> Response:
-    """Sign in with a password."""
-    return _form(desk, following="/", status=HTTPStatus.NOT_FOUND)
+    """Sign in with a password, and go on to where somebody wanted to go."""
+    fields = await read_form(request)
+    following = safe_path(fields.get("next", ""))
+    try:
+        token = await passwords.sign_in(desk, fields)
+    except passwords.SignInFailed as failed:
+        return _form(
+            desk,
+            following=following,
+            status=HTTPStatus.FORBIDDEN,
+            fault=str(failed),
+            email=fields.get("email", ""),
+        )
+    response = RedirectResponse(following, HTTPStatus.SEE_OTHER)
+    sessions.keep(desk, response, token)
+    return response
 
 
 async def open_link(desk: Desk, request: Request) -> Response:

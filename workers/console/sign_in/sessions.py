@@ -20,7 +20,6 @@ from workers.sign_in_links import Role
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.requests import Request
     from starlette.responses import Response
 
     from workers.console.desk import Desk
@@ -84,9 +83,8 @@ def token_of(desk: Desk, cookies: Mapping[str, str]) -> str | None:
     return token if 0 < len(token) <= _TOKEN_LENGTH_MAX else None
 
 
-async def find_person(desk: Desk, request: Request) -> Person | None:
-    """Return who sends this request; None if nobody is signed in."""
-    token = token_of(desk, request.cookies)
+async def find_person(desk: Desk, token: str | None) -> Person | None:
+    """Return who has this token; None if nobody is signed in by it."""
     if token is None:
         return None
     found = await find_session(desk.pool, hash_of(token))
