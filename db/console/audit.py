@@ -20,7 +20,7 @@ PAGE_ROWS = 50
 _PARTS = (
     """
     select a.acted_at as at, 'c' || lpad(a.id::text, 20, '0') collate "C" as key, a.action,
-        a.typed_by || case when a.who = 'coinfleet_console' then '' else ' (' || a.who || ')' end
+        a.typed_by || case when a.who = session_user then '' else ' (' || a.who || ')' end
             as who,
         a.reason,
         case

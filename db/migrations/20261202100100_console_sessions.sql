@@ -39,7 +39,8 @@ comment on table fleet.console_sessions is
     'The sessions of the console, one row each, kept as the record of who signed in. A browser holds a random token; '
     'here is only its SHA-256.';
 comment on column fleet.console_sessions.aal is 'aal2: with a second factor.';
-comment on column fleet.console_sessions.reads_payloads is 'Whether the person may read payloads, which no role includes.';
+comment on column fleet.console_sessions.reads_payloads is
+    'Whether the person may read payloads, which no role includes.';
 
 -- The audit log walks back by time through what people did.
 create index if not exists operator_actions_acted_at_idx on fleet.operator_actions (acted_at, id);

@@ -2,7 +2,7 @@
 -- It reads columns, each named here, and not through functions: the questions of `coinfleet explain` and `status` are
 -- then one text for both, and a column that is not named can't be read, whatever a page asks. Not named are payloads
 -- (fleet.payload_of, which notes who reads), what providers answered, and of people all but the profile's id.
-grant usage on schema fleet, invariants, public to coinfleet_console;
+grant usage on schema fleet, invariants to coinfleet_console;
 
 -- Is the schema the one this code was written for?
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_console;

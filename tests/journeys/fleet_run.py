@@ -51,6 +51,7 @@ class FleetRun:
     ) -> None:
         self.folder = DataFolder(data_dir)
         self.port = port or free_port()
+        self.console_port = free_port()
         self.lines: list[str] = []
         self._changed = threading.Condition()
         inherited = {name: each for name, each in os.environ.items() if name not in _NOT_INHERITED}
@@ -58,7 +59,11 @@ class FleetRun:
             ["make", "--no-print-directory", "run"],
             cwd=ROOT,
             env=inherited
-            | {"COINFLEET_DATA_DIR": str(data_dir), "PORT": str(self.port)}
+            | {
+                "COINFLEET_DATA_DIR": str(data_dir),
+                "PORT": str(self.port),
+                "CONSOLE_PORT": str(self.console_port),
+            }
             | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -122,10 +122,10 @@ def test_a_second_run_on_the_same_data_gets_one_clear_line(fleet: FleetRun) -> N
     assert httpx.get(f"{fleet.url}/readyz").status_code == httpx.codes.OK
 
 
-@pytest.mark.parametrize("setting", ["PORT", "METRICS_PORT"])
+@pytest.mark.parametrize("setting", ["PORT", "METRICS_PORT", "CONSOLE_PORT"])
 def test_a_taken_port_gets_one_clear_line(fleet: FleetRun, tmp_path: Path, setting: str) -> None:
     port = {"PORT": fleet.port}.get(setting)
-    environment = {"METRICS_PORT": str(fleet.port)} if setting == "METRICS_PORT" else None
+    environment = {setting: str(fleet.port)} if setting != "PORT" else None
     with FleetRun(tmp_path / "data", port=port, environment=environment) as second:
         assert second.wait_for_exit() != 0
         assert second.lines[0] == (

@@ -90,6 +90,7 @@ def test_an_installed_package_runs_the_whole_fleet(installed: Path, tmp_path: Pa
             "PYTHONPATH": str(installed),
             "COINFLEET_DATA_DIR": str(tmp_path / "data"),
             "PORT": str(port),
+            "CONSOLE_PORT": str(free_port()),
         },
         stdout=subprocess.PIPE,
         text=True,

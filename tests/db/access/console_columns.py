@@ -34,8 +34,7 @@ READABLE: dict[str, str] = {
         "received_at next_attempt_at processed_at last_error"
     ),
     "fleet.joined_purchases": (
-        "purchase_id payment_id joined_by joined_at is_taken_back closed_at closed_by "
-        "closed_reason"
+        "purchase_id payment_id joined_by joined_at is_taken_back closed_at closed_by closed_reason"
     ),
     "fleet.operator_actions": (
         "id action who typed_by client_address reason detail event_ids acted_at call_ids"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conditions import eventually
 from tests.workers.processes import Process
-from workers.processes import SCHEDULER, WEB, WORKER
+from workers.processes import CONSOLE, SCHEDULER, WEB, WORKER
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workers.processes import Process as Program
 
 # Each process, and another whose role it must not have.
-OTHERS = {WEB: SCHEDULER, WORKER: WEB, SCHEDULER: WORKER}
+OTHERS = {WEB: SCHEDULER, WORKER: WEB, SCHEDULER: WORKER, CONSOLE: WEB}
 
 
 async def run_process(run: Run, program: Program, url: str) -> Process:
@@ -29,7 +29,11 @@ async def run_process(run: Run, program: Program, url: str) -> Process:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     return await run(
-        program.module, **{program.address: url}, **DEVELOPMENT_SECRETS, PORT=str(port)
+        program.module,
+        **{program.address: url},
+        **DEVELOPMENT_SECRETS,
+        PORT=str(port),
+        CONSOLE_PORT=str(port),
     )
 
 
