@@ -158,16 +158,13 @@ ACTORS = (
 )
 
 
-def _console_reads(actor: Actor, table: str) -> bool:
-    return actor.login == "console" and f"public.{table}" in READABLE
-
-
 def expected(actor: Actor, table: str, operation: Operation) -> Outcome:
     """Return the outcome that the matrix expects of an attempt."""
     row = MATRIX[table]
     who: Who = getattr(row, operation)
     if actor.is_process:
-        return ALLOWED if operation == "select" and _console_reads(actor, table) else REFUSED
+        is_shown = actor.login == "console" and f"public.{table}" in READABLE
+        return ALLOWED if operation == "select" and is_shown else REFUSED
     if actor.role == "service_role":
         return ALLOWED if operation in ("select", *row.backend.split()) else REFUSED
     if who is EVERYONE:

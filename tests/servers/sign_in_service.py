@@ -1,0 +1,162 @@
+"""Supabase Auth (GoTrue) on the event loop of a test: passwords, second factors, sign-out, faults.
+
+Written from its HTTP API: POST /token?grant_type=password, /factors/{id}/challenge and /verify,
+/logout; errors as {"code", "error_code", "msg"}.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID, uuid4
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from workers.mock_providers.serving import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+ANON_KEY = "the project's public key"
+CODE = "123456"
+
+
+@dataclass(slots=True)
+class Member:
+    """An account. `app_metadata` is the owner's to write, `user_metadata` the person's own."""
+
+    email: str
+    password: str = "correct horse"
+    app_metadata: dict[str, Any] = field(default_factory=dict)
+    user_metadata: dict[str, Any] = field(default_factory=dict)
+    has_factor: bool = False
+    is_factor_verified: bool = True
+    user_id: UUID = field(default_factory=uuid4)
+    factor_id: UUID = field(default_factory=uuid4)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        state = "verified" if self.is_factor_verified else "unverified"
+        factor = {"id": str(self.factor_id), "factor_type": "totp", "status": state}
+        return {
+            "id": str(self.user_id),
+            "aud": "authenticated",
+            "role": "authenticated",
+            "email": self.email,
+            "app_metadata": {"provider": "email", **self.app_metadata},
+            "user_metadata": self.user_metadata,
+            **({"factors": [factor]} if self.has_factor else {}),
+        }
+
+
+Fault = Literal["unavailable", "too_often", "no_json", "bad_json", "wrong_key"]
+
+
+@dataclass(slots=True)
+class SignInService:
+    """The project's sign-in. `open_tokens` are the sessions that nobody has ended."""
+
+    url: str = ""
+    members: list[Member] = field(default_factory=list)
+    fault: Fault | None = None
+    open_tokens: dict[str, Member] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    _challenges: dict[str, Member] = field(default_factory=dict)
+
+    def add(self, email: str, **values: Any) -> Member:
+        member = Member(email, **values)
+        self.members.append(member)
+        return member
+
+    async def token(self, request: Request) -> Response:
+        if (fault := self._faulty(request)) is not None:
+            return fault
+        if request.query_params.get("grant_type") != "password":
+            return refused(400, "validation_failed")
+        sent = await request.json()
+        for member in self.members:
+            if (member.email, member.password) == (sent["email"].lower(), sent["password"]):
+                return self._granted(member)
+        return refused(400, "invalid_credentials")
+
+    async def challenge(self, request: Request) -> Response:
+        member = self._member(request)
+        if member is None or str(member.factor_id) != request.path_params["factor"]:
+            return refused(404, "mfa_factor_not_found")
+        challenge = str(uuid4())
+        self._challenges[challenge] = member
+        return JSONResponse({"id": challenge, "type": "totp", "expires_at": 4_000_000_000})
+
+    async def verify(self, request: Request) -> Response:
+        member, sent = self._member(request), await request.json()
+        asked = self._challenges.pop(sent.get("challenge_id", ""), None)
+        if member is None or asked is not member:
+            return refused(422, "mfa_challenge_expired")
+        if sent.get("code") != CODE:
+            return refused(422, "mfa_verification_failed")
+        del self.open_tokens[self._bearer(request)]
+        return self._granted(member)
+
+    async def logout(self, request: Request) -> Response:
+        self.asked.append("logout")
+        self.open_tokens.pop(self._bearer(request), None)
+        return Response(status_code=204)
+
+    def _faulty(self, request: Request) -> Response | None:
+        self.asked.append(request.url.path)
+        if request.headers.get("apikey") != ANON_KEY or self.fault == "wrong_key":
+            return JSONResponse({"message": "Invalid API key"}, 401)
+        match self.fault:
+            case "unavailable":
+                return Response("upstream", 503)
+            case "too_often":
+                return refused(429, "over_request_rate_limit")
+            case "no_json":
+                return Response("<html>")
+            case "bad_json":
+                return JSONResponse({"access_token": 1})
+        return None
+
+    def _granted(self, member: Member) -> Response:
+        token = f"token of {uuid4()}"
+        self.open_tokens[token] = member
+        return JSONResponse(
+            {
+                "access_token": token,
+                "token_type": "bearer",
+                "expires_in": 3600,
+                "refresh_token": "never used",
+                "user": member.told,
+            }
+        )
+
+    def _member(self, request: Request) -> Member | None:
+        return self.open_tokens.get(self._bearer(request))
+
+    def _bearer(self, request: Request) -> str:
+        return request.headers.get("authorization", "").removeprefix("Bearer ")
+
+
+def refused(status: int, code: str) -> Response:
+    """An error as the service tells it."""
+    return JSONResponse({"code": status, "error_code": code, "msg": code}, status)
+
+
+@asynccontextmanager
+async def sign_in_service() -> AsyncIterator[SignInService]:
+    """Serve it."""
+    found = SignInService()
+    routes = [
+        Route("/auth/v1/token", found.token, methods=["POST"]),
+        Route("/auth/v1/factors/{factor}/challenge", found.challenge, methods=["POST"]),
+        Route("/auth/v1/factors/{factor}/verify", found.verify, methods=["POST"]),
+        Route("/auth/v1/logout", found.logout, methods=["POST"]),
+    ]
+    async with serving(Starlette(routes=routes)) as base:
+        found.url = base
+        yield found

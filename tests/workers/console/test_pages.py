@@ -1,0 +1,202 @@
+"""Every page and every action of the table, as each role; and what a page never shows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.workers.console.conftest import HOSTILE, LARGE
+from tests.workers.console.site import post
+from workers.console.rights import Right
+from workers.console.table import ACTIONS, PAGES, Action, Page
+from workers.sign_in_links import Role
+
+if TYPE_CHECKING:
+    import httpx
+
+    from db.connections.pool import Connection
+    from tests.workers.console.site import Site
+
+# Who may do what, from the issue: a viewer looks, an operator acts, an approver decides, too; to
+# read payloads is given beside a role, and here by the approver's link.
+MAY = {
+    Right.LOOK: {Role.VIEWER, Role.OPERATOR, Role.APPROVER},
+    Right.OPERATE: {Role.OPERATOR, Role.APPROVER},
+    Right.APPROVE: {Role.APPROVER},
+    Right.READ_PAYLOADS: {Role.APPROVER},
+}
+# It is sent for as long as somebody looks: test_feed.py.
+ENDLESS = {"/live"}
+SHOWN = [page for page in PAGES if page.path not in ENDLESS]
+
+
+def an_address(path: str) -> str:
+    """Put the id of an event, 1, in place of each parameter."""
+    return re.sub(r"\{[a-z_]+\}", "1", path)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.path)
+async def test_each_page_is_shown_to_whom_it_is_for_and_refused_to_others(
+    browsers: dict[Role, httpx.AsyncClient], page: Page, role: Role
+) -> None:
+    answer = await browsers[role].get(an_address(page.path))
+    assert answer.status_code == (200 if role in MAY[page.right] else 403), answer.text
+    assert HOSTILE not in answer.text
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.path)
+async def test_each_action_is_done_for_whom_it_is_for_and_refused_to_others(
+    console: Site, action: Action, role: Role
+) -> None:
+    browser = await console.signed_in(role)
+    answer = await post(browser, an_address(action.path), {"reason": "a test"})
+    assert (answer.status_code == 403) == (role not in MAY[action.right]), answer.text
+    assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("path", [each.path for each in (*SHOWN, *ACTIONS)])
+async def test_nobody_is_shown_anything_without_signing_in(console: Site, path: str) -> None:
+    async with console.browser() as browser:
+        asked = await browser.get(an_address(path))
+        sent = await post(browser, an_address(path))
+    assert asked.status_code in (303, 405)
+    assert asked.headers.get("location", "/sign-in").startswith("/sign-in")
+    assert sent.status_code in (401, 405)
+    for answer in (asked, sent):
+        assert "evt_1" not in answer.text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
+async def test_a_page_changes_nothing_so_a_form_is_no_page(
+    approver: httpx.AsyncClient, page: Page
+) -> None:
+    answer = await post(approver, an_address(page.path))
+    actions = {each.path for each in ACTIONS}
+    assert answer.status_code == 405 or page.path in actions
+
+
+TYPED = [
+    HOSTILE,
+    "\0",
+    "%00",
+    "a" * 5_000,
+    "-1",
+    "9" * 30,
+    "1; drop table fleet.inbox_events",
+    "../../etc/passwd",
+    "\ud800",
+    "٤٢",
+    "2026-13-45T99:99",
+    "2026-12-02T09:05",
+    " ",
+]
+FIELDS = ["state", "provider", "type", "reason", "since", "until", "before", "id", "next"]
+
+
+@pytest.mark.parametrize("typed", TYPED, ids=lambda typed: ascii(typed)[:20])
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.path)
+async def test_whatever_is_typed_gets_a_page_and_comes_back_escaped(
+    approver: httpx.AsyncClient, page: Page, typed: str
+) -> None:
+    for field in FIELDS:
+        raw = typed.encode("utf-8", "surrogatepass")
+        quoted = "".join(f"%{byte:02x}" for byte in raw)
+        answer = await approver.get(f"{an_address(page.path)}?{field}={quoted}")
+        assert answer.status_code in (200, 303, 400, 404), (field, answer.status_code)
+        assert "<script>alert" not in answer.text
+        assert str(1234567 * 7) not in answer.text
+
+
+@pytest.mark.parametrize("typed", TYPED, ids=lambda typed: ascii(typed)[:20])
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.path)
+async def test_whatever_is_sent_in_a_form_gets_a_page(
+    console: Site, action: Action, typed: str
+) -> None:
+    browser = await console.signed_in(Role.APPROVER)
+    raw = typed.encode("utf-8", "surrogatepass")
+    quoted = b"reason=" + "".join(f"%{byte:02x}" for byte in raw).encode()
+    answer = await browser.post(
+        an_address(action.path),
+        content=quoted,
+        headers={
+            "sec-fetch-site": "same-origin",
+            "content-type": "application/x-www-form-urlencoded",
+        },
+    )
+    assert answer.status_code in (200, 303, 400, 404)
+    assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("event_id", ["0", "999999", "x", "9" * 25, "1%00", "-1", "1.5", "٤"])
+async def test_an_event_that_is_none_gets_a_page_that_says_so(
+    approver: httpx.AsyncClient, event_id: str
+) -> None:
+    assert (await approver.get(f"/events/{event_id}")).status_code == 404
+
+
+async def test_a_payload_is_in_no_page_without_the_right(
+    browsers: dict[Role, httpx.AsyncClient],
+) -> None:
+    for role in (Role.VIEWER, Role.OPERATOR):
+        for page in SHOWN:
+            answer = await browsers[role].get(an_address(page.path))
+            assert "9007199254740993" not in answer.text, page.path
+        answer = await post(browsers[role], "/events/1/payload", {"reason": "curious"})
+        assert "9007199254740993" not in answer.text
+
+
+async def test_a_payload_is_shown_with_its_numbers_as_sent_and_noted_with_why(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    without = await post(approver, "/events/1/payload", {"reason": " "})
+    assert without.status_code == 400
+    shown = await post(approver, "/events/1/payload", {"reason": "a complaint"})
+    assert str(LARGE) in shown.text
+    noted = await owner.fetchrow(
+        "select action, who, typed_by, reason, event_ids from fleet.operator_actions"
+        " where reason = 'a complaint'"
+    )
+    assert tuple(noted or ()) == (
+        "payload read",
+        "coinfleet_console",
+        "approver of this machine",
+        "a complaint",
+        [1],
+    )
+    assert "a complaint" in (await approver.get("/audit")).text
+
+
+async def test_an_error_shows_its_class_and_not_the_values_in_it(viewer: httpx.AsyncClient) -> None:
+    for path in ("/events", "/events/1", "/search?id=evt_1"):
+        answer = await viewer.get(path, follow_redirects=True)
+        assert "22003" in answer.text
+        assert "4242" not in answer.text
+
+
+async def test_a_filter_can_be_bookmarked(viewer: httpx.AsyncClient) -> None:
+    answer = await viewer.get("/events?state=dead&provider=stripe")
+    assert "/events/1" in answer.text
+    assert "/events/3" not in answer.text
+    assert "<option selected>dead</option>" in answer.text
+
+
+async def test_the_search_box_finds_an_event_by_any_of_its_ids(viewer: httpx.AsyncClient) -> None:
+    for typed in ("evt_1", "event:1"):
+        answer = await viewer.get(f"/search?id={typed}")
+        assert answer.headers.get("location") == "/events/1"
+    assert (await viewer.get("/search?id=nobody")).status_code == 404
+
+
+async def test_the_overview_says_first_what_needs_a_person(viewer: httpx.AsyncClient) -> None:
+    text = (await viewer.get("/")).text
+    assert text.index("need a person") < text.index("Events per second")
+    assert "dead: 1 event" in text
+    assert 'href="/events?state=dead"' in text
+
+
+async def test_the_banner_says_that_payments_are_tests(viewer: httpx.AsyncClient) -> None:
+    assert "Test mode" in (await viewer.get("/")).text

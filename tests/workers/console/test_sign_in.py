@@ -1,0 +1,295 @@
+"""Who comes in: with a password, with a code, by a proxy, by a link; and how somebody is out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from tests.servers.key_set import SigningKey, key_set, signed
+from tests.servers.sign_in_service import ANON_KEY, CODE, sign_in_service
+from tests.workers.console.site import Site, post, site
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from db.connections.pool import Connection
+    from tests.clusters import Database
+    from tests.servers.sign_in_service import Fault, SignInService
+
+HEADER = "cf-access-jwt-assertion"
+AUDIENCE = "the console"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def service() -> AsyncIterator[SignInService]:
+    async with sign_in_service() as running:
+        running.add("ann@example.com", app_metadata={"coinfleet_role": "viewer"})
+        running.add("ben@example.com", app_metadata={"coinfleet_role": "approver"}, has_factor=True)
+        running.add("eve@example.com", user_metadata={"coinfleet_role": "approver"})
+        running.add("odd@example.com", app_metadata={"coinfleet_role": "admin"})
+        running.add(
+            "new@example.com",
+            app_metadata={"coinfleet_role": "operator"},
+            has_factor=True,
+            is_factor_verified=False,
+        )
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def key() -> SigningKey:
+    return SigningKey("proxy key")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def console(
+    console_database: Database, service: SignInService, key: SigningKey
+) -> AsyncIterator[Site]:
+    """A console at which one signs in with a password or by a proxy."""
+    async with (
+        key_set(key) as keys,
+        site(
+            console_database,
+            supabase_url=service.url,
+            supabase_anon_key=ANON_KEY,
+            console_jwt_header=HEADER,
+            console_jwks_url=keys.url,
+            console_jwt_audience=AUDIENCE,
+            console_approval_aal="aal2",
+        ) as running,
+    ):
+        yield running
+
+
+async def try_to(console: Site, email: str, **fields: str) -> tuple[httpx.AsyncClient, Any]:
+    """Send the form; return the browser, and the answer."""
+    browser = console.browser()
+    given = {"email": email, "password": "correct horse", "code": "", "next": "/events"}
+    return browser, await post(browser, "/sign-in", given | fields)
+
+
+async def is_in(browser: httpx.AsyncClient) -> bool:
+    return (await browser.get("/audit")).status_code == 200
+
+
+async def test_a_password_signs_in_and_leads_to_where_one_wanted_to_go(
+    console: Site, service: SignInService
+) -> None:
+    browser, answer = await try_to(console, "Ann@example.com")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/events")
+    page = await browser.get("/events")
+    assert "ann@example.com" in page.text
+    assert "viewer" in page.text
+    assert service.open_tokens == {}
+
+
+async def test_the_cookie_is_for_this_site_alone_and_says_nothing(console: Site) -> None:
+    _, answer = await try_to(console, "ann@example.com")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "ann" not in cookie
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"password": "wrong"}, "do not belong together"),
+        ({"email": "nobody@example.com"}, "do not belong together"),
+        ({"email": "", "password": ""}, "do not belong together"),
+        ({"email": "ben@example.com"}, "second factor"),
+        ({"email": "ben@example.com", "code": "000000"}, "not the one"),
+        ({"email": "eve@example.com"}, "no role"),
+        ({"email": "odd@example.com"}, "no role"),
+    ],
+    ids=["password", "address", "nothing", "no code", "wrong code", "own metadata", "unknown role"],
+)
+async def test_who_proves_nothing_stays_out_and_is_told_what_to_do(
+    console: Site, service: SignInService, fields: dict[str, str], said: str
+) -> None:
+    browser, answer = await try_to(console, **{"email": "ann@example.com", **fields})
+    assert answer.status_code == 403
+    assert said in answer.text
+    assert not await is_in(browser)
+    assert service.open_tokens == {}
+
+
+async def test_a_code_signs_in_with_a_second_factor(console: Site, owner: Connection) -> None:
+    browser, answer = await try_to(console, "ben@example.com", code="123 456")
+    assert answer.status_code == 303
+    assert await is_in(browser)
+    assert CODE == "123456"
+    aal = await owner.fetchval("select aal from fleet.console_sessions order by id desc limit 1")
+    assert aal == "aal2"
+
+
+async def test_a_factor_that_was_never_verified_asks_for_no_code(console: Site) -> None:
+    browser, _ = await try_to(console, "new@example.com")
+    assert await is_in(browser)
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "no_json", "bad_json", "wrong_key"])
+async def test_a_service_that_fails_signs_nobody_in_and_is_not_the_persons_fault(
+    console: Site, service: SignInService, fault: Fault
+) -> None:
+    service.fault = fault
+    try:
+        browser, answer = await try_to(console, "ann@example.com")
+    finally:
+        service.fault = None
+    assert "does not answer" in answer.text
+    assert not await is_in(browser)
+
+
+async def test_who_fails_too_often_is_not_asked_about_for_a_minute(
+    console: Site, service: SignInService
+) -> None:
+    for _ in range(5):
+        await try_to(console, "guess@example.com")
+    before = len(service.asked)
+    _, answer = await try_to(console, "Guess@example.com")
+    assert "wait a minute" in answer.text
+    assert len(service.asked) == before
+
+
+async def test_who_signs_out_is_out_with_the_same_cookie_too(console: Site) -> None:
+    browser, _ = await try_to(console, "ann@example.com")
+    cookies = dict(browser.cookies)
+    assert (await post(browser, "/sign-out")).status_code == 303
+    again = console.browser()
+    again.cookies.update(cookies)
+    assert not await is_in(again)
+
+
+async def test_who_is_revoked_is_out_at_the_next_request(console: Site, owner: Connection) -> None:
+    browser, _ = await try_to(console, "ann@example.com")
+    assert await is_in(browser)
+    ended = await owner.fetchval(
+        "select fleet.revoke_console_sessions('ANN@example.com', 'owner@db')"
+    )
+    assert ended >= 1
+    assert not await is_in(browser)
+
+
+async def test_a_session_ends_by_itself(console: Site, owner: Connection) -> None:
+    browser, _ = await try_to(console, "ann@example.com")
+    await owner.execute("update fleet.console_sessions set expires_at = clock_timestamp()")
+    assert not await is_in(browser)
+
+
+@pytest.mark.parametrize("token", ["", "x", "a" * 4_000, "..", "\\"])
+async def test_a_cookie_that_was_made_up_is_nobody(console: Site, token: str) -> None:
+    browser = console.browser(cookie=f"coinfleet={token}")
+    assert (await browser.get("/")).status_code == 303
+
+
+@pytest.mark.parametrize("following", ["//evil.example", "https://evil.example", "/\\evil", "x"])
+async def test_nobody_is_sent_to_another_site(console: Site, following: str) -> None:
+    _, answer = await try_to(console, "ann@example.com", next=following)
+    assert answer.headers["location"] == "/"
+
+
+async def test_a_name_stays_with_its_person_and_another_gets_another(
+    console: Site, service: SignInService
+) -> None:
+    first = service.add("cleo@example.com", app_metadata={"coinfleet_role": "viewer"})
+    browser, _ = await try_to(console, "cleo@example.com")
+    first.email = "renamed@example.com"
+    service.add("cleo@example.com", app_metadata={"coinfleet_role": "viewer"})
+    renamed, _ = await try_to(console, "renamed@example.com")
+    other, _ = await try_to(console, "cleo@example.com")
+    assert "cleo@example.com <small>" in (await browser.get("/")).text
+    assert "cleo@example.com <small>" in (await renamed.get("/")).text
+    assert "cleo@example.com (" in (await other.get("/")).text
+
+
+# By a proxy
+
+
+def token(key: SigningKey, role: str | None = "operator", **changes: Any) -> str:
+    metadata = {} if role is None else {"coinfleet_role": role}
+    given = {"aud": AUDIENCE, "app_metadata": metadata, "email": "dora@example.com"}
+    return signed(key, **given | changes)
+
+
+async def test_a_proxys_token_signs_in_without_a_form(console: Site, key: SigningKey) -> None:
+    browser = console.browser(**{HEADER: token(key)})
+    page = await browser.get("/")
+    assert page.status_code == 200
+    assert "dora@example.com <small>operator" in page.text
+    assert await is_in(browser)
+
+
+async def test_a_session_of_a_proxy_is_nothing_without_its_token(
+    console: Site, key: SigningKey
+) -> None:
+    browser = console.browser(**{HEADER: token(key)})
+    await browser.get("/")
+    del browser.headers[HEADER]
+    assert not await is_in(browser)
+
+
+async def test_a_role_that_was_taken_away_is_gone_with_the_next_token(
+    console: Site, key: SigningKey
+) -> None:
+    browser = console.browser(**{HEADER: token(key, "approver")})
+    assert "<small>approver" in (await browser.get("/")).text
+    browser.headers[HEADER] = token(key, "viewer")
+    assert "<small>viewer" in (await browser.get("/")).text
+
+
+NOW = int(time.time())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "another"},
+        {"exp": NOW - 3_600},
+        {"nbf": NOW + 3_600},
+        {"role": None, "app_metadata": {}},
+        {"app_metadata": {"coinfleet_role": "admin"}},
+        {"app_metadata": {}, "user_metadata": {"coinfleet_role": "approver"}},
+        {"sub": ""},
+        {"sub": "a" * 201},
+    ],
+    ids=str,
+)
+async def test_a_token_that_is_not_for_the_console_signs_nobody_in(
+    console: Site, key: SigningKey, changes: dict[str, Any]
+) -> None:
+    browser = console.browser(**{HEADER: token(key, **changes)})
+    assert not await is_in(browser)
+
+
+async def test_a_token_of_another_key_signs_nobody_in(console: Site) -> None:
+    for forged in (token(SigningKey("proxy key")), "x.y.z", "none"):
+        assert not await is_in(console.browser(**{HEADER: forged}))
+
+
+async def test_who_signed_out_is_not_brought_back_by_the_same_token(
+    console: Site, key: SigningKey
+) -> None:
+    same = token(key, sub="fay", email="fay@example.com")
+    browser = console.browser(**{HEADER: same})
+    assert await is_in(browser)
+    await post(browser, "/sign-out")
+    assert not await is_in(console.browser(**{HEADER: same}))
+    later = token(key, sub="fay", email="fay@example.com", iat=NOW + 60)
+    assert await is_in(console.browser(**{HEADER: later}))
+
+
+# By a link
+
+
+async def test_a_link_of_another_start_signs_nobody_in(console: Site) -> None:
+    browser = console.browser()
+    answer = await browser.get("/sign-in/link/InZpZXdlciI.izK0AbJxvenVZhanKnw71vs5Iz4")
+    assert answer.status_code == 403
+    assert "coinfleet console links" in answer.text
+    assert not await is_in(browser)
