@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian faults lint bench lock
+.PHONY: help run test test-all test-debian faults lint browser-test assets-test bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -21,10 +21,10 @@ run: .venv/.runtime ## the whole fleet on an embedded PostgreSQL and Valkey (POR
 	@exec .venv/bin/coinfleet up $(if $(MOCK_PROVIDERS),--mock-providers)
 
 test: .venv/.development ## every test but the long ones, on embedded servers of its own
-	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not long" $(ARGS)
+	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not long and not browser" $(ARGS)
 
 test-all: .venv/.development ## every test, the long ones too
-	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not bench" $(ARGS)
+	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not bench and not browser" $(ARGS)
 
 test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
 	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)
@@ -32,8 +32,14 @@ test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-
 faults: .venv/.development ## all tests that stop, freeze, empty or kill something, the long ones too
 	@exec .venv/bin/python -m pytest -m faults $(ARGS)
 
-lint: .venv/.development ## format check, lint, types, import rules, migrations
+lint: .venv/.development ## format check, lint, types, import rules, migrations, assets
 	@exec .ci/lint
+
+browser-test: .venv/.browser ## the console in Debian's chromium; skips with a reason where it is missing
+	@exec .venv/bin/python -m pytest tests/browser -m browser $(ARGS)
+
+assets-test: .venv/.development ## the console's static files against npm's registry
+	@exec .venv/bin/python -m tests.assets --registry
 
 bench: .venv/.development ## the budgets, each with its reference in the same run
 	@exec .venv/bin/python -m tests.bench $(ARGS)
@@ -53,4 +59,9 @@ lock: .venv/.development ## new lock files from pyproject.toml (UPGRADE=--upgrad
 .venv/.development: requirements-dev.lock .venv/.runtime
 	@echo "Installing the development tools into .venv ..."
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/.browser: requirements-browser.lock .venv/.development
+	@echo "Installing the browser's driver into .venv ..."
+	@$(PIP) --require-hashes -r requirements-browser.lock
 	@touch $@
