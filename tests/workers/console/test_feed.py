@@ -1,0 +1,94 @@
+"""The live numbers: one poller for all who look, and nobody who looks keeps the process running."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from db.connections.pool import open_pool
+from workers.console.feed import Feed, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.clusters import Database
+
+DEADLINE_S = 20.0
+
+
+class Clock:
+    """A time that only the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest_asyncio.fixture
+async def feed(console_database: Database) -> AsyncIterator[Feed]:
+    """A feed that is not started: it reads when it is asked."""
+    pool = await open_pool(
+        console_database.url("console"), application_name="test", max_size=2, min_size=0
+    )
+    yield Feed(pool, held_after=timedelta(minutes=30), clock=Clock())
+    pool.terminate()
+
+
+async def next_of(readings: AsyncIterator[Reading]) -> Reading:
+    return await asyncio.wait_for(anext(readings), DEADLINE_S)
+
+
+async def test_however_many_ask_at_once_the_database_is_asked_once(feed: Feed) -> None:
+    found = await asyncio.gather(*(feed.read() for _ in range(20)))
+    assert {reading.number for reading in found} == {1}
+    assert found[0].health is not None
+    assert found[0].outage == ""
+
+
+async def test_all_who_watch_get_the_same_reading(feed: Feed) -> None:
+    watching = [feed.watch() for _ in range(5)]
+    waiting = [asyncio.ensure_future(next_of(each)) for each in watching]
+    await asyncio.sleep(0)
+    await feed.read()
+    assert len({id(reading) for reading in await asyncio.gather(*waiting)}) == 1
+    for each in watching:
+        await each.aclose()  # type: ignore[attr-defined]
+    assert not feed.is_full
+
+
+async def test_who_watches_is_let_go_when_the_process_stops(feed: Feed) -> None:
+    watching = feed.watch()
+    waiting = asyncio.ensure_future(next_of(watching))
+    await asyncio.sleep(0)
+    feed.end_streams()
+    try:
+        await waiting
+    except StopAsyncIteration:
+        return
+    raise AssertionError("it went on")
+
+
+async def test_events_per_second_are_those_finished_between_two_readings(feed: Feed) -> None:
+    await feed.read()
+    clock = feed._clock
+    assert isinstance(clock, Clock)
+    assert feed.latest.per_second is None
+    clock.now += 4.0
+    again = await feed.read()
+    assert again.per_second == 0.0
+    assert len(feed.points) == 1
+
+
+async def test_a_database_that_is_gone_is_a_reading_too() -> None:
+    url = "postgresql://coinfleet_console:x@127.0.0.1:1/none"
+    pool = await open_pool(url, application_name="test", max_size=1, min_size=0)
+    feed = Feed(pool, held_after=timedelta(minutes=30))
+    reading = await feed.read()
+    assert reading.signs is None
+    assert reading.outage
+    pool.terminate()
