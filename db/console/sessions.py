@@ -43,7 +43,7 @@ class Claimant:
 
 
 async def open_session(
-    pool: Pool, token_hash: bytes, claimant: Claimant, *, lasts_s: int
+    pool: Pool | Connection, token_hash: bytes, claimant: Claimant, *, lasts_s: int
 ) -> str | None:
     """Begin a session; return the name under which the person acts.
 
@@ -63,13 +63,13 @@ async def open_session(
     return person
 
 
-async def find_session(pool: Pool, token_hash: bytes) -> ConsoleSession | None:
+async def find_session(pool: Pool | Connection, token_hash: bytes) -> ConsoleSession | None:
     """Return the session with this token if it is good now."""
     row = await pool.fetchrow("select * from fleet.console_session($1)", token_hash)
     return None if row is None else ConsoleSession(*row)
 
 
-async def end_session(pool: Pool, token_hash: bytes) -> None:
+async def end_session(pool: Pool | Connection, token_hash: bytes) -> None:
     """End the session with this token, if there is one."""
     await pool.execute("select fleet.end_console_session($1)", token_hash)
 
@@ -106,7 +106,9 @@ async def list_sessions(connection: Connection) -> list[LiveSession]:
     return [LiveSession(*row) for row in rows]
 
 
-async def read_payload(pool: Pool, event_id: int, *, who: str, reason: str) -> bytes | None:
+async def read_payload(
+    pool: Pool | Connection, event_id: int, *, who: str, reason: str
+) -> bytes | None:
     """Return an event's payload, with a note of who read it and why; None if it is gone."""
     payload: bytes | None = await pool.fetchval(
         "select fleet.payload_of($1, $2, $3)", event_id, who, reason

@@ -1,0 +1,69 @@
+"""The audit log: everything that people did, once, in the order of time, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from db.console import audit
+from db.console.audit import list_deeds
+
+if TYPE_CHECKING:
+    import pytest
+
+    from db.connections.pool import Connection
+
+PERSON = "00000000-0000-4000-8000-000000000001"
+DEEDS = f"""
+insert into auth.users (id) values ('{PERSON}');
+insert into fleet.operator_actions (action, typed_by, reason, event_ids, acted_at)
+select 'replay', 'ann', 'why ' || n, array[n], now() - n * interval '1 s'
+from generate_series(1, 40) n;
+-- Of one moment, as of one transaction.
+insert into fleet.operator_actions (action, typed_by, reason, acted_at)
+select 'rates set', 'ben', 'rate ' || n, now() - interval '1 h' from generate_series(1, 30) n;
+insert into fleet.adjustments (idempotency_key, profile_id, amount, who, reason, adjusted_at)
+select 'key ' || n, '{PERSON}', n, 'cleo', 'adjusted ' || n, now() - n * interval '1 min'
+from generate_series(1, 40) n;
+insert into fleet.erasures (profile_id, requested_by, reason, counts, erased_at)
+values ('{PERSON}', 'dora', 'erased', '{{}}', now() - interval '2 h');
+insert into fleet.console_people (subject, person) values ('x', 'eve');
+insert into fleet.console_sessions
+    (token_hash, subject, role, aal, reads_payloads, created_at, expires_at)
+values (sha256('x'), 'x', 'viewer', 'aal2', false, now() - interval '3 h', now());
+"""
+
+
+@pytest_asyncio.fixture
+async def log(db: Connection) -> Connection:
+    """A log in which much happened."""
+    await db.execute(DEEDS)
+    return db
+
+
+async def test_each_deed_is_told_once_however_the_pages_are_cut(
+    log: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rows in (1_000, 7):
+        monkeypatch.setattr(audit, "PAGE_ROWS", rows)
+        found, before = [], None
+        while True:
+            page = (await list_deeds(log, before=before))[:rows]
+            found += page
+            if len(page) < rows:
+                break
+            before = (page[-1].at, page[-1].key)
+        assert len(found) == len({deed.key for deed in found}) == 40 + 30 + 40 + 1 + 1
+        assert [deed.at for deed in found] == sorted((deed.at for deed in found), reverse=True)
+
+
+async def test_a_deed_says_who_what_and_why(log: Connection) -> None:
+    deeds = {deed.reason: deed for deed in await list_deeds(log)}
+    first = deeds["why 1"]
+    assert (first.who, first.action, first.subject, first.link) == (
+        "ann",
+        "replay",
+        "event 1",
+        "event:1",
+    )

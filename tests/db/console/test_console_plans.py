@@ -1,0 +1,116 @@
+"""Plans of the console's own questions: a page reads a bounded part of an index, at any size.
+
+What it shares with `coinfleet status` and `explain` is proved where those are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from db.connections.pool import open_connection
+from db.console.audit import PAGE_ROWS, part_queries
+from db.console.event_list import bound_query, page_query
+from tests.db.plans import indexes, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.clusters import Cluster, Database
+
+STATES = (None, "pending", "held", "dead", "applied", "rejected")
+# The rows of one state are read whole here; few are waiting at once.
+BY_STATE = {"pending": "inbox_events_pending_idx", "held": "inbox_events_held_idx"}
+BY_STATE |= {"dead": "inbox_events_dead_idx"}
+
+HISTORY = """
+set session_replication_role = replica;
+insert into fleet.inbox_events
+    (provider, provider_event_id, event_type, payload_sha256, state, reason, received_at)
+select 'stripe', 'old_' || n, 'test', '',
+    case n % 500 when 1 then 'held' when 2 then 'dead' when 3 then 'pending' else 'applied' end,
+    case when n % 500 in (1, 2) then 'why' end, now() - n * interval '1 s'
+from generate_series({0}, 1, -1) n;
+insert into fleet.operator_actions (action, typed_by, reason, event_ids, acted_at)
+select 'replay', 'ann', 'why', array[n], now() - n * interval '1 s'
+from generate_series({0}, 1, -1) n;
+insert into fleet.decisions
+    (purchase_id, verb, outcome, who, reason, hold_reason, coins, decided_at)
+select n, 'approve', 'granted', 'ann', 'why', 'over_limit', 1, now() - n * interval '1 s'
+from generate_series({0}, 1, -1) n;
+insert into fleet.adjustments (idempotency_key, profile_id, amount, who, reason, adjusted_at)
+select 'key ' || n, gen_random_uuid(), n, 'ann', 'why', now() - n * interval '1 s'
+from generate_series({0}, 1, -1) n;
+insert into fleet.erasures (profile_id, requested_by, reason, counts, erased_at)
+select gen_random_uuid(), 'ann', 'why', '{{}}', now() - n * interval '1 s'
+from generate_series({0}, 1, -1) n;
+insert into fleet.console_people (subject, person)
+select 's' || n, 'p' || n from generate_series(1, 20) n;
+insert into fleet.console_sessions
+    (token_hash, subject, role, aal, reads_payloads, created_at, expires_at)
+select sha256(n::text::bytea), 's' || n % 20 + 1, 'viewer', 'aal1', false,
+    now() - n * interval '1 s', now()
+from generate_series({0}, 1, -1) n;
+reset session_replication_role;
+analyze;
+"""
+
+
+@pytest.fixture(scope="module", params=[100, pytest.param(100_000, marks=pytest.mark.long)])
+def history(
+    cluster: Cluster, template: Database, request: pytest.FixtureRequest
+) -> Iterator[tuple[Database, int]]:
+    """A database with so many rows in each table that the pages read."""
+
+    async def load(database: Database) -> None:
+        connection = await open_connection(
+            database.url("superuser"), application_name="test", statement_timeout="120000"
+        )
+        await connection.execute(HISTORY.format(request.param))
+        await connection.close()
+
+    database = asyncio.run(cluster.create(template.name))
+    asyncio.run(load(database))
+    yield database, request.param
+    asyncio.run(cluster.drop(database))
+
+
+async def used(history: tuple[Database, int], sql: str, *values: object) -> set[str | None]:
+    """The indexes that the console's plan uses; None is a table that is read whole."""
+    database, rows = history
+    connection = await open_connection(database.url("console"), application_name="test")
+    try:
+        if rows == 100:
+            # At this size a table is as cheap as its index, so only whether there is one counts.
+            await connection.execute("set enable_seqscan = off; set enable_bitmapscan = off")
+        return indexes(await plan(connection, sql, *values))
+    finally:
+        connection.terminate()
+
+
+@pytest.mark.parametrize("state", STATES, ids=str)
+async def test_a_list_of_events_reads_the_index_of_its_state_or_of_the_ids(
+    history: tuple[Database, int], state: str | None
+) -> None:
+    expected = {BY_STATE.get(state or "", "inbox_events_pkey")}
+    values = (2**62, "stripe", "none", None, None, None, state)
+    assert await used(history, page_query(state), *values) == expected
+    assert await used(history, bound_query(state), 2**62) == expected
+
+
+@pytest.mark.parametrize("part", range(len(part_queries())))
+async def test_the_audit_log_reads_each_table_by_its_time(
+    history: tuple[Database, int], part: int
+) -> None:
+    database, _ = history
+    connection = await open_connection(database.url(), application_name="test")
+    at = await connection.fetchval("select clock_timestamp() - interval '50 s'")
+    connection.terminate()
+    found = await used(history, part_queries()[part], at, "~", PAGE_ROWS + 1)
+    by_time = {name for name in found if name and name.endswith("_at_idx")}
+    assert len(by_time) == 1
+    # A person's name is looked up by the subject, among few.
+    assert found - by_time <= {"console_people_pkey", None}
+    assert None not in found or part == 4
