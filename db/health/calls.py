@@ -93,10 +93,16 @@ async def read_failing_calls(pool: Pool, *, longer_than: timedelta) -> list[Park
 
 
 async def read_untried_calls(pool: Pool, *, longer_than: timedelta) -> list[UntriedCalls]:
-    """Return the providers to whom calls have waited for so long while none was tried."""
+    """Return the providers to whom calls have waited for so long while none was tried.
+
+    But not those of whom a worker reports that it asks nothing, and why.
+    """
     rows = await pool.fetch(
         "select provider, count(*), extract(epoch from clock_timestamp() - min(created_at))::float8"
         " from fleet.provider_calls where state = 'pending' and kind <> 'app.deliver'"
+        " and provider <> all(array(select f ->> 'provider' from fleet.worker_reports as r"
+        " cross join jsonb_array_elements(r.detail -> 'faults') as f"
+        " where r.reported_at > clock_timestamp() - interval '30 seconds'))"
         " group by provider"
         " having bool_and(first_attempt_at is null)"
         " and min(created_at) < clock_timestamp() - $1::interval order by provider",
