@@ -71,7 +71,7 @@ class AccountCheck:
         self._api = api
         self._accounts = accounts
         self._is_done = not accounts
-        self._fault: AccountNotOurs | None = None
+        self._fault: str | None = None
 
     async def check(self) -> None:
         """Raise AccountNotOurs if the key is of no account of ours; CallFailed if nobody says."""
@@ -79,9 +79,9 @@ class AccountCheck:
             self._fault = await self._ask()
             self._is_done = True
         if self._fault:
-            raise self._fault
+            raise AccountNotOurs(self._fault)
 
-    async def _ask(self) -> AccountNotOurs | None:
+    async def _ask(self) -> str | None:
         try:
             account = _ACCOUNT.decode((await self._api.get(ACCOUNT_PATH)).body).id
         except (KeyLacksRight, StripeRefused) as error:
@@ -92,9 +92,7 @@ class AccountCheck:
             raise ProviderUnreachable("200 and an unreadable account") from None
         if account in self._accounts:
             return None
-        return AccountNotOurs(
-            f"STRIPE_API_KEY is a key of {account}, which STRIPE_ACCOUNTS does not list"
-        )
+        return f"STRIPE_API_KEY is a key of {account}, which STRIPE_ACCOUNTS does not list"
 
 
 async def fetch_object(api: StripeApi, call: ProviderCall) -> dict[str, Any]:
