@@ -1,9 +1,10 @@
 -- An event that waits for an answer has its call, and wakes when that is done; no call is made for an event that is
--- finished. A call that is done wakes its event at once, or by the event's own time, an hour later.
+-- finished. A call that is done wakes its event at once, or by the event's own time, an hour later. A purchase
+-- that is not paid yet is asked for again and again, each time by the same call.
 select e.id as event_id, c.id as call_id, c.state
 from fleet.inbox_events as e
 left join fleet.provider_calls as c on c.event_id = e.id
-where e.state = 'waiting' and e.reason = 'no_answer_yet'
+where e.state = 'waiting' and e.reason in ('no_answer_yet', 'not_paid_yet', 'unknown_token_yet')
     and (c.id is null or (c.state = 'done' and c.finished_at < clock_timestamp() - interval '2 hours'))
 union all
 select c.event_id, c.id, c.state

@@ -1,4 +1,4 @@
-"""The base address of a provider's API: https, or loopback for a server on this machine."""
+"""Addresses at a provider: https, or loopback for a server on this machine."""
 
 from __future__ import annotations
 
@@ -24,6 +24,19 @@ def check_base_address(text: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise ValueError("must begin with https://; http is for a server on this machine alone")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def check_address(text: str) -> str:
+    """Return an address with a path; its origin is as above. Raises ValueError."""
+    text = text.strip()
+    if not text.isprintable() or " " in text or "#" in text:
+        raise ValueError("must be an address without blanks, as https://example.com/keys")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("must be an address, as https://example.com/keys") from None
+    check_base_address(f"{parts.scheme}://{parts.netloc}")
+    return text
 
 
 def _is_loopback(host: str) -> bool:

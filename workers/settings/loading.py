@@ -15,6 +15,7 @@ from workers.processes import RELEASE, Process
 from workers.settings.app import AppSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
+from workers.settings.google import GoogleSettings
 from workers.settings.stripe import StripeSettings
 from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, TO_RECEIVE
 
@@ -31,7 +32,7 @@ class SettingsFault(SystemExit):
 
 
 # A further provider's settings stand before the others: the fields of the last base come first.
-class Settings(AppSettings, StripeSettings, FleetSettings, BaseSettings):
+class Settings(AppSettings, GoogleSettings, StripeSettings, FleetSettings, BaseSettings):
     """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
 
     model_config = SettingsConfigDict(

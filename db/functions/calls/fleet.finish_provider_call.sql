@@ -25,7 +25,8 @@ begin
     where e.id = any(array(
         select w.id
         from fleet.inbox_events as w
-        where w.id = v_event_id and w.state = 'waiting' and w.reason = 'no_answer_yet'
+        where w.id = v_event_id and w.state = 'waiting'
+            and w.reason in ('no_answer_yet', 'not_paid_yet', 'unknown_token_yet')
         for no key update skip locked
     ));
     return true;
