@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # A payload has about 2 KB, so one call rewrites a few MB at most.
 PAYLOADS_PER_CALL = 1_000
+# Each is a row of half a KB.
+DELIVERIES_PER_CALL = 10_000
 # The bound inside fleet.fold_event_tallies. If a call sums up this many, there are more.
 TALLIES_PER_CALL = 50_000
 
@@ -35,3 +37,11 @@ async def trim_history(database: Pool | Connection) -> int:
     """
     removed: int = await database.fetchval("select fleet.trim_history()")
     return removed
+
+
+async def drop_old_deliveries(
+    database: Pool | Connection, *, limit: int = DELIVERIES_PER_CALL
+) -> int:
+    """Remove messages that the app took more than 7 days ago; return how many."""
+    dropped: int = await database.fetchval("select fleet.drop_old_deliveries($1)", limit)
+    return dropped

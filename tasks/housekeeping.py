@@ -26,7 +26,7 @@ async def tidy_up(ctx: Context) -> None:
 
     An event that is held for a buyer, a product or a rate is judged again once that is there. A
     purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. Also adds up the event
-    counts, and deletes old payloads and old history.
+    counts, and deletes old payloads, old messages to the app and old history.
     """
     woken = await claims.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
@@ -41,6 +41,9 @@ async def tidy_up(ctx: Context) -> None:
     dropped = await housekeeping.drop_old_payloads(ctx.pool)
     if dropped:
         ctx.log.info("old_payloads_dropped", events=dropped)
+    taken = housekeeping.DELIVERIES_PER_CALL
+    while taken >= housekeeping.DELIVERIES_PER_CALL and not ctx.stopping.is_set():
+        taken = await housekeeping.drop_old_deliveries(ctx.pool)
     await housekeeping.trim_history(ctx.pool)
 
 

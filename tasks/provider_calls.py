@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from db.outbox.provider_calls import claim_calls, fail_call, finish_call
-from tasks.providers.calls import CallFailed, CallRefused
+from db.outbox.provider_calls import claim_calls, fail_call, finish_call, pause_calls
+from tasks.providers.calls import CallFailed, CallRefused, CallsUnwanted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -28,10 +28,6 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-# Of one provider, by one worker. With a third of a second per call that is 12 calls per second.
-AT_ONCE_HERE = 4
-# Of one provider, by all workers: Stripe takes 25 requests per second.
-AT_ONCE = 8
 # A call is a few requests, each with a time limit of its own.
 CALL_LIMIT_S = 75
 # Above that, so that no other worker makes a call that this one is still making.
@@ -55,7 +51,7 @@ async def _make_calls_of(ctx: Context, provider: Provider) -> int:
     calls = provider.calls()
     total = 0
     while calls and not ctx.stopping.is_set():
-        limit = ctx.breakers[provider.name].calls_allowed(AT_ONCE_HERE)
+        limit = ctx.breakers[provider.name].calls_allowed(provider.calls_at_once_here)
         if limit == 0:
             break
         claimed = await claim_calls(
@@ -63,7 +59,7 @@ async def _make_calls_of(ctx: Context, provider: Provider) -> int:
             worker=ctx.worker,
             kinds=calls,
             limit=limit,
-            at_once=AT_ONCE,
+            at_once=provider.calls_at_once,
             lease_s=LEASE_S,
         )
         if not claimed:
@@ -96,6 +92,9 @@ async def _make(ctx: Context, provider: Provider, call: ProviderCall, make: Make
     except CallRefused as refusal:
         breaker.note_answer()
         await _fail(ctx, call, str(refusal), "refused")
+    except CallsUnwanted as unwanted:
+        breaker.note_answer()
+        await _pause(ctx, call, str(unwanted))
     # A bug: this call fails alone, and the others are made.
     except Exception as error:  # noqa: BLE001
         # Not its message, which may quote a part of the answer.
@@ -106,6 +105,12 @@ async def _make(ctx: Context, provider: Provider, call: ProviderCall, make: Make
         breaker.note_answer()
         if await finish_call(ctx.pool, call, result):
             log.info("provider_call_made", call_id=call.id, kind=call.kind, attempt=call.attempt)
+
+
+async def _pause(ctx: Context, call: ProviderCall, error: str) -> None:
+    if await pause_calls(ctx.pool, call, error=error):
+        then = "they wait until a person says so: see `coinfleet status`"
+        log.error("provider_calls_paused", kind=call.kind, error=error, then=then)
 
 
 async def _fail(

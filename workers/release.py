@@ -43,6 +43,7 @@ async def release(settings: Settings) -> Report:
         max_active_streams_per_viewer=settings.max_active_streams_per_viewer,
         second_approver_above_usd=settings.second_approver_above_usd,
         hold_expires_days=settings.hold_expires_days,
+        app_is_told=settings.app_events_url is not None,
     )
     if report.profiles_made is None:
         structlog.get_logger().warning("older_users_not_read", remedy=OLDER_USERS_REMEDY)

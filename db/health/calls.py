@@ -1,4 +1,7 @@
-"""What `coinfleet status` asks of the outbox: which calls to providers need a person."""
+"""What `coinfleet status` asks of the outbox: which calls to providers need a person.
+
+Messages to the app are asked for in db/outbox/deliveries.py.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,8 @@ async def read_dead_calls(pool: Pool) -> tuple[int, ParkedCall] | None:
     row = await pool.fetchrow(
         "select id, kind, last_error,"
         " extract(epoch from clock_timestamp() - created_at)::float8, count(*) over ()"
-        " from fleet.provider_calls where state = 'dead' order by id limit 1"
+        " from fleet.provider_calls where state = 'dead' and kind <> 'app.deliver'"
+        " order by id limit 1"
     )
     if row is None:
         return None
@@ -77,6 +81,7 @@ async def read_failing_calls(pool: Pool, *, longer_than: timedelta) -> list[Park
         "select id, kind, last_error,"
         " extract(epoch from clock_timestamp() - first_attempt_at)::float8"
         " from fleet.provider_calls where state = 'pending' and last_error is not null"
+        " and kind <> 'app.deliver'"
         " and first_attempt_at < clock_timestamp() - $1::interval"
         " order by first_attempt_at limit $2",
         longer_than,
@@ -89,7 +94,8 @@ async def read_untried_calls(pool: Pool, *, longer_than: timedelta) -> list[Untr
     """Return the providers to whom calls have waited for so long while none was tried."""
     rows = await pool.fetch(
         "select provider, count(*), extract(epoch from clock_timestamp() - min(created_at))::float8"
-        " from fleet.provider_calls where state = 'pending' group by provider"
+        " from fleet.provider_calls where state = 'pending' and kind <> 'app.deliver'"
+        " group by provider"
         " having bool_and(first_attempt_at is null)"
         " and min(created_at) < clock_timestamp() - $1::interval order by provider",
         longer_than,

@@ -68,6 +68,13 @@ class Failing(msgspec.Struct, frozen=True):
     longest_s: float | None = None
 
 
+class PausedCalls(msgspec.Struct, frozen=True):
+    """A kind of calls that nobody makes until a person says so, and since when."""
+
+    kind: str
+    paused_s: float
+
+
 class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
@@ -86,6 +93,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     held: list[HeldEvents] = []
     failing: Failing = msgspec.field(default_factory=Failing)
     calls: list[CallCount] = []
+    paused_calls: list[PausedCalls] = []
 
     def count(self, state: str) -> int:
         """Return how many events of all providers are in this state."""

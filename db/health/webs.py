@@ -31,13 +31,15 @@ class WebDetail(msgspec.Struct, frozen=True):
 
     `clock_ahead_s` is its machine's clock less the database's; None until it was measured.
     `refused` has the causes that only a setting or a clock can mend: no_match, stale. `providers`
-    are those whose webhooks it takes; None from a process of the release before.
+    are those whose webhooks it takes, `purchases_from` those whose purchases clients may submit;
+    None from a process of the release before.
     """
 
     clock_ahead_s: float | None = None
     refused: tuple[RefusedInARow, ...] = ()
     trouble: Trouble | None = None
     providers: tuple[str, ...] | None = None
+    purchases_from: tuple[str, ...] | None = None
 
 
 class WebStatus(msgspec.Struct, frozen=True):

@@ -22,4 +22,7 @@ from (
 delete from fleet.leaderboard_sums;
 update fleet.leaderboard_horizon set upto_xid = null;
 
+-- What was copied is no news for the app.
+update fleet.settings set app_told_since = clock_timestamp() where app_told_since is not null;
+
 drop schema upgrade cascade;

@@ -114,3 +114,14 @@ async def fail_call(
         retry_after_s,
     )
     return CallFailure(*row) if row else None
+
+
+async def pause_calls(database: Pool | Connection, call: ProviderCall, *, error: str) -> bool:
+    """Let no call of this kind be made until a person says so; this one waits with the others.
+
+    True if it is this call that paused them.
+    """
+    is_first: bool = await database.fetchval(
+        "select fleet.pause_provider_calls($1, $2, $3)", call.id, call.attempt, error
+    )
+    return is_first

@@ -26,6 +26,8 @@ grant execute on function fleet.answers_of_events(bigint[]) to coinfleet_worker;
 grant execute on function fleet.claim_provider_calls(text, text[], integer, integer, integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.finish_provider_call(bigint, integer, jsonb, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_provider_call(bigint, integer, text, text, double precision, timestamptz) to coinfleet_worker;
+grant execute on function fleet.pause_provider_calls(bigint, integer, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.drop_old_deliveries(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.event_counts() to coinfleet_worker;
 grant execute on function fleet.fold_event_tallies() to coinfleet_worker;
 grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coinfleet_worker;

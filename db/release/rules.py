@@ -1,4 +1,4 @@
-"""The rules of the business that SQL reads: limits on purchases, on decisions and on watching."""
+"""The rules that SQL reads: limits on what people do, and whether the app is told what happens."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ async def configure(
     max_active_streams_per_viewer: int,
     second_approver_above_usd: Decimal | None = None,
     hold_expires_days: int | None = None,
+    app_is_told: bool = False,
 ) -> None:
     """Write the rules in force, as the schema's owner; they count from the next batch on."""
     connection = await open_connection(url, application_name="coinfleet release")
@@ -33,5 +34,6 @@ async def configure(
             second_approver_above_usd,
             hold_expires_days,
         )
+        await connection.execute("select fleet.configure_app_events($1)", app_is_told)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)

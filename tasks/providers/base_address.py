@@ -1,4 +1,4 @@
-"""Addresses at a provider: https, or loopback for a server on this machine."""
+"""Addresses that we call, a provider's API or the app: https, or loopback on this machine."""
 
 from __future__ import annotations
 
@@ -27,14 +27,17 @@ def check_base_address(text: str) -> str:
 
 
 def check_address(text: str) -> str:
-    """Return an address with a path; its origin is as above. Raises ValueError."""
-    text = text.strip()
-    if not text.isprintable() or " " in text or "#" in text:
-        raise ValueError("must be an address without blanks, as https://example.com/keys")
+    """Return an address with or without path and query (`https://app.example.com/events`).
+
+    Raises ValueError, which never quotes it, for one that `check_base_address` would not take
+    without them, and for one with a blank, a fragment or a character that is not ASCII.
+    """
+    if not text.isascii() or not text.isprintable() or " " in text or "#" in text:
+        raise ValueError("must be an address without blanks, # or letters beyond ASCII")
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise ValueError("must be an address, as https://example.com/keys") from None
+        raise ValueError("must be an address, as https://app.example.com/events") from None
     check_base_address(f"{parts.scheme}://{parts.netloc}")
     return text
 

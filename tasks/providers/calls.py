@@ -39,5 +39,9 @@ class KeyRefused(CallFailed):
     """The provider does not accept our key: a person must look, and no call succeeds until then."""
 
 
+class CallsUnwanted(CoinfleetError):
+    """Whoever answers calls of this kind wants no more: all of them wait until a person says so."""
+
+
 class CallRefused(CoinfleetError):
     """The provider refuses this call, and would refuse it again: a person must look."""

@@ -48,8 +48,9 @@ class Answer:
 class HttpApi:
     """Sends requests to one provider, at most `requests_per_s` on average.
 
-    Belongs to one event loop; close it there. Raises ValueError for a base address that is neither
-    https nor loopback.
+    With `reads_only_bytes` no more of an answer's body is read, and its status counts however long
+    the body is. Belongs to one event loop; close it there. Raises ValueError for a base address
+    that is neither https nor loopback.
 
         api = HttpApi("https://api.stripe.com", headers={…}, requests_per_s=20)
         answer = await api.send("GET", "/v1/refunds?payment_intent=pi_1")
@@ -62,11 +63,13 @@ class HttpApi:
         headers: Mapping[str, str],
         requests_per_s: float,
         timeout_s: float = TIMEOUT_S,
+        reads_only_bytes: int | None = None,
     ) -> None:
         self._base = check_base_address(base)
         self._headers = dict(headers)
         self._interval_s = 1 / requests_per_s
         self._timeout_s = timeout_s
+        self._reads_only_bytes = reads_only_bytes
         self._next_at = 0.0
         self._client: httpx.AsyncClient | None = None
 
@@ -120,6 +123,8 @@ class HttpApi:
             received = bytearray()
             async for part in response.aiter_bytes():
                 received += part
+                if self._reads_only_bytes and len(received) >= self._reads_only_bytes:
+                    break
                 if len(received) > ANSWER_BYTES_MAX:
                     raise ProviderUnreachable("the answer is too large")
             return Answer(response.status_code, response.headers, bytes(received))

@@ -45,6 +45,12 @@ class Provider(ABC):
     takes_submissions: ClassVar[bool] = False
     """Whether a signed-in client may submit a purchase of its own at `/purchases/{name}`."""
 
+    calls_at_once_here: ClassVar[int] = 4
+    """How many calls one worker makes at once; with a third of a second per call, 12 per second."""
+
+    calls_at_once: ClassVar[int] = 8
+    """How many calls all workers together make at once: Stripe takes 25 requests per second."""
+
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether `verify` would need more than a millisecond for this request.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
 from tests.conditions import eventually
-from tests.db.books import breaches
+from tests.db.books import PRICE_LIST, Books, breaches
+from tests.db.books import Payment as Paid
 from tests.faults.fleets import WORKER, kill
+from workers.mock_providers.app import MockApp, make_app
+from workers.mock_providers.serving import serving
 from workers.mock_providers.stripe import KEY, Payment, StripeServer, stripe_server
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from tests.workers.processes import Process
 
 pytestmark = pytest.mark.faults
+
+SECRET = "whsec_" + b64encode(b"a secret of the app, for a test").decode()
 
 INTENT = "pi_1"
 POST, LOOK = ("POST", "/v1/refunds"), ("GET", "/v1/refunds")
@@ -99,3 +105,35 @@ async def test_a_worker_makes_a_call_soon_after_it_was_decided(
     await is_done(db)
     await worker.said("provider_call_made")
     assert stripe.refunded(INTENT) == 1_000
+
+
+async def test_a_message_that_the_app_took_before_its_worker_was_killed_comes_under_its_id(
+    fleet: Fleet, db: Connection
+) -> None:
+    app = MockApp(secrets=[SECRET], faults=["lost"])
+    await db.execute(PRICE_LIST)
+    await db.execute("update fleet.settings set app_told_since = now()")
+    books = Books(db)
+    await books.apply_one(Paid().bought(await books.profile()))
+    async with serving(make_app(app)) as base:
+        told = {"APP_EVENTS_URL": f"{base}/hooks", "APP_EVENTS_SECRETS": SECRET}
+        killed = await fleet.start(WORKER, **told)
+
+        async def is_taken() -> bool:
+            return bool(app.taken)
+
+        await eventually(is_taken)
+        await kill(killed)
+        await db.execute(
+            "update fleet.provider_calls set next_attempt_at = now(), lease_until = now()"
+        )
+        other = await fleet.start(WORKER, **told)
+        await is_done(db)
+        app.silence.set()
+    assert len(app.arrivals) == 2
+    assert len(set(app.arrivals)) == 1
+    assert app.types() == ["purchase.credited"]
+    assert await breaches(db) == {}
+    # Neither the secret nor the address stands in a log.
+    for word in (SECRET, "hooks", "whsec_"):
+        assert word not in killed.text + other.text

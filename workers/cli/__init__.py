@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "migrate": "workers.cli.migrate",
     "status": "workers.cli.status.command",
     "purchases": "workers.cli.purchases.command",
+    "replay": "workers.cli.replay.group",
     "simulate": "workers.cli.simulate.command",
     "adjust": "workers.cli.adjust",
     "erase": "workers.cli.erase",

@@ -1,5 +1,5 @@
-"""Providers' APIs as servers on this machine, faults included: for tests and simulation alone.
+"""Providers' APIs, and the app, as servers on this machine, faults included.
 
-Each is written from its provider's documentation, not from the product. Nothing that takes part in
-production may import this (import-linter).
+For tests and simulation alone. Each is written from a documentation, not from the product. Nothing
+that takes part in production may import this (import-linter).
 """

@@ -6,9 +6,11 @@ An answer is one line of JSON and says nothing of the request.
 from __future__ import annotations
 
 from http import HTTPStatus
+from math import ceil
 from typing import TYPE_CHECKING, get_args
 
 from tasks.providers.signed import Cause
+from tasks.sign_in.refusals import Cause as SignInCause
 
 if TYPE_CHECKING:
     from starlette.types import Message, Send
@@ -52,6 +54,8 @@ class Answer:
         await send(self._body)
 
 
+_RETRY_LATER = (b"retry-after", b"%d" % RETRY_AFTER_S)
+
 STORED = Answer(200, "stored")
 SEEN = Answer(200, "seen")
 MALFORMED = Answer(200, "malformed")
@@ -61,5 +65,19 @@ UNKNOWN_EVENT = Answer(404, "unknown_event")
 TOO_SLOW = Answer(408, "too_slow", _CLOSE)
 CONFLICT = Answer(409, "conflict")
 TOO_LARGE = Answer(413, "too_large", _CLOSE)
-NOT_READ = Answer(503, "not_read", (b"retry-after", b"%d" % RETRY_AFTER_S))
-NOT_STORED = Answer(503, "not_stored", (b"retry-after", b"%d" % RETRY_AFTER_S))
+NOT_READ = Answer(503, "not_read", _RETRY_LATER)
+NOT_STORED = Answer(503, "not_stored", _RETRY_LATER)
+
+# To a client of the app that submits a purchase.
+SUBMITTED = Answer(202, "stored")
+SUBMITTED_BEFORE = Answer(202, "seen")
+NOT_SIGNED_IN = {
+    cause: Answer(401, "not_signed_in", (b"www-authenticate", b"Bearer"), cause=f"token_{cause}")
+    for cause in get_args(SignInCause)
+}
+SIGN_IN_UNKNOWN = Answer(503, "sign_in_unknown", _RETRY_LATER)
+
+
+def too_often(retry_after_s: float) -> Answer:
+    """Return the answer to one request too many; `retry_after_s` until the next is allowed."""
+    return Answer(429, "too_often", (b"retry-after", b"%d" % max(1, ceil(retry_after_s))))

@@ -10,6 +10,8 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from db.connections.pool import open_pool
 from db.inbox.arrivals import Stored, store_arrivals
 from workers.outage import Outage
@@ -20,20 +22,24 @@ from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimi
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
 from workers.receiving.probes import Probes, queue_client
+from workers.receiving.purchases import Submissions
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
 from workers.receiving.reporter import WebReporter
 from workers.receiving.routes import make_router
 from workers.receiving.verification import Verification
 from workers.receiving.web import Web
+from workers.sign_in import build_access_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from starlette.routing import Router
 
     from db.connections.pool import Pool
     from db.inbox.arrivals import Arrival
+    from tasks.providers.provider import Provider
+    from tasks.sign_in.tokens import AccessTokens
     from workers.settings import Settings
 
 # Two are for the two inserts in flight; one replaces a connection that was given up.
@@ -44,10 +50,15 @@ PROBE_CONNECTIONS_MAX = 2
 STATE_CONNECTIONS_MAX = 1
 # No sender waits for longer, and a connection that a failover left without an end is soon dropped.
 STATEMENT_TIMEOUT_S = 5.0
+WITHOUT_SIGN_IN = (
+    "clients that submit purchases are answered 404: set SUPABASE_JWKS_URL or SUPABASE_JWT_SECRET"
+)
+
+log = structlog.get_logger(__name__)
 
 
 def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> Router:
-    """Return the application, with `web`, `receiver` and `limits` in the state of each request."""
+    """Return the application, with `web` and what it uses in the state of each request."""
 
     @asynccontextmanager
     async def lifespan(_running: Router) -> AsyncIterator[dict[str, Any]]:
@@ -56,7 +67,12 @@ def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> R
                 note_refused=web.metrics.note_refused, connections_max=connections_max
             )
             web.metrics.watch_connections(limits)
-            yield {"web": web, "receiver": web.receiver, "limits": limits}
+            yield {
+                "web": web,
+                "receiver": web.receiver,
+                "submissions": web.submissions,
+                "limits": limits,
+            }
 
     return make_router(scrapers=not settings.metrics_port, lifespan=lifespan)
 
@@ -82,6 +98,12 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         metrics = Metrics(probe_pool)
         refusals = Refusals()
         providers = build_enabled_providers(settings)
+        buying = {name: each for name, each in providers.items() if each.takes_submissions}
+        tokens = build_access_tokens(settings)
+        if tokens is not None:
+            closing.push_async_callback(tokens.close)
+        elif buying:
+            log.warning("purchases_not_taken", providers=[*buying], then=WITHOUT_SIGN_IN)
         verification = Verification()
         closing.callback(verification.close)
         outage = Outage("database", then="senders get 503 and send again")
@@ -92,6 +114,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
             note_clock_ahead=metrics.note_clock_ahead,
             outage=outage,
             providers=[*providers],
+            purchases_from=[*buying] if tokens else [],
         )
         intake = _make_intake(store_pool, metrics, reporter, doorbell, outage)
         metrics.watch_waiting(lambda: intake.waiting)
@@ -99,6 +122,13 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         closing.push_async_callback(intake.close)
         reporter.start()
         closing.push_async_callback(reporter.close)
+        receiver = Receiver(
+            providers=providers,
+            verification=verification,
+            intake=intake,
+            note_received=metrics.note_received,
+            refusals=refusals,
+        )
         yield Web(
             database_url=url,
             state_pool=state_pool,
@@ -111,14 +141,27 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
             metrics=metrics,
             intake=intake,
             outage=outage,
-            receiver=Receiver(
-                providers=providers,
-                verification=verification,
-                intake=intake,
-                note_received=metrics.note_received,
-                refusals=refusals,
-            ),
+            receiver=receiver,
+            submissions=_make_submissions(buying, tokens, receiver, metrics),
         )
+
+
+def _make_submissions(
+    providers: Mapping[str, Provider],
+    tokens: AccessTokens | None,
+    receiver: Receiver,
+    metrics: Metrics,
+) -> Submissions | None:
+    """Return what takes purchases from clients, by the same intake as webhooks; None without."""
+    if tokens is None:
+        return None
+    return Submissions(
+        providers=providers,
+        tokens=tokens,
+        verification=receiver.verification,
+        intake=receiver.intake,
+        note_submitted=metrics.note_submitted,
+    )
 
 
 def _make_intake(

@@ -103,8 +103,16 @@ def _call_families(signs: VitalSigns) -> Iterator[Metric]:
     for each in signs.calls:
         calls.add_metric([each.provider, each.kind, each.state], each.calls)
         oldest.add_metric([each.provider, each.kind, each.state], each.oldest_s)
+    paused = GaugeMetricFamily(
+        "coinfleet_provider_calls_paused_seconds",
+        "Time since calls of a kind were paused until a person says so.",
+        labels=["kind"],
+    )
+    for pause in signs.paused_calls:
+        paused.add_metric([pause.kind], pause.paused_s)
     yield calls
     yield oldest
+    yield paused
 
 
 def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:

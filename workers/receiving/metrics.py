@@ -87,6 +87,12 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._submitted = Counter(
+            "coinfleet_purchases_submitted",
+            "Purchases that clients submitted, by provider and by the answer or its cause.",
+            ["provider", "result"],
+            registry=self._registry,
+        )
         self._requests_refused = Counter(
             "coinfleet_requests_refused",
             "Requests and connections refused before a signature was checked, by cause.",
@@ -120,6 +126,10 @@ class Metrics:
         self._received.labels(provider, answer.result).inc()
         if answer.cause is not None:
             self._refused.labels(provider, answer.cause).inc()
+
+    def note_submitted(self, provider: str, answer: Answer) -> None:
+        """Count one submission of a client by its answer; a refusal by its cause."""
+        self._submitted.labels(provider, answer.cause or answer.result).inc()
 
     def note_clock_ahead(self, seconds: float) -> None:
         """Show by how much this machine's clock is ahead of the database's."""

@@ -23,6 +23,7 @@ from workers.receiving.answers import (
     TOO_LARGE,
     TOO_SLOW,
     UNKNOWN_PROVIDER,
+    Answer,
 )
 from workers.receiving.intake import NotStored
 from workers.receiving.verification import NotVerified
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from tasks.providers.provider import Provider
-    from workers.receiving.answers import Answer
     from workers.receiving.intake import Intake
     from workers.receiving.refusals import Refusals
     from workers.receiving.verification import Verification
@@ -45,7 +45,7 @@ DISCARDED_BYTES_MAX = 4 * 1024 * 1024
 BODY_TIMEOUT_S = 10.0
 
 
-class _HungUp(Exception):
+class HungUp(Exception):
     """The sender closed the connection before its body was complete."""
 
 
@@ -61,21 +61,14 @@ class Receiver:
     clock: Callable[[], float] = time.time
 
     async def receive(self, provider: str, scope: Scope, receive: Receive) -> Answer:
-        """Read one request; return its answer. Raises _HungUp if its sender is gone."""
+        """Read one request; return its answer. Raises HungUp if its sender is gone."""
         sender = self.providers.get(provider)
         if sender is None:
             return UNKNOWN_PROVIDER
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        declares_too_much = _declared_bytes(headers) > BODY_BYTES_MAX
-        # A sender that waits before it sends the body need not send one that is refused anyway.
-        if declares_too_much and b"expect" in headers:
-            return TOO_LARGE
-        try:
-            body = await _read_body(receive)
-        except TimeoutError:
-            return TOO_LARGE if declares_too_much else TOO_SLOW
-        if body is None:
-            return TOO_LARGE
+        body = await read_body(headers, receive)
+        if isinstance(body, Answer):
+            return body
         return await self._store(sender, body, headers)
 
     async def _store(
@@ -114,7 +107,7 @@ class WebhookEndpoint:
         receiver: Receiver = scope["state"]["receiver"]
         try:
             answer = await receiver.receive(provider, scope, receive)
-        except _HungUp:
+        except HungUp:
             return
         known = provider if provider in receiver.providers else "unknown"
         receiver.note_received(known, answer)
@@ -125,12 +118,25 @@ class WebhookEndpoint:
         await answer.send(send)
 
 
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Answer:
+    """Return the body, or the answer to one that is too large or too slow. Raises HungUp."""
+    declares_too_much = _declared_bytes(headers) > BODY_BYTES_MAX
+    # A sender that waits before it sends the body need not send one that is refused anyway.
+    if declares_too_much and b"expect" in headers:
+        return TOO_LARGE
+    try:
+        body = await _read_parts(receive)
+    except TimeoutError:
+        return TOO_LARGE if declares_too_much else TOO_SLOW
+    return TOO_LARGE if body is None else body
+
+
 def _declared_bytes(headers: Mapping[bytes, bytes]) -> int:
     declared = headers.get(b"content-length", b"0")
     return int(declared) if declared.isdigit() and len(declared) < 20 else 0
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def _read_parts(receive: Receive) -> bytes | None:
     """Read the body, or None if it is too large, whatever its content-length said.
 
     Raises TimeoutError for a slow sender.
@@ -152,5 +158,5 @@ async def _read_body(receive: Receive) -> bytes | None:
 async def _next(receive: Receive) -> Message:
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise _HungUp
+        raise HungUp
     return message

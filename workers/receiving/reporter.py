@@ -48,6 +48,7 @@ class WebReporter:
         note_clock_ahead: Callable[[float], None],
         outage: Outage,
         providers: Sequence[str] = (),
+        purchases_from: Sequence[str] = (),
     ) -> None:
         self.web = f"{socket.gethostname()}:{port}"[:300]
         self._pool = pool
@@ -55,6 +56,7 @@ class WebReporter:
         self._note_clock_ahead = note_clock_ahead
         self._outage = outage
         self._providers = tuple(providers)
+        self._purchases_from = tuple(purchases_from)
         self._started = time.monotonic()
         self._clock_ahead_s: float | None = None
         self._is_skewed = False
@@ -92,6 +94,7 @@ class WebReporter:
             refused=self._refusals.in_a_row(),
             trouble=Trouble(trouble[0], now - trouble[1]) if trouble else None,
             providers=self._providers,
+            purchases_from=self._purchases_from,
         )
         asked_at = time.time()
         reporting = report_web(self._pool, self.web, uptime_s=now - self._started, detail=detail)

@@ -25,6 +25,7 @@ from workers.receiving.answers import (
     UNKNOWN_EVENT,
     UNKNOWN_PROVIDER,
 )
+from workers.receiving.purchases import PurchaseEndpoint
 from workers.receiving.receiver import WebhookEndpoint
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class WebRoute:
     answers: str
     # Such a route moves to METRICS_PORT if that is set.
     is_for_scrapers: bool = False
-    # The providers for whom the path exists.
-    is_for: Callable[[Provider], bool] = lambda _: True
+    # The providers for whom the path exists, in this process.
+    is_for: Callable[[Provider, Web], bool] = lambda _provider, _web: True
 
 
 async def landing(request: Request) -> Response:
@@ -70,7 +71,7 @@ def _paths(row: WebRoute, web: Web) -> list[str]:
     path = row.path.replace("{event_id:path}", "ID")
     if "{provider}" not in path:
         return [path]
-    names = [name for name, each in web.receiver.providers.items() if row.is_for(each)]
+    names = [name for name, each in web.receiver.providers.items() if row.is_for(each, web)]
     return [path.replace("{provider}", name) for name in names]
 
 
@@ -148,7 +149,14 @@ ROUTES = (
         path="/events/{provider}/{event_id:path}",
         endpoint=EventStateEndpoint(),
         answers="200 what became of it, 400 not authentic, 404 unknown",
-        is_for=lambda provider: provider.may_ask,
+        is_for=lambda provider, _web: provider.may_ask,
+    ),
+    WebRoute(
+        method="POST",
+        path="/purchases/{provider}",
+        endpoint=PurchaseEndpoint(),
+        answers="202 stored, 401 not signed in, 429 too often, 503 not stored",
+        is_for=lambda provider, web: web.submissions is not None and provider.takes_submissions,
     ),
     WebRoute(
         method="GET",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.providers.signed import NotVerified
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from db.inbox.arrivals import Arrival
     from tasks.providers.provider import Provider
@@ -45,7 +45,11 @@ class Verification:
     async def verify(
         self, provider: Provider, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float
     ) -> Arrival:
-        """Return what the provider's `verify` returns. Raises NotAuthentic or NotVerified.
+        """Return what the provider's `verify` returns. Raises NotAuthentic or NotVerified."""
+        return await self.run(partial(provider.verify, body, headers, now_s=now_s))
+
+    async def run(self, check: Callable[[], Arrival]) -> Arrival:
+        """Return what `check` returns, which runs on a thread. Raises its error, or NotVerified.
 
         A thread cannot be stopped: a call that takes too long keeps its thread until it ends, and
         what it returns is dropped.
@@ -57,7 +61,7 @@ class Verification:
             async with asyncio.timeout(self._timeout_s):
                 # The executor would queue without a bound.
                 await self._free.acquire()
-                call = self._threads.submit(provider.verify, body, headers, now_s=now_s)
+                call = self._threads.submit(check)
                 call.add_done_callback(partial(self._release, asyncio.get_running_loop()))
                 return await asyncio.wrap_future(call)
         except TimeoutError as error:

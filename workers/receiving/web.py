@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workers.receiving.intake import Intake
     from workers.receiving.metrics import Metrics
     from workers.receiving.probes import Probes
+    from workers.receiving.purchases import Submissions
     from workers.receiving.receiver import Receiver
 
 
@@ -25,4 +26,6 @@ class Web:
     metrics: Metrics
     intake: Intake
     receiver: Receiver
+    submissions: Submissions | None
+    """None if nothing proves who a client is: then no purchase is taken from one."""
     outage: Outage

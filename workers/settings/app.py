@@ -1,14 +1,14 @@
-"""The settings for events that the app itself sends."""
+"""The settings for events that the app itself sends, and for what it is told."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from workers.settings.values import CommaSeparated, webhook_secrets
+from workers.settings.values import FOR_CALLS, CommaSeparated, HttpAddress, webhook_secrets
 
 
 def _secret(value: str) -> str:
@@ -35,3 +35,15 @@ class AppSettings(BaseModel):
         development="whsec_" + base64.b64encode(_DEVELOPMENT_KEY).decode()
     )
     """`whsec_<base64>`, comma-separated; several while one is being replaced."""
+    app_events_url: HttpAddress | None = Field(default=None, repr=False)
+    """Where the app is told what becomes of gifts and purchases; if unset, it is told nothing."""
+    app_events_secrets: Annotated[tuple[Secret, ...], *CommaSeparated] = Field(
+        default=(), repr=False, json_schema_extra={FOR_CALLS: False}
+    )
+    """With which each message to the app is signed; two while one is being replaced."""
+
+    @model_validator(mode="after")
+    def _secrets_have_an_address(self) -> Self:
+        if self.app_events_secrets and self.app_events_url is None:
+            raise ValueError("APP_EVENTS_URL: is missing, and APP_EVENTS_SECRETS is set")
+        return self

@@ -16,6 +16,7 @@ from workers.settings.app import AppSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
 from workers.settings.google import GoogleSettings
+from workers.settings.sign_in import SignInSettings
 from workers.settings.stripe import StripeSettings
 from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, TO_RECEIVE
 
@@ -32,7 +33,9 @@ class SettingsFault(SystemExit):
 
 
 # A further provider's settings stand before the others: the fields of the last base come first.
-class Settings(AppSettings, GoogleSettings, StripeSettings, FleetSettings, BaseSettings):
+class Settings(
+    SignInSettings, AppSettings, GoogleSettings, StripeSettings, FleetSettings, BaseSettings
+):
     """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
 
     model_config = SettingsConfigDict(
@@ -85,7 +88,7 @@ NEEDS = tuple(
     Needs(
         provider.name,
         _of(provider.name, _marked(TO_RECEIVE)),
-        keys=_of(provider.name, _marked(FOR_CALLS)),
+        keys=_of(provider.name, [name for name, wants in _marked(FOR_CALLS).items() if wants]),
     )
     for provider in PROVIDERS
 )
@@ -114,7 +117,9 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
 
     The owner's database address will do for a process without one of its own.
     """
-    needed = (process.address, *process.needs)
+    told = ("APP_EVENTS_SECRETS",) if environment.get("APP_EVENTS_URL") else ()
+    calls = told if process.calls_providers else ()
+    needed = (process.address, *process.needs, *calls)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     faults = [
         f"{name} is missing"

@@ -14,7 +14,7 @@ from pydantic_settings import NoDecode
 from db.connections.address import Address
 from db.connections.parameters import AddressFault
 from tasks.providers import PROVIDERS
-from tasks.providers.base_address import check_base_address
+from tasks.providers.base_address import check_address, check_base_address
 from workers.settings.queue_address import check_redis_address
 
 # The key of a field's extra data under which the value for development is kept.
@@ -24,6 +24,7 @@ TO_RECEIVE = "to_receive"
 # The keys that mark a field whose value only the process that receives events, or the one that
 # calls providers, may know.
 FOR_RECEIVING = "for_receiving"
+# Its value is whether who sets the field wants the provider's events, too.
 FOR_CALLS = "for_calls"
 
 
@@ -103,5 +104,6 @@ PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
 BaseAddress: TypeAlias = Annotated[str, AfterValidator(check_base_address)]
+HttpAddress: TypeAlias = Annotated[str, AfterValidator(check_address)]
 ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
 WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]

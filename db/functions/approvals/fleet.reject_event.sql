@@ -60,6 +60,7 @@ begin
     on conflict (id) do update set rejection = excluded.rejection;
     if v_refunds then
         perform fleet.request_refund(v_decision_id, v_request);
+        perform fleet.tell_rejected_payment(p_event_id, v_payment_id);
         return 'refund';
     end if;
     update fleet.inbox_events as e

@@ -35,11 +35,18 @@ begin
     update fleet.provider_calls as c
     set next_attempt_at = v_now
     where c.id = any(array(
-        select a.id
-        from fleet.provider_calls as a
-        where a.state = 'pending' and a.kind = any(p_kinds) and a.next_attempt_at > v_now + interval '2 hours'
-        limit 100
-        for no key update skip locked
+        select d.id
+        from unnest(p_kinds) as k (kind)
+        cross join lateral (
+            -- Of this kind, by its index.
+            select a.id
+            from fleet.provider_calls as a
+            where a.state = 'pending' and a.kind = k.kind
+                and a.next_attempt_at
+                > v_now + case k.kind when 'app.deliver' then interval '25 hours' else interval '2 hours' end
+            limit 100
+            for no key update skip locked
+        ) as d
     ));
     return query
     with due as (
@@ -54,6 +61,7 @@ begin
             limit v_free
             for no key update skip locked
         ) as d
+        where not exists (select from fleet.call_pauses as p where p.kind = k.kind)
         order by d.next_attempt_at
         limit v_free
     )

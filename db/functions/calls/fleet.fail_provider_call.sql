@@ -32,11 +32,10 @@ begin
         -- As many tries as an event has.
         when 'defect' then v_call.failures >= 4
         else coalesce(v_call.give_up_at <= v_now, false)
+            -- The app is told for three days: ten times.
+            or v_call.kind = 'app.deliver' and v_call.attempts >= 10
     end;
-    -- 1 s, 2 s, 4 s … 5 minutes, or what the provider asks for, up to an hour.
-    v_pause_s := least(
-        3600, greatest(coalesce(p_retry_after_s, 0), least(300, 2 ^ least(v_call.attempts - 1, 10)))
-    );
+    v_pause_s := fleet.call_pause_s(v_call.kind, v_call.attempts, p_retry_after_s);
     update fleet.provider_calls as c
     set
         state = case when v_is_dead then 'dead' else 'pending' end,
@@ -59,4 +58,5 @@ revoke all on function fleet.fail_provider_call(bigint, integer, text, text, dou
 from public, anon, authenticated, service_role;
 comment on function fleet.fail_provider_call(bigint, integer, text, text, double precision, timestamptz) is
     'Records a failed attempt. p_fate transient: it is tried again after a growing pause, and dead only after its '
-    'give_up_at. defect: dead at the fifth. refused: dead at once. No row if the attempt is not the newest any more.';
+    'give_up_at, or at the tenth if the app is to be told. defect: dead at the fifth. refused: dead at once. No row if '
+    'the attempt is not the newest any more.';

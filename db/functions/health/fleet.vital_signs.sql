@@ -58,6 +58,18 @@ as $$
             from fleet.passing_failures(p_limit => 10000) as f
         ),
         'calls', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from fleet.provider_call_counts() as c),
+        'paused_calls',
+        (
+            select coalesce(
+                jsonb_agg(
+                    jsonb_build_object(
+                        'kind', s.kind, 'paused_s', extract(epoch from clock_timestamp() - s.paused_at)
+                    )
+                ),
+                '[]'
+            )
+            from fleet.call_pauses as s
+        ),
         'drift', p.violations,
         'last_new_proof_s', extract(epoch from clock_timestamp() - p.last_new_at),
         'last_full_proof_s', extract(epoch from clock_timestamp() - p.last_full_at),

@@ -8,6 +8,7 @@ as $$
 declare
     v_gifts fleet.gift_decision[];
     v_first_open bigint;
+    v_outcomes fleet.outcome[];
 begin
     if not exists (select 1 from unnest(p_facts) as f where f.kind = 'gift') then
         return;
@@ -48,24 +49,28 @@ begin
     ) then
         v_first_open := fleet.first_open_event(p_batch_ids);
     end if;
-    return query
-    select
-        g.event_id,
-        case
-            when g.refusal is null then 'applied'
-            when g.refusal = 'insufficient_coins' and g.event_id > v_first_open
-                and g.received_at > p_now - interval '5 seconds' then 'pending'
-            when g.refusal = 'duplicate_gift' then 'applied'
-            else 'rejected'
-        end,
-        g.refusal,
-        null::bigint,
-        null::bigint,
-        g.gift_id,
-        g.replayed,
-        p_now + interval '100 milliseconds',
-        null::text
-    from unnest(v_gifts) as g;
+    v_outcomes := array(
+        select row(
+            g.event_id,
+            case
+                when g.refusal is null then 'applied'
+                when g.refusal = 'insufficient_coins' and g.event_id > v_first_open
+                    and g.received_at > p_now - interval '5 seconds' then 'pending'
+                when g.refusal = 'duplicate_gift' then 'applied'
+                else 'rejected'
+            end,
+            g.refusal,
+            null,
+            null,
+            g.gift_id,
+            g.replayed,
+            p_now + interval '100 milliseconds',
+            null
+        )::fleet.outcome
+        from unnest(v_gifts) as g
+    );
+    perform fleet.tell_refused_gifts(v_gifts, v_outcomes);
+    return query select * from unnest(v_outcomes);
 end
 $$;
 

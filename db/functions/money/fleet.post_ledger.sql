@@ -62,6 +62,10 @@ begin
         group by p.profile_id
     ) as d
     where pr.id = d.profile_id;
+
+    if (select s.app_told_since from fleet.settings as s) is not null then
+        perform fleet.tell_entries(p_postings);
+    end if;
 end
 $$;
 

@@ -51,6 +51,11 @@ class Outbox:
             self.books.now,
         )
 
+    async def claim_one_of(self, kind: str) -> asyncpg.Record:
+        """Claim the one call of this kind that is due."""
+        (call,) = await self.claim(kind)
+        return call
+
     async def claim_one(self, **changes: Any) -> asyncpg.Record:
         """Claim the one call that is due."""
         (call,) = await self.claim(**changes)

@@ -103,6 +103,10 @@ BREAKAGES = {
         " update public.coin_purchases set provider_payment_id = 'cs_1' where id ="
         " (select min(id) from public.coin_purchases)"
     ),
+    "told_states_have_their_delivery": (
+        "delete from fleet.provider_calls where key like 'purchase-held-%';"
+        " update public.coin_purchases set created_at = now()"
+    ),
     "totals_match_ledger": (
         "update public.profiles set total_gifts_received = total_gifts_received + 1"
     ),
@@ -120,6 +124,7 @@ BREAKAGES = {
 @pytest_asyncio.fixture
 async def tampering(books: Books, connect: Connect) -> Connection:
     """Books in which everything happened once, and a superuser whose changes fire no trigger."""
+    await books.db.execute("update fleet.settings set app_told_since = '2026-01-01'")
     buyer, streamer = await books.profiles(2)
     stream = await books.db.fetchval(
         "insert into public.live_streams (profile_id) values ($1) returning id", streamer

@@ -31,6 +31,7 @@ from db.health.status import (
     read_passing_failures,
 )
 from db.release.catalog import find_differences
+from workers.cli.status.messages import find_untold
 from workers.cli.words import ago, counted, duration
 from workers.settings import API_KEYS
 
@@ -206,6 +207,11 @@ async def find_failed_refunds(context: CheckContext) -> list[str]:
     ]
 
 
+async def find_untold_app(context: CheckContext) -> list[str]:
+    """Return what the app is not told although it should be."""
+    return await find_untold(context.pool)
+
+
 CHECKS: tuple[Check, ...] = (
     find_read_only_server,
     find_lost_standby,
@@ -217,6 +223,7 @@ CHECKS: tuple[Check, ...] = (
     find_failing_calls,
     find_untried_calls,
     find_failed_refunds,
+    find_untold_app,
 )
 
 

@@ -132,7 +132,10 @@ def _web(web: WebStatus, now: datetime) -> str:
         return line
     others = [provider.name for provider in PROVIDERS if provider.name not in taken]
     not_taken = f"; not of {', '.join(others)} (settings or PROVIDERS_ENABLED)" if others else ""
-    return f"{line}, takes events of {', '.join(taken)}{not_taken}"
+    line = f"{line}, takes events of {', '.join(taken)}{not_taken}"
+    if buying := web.detail.purchases_from:
+        line += f"; purchases that clients submit of {', '.join(buying)}"
+    return line
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:

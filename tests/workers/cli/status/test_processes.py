@@ -83,7 +83,12 @@ async def test_it_is_said_which_providers_events_are_taken(
     database: Database, web_pool: Pool
 ) -> None:
     await report_web(web_pool, "old:8000", uptime_s=60, detail=WebDetail())
-    await report_web(web_pool, "box:8000", uptime_s=60, detail=WebDetail(providers=("app",)))
+    await report_web(
+        web_pool,
+        "box:8000",
+        uptime_s=60,
+        detail=WebDetail(providers=("app",), purchases_from=("app",)),
+    )
     console = Console(file=StringIO(), width=200)
     health = await health_of(database)
     show(console, health)
@@ -91,6 +96,7 @@ async def test_it_is_said_which_providers_events_are_taken(
     assert "web old:8000: up for 1 min\n" in shown
     (line,) = [line for line in shown.splitlines() if "web box:8000" in line]
     assert "takes events of app; not of stripe" in line
+    assert line.endswith("; purchases that clients submit of app")
     # Nobody need be called for it.
     assert health.healthy
 

@@ -1,0 +1,153 @@
+"""Messages to the app, as an operator sees them: what was given up or waits, and sent again.
+
+A message keeps its id however often it is sent, so the app can tell a repeated one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from db.connections.pool import open_connection
+from db.connections.roles import check_owner
+from db.connections.servers import CONNECT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from db.connections.pool import Connection, Pool
+
+KIND = "app.deliver"
+# So many messages are put back per transaction: a worker that needs one of them waits for moments.
+BATCH_MESSAGES = 5_000
+
+_ID = "select c.id, c.request = '{}' as is_erased from fleet.provider_calls as c where c.kind = $1"
+_WAITING = f"{_ID} and c.state = 'pending'"
+_DEAD = f"{_ID} and c.state = 'dead'"
+_SINCE = " union all ".join(
+    f"({_ID} and {which} and c.created_at >= $2)"
+    for which in (
+        "c.state = 'pending'",
+        "c.state = 'dead'",
+        # Taken after it was written, and found by that time.
+        "c.state = 'done' and c.request <> '{}' and c.finished_at >= $2",
+    )
+)
+_NAMED = f"{_ID} and c.key = any($2::text[])"
+_SEND_AGAIN = """
+update fleet.provider_calls as c
+set state = 'pending', attempts = 0, failures = 0, next_attempt_at = clock_timestamp(),
+    lease_until = null, finished_at = null, result = null
+where c.id = any($1) and c.kind = $2 and c.request <> '{}'
+    -- One that a worker sends at this moment is left to it.
+    and (c.state <> 'pending' or coalesce(c.lease_until <= clock_timestamp(), true))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which messages: those that were given up, those since a time, or those with these ids.
+
+    With none of the three, those that wait.
+    """
+
+    dead: bool = False
+    since: datetime | None = None
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The messages that can be sent again, and how many cannot: their text was erased."""
+
+    ids: list[int]
+    erased: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why nothing is sent to the app, and since when."""
+
+    reason: str
+    paused_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """Messages that the app has not taken: how many, and the oldest.
+
+    `failing_s` is the time since that one was first tried; None if none of them was ever tried.
+    """
+
+    messages: int
+    oldest_id: str
+    oldest_s: float
+    last_error: str | None
+    failing_s: float | None
+
+
+@asynccontextmanager
+async def replay_session(url: str) -> AsyncIterator[Connection]:
+    """Give a session of the schema's owner. Raises DatabaseUnavailable, NotTheOwner."""
+    connection = await open_connection(url, application_name="coinfleet replay")
+    try:
+        await check_owner(connection, url=url)
+        yield connection
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def find_messages(connection: Connection, wanted: Wanted) -> Found:
+    """Return which messages are meant; each is found by an index."""
+    if wanted.names:
+        rows = await connection.fetch(_NAMED, KIND, list(wanted.names))
+    elif wanted.since is not None:
+        rows = await connection.fetch(_SINCE, KIND, wanted.since)
+    else:
+        rows = await connection.fetch(_DEAD if wanted.dead else _WAITING, KIND)
+    ids = [row["id"] for row in rows if not row["is_erased"]]
+    return Found(sorted(ids), len(rows) - len(ids))
+
+
+async def send_again(connection: Connection, ids: Sequence[int]) -> int:
+    """Have messages sent now, under their ids; return how many no worker has in hand."""
+    sent = 0
+    for at in range(0, len(ids), BATCH_MESSAGES):
+        done = await connection.execute(_SEND_AGAIN, ids[at : at + BATCH_MESSAGES], KIND)
+        sent += int(done.rpartition(" ")[2])
+    return sent
+
+
+async def lift_pause(connection: Connection) -> bool:
+    """Let messages be sent again; False if they were not paused."""
+    done = await connection.execute("delete from fleet.call_pauses where kind = $1", KIND)
+    return bool(done != "DELETE 0")
+
+
+async def read_pause(database: Pool | Connection) -> Pause | None:
+    """Return the pause that the app asked for, if there is one."""
+    row = await database.fetchrow(
+        "select reason, extract(epoch from clock_timestamp() - paused_at)::float8"
+        " from fleet.call_pauses where kind = $1",
+        KIND,
+    )
+    return Pause(*row) if row else None
+
+
+async def read_undelivered(
+    pool: Pool, *, state: str, longer_than: timedelta | None = None
+) -> Undelivered | None:
+    """Return the messages that are `pending` for so long, or `dead`; None if there is none."""
+    row = await pool.fetchrow(
+        "select count(*) over (), key, extract(epoch from clock_timestamp() - created_at)::float8,"
+        " last_error, extract(epoch from clock_timestamp() - min(first_attempt_at) over ())::float8"
+        " from fleet.provider_calls where kind = $1 and state = $2"
+        " and created_at <= clock_timestamp() - coalesce($3::interval, '0')"
+        " order by id limit 1",
+        KIND,
+        state,
+        longer_than,
+    )
+    return Undelivered(*row) if row else None
