@@ -117,7 +117,7 @@ class GoogleServer:
                 form["assertion"][0],
                 account_key().public_key(),
                 algorithms=["RS256"],
-                audience=f"{self.base}/token",
+                audience="https://oauth2.googleapis.com/token",
             )
         except jwt.PyJWTError:
             return JSONResponse({"error": "invalid_grant"}, 400)
