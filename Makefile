@@ -17,8 +17,8 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet ne
 help: ## this list
 	@exec sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
-run: .venv/.runtime ## the whole fleet on an embedded PostgreSQL and Valkey (PORT=8000)
-	@exec .venv/bin/coinfleet up
+run: .venv/.runtime ## the whole fleet on an embedded PostgreSQL and Valkey (PORT=8000, MOCK_PROVIDERS=1)
+	@exec .venv/bin/coinfleet up $(if $(MOCK_PROVIDERS),--mock-providers)
 
 test: .venv/.development ## every test but the long ones, on embedded servers of its own
 	@exec .venv/bin/python -m pytest -n 4 --dist loadfile -m "not long" $(ARGS)

@@ -117,25 +117,59 @@ async def newest_event_id(pool: Pool) -> int:
     return newest
 
 
-async def count_pending(pool: Pool, run: str, *, after_id: int) -> tuple[int, int]:
-    """Return how many events of the run are stored, and how many of these are pending."""
+async def count_pending(
+    pool: Pool, run: str, *, after_id: int, others: Sequence[str] = ()
+) -> tuple[int, int]:
+    """Return how many events of the run are stored, and how many of these are not settled.
+
+    `others` are ids of its events that do not name it. An event that waits for a provider's answer
+    is not settled.
+    """
     row = await pool.fetchrow(
-        "select count(*) as stored, count(*) filter (where state = 'pending') as pending"
-        " from fleet.inbox_events where id > $2 and strpos(provider_event_id, $1) > 0",
+        "select count(*) as stored, count(*) filter"
+        " (where state = 'pending' or (state = 'waiting' and reason = 'no_answer_yet')) as pending"
+        " from fleet.inbox_events"
+        " where id > $2 and (strpos(provider_event_id, $1) > 0 or provider_event_id = any($3))",
         run,
         after_id,
+        list(others),
     )
     assert row is not None  # noqa: S101 - an aggregate always returns one row
     return row["stored"], row["pending"]
 
 
-async def event_ends(pool: Pool, run: str, *, after_id: int) -> list[EventEnd]:
-    """Read the state of each event of the run, but for those whose id was unreadable."""
+async def count_untold(pool: Pool) -> int:
+    """Return how many messages the app has not taken yet and will be sent."""
+    untold: int = await pool.fetchval(
+        "select count(*) from fleet.provider_calls where kind = 'app.deliver' and state = 'pending'"
+    )
+    return untold
+
+
+async def held_purchases(pool: Pool, people: Sequence[UUID]) -> list[tuple[int, str]]:
+    """Return the purchases of these people that wait for a decision, as (id, provider)."""
+    rows = await pool.fetch(
+        "select id, provider from public.coin_purchases"
+        " where profile_id = any($1) and granted_at is null and decision is null order by id",
+        list(people),
+    )
+    return [(row["id"], row["provider"]) for row in rows]
+
+
+async def event_ends(
+    pool: Pool, run: str, *, after_id: int, others: Sequence[str] = ()
+) -> list[EventEnd]:
+    """Read the state of each event of the run, but for those whose id was unreadable.
+
+    `others` are ids of its events that do not name it.
+    """
     rows = await pool.fetch(
         "select provider_event_id, state, reason from fleet.inbox_events"
-        " where id > $2 and strpos(provider_event_id, $1) > 0 order by id",
+        " where id > $2 and (strpos(provider_event_id, $1) > 0 or provider_event_id = any($3))"
+        " order by id",
         run,
         after_id,
+        list(others),
     )
     return [EventEnd(*row) for row in rows]
 

@@ -92,15 +92,19 @@ async def claim_tick(database: Pool | Connection, tick: Tick) -> int | None:
 
 @asynccontextmanager
 async def hold_tick(
-    pool: Pool, tick: Tick, *, attempt: int, time_limit_ms: int
+    pool: Pool, tick: Tick, *, attempt: int, time_limit_ms: int, in_transaction: bool = True
 ) -> AsyncIterator[bool]:
     """Hold the claimed tick while its job runs in the block, and record it as done at its end.
 
     Yields False if another worker has taken the tick; the block must not do the job then. If the
     block raises, nothing is recorded: call `fail_tick`. While the job runs this holds one
-    connection, with a lock on the tick's row, if the pool has another one for the job. If not, it
-    holds none, and extends the claim every KEEP_EVERY_S.
+    connection, with a lock on the tick's row, if the pool has another one for the job. If not, and
+    if not `in_transaction`, it holds none, and extends the claim every KEEP_EVERY_S.
     """
+    if not in_transaction:
+        async with _kept(pool, tick, attempt) as is_kept:
+            yield is_kept
+        return
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             f"set local idle_in_transaction_session_timeout = {time_limit_ms + 5_000:d}"
@@ -117,8 +121,6 @@ async def hold_tick(
             return
     async with _kept(pool, tick, attempt) as is_ours:
         yield is_ours
-        if is_ours:
-            await pool.execute(_FINISH, tick.job, tick.number)
 
 
 _FINISH = "select fleet.finish_tick($1, $2)"
@@ -126,7 +128,7 @@ _FINISH = "select fleet.finish_tick($1, $2)"
 
 @asynccontextmanager
 async def _kept(pool: Pool, tick: Tick, attempt: int) -> AsyncIterator[bool]:
-    """Extend the claim of the tick while the block runs, without holding a connection."""
+    """Extend the claim while the block runs, then finish it, without holding a connection."""
 
     async def keep() -> bool:
         is_ours: bool = await pool.fetchval(
@@ -145,6 +147,8 @@ async def _kept(pool: Pool, tick: Tick, attempt: int) -> AsyncIterator[bool]:
     keeping = asyncio.create_task(keep_on())
     try:
         yield is_ours
+        if is_ours:
+            await pool.execute(_FINISH, tick.job, tick.number)
     finally:
         keeping.cancel()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks import (
+    FIND_MISSED_EVENTS,
     PROVE_EVERYTHING,
     PROVE_NEW_ENTRIES,
     REFRESH_LEADERBOARD,
@@ -72,5 +73,11 @@ TIMETABLE: tuple[Schedule, ...] = (
         60,
         TIDY_UP,
         "events that have waited long enough are decided, and old data are deleted",
+    ),
+    Schedule(
+        "missed_events",
+        600,
+        FIND_MISSED_EVENTS,
+        "an event whose webhook is lost is found in the provider's history, long before that ends",
     ),
 )

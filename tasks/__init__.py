@@ -6,6 +6,7 @@ and its lines here; other code imports the object, never the name.
 
 from __future__ import annotations
 
+from tasks.backfill import find_missed_events
 from tasks.housekeeping import tidy_up
 from tasks.leaderboard import refresh_leaderboard
 from tasks.payment_events import process_payment_events
@@ -65,6 +66,14 @@ TIDY_UP = Task(
     queue="clocks",
     time_limit_ms=60_000,
 )
+# The task stops sooner by itself, and the next run goes on.
+FIND_MISSED_EVENTS = Task(
+    name="find_missed_events",
+    function=find_missed_events,
+    queue="clocks",
+    time_limit_ms=720_000,
+    waits_for_others=True,
+)
 
 TASKS: tuple[Task, ...] = (
     PROCESS_PAYMENT_EVENTS,
@@ -75,4 +84,5 @@ TASKS: tuple[Task, ...] = (
     PROVE_NEW_ENTRIES,
     PROVE_EVERYTHING,
     TIDY_UP,
+    FIND_MISSED_EVENTS,
 )

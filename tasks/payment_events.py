@@ -21,11 +21,12 @@ from db.inbox.batches import BatchFailed, BatchLost
 from tasks.outcomes import report_batch, report_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from db.facts import Fact
     from db.inbox.batches import ClaimedEvent, EventId
     from tasks.context import Context
+    from tasks.providers.provider import Provider
 
 log = structlog.get_logger(__name__)
 
@@ -161,21 +162,26 @@ def _interpreter(ctx: Context, details: dict[EventId, str]) -> Callable[[Claimed
     """Return the function that interprets an event; it adds to `details` what the log names."""
 
     def interpret(event: ClaimedEvent) -> Fact:
-        try:
-            fact = ctx.providers[event.provider].interpret(event)
-        # A bug: the event fails alone, and the others of its batch are applied.
-        except Exception as error:  # noqa: BLE001
-            # Not the traceback, because its last line may quote a part of the payload.
-            where = extract_tb(error.__traceback__)[-1]
-            log.error(  # noqa: TRY400
-                "event_not_interpreted",
-                event_id=event.id,
-                error=type(error).__name__,
-                at=f"{Path(where.filename).name}:{where.lineno}",
-            )
-            return Verdict(state="failed", reason=f"{type(error).__name__}: {error}"[:500])
+        fact = interpret_event(ctx.providers, event)
         if isinstance(fact, Verdict) and fact.detail:
             details[event.id] = fact.detail
         return fact
 
     return interpret
+
+
+def interpret_event(providers: Mapping[str, Provider], event: ClaimedEvent) -> Fact:
+    """Return what an event means. One that its provider fails on has failed, alone."""
+    try:
+        return providers[event.provider].interpret(event)
+    # A bug: the event fails alone, and the others of its batch are applied.
+    except Exception as error:  # noqa: BLE001
+        # Not the traceback, because its last line may quote a part of the payload.
+        where = extract_tb(error.__traceback__)[-1]
+        log.error(  # noqa: TRY400
+            "event_not_interpreted",
+            event_id=event.id,
+            error=type(error).__name__,
+            at=f"{Path(where.filename).name}:{where.lineno}",
+        )
+        return Verdict(state="failed", reason=f"{type(error).__name__}: {error}"[:500])

@@ -23,7 +23,8 @@ class Task:
 
     `name` stands in messages, and workers of the last release read those: it must not change.
     `function` ends with an error after `time_limit_ms`. A message older than `max_age_ms` is
-    dropped, because another one follows soon.
+    dropped, because another one follows soon. One that `waits_for_others`, as for a provider, runs
+    while no transaction is open, because others wait for old transactions.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Task:
     queue: Queue
     time_limit_ms: int
     max_age_ms: int = 10_000
+    waits_for_others: bool = False

@@ -43,6 +43,9 @@ async def release(settings: Settings) -> Report:
         max_active_streams_per_viewer=settings.max_active_streams_per_viewer,
         second_approver_above_usd=settings.second_approver_above_usd,
         hold_expires_days=settings.hold_expires_days,
+        store_sandbox=settings.store_sandbox,
+        sandbox_profiles=settings.sandbox_profiles,
+        sandbox_coins_per_day=settings.sandbox_coins_per_day,
         app_is_told=settings.app_events_url is not None,
     )
     if report.profiles_made is None:

@@ -74,8 +74,8 @@ class Look:
     quantity: int
     coin_amount: int
     refunded_coins: int
-    amount: Decimal
-    currency: str
+    amount: Decimal | None
+    currency: str | None
     usd_amount: Decimal | None
     refunded: Decimal | None
     package_coins: int | None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from db.errors import raising_unavailable
+from db.health.backfills import HistoryStatus
 from db.health.calls import CallCount
 from db.health.workers import WorkDetail
 
@@ -93,6 +94,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     held: list[HeldEvents] = []
     failing: Failing = msgspec.field(default_factory=Failing)
     calls: list[CallCount] = []
+    backfills: list[HistoryStatus] = []
     paused_calls: list[PausedCalls] = []
 
     def count(self, state: str) -> int:

@@ -214,7 +214,9 @@ async def _apply(connection: Connection, batch: Batch) -> None:
     """Apply a claimed batch. Raises ReleaseHalfWay if a release may be the cause of a failure."""
     if batch.short_lock_timeout:
         await connection.execute(f"set local lock_timeout = {SHORT_LOCK_TIMEOUT_MS:d}")
-    facts = [_as_row(*each) for each in await _interpret(connection, batch)]
+    facts = [
+        as_row(*each) for each in await interpret_events(connection, batch.claimed, batch.interpret)
+    ]
     rows = await connection.fetch(
         "select event_id, state, reason, waited_s from fleet.apply_claimed_events($1::jsonb)",
         msgspec.json.encode(facts).decode(),
@@ -226,12 +228,16 @@ async def _apply(connection: Connection, batch: Batch) -> None:
         raise ReleaseHalfWay(f"{ReleaseHalfWay.__doc__} {bugs[0]}")
 
 
-async def _interpret(connection: Connection, batch: Batch) -> list[tuple[ClaimedEvent, Fact]]:
+async def interpret_events(
+    connection: Connection,
+    events: Sequence[ClaimedEvent],
+    interpret: Callable[[ClaimedEvent], Fact],
+) -> list[tuple[ClaimedEvent, Fact]]:
     """Interpret each event; one that asks a question once more, with its answer if that is there.
 
     Most batches ask nothing, and read nothing here.
     """
-    facts = [(event, batch.interpret(event)) for event in batch.claimed]
+    facts = [(event, interpret(event)) for event in events]
     asking = [event.id for event, fact in facts if isinstance(fact, Question)]
     if not asking:
         return facts
@@ -244,7 +250,7 @@ async def _interpret(connection: Connection, batch: Batch) -> list[tuple[Claimed
         for event, _ in facts
     ]
     return [
-        (event, fact if event.answer is None else batch.interpret(event))
+        (event, fact if event.answer is None else interpret(event))
         for event, (_, fact) in zip(answered, facts, strict=True)
     ]
 
@@ -260,7 +266,8 @@ async def _read_failures(connection: Connection, batch: Batch) -> list[Failure]:
     return [each for each in found if each.error and each.attempts > attempts[each.event_id]]
 
 
-def _as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
+def as_row(event: ClaimedEvent, fact: Fact) -> dict[str, Any]:
+    """Return what an event means as fleet.apply_claimed_events takes it, before it is JSON."""
     return msgspec.structs.asdict(fact) | {
         "kind": type(fact).__struct_config__.tag,
         "event_id": event.id,

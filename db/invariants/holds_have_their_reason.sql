@@ -7,11 +7,30 @@ cross join lateral (
     select case
         when cp.id is null and e.reason = 'unknown_buyer' then (
             select min(p.created_at)
-            from fleet.payment_halves as h
-            join public.profiles as p on p.id = h.profile_id
-            where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+            from (
+                select h.profile_id
+                from fleet.payment_halves as h
+                where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+                union all
+                select s.buyer_id from fleet.store_payments as s where s.payment_id = e.payment_id
+            ) as n
+            join public.profiles as p on p.id = n.profile_id
         )
         when cp.granted_at is not null or cp.decision is not null or cp.status <> 'pending' then null
+        when cp.hold_reason = 'unknown_product' and cp.provider in ('apple', 'google') then (
+            -- Each of its products is in the price list since the last of them is.
+            select case when bool_and(i.since is not null) then max(i.since) end
+            from (
+                select (
+                    select max(k.listed_at)
+                    from public.coin_packages as k
+                    where k.provider = cp.provider and coalesce(k.product_id, k.sku) = l.product_id
+                    having min(k.coin_amount) = max(k.coin_amount)
+                ) as since
+                from fleet.store_line_items as l
+                where l.payment_id = cp.payment_id
+            ) as i
+        )
         when cp.hold_reason = 'unknown_product' then (
             select min(k.listed_at) from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
         )

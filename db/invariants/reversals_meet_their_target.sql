@@ -1,6 +1,6 @@
 -- The coins taken back are what the refunds and disputes of the payment require, computed here a second time in
 -- another way: a number of coins is right if it is worth no more than what was reversed, and one coin more would be
--- worth more.
+-- worth more. Stores tell no refunds: see store_reversals_meet_their_target.
 select s.purchase_id, s.refunded_coins, s.status, s.coin_amount, s.amount_minor, s.reversed_minor
 from (
     select
@@ -93,6 +93,7 @@ from (
         ) as w
         where x.payment_id = o.payment_id
     ) as d
+    where not exists (select 1 from fleet.store_payments as s where s.payment_id = o.payment_id)
 ) as s
 -- Thirds have 300 decimals, of which 250 are exact.
 cross join lateral (

@@ -1,11 +1,16 @@
-"""The rules that SQL reads: limits on what people do, and whether the app is told what happens."""
+"""The rules that SQL reads: limits, decisions, sandboxes, and whether the app is told."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
 
 from db.connections.pool import open_connection
 from db.connections.servers import CONNECT_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+    from uuid import UUID
 
 
 async def configure(
@@ -17,6 +22,9 @@ async def configure(
     max_active_streams_per_viewer: int,
     second_approver_above_usd: Decimal | None = None,
     hold_expires_days: int | None = None,
+    store_sandbox: Literal["ignore", "grant"] = "ignore",
+    sandbox_profiles: Sequence[UUID] = (),
+    sandbox_coins_per_day: int = 10_000,
     app_is_told: bool = False,
 ) -> None:
     """Write the rules in force, as the schema's owner; they count from the next batch on."""
@@ -33,6 +41,12 @@ async def configure(
             "select fleet.configure_decisions($1, $2)",
             second_approver_above_usd,
             hold_expires_days,
+        )
+        await connection.execute(
+            "select fleet.configure_stores($1, $2, $3)",
+            store_sandbox,
+            list(sandbox_profiles),
+            sandbox_coins_per_day,
         )
         await connection.execute("select fleet.configure_app_events($1)", app_is_told)
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ ANSWER_BYTES_MAX = 1_048_576
 CLOCK_MS_FROM = 1_000_000_000
 
 
+class AnswerTooLarge(ProviderUnreachable):
+    """The answer is larger than we read; one to a smaller question may not be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A provider's answer, whole and not yet read."""
@@ -43,6 +48,15 @@ class Answer:
     def retry_after_s(self) -> float | None:
         """How long the provider wants us to wait; None if it does not say."""
         return read_retry_after(self.headers.get("retry-after"), now_s=time.time())
+
+    @property
+    def dated_at(self) -> datetime | None:
+        """When it was sent, by the provider's clock; None if it does not say."""
+        try:
+            at = parsedate_to_datetime(self.headers.get("date", ""))
+        except (ValueError, OverflowError):
+            return None
+        return at.astimezone(UTC)
 
 
 class HttpApi:
@@ -63,12 +77,14 @@ class HttpApi:
         headers: Mapping[str, str],
         requests_per_s: float,
         timeout_s: float = TIMEOUT_S,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
         reads_only_bytes: int | None = None,
     ) -> None:
         self._base = check_base_address(base)
         self._headers = dict(headers)
         self._interval_s = 1 / requests_per_s
         self._timeout_s = timeout_s
+        self._answer_bytes_max = answer_bytes_max
         self._reads_only_bytes = reads_only_bytes
         self._next_at = 0.0
         self._client: httpx.AsyncClient | None = None
@@ -83,8 +99,8 @@ class HttpApi:
     ) -> Answer:
         """Return the answer, whatever its status.
 
-        Raises ProviderUnreachable if there is none within the time limit, if it is too large, and
-        if it is a redirect.
+        Raises ProviderUnreachable if there is none within the time limit, if it is too large
+        (AnswerTooLarge), and if it is a redirect.
         """
         await self._turn()
         try:
@@ -125,8 +141,8 @@ class HttpApi:
                 received += part
                 if self._reads_only_bytes and len(received) >= self._reads_only_bytes:
                     break
-                if len(received) > ANSWER_BYTES_MAX:
-                    raise ProviderUnreachable("the answer is too large")
+                if len(received) > self._answer_bytes_max:
+                    raise AnswerTooLarge("the answer is too large")
             return Answer(response.status_code, response.headers, bytes(received))
 
     async def _turn(self) -> None:

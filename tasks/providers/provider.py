@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
+    from tasks.providers.history import History
 
 
 class Provider(ABC):
@@ -95,6 +96,13 @@ class Provider(ABC):
         None without the settings that calls need: then they wait in the outbox.
         """
         return {}
+
+    def history(self) -> History | None:
+        """Return how past events are listed, the same object each time.
+
+        None without the settings that it needs, or if the provider lists none.
+        """
+        return None
 
     async def close(self) -> None:  # noqa: B027 - one that is never called has nothing open
         """Close the connections that calls opened."""

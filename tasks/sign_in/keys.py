@@ -109,7 +109,6 @@ class PublicKeys:
             # Whoever gives up waiting leaves it to the others.
             await asyncio.shield(self._fetching)
         if self._clock() - self._fetched_at > KEPT_S_MAX:
-            self._keys = {}
             raise KeysUnavailable
 
     def _begin_fetch(self, *, after_s: float) -> None:

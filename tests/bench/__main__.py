@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from rich.console import Console
 
-from tests.bench import apply, fleets, memory, presence, receiving, report
+from tests.bench import apply, fleets, memory, presence, receiving, report, verification
 from tests.bench.books import USERS
 from tests.bench.servers import open_servers
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAIRS = 5
 # Methods of Run, and choices of --only.
-PARTS = ("apply", "receiving", "fleets", "presence")
+PARTS = ("apply", "receiving", "fleets", "presence", "verification")
 
 
 class Run:
@@ -93,6 +93,10 @@ class Run:
                 streams=presence.STREAMS // size,
                 viewers=presence.VIEWERS // size,
             )
+
+    async def verification(self) -> None:
+        """Row 9."""
+        self.rows += await verification.measure(pairs=self._pairs)
 
 
 async def _check(books: Books) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.bench import apply, fleets, memory, presence, receiving
+from tests.bench import apply, fleets, memory, presence, receiving, verification
 from tests.bench.books import open_books
 from tests.bench.load import complete_status, deliver
 from tests.bench.measurements import Budget, Pairs, Row, interleave
@@ -43,6 +43,11 @@ async def test_batches_apply_every_gift(books: Books, *, hot: bool) -> None:
     assert await books.owner.fetchval("select count(*) from public.gifts") == 30
     assert (streamers == 1) is hot
     assert await books.breaches() == {}
+
+
+async def test_each_way_of_verifying_takes_the_notification() -> None:
+    rows = await verification.measure(pairs=1, rounds=1)
+    assert [row.number for row in rows] == [9, 9]
 
 
 async def test_calls_send_every_gift_in_a_transaction_of_its_own(books: Books) -> None:

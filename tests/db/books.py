@@ -333,8 +333,10 @@ async def breaches(connection: Connection) -> dict[str, list[asyncpg.Record]]:
 
 def _as_arrival(fact: Fact, name: str) -> tuple[object, ...]:
     body = msgspec.json.encode(fact)
+    # The apps of a store's tests begin with its name: apple.app, google.app.
+    provider = getattr(fact, "store_app", "app" if isinstance(fact, Gift) else "stripe")
     return (
-        "app" if isinstance(fact, Gift) else "stripe",
+        provider.partition(".")[0],
         name,
         EVENT_TYPES.get(type(fact), "test"),
         body,

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from db.connections.pool import open_pool
 from tests.conditions import eventually
-from tests.workers.cli.simulated_runs import SECRETS
+from tests.workers.cli.simulate.plans import SECRETS
 from workers.cli.simulate.delivery import deliver_one
 from workers.cli.simulate.http import Address, Connection
 from workers.cli.simulate.run import Options, Run, prepare_plan

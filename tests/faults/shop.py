@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from tests.workers.cli.simulated_runs import SECRETS
+from tests.workers.cli.simulate.plans import SECRETS
 from workers.cli.simulate.events import Webhook, stripe_webhook
 from workers.cli.simulate.stripe import StripePayment, payment_intent_succeeded
 

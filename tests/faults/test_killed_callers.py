@@ -1,8 +1,9 @@
-"""Workers that are killed between a provider's deed and its answer: it is done once."""
+"""Workers that are killed while a provider is asked: what was done or stored counts once."""
 
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.faults
 SECRET = "whsec_" + b64encode(b"a secret of the app, for a test").decode()
 
 INTENT = "pi_1"
+CHARGE = {"id": "ch_1", "object": "charge", "payment_intent": INTENT}
 POST, LOOK = ("POST", "/v1/refunds"), ("GET", "/v1/refunds")
 
 
@@ -137,3 +139,77 @@ async def test_a_message_that_the_app_took_before_its_worker_was_killed_comes_un
     # Neither the secret nor the address stands in a log.
     for word in (SECRET, "hooks", "whsec_"):
         assert word not in killed.text + other.text
+
+
+async def test_an_app_that_is_slow_holds_up_no_refund(
+    fleet: Fleet, stripe: StripeServer, db: Connection
+) -> None:
+    app = MockApp(secrets=[SECRET], faults=["lost"])
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key, request) values ('app.deliver', 'a', $1)",
+        json.dumps({"type": "gift.applied", "timestamp": "2026-05-04T12:00:00Z", "data": {}}),
+    )
+    async with serving(make_app(app)) as base:
+        await fleet.start(
+            WORKER,
+            STRIPE_API_KEY=KEY,
+            STRIPE_API_BASE=stripe.base,
+            APP_EVENTS_URL=base,
+            APP_EVENTS_SECRETS=SECRET,
+        )
+
+        async def is_taken() -> bool:
+            return bool(app.taken)
+
+        await eventually(is_taken)
+        await decide(db)
+        await eventually(
+            lambda: db.fetchval(
+                "select state = 'done' from fleet.provider_calls where kind = 'stripe.refund'"
+            )
+        )
+        # The message still waits for its answer.
+        is_in_hand = await db.fetchval(
+            "select lease_until is not null from fleet.provider_calls where key = 'a'"
+        )
+        app.silence.set()
+    assert is_in_hand
+    assert stripe.refunded(INTENT) == 1_000
+
+
+async def is_reading_due(db: Connection) -> None:
+    """Stripe's list was read until 20 hours ago, and it is time to read on."""
+    await db.execute(
+        "insert into fleet.backfills (provider, is_scheduled, from_at, to_at, reached_at, worker,"
+        " started_at, finished_at) select 'stripe', true, t.at, t.at, t.at, 'test', t.at, t.at"
+        " from (select now() - interval '20 hours' as at) as t"
+    )
+    await db.fetch("select fleet.open_tick('missed_events', 600, 0)")
+
+
+async def test_a_worker_that_is_killed_between_two_pages_of_events_loses_none(
+    fleet: Fleet, stripe: StripeServer, db: Connection
+) -> None:
+    stripe.now_s = time.time() - 18 * 3_600
+    for _ in range(250):
+        stripe.tell("charge.succeeded", CHARGE)
+    stripe.wait(hours=18)
+    stripe.faults = ["none", "lost"]
+    await is_reading_due(db)
+    killed = await start(fleet, stripe)
+
+    async def is_asked_twice() -> bool:
+        return len(stripe.requests) == 2
+
+    await eventually(is_asked_twice)
+    await kill(killed)
+    assert await db.fetchval("select count(*) from fleet.inbox_events") == 100
+    other = await start(fleet, stripe)
+    is_read = "select finished_at is not null from fleet.backfills where attempts > 2"
+    await eventually(lambda: db.fetchval(is_read))
+    stored = await db.fetch("select provider_event_id from fleet.inbox_events")
+    assert {row[0] for row in stored} == {event["id"] for event in stripe.events}
+    counts = await db.fetchrow("select found, missed, seen from fleet.backfills")
+    assert counts is not None
+    assert tuple(counts) == (250, 250, 0)
+    assert KEY not in killed.text + other.text

@@ -41,3 +41,8 @@ def test_new_entries_are_proved_each_minute_and_everything_at_three_at_night() -
 
 def test_each_offset_is_shorter_than_its_cadence() -> None:
     assert all(0 <= schedule.offset_s < schedule.every_s for schedule in TIMETABLE)
+
+
+def test_missed_events_are_looked_for_every_ten_minutes_outside_any_transaction() -> None:
+    schedule = SCHEDULES["missed_events"]
+    assert (schedule.every_s, schedule.task.waits_for_others) == (600, True)

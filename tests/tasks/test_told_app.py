@@ -110,7 +110,7 @@ async def test_after_three_days_a_message_is_dead_and_seen(
     told: Books, context: Context, receiver: Receiver
 ) -> None:
     await told.apply_one(Payment().bought(await told.profile()))
-    receiver.app.always = "failed"
+    receiver.app.always = "refused"
     with capture_logs() as logs:
         for _ in range(10):
             await make_provider_calls(context)

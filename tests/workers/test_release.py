@@ -41,6 +41,18 @@ async def test_each_release_writes_the_environments_rules(database: Database) ->
     assert changed == {Decimal("777.00")}
 
 
+async def test_a_release_says_whether_the_app_is_told(database: Database, db: Connection) -> None:
+    told = Settings(database_url=database.url(), app_events_url="https://app.example.com/")
+    since = "select app_told_since from fleet.settings"
+    await release(told)
+    first = await db.fetchval(since)
+    assert first is not None
+    await release(told)
+    assert await db.fetchval(since) == first
+    await release(Settings(database_url=database.url()))
+    assert await db.fetchval(since) is None
+
+
 async def test_an_unreachable_database_fails_the_release() -> None:
     with pytest.raises(DatabaseUnavailable):
         await release(Settings(database_url="postgresql://nobody@127.0.0.1:1/nowhere"))

@@ -11,7 +11,7 @@ import pytest
 
 import workers
 from workers.processes import PROCESSES, WEB, WORKER, Process
-from workers.settings import API_KEYS, DEVELOPMENT_SECRETS
+from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, RECEIVING_SECRETS
 from workers.supervisor.environment import (
     development_secrets,
     environment_of,
@@ -86,8 +86,8 @@ def test_a_process_without_an_address_of_its_own_gets_the_owners() -> None:
 
 def test_only_web_gets_the_webhook_secrets() -> None:
     for name in PROCESSES:
-        known = DEVELOPMENT_SECRETS.keys() & environment_of(name, FLEET).keys()
-        assert known == (DEVELOPMENT_SECRETS.keys() if name == WEB.name else set())
+        known = RECEIVING_SECRETS & environment_of(name, FLEET).keys()
+        assert known == (RECEIVING_SECRETS & FLEET.keys() if name == WEB.name else set())
 
 
 def test_only_the_worker_gets_the_keys_of_providers() -> None:

@@ -54,6 +54,7 @@ def settings_of(process: str) -> dict[str, str]:
         raise CommandFailed(f"coinfleet: {folder.explain_no_fleet()}")
     known["COINFLEET_DATA_DIR"] = str(folder.path)
     if fleet is not None and fleet.serves(known.get(RELEASE.address)):
+        known |= {name: each for name, each in fleet.mock_settings.items() if name not in known}
         known |= development_secrets(known)
         known |= embedded_addresses(folder, fleet, known)
         known["PORT"] = str(fleet.port)

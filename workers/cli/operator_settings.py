@@ -11,7 +11,7 @@ import sys
 
 from workers.embedded import DataFolder, DataFolderUnusable
 from workers.processes import RELEASE
-from workers.settings import DEVELOPMENT_SECRETS, Settings, load_settings
+from workers.settings import Settings, development_values, load_settings
 
 
 def load_operator_settings() -> Settings:
@@ -53,11 +53,8 @@ def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
         found["redis_url"] = folder.redis_url(fleet.valkey_port)
     if not settings.database_url and fleet.postgres_port is not None:
         found["database_url"] = folder.database_url(RELEASE.login, port=fleet.postgres_port)
-        unset = {
-            name.lower(): value
-            for name, value in DEVELOPMENT_SECRETS.items()
-            if not os.environ.get(name)
-        }
+        given = development_values(os.environ) | fleet.mock_settings
+        unset = {name.lower(): each for name, each in given.items() if not os.environ.get(name)}
         development = Settings.model_validate(unset)
         found |= {name: getattr(development, name) for name in unset}
     return found

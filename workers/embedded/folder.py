@@ -13,7 +13,7 @@ import json
 import os
 import pwd
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -41,6 +41,10 @@ class RunningFleet:
     port: int
     postgres_port: int | None
     valkey_port: int | None
+    mock_ports: dict[str, int] = field(default_factory=dict)
+    """Where its mock providers listen, by provider; empty without them."""
+    mock_settings: dict[str, str] = field(default_factory=dict)
+    """The settings that point at them; their keys are of no worth."""
 
     def serves(self, database_url: str | None) -> bool:
         """Return whether the fleet's port and queue are those of this database.

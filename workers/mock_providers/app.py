@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # What happens to one message:
 # failed, unavailable, throttled, gone, redirected, refused: it is not taken.
 # lost: it is taken, and no answer comes. dripped: it is taken, and the answer never ends.
-# long: it is taken, and the answer is a page of a megabyte.
+# long: it is taken, and the answer is a page of two megabytes.
 Fault: TypeAlias = Literal[
     "failed",
     "unavailable",
@@ -129,7 +129,7 @@ class MockApp:
             case "dripped":
                 return StreamingResponse(self._drips())
             case "long":
-                return Response(b"x" * 1_000_000)
+                return Response(b"x" * 2_000_000)
             case _:
                 pass
         return Response(status_code=204)

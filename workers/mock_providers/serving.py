@@ -25,11 +25,22 @@ class QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Starlette) -> AsyncIterator[str]:
-    """Serve the application on this event loop; gives its base address."""
-    listening = socket.create_server(("127.0.0.1", 0))
+async def serving(
+    app: Starlette, *, port: int = 0, dates_answers: bool = True
+) -> AsyncIterator[str]:
+    """Serve the application on this event loop, at any port or this; gives its base address.
+
+    With `dates_answers` each answer has the time of this machine.
+    """
+    listening = socket.create_server(("127.0.0.1", port))
     server = QuietServer(
-        uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            date_header=dates_answers,
+        )
     )
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:

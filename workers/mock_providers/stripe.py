@@ -1,4 +1,4 @@
-"""Stripe's API as our calls meet it: refunds, idempotency keys and objects, faults included.
+"""Stripe's API as our calls meet it: refunds, keys, objects and events, faults included.
 
 It keeps the answer of a key for a day, an internal error too; it does not keep refusals of a
 request that was never begun. What happens to a refund is told in events, as Stripe tells it. Its
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl
@@ -18,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from workers.mock_providers.event_list import ListRefused, list_events
 from workers.mock_providers.serving import serving
 
 if TYPE_CHECKING:
@@ -30,12 +32,14 @@ KEYS_ARE_KEPT_S = 24 * 3_600
 API_VERSION = "2026-10-28.endive"
 
 # What happens to one request:
+# none: it is answered.
 # throttled, unauthorized, forbidden, conflict, unavailable: refused before anything is done.
 # failed: an internal error before anything is done, kept under its key.
 # failed_after: the same after the refund was made.
 # lost: it is done, and no answer comes. dripped: the answer comes a byte at a time, and never ends.
 # empty, malformed: it is done, and the answer says nothing.
 Fault: TypeAlias = Literal[
+    "none",
     "throttled",
     "unauthorized",
     "forbidden",
@@ -139,13 +143,15 @@ class StripeServer:
         self.tell("refund.failed" if status == "failed" else "refund.updated", refund)
         self._tell_charge(refund["payment_intent"])
 
-    def tell(self, event_type: str, told: Mapping[str, Any]) -> None:
-        """Add an event about an object as it is now."""
+    def tell(
+        self, event_type: str, told: Mapping[str, Any], *, api_version: str = API_VERSION
+    ) -> None:
+        """Add an event about an object as it is now, in the shape of a version of the API."""
         self.events.append(
             {
                 "id": f"evt_mock{next(self._numbers)}",
                 "object": "event",
-                "api_version": API_VERSION,
+                "api_version": api_version,
                 "created": int(self.now_s),
                 "livemode": False,
                 "pending_webhooks": 1,
@@ -238,6 +244,12 @@ class StripeServer:
             return JSONResponse(
                 {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
             )
+        if request.url.path == "/v1/events":
+            try:
+                listed = list_events(self.events, request.query_params, now_s=self.now_s)
+            except ListRefused:
+                return _error(400, "resource_missing", "invalid_request_error")
+            return JSONResponse(listed)
         found_object = self.objects.get(request.url.path)
         if found_object is None:
             return _error(404, "resource_missing", "invalid_request_error")
@@ -288,7 +300,9 @@ class StripeHost:
 
     async def answer(self, request: Request) -> Response:
         """Answer as the account that is served now."""
-        return await self._stripe.answer(request)
+        response = await self._stripe.answer(request)
+        response.headers["date"] = formatdate(self._stripe.now_s, usegmt=True)
+        return response
 
 
 @asynccontextmanager
@@ -296,7 +310,7 @@ async def stripe_host() -> AsyncIterator[StripeHost]:
     """Serve accounts at an address on this machine."""
     host = StripeHost()
     routes = [Route("/{path:path}", host.answer, methods=["GET", "POST"])]
-    async with serving(Starlette(routes=routes)) as host.base:
+    async with serving(Starlette(routes=routes), dates_answers=False) as host.base:
         yield host
 
 

@@ -80,6 +80,7 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         signs.failing.longest_s or 0,
     )
     yield from _call_families(signs)
+    yield from _history_families(signs)
     yield _gauge("ledger_drift", "Violations that the proofs found in the books.", signs.drift)
     proved = GaugeMetricFamily(
         "coinfleet_proof_age_seconds", "Time since the newest proof of a kind.", labels=["kind"]
@@ -113,6 +114,34 @@ def _call_families(signs: VitalSigns) -> Iterator[Metric]:
     yield calls
     yield oldest
     yield paused
+
+
+def _history_families(signs: VitalSigns) -> Iterator[Metric]:
+    labels = ["provider"]
+    missed = CounterMetricFamily(
+        "coinfleet_missed_events_found",
+        "Events that no webhook brought, found in the provider's history.",
+        labels=labels,
+    )
+    newest = GaugeMetricFamily(
+        "coinfleet_missed_event_age_seconds",
+        "Time since the newest of them was found.",
+        labels=labels,
+    )
+    reached = GaugeMetricFamily(
+        "coinfleet_history_age_seconds",
+        "Age of the time up to which the provider's history is read.",
+        labels=labels,
+    )
+    for each in signs.backfills:
+        missed.add_metric([each.provider], each.missed)
+        if each.newest_missed_s is not None:
+            newest.add_metric([each.provider], each.newest_missed_s)
+        if each.reached_s is not None:
+            reached.add_metric([each.provider], each.reached_s)
+    yield missed
+    yield newest
+    yield reached
 
 
 def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:

@@ -7,6 +7,7 @@ does once a second in any case. What it does by itself is a row of `_own_loops`.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from db import ticks
@@ -101,7 +102,12 @@ class Runtime:
         self._inbox = Inbox(self._pool, worker=self.worker)
         self._attempts = Attempts(self._pool, self._meter, outage)
         self._runner = InboxRunner([self._look_into_inbox(each) for each in BATCHES])
-        self._caller = InboxRunner([self._make_calls])
+        # One per provider: a slow one, or a long list of messages to the app, holds up no other.
+        self._callers = [
+            InboxRunner([self._make_calls_of(name)])
+            for name, provider in self._providers.items()
+            if provider.calls()
+        ]
         self._ticks = Ticks(self._attempts, self._context)
         self._reports = Reports(self._pool, worker=self.worker, meter=self._meter)
         self._loops = Loops(self._attempts)
@@ -113,8 +119,9 @@ class Runtime:
         self._runner.ring(at_once=1)
 
     def ring_for_calls(self) -> None:
-        """Look for calls to providers, now or once more after the look that runs."""
-        self._caller.ring()
+        """Look for calls to each provider, now or once more after the look that runs."""
+        for caller in self._callers:
+            caller.ring()
 
     async def run_tick(self, tick: Tick) -> None:
         """Answer a tick's message: do its job unless a worker has it already. Never raises."""
@@ -129,7 +136,7 @@ class Runtime:
             self._loops.cancel(),
             self._runner.close(grace_s=GRACE_S),
             # A call that is cut is made again by another worker, after its lease.
-            self._caller.close(grace_s=GRACE_S),
+            *(caller.close(grace_s=GRACE_S) for caller in self._callers),
             self._ticks.close(grace_s=GRACE_S),
             return_exceptions=True,
         )
@@ -189,8 +196,11 @@ class Runtime:
         context = self._context()
         return lambda: self._attempts.make(PROCESS_PAYMENT_EVENTS.function(context), work)
 
-    async def _make_calls(self) -> None:
-        await self._attempts.make(MAKE_PROVIDER_CALLS.function(self._context()), CALLS)
+    def _make_calls_of(self, provider: str) -> Callable[[], Awaitable[object]]:
+        """Return the work of one provider's calls."""
+        context = replace(self._context(), providers={provider: self._providers[provider]})
+        work = f"{CALLS} {provider}"
+        return lambda: self._attempts.make(MAKE_PROVIDER_CALLS.function(context), work)
 
     async def _look(self) -> None:
         """Begin the ticks that are due, a look into the inbox, and one into the outbox."""

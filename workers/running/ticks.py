@@ -81,7 +81,11 @@ class Ticks:
             async with (
                 time_limit,
                 ticks.hold_tick(
-                    context.pool, tick, attempt=attempt, time_limit_ms=task.time_limit_ms
+                    context.pool,
+                    tick,
+                    attempt=attempt,
+                    time_limit_ms=task.time_limit_ms,
+                    in_transaction=not task.waits_for_others,
                 ) as is_ours,
             ):
                 if is_ours:

@@ -10,6 +10,7 @@ from workers.settings.loading import (
     RECEIVING_SECRETS,
     Settings,
     SettingsFault,
+    development_values,
     lacking,
     load_settings,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "RECEIVING_SECRETS",
     "Settings",
     "SettingsFault",
+    "development_values",
     "lacking",
     "load_settings",
 ]

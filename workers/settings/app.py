@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from workers.settings.values import FOR_CALLS, CommaSeparated, HttpAddress, webhook_secrets
 
@@ -41,9 +41,3 @@ class AppSettings(BaseModel):
         default=(), repr=False, json_schema_extra={FOR_CALLS: False}
     )
     """With which each message to the app is signed; two while one is being replaced."""
-
-    @model_validator(mode="after")
-    def _secrets_have_an_address(self) -> Self:
-        if self.app_events_secrets and self.app_events_url is None:
-            raise ValueError("APP_EVENTS_URL: is missing, and APP_EVENTS_SECRETS is set")
-        return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -60,6 +61,12 @@ class FleetSettings(BaseModel):
     """US dollars; two people approve what is worth more, or whose worth is unknown."""
     hold_expires_days: int | None = Field(default=None, ge=1, le=3650)
     """Days after which a held purchase is rejected and refunded; if unset, never."""
+    store_sandbox: Literal["ignore", "grant"] = "ignore"
+    """Whether purchases of Apple and Google that cost nothing (sandbox, test accounts) count."""
+    sandbox_profiles: Annotated[tuple[UUID, ...], *CommaSeparated] = ()
+    """Profiles whose sandbox purchases are granted all the same."""
+    sandbox_coins_per_day: int = Field(default=10_000, ge=1, le=10**12)
+    """Coins that each of them is granted so per day (UTC)."""
     purchases_per_minute: int = Field(default=5, ge=1, le=1_000_000)
     """Purchases that one buyer may make within any 60 s."""
     max_active_streams_per_viewer: int = Field(default=4, ge=1, le=1_000_000)

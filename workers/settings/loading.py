@@ -13,12 +13,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.providers import PROVIDERS
 from workers.processes import RELEASE, Process
 from workers.settings.app import AppSettings
+from workers.settings.apple import AppleSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
 from workers.settings.google import GoogleSettings
 from workers.settings.sign_in import SignInSettings
 from workers.settings.stripe import StripeSettings
-from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, TO_RECEIVE
+from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, IN_PLACE_OF, TO_RECEIVE
 
 
 class SettingsFault(SystemExit):
@@ -34,7 +35,13 @@ class SettingsFault(SystemExit):
 
 # A further provider's settings stand before the others: the fields of the last base come first.
 class Settings(
-    SignInSettings, AppSettings, GoogleSettings, StripeSettings, FleetSettings, BaseSettings
+    GoogleSettings,
+    AppleSettings,
+    SignInSettings,
+    AppSettings,
+    StripeSettings,
+    FleetSettings,
+    BaseSettings,
 ):
     """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
 
@@ -75,9 +82,12 @@ def _marked(mark: str) -> dict[str, Any]:
 
 # By setting. Only the embedded mode uses them: the supervisor gives them to `web` and prints them.
 DEVELOPMENT_SECRETS: dict[str, str] = _marked(DEVELOPMENT)
+# By setting that has one: the setting in whose place it stands.
+IN_PLACES: dict[str, str] = _marked(IN_PLACE_OF)
 # What only a process that receives events may know, and what only one that calls providers may.
 RECEIVING_SECRETS = frozenset(_marked(FOR_RECEIVING))
 API_KEYS = frozenset(_marked(FOR_CALLS))
+APP_EVENTS = ("APP_EVENTS_URL", "APP_EVENTS_SECRETS")
 
 
 def _of(provider: str, settings: Iterable[str]) -> tuple[str, ...]:
@@ -92,6 +102,15 @@ NEEDS = tuple(
     )
     for provider in PROVIDERS
 )
+
+
+def development_values(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the values for development of the settings that this environment leaves unset."""
+    return {
+        name: value
+        for name, value in DEVELOPMENT_SECRETS.items()
+        if not environment.get(name) and not environment.get(IN_PLACES.get(name, ""))
+    }
 
 
 def load_settings(needed_by: Process | None = None) -> Settings:
@@ -117,9 +136,10 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
 
     The owner's database address will do for a process without one of its own.
     """
-    told = ("APP_EVENTS_SECRETS",) if environment.get("APP_EVENTS_URL") else ()
-    calls = told if process.calls_providers else ()
-    needed = (process.address, *process.needs, *calls)
+    # One without the other would tell the app nothing.
+    is_told = any(environment.get(name) for name in APP_EVENTS)
+    told = APP_EVENTS if is_told and process.calls_providers else ()
+    needed = (process.address, *process.needs, *told)
     has_address = bool(environment.get(process.address) or environment.get(RELEASE.address))
     faults = [
         f"{name} is missing"

@@ -42,7 +42,10 @@ class SignInSettings(BaseModel):
 
     supabase_jwks_url: Address | None = None
     """The project's public keys: https://<project>.supabase.co/auth/v1/.well-known/jwks.json"""
-    supabase_jwt_secret: Secret | None = receiving_secret()
+    supabase_jwt_secret: Secret | None = receiving_secret(
+        development="coinfleet, for development only, signs tokens of nobody",
+        in_place_of="SUPABASE_JWKS_URL",
+    )
     """The legacy secret of a project that still signs with it (HS256)."""
     supabase_jwt_audience: str = Field(default="authenticated", min_length=1)
     """Whom an access token must be for."""

@@ -57,7 +57,7 @@ class StripeSettings(BaseModel):
     stripe_accounts: Annotated[tuple[Account, ...], *CommaSeparated] = ()
     """Ids of Stripe accounts whose events count although they name an account."""
     stripe_api_key: ApiKey | None = api_key()
-    """For refunds, and to fetch what a thin event names; without it both wait."""
+    """For refunds, for what a thin event names, and to find missed events; without it all wait."""
     stripe_api_base: BaseAddress = "https://api.stripe.com"
     """Where Stripe's API is; another address is for tests."""
 

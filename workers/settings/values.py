@@ -19,6 +19,8 @@ from workers.settings.queue_address import check_redis_address
 
 # The key of a field's extra data under which the value for development is kept.
 DEVELOPMENT = "development"
+# The key of the setting in whose place this one stands: of the two, one is set.
+IN_PLACE_OF = "in_place_of"
 # The key that marks a field without which no event of its provider can be verified.
 TO_RECEIVE = "to_receive"
 # The keys that mark a field whose value only the process that receives events, or the one that
@@ -45,9 +47,20 @@ def needed_to_receive(default: Any = None) -> Any:
     return Field(default=default, json_schema_extra={TO_RECEIVE: True})
 
 
-def receiving_secret() -> Any:
-    """Return the field for a secret that only the process that receives events may know."""
-    return Field(default=None, repr=False, json_schema_extra={FOR_RECEIVING: True})
+def receiving_secret(*, development: str, in_place_of: str) -> Any:
+    """Return the field for a secret that only the process that receives events may know.
+
+    The embedded mode uses `development` unless the setting `in_place_of` is set.
+    """
+    return Field(
+        default=None,
+        repr=False,
+        json_schema_extra={
+            DEVELOPMENT: development,
+            IN_PLACE_OF: in_place_of,
+            FOR_RECEIVING: True,
+        },
+    )
 
 
 def api_key() -> Any:

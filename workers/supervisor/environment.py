@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workers.embedded import DataFolder, EmbeddedPostgres, EmbeddedValkey, RunningFleet
 from workers.processes import PROCESSES, RELEASE
-from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, RECEIVING_SECRETS
+from workers.settings import API_KEYS, RECEIVING_SECRETS, development_values
 
 # Settings that only the processes which need them may know.
 _PRIVATE = {
@@ -23,9 +23,7 @@ def development_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return development secrets for those that are unset; none if a real database is named."""
     if environment.get("DATABASE_URL"):
         return {}
-    return {
-        name: secret for name, secret in DEVELOPMENT_SECRETS.items() if not environment.get(name)
-    }
+    return development_values(environment)
 
 
 def fleet_environment(

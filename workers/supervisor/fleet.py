@@ -23,6 +23,7 @@ from workers.processes import PROCESSES, RELEASE
 from workers.settings import Settings, SettingsFault, lacking
 from workers.supervisor.environment import development_secrets, environment_of, fleet_environment
 from workers.supervisor.member import Member, describe_end
+from workers.supervisor.mocks import Mocks
 from workers.supervisor.output import Output
 from workers.supervisor.process import FleetProcess
 from workers.supervisor.procfile import read_procfile
@@ -53,11 +54,14 @@ class Supervised:
 class Fleet:
     """The embedded servers that are needed, and the processes of the Procfile."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], *, mock_providers: bool = False
+    ) -> None:
         """Raise SettingsFault if a process would lack a setting."""
         self._settings = settings
-        self._environment = environment
         self._folder = DataFolder(settings.coinfleet_data_dir)
+        self._mocks = Mocks(self._folder.path, environment) if mock_providers else None
+        self._environment = {**environment, **(self._mocks.settings if self._mocks else {})}
         folder = self._folder.path
         self._postgres = None if settings.database_url else EmbeddedPostgres(folder)
         self._valkey = None if settings.redis_url else EmbeddedValkey(folder)
@@ -86,6 +90,8 @@ class Fleet:
                 columns=self._output.columns,
                 is_terminal=self._output.is_terminal,
             )
+            if self._mocks is not None:
+                self._start(self._mocks.make_process(fleet, self._url, self._output))
             self._release_schema(signals, fleet)
             readiness = Readiness(
                 host=self._settings.hosts[0],
@@ -96,6 +102,12 @@ class Fleet:
             self._supervise(signals, readiness)
         finally:
             self._stop()
+
+    @property
+    def _url(self) -> str:
+        """The address of `web`."""
+        host = self._settings.hosts[0]
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
 
     def _check_settings(self) -> None:
         known = {**self._environment, **development_secrets(self._environment)}
@@ -138,6 +150,8 @@ class Fleet:
                 port=self._settings.port,
                 postgres_port=self._postgres.port if self._postgres else None,
                 valkey_port=self._valkey.port if self._valkey else None,
+                mock_ports=self._mocks.ports if self._mocks else {},
+                mock_settings=self._mocks.settings if self._mocks else {},
             )
         )
 
@@ -159,9 +173,11 @@ class Fleet:
     def _start_processes(self, fleet: Mapping[str, str]) -> None:
         for name in self._commands:
             if name != RELEASE.name:
-                process = self._process(name, fleet)
-                self._supervised.append(Supervised(process))
-                process.spawn()
+                self._start(self._process(name, fleet))
+
+    def _start(self, process: FleetProcess) -> None:
+        self._supervised.append(Supervised(process))
+        process.spawn()
 
     def _process(self, name: str, fleet: Mapping[str, str]) -> FleetProcess:
         return FleetProcess(name, self._commands[name], environment_of(name, fleet), self._output)
@@ -176,9 +192,7 @@ class Fleet:
             if is_ready:
                 continue
             if is_ready := readiness.check():
-                host = self._settings.hosts[0]
-                url = f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
-                self._output.announce(f"coinfleet is ready: {url}")
+                self._output.announce(f"coinfleet is ready: {self._url}")
             elif now > explain_at:
                 self._output.say(f"not ready yet: waiting for {readiness.lacking}")
                 explain_at = now + NOT_READY_EVERY_S

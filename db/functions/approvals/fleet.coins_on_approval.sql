@@ -6,6 +6,13 @@ security invoker
 set search_path = '', pg_temp
 as $$
     select case
+        when p_purchase.provider in ('apple', 'google') and p_purchase.hold_reason = 'unknown_product' then (
+            -- `least` would ignore a null.
+            select case when k.coins is not null then least(k.coins, 9223372036854775807)::bigint end
+            from fleet.price_line_items(
+                p_purchase.provider, fleet.line_items_of_payment(p_purchase.payment_id)
+            ) as k
+        )
         when p_purchase.hold_reason in ('unknown_product', 'wrong_amount') then (
             -- The package that exists now, at the payment's currency if it has that price.
             select least(k.coin_amount::numeric * p_purchase.quantity, 9223372036854775807)::bigint

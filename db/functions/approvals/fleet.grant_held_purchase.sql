@@ -37,8 +37,15 @@ begin
         and e.payment_id = p_payment_id and e.state in ('held', 'waiting');
     -- Whoever shares the payment can't be granted as well.
     perform fleet.hold_shared_payments(array[p_payment_id]);
+    -- Stores tell how many of which product went back.
+    if v_purchase.provider in ('apple', 'google') then
+        perform fleet.note_priced_purchases(array[p_payment_id], p_only_missing => true);
+    end if;
     -- What was refunded while it was held is taken back from what was granted.
     perform fleet.settle_purchased_payments(array[p_payment_id], p_now);
+    if v_purchase.provider = 'google' then
+        perform fleet.request_store_calls(array[p_payment_id]);
+    end if;
 end
 $$;
 

@@ -44,7 +44,8 @@ as $$
     union all
     -- Held without a purchase, as for want of a buyer.
     select
-        null, e.id, e.provider, p.name, e.reason, h.profile_id, h.sku, h.quantity,
+        null, e.id, e.provider, coalesce(s.provider_payment_id, p.name), e.reason,
+        coalesce(h.profile_id, s.buyer_id), coalesce(h.sku, s.products), coalesce(h.quantity, s.quantity),
         null, p.held_minor, fleet.major_amount(p.held_minor, p.held_currency), p.held_currency,
         fleet.usd_amount(p.held_minor, p.held_currency, now()), e.received_at,
         case when p.rejection is not null then 'refund' else 'decision' end, '{}'
@@ -57,6 +58,12 @@ as $$
         group by q.id
     ) as p on true
     left join fleet.payment_halves as h on h.provider = e.provider and h.provider_event_id = e.provider_event_id
+    left join lateral (
+        select t.provider_payment_id, t.buyer_id, t.quantity, k.products
+        from fleet.store_payments as t
+        cross join lateral fleet.price_line_items(t.provider, fleet.line_items_of_payment(t.payment_id)) as k
+        where t.payment_id = e.payment_id
+    ) as s on true
     where e.state = 'held'
         and not exists (
             select 1

@@ -15,7 +15,7 @@ as $$
         where cp.granted_at is null and cp.status = 'pending' and (cp.decision is null or cp.refund_requested)
             and cp.decision is null and cp.created_at <= p_before
             and (
-                cp.amount_minor = 0
+                (cp.amount_minor = 0 and cp.provider <> 'apple')
                 or fleet.refund_request(cp.provider, coalesce(j.payment_id, cp.payment_id)) is not null
                 and not fleet.is_granted_otherwise(cp.id)
             )
@@ -29,7 +29,7 @@ as $$
         join fleet.payments as p on p.id = e.payment_id
         where e.state = 'held' and e.received_at <= p_before and e.reason <> 'id_conflict'
             and p.rejection is null
-            and (p.held_minor = 0 or fleet.refund_request(e.provider, p.id) is not null)
+            and ((p.held_minor = 0 and e.provider <> 'apple') or fleet.refund_request(e.provider, p.id) is not null)
             and not exists (
                 select 1
                 from public.coin_purchases as cp

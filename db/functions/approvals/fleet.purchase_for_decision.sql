@@ -44,7 +44,7 @@ as $$
         cp.id, e.id, e.state, cp.provider, cp.provider_payment_id, cp.status, cp.hold_reason, cp.decision,
         cp.refund_requested, cp.profile_id, pr.username, pr.coin_balance, cp.sku, cp.quantity, cp.coin_amount,
         cp.refunded_coins, cp.amount_minor, fleet.major_amount(cp.amount_minor, cp.currency), cp.currency,
-        coalesce(cp.usd_amount, fleet.usd_amount(cp.amount_minor, cp.currency, now())),
+        fleet.usd_of_purchase(cp, now()),
         fleet.major_amount(r.refunded, cp.currency), k.coin_amount, fleet.major_amount(k.amount_minor, k.currency),
         k.currency, fleet.is_granted_otherwise(cp.id),
         s.purchase_limit_usd, s.approval_threshold_usd, s.second_approver_above_usd,
@@ -58,14 +58,23 @@ as $$
     left join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
     left join fleet.joined_purchases as j on j.purchase_id = cp.id
     left join lateral (
-        select a.refunded + a.disputed as refunded
+        -- A store tells what part of the payment went back.
+        select
+            case
+                when exists (
+                    select 1 from fleet.store_payments as s where s.payment_id = coalesce(j.payment_id, cp.payment_id)
+                )
+                    then round(cp.amount_minor * a.refunded / a.paid)
+                else a.refunded + a.disputed
+            end as refunded
         from fleet.reversed_amounts(array[coalesce(j.payment_id, cp.payment_id)]) as a
         where a.purchase_id = cp.id
     ) as r on true
     left join lateral (
         select c.coin_amount, c.amount_minor, c.currency
         from public.coin_packages as c
-        where c.provider = cp.provider and c.sku = cp.sku
+        where c.provider = cp.provider
+            and case when cp.provider in ('apple', 'google') then coalesce(c.product_id, c.sku) else c.sku end = cp.sku
         order by c.currency = cp.currency desc, c.coin_amount
         limit 1
     ) as k on true

@@ -44,8 +44,11 @@ begin
     if v_refunds then
         v_request := fleet.refund_request(v_event.provider, v_payment_id);
         if v_event.reason = 'id_conflict' or v_request is null then
-            raise exception 'event % can''t be refunded from here: reject it without refund, and have it refunded at '
-                'the provider', p_event_id
+            raise exception 'event % can''t be refunded from here: reject it without refund; %', p_event_id,
+                case v_event.provider
+                    when 'apple' then 'Apple refunds only customers who ask Apple'
+                    else 'have it refunded at the provider'
+                end
                 using errcode = 'invalid_parameter_value';
         end if;
     end if;

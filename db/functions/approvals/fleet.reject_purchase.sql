@@ -14,7 +14,7 @@ declare
     v_payment_id bigint := fleet.lock_purchase(p_purchase_id);
     v_purchase public.coin_purchases := fleet.undecided_purchase(p_purchase_id, p_who);
     v_now timestamptz := clock_timestamp();
-    v_refunds boolean := not p_without_refund and v_purchase.amount_minor > 0;
+    v_refunds boolean := not p_without_refund and v_purchase.amount_minor is distinct from 0;
     v_request jsonb;
     v_decision_id bigint;
 begin

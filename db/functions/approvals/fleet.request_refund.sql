@@ -7,7 +7,7 @@ set search_path = '', pg_temp
 as $$
     insert into fleet.provider_calls (kind, key, request)
     values (
-        'stripe.refund',
+        case when p_request ? 'order_id' then 'google.refund' else 'stripe.refund' end,
         'coinfleet:refund:' || p_decision_id,
         p_request || jsonb_build_object('decision_id', p_decision_id)
     )

@@ -59,9 +59,7 @@ begin
         raise exception 'this purchase is worth % coins; fewer are for a wrong amount or an unknown product', v_most
             using errcode = 'invalid_parameter_value';
     end if;
-    v_usd := coalesce(
-        v_purchase.usd_amount, fleet.usd_amount(v_purchase.amount_minor, v_purchase.currency, v_now)
-    );
+    v_usd := fleet.usd_of_purchase(v_purchase, v_now);
     v_needs_second := fleet.needs_second_approver(v_usd);
     if v_needs_second and v_coins <> v_first then
         perform fleet.raise_refusal('decided_meanwhile');

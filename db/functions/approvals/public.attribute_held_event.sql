@@ -59,6 +59,9 @@ begin
     returning id into v_decision_id;
     insert into fleet.payment_halves (provider, provider_event_id, payment_id, profile_id, is_attributed)
     values (v_event.provider, 'decision:' || v_decision_id, v_payment_id, p_profile_id, true);
+    update fleet.store_payments as s
+    set attributed_to = p_profile_id, is_attributed_by_person = true
+    where s.payment_id = v_payment_id;
     if v_event.purchase_id is not null then
         perform fleet.amend_purchases(array[v_payment_id], v_now);
     else

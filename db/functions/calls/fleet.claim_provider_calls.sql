@@ -20,8 +20,10 @@ declare
     v_now timestamptz;
     v_free bigint;
 begin
-    -- One claim at a time, so that all workers together keep to p_at_once.
-    if not pg_try_advisory_xact_lock(hashtextextended('coinfleet.provider_calls', 0)) then
+    -- One claim at a time of this provider's, so that all workers together keep to p_at_once.
+    if not pg_try_advisory_xact_lock(
+        hashtextextended('coinfleet.provider_calls:' || split_part(p_kinds[1], '.', 1), 0)
+    ) then
         return;
     end if;
     v_now := coalesce(p_now, clock_timestamp());

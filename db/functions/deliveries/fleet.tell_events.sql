@@ -51,7 +51,12 @@ begin
         join old_events as o on o.id = n.id
         cross join lateral (
             select case
-                when n.state = 'held' then 'purchase.held'
+                -- A rejected one that waits for another refund is rejected still.
+                when n.state = 'held' then
+                    case
+                        when (select p.rejection from fleet.payments as p where p.id = n.payment_id) is null
+                            then 'purchase.held'
+                    end
                 when n.reason in ('by_decision', 'refunded_while_held') then 'purchase.rejected'
             end as type
         ) as k

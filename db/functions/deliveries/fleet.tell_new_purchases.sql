@@ -26,7 +26,7 @@ begin
         )
     )
     from new_purchases as n
-    where n.granted_at is null and n.decision is null and n.status = 'pending'
+    where n.decision is null and n.status = 'pending'
     having count(*) > 0;
     return null;
 end

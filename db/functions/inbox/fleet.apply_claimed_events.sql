@@ -20,7 +20,7 @@ begin
     v_facts := array(
         select f
         from jsonb_populate_recordset(null::fleet.fact, p_facts) as f
-        order by array_position(array['verdict', 'purchase', 'gift'], f.kind), f.event_id
+        order by array_position(array['verdict', 'purchase', 'store_purchase', 'gift'], f.kind), f.event_id
     );
     v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
     v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));

@@ -8,6 +8,14 @@ as $$
 begin
     return query select * from fleet.apply_verdicts(p_facts, p_now);
     return query select * from fleet.ask_questions(p_facts, p_now);
+    if exists (select 1 from unnest(p_facts) as f where f.kind = 'store_inquiry') then
+        perform fleet.note_inquiries(p_facts);
+        p_facts := fleet.snapshots_of_inquiries(p_facts);
+        return query
+        select f.event_id, 'applied', null, f.payment_id, null::bigint, null::bigint, false, null::timestamptz, null
+        from unnest(p_facts) as f
+        where f.kind = 'store_inquiry';
+    end if;
     return query select * from fleet.apply_purchases(p_facts, p_now);
     return query select * from fleet.apply_gifts(p_facts, p_batch_ids, p_now);
     return query select * from fleet.apply_reversals(p_facts, p_now);
@@ -18,4 +26,5 @@ revoke all on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz) is
     'Applies facts whose payments and profiles are locked: questions are asked; first purchases, then gifts, so that a '
-    'gift can spend the coins of a purchase in the same batch, then reversals.';
+    'gift can spend the coins of a purchase in the same batch, then reversals. What a store asks is kept, and what it '
+    'tells of its purchase besides counts as a reversal.';

@@ -10,7 +10,7 @@ declare
 begin
     select array_agg(distinct u.profile_id) into v_profile_ids
     from (
-        select unnest(array[f.profile_id, f.sender_id, f.recipient_id]) as profile_id
+        select unnest(array[f.profile_id, f.sender_id, f.recipient_id, f.submitted_by]) as profile_id
         from unnest(p_facts) as f
         union all
         select (f.half ->> 'profile_id')::uuid
@@ -30,6 +30,14 @@ begin
         cross join lateral (
             select h.profile_id from fleet.payment_halves as h where h.payment_id = f.payment_id offset 0
         ) as half
+        union all
+        -- Whom another event of a store's payment named, or who submitted it.
+        select told.buyer_id
+        from unnest(p_facts) as f
+        cross join lateral (
+            select s.buyer_id from fleet.store_payments as s where s.payment_id = f.payment_id limit 1
+        ) as told
+        where f.provider in ('apple', 'google')
         union all
         select joined.profile_id
         from unnest(p_facts) as f

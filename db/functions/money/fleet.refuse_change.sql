@@ -44,3 +44,13 @@ create or replace trigger adjustments_are_never_truncated
 before truncate on fleet.adjustments
 for each statement execute function fleet.refuse_change();
 alter table fleet.adjustments enable always trigger adjustments_are_never_truncated;
+
+create or replace trigger operator_actions_never_change
+before update or delete on fleet.operator_actions
+for each row execute function fleet.refuse_change();
+alter table fleet.operator_actions enable always trigger operator_actions_never_change;
+
+create or replace trigger operator_actions_are_never_truncated
+before truncate on fleet.operator_actions
+for each statement execute function fleet.refuse_change();
+alter table fleet.operator_actions enable always trigger operator_actions_are_never_truncated;

@@ -21,9 +21,12 @@ begin
         p_known.uncaptured_at := p_told.uncaptured_at;
         p_known.uncaptured_minor := p_told.uncaptured_minor;
     end if;
-    if p_told.held_minor > coalesce(p_known.held_minor, -1)
-        or (p_told.held_minor = p_known.held_minor and p_told.held_event_id < p_known.held_event_id)
-    then
+    -- A store may not say what was paid.
+    if p_told.held_event_id is not null and (
+        p_known.held_event_id is null
+        or (coalesce(p_told.held_minor, 0), -p_told.held_event_id)
+            > (coalesce(p_known.held_minor, 0), -p_known.held_event_id)
+    ) then
         p_known.held_minor := p_told.held_minor;
         p_known.held_currency := p_told.held_currency;
         p_known.held_event_id := p_told.held_event_id;

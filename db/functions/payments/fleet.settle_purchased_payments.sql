@@ -17,6 +17,8 @@ begin
         select r.payment_id from fleet.refunds as r where r.payment_id = any(p_payment_ids)
         union
         select d.payment_id from fleet.disputes as d where d.payment_id = any(p_payment_ids)
+        union
+        select s.payment_id from fleet.store_payments as s where s.payment_id = any(p_payment_ids)
     );
     if cardinality(v_met) > 0 then
         update fleet.payments set is_foreign = false where id = any(v_met) and is_foreign;

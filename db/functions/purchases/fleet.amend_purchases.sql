@@ -10,6 +10,7 @@ declare
     v_fact fleet.fact;
     v_facts fleet.fact[] := '{}';
     v_purchase_ids bigint[] := '{}';
+    v_store_payments bigint[] := '{}';
     v_decisions fleet.purchase_decision[];
 begin
     for v_held in
@@ -51,6 +52,13 @@ begin
         v_facts := v_facts || v_fact;
         v_purchase_ids := v_purchase_ids || v_held.id;
     end loop;
+    for v_held in
+        select s.purchase_id, s.fact from fleet.held_store_facts(p_payment_ids) as s
+    loop
+        v_facts := v_facts || v_held.fact;
+        v_purchase_ids := v_purchase_ids || v_held.purchase_id;
+        v_store_payments := v_store_payments || (v_held.fact).payment_id;
+    end loop;
     if cardinality(v_facts) = 0 then
         return;
     end if;
@@ -77,6 +85,7 @@ begin
     where cp.id = -d.payment_id and d.state in ('applied', 'held')
         and (d.granted or d.creates or d.reason is distinct from cp.hold_reason);
 
+    perform fleet.note_priced_purchases(v_store_payments, p_only_missing => false);
     perform fleet.post_ledger(
         array(
             select leg.posting
@@ -105,6 +114,7 @@ begin
     from unnest(v_decisions) as d
     where e.id = d.event_id and e.state = 'held' and d.state in ('applied', 'held')
         and (d.granted or e.reason <> d.reason);
+    perform fleet.request_store_calls(v_store_payments);
 end
 $$;
 

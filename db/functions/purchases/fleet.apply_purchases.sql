@@ -8,9 +8,13 @@ as $$
 #variable_conflict use_column
 declare
     v_decisions fleet.purchase_decision[];
+    v_store_payments bigint[];
 begin
-    if not exists (select 1 from unnest(p_facts) as f where f.kind = 'purchase') then
+    if not exists (select 1 from unnest(p_facts) as f where f.kind in ('purchase', 'store_purchase')) then
         return;
+    end if;
+    if exists (select 1 from unnest(p_facts) as f where f.kind = 'store_purchase') then
+        perform fleet.keep_store_facts(array(select f from unnest(p_facts) as f where f.kind = 'store_purchase'));
     end if;
     v_decisions := fleet.decide_purchases(p_facts, p_now);
     insert into public.coin_purchases (
@@ -51,6 +55,18 @@ begin
             order by d.ordinality
         )
     );
+    v_store_payments := array(
+        select d.payment_id from unnest(v_decisions) as d where d.provider in ('apple', 'google')
+    );
+    if cardinality(v_store_payments) > 0 then
+        perform fleet.note_priced_purchases(
+            array(select d.payment_id from unnest(v_decisions) as d where d.creates), p_only_missing => false
+        );
+        perform fleet.note_sandbox_grants(v_decisions, p_now);
+        perform fleet.ignore_sandbox_reversals(
+            array(select d.payment_id from unnest(v_decisions) as d where d.state = 'ignored'), p_now
+        );
+    end if;
     perform fleet.judge_completed_payments(p_facts, v_decisions, p_now);
     perform fleet.store_payment_totals(p_facts);
     perform fleet.note_held_payments(v_decisions, p_now);
@@ -59,6 +75,9 @@ begin
         array(select distinct d.payment_id from unnest(v_decisions) as d where d.purchase_id is not null),
         p_now
     );
+    if cardinality(v_store_payments) > 0 then
+        perform fleet.request_store_calls(v_store_payments);
+    end if;
     return query
     select
         d.event_id,

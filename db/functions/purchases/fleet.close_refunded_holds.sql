@@ -52,8 +52,8 @@ begin
     v_without_purchase := array(
         select p.id
         from fleet.payments as p
-        cross join lateral (select from fleet.amounts_paid(array[p.id]) as b where b.purchase_id is null) as of
-        where p.id = any(p_payment_ids) and p.held_minor is not null
+        where p.id = any(p_payment_ids) and p.held_event_id is not null
+            and not exists (select 1 from fleet.purchases_of_payments(array[p.id]))
     );
     if cardinality(v_without_purchase) = 0 then
         return;

@@ -168,6 +168,9 @@ begin
         ) as f
     ) as c;
 
+    if exists (select 1 from unnest(p_facts) as f where f.kind = 'store_purchase') then
+        v_decisions := coalesce(v_decisions, '{}') || fleet.decide_store_purchases(p_facts, p_now);
+    end if;
     v_decisions := fleet.await_sessions(v_decisions, p_facts, p_now);
     -- The order of reasons to hold: the payment's data or the limit, then velocity, then approval.
     v_breaches := fleet.velocity_breaches(v_decisions);

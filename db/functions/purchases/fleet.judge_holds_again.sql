@@ -51,13 +51,39 @@ begin
                         join public.profiles as p on p.id = h.profile_id
                         where h.payment_id = e.payment_id and e.reason = 'unknown_buyer'
                     )
+                    -- A store named somebody who has signed up since, or such a client submitted it.
+                    or exists (
+                        select 1
+                        from fleet.store_payments as s
+                        join public.profiles as p on p.id = coalesce(
+                            s.buyer_id,
+                            case
+                                when not s.buyer_unreadable
+                                    then substring(
+                                        e.provider_event_id
+                                        from '^client:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):'
+                                    )::uuid
+                            end
+                        )
+                        where s.payment_id = e.payment_id and e.reason = 'unknown_buyer'
+                    )
                     -- Held before events' halves were stored: judged once, which stores them.
                     or j.event_id is null and not exists (
                         select 1
                         from fleet.payment_halves as h
                         where h.provider = e.provider and h.provider_event_id = e.provider_event_id
                     )
+                    and e.provider not in ('apple', 'google')
                 when cp.granted_at is not null or cp.decision is not null or cp.status <> 'pending' then false
+                when cp.provider in ('apple', 'google') then (
+                    select case cp.hold_reason
+                        when 'unknown_product' then k.coins is not null
+                        when 'no_fx_rate' then k.list_usd is not null
+                            or fleet.usd_per_minor_unit(cp.currency, v_now) is not null
+                        else false
+                    end
+                    from fleet.price_line_items(cp.provider, fleet.line_items_of_payment(cp.payment_id)) as k
+                )
                 when cp.hold_reason = 'unknown_product' then exists (
                     select 1 from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
                 )

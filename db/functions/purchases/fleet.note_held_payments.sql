@@ -15,7 +15,7 @@ begin
     select distinct on (d.payment_id) d.payment_id, d.amount_minor, d.currency, d.event_id, d.reason
     from unnest(p_decisions) as d
     where d.state = 'held' and d.purchase_id is null and d.event_id is not null
-    order by d.payment_id, d.amount_minor desc, d.event_id
+    order by d.payment_id, d.amount_minor desc nulls last, d.event_id
     on conflict (id) do update
     set (held_minor, held_currency, held_event_id, held_reason) = (
         select n.held_minor, n.held_currency, n.held_event_id, n.held_reason

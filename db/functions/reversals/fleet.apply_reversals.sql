@@ -15,12 +15,17 @@ begin
     v_payment_ids := array(
         select distinct f.payment_id
         from unnest(p_facts) as f
-        where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed')
+        where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed', 'store_snapshot', 'store_void')
     );
     if cardinality(v_payment_ids) = 0 then
         return;
     end if;
     perform fleet.store_reversals(fleet.add_times(p_facts));
+    if exists (select 1 from unnest(p_facts) as f where f.kind in ('store_snapshot', 'store_void')) then
+        perform fleet.keep_store_facts(
+            array(select f from unnest(p_facts) as f where f.kind in ('store_snapshot', 'store_void'))
+        );
+    end if;
     perform fleet.settle_purchased_payments(
         array(
             select cp.payment_id from public.coin_purchases as cp where cp.payment_id = any(v_payment_ids)
@@ -30,7 +35,9 @@ begin
         p_now
     );
     -- Few payments are held without a purchase, and few events are disputes: all others cost nothing here.
-    v_held := array(select p.id from fleet.payments as p where p.id = any(v_payment_ids) and p.held_minor is not null);
+    v_held := array(
+        select p.id from fleet.payments as p where p.id = any(v_payment_ids) and p.held_event_id is not null
+    );
     if cardinality(v_held) > 0 then
         perform fleet.close_refunded_holds(v_held, p_now);
         v_refunded := array(
@@ -52,6 +59,7 @@ begin
             when v.state = 'applied' then
                 case when f.kind = 'dispute' and f.payment_id = any(v_unconverted) then 'no_fx_rate' end
             when v.state = 'ignored' and p.is_foreign then 'not_ours'
+            when v.state = 'ignored' and w.is_sandbox then 'sandbox'
             when v.state = 'waiting' then 'no_purchase_yet'
             when f.kind = 'charge_failed' then 'charge_failed'
             else 'no_purchase'
@@ -63,11 +71,18 @@ begin
         case v.state when 'waiting' then greatest(f.received_at + interval '35 days', p_now + interval '1 hour') end,
         null::text
     from unnest(p_facts) as f
+    cross join fleet.settings as s
     left join public.coin_purchases as cp on cp.payment_id = f.payment_id
     left join lateral (
         select n.purchase_id from fleet.joined_purchases as n where n.payment_id = f.payment_id limit 1
     ) as j on true
     left join fleet.payments as p on p.id = f.payment_id
+    cross join lateral (
+        -- A reversal may not say what its purchase said.
+        select coalesce(f.is_sandbox, false)
+            or exists (select 1 from fleet.store_payments as t where t.payment_id = f.payment_id and t.is_sandbox)
+            as is_sandbox
+    ) as w
     left join fleet.inbox_events as held on held.id = p.held_event_id
         -- A pending event is one that this batch decides, and will hold.
         and held.state in ('held', 'pending', 'waiting')
@@ -78,13 +93,15 @@ begin
             when f.kind <> 'charge_failed' and (f.payment_id = any(v_refunded) or p.rejection = 'no_refund')
                 then 'applied'
             when p.is_foreign then 'ignored'
+            -- What cost nothing grants nothing. It is kept all the same, in case its buyer may have it.
+            when w.is_sandbox and s.store_sandbox = 'ignore' then 'ignored'
             -- What a person has to decide has no purchase yet, however long the decision takes.
             when f.received_at > p_now - interval '35 days' or held.id is not null then 'waiting'
             when f.kind = 'charge_failed' then 'ignored'
             else 'rejected'
         end as state
     ) as v
-    where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed');
+    where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed', 'store_snapshot', 'store_void');
 end
 $$;
 

@@ -18,6 +18,8 @@ as $$
             coalesce(p.uncaptured_minor, 0) as uncaptured
         from fleet.amounts_paid(p_payment_ids) as b
         left join fleet.payments as p on p.id = b.payment_id
+        -- Stores tell what part went back, not how much money.
+        where not exists (select 1 from fleet.store_payments as s where s.payment_id = b.payment_id)
     ),
     refund_sums as (
         select
@@ -84,9 +86,13 @@ as $$
     from paid as d
     left join refund_sums as r on r.payment_id = d.payment_id and r.purchase_id is not distinct from d.purchase_id
     left join dispute_sums as s on s.payment_id = d.payment_id and s.purchase_id is not distinct from d.purchase_id
+    union all
+    select t.payment_id, t.purchase_id, t.is_taken_back, t.paid, t.refunded, 0
+    from fleet.store_reversed_amounts(p_payment_ids) as t
 $$;
 
 revoke all on function fleet.reversed_amounts(bigint[]) from public, anon, authenticated, service_role;
 comment on function fleet.reversed_amounts(bigint[]) is
     'What was paid, refunded and taken by disputes, in minor units of the payment''s currency: a row per purchase, and '
-    'a row per payment that is held without one. Thirds of a dispute have 300 decimals.';
+    'a row per payment that is held without one. For a store''s payment in parts of the whole instead. Thirds of a '
+    'dispute have 300 decimals.';

@@ -102,8 +102,8 @@ def _taken(answer: Answer) -> dict[str, Any]:
             raise ProviderThrottled(str(status), retry_after_s=wait_s)
         case 502 | 503 | 504 if wait_s is not None:
             raise ProviderThrottled(str(status), retry_after_s=wait_s)
-        case 502 | 503 | 504:
-            raise ProviderUnreachable(str(status))
+        case _ if status >= 500:
+            raise ProviderUnreachable(str(status), retry_after_s=wait_s)
         # The app answers, but not to this message: others may be taken.
         case _:
             raise CallFailed(str(status), retry_after_s=wait_s)

@@ -18,7 +18,7 @@ from tasks.providers.calls import (
     ProviderThrottled,
     ProviderUnreachable,
 )
-from tasks.providers.http import HttpApi
+from tasks.providers.http import ANSWER_BYTES_MAX, HttpApi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +59,19 @@ class StripeRefused(CoinfleetError):
 class StripeApi:
     """Requests to one account, with one key."""
 
-    def __init__(self, *, key: str, base: str) -> None:
+    def __init__(
+        self,
+        *,
+        key: str,
+        base: str,
+        requests_per_s: float = REQUESTS_PER_S,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
+    ) -> None:
         self._http = HttpApi(
             base,
             headers={"Authorization": f"Bearer {key}", "Stripe-Version": API_VERSION},
-            requests_per_s=REQUESTS_PER_S,
+            requests_per_s=requests_per_s,
+            answer_bytes_max=answer_bytes_max,
         )
 
     async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Answer:

@@ -85,3 +85,13 @@ READERS: dict[str, Callable[[EventData], Fact]] = {
     "refund.updated": read_refund,
     "refund.failed": read_refund,
 }
+
+# Each type that means something to us, as Stripe names it.
+EVENT_TYPES: tuple[str, ...] = (
+    *READERS,
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
+    from tasks.providers.history import History
     from tasks.providers.stripe.calls import StripeCalls
+    from tasks.providers.stripe.history import StripeHistory
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
@@ -50,6 +52,7 @@ class Stripe(Provider):
         self._livemode = livemode
         self._accounts = frozenset(accounts)
         self._calls = _make_calls(api_key, api_base) if api_key else None
+        self._history = _make_history(self.name, api_key, api_base) if api_key else None
 
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
         """Return the inbox row of a body that one of the secrets has signed."""
@@ -68,10 +71,16 @@ class Stripe(Provider):
         """Return refunds, and the fetching of what a thin event names."""
         return self._calls.by_kind if self._calls else {}
 
+    def history(self) -> History | None:
+        """Return the list of events."""
+        return self._history
+
     async def close(self) -> None:
         """Close the connections that calls opened."""
         if self._calls:
             await self._calls.close()
+        if self._history:
+            await self._history.close()
 
 
 def _make_calls(key: str, base: str) -> StripeCalls:
@@ -79,3 +88,10 @@ def _make_calls(key: str, base: str) -> StripeCalls:
     from tasks.providers.stripe.calls import StripeCalls  # noqa: PLC0415
 
     return StripeCalls(key=key, base=base)
+
+
+def _make_history(provider: str, key: str, base: str) -> StripeHistory:
+    # Here for the same reason.
+    from tasks.providers.stripe.history import StripeHistory  # noqa: PLC0415
+
+    return StripeHistory(provider, key=key, base=base)

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_connection
 from tests.clusters import PASSWORD
+from tests.db.approvals.decisions import let_people_be_named
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -53,8 +54,5 @@ def person(logins: None, connect: Connect) -> Person:
 @pytest_asyncio.fixture
 async def named(db: Connection) -> Connection:
     """The owner's session, in which everybody is who they say: deciding_person has own tests."""
-    await db.execute(
-        "create or replace function fleet.deciding_person(p_who text) returns text"
-        " language sql stable set search_path = '', pg_temp as 'select p_who'"
-    )
+    await let_people_be_named(db)
     return db

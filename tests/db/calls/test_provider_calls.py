@@ -135,12 +135,8 @@ async def test_a_dead_call_that_the_owner_puts_back_is_made_as_one_that_was_trie
     call_id = await outbox.write("a")
     await outbox.fail(await outbox.claim_one(), "refused")
     books.wait(hours=1)
-    await books.db.execute(
-        "update fleet.provider_calls set state = 'pending', attempts = 0, failures = 0,"
-        " next_attempt_at = $2 where id = $1",
-        call_id,
-        books.now,
-    )
+    await books.db.execute("select fleet.replay_calls(array[$1::bigint], 'a', 'b', '{}')", call_id)
+    books.now = await books.db.fetchval("select clock_timestamp()")
     assert (await outbox.claim_one())["is_retry"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -248,6 +249,31 @@ async def test_a_job_that_raises_while_held_is_not_done(
         async with ticks.hold_tick(worker_pool, tick, attempt=1, time_limit_ms=1_000):
             raise ZeroDivisionError
     assert await db.fetchval("select outcome from fleet.ticks") is None
+
+
+async def test_a_job_that_waits_for_others_is_held_while_no_transaction_is_open(
+    clock: Clock, worker_pool: Pool
+) -> None:
+    await clock.fire(0)
+    tick = Tick("job", FIRST)
+    open_transactions = (
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and xact_start is not null and pid <> pg_backend_pid()"
+    )
+    for attempt, is_done in ((1, False), (2, True)):
+        assert await clock.db.fetchval("select fleet.claim_tick('job', $1)", FIRST) == attempt
+        with suppress(LookupError):
+            async with ticks.hold_tick(
+                worker_pool, tick, attempt=attempt, time_limit_ms=1_000, in_transaction=False
+            ) as is_ours:
+                assert is_ours
+                assert await clock.db.fetchval(open_transactions) == 0
+                assert await clock.db.fetchval("select fleet.claim_tick('job', $1)", FIRST) is None
+                if not is_done:
+                    raise LookupError
+        (status,) = await ticks.read_schedules(clock.db)
+        assert (status.outcome == "done") == is_done
+        await clock.db.execute("update fleet.ticks set claimable_at = now()")
 
 
 async def test_the_status_of_a_schedule_is_that_of_its_newest_tick(

@@ -110,6 +110,30 @@ async def test_a_hold_that_ends_before_the_app_hears_of_it_is_not_told(
     assert await messages.types() == ["purchase.credited"]
 
 
+async def test_a_hold_that_the_app_may_have_heard_of_stays_told(
+    books: Books, messages: Messages
+) -> None:
+    _, purchase_id = await held(books)
+    # It was sent once, and no answer came.
+    await books.db.execute(
+        "update fleet.provider_calls set attempts = 1, first_attempt_at = clock_timestamp()"
+    )
+    await books.db.execute("select * from approve_coin_purchase($1, 'me', 'why')", purchase_id)
+    assert await messages.types() == ["purchase.held", "purchase.credited"]
+
+
+async def test_a_payment_without_a_buyer_that_is_held_again_is_told_again(
+    books: Books, messages: Messages
+) -> None:
+    payment = Payment()
+    await books.apply_one(payment.bought(uuid4()))
+    await messages.are_sent()
+    await books.apply_one(payment.refund(100))
+    later = books.now + timedelta(hours=1)
+    await books.apply_one(payment.refund(100, status="failed", told_at=later))
+    assert await messages.types() == ["purchase.held", "purchase.rejected", "purchase.held"]
+
+
 async def test_a_purchase_that_is_judged_again_is_told_as_it_ends(
     books: Books, messages: Messages
 ) -> None:
@@ -170,6 +194,21 @@ async def test_a_rejected_payment_without_a_buyer_is_told_once(
     assert (await messages.newest()).data["reason"] == "by_decision"
     await books.apply_one(payment.refund(100))
     assert await messages.types() == ["purchase.held", "purchase.rejected"]
+
+
+async def test_a_rejected_payment_whose_refund_failed_is_told_nothing_more(
+    books: Books, messages: Messages
+) -> None:
+    payment = Payment()
+    (event_id,) = await books.receive(payment.bought(uuid4()))
+    await books.work()
+    await books.db.execute("select * from reject_held_event($1, 'me', 'why')", event_id)
+    told = await messages.types()
+    await books.apply_one(payment.refund(100))
+    later = books.now + timedelta(hours=1)
+    await books.apply_one(payment.refund(100, status="failed", told_at=later))
+    assert await books.outcome(event_id) == Outcome("held", "unknown_buyer")
+    assert await messages.types() == told
 
 
 async def test_a_payment_without_a_buyer_that_goes_back_is_told_as_rejected(

@@ -234,6 +234,19 @@ async def test_corrections_and_what_is_not_ours_are_not_told(
     assert await messages.all() == []
 
 
+async def test_what_an_upgrade_copies_is_not_told(books: Books, messages: Messages) -> None:
+    # It stands while an upgrade runs.
+    await books.db.execute("create schema upgrade")
+    buyer, streamer = await books.profiles(2)
+    payment = Payment()
+    await books.apply(payment.bought(buyer), gift(buyer, streamer), Payment().worth(buyer, 30_000))
+    await books.apply_one(payment.refund(40))
+    assert await messages.all() == []
+    # As its last step does.
+    await books.db.execute("drop schema upgrade")
+    await books.db.execute("update fleet.settings set app_told_since = clock_timestamp()")
+
+
 async def test_an_event_that_fails_tells_nothing(books: Books, messages: Messages) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.db.execute(

@@ -10,6 +10,8 @@ import pytest_asyncio
 from db.facts import Call, Question
 from db.release.schema import Kind, expected
 from tests.db.books import Books, Payment, breaches, gift
+from tests.db.stores.sales import PRICE_LIST as STORES_PRICE_LIST
+from tests.db.stores.sales import Sale
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -57,6 +59,9 @@ BREAKAGES = {
         " where hold_reason = 'needs_approval'"
     ),
     "leaderboard_sums_match_gifts": "update fleet.leaderboard_sums set coins = coins + 1",
+    "google_hears_of_its_purchases": (
+        "delete from fleet.provider_calls where kind = 'google.consume'"
+    ),
     "ledger_has_no_orphans": "delete from public.gifts",
     "names_lead_to_one_grant": (
         "update fleet.payment_keys set payment_id = (select payment_id from public.coin_purchases"
@@ -75,6 +80,10 @@ BREAKAGES = {
         "insert into fleet.payment_keys (provider, key, payment_id)"
         " select 'stripe', 'pi_other', payment_id from fleet.payment_keys"
         " where key like 'pi_%' limit 1"
+    ),
+    "products_have_one_number_of_coins": (
+        "update public.coin_packages set coin_amount = 99"
+        " where provider = 'apple' and currency = 'eur'"
     ),
     "questions_have_their_call": "delete from fleet.provider_calls",
     "purchase_status_is_derived": (
@@ -102,6 +111,12 @@ BREAKAGES = {
         " where cp.provider_event_id = e.provider_event_id;"
         " update public.coin_purchases set provider_payment_id = 'cs_1' where id ="
         " (select min(id) from public.coin_purchases)"
+    ),
+    "store_purchases_have_their_buyer": (
+        "update fleet.store_payments set profile_id = gen_random_uuid()"
+    ),
+    "store_reversals_meet_their_target": (
+        "update fleet.store_payments set reversed_milli_percent = 50000 where provider = 'apple'"
     ),
     "told_states_have_their_delivery": (
         "delete from fleet.provider_calls where key like 'purchase-held-%';"
@@ -135,6 +150,9 @@ async def tampering(books: Books, connect: Connect) -> Connection:
     await books.apply(nobodys.bought(None, buyer_unreadable=True), nobodys.refund(40))
     await books.apply(payment.refund(40), gift(buyer, streamer, 10, stream_id=stream))
     await books.apply(Question(call=Call(kind="stripe.fetch_object", key="fetch", request={})))
+    await books.db.execute(STORES_PRICE_LIST)
+    google = Sale("google").sold(buyer, units=2, back=1)
+    await books.apply(Sale("apple").sold(buyer), google)
     await books.db.execute("insert into public.follows values ($1, $2)", buyer, streamer)
     await books.db.execute(
         "insert into public.active_viewers (stream_id, viewer_id, is_active, is_unmuted,"

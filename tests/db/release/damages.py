@@ -113,8 +113,8 @@ LOST_OF_TABLES = {
     "alter table public.gifts alter created_at drop default": (
         "column created_at of public.gifts: timestamp with time zone not null default"
     ),
-    "alter table public.coin_packages drop column product_id cascade": (
-        "column product_id of public.coin_packages: text"
+    "alter table public.user_grid_slots drop column is_muted cascade": (
+        "column is_muted of public.user_grid_slots: boolean not null default"
     ),
     "drop index fleet.inbox_events_pending_idx": (
         "index fleet.inbox_events_pending_idx on fleet.inbox_events"

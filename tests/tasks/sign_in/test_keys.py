@@ -119,6 +119,7 @@ async def test_unknown_keys_are_asked_for_once_a_minute_at_most(
     await keys.find("ours")
     clock.now_s += UNKNOWN_PAUSE_S + 1
     for number in range(100):
+        clock.now_s += 0.1
         assert await refused(keys, f"unknown {number}") is NotSignedIn
     assert served.fetches == 2
     # A key that is new is found with the next.

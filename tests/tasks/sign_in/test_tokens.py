@@ -175,6 +175,12 @@ async def test_a_token_that_was_changed_is_refused() -> None:
         assert cause in ("no_match", "unreadable")
 
 
+async def test_a_good_token_of_far_too_many_bytes_is_refused() -> None:
+    assert await read(PUBLIC, f"Bearer {signed(OURS, app_metadata='a' * 4_000)}") == USER
+    large = signed(OURS, app_metadata="a" * TOKEN_BYTES_MAX)
+    assert await cause_of(PUBLIC, f"Bearer {large}") == "unreadable"
+
+
 @pytest.mark.parametrize("kid", [None, "another", "", "\n", "x" * 300])
 async def test_a_token_must_name_its_key(kid: str | None) -> None:
     token = forged({"alg": "ES256"} | ({} if kid is None else {"kid": kid}), key=PEM)

@@ -111,3 +111,18 @@ def test_the_version_is_shown() -> None:
     assert result.returncode == 0
     assert result.stdout.startswith("coinfleet ")
     assert result.stdout.split()[1][0].isdigit()
+
+
+def test_a_process_by_hand_uses_the_mock_providers_too(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("COINFLEET_DATA_DIR", str(folder.path))
+    mocks = {"STRIPE_API_KEY": "rk_test_0123456789", "STRIPE_API_BASE": "http://127.0.0.1:4"}
+    folder.write_fleet(
+        RunningFleet(pid=1, port=9000, postgres_port=5433, valkey_port=6380, mock_settings=mocks)
+    )
+    assert mocks.items() <= settings_of("worker").items()
+    # Only the worker calls providers.
+    assert "STRIPE_API_KEY" not in settings_of("web")

@@ -81,3 +81,16 @@ def test_another_database_has_another_fleet(
     assert (settings.port, settings.redis_url) == (8399, None)
     monkeypatch.setenv("DATABASE_URL", "postgresql://o@localhost:5433/coinfleet?sslmode=disable")
     assert load_operator_settings().port == fleet.port
+
+
+def test_the_mock_providers_of_a_fleet_are_used(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mocks = {"STRIPE_API_KEY": "rk_test_0123456789", "STRIPE_API_BASE": "http://127.0.0.1:4"}
+    folder.write_fleet(
+        RunningFleet(pid=1, port=9000, postgres_port=5433, valkey_port=6380, mock_settings=mocks)
+    )
+    settings = load_operator_settings()
+    assert (settings.stripe_api_key, settings.stripe_api_base) == (*mocks.values(),)
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_of_this_shell")
+    assert load_operator_settings().stripe_api_key == "rk_test_of_this_shell"

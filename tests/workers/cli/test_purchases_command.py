@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 
 from tests.db.books import PRICE_LIST, Books, Payment
+from tests.db.stores.sales import PRICE_LIST as STORES_PRICE_LIST
+from tests.db.stores.sales import Sale
 from tests.workers.cli.operators import coinfleet
 from workers.cli import make_app
 from workers.cli.endings import run_command
@@ -226,3 +228,28 @@ def test_without_a_database_there_is_one_line_and_json() -> None:
     assert len(ended.stderr.splitlines()) == 1
     assert "secret" not in ended.stderr
     assert "127.0.0.1:1" in json.loads(ended.stdout)["error"]
+
+
+async def test_a_stores_purchase_is_shown_with_what_its_store_can_do(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    await books.db.execute(STORES_PRICE_LIST)
+    ids = {}
+    for sale in (Sale("apple"), Sale("google")):
+        await books.apply_one(sale.sold(BUYER, units=30_000))
+        ids[sale.provider] = await books.db.fetchval(
+            "select id from public.coin_purchases where provider_payment_id = $1", sale.name
+        )
+    apple = (await purchases("show", str(ids["apple"]))).stdout
+    assert "paid: apple does not say, worth $30,000.00" in apple
+    assert "With --without-refund it is closed at once: the customer must ask Apple." in apple
+    google = (await purchases("show", str(ids["google"]))).stdout
+    assert "If you reject it, google is asked to refund it, and no coins move." in google
+    listed = await purchases("held")
+    assert "$30,000.00" in listed.stdout
+    refused = await purchases("reject", str(ids["apple"]), "--reason", "no")
+    assert refused.returncode != 0
+    assert "Apple refunds only customers who ask Apple" in refused.stderr
+    closed = await purchases("reject", str(ids["apple"]), "--reason", "no", "--without-refund")
+    assert closed.stdout == "rejected, without a refund\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.providers.apple import Apple
 from workers.cli.purchases.words import dollars, moment, money, prospect, told
 from workers.cli.terminal import print_lines, print_rows, width_of, wrapped
 from workers.cli.words import ago, counted
@@ -59,7 +60,8 @@ def _lines(outlook: Outlook) -> Iterator[str]:
     state = f"held: {look.hold_reason}" if look.status == "pending" else look.status
     yield f"Purchase {look.purchase_id} · {state}"
     yield outlook.why
-    yield f"paid: {money(look.amount, look.currency)}, worth {dollars(look.usd_amount)}"
+    paid = money(look.amount, look.currency) or f"{look.provider} does not say"
+    yield f"paid: {paid}, worth {dollars(look.usd_amount)}"
     yield f"payment: {look.provider} {look.provider_payment_id} of {moment(look.purchased_at)}"
     name = f" ({look.username})" if look.username else ""
     yield f"buyer: {look.profile_id}{name}, balance {look.coin_balance:,}"
@@ -79,3 +81,5 @@ def _lines(outlook: Outlook) -> Iterator[str]:
             yield prospect(verb, found.foreseen, look)
         elif found is not None:
             yield f"It can't be {verb.removesuffix('e')}ed now: {found.refusal}."
+            if verb == "reject" and look.provider == Apple.name:
+                yield "With --without-refund it is closed at once: the customer must ask Apple."

@@ -76,7 +76,9 @@ def prospect(verb: str, seen: Foreseen, look: Look) -> str:
         case "approve", _:
             return _credit(seen)
         case _, "refund":
-            back = money(look.amount - (look.refunded or 0), look.currency)
+            back = "it"
+            if look.amount is not None and look.provider != "google":
+                back = money(look.amount - (look.refunded or 0), look.currency)
             return (
                 f"If you reject it, {look.provider} is asked to refund {back}, and no coins move."
                 " It stays on the list until the refund's event comes."

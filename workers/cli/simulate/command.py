@@ -32,6 +32,12 @@ def command(
         int, typer.Option(min=1, max=100, help="How often to deliver each event.")
     ] = 1,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Deliver in random order.")] = False,
+    garbage: Annotated[
+        bool, typer.Option("--garbage", help="Also send what strangers send, between the events.")
+    ] = False,
+    tour: Annotated[
+        bool, typer.Option("--tour", help="Send one of each case, and hold two for you to decide.")
+    ] = False,
     yes_make_test_users: Annotated[
         bool,
         typer.Option(
@@ -53,6 +59,8 @@ def command(
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         duplicates=duplicates,
         shuffle=shuffle,
+        garbage=garbage,
+        tour=tour,
     )
     settings = load_operator_settings()
     if not (yes_make_test_users or uses_embedded_database(settings)):

@@ -11,15 +11,19 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from workers.cli.simulate.garbage import Garbage
 from workers.cli.simulate.http import Connection, NoAnswer
+from workers.cli.simulate.plan import PlannedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from workers.cli.simulate.http import Address
-    from workers.cli.simulate.plan import PlannedEvent, Secrets
+    from workers.cli.simulate.plan import Secrets
+
+Delivery: TypeAlias = PlannedEvent | Garbage
 
 CONNECTIONS = 32
 FIRST_PAUSE_S = 0.1
@@ -45,15 +49,33 @@ class Deliveries:
     retried: int = 0
     refused: Counter[int] = field(default_factory=Counter)
     given_up: int = 0
+    garbage: int = 0
+    """Requests of strangers that were answered as they should be."""
+    misjudged: Counter[int] = field(default_factory=Counter)
+    """Requests of strangers that were answered otherwise, by status."""
+
+    def note(self, event: Delivery, status: int) -> None:
+        """Count a delivery by the answer that it got for good."""
+        if isinstance(event, Garbage):
+            if status in event.statuses:
+                self.garbage += 1
+            else:
+                self.misjudged[status] += 1
+        elif status < HTTPStatus.BAD_REQUEST:
+            self.delivered += 1
+            self.acknowledged.add(event.event_id)
+        else:
+            self.refused[status] += 1
 
     @property
     def ended(self) -> int:
         """How many deliveries are not tried again."""
-        return self.delivered + self.refused.total() + self.given_up
+        judged = self.delivered + self.refused.total() + self.given_up
+        return judged + self.garbage + self.misjudged.total()
 
 
 async def deliver(
-    events: Iterable[PlannedEvent],
+    events: Iterable[Delivery],
     *,
     address: Address,
     secrets: Secrets,
@@ -90,7 +112,7 @@ def _due_times(rate_per_s: float | None) -> Iterator[float]:
 
 
 async def _work(
-    queue: Iterator[PlannedEvent],
+    queue: Iterator[Delivery],
     due_times: Iterator[float],
     connection: Connection,
     secrets: Secrets,
@@ -109,19 +131,15 @@ async def _work(
 
 
 async def deliver_one(
-    event: PlannedEvent, connection: Connection, secrets: Secrets, deliveries: Deliveries
+    event: Delivery, connection: Connection, secrets: Secrets, deliveries: Deliveries
 ) -> None:
     """Try until the receiver acknowledges the event, refuses it for good, or time is up."""
     pause_s = FIRST_PAUSE_S
     give_up_at = time.monotonic() + GIVE_UP_AFTER_S
     while True:
         status = await _try(event, connection, secrets)
-        if status is not None and status < HTTPStatus.BAD_REQUEST:
-            deliveries.delivered += 1
-            deliveries.acknowledged.add(event.event_id)
-            return
         if status is not None and status not in PASSING:
-            deliveries.refused[status] += 1
+            deliveries.note(event, status)
             return
         if time.monotonic() > give_up_at:
             deliveries.given_up += 1
@@ -131,7 +149,7 @@ async def deliver_one(
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-async def _try(event: PlannedEvent, connection: Connection, secrets: Secrets) -> int | None:
+async def _try(event: Delivery, connection: Connection, secrets: Secrets) -> int | None:
     # Signed at each try: a signature is good for five minutes.
     webhook = event.sign(secrets, at_s=time.time())
     try:

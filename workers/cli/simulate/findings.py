@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from workers.cli.simulate.heard import find_untold
 from workers.cli.simulate.plan import Balance, Outcome
 from workers.cli.words import counted
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from workers.cli.simulate.delivery import Deliveries
+    from workers.cli.simulate.heard import Message
     from workers.cli.simulate.plan import Plan
 
 # Enough to look into, few enough to read.
@@ -33,6 +35,8 @@ class Findings:
     outcomes: Mapping[str, Outcome]
     balances: Mapping[UUID, Balance]
     invariants: Mapping[str, int]
+    heard: Sequence[Message] | None = None
+    """What the app was told of the run; None if it is told nothing."""
 
     @cached_property
     def states(self) -> Counter[str]:
@@ -104,6 +108,12 @@ class Findings:
             yield _sentence(self.unexpected, "ended otherwise than planned", separator="; ")
         if self.wrong_balances:
             yield _sentence(self.wrong_balances, "wrong", noun="balance", separator="; ")
+        for status, times in sorted(self.deliveries.misjudged.items()):
+            yield f"garbage answered {status}: {counted(times, 'time')}"
+        if self.heard is not None:
+            yield from find_untold(
+                self.plan, self.heard, outcomes=self.outcomes, balances=self.balances
+            )
         for name, rows in self.invariants.items():
             if rows:
                 yield f"invariant {name} is broken: {counted(rows, 'row')}"

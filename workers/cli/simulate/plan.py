@@ -9,8 +9,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.providers.app import App
-from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import Webhook, app_webhook, stripe_webhook
 
 if TYPE_CHECKING:
@@ -40,10 +38,13 @@ class Balance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """One signing secret of each provider."""
+    """What signs the events of a run: one secret of each provider, and of the app's sign-in."""
 
     stripe: str
     app: str
+    sign_in: str = ""
+    """Signs access tokens of the app's users; without it no client submits anything."""
+    audience: str = "authenticated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +56,24 @@ class PlannedEvent:
 
     provider: str
     event_id: str
-    build: Callable[[], Mapping[str, Any]]
+    make: Callable[[Secrets, float], Webhook]
     outcomes: frozenset[Outcome]
 
     def sign(self, secrets: Secrets, *, at_s: float) -> Webhook:
-        """Return one delivery of the event; each has the same body and its own signature."""
-        match self.provider:
-            case Stripe.name:
-                return stripe_webhook(self.build(), secret=secrets.stripe, at_s=at_s)
-            case App.name:
-                return app_webhook(self.event_id, self.build(), secret=secrets.app, at_s=at_s)
-            case _:
-                raise AssertionError(f"no case has events of {self.provider}")
+        """Return one delivery of the event, with a signature of its own."""
+        return self.make(secrets, at_s)
+
+
+def of_stripe(build: Callable[[], Mapping[str, Any]], secrets: Secrets, at_s: float) -> Webhook:
+    """Return a delivery of Stripe's event."""
+    return stripe_webhook(build(), secret=secrets.stripe, at_s=at_s)
+
+
+def of_app(
+    event_id: str, build: Callable[[], Mapping[str, Any]], secrets: Secrets, at_s: float
+) -> Webhook:
+    """Return a delivery of the app's event."""
+    return app_webhook(event_id, build(), secret=secrets.app, at_s=at_s)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +83,9 @@ class PlannedPayment:
     buyer: UUID
     coins: int
     paid_minor: int
+    """In minor units; for a store that sells without a price, how many were sold."""
     reversed_minor: int = 0
+    """In the same unit."""
 
     @property
     def coins_left(self) -> int:
@@ -105,6 +114,8 @@ class Plan:
     events: list[PlannedEvent] = field(default_factory=list)
     payments: dict[str, PlannedPayment] = field(default_factory=dict)
     gifts: list[PlannedGift] = field(default_factory=list)
+    charged: dict[str, int] = field(default_factory=dict)
+    """What Stripe took, in minor units, by payment intent; whatever became of it here."""
 
     def __len__(self) -> int:
         return len(self.opening) + len(self.events)
@@ -113,6 +124,11 @@ class Plan:
     def all_events(self) -> dict[str, PlannedEvent]:
         """Each event by its id."""
         return {event.event_id: event for event in (*self.opening, *self.events)}
+
+    @property
+    def unnamed_ids(self) -> list[str]:
+        """The ids of events that do not name the run."""
+        return [event_id for event_id in self.all_events if self.run not in event_id]
 
     def balances(self, applied: Container[str]) -> dict[UUID, Balance]:
         """Return what each person must have, given which gift events were applied.

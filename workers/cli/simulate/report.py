@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -37,8 +38,11 @@ class Stopwatch:
         return elapsed
 
 
-def show(console: Console, findings: Findings, watch: Stopwatch) -> None:
-    """Print what became of the run's events, then of the books, then the verdict."""
+def show(console: Console, findings: Findings, watch: Stopwatch, *, is_brief: bool = False) -> None:
+    """Print what became of the run's events, then of the books, then the verdict.
+
+    A brief report counts the proofs of the books instead of naming each.
+    """
     deliveries = findings.deliveries
     rate = deliveries.ended / watch.delivering_s if watch.delivering_s else 0
     retried = f", {deliveries.retried:,} tries failed" if deliveries.retried else ""
@@ -50,10 +54,27 @@ def show(console: Console, findings: Findings, watch: Stopwatch) -> None:
     console.print()
     console.print(_events(findings))
     console.print()
-    console.print(_books(findings))
+    if is_brief:
+        broken = sum(1 for rows in findings.invariants.values() if rows)
+        proofs = f"{len(findings.invariants)} proofs of the books, {broken or 'none'} broken"
+        console.print(proofs, highlight=False)
+    else:
+        console.print(_books(findings))
     console.print()
     for line in _verdict(findings):
         console.print(line, soft_wrap=True)
+
+
+def show_next_steps(console: Console, held: Sequence[tuple[int, str]], *, is_heard: bool) -> None:
+    """Print what a person may decide next: `held` are purchases as (id, provider)."""
+    console.print()
+    console.print(f"{len(held)} purchases wait for you:", highlight=False)
+    for (purchase, provider), verb in zip(held, ("approve", "reject"), strict=False):
+        command = f"coinfleet purchases {verb} {purchase} --reason 'as the tour says'"
+        console.print(f"  {command}    # {provider}", highlight=False, soft_wrap=True)
+    if is_heard:
+        line = "The first terminal shows the refund travel, and what the app hears of each."
+        console.print(line, highlight=False)
 
 
 def _events(findings: Findings) -> Table:
@@ -67,6 +88,12 @@ def _events(findings: Findings) -> Table:
             said = ", ".join(f"{n:,} {reason}" if n > 1 else reason for reason, n in reasons)
             _row(table, state, events, said, alarming=state in ALARMING)
     _row(table, "missing", len(findings.missing), alarming=True)
+    if garbage := findings.deliveries.garbage:
+        _row(table, "garbage", garbage, "refused, or kept as malformed")
+    if findings.heard is not None:
+        kinds = Counter(message.type for message in findings.heard).most_common()
+        said = ", ".join(f"{n:,} {kind}" for kind, n in kinds)
+        _row(table, "told the app", len(findings.heard), said)
     return table
 
 

@@ -16,16 +16,26 @@ from uuid import UUID, uuid4
 from tasks.providers.app import App
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import gift_sent
-from workers.cli.simulate.plan import APPLIED, Plan, PlannedEvent, PlannedGift, PlannedPayment
+from workers.cli.simulate.plan import (
+    APPLIED,
+    Plan,
+    PlannedEvent,
+    PlannedGift,
+    PlannedPayment,
+    of_app,
+    of_stripe,
+)
 from workers.cli.simulate.prices import PACKAGES, VAULT
+from workers.cli.simulate.sale import Sale
 from workers.cli.simulate.stripe import StripePayment, dispute_event, payment_intent_succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from random import Random
 
     from db.simulation import GiftType, Package, PurchaseRules
-    from workers.cli.simulate.plan import Outcome
+    from workers.cli.simulate.events import Webhook
+    from workers.cli.simulate.plan import Outcome, Secrets
 
 QUANTITY_MAX = 3
 # Beyond the rolling minute in which one buyer's purchases are counted.
@@ -49,11 +59,14 @@ class Scenario:
         streams: Mapping[UUID, int],
         livemode: bool,
         started_s: int,
+        stores: Collection[str] = (),
     ) -> None:
         self.plan = Plan(run)
         self.random = random
         self.rules = rules
         self.livemode = livemode
+        self.stores = stores
+        """The stores whose events can be signed here."""
         self._streams = streams
         self._streamers = list(streams)
         self._started_s = started_s
@@ -129,12 +142,53 @@ class Scenario:
     ) -> StripePayment:
         """Return any payment on the account, for coins or not; no event is planned."""
         self._payments += 1
-        return StripePayment(
+        payment = StripePayment(
             key=f"{self.plan.run}n{self._payments}",
             amount_minor=amount_minor,
             metadata=metadata,
             **{"created_s": self._started_s, "livemode": self.livemode} | fields,
         )
+        self.plan.charged[payment.intent_id] = amount_minor
+        return payment
+
+    def make_sale(
+        self, package: Package | None = None, *, buyer: UUID | None = None, **fields: Any
+    ) -> Sale:
+        """Return a sale of a store; no event is planned. `fields` are those of Sale."""
+        self._payments += 1
+        buyer = buyer or self.pick_buyer()
+        self._bought[buyer] += 1
+        return Sale(
+            key=f"{self.plan.run}n{self._payments}",
+            package=package or self.random.choice([*PACKAGES.values()]),
+            buyer=buyer,
+            at_s=self._started_s - self._bought[buyer] * PURCHASE_GAP_S,
+            **{"quantity": self.random.choice((1, 1, 1, QUANTITY_MAX))} | fields,
+        )
+
+    def expect_sale(self, sale: Sale, *, reversed_quantity: int = 0) -> None:
+        """Expect that the coins of a sale are granted, and those of so many taken back."""
+        self.plan.payments[sale.key] = PlannedPayment(
+            buyer=sale.buyer,
+            coins=sale.coins,
+            paid_minor=sale.quantity,
+            reversed_minor=reversed_quantity,
+        )
+
+    def plan_request(
+        self,
+        provider: str,
+        event_id: str,
+        make: Callable[[Secrets, float], Webhook],
+        *,
+        outcomes: Sequence[Outcome] = (APPLIED,),
+        opening: bool = False,
+    ) -> None:
+        """Plan an event of any provider; `make` returns a delivery of it."""
+        event = PlannedEvent(
+            provider=provider, event_id=event_id, make=make, outcomes=frozenset(outcomes)
+        )
+        (self.plan.opening if opening else self.plan.events).append(event)
 
     def expect_coins(self, payment: StripePayment) -> None:
         """Expect that the coins of an order are granted."""
@@ -166,13 +220,13 @@ class Scenario:
         **arguments: Any,
     ) -> None:
         """Plan an event of a payment; `arguments` go to `build`."""
-        event = PlannedEvent(
-            provider=Stripe.name,
-            event_id=build(payment, **arguments)["id"],
-            build=partial(build, payment, **arguments),
-            outcomes=frozenset(outcomes),
+        self.plan_request(
+            Stripe.name,
+            build(payment, **arguments)["id"],
+            partial(of_stripe, partial(build, payment, **arguments)),
+            outcomes=outcomes,
+            opening=opening,
         )
-        (self.plan.opening if opening else self.plan.events).append(event)
 
     def plan_dispute(
         self, payment: StripePayment, change: str, *, status: str, moved: Mapping[str, int]
@@ -211,10 +265,8 @@ class Scenario:
             slot_index=self.random.randint(1, 12),
             timestamp=datetime.fromtimestamp(self._started_s, UTC).isoformat(),
         )
-        event = PlannedEvent(
-            provider=App.name, event_id=event_id, build=build, outcomes=frozenset(outcomes)
-        )
-        self.plan.events.append(event)
+        make = partial(of_app, event_id, build)
+        self.plan_request(App.name, event_id, make, outcomes=outcomes)
         coins = kind.coins * quantity
         self.plan.gifts.append(
             PlannedGift(

@@ -22,10 +22,6 @@ OLDEST_PENDING_MAX_S = 60.0
 # A stored time that is so far in the future shows that the clock was set back.
 CLOCK_TOLERANCE_S = 5
 _WITHOUT_QUEUE = "workers look for events once per second"
-REPLAY = (
-    "update fleet.inbox_events set state = 'pending', attempts = 0, starts = 0,"
-    " next_attempt_at = now() where state = 'dead' and id = "
-)
 
 
 def judged(health: FleetHealth, *, found: Sequence[str] = ()) -> FleetHealth:
@@ -64,7 +60,8 @@ def _dead(dead: Parked) -> str:
     oldest = dead.oldest[0]
     return (
         f"{events}, the oldest with id {oldest.id} ({oldest.last_error or oldest.reason}):"
-        f" remove the cause, then have it processed again: {REPLAY}{oldest.id};"
+        " remove the cause, then have it processed again:"
+        f" coinfleet replay --id {oldest.id} --why '…'"
     )
 
 

@@ -31,7 +31,10 @@ from db.health.status import (
     read_passing_failures,
 )
 from db.release.catalog import find_differences
+from workers.cli.status.histories import find_missed
+from workers.cli.status.inquiries import find_open_inquiries
 from workers.cli.status.messages import find_untold
+from workers.cli.status.rates import find_stale
 from workers.cli.words import ago, counted, duration
 from workers.settings import API_KEYS
 
@@ -149,10 +152,7 @@ async def find_failing_events(context: CheckContext) -> list[str]:
 
 # A worker looks for calls each second.
 UNTRIED_AFTER = timedelta(minutes=1)
-_MAKE_AGAIN = (
-    "update fleet.provider_calls set state = 'pending', attempts = 0, failures = 0,"
-    " next_attempt_at = now() where id = "
-)
+_MAKE_AGAIN = "`coinfleet replay calls {} --why WHY`"
 
 
 async def find_dead_calls(context: CheckContext) -> list[str]:
@@ -164,7 +164,7 @@ async def find_dead_calls(context: CheckContext) -> list[str]:
     line = (
         f"dead: {counted(calls, 'call')} to providers, the oldest with id {oldest.id}"
         f" ({oldest.kind}: {oldest.last_error}):"
-        f" remove the cause, then have it made again: {_MAKE_AGAIN}{oldest.id};"
+        f" remove the cause, then have it made again: {_MAKE_AGAIN.format(oldest.id)}"
     )
     return [line]
 
@@ -202,9 +202,24 @@ async def find_failed_refunds(context: CheckContext) -> list[str]:
     """Return a line per refund of ours that failed after it was accepted."""
     return [
         f"refund {refund.refund_id} is {refund.status}: the buyer has not got the money back;"
-        f" pay it back by hand, or have it made again: {_MAKE_AGAIN}{refund.call_id};"
+        f" pay it back by hand, or have it made again: {_MAKE_AGAIN.format(refund.call_id)}"
         for refund in await read_failed_refunds(context.pool)
     ]
+
+
+async def find_questions_of_stores(context: CheckContext) -> list[str]:
+    """Return a line per store that asks about refunds."""
+    return await find_open_inquiries(context.pool, now=context.now)
+
+
+async def find_missed_webhooks(context: CheckContext) -> list[str]:
+    """Return what webhooks did not bring, and what is not looked for any more."""
+    return await find_missed(context.pool, now=context.now)
+
+
+async def find_stale_rates(context: CheckContext) -> list[str]:
+    """Return which currencies that are paid in have no rate that counts."""
+    return await find_stale(context.pool, now=context.now)
 
 
 async def find_untold_app(context: CheckContext) -> list[str]:
@@ -223,7 +238,10 @@ CHECKS: tuple[Check, ...] = (
     find_failing_calls,
     find_untried_calls,
     find_failed_refunds,
+    find_missed_webhooks,
+    find_questions_of_stores,
     find_untold_app,
+    find_stale_rates,
 )
 
 

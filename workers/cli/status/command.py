@@ -116,6 +116,7 @@ async def _read(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
         held_by_reason=await read_held_counts(pool),
         dead=await _parked(pool, "dead", count=states["dead"]),
         calls=signs.calls,
+        histories=signs.backfills,
         scheduler_fired_at=max((each.fired_at for each in schedules), default=None),
         schedules=judge_jobs(timetable, schedules, now=now),
         drift=await reconciliation.read_status(pool),

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from db.health.backfills import HistoryStatus
     from db.health.calls import CallCount
     from db.health.status import HeldCount, ParkedEvent
     from db.health.vital_signs import EventCount
@@ -65,6 +66,7 @@ class FleetHealth:
     held_by_reason: list[HeldCount]
     dead: Parked
     calls: list[CallCount]
+    histories: list[HistoryStatus]
     scheduler_fired_at: datetime | None
     schedules: list[Job]
     drift: ProofStatus

@@ -105,6 +105,10 @@ def _rest(health: FleetHealth) -> Iterator[str]:
         error = f" ({calls.last_error})" if calls.last_error else ""
         oldest_call = f"the oldest {ago(calls.oldest_s)}{error}"
         yield f"calls: {calls.calls:,} {calls.kind} {calls.state}, {oldest_call}"
+    for history in health.histories:
+        reached = "never" if history.reached_s is None else f"up to {ago(history.reached_s)}"
+        missed = counted(history.missed, "missed event")
+        yield f"history of {history.provider}: read {reached}; {missed} found"
     new, full = _ago(drift.last_new_at, now), _ago(drift.last_full_at, now)
     violations = counted(drift.violations, "violation")
     yield f"drift: {violations}; new entries proved {new}, all entries {full}"
@@ -114,7 +118,7 @@ def _rest(health: FleetHealth) -> Iterator[str]:
             yield f"worker {worker.worker}: {counted(worker.events, 'event')} in {since}"
     for web in health.webs:
         if web.is_alive:
-            yield _web(web, now)
+            yield describe_web(web, now)
     reachable = {
         True: f"reachable, {counted(queue.waiting or 0, 'message')}",
         False: "unreachable",
@@ -125,7 +129,8 @@ def _rest(health: FleetHealth) -> Iterator[str]:
     yield f"schema: {'current' if health.schema_current else 'of another release'}"
 
 
-def _web(web: WebStatus, now: datetime) -> str:
+def describe_web(web: WebStatus, now: datetime) -> str:
+    """Return a line: for how long it is up, and whose events and purchases it takes."""
     line = f"web {web.web}: up for {duration((now - web.started_at).total_seconds())}"
     taken = web.detail.providers
     if taken is None:
@@ -134,7 +139,9 @@ def _web(web: WebStatus, now: datetime) -> str:
     not_taken = f"; not of {', '.join(others)} (settings or PROVIDERS_ENABLED)" if others else ""
     line = f"{line}, takes events of {', '.join(taken)}{not_taken}"
     if buying := web.detail.purchases_from:
-        line += f"; purchases that clients submit of {', '.join(buying)}"
+        return f"{line}; purchases that clients submit of {', '.join(buying)}"
+    if any(provider.takes_submissions for provider in PROVIDERS if provider.name in taken):
+        return f"{line}; no purchases that clients submit (set SUPABASE_JWKS_URL)"
     return line
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ async def test_the_body_has_the_fields_of_the_specification_in_their_order(
 async def test_each_attempt_has_the_same_id_and_body_and_a_time_of_its_own(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver.app.faults = ["failed"]
+    receiver.app.faults = ["refused"]
     with pytest.raises(CallFailed):
         await send(receiver.provider())
     await send(receiver.provider())
@@ -71,6 +72,18 @@ async def test_each_attempt_has_the_same_id_and_body_and_a_time_of_its_own(
     times = [int(headers["webhook-timestamp"]) for headers in receiver.app.headers]
     now_s = datetime.now(UTC).timestamp()
     assert all(abs(each - now_s) < 60 for each in times)
+
+
+async def test_the_time_is_signed_as_it_is_sent_wherever_the_worker_runs(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert await send(receiver.provider()) == {"status": 204}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("known", [OLD, NEW])
@@ -89,7 +102,7 @@ async def test_a_wrong_secret_is_a_failure_that_passes(receiver: Receiver) -> No
 @pytest.mark.parametrize(
     ("fault", "retry_after", "meaning", "wait_s"),
     [
-        ("failed", None, CallFailed, None),
+        ("failed", None, ProviderUnreachable, None),
         ("refused", None, CallFailed, None),
         ("unavailable", None, ProviderUnreachable, None),
         ("unavailable", "120", ProviderThrottled, 120),

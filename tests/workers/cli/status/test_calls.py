@@ -48,9 +48,10 @@ async def test_a_dead_call_needs_a_person_and_the_command_has_it_made_again(
     (line,) = (await health_of(database)).attention
     assert line.startswith(
         f"dead: 2 calls to providers, the oldest with id {oldest}"
-        f" ({KIND}: 404 resource_missing): remove the cause, then have it made again: update "
+        f" ({KIND}: 404 resource_missing): remove the cause, then have it made again:"
+        f" `coinfleet replay calls {oldest} --why WHY`"
     )
-    await db.execute(line[line.index("update") :])
+    await db.execute("select fleet.replay_calls(array[$1::bigint], 'ann', 'why', '{}')", oldest)
     claimed = await db.fetch("select * from fleet.claim_provider_calls('w', $1, 9, 9, 90)", [KIND])
     assert [(call["id"], call["is_retry"]) for call in claimed] == [(oldest, True)]
 
@@ -93,7 +94,7 @@ async def test_a_refund_of_ours_that_failed_later_needs_a_person(
     await books.apply(payment.refund(100, status="failed"))
     (line,) = (await health_of(database)).attention
     assert line.startswith(f"refund {accepted.refund_id} is failed: the buyer has not got")
-    assert line.endswith(f" where id = {call_id};")
+    assert line.endswith(f"made again: `coinfleet replay calls {call_id} --why WHY`")
 
 
 async def test_what_is_open_is_counted_for_metrics_and_for_json(

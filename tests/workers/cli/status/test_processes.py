@@ -12,13 +12,14 @@ from rich.console import Console
 
 from db.health.webs import RefusedInARow, WebDetail, WebStatus, report_web
 from db.health.workers import Trouble
+from tasks.providers import PROVIDERS
 from tests.workers.cli.status.questions import health_of
 from workers.cli.status.processes import (
     RECENT_S,
     REFUSED_FROM,
     judge_webs,
 )
-from workers.cli.status.report import show
+from workers.cli.status.report import describe_web, show
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -99,6 +100,15 @@ async def test_it_is_said_which_providers_events_are_taken(
     assert line.endswith("; purchases that clients submit of app")
     # Nobody need be called for it.
     assert health.healthy
+
+
+def test_a_store_without_a_key_for_its_clients_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    web = a_web(providers=("app",), purchases_from=())
+    assert "clients" not in describe_web(web, datetime.now(UTC))
+    (app,) = [provider for provider in PROVIDERS if provider.name == "app"]
+    monkeypatch.setattr(app, "takes_submissions", True)
+    line = describe_web(web, datetime.now(UTC))
+    assert line.endswith("; no purchases that clients submit (set SUPABASE_JWKS_URL)")
 
 
 @pytest.mark.usefixtures("at_work")

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db.errors import CoinfleetError
-from workers.cli.simulate.cases import gifts, holds, purchases, reversals
+from tasks.providers.apple import Apple
+from workers.cli.simulate.cases import (
+    apple_sales,
+    gifts,
+    holds,
+    purchases,
+    reversals,
+)
 from workers.cli.simulate.prices import VAULT
 from workers.cli.simulate.scenario import QUANTITY_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from db.simulation import PurchaseRules
     from workers.cli.simulate.plan import Plan
     from workers.cli.simulate.scenario import Case, Scenario
@@ -54,6 +63,32 @@ USUAL: dict[Case, int] = {
 }
 
 
+# One of each, in the order in which a newcomer reads of them: two are held for a person.
+TOUR: tuple[Case, ...] = (
+    purchases.check_out,
+    reversals.refund_in_part,
+    reversals.refund_in_full,
+    reversals.lose_dispute,
+    reversals.win_dispute,
+    holds.need_approval,
+    gifts.give,
+    gifts.give_without_coins,
+)
+# What a store adds to each of the three, where its events can be signed; in the tour each of its
+# cases is there once.
+STORES: dict[str, Mapping[Case, int]] = {
+    Apple.name: {
+        apple_sales.sell: 10,
+        apple_sales.sell_to_somebody_unnamed: 2,
+        apple_sales.steal: 1,
+        apple_sales.refund_a_third: 3,
+        apple_sales.reverse_a_refund: 2,
+        apple_sales.refund_reverse_and_refund: 1,
+        apple_sales.sell_in_the_sandbox: 1,
+    },
+}
+
+
 class GuardrailsTooTight(CoinfleetError):
     """The guardrails hold even ordinary purchases."""
 
@@ -65,18 +100,37 @@ class GuardrailsTooTight(CoinfleetError):
         )
 
 
+def plan_tour(scenario: Scenario) -> Plan:
+    """Plan one of each case of TOUR. Raises GuardrailsTooTight."""
+    _check_guardrails(scenario)
+    for store in scenario.stores:
+        for case in STORES[store]:
+            case(scenario)
+    for case in TOUR:
+        case(scenario)
+    holds.need_approval(scenario)
+    return scenario.plan
+
+
 def plan_cases(scenario: Scenario, *, events: int) -> Plan:
     """Plan cases until there are exactly so many events. Raises GuardrailsTooTight."""
-    dearest_usd = VAULT.amount_minor * QUANTITY_MAX / 100
-    if min(scenario.rules.limit_usd, scenario.rules.approval_threshold_usd) < dearest_usd:
-        raise GuardrailsTooTight(scenario.rules, dearest_usd)
+    _check_guardrails(scenario)
     if events >= RARE_FROM_EVENTS:
         for case in RARE:
             case(scenario)
+    usual = USUAL | {
+        case: weight for store in scenario.stores for case, weight in STORES[store].items()
+    }
     while (left := events - len(scenario.plan)) > 0:
         if left >= CASE_EVENTS_MAX:
-            (case,) = scenario.random.choices([*USUAL], [*USUAL.values()])
+            (case,) = scenario.random.choices([*usual], [*usual.values()])
             case(scenario)
         else:
             scenario.plan_purchase()
     return scenario.plan
+
+
+def _check_guardrails(scenario: Scenario) -> None:
+    dearest_usd = VAULT.amount_minor * QUANTITY_MAX / 100
+    if min(scenario.rules.limit_usd, scenario.rules.approval_threshold_usd) < dearest_usd:
+        raise GuardrailsTooTight(scenario.rules, dearest_usd)

@@ -21,7 +21,7 @@ from tasks.providers.app import App
 from tasks.providers.stripe import Stripe
 from tests.tasks.contexts import make_context
 from tests.workers.cli.operators import coinfleet
-from tests.workers.cli.simulated_runs import RULES, SECRETS, clean_findings, make_plan
+from tests.workers.cli.simulate.plans import RULES, SECRETS, clean_findings, make_plan
 from workers.cli.simulate import delivery as simulate_delivery
 from workers.cli.simulate.cases.mix import GuardrailsTooTight
 from workers.cli.simulate.delivery import Deliveries, deliver

@@ -1,0 +1,1 @@
+"""What operators do in the database by commands, as the schema's owner, noted with who did it."""

@@ -1,0 +1,63 @@
+"""Store purchases that cost nothing: ignored, or granted to all or to a few, up to a cap."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.db.books import APPLIED, Books, Outcome
+from tests.db.stores.sales import SANDBOX, Sale, calls, purchase, set_sandbox
+
+pytestmark = pytest.mark.requirement("C6")
+
+
+async def test_a_sandbox_purchase_grants_nothing(books: Books, sale: Sale) -> None:
+    buyer = await books.profile()
+    assert await books.apply_one(sale.sold(buyer, is_sandbox=True)) == SANDBOX
+    assert await books.apply_one(sale.sold(None, is_sandbox=True)) == SANDBOX
+    assert await books.apply_one(sale.reversed(100_000, is_sandbox=True)) == SANDBOX
+    assert await purchase(books, sale) is None
+    assert await calls(books.db, sale) == []
+
+
+async def test_staging_grants_sandbox_purchases(books: Books, sale: Sale) -> None:
+    buyer = await books.profile()
+    await set_sandbox(books.db, "grant", coins_per_day=1)
+    assert await books.apply_one(sale.sold(buyer, is_sandbox=True)) == APPLIED
+    assert await books.coins(buyer) == 100
+
+
+async def test_listed_profiles_are_granted_sandbox_coins_up_to_a_cap_per_day(
+    books: Books, sale: Sale
+) -> None:
+    reviewer, other = await books.profiles(2)
+    await set_sandbox(books.db, profiles=[reviewer], coins_per_day=250)
+    over = Outcome("ignored", "sandbox_limit")
+    batch = [Sale(sale.provider).sold(reviewer, is_sandbox=True) for _ in range(3)]
+    assert await books.apply(*batch) == [APPLIED, APPLIED, over]
+    assert await books.apply_one(Sale(sale.provider).sold(reviewer, is_sandbox=True)) == over
+    assert await books.apply_one(Sale(sale.provider).sold(other, is_sandbox=True)) == SANDBOX
+    assert await books.apply_one(Sale(sale.provider).sold(reviewer)) == APPLIED
+    books.wait(days=1)
+    assert await books.apply_one(Sale(sale.provider).sold(reviewer, is_sandbox=True)) == APPLIED
+    assert await books.coins(reviewer) == 400
+
+
+async def test_a_listed_client_submits_what_the_notification_could_not_grant(
+    books: Books, sale: Sale
+) -> None:
+    reviewer = await books.profile()
+    await set_sandbox(books.db, profiles=[reviewer])
+    assert await books.apply_one(sale.sold(None, is_sandbox=True)) == SANDBOX
+    assert await books.apply_one(sale.submitted(reviewer, is_sandbox=True)) == APPLIED
+    assert await books.coins(reviewer) == 100
+
+
+async def test_what_went_back_of_a_sandbox_purchase_waits_for_nothing(
+    books: Books, google: Sale
+) -> None:
+    buyer = await books.profile()
+    (early,) = await books.receive(google.voided(1))
+    await books.work()
+    assert await books.apply_one(google.sold(buyer, is_sandbox=True)) == SANDBOX
+    assert await books.outcome(early) == SANDBOX
+    assert await books.apply_one(google.voided(None)) == SANDBOX

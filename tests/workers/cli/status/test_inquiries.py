@@ -1,0 +1,48 @@
+"""What `coinfleet status` says of stores' questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.workers.cli.status.questions import health_of
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+    from tests.clusters import Database
+
+pytestmark = pytest.mark.usefixtures("at_work")
+
+
+async def ask(db: Connection, inquiry_id: str, ends_in: str, *, is_sandbox: bool = False) -> None:
+    """Write that Apple asked eleven hours before its deadline."""
+    event_id = await db.fetchval(
+        "insert into fleet.inbox_events (provider, provider_event_id, event_type, payload,"
+        " payload_sha256, state, processed_at)"
+        " values ('apple', gen_random_uuid(), 'CONSUMPTION_REQUEST', '{}', '', 'applied', now())"
+        " returning id"
+    )
+    await db.execute(
+        "insert into fleet.store_inquiries"
+        " (provider, inquiry_id, event_id, store_app, asked_at, deadline, is_sandbox)"
+        " values ('apple', $1, $2, 'app', now() + $3::text::interval - interval '11 hours',"
+        " now() + $3::text::interval, $4)",
+        inquiry_id,
+        event_id,
+        ends_in,
+        is_sandbox,
+    )
+
+
+async def test_an_open_question_is_told_with_its_age_and_deadline(
+    db: Connection, database: Database
+) -> None:
+    await ask(db, "over", "-1 minute")
+    await ask(db, "sandbox", "1 hour", is_sandbox=True)
+    assert "asks about" not in str(await health_of(database))
+    await ask(db, "later", "10 hours 30 minutes")
+    await ask(db, "first", "2 hours 30 minutes")
+    found = str(await health_of(database))
+    assert "apple asks about 2 refunds: the first (first) was asked 9 h" in found
+    assert "ends in 2 h" in found

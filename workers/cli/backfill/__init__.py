@@ -1,0 +1,1 @@
+"""`coinfleet backfill`: its options in command.py, what it does in run.py."""

@@ -1,0 +1,1 @@
+"""`coinfleet explain`: the story of any id."""

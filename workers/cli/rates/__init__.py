@@ -1,0 +1,1 @@
+"""`coinfleet rates`: what other currencies are worth in US dollars."""

@@ -1,0 +1,71 @@
+"""The mock providers of the fleet, if it runs with them: told what was paid, asked what was heard.
+
+Finds them by the file with which the fleet says where it runs. Without mock providers a run sends
+what it can sign, and asks nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from tasks.providers.app import App
+from tasks.providers.stripe import Stripe
+from workers.cli.simulate.heard import Message
+from workers.embedded import DataFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workers.settings import Settings
+
+TIMEOUT_S = 30.0
+
+
+class _Heard(msgspec.Struct):
+    type: str
+    data: dict[str, object]
+
+
+class Mocks:
+    """The mock providers at these ports of this machine."""
+
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._ports = ports
+
+    @classmethod
+    def of_fleet(cls, settings: Settings) -> Mocks | None:
+        """Return those of the fleet on the data folder; None if it runs without."""
+        fleet = DataFolder(settings.coinfleet_data_dir).read_fleet()
+        if fleet is None or not fleet.mock_ports:
+            return None
+        return cls(fleet.mock_ports)
+
+    @property
+    def hear(self) -> bool:
+        """Whether the app is told what happens."""
+        return App.name in self._ports
+
+    async def pay(self, amounts: Mapping[str, int]) -> None:
+        """Let Stripe know of payments: minor units by payment intent."""
+        await self._ask(Stripe.name, "/mock/payments", msgspec.json.encode(amounts))
+
+    async def heard(self) -> list[Message]:
+        """Return all that the app has taken."""
+        answer = await self._ask(App.name, "/heard", None)
+        return [
+            Message(each.type, each.data) for each in msgspec.json.decode(answer, type=list[_Heard])
+        ]
+
+    async def _ask(self, provider: str, path: str, body: bytes | None) -> bytes:
+        request = Request(f"http://127.0.0.1:{self._ports[provider]}{path}", data=body)
+
+        def ask() -> bytes:
+            with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - this machine
+                found: bytes = answer.read()
+                return found
+
+        return await asyncio.to_thread(ask)
