@@ -23,8 +23,6 @@ from workers.mock_providers.google import PACKAGE, Item, Sold, account_file
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pytest import TempPathFactory as Folders
-
     from workers.mock_providers.google import GoogleHost, GoogleServer
     from workers.mock_providers.google.server import Fault
 
@@ -33,7 +31,9 @@ SECRETS = ("Jane", "example.com", "token.0001", "ya29", "PRIVATE")
 
 
 @pytest_asyncio.fixture(scope="module")
-async def made(host: GoogleHost, tmp_path_factory: Folders) -> AsyncIterator[GoogleCalls]:
+async def made(
+    host: GoogleHost, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[GoogleCalls]:
     """Calls to the host, for all tests of the module: a client of HTTP takes long to make."""
     account = account_file(tmp_path_factory.mktemp("account"), host.base)
     made = GoogleCalls(account=account, base=host.base, fetch_price=True)
