@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from db.facts import StoreInquiry, StoreVoid
+from db.facts import StoreInquiry, StoreVoid, Verdict
 from tasks.providers.google.money import WHOLE, reversed_share
 from tasks.providers.google.objects import (
     LISTED_ORDER,
@@ -21,7 +21,7 @@ from tasks.providers.google.objects import (
     moment_of,
 )
 from tasks.providers.google.purchases import Wanted, read_purchase
-from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed, moment, rejected
+from tasks.providers.reading import UNREADABLE_ERRORS, ignored, malformed, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 # Event types in the inbox that are no notifications.
 CLIENT_PURCHASE = "client.purchase"
-BACKFILL_VOIDED = "backfill.voided"
-BACKFILL_ORDER = "backfill.order"
 PURCHASED, PENDING_CANCELED = 1, 2
 SUBSCRIPTION = 1
 PARTIAL = 2
@@ -82,7 +80,8 @@ def event_type_of(told: Notification) -> str:
 def _notification(event: ClaimedEvent, packages: Sequence[str]) -> Fact:
     told = read_notification(PUSH.decode(event.payload).message.data)
     at = moment_of(told.event_time_millis)
-    if told.package_name not in packages:
+    # A worker without the setting leaves it to `web`, whose subscription is our apps'.
+    if packages and told.package_name not in packages:
         return rejected("other_package", detail=told.package_name)
     one_time = told.one_time_product_notification
     if one_time is not None:
@@ -129,7 +128,8 @@ def _review(package: str, at: datetime, review: PendingRefundReview) -> Fact:
 def _submission(event: ClaimedEvent, packages: Sequence[str]) -> Fact:
     told = SUBMISSION.decode(event.payload)
     if not packages:
-        return rejected("other_package")
+        # Nobody knows whom to ask; dead after a few attempts, and replayed once it is set.
+        return Verdict(state="failed", reason="GOOGLE_PACKAGES is missing")
     wanted = Wanted(
         ",".join(packages),
         told.body.purchase_token,
@@ -155,9 +155,7 @@ def _listed_order(event: ClaimedEvent) -> Fact:
     listed = LISTED_ORDER.decode(event.payload)
     order = listed.order
     token = order.purchase_token
-    at = order.last_event_time or moment(listed.read_at)
-    if at is None:
-        return malformed()
+    at = order.last_event_time or order.create_time or event.received_at
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     keys = [*([token] if token else []), order.order_id]
     share = reversed_share(order)

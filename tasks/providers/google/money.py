@@ -44,7 +44,7 @@ def price_of(money: Money | None) -> Price | None:
 
 def reversed_share(order: Order) -> int:
     """Return how much of what was paid went back, in thousandths of a percent, rounded down."""
-    if order.state == "REFUNDED":
+    if order.state in ("REFUNDED", "CANCELED"):
         return WHOLE
     if order.total is None:
         return 0

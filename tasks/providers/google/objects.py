@@ -187,11 +187,10 @@ class ListedVoid(msgspec.Struct):
 
 
 class ListedOrder(msgspec.Struct):
-    """The stored event of an order that is refunded, and when it was read."""
+    """The stored event of an order that is refunded."""
 
     package: Package
     order: Order
-    read_at: int
 
 
 def moment_of(millis: Digits) -> datetime:

@@ -19,7 +19,7 @@ from tasks.providers.reading import UNREADABLE_ERRORS
 from tasks.providers.signed import NotAuthentic, arrival, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
     from tasks.providers.google.calls import GoogleCalls
+    from tasks.providers.google.history import GoogleHistory
     from tasks.providers.google.tokens import PushTokens
+    from tasks.providers.history import History
 
 CERTIFICATES_URL = "https://www.googleapis.com/oauth2/v1/certs"
 API_BASE = "https://androidpublisher.googleapis.com"
@@ -63,8 +65,10 @@ class Google(Provider):
         if push_audience and push_email:
             self._tokens = _make_tokens(push_audience, push_email, certificates_url)
         self._calls: GoogleCalls | None = None
+        self._history: GoogleHistory | None = None
         if service_account_file:
             self._calls = _make_calls(service_account_file, api_base, fetch_price=fetch_price)
+            self._history = _make_history(self.name, self._packages, service_account_file, api_base)
 
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether certificates must be fetched first."""
@@ -108,10 +112,16 @@ class Google(Provider):
         """Return how purchases are read, acknowledged, consumed and refunded."""
         return self._calls.by_kind if self._calls else {}
 
+    def history(self) -> History | None:
+        """Return the lists of voided purchases and of orders."""
+        return self._history
+
     async def close(self) -> None:
         """Close the connections that calls opened."""
         if self._calls:
             await self._calls.close()
+        if self._history:
+            await self._history.close()
 
 
 def _make_tokens(audience: str, email: str, certificates_url: str) -> PushTokens:
@@ -126,3 +136,12 @@ def _make_calls(account: Path, base: str, *, fetch_price: bool) -> GoogleCalls:
     from tasks.providers.google.calls import GoogleCalls  # noqa: PLC0415
 
     return GoogleCalls(account=account, base=base, fetch_price=fetch_price)
+
+
+def _make_history(
+    provider: str, packages: Sequence[str], account: Path, base: str
+) -> GoogleHistory:
+    # Here for the same reason.
+    from tasks.providers.google.history import GoogleHistory  # noqa: PLC0415
+
+    return GoogleHistory(provider, packages=packages, account=account, base=base)

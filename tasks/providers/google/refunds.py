@@ -13,14 +13,13 @@ import msgspec
 from db.facts import Text
 from tasks.providers.calls import CallFailed, CallRefused
 from tasks.providers.google.api import GONE, GoogleApi, GoogleRefused, quoted, refused
+from tasks.providers.google.listing import REFUNDED, told_order
 from tasks.providers.google.objects import OrderId, Package
 
 if TYPE_CHECKING:
     from db.outbox.provider_calls import ProviderCall
     from tasks.providers.google.objects import Order
 
-# The money goes back, or was never taken.
-REFUNDED = ("REFUNDED", "CANCELED")
 # Google takes minutes for a refund that it has accepted.
 PENDING_PAUSE_S = 60.0
 
@@ -63,7 +62,12 @@ async def make_refund(api: GoogleApi, call: ProviderCall) -> dict[str, Any]:
         order = await _look(api, request)
     if order.state not in REFUNDED:
         raise CallFailed(f"the order is {_name(order)}", retry_after_s=PENDING_PAUSE_S)
-    return {"order_id": request.order_id, "state": order.state}
+    return {
+        "order_id": request.order_id,
+        "state": order.state,
+        # As the history would tell it within a day: it closes what was refunded.
+        "event": told_order(request.package, order),
+    }
 
 
 async def review_refund(api: GoogleApi, call: ProviderCall) -> dict[str, Any]:

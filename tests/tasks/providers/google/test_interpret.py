@@ -245,6 +245,14 @@ def test_a_client_of_one_of_several_apps_is_asked_about_in_each() -> None:
     assert fact.call.request["package"] == f"{PACKAGE},com.example.second"
 
 
+def test_a_worker_without_packages_leaves_them_to_web() -> None:
+    of = store()
+    sold = of.sell(Item(COINS))
+    assert isinstance(interpret(told(of), packages=()), Question)
+    fact = interpret(submission(sold), event_type="client.purchase", packages=())
+    assert verdict(fact) == ("failed", "GOOGLE_PACKAGES is missing")
+
+
 def test_another_product_than_was_submitted_is_refused() -> None:
     of = store()
     sold = of.sell(Item(COINS))
@@ -281,8 +289,7 @@ def test_a_row_of_the_list_of_voids_is_a_void() -> None:
 
 def listed(sold: Sold) -> bytes:
     order = answer(sold, order=True)["order"]
-    read_at = int(AT.timestamp())
-    return json.dumps({"package": PACKAGE, "order": order, "read_at": read_at}).encode()
+    return json.dumps({"package": PACKAGE, "order": order}).encode()
 
 
 def test_a_refunded_order_is_a_void() -> None:
