@@ -10,7 +10,7 @@ import msgspec
 
 from tasks.providers.calls import CallFailed, CallRefused
 from tasks.providers.google.api import GONE, GoogleApi, GoogleRefused, refused
-from tasks.providers.google.delivery import acknowledge, consume
+from tasks.providers.google.confirmation import acknowledge, consume
 from tasks.providers.google.objects import Package, Token
 from tasks.providers.google.purchases import FETCH_PURCHASE
 from tasks.providers.google.refunds import make_refund, review_refund

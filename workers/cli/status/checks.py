@@ -31,6 +31,7 @@ from db.health.status import (
     read_passing_failures,
 )
 from db.release.catalog import find_differences
+from workers.cli.status.confirmations import find_late
 from workers.cli.status.histories import find_missed
 from workers.cli.status.inquiries import find_open_inquiries
 from workers.cli.status.messages import find_untold
@@ -207,6 +208,11 @@ async def find_failed_refunds(context: CheckContext) -> list[str]:
     ]
 
 
+async def find_late_confirmations(context: CheckContext) -> list[str]:
+    """Return a line for purchases that a store refunds, or whose buyers cannot buy again."""
+    return await find_late(context.pool)
+
+
 async def find_questions_of_stores(context: CheckContext) -> list[str]:
     """Return a line per store that asks about refunds."""
     return await find_open_inquiries(context.pool, now=context.now)
@@ -238,6 +244,7 @@ CHECKS: tuple[Check, ...] = (
     find_failing_calls,
     find_untried_calls,
     find_failed_refunds,
+    find_late_confirmations,
     find_missed_webhooks,
     find_questions_of_stores,
     find_untold_app,

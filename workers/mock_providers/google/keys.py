@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ACCOUNT_FILE = "google_service_account.json"
 ACCOUNT_EMAIL = "coinfleet@example.iam.gserviceaccount.com"
 
 
@@ -54,6 +60,14 @@ def account_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65_537, 2_048)
 
 
+def read_account_key(folder: Path) -> rsa.RSAPublicKey:
+    """Return the public key of the service account whose file is in the folder."""
+    told = json.loads((folder / ACCOUNT_FILE).read_text())
+    private = load_pem_private_key(told["private_key"].encode(), password=None)
+    assert isinstance(private, rsa.RSAPrivateKey)  # noqa: S101 - for the type checker
+    return private.public_key()
+
+
 def account_file(folder: Path, base: str) -> Path:
     """Write the key of the service account, as the Google Cloud console gives it; return where."""
     private = account_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -66,7 +80,7 @@ def account_file(folder: Path, base: str) -> Path:
         "client_id": "1234567890",
         "token_uri": f"{base}/token",
     }
-    path = folder / "google_service_account.json"
+    path = folder / ACCOUNT_FILE
+    path.touch(mode=0o600)
     path.write_text(json.dumps(account))
-    path.chmod(0o600)
     return path

@@ -24,6 +24,7 @@ from workers.mock_providers.serving import serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from starlette.requests import Request
 
     from workers.mock_providers.google.store import Sold
@@ -73,6 +74,8 @@ class GoogleServer:
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of each request of the API."""
     may_see_money: bool = True
+    account: RSAPublicKey = field(default_factory=lambda: account_key().public_key())
+    """The key of the service account that may ask."""
     retry_after: str = "7"
     silence: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to let answers go that are `lost`, and to end those that are `dripped`."""
@@ -115,7 +118,7 @@ class GoogleServer:
         try:
             told = jwt.decode(
                 form["assertion"][0],
-                account_key().public_key(),
+                self.account,
                 algorithms=["RS256"],
                 audience="https://oauth2.googleapis.com/token",
             )

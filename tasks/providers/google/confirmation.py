@@ -1,4 +1,4 @@
-"""Acknowledging and consuming: Google is told that a purchase was delivered.
+"""Acknowledging and consuming: Google is told what became of a purchase.
 
 Google refunds by itself what is not acknowledged within three days. Neither request may be
 repeated there (PROVIDERS 0.10): whoever repeats one is refused, and looks what became of it.
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Verb: TypeAlias = Literal["acknowledge", "consume"]
 
 
-class DeliveryRequest(msgspec.Struct):
-    """The request of a call: what was delivered."""
+class ConfirmationRequest(msgspec.Struct):
+    """The request of a call: what is confirmed."""
 
     package: Package
     token: Token
@@ -32,17 +32,17 @@ class DeliveryRequest(msgspec.Struct):
 
 async def acknowledge(api: GoogleApi, call: ProviderCall) -> dict[str, Any]:
     """Tell Google that a purchase was received, so that it is not refunded while it is held."""
-    return await _deliver(api, call, "acknowledge")
+    return await _confirm(api, call, "acknowledge")
 
 
 async def consume(api: GoogleApi, call: ProviderCall) -> dict[str, Any]:
     """Tell Google that a purchase was granted, so that it is kept and may be made again."""
-    return await _deliver(api, call, "consume")
+    return await _confirm(api, call, "consume")
 
 
-async def _deliver(api: GoogleApi, call: ProviderCall, verb: Verb) -> dict[str, Any]:
+async def _confirm(api: GoogleApi, call: ProviderCall, verb: Verb) -> dict[str, Any]:
     try:
-        request = msgspec.convert(call.request, DeliveryRequest)
+        request = msgspec.convert(call.request, ConfirmationRequest)
     except msgspec.ValidationError:
         raise CallRefused("the request can't be read") from None
     for product_id in request.product_ids:
@@ -63,7 +63,7 @@ async def _deliver(api: GoogleApi, call: ProviderCall, verb: Verb) -> dict[str, 
 
 
 async def _look(
-    api: GoogleApi, request: DeliveryRequest, product_id: str, verb: Verb
+    api: GoogleApi, request: ConfirmationRequest, product_id: str, verb: Verb
 ) -> str | None:
     """Return why nothing is left to do for a product; None if that is not so."""
     try:
