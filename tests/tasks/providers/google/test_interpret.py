@@ -21,6 +21,8 @@ from tests.tasks.providers.google.events import (
 )
 from workers.mock_providers.google import PACKAGE, Item, Sold, push_of
 
+pytestmark = pytest.mark.requirement("C11")
+
 COINS = "coins.100"
 
 
@@ -56,7 +58,6 @@ def test_a_push_asks_for_its_purchase() -> None:
     assert again(fact) == ("no_answer_yet", None)
 
 
-@pytest.mark.requirement("I2")
 def test_what_was_read_is_the_purchase() -> None:
     payload, sold = bought()
     assert interpret(payload, answer(sold)) == StorePurchase(

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from tasks.context import Context
     from workers.mock_providers.google import GoogleHost, GoogleServer
 
+pytestmark = pytest.mark.requirement("C11")
+
 COINS, DEAR = "coins_100", "coins_dear"
 
 
@@ -145,7 +147,6 @@ async def hours_pass(db: Connection, hours: float) -> None:
     )
 
 
-@pytest.mark.requirement("C11")
 async def test_a_purchase_is_granted_once_and_consumed(db: Connection, shop: Shop) -> None:
     sold = shop.store.sell(Item(COINS, quantity=3), account_id=str(BUYER))
     await shop.push()

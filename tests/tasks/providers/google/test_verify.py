@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from workers.mock_providers.google import GoogleServer
 
+pytestmark = pytest.mark.requirement("C11")
+
 NOW_S = time.time()
 TEST = {
     "version": "1.0",
