@@ -141,14 +141,15 @@ def _read_certificates(answer: Answer) -> dict[str, Certificate]:
         told = _SET.decode(answer.body)
     except (ValueError, RecursionError):
         raise CallFailed("the answer is no set of certificates") from None
-    found = {kid: _read_certificate(pem) for kid, pem in [*told.items()][:CERTIFICATES_MAX]}
+    found = {kid: read_certificate(pem) for kid, pem in [*told.items()][:CERTIFICATES_MAX]}
     usable = {kid: each for kid, each in found.items() if each is not None}
     if not usable:
         raise CallFailed("the answer holds no certificate")
     return usable
 
 
-def _read_certificate(pem: str) -> Certificate | None:
+def read_certificate(pem: str) -> Certificate | None:
+    """Return a certificate; None for one that can't verify a token."""
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         key = certificate.public_key()

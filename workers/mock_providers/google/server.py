@@ -33,10 +33,11 @@ SCOPE = "https://www.googleapis.com/auth/androidpublisher"
 VOIDS_ARE_LISTED_S = 30 * 86_400
 BATCH_MAX = 1_000
 
-# What happens to one request of the API: refused before anything is done (throttled, unauthorized,
-# forbidden, conflict, unavailable); done, and no answer comes (lost), or one that says nothing
-# (empty, malformed) or never ends (dripped).
+# What happens to one request of the API: nothing unusual (none); it is refused before anything is
+# done (throttled, unauthorized, forbidden, conflict, unavailable); it is done, and no answer comes
+# (lost), or one that says nothing (empty, malformed), or that never ends (dripped).
 Fault: TypeAlias = Literal[
+    "none",
     "throttled",
     "unauthorized",
     "forbidden",

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tasks.providers.google import Google
-from tasks.providers.google.certificates import _read_certificate
+from tasks.providers.google.certificates import read_certificate
 from tasks.providers.google.tokens import TOKEN_BYTES_MAX, TOKENS_MAX, PushTokens
 from tasks.providers.signed import NotAuthentic, NotVerified
 from workers.mock_providers.google import AUDIENCE, PACKAGE, PUSH_EMAIL, claims, push_of
@@ -55,7 +55,7 @@ def knowing(server: GoogleServer) -> Google:
     by = provider(server)
     certificates = by._tokens._certificates  # type: ignore[union-attr]
     key = signing_key("current")
-    known = _read_certificate(key.certificate)
+    known = read_certificate(key.certificate)
     assert known is not None
     certificates._certificates = {key.kid: known}
     certificates._fresh_until = float("inf")
