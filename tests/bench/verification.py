@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 WARM_BUDGET = Budget(0.5, at_most=True, unit="ms")
 COLD_BUDGET = Budget(1.5, at_most=True)
 KNOWN_TOKEN_BUDGET = Budget(0.5, at_most=True)
-NEW_TOKEN_BUDGET = Budget(2.0, at_most=True)
+NEW_TOKEN_BUDGET = Budget(1.5, at_most=True)
 ROUNDS = 40
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tasks.providers.google import Google
@@ -35,27 +35,21 @@ log = structlog.get_logger(__name__)
 
 
 class MadeSale(msgspec.Struct):
-    """A sale as the simulator asks for it; `account_id` is the buyer whom the store names."""
+    """A sale as the simulator asks for it; `account_id` is the buyer whom the store names.
+
+    So many are refunded at once. The simulator pushes what is to be told of it.
+    """
 
     token: str
     product_id: str
     quantity: int = 1
+    refunded: int = 0
     account_id: str | None = None
     pending: bool = False
     is_test: bool = False
-    tells: bool = True
-
-
-class Step(msgspec.Struct):
-    """What becomes of a sale: `complete`, `cancel`, `refund`, or `refund_some` of so many."""
-
-    token: str
-    what: str
-    quantity: int = 1
 
 
 _SALES = msgspec.json.Decoder(list[MadeSale])
-_STEPS = msgspec.json.Decoder(list[Step])
 
 
 class MockGoogle:
@@ -86,10 +80,9 @@ class _Account:
         self._told = 0
         self.server = Starlette(
             routes=[
-                # Not of Google: the simulator says here what is sold, and what becomes of it.
+                # Not of Google: the simulator says here what is sold, and has its pushes signed.
                 Route("/mock/sales", self._sell, methods=["POST"]),
-                Route("/mock/steps", self._step, methods=["POST"]),
-                Route("/mock/consumed", self._consumed, methods=["GET"]),
+                Route("/mock/token", self._give_token, methods=["GET"]),
                 Route("/{path:path}", self._answer, methods=["GET", "POST"]),
             ]
         )
@@ -97,39 +90,24 @@ class _Account:
     async def _sell(self, request: Request) -> Response:
         self._store.now_s = time.time()
         for made in _SALES.decode(await request.body()):
-            self._store.sell(
-                Item(made.product_id, made.quantity),
+            item = Item(made.product_id, made.quantity)
+            sold = self._store.sell(
+                item,
                 pending=made.pending,
-                tells=made.tells,
                 token=made.token,
                 account_id=made.account_id,
                 is_test=made.is_test,
                 package=self._settings.google_packages[0],
             )
-        return self._tell(Response(status_code=204))
+            if made.refunded == made.quantity:
+                self._store.refund(sold, revoke=True)
+            elif made.refunded:
+                self._store.refund_some(sold, item, made.refunded)
+        self._told = len(self._store.told)
+        return Response(status_code=204)
 
-    async def _step(self, request: Request) -> Response:
-        self._store.now_s = time.time()
-        for step in _STEPS.decode(await request.body()):
-            sold = self._store.sold[step.token]
-            match step.what:
-                case "complete":
-                    self._store.complete(sold)
-                case "cancel":
-                    self._store.cancel_pending(sold)
-                case "refund_some":
-                    self._store.refund_some(sold, sold.items[0], step.quantity)
-                case _:
-                    self._store.refund(sold, revoke=True)
-        return self._tell(Response(status_code=204))
-
-    async def _consumed(self, _request: Request) -> Response:
-        tokens = [
-            sold.token
-            for sold in self._store.sold.values()
-            if all(item.consumed for item in sold.items)
-        ]
-        return JSONResponse(tokens)
+    async def _give_token(self, _request: Request) -> Response:
+        return PlainTextResponse(self._token(int(time.time())))
 
     async def _answer(self, request: Request) -> Response:
         self._store.wait(seconds=max(0.0, time.time() - self._store.now_s))
@@ -163,10 +141,12 @@ class _Account:
         )
 
     def _sign(self, at_s: int) -> dict[str, str]:
-        token = signed_token(
+        return {"authorization": f"Bearer {self._token(at_s)}"}
+
+    def _token(self, at_s: int) -> str:
+        return signed_token(
             aud=self._settings.google_push_audience,
             email=self._settings.google_push_email,
             iat=at_s,
             exp=at_s + 3_600,
         )
-        return {"authorization": f"Bearer {token}"}
