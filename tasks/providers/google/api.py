@@ -113,9 +113,15 @@ def quoted(text: str) -> str:
 
 
 def decoded(answer: Answer, kind: type[T]) -> T:
-    """Return what a success holds; one that is empty or unreadable says nothing of the call."""
+    """Return what a success holds.
+
+    One that is empty or no JSON is that of a broken server. JSON of another shape may be of this
+    request alone, and must not stop the others.
+    """
     try:
         return msgspec.json.decode(answer.body, type=kind)
+    except msgspec.ValidationError:
+        raise CallFailed(f"{answer.status} and an answer of another shape") from None
     except (ValueError, RecursionError):
         raise ProviderUnreachable(f"{answer.status} and an unreadable body") from None
 

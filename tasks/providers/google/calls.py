@@ -14,6 +14,7 @@ from tasks.providers.google.confirmation import acknowledge, consume
 from tasks.providers.google.objects import Package, Token
 from tasks.providers.google.purchases import FETCH_PURCHASE
 from tasks.providers.google.refunds import make_refund, review_refund
+from tasks.providers.reading import storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tasks.providers.calls import MakeCall
     from tasks.providers.google.objects import Order, ProductPurchase
 
+# Deeper than what we read of any answer.
+LEVELS_MAX = 10
 # Google answers so for a token of another app, and for a text that is none.
 OF_ANOTHER_APP = (400, *GONE)
 
@@ -76,8 +79,9 @@ async def fetch_purchase(
         order = await _order_of(api, package, purchase) if fetch_price else None
         return {
             "package": package,
-            "purchase": msgspec.to_builtins(purchase),
-            "order": msgspec.to_builtins(order),
+            # A client chooses some of these texts.
+            "purchase": storable(msgspec.to_builtins(purchase), LEVELS_MAX),
+            "order": storable(msgspec.to_builtins(order), LEVELS_MAX),
             "read_at": int(time.time()),
         }
     return {"unknown": unknown, "read_at": int(time.time())}

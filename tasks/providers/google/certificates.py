@@ -19,7 +19,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tasks.providers.calls import CallFailed
-from tasks.providers.http import HttpApi
 from tasks.providers.signed import NotAuthentic, NotVerified
 
 if TYPE_CHECKING:
@@ -126,6 +125,9 @@ class Certificates:
 
     async def _fetch(self) -> Answer:
         """Return the answer. A loop and a connection of their own: it happens a few times a day."""
+        # Here, because `web` needs an HTTP client for nothing else.
+        from tasks.providers.http import HttpApi  # noqa: PLC0415
+
         api = HttpApi(self._base, headers={}, requests_per_s=1, timeout_s=FETCH_TIMEOUT_S)
         try:
             return await api.send("GET", self._path)

@@ -106,6 +106,10 @@ class PurchaseState(msgspec.Struct, rename="camel"):
     purchase_state: str | None = None
 
 
+class TestContext(msgspec.Struct):
+    """Says by being there that a purchase cost nothing."""
+
+
 class ProductPurchase(msgspec.Struct, rename="camel", omit_defaults=True):
     """A ProductPurchaseV2; without `purchase_completion_time` it was never paid."""
 
@@ -113,10 +117,10 @@ class ProductPurchase(msgspec.Struct, rename="camel", omit_defaults=True):
         default_factory=list
     )
     purchase_state_context: PurchaseState = msgspec.field(default_factory=PurchaseState)
-    test_purchase_context: dict[str, Any] | None = None
+    test_purchase_context: TestContext | None = None
     order_id: OrderId | None = None
     obfuscated_external_account_id: str | None = None
-    region_code: Any = None
+    region_code: str | None = None
     purchase_completion_time: datetime | None = None
     acknowledgement_state: str | None = None
 

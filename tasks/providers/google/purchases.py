@@ -77,7 +77,7 @@ def _bought(wanted: Wanted, fetched: Fetched, purchase: ProductPurchase) -> Fact
         return rejected("other_product", detail=purchase.order_id)
     order = fetched.order or wanted.order
     price = price_of(order.total) if order else None
-    back = reversed_share(wanted.order) if wanted.order else 0
+    back = reversed_share(order) if order else 0
     buyer = purchase.obfuscated_external_account_id or None
     profile_id = _as_uuid(buyer)
     keys = [wanted.token, *([purchase.order_id] if purchase.order_id else [])]

@@ -89,6 +89,23 @@ async def test_a_purchase_is_read_with_its_order(google: GoogleServer, calls: Go
     assert answer["read_at"] > 0
 
 
+async def test_texts_that_a_client_chose_can_be_stored(
+    google: GoogleServer, calls: GoogleCalls
+) -> None:
+    sold = google.store.sell(Item(COINS), account_id="a\0b")
+    answer = await fetch(calls, sold.token)
+    assert answer["purchase"]["obfuscatedExternalAccountId"] == "ab"
+
+
+async def test_an_answer_of_another_shape_stops_no_other_call(
+    google: GoogleServer, calls: GoogleCalls
+) -> None:
+    sold = google.store.sell(Item(COINS, quantity=0))
+    with pytest.raises(CallFailed, match="another shape") as failed:
+        await fetch(calls, sold.token)
+    assert not isinstance(failed.value, ProviderUnreachable)
+
+
 async def test_without_the_right_to_see_money_a_purchase_has_no_price(
     google: GoogleServer, calls: GoogleCalls
 ) -> None:
