@@ -245,9 +245,10 @@ async def test_an_order_is_refunded_once_and_its_products_are_revoked(
     google: GoogleServer, calls: GoogleCalls
 ) -> None:
     sold = google.store.sell(Item(COINS))
-    done = {"order_id": sold.order_id, "state": "REFUNDED"}
-    assert await refund(calls, sold) == done
-    assert await refund(calls, sold, is_retry=True) == done
+    for is_retry in (False, True):
+        done = await refund(calls, sold, is_retry=is_retry)
+        assert (done["order_id"], done["state"]) == (sold.order_id, "REFUNDED")
+        assert done["event"]["id"] == f"order:{sold.order_id}:REFUNDED"
     posts = [path for method, path in google.requests if method == "POST"]
     assert len(posts) == len(google.store.voided) == 1
 
