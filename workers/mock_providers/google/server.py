@@ -180,9 +180,10 @@ class GoogleServer:
         if sold is None:
             return _error(404, "orderNotFound")
         if sold.order_state == "PENDING_REFUND":
-            # Ready when it is asked for the next time.
             told = order_answer(sold, self.store.now_s)
-            self.store.refund(sold, revoke=True)
+            sold.refund_takes_reads -= 1
+            if not sold.refund_takes_reads:
+                self.store.refund(sold, revoke=True)
             return JSONResponse(told)
         return JSONResponse(order_answer(sold, self.store.now_s))
 

@@ -51,7 +51,8 @@ class Sold:
     acknowledged: bool = False
     is_test: bool = False
     is_gone: bool = False
-    refund_is_slow: bool = False
+    refund_takes_reads: int = 0
+    """How often a refund is pending when its order is read."""
     order_state: str = "PROCESSED"
     partial_refunds: list[tuple[str, int, int]] = field(default_factory=list)
 
@@ -111,7 +112,7 @@ class Store:
 
     def refund(self, sold: Sold, *, revoke: bool) -> None:
         """Refund a whole order. Without `revoke` it is in no list, and nobody is told."""
-        if sold.refund_is_slow and sold.order_state == "PROCESSED":
+        if sold.refund_takes_reads and sold.order_state == "PROCESSED":
             sold.order_state = "PENDING_REFUND"
             return
         sold.order_state = "REFUNDED"

@@ -295,7 +295,7 @@ async def test_a_rejected_purchase_is_refunded_and_closed_without_a_notification
     db: Connection, shop: Shop, *, is_slow: bool
 ) -> None:
     sold, purchase_id = await held(db, shop)
-    sold.refund_is_slow = is_slow
+    sold.refund_takes_reads = int(is_slow)
     await db.execute("select public.reject_coin_purchase($1, 'owner', 'stolen card')", purchase_id)
     await shop.work()
     if is_slow:

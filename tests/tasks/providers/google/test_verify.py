@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import google.auth.jwt
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tasks.providers.google import Google
@@ -185,6 +187,20 @@ HOSTILE = _hostile_tokens()
 async def test_a_hostile_token_is_refused(google: GoogleServer, name: str) -> None:
     token, expected = HOSTILE[name]
     assert await cause(knowing(google), bearer(token)) == expected
+    assert google.certificate_fetches == 0
+
+
+async def test_a_token_of_another_kind_is_no_reason_to_fetch(google: GoogleServer) -> None:
+    by = knowing(google)
+    by._tokens._certificates._tried_at -= 61  # type: ignore[union-attr]
+    for algorithm in ("none", "HS256", "RS512"):
+        token = _unsigned({"alg": algorithm, "kid": "unknown"}, claims())
+        assert await cause(by, bearer(token)) == "no_match"
+    # Signed well, and called otherwise.
+    key = signing_key("current")
+    named = _unsigned({"alg": "none", "kid": key.kid}, claims()).rpartition(".")[0]
+    signature = urlsafe_b64encode(key.private.sign(named.encode(), PKCS1v15(), SHA256()))
+    assert await cause(by, bearer(f"{named}.{signature.decode().rstrip('=')}")) == "no_match"
     assert google.certificate_fetches == 0
 
 
