@@ -105,6 +105,7 @@ async def test_a_refund_that_was_made_before_its_worker_was_killed_is_made_once(
     assert "payment_intent" not in killed.text + other.text
 
 
+@pytest.mark.long
 async def test_a_worker_makes_a_call_soon_after_it_was_decided(
     fleet: Fleet, stripe: StripeServer, db: Connection
 ) -> None:
@@ -194,6 +195,7 @@ async def is_reading_due(db: Connection) -> None:
     await db.fetch("select fleet.open_tick('missed_events', 600, 0)")
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_killed_between_two_pages_of_events_loses_none(
     fleet: Fleet, stripe: StripeServer, db: Connection
 ) -> None:

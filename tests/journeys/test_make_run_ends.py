@@ -76,6 +76,7 @@ def test_sigterm_while_starting_leaves_nothing(data_dir: Path, moment: str) -> N
         assert "coinfleet is ready" not in run.output
 
 
+@pytest.mark.long
 def test_a_killed_supervisor_leaves_nothing_and_the_next_run_starts(data_dir: Path) -> None:
     with FleetRun(data_dir) as run:
         run.wait_until_ready()

@@ -15,6 +15,8 @@ from tests.journeys.fleet_run import ROOT, FleetRun, await_true
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
 # Slow enough for a fault in the middle.
 LONG_RUN = ("simulate", "--events", "600", "--duplicates", "2", "--shuffle", "--rate", "300")
 

@@ -301,6 +301,8 @@ async def test_what_no_receiver_would_take_does_not_stop_the_others(
     assert [line["id"] for line in lines] == [stripe.events[0]["id"]]
 
 
+# Thirty days are read in slices of six hours, at 20 requests per second.
+@pytest.mark.long
 async def test_what_is_lost_for_good_is_an_error(
     context: Context, stripe: StripeServer, db: Connection
 ) -> None:

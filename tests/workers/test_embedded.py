@@ -181,6 +181,7 @@ def test_a_server_that_can_not_start_says_why(tmp_path: Path) -> None:
         server.start()
 
 
+@pytest.mark.long
 def test_the_queue_asks_for_its_password(valkey: EmbeddedValkey) -> None:
     with (
         redis.Redis(port=valkey.port) as stranger,

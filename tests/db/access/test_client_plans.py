@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.clusters import Cluster, Database
 
-pytestmark = pytest.mark.requirement("B3")
+pytestmark = [pytest.mark.requirement("B3"), pytest.mark.long]
 
 ROWS = 100_000
 PROFILES = 1_000

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.clusters import Cluster, Database
     from tests.db.legacy.platforms import Finished, Look, Platforms
 
-pytestmark = pytest.mark.requirement("I3")
+pytestmark = [pytest.mark.requirement("I3"), pytest.mark.long]
 
 # Anna is erased, Berta is not; each leaves a word of hers wherever a user may write one.
 ANNA, BERTA = person(7), person(8)

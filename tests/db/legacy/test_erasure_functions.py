@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from db.erasure import erase_profile
 from db.release import catalog
 from db.release.compatibility import is_current
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from db.release.generations import Generation
     from tests.clusters import Cluster, Database
     from tests.db.legacy.platforms import Finished, Look
+
+pytestmark = pytest.mark.long
 
 FILES = {file.name for file in expected() if file.kind is Kind.LEGACY}
 FUNCTIONS = """

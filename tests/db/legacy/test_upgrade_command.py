@@ -119,7 +119,7 @@ async def test_the_operator_sees_the_proof_and_the_second_time_that_nothing_is_t
     assert (code, printed.startswith("Nothing to do")) == (0, True), printed
 
 
-@pytest.mark.long_but_first
+@pytest.mark.long
 @pytest.mark.parametrize("columns", ["40", "80", ""])
 async def test_the_numbers_that_are_proved_are_printed_whole(
     operator: Operator, db: Connection, columns: str
@@ -135,7 +135,7 @@ async def test_the_numbers_that_are_proved_are_printed_whole(
     assert "…" not in printed
 
 
-@pytest.mark.long_but_first
+@pytest.mark.long
 @pytest.mark.parametrize("is_begun", [False, True], ids=["older", "half way"])
 async def test_commands_that_come_too_early_name_the_upgrade_and_not_migrate(
     first: Database, *, is_begun: bool
@@ -150,7 +150,7 @@ async def test_commands_that_come_too_early_name_the_upgrade_and_not_migrate(
     assert "coinfleet migrate" not in ended.stderr
 
 
-@pytest.mark.long_but_first
+@pytest.mark.long
 @pytest.mark.parametrize("other", [["--dry-run"], ["--users-table", "public.mapping"]])
 async def test_taking_it_back_is_not_tried_and_changes_nothing_where_it_was_asked_to_be(
     operator: Operator, db: Connection, other: list[str]
@@ -173,7 +173,7 @@ async def test_what_is_missing_is_one_message_and_exit_1(
     assert "Traceback" not in printed
 
 
-@pytest.mark.long_but_first
+@pytest.mark.long
 @needs_pgbouncer
 @pytest.mark.parametrize("words", [[], ["--dry-run"], ["--undo"]])
 async def test_through_a_transaction_pooler_it_is_refused_in_one_line(

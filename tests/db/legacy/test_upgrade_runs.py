@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.db.legacy.platforms import Finished, Look
 
-pytestmark = pytest.mark.requirement("G1", "G2")
+pytestmark = [pytest.mark.requirement("G1", "G2"), pytest.mark.long]
 
 FIRST, SECOND = Generation.FIRST, Generation.SECOND
 
@@ -29,7 +29,6 @@ FIRST, SECOND = Generation.FIRST, Generation.SECOND
 # Trying, repeating, stopping
 
 
-@pytest.mark.long
 async def test_a_dry_run_proves_the_same_and_changes_nothing(
     finished: Finished, platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -54,7 +53,6 @@ async def test_a_second_run_finds_nothing_to_do(
         await upgraded(platform, SECOND if generation is FIRST else FIRST)
 
 
-@pytest.mark.long
 async def test_an_upgrade_that_stops_after_every_step_ends_the_same(
     finished: Finished, platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -111,7 +109,6 @@ async def test_a_row_that_the_schema_refuses_is_quarantined_alone(
     )
 
 
-@pytest.mark.long
 async def test_without_a_proof_nothing_is_finished_and_clients_stay_locked_out(
     first: Database, look: Look
 ) -> None:
@@ -131,7 +128,6 @@ async def test_without_a_proof_nothing_is_finished_and_clients_stay_locked_out(
     assert await db.fetchval("select has_schema_privilege('anon', 'public', 'usage')")
 
 
-@pytest.mark.long
 async def test_a_coin_too_many_is_seen(
     platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -160,7 +156,6 @@ async def test_a_release_refuses_a_database_of_an_older_generation(
     assert await definitions(db) == before
 
 
-@pytest.mark.long_but_first
 @pytest.mark.parametrize("step", ["release", "gifts"])
 async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_lets_nobody_in(
     first: Database, look: Look, step: str
@@ -176,7 +171,6 @@ async def test_a_release_in_the_middle_of_an_upgrade_is_refused_and_lets_nobody_
     assert (await migrate(first.url())).steps == ()
 
 
-@pytest.mark.long
 async def test_boards_that_were_counted_half_way_are_counted_anew(
     platform: Database, generation: Generation, look: Look
 ) -> None:
@@ -215,7 +209,6 @@ async def test_all_that_is_missing_is_said_in_one_message(first: Database, look:
     )
 
 
-@pytest.mark.long
 async def test_tables_in_use_are_not_moved_and_their_users_are_named(
     first: Database, look: Look
 ) -> None:
@@ -287,7 +280,6 @@ async def test_an_undo_puts_everything_back(
     assert await contents(db) == before[0]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("step", "done"), [("release", 0), ("purchases", 100), ("proof", 0)])
 async def test_an_undo_in_the_middle_puts_everything_back(
     first: Database, look: Look, step: str, done: int
@@ -310,7 +302,6 @@ SINCE = {
 }
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("what", SINCE)
 async def test_there_is_no_way_back_once_somebody_has_worked(
     second: Database, look: Look, what: str

@@ -17,7 +17,7 @@ from tests.db.legacy.platforms import person
 if TYPE_CHECKING:
     from tests.supabase.project import Project
 
-pytestmark = pytest.mark.requirement("G2")
+pytestmark = [pytest.mark.requirement("G2"), pytest.mark.long]
 
 PLATFORM = (Path(__file__).with_name("second.sql")).read_text()
 # Besides the generation's own, a trigger with which every sign-up would fail after the upgrade.

@@ -311,6 +311,7 @@ async def test_a_part_that_was_refunded_before_is_not_taken_again(
     assert await books.breaches() == {}
 
 
+@pytest.mark.long
 async def test_a_payment_that_was_open_is_granted_when_its_event_comes(
     first: Database, look: Look
 ) -> None:
@@ -345,6 +346,7 @@ async def test_new_ids_go_on_after_the_old_ones(finished: Finished, look: Look) 
         )
 
 
+@pytest.mark.long
 async def test_a_purchase_at_a_provider_that_is_none_of_ours_moves_as_the_apps(
     second: Database, look: Look
 ) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from db.operating.subjects import Subject
     from tests.clusters import Cluster, Database
 
+pytestmark = pytest.mark.long
+
 ROWS = 100_000
 # Of many rows, each question may read so many.
 FEW = 500

@@ -247,7 +247,7 @@ async def test_only_a_clash_of_ids_is_closed_so(books: Books) -> None:
 async def test_the_names_of_providers_are_checked_by_the_tables_too(books: Books) -> None:
     rows = await books.db.fetch(
         "select conrelid::regclass::text as name, convalidated from pg_constraint"
-        " where conname = 'provider_known'"
+        " where conname = 'provider_known' and connamespace = 'public'::regnamespace"
     )
     assert {(row["name"], row["convalidated"]) for row in rows} == {
         ("coin_purchases", False),

@@ -201,6 +201,7 @@ async def test_a_database_without_the_functions_that_compare_gets_everything_aga
     assert (await migrate(released.url())).steps == ()
 
 
+@pytest.mark.long
 async def test_functions_that_compare_are_repaired_if_they_fail(
     released: Database, db: Connection, pool: Pool
 ) -> None:
@@ -250,6 +251,7 @@ async def test_clients_are_never_refused_while_functions_are_applied_again(
     assert seen == [True]
 
 
+@pytest.mark.long
 async def test_an_upgraded_platform_lacks_nothing(
     finished: Finished, generation: Generation, look: Look
 ) -> None:
@@ -275,6 +277,7 @@ async def roleless(released: Database, cluster: Cluster) -> AsyncIterator[Databa
     await superuser.close()
 
 
+@pytest.mark.long
 async def test_lost_roles_are_made_again_with_all_their_rights(
     roleless: Database, cluster: Cluster
 ) -> None:

@@ -110,6 +110,7 @@ async def test_two_runs_at_once_apply_each_file_once(empty_database: Database) -
     assert sorted(len(report.steps) for report in reports) == [0, 0, len(NEEDED)]
 
 
+@pytest.mark.long
 async def test_releases_of_two_databases_may_make_the_same_roles(cluster: Cluster) -> None:
     databases = [await cluster.create() for _ in range(2)]
     try:

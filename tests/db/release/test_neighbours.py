@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.supabase.project import Project
 
-pytestmark = pytest.mark.requirement("B2")
+pytestmark = [pytest.mark.requirement("B2"), pytest.mark.long]
 
 # The project's own objects, with rights of its own, in the schema that we use too.
 THEIRS = """
@@ -202,7 +202,6 @@ async def test_a_later_release_takes_back_what_a_policy_no_longer_lists(project:
         assert not await postgres.fetchval(sequence)
 
 
-@pytest.mark.long
 async def test_an_upgrade_and_its_undo_leave_what_others_made_as_it_is(
     neighbours: Neighbours,
 ) -> None:

@@ -157,7 +157,7 @@ async def run_rounds(workers: Sequence[Books], seeds: Sequence[int], number: int
 
 @pytest.mark.usefixtures("named")
 async def test_a_stores_payment_follows_the_model(books: Books) -> None:
-    await run_rounds([books], range(2), 25)
+    await run_rounds([books], range(1), 25)
 
 
 @pytest.mark.usefixtures("named")

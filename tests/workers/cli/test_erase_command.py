@@ -66,6 +66,7 @@ def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch
     assert account() == f"uid {os.getuid()}"
 
 
+@pytest.mark.long
 async def test_a_dry_run_shows_the_same_and_changes_nothing(
     database: Database, db: Connection
 ) -> None:

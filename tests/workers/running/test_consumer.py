@@ -123,6 +123,7 @@ async def test_a_worker_that_stops_has_reported_all_it_counted_and_frees_its_nam
     assert counted == [1, None]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("event")
 async def test_a_worker_started_before_its_database_waits_for_it(
     run: Run, db: Connection, database_gate: Gate
@@ -165,6 +166,7 @@ async def test_two_workers_do_each_tick_once(
     assert await db.fetchval("select count(*) from fleet.proofs") == 1
 
 
+@pytest.mark.long
 async def test_a_job_that_raises_is_recorded_and_tried_again(
     run: Run, db: Connection, scheduler_pool: Pool
 ) -> None:
@@ -257,6 +259,7 @@ async def test_sigterm_ends_a_worker_whose_servers_were_never_there(run: Run, go
     assert await worker.ended() == 0
 
 
+@pytest.mark.long
 async def test_sigterm_ends_a_worker_whose_servers_froze(
     run: Run, database_gate: Gate, queue_gate: Gate
 ) -> None:

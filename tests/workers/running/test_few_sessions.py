@@ -120,7 +120,7 @@ async def test_a_process_waits_at_its_start_for_a_session(
     assert errors(started.text) == []
 
 
-@pytest.mark.long_but_first
+@pytest.mark.long
 @pytest.mark.parametrize("refusal", [FULL, NOTHING_FREE])
 async def test_a_worker_waits_for_a_full_supavisor_and_goes_on_with_what_it_gives(
     run: Run, db: Connection, web_pool: Pool, database: Database, refusal: str

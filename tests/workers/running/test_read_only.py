@@ -84,6 +84,7 @@ async def test_a_worker_that_met_a_read_only_server_works_once_it_writes(
     assert await db.fetchval("select attempts from fleet.inbox_events") == 1
 
 
+@pytest.mark.long
 async def test_a_scheduler_that_met_a_read_only_server_fires_once_it_writes(
     run: Run, database: Database, connect: Connect, db: Connection
 ) -> None:

@@ -18,6 +18,8 @@ from tests.tasks.providers.apple.apps import AT, BUYER, NOW_S, claimed, leaf, ne
 if TYPE_CHECKING:
     from db.facts import Fact
 
+pytestmark = pytest.mark.requirement("C11")
+
 APPLE = new_apple()
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from workers.mock_providers.apple_signer import Leaf
 
+pytestmark = pytest.mark.requirement("C11")
+
 SOLD = signer().notify("ONE_TIME_CHARGE", signer().transaction("1", AT), AT, event_id="uuid-1")
 
 
