@@ -28,7 +28,7 @@ from tasks.providers.google.listing import (
 from tasks.providers.google.objects import Order, VoidedRow
 from tasks.providers.history import History, Page, PastEvent
 from tasks.providers.reading import UNREADABLE_ERRORS
-from tasks.providers.signed import arrival
+from tasks.providers.signed import arrival, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -60,14 +60,14 @@ class Pagination(msgspec.Struct, rename="camel"):
 class Voids(msgspec.Struct, rename="camel"):
     """A page of the list."""
 
-    voided_purchases: list[VoidedRow] = msgspec.field(default_factory=list)
+    voided_purchases: list[msgspec.Raw] = msgspec.field(default_factory=list)
     token_pagination: Pagination | None = None
 
 
 class Orders(msgspec.Struct):
     """Orders that were asked for by their ids."""
 
-    orders: list[Order] = msgspec.field(default_factory=list)
+    orders: list[msgspec.Raw] = msgspec.field(default_factory=list)
 
 
 class Position(NamedTuple):
@@ -132,14 +132,14 @@ class GoogleHistory(History):
         for package in sorted({each.store_app for each in known}):
             order_ids = [each.order_id for each in known if each.store_app == package]
             for no in range(0, len(order_ids), ORDERS_MAX):
-                events += [
-                    self._order(package, order)
-                    for order in await self._read_orders(package, order_ids[no : no + ORDERS_MAX])
-                    if order.state in (*REFUNDED, PARTIALLY_REFUNDED)
+                asked = order_ids[no : no + ORDERS_MAX]
+                found = [
+                    self._order(package, row) for row in await self._read_orders(package, asked)
                 ]
+                events += [event for event in found if event]
         return events
 
-    async def _read_orders(self, package: str, order_ids: Sequence[str]) -> list[Order]:
+    async def _read_orders(self, package: str, order_ids: Sequence[str]) -> list[msgspec.Raw]:
         """Return the orders. Google refuses all of them for one that it does not know."""
         query = urlencode([("orderIds", each) for each in order_ids])
         path = f"{quoted(package)}/orders:batchGet?{query}"
@@ -160,13 +160,28 @@ class GoogleHistory(History):
         except GoogleRefused as error:
             raise refused(error) from None
 
-    def _void(self, package: str, row: VoidedRow) -> PastEvent:
+    def _void(self, package: str, listed: msgspec.Raw) -> PastEvent:
+        try:
+            row = msgspec.json.decode(listed, type=VoidedRow)
+        except UNREADABLE_ERRORS:
+            return self._unreadable(listed)
         return self._past_event(void_event_id(row), BACKFILL_VOIDED, void_payload(package, row))
 
-    def _order(self, package: str, order: Order) -> PastEvent:
+    def _order(self, package: str, listed: msgspec.Raw) -> PastEvent | None:
+        """Return the event of an order; None if nothing of it went back."""
+        try:
+            order = msgspec.json.decode(listed, type=Order)
+        except UNREADABLE_ERRORS:
+            return self._unreadable(listed)
+        if order.state not in (*REFUNDED, PARTIALLY_REFUNDED):
+            return None
         return self._past_event(
             order_event_id(order), BACKFILL_ORDER, order_payload(package, order)
         )
+
+    def _unreadable(self, listed: msgspec.Raw) -> PastEvent:
+        # Kept where a person sees it: one that can't be read must not hide the others.
+        return PastEvent(unreadable(self._provider, bytes(listed)), None)
 
     def _past_event(self, event_id: str, event_type: str, payload: bytes) -> PastEvent:
         # A webhook tells of the same under another id, so none of these is counted as missed.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509 import load_pem_x509_certificate
 
 from workers.mock_providers.google import Item, Store, account_file, google_server
 from workers.mock_providers.google.account import MockGoogle
@@ -135,14 +137,30 @@ async def test_the_account_of_make_run_pushes_what_becomes_of_its_sales(tmp_path
         answered = await client.post("/token", data={"assertion": assertion})
         headers = {"authorization": f"Bearer {answered.json()['access_token']}"}
         package = DEVELOPMENT_SECRETS["GOOGLE_PACKAGES"]
-        path = f"/androidpublisher/v3/applications/{package}/orders/GPA.3300-0000-0000-00001"
-        assert (await client.post(f"{path}:refund?revoke=true", headers=headers)).is_success
+        apps = f"/androidpublisher/v3/applications/{package}"
+        path = f"{apps}/purchases/productsv2/tokens/t1"
+        bought = (await client.get(path, headers=headers)).json()
+        path = f"{apps}/orders/{bought['orderId']}:refund?revoke=true"
+        assert (await client.post(path, headers=headers)).is_success
         token = (await client.get("/mock/token")).text
+        certificates = (await client.get("/oauth2/v1/certs")).json()
     (webhook,) = sent.webhooks
     assert webhook.path == "/webhooks/google"
     data = json.loads(b64decode(json.loads(webhook.body)["message"]["data"]))
     assert data["voidedPurchaseNotification"]["purchaseToken"] == "t1"
-    certificate = signing_key("current").private.public_key()
+    (pem,) = certificates.values()
+    certificate = load_pem_x509_certificate(pem.encode()).public_key()
+    assert isinstance(certificate, RSAPublicKey)
     audience = DEVELOPMENT_SECRETS["GOOGLE_PUSH_AUDIENCE"]
     for signed in (token, webhook.sign(now)["authorization"].removeprefix("Bearer ")):
         assert jwt.decode(signed, certificate, algorithms=["RS256"], audience=audience)
+
+
+def test_what_a_mock_before_it_said_is_nothing_of_a_new_one(tmp_path: Path) -> None:
+    """The fleet keeps its books, and for hours its certificates, when it is started again."""
+    mock = MockGoogle()
+    mock.settings("http://127.0.0.1:1", tmp_path)
+    made = [mock.make_server(development(), Sent(), tmp_path) for _ in range(2)]  # type: ignore[arg-type]
+    first, second = (each.routes[-1].endpoint.__self__ for each in made)  # type: ignore[attr-defined]
+    assert first._key.kid != second._key.kid
+    assert first._store.sell(Item(COINS)).order_id != second._store.sell(Item(COINS)).order_id

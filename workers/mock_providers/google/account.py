@@ -16,10 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tasks.providers.google import Google
-from workers.mock_providers.google.keys import account_file, read_account_key
+from workers.mock_providers.google.keys import account_file, read_account_key, signing_key
 from workers.mock_providers.google.pushes import push_of, signed_token
 from workers.mock_providers.google.server import GoogleServer
-from workers.mock_providers.google.store import Item
+from workers.mock_providers.google.store import Item, Store
 from workers.mock_providers.sender import Outgoing
 
 if TYPE_CHECKING:
@@ -75,7 +75,14 @@ class _Account:
     def __init__(self, settings: Settings, sender: Sender, folder: Path) -> None:
         self._settings = settings
         self._sender = sender
-        self._google = GoogleServer(account=read_account_key(folder))
+        # The fleet may know certificates, messages and orders of the mock that ran before.
+        self._run = f"{time.time_ns()}"
+        self._key = signing_key(self._run)
+        self._google = GoogleServer(
+            account=read_account_key(folder),
+            certificates=[self._key],
+            store=Store(orders=f"GPA.{self._run}"),
+        )
         self._store = self._google.store
         self._told = 0
         self.server = Starlette(
@@ -125,7 +132,7 @@ class _Account:
     def _tell(self, answer: Response) -> Response:
         """Push what was told since the last time."""
         for number in range(self._told, len(self._store.told)):
-            self._push(self._store.told[number], f"mock{number}")
+            self._push(self._store.told[number], f"mock-{self._run}-{number}")
         self._told = len(self._store.told)
         return answer
 
@@ -145,6 +152,7 @@ class _Account:
 
     def _token(self, at_s: int) -> str:
         return signed_token(
+            self._key,
             aud=self._settings.google_push_audience,
             email=self._settings.google_push_email,
             iat=at_s,

@@ -69,6 +69,8 @@ class Store:
     told: list[dict[str, Any]] = field(default_factory=list)
     answered_reviews: dict[str, str] = field(default_factory=dict)
     """What counts for each pending refund: the first answer."""
+    orders: str = "GPA.3300-0000-0000"
+    """What the ids of all orders begin with."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def sell(self, *items: Item, pending: bool = False, tells: bool = True, **changes: Any) -> Sold:
@@ -77,7 +79,7 @@ class Store:
         sold = Sold(
             token=f"token.{number:04}-abcdefghijklmnopqrstuvwxyz",
             items=list(items),
-            order_id=f"GPA.3300-0000-0000-{number:05}",
+            order_id=f"{self.orders}-{number:05}",
             bought_s=self.now_s,
         )
         for name, value in changes.items():

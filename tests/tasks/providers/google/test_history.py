@@ -143,6 +143,25 @@ async def test_an_order_that_google_does_not_know_hides_no_other(
     assert len(ids(await read(history, google, known))) == 5
 
 
+async def test_a_row_that_cannot_be_read_is_kept_and_hides_no_other(
+    google: GoogleServer, history: GoogleHistory
+) -> None:
+    sold = [google.store.sell(Item(COINS)) for _ in range(3)]
+    for each in sold:
+        google.store.refund(each, revoke=True)
+    google.store.voided[1][1]["voidedTimeMillis"] = "yesterday"
+    sold[2].price = ("USD", 0, 5_000_000_000)
+    found = await read(history, google, Known(*sold))
+    told = [each.arrival for page in found for each in page.events]
+    assert sorted((each.event_type, each.reason) for each in told if not each.reason) == [
+        ("backfill.order", None),
+        ("backfill.order", None),
+        ("backfill.voided", None),
+        ("backfill.voided", None),
+    ]
+    assert [each.reason for each in told if each.reason] == ["malformed", "malformed"]
+
+
 async def test_each_order_is_read_once_a_day(google: GoogleServer, history: GoogleHistory) -> None:
     sold = [google.store.sell(Item(COINS)) for _ in range(30)]
     for each in sold:
