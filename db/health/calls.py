@@ -41,6 +41,8 @@ class ParkedCall:
     kind: str
     last_error: str | None
     failing_s: float
+    event_id: int | None = None
+    """The event that waits for its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ async def read_dead_calls(pool: Pool) -> tuple[int, ParkedCall] | None:
     """Return how many calls are dead, and the oldest of them; None if there is none."""
     row = await pool.fetchrow(
         "select id, kind, last_error,"
-        " extract(epoch from clock_timestamp() - created_at)::float8, count(*) over ()"
+        " extract(epoch from clock_timestamp() - created_at)::float8, event_id, count(*) over ()"
         " from fleet.provider_calls where state = 'dead' and kind <> 'app.deliver'"
         " order by id limit 1"
     )

@@ -28,11 +28,15 @@ begin
         and (c.result is null or excluded.next_attempt_at > p_now);
     return query
     select
-        f.event_id, 'waiting', coalesce(f.reason, 'no_answer_yet'), null::bigint, null::bigint, null::bigint, false,
+        f.event_id, 'waiting',
+        -- It stays so until a person has the call made again, or the event processed again.
+        case when c.state = 'dead' then 'dead_call' else coalesce(f.reason, 'no_answer_yet') end,
+        null::bigint, null::bigint, null::bigint, false,
         -- Sooner, when the call is done.
         p_now + interval '1 hour' + make_interval(secs => coalesce((f.call ->> 'again_after_s')::integer, 0)),
         null::text
     from unnest(p_facts) as f
+    left join fleet.provider_calls as c on c.key = f.call ->> 'key'
     where f.kind = 'question';
 end
 $$;
@@ -40,4 +44,4 @@ $$;
 revoke all on function fleet.ask_questions(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.ask_questions(fleet.fact[], timestamptz) is
     'Writes a call for each event that means nothing without an answer of its provider, once; the events wait for it. '
-    'An answer that decides nothing yet is asked for again, after a pause.';
+    'An answer that decides nothing yet is asked for again, after a pause. One whose call is dead says so: dead_call.';

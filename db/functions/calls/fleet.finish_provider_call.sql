@@ -28,7 +28,7 @@ begin
         select w.id
         from fleet.inbox_events as w
         where w.id = v_event_id and w.state = 'waiting'
-            and w.reason in ('no_answer_yet', 'not_paid_yet', 'unknown_token_yet')
+            and w.reason in ('no_answer_yet', 'not_paid_yet', 'unknown_token_yet', 'dead_call')
         for no key update skip locked
     ));
     if v_told is not null then

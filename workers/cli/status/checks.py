@@ -162,9 +162,10 @@ async def find_dead_calls(context: CheckContext) -> list[str]:
     if dead is None:
         return []
     calls, oldest = dead
+    waits = f", for which event {oldest.event_id} waits" if oldest.event_id else ""
     line = (
         f"dead: {counted(calls, 'call')} to providers, the oldest with id {oldest.id}"
-        f" ({oldest.kind}: {oldest.last_error}):"
+        f" ({oldest.kind}: {oldest.last_error}){waits}:"
         f" remove the cause, then have it made again: {_MAKE_AGAIN.format(oldest.id)}"
     )
     return [line]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from db.facts import Call, Question
 from db.health.vital_signs import read_vital_signs
 from tests.db.books import PRICE_LIST, Books, Payment
 from tests.workers.cli.status.questions import health_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("at_work")
 
-KIND = "stripe.refund"
+KIND, FETCH = "stripe.refund", "stripe.fetch_object"
 
 
 @pytest_asyncio.fixture
@@ -54,6 +55,17 @@ async def test_a_dead_call_needs_a_person_and_the_command_has_it_made_again(
     await db.execute("select fleet.replay_calls(array[$1::bigint], 'ann', 'why', '{}')", oldest)
     claimed = await db.fetch("select * from fleet.claim_provider_calls('w', $1, 9, 9, 90)", [KIND])
     assert [(call["id"], call["is_retry"]) for call in claimed] == [(oldest, True)]
+
+
+async def test_a_dead_question_names_the_event_that_waits_for_it(
+    database: Database, db: Connection, books: Books
+) -> None:
+    (event_id,) = await books.receive(Question(call=Call(kind=FETCH, key="fetch", request={})))
+    await books.work()
+    (call,) = await db.fetch("select * from fleet.claim_provider_calls('w', $1, 9, 9, 90)", [FETCH])
+    await db.execute("select fleet.fail_provider_call($1, 1, '404', 'refused')", call["id"])
+    (line,) = (await health_of(database)).attention
+    assert f"({FETCH}: 404), for which event {event_id} waits: remove the cause" in line
 
 
 async def test_a_call_that_keeps_failing_needs_a_person(database: Database, db: Connection) -> None:
