@@ -72,6 +72,9 @@ def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
     report = typed(fleet, tour)
     assert "✓ Each event has one outcome, and every coin is accounted for." in report
     assert "proofs of the books, none broken" in report
+    # Google was asked of its purchases, and told that they are granted.
+    fleet.wait_for("google.fetch_purchase")
+    fleet.wait_for("google.consume")
     approved, rejected = re.findall(r"purchases (?:approve|reject) (\d+) ", report)
     for purchase in (approved, rejected):
         assert has_heard(fleet, "purchase.held", purchase)

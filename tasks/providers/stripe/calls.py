@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from tasks.providers.calls import AccountNotOurs, CallRefused, ProviderUnreachable
-from tasks.providers.reading import Identifier
+from tasks.providers.reading import Identifier, storable
 from tasks.providers.stripe.api import KeyLacksRight, StripeApi, StripeRefused, refused
 from tasks.providers.stripe.refunds import make_refund
 from tasks.providers.stripe.thin import FETCH_OBJECT, OBJECT_PATH
@@ -110,24 +110,11 @@ async def fetch_object(api: StripeApi, call: ProviderCall) -> dict[str, Any]:
         raise ProviderUnreachable("200 and an unreadable object") from None
     if not isinstance(fetched, dict):
         raise ProviderUnreachable("200 and no object")
-    return {"object": _storable(fetched, LEVELS_MAX), "fetched_at": _answered_at(answer)}
-
-
-def _storable(value: Any, levels: int) -> Any:
-    """Return the value as PostgreSQL can store it: without the character NUL."""
-    if levels == 0:
-        raise ProviderUnreachable("200 and an object of too many levels")
-    match value:
-        case str():
-            return value.replace("\0", "")
-        case list():
-            return [_storable(each, levels - 1) for each in value]
-        case dict():
-            return {
-                name.replace("\0", ""): _storable(each, levels - 1) for name, each in value.items()
-            }
-        case _:
-            return value
+    try:
+        stored = storable(fetched, LEVELS_MAX)
+    except ValueError:
+        raise ProviderUnreachable("200 and an object of too many levels") from None
+    return {"object": stored, "fetched_at": _answered_at(answer)}
 
 
 def _answered_at(answer: Answer) -> int:

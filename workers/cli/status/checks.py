@@ -31,6 +31,7 @@ from db.health.status import (
     read_passing_failures,
 )
 from db.release.catalog import find_differences
+from workers.cli.status.confirmations import find_late
 from workers.cli.status.histories import find_missed
 from workers.cli.status.inquiries import find_open_inquiries
 from workers.cli.status.messages import find_untold
@@ -232,6 +233,11 @@ def _missing_refund(missing: MissingRefund) -> str:
     return f"{what} was rejected {ago(missing.age_s)} and is not refunded: {why}: {remedy}"
 
 
+async def find_late_confirmations(context: CheckContext) -> list[str]:
+    """Return a line for purchases that a store refunds, or whose buyers cannot buy again."""
+    return await find_late(context.pool)
+
+
 async def find_questions_of_stores(context: CheckContext) -> list[str]:
     """Return a line per store that asks about refunds."""
     return await find_open_inquiries(context.pool, now=context.now)
@@ -263,6 +269,7 @@ CHECKS: tuple[Check, ...] = (
     find_failing_calls,
     find_untried_calls,
     find_missing_refunds,
+    find_late_confirmations,
     find_missed_webhooks,
     find_questions_of_stores,
     find_untold_app,
