@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from db.outbox.provider_calls import claim_calls, fail_call, finish_call, pause_calls
-from tasks.providers.calls import CallFailed, CallRefused, CallsUnwanted
+from tasks.providers.calls import AccountNotOurs, CallFailed, CallRefused, CallsUnwanted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -47,9 +47,40 @@ async def make_provider_calls(ctx: Context) -> int:
     )
 
 
+async def may_ask(ctx: Context, provider: Provider) -> bool:
+    """Return whether the provider may be asked anything now: our key is of an account of ours.
+
+    If it is not, nothing is claimed, so that all waits as it is; that is an alarm, and stands in
+    the worker's reports until the process ends.
+    """
+    breaker = ctx.breakers[provider.name]
+    if breaker.calls_allowed(1) == 0:
+        return False
+    try:
+        async with asyncio.timeout(CALL_LIMIT_S):
+            await provider.check_account()
+    except CallFailed as failure:
+        breaker.note_failure(failure)
+        return False
+    except TimeoutError:
+        return False
+    except AccountNotOurs as fault:
+        _report_fault(ctx, provider, str(fault))
+        return False
+    return True
+
+
+def _report_fault(ctx: Context, provider: Provider, error: str) -> None:
+    if ctx.meter.note_fault(provider.name, error):
+        then = "nothing is asked of it: set the right key or account, and restart the worker"
+        log.error("provider_account_not_ours", provider=provider.name, error=error, then=then)
+
+
 async def _make_calls_of(ctx: Context, provider: Provider) -> int:
     calls = provider.calls()
     total = 0
+    if calls and not await may_ask(ctx, provider):
+        return 0
     while calls and not ctx.stopping.is_set():
         limit = ctx.breakers[provider.name].calls_allowed(provider.calls_at_once_here)
         if limit == 0:

@@ -50,6 +50,9 @@ class Shop:
     def calls(self) -> dict[str, Any]:
         return self.kinds
 
+    async def check_account(self) -> None:
+        """Its key is ours."""
+
     async def is_making(self, calls: int) -> None:
         """Wait until so many calls have begun."""
 
