@@ -87,7 +87,7 @@ class GoogleSettings(BaseModel):
     )
     """Package names of the apps whose purchases count, comma-separated."""
     google_push_audience: Audience | None = _to_receive(
-        None, development="https://coinfleet.example/webhooks/google"
+        None, development="https://coinfleet.example/pushes"
     )
     """The audience of the push subscription, as it is set at Google."""
     google_push_email: Email | None = _to_receive(None, development="pushes@coinfleet.example")

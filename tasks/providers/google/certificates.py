@@ -111,14 +111,14 @@ class Certificates:
             if not self._is_failing:
                 log.warning(
                     "certificates_unreachable",
-                    provider="google",
+                    at=self._base,
                     reason=str(error),
                     then="those that are known count on; other pushes are answered 503",
                 )
             self._is_failing = True
             return
         if self._is_failing:
-            log.info("certificates_back", provider="google")
+            log.info("certificates_back", at=self._base)
         self._is_failing = False
         fresh_s = _fresh_s(answer.headers.get("cache-control", ""))
         self._fresh_until = self._clock() + fresh_s

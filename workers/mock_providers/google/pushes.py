@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from workers.mock_providers.google.keys import SigningKey
 
-AUDIENCE = "https://coinfleet.example.com/webhooks/google"
+AUDIENCE = "https://coinfleet.example.com/pushes"
 PUSH_EMAIL = "pushes@example.iam.gserviceaccount.com"
 SUBSCRIPTION = "projects/example/subscriptions/play-coinfleet"
 
