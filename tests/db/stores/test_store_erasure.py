@@ -55,7 +55,7 @@ async def test_an_erased_buyers_purchases_at_stores_tell_of_nobody(
 async def test_what_stores_tell_in_base64_is_erased_too(
     books: Books, google: Sale, apple: Sale
 ) -> None:
-    """A push and a signed notification name the payment only in a part that no text search reads."""
+    """Google's pushes and what Apple signs name a payment where no search of a text finds it."""
     buyer, other = await books.profile(), await books.profile()
     theirs = Sale("google")
     told = await books.receive(
