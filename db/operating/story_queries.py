@@ -306,7 +306,8 @@ ABOUT_CALLS: Mapping[str, str] = {"call": f"{CALL} where c.id = any($1) order by
 REPLAYS_OF_CALLS: Mapping[str, str] = {
     "replayed_call": """
         select
-            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, cardinality(a.call_ids) as calls
+            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, a.action,
+            cardinality(a.call_ids) as calls
         from fleet.operator_actions as a
         where a.call_ids && $1::bigint[]
         order by a.id desc
