@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from db import housekeeping
 from db.approvals import expiry
+from db.approvals.inquiries import answer_due_inquiries
 from db.errors import Refused
 from db.inbox import claims
 
@@ -19,14 +20,16 @@ WOKEN_PER_RUN_MAX = 10_000
 # Each expired hold is rejected in a transaction of its own.
 EXPIRED_PER_RUN_MAX = 100
 REMINDED_PER_RUN_MAX = 100
+ANSWERED_PER_RUN_MAX = 1_000
 
 
 async def tidy_up(ctx: Context) -> None:
     """Wake events that have waited long enough, and judge held events again.
 
     An event that is held for a buyer, a product or a rate is judged again once that is there. A
-    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. Also adds up the event
-    counts, and deletes old payloads, old messages to the app and old history.
+    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. A question of Apple that no
+    person answers is answered. Also adds up the event counts, and deletes old payloads, old
+    messages to the app and old history.
     """
     woken = await claims.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
@@ -35,6 +38,13 @@ async def tidy_up(ctx: Context) -> None:
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
     await _expire_holds(ctx)
+    for each in await answer_due_inquiries(ctx.pool, limit=ANSWERED_PER_RUN_MAX):
+        ctx.log.info(
+            "store_answered",
+            inquiry_id=each.id,
+            event_id=each.event_id,
+            delivery_status=each.delivery_status,
+        )
     folded = housekeeping.TALLIES_PER_CALL
     while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)
