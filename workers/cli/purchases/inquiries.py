@@ -102,8 +102,10 @@ def answer(
     _print(
         make_console(),
         [
-            f"{answered.provider} is told {said} by call {answered.call_id}, until"
-            f" {moment(answered.deadline)}: see `coinfleet explain call:{answered.call_id}`"
+            (
+                f"{answered.provider} is told {said} by call {answered.call_id}, until"
+                f" {moment(answered.deadline)}: see `coinfleet explain call:{answered.call_id}`"
+            )
         ],
     )
 
