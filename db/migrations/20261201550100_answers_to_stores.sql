@@ -1,4 +1,4 @@
--- squawk-ignore-file adding-field-with-default, prefer-robust-stmts, disallowed-unique-constraint
+-- squawk-ignore-file adding-field-with-default, require-concurrent-index-creation
 -- Questions of stores are few, and settings are one row: each step takes a moment.
 -- What is answered to a store that asks about a purchase, and whether Apple may be told at all.
 alter table fleet.settings add column apple_customers_consented boolean not null default false;
@@ -10,7 +10,7 @@ alter table fleet.store_inquiries
 add column id bigint generated always as identity,
 add column payment_key text;
 update fleet.store_inquiries set payment_key = inquiry_id where provider = 'apple';
-alter table fleet.store_inquiries add constraint store_inquiries_id_key unique (id);
+create unique index store_inquiries_id_idx on fleet.store_inquiries (id);
 comment on column fleet.store_inquiries.id is 'The number by which people answer it.';
 comment on column fleet.store_inquiries.payment_key is
     'The name of the payment that is asked about: Apple''s transaction id, Google''s order id.';
