@@ -75,6 +75,7 @@ READERS: dict[str, Callable[[EventData], Fact]] = {
     "payment_intent.succeeded": read_payment_intent,
     "checkout.session.completed": read_checkout_session,
     "checkout.session.async_payment_succeeded": read_checkout_session,
+    "checkout.session.async_payment_failed": read_checkout_session,
     "charge.failed": read_charge_failed,
     "charge.captured": read_charge,
     "charge.succeeded": read_charge,
@@ -86,9 +87,9 @@ READERS: dict[str, Callable[[EventData], Fact]] = {
     "refund.failed": read_refund,
 }
 
-# Each type that means something to us, as Stripe names it.
+# Each type without which coins may be missing, as Stripe names it; a payment that failed has none.
 EVENT_TYPES: tuple[str, ...] = (
-    *READERS,
+    *(each for each in READERS if each != "checkout.session.async_payment_failed"),
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.closed",

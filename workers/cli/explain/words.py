@@ -193,7 +193,10 @@ def _replay(d: Mapping[str, Any]) -> str:
 
 
 def _replayed_call(d: Mapping[str, Any]) -> str:
-    return f"{d['typed_by']} had {counted(d['calls'], 'call')} made again: “{d['reason']}”"
+    again = f"{counted(d['calls'], 'call')} made"
+    if d["action"] == "replay deliveries":
+        again = f"{counted(d['calls'], 'message')} to the app sent"
+    return f"{d['typed_by']} had {again} again: “{d['reason']}”"
 
 
 def _adjustment(d: Mapping[str, Any]) -> str:
