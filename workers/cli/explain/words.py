@@ -152,9 +152,15 @@ def _inquiry(d: Mapping[str, Any]) -> str:
     why = f" ({d['reason']})" if d["reason"] else ""
     test = ", of a test that cost nothing" if d["is_sandbox"] else ""
     return (
-        f"{d['provider']} asked about the purchase{why}{test}: it wants an answer until"
+        f"{d['provider']} asked about the purchase{why}{test}, question {d['id']}: it wants an"
+        " answer until"
         f" {_time(d['deadline']).strip()}"
     )
+
+
+def _answer(d: Mapping[str, Any]) -> str:
+    said = d["choice"].lower().replace("_", "-")
+    return f"{d['who']} answered {said}, because “{d['reason']}” ({d['typed_by']})"
 
 
 def _stream(d: Mapping[str, Any]) -> str:
@@ -198,6 +204,7 @@ def _adjustment(d: Mapping[str, Any]) -> str:
 
 
 SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "answer": _answer,
     "adjustment": _adjustment,
     "balance": _balance,
     "call": _call,
