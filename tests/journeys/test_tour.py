@@ -92,7 +92,8 @@ def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
     await_true(
         lambda: "refunded" in typed(fleet, show_again.replace("ID", rejected)).splitlines()[0]
     )
-    assert "UNSATISFIED_WITH_PURCHASE" in (questions := typed(fleet, asked))
+    questions = typed(fleet, asked)
+    assert "UNSATISFIED_WITH_PURCHASE" in questions
     (question,) = re.findall(r"^(\d+): purchase", questions, re.MULTILINE)
     assert "apple is told decline" in typed(fleet, answer.replace("ID", question))
     fleet.wait_for("apple.answer_consumption")

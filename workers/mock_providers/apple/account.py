@@ -71,7 +71,7 @@ class MockApple:
         """Return where Apple's API is, and a key for it, which is written to the folder."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / KEY_FILE
-        pem = _key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        pem = account_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         file.touch(mode=0o600)
         file.write_bytes(pem)
         return {
@@ -94,7 +94,8 @@ class _Account:
     def __init__(self, settings: Settings) -> None:
         apps = tuple(settings.apple_apps or ())
         self._environments = {
-            name: AppleServer(_key().public_key(), apps, name) for name in ("Production", "Sandbox")
+            name: AppleServer(account_key().public_key(), apps, name)
+            for name in ("Production", "Sandbox")
         }
         self.server = Starlette(
             routes=[
@@ -133,7 +134,8 @@ class _Account:
         return answer
 
 
-def _key() -> ec.EllipticCurvePrivateKey:
+def account_key() -> ec.EllipticCurvePrivateKey:
+    """Return the key with which the fleet asks."""
     return key_of("coinfleet asks its mock of Apple", ec.SECP256R1())
 
 
