@@ -18,8 +18,11 @@ from tasks.providers.stripe.objects import Event, EventData
 from tasks.providers.stripe.reversals import (
     read_charge_failed,
     read_charge_refunded,
+    read_closed_review,
     read_dispute,
+    read_opened_review,
     read_refund,
+    read_warning,
 )
 from tasks.providers.stripe.sessions import read_checkout_session
 from tasks.providers.stripe.thin import PREFIX, read_thin
@@ -84,11 +87,18 @@ READERS: dict[str, Callable[[EventData], Fact]] = {
     "refund.created": read_refund,
     "refund.updated": read_refund,
     "refund.failed": read_refund,
+    "radar.early_fraud_warning.created": read_warning,
+    "radar.early_fraud_warning.updated": read_warning,
+    "review.opened": read_opened_review,
+    "review.closed": read_closed_review,
 }
 
-# Each type that means something to us, as Stripe names it.
+# An update of a warning tells nothing that its creation doesn't.
+_TELLS_NOTHING_NEW = "radar.early_fraud_warning.updated"
+
+# Each type that tells something of its own, as Stripe names it. One list of events has 20 at most.
 EVENT_TYPES: tuple[str, ...] = (
-    *READERS,
+    *(each for each in READERS if each != _TELLS_NOTHING_NEW),
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.closed",
