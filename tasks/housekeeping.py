@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db import housekeeping
-from db.approvals import expiry
+from db.approvals import expiry, freezes
 from db.errors import Refused
 from db.inbox import claims
 
@@ -19,13 +19,16 @@ WOKEN_PER_RUN_MAX = 10_000
 # Each expired hold is rejected in a transaction of its own.
 EXPIRED_PER_RUN_MAX = 100
 REMINDED_PER_RUN_MAX = 100
+# Any more are released by the next run. One transaction locks their payments.
+UNFROZEN_PER_RUN_MAX = 100
 
 
 async def tidy_up(ctx: Context) -> None:
     """Wake events that have waited long enough, and judge held events again.
 
     An event that is held for a buyer, a product or a rate is judged again once that is there. A
-    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. Also adds up the event
+    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected, and one that is frozen by
+    a warning of 120 days ago is released. Also adds up the event
     counts, and deletes old payloads, old messages to the app and old history.
     """
     woken = await claims.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
@@ -35,6 +38,9 @@ async def tidy_up(ctx: Context) -> None:
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
     await _expire_holds(ctx)
+    expired = await freezes.expire_freezes(ctx.pool, limit=UNFROZEN_PER_RUN_MAX)
+    if expired:
+        ctx.log.info("freezes_expired", freezes=expired)
     folded = housekeeping.TALLIES_PER_CALL
     while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)

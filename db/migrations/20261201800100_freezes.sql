@@ -21,10 +21,13 @@ create table fleet.freezes (
     released_at timestamptz,
     released_by text,
     is_released_by_person boolean not null default false,
+    release_reason text,
     primary key (provider, source, source_id),
     constraint source_known check (source in ('early_fraud_warning', 'review', 'inquiry')),
     constraint released_by_somebody check ((released_at is null) = (released_by is null)),
-    constraint persons_release check (not is_released_by_person or released_at is not null)
+    constraint persons_release_has_a_reason check (
+        not is_released_by_person or (released_at is not null and release_reason is not null)
+    )
 );
 create index freezes_payment_id_idx on fleet.freezes (payment_id);
 create index freezes_open_idx on fleet.freezes (source, opened_at) where released_at is null;
@@ -41,6 +44,7 @@ comment on column fleet.freezes.released_at is 'Since when it freezes nothing; n
 comment on column fleet.freezes.released_by is
     'review or inquiry (the provider ended it), dispute, refund, expiry, or the person who released it.';
 comment on column fleet.freezes.is_released_by_person is 'What a person released stays released.';
+comment on column fleet.freezes.release_reason is 'Why a person released it.';
 
 create table fleet.frozen_purchases (
     purchase_id bigint primary key references public.coin_purchases (id),
@@ -72,3 +76,9 @@ select cp.id, cp.profile_id
 from fleet.freezes as f
 join fleet.joined_purchases as j on j.payment_id = f.payment_id
 join public.coin_purchases as cp on cp.id = j.purchase_id;
+
+comment on column fleet.operator_actions.action is
+    'The command: replay, replay calls, rates set, rates import, purchases release.';
+comment on table fleet.operator_actions is
+    'Who had events processed again, had calls made again, set rates or released frozen purchases, and why. One row '
+    'per transaction of a command. Append-only.';

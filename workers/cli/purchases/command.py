@@ -1,4 +1,4 @@
-"""`coinfleet purchases held|show|approve|reject`: a person decides what is held."""
+"""`coinfleet purchases held|show|approve|reject|frozen|release`: a person decides what waits."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from uuid import UUID
 import msgspec
 import typer
 
-from db.approvals import decisions
+from db.approvals import decisions, freezes
 from db.approvals.decisions import DecisionRefused, Look, NotYours
 from db.connections.explanations import explained_errors
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice, Refused, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, one_line_errors
 from workers.cli.operator_settings import load_decider_url
+from workers.cli.origin import origin
 from workers.cli.purchases.outlook import Outlook, outlook_of
-from workers.cli.purchases.report import show_held, show_purchase, tell
-from workers.cli.purchases.words import NO_PRICE, done, story
+from workers.cli.purchases.report import show_frozen, show_held, show_purchase, tell
+from workers.cli.purchases.words import NO_PRICE, done, released, story
 from workers.cli.terminal import make_console, write
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ T = TypeVar("T")
 SHOWN = 100
 
 group = typer.Typer(
-    help="Show what is held, and approve or reject it.", no_args_is_help=True, add_completion=False
+    help="Show what is held or frozen, and decide it.", no_args_is_help=True, add_completion=False
 )
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="The purchase's id, as `held` shows it.")]
@@ -131,6 +132,44 @@ def reject(
         return await verb(connection, purchase, reason=reason, without_refund=without_refund)
 
     _decide(purchase, decide, is_event=is_event, as_json=as_json)
+
+
+@group.command("frozen")
+def frozen(
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most so many.")] = SHOWN,
+    as_json: AsJson = False,
+) -> None:
+    """List the purchases whose coins can't be spent now, and what freezes them; the oldest first.
+
+    Nothing of it waits for a person: Stripe ends it, or a warning ends after 120 days.
+    """
+    found = _ask(lambda connection: freezes.read_frozen(connection, limit=limit))
+    if as_json:
+        _write_json({"frozen": found})
+    else:
+        show_frozen(make_console(), found, is_cut=len(found) == limit)
+
+
+@group.command("release")
+def release(purchase: Id, *, reason: Reason, as_json: AsJson = False) -> None:
+    """Release a frozen purchase for good: its coins can be spent at once.
+
+    Only a warning, review or inquiry that is new freezes it again. Exit 1 if nothing was frozen.
+    """
+    _check_reason(reason)
+
+    async def work(connection: Connection) -> freezes.Released:
+        with _told_refusals(purchase, is_event=False):
+            return await freezes.release(connection, purchase, reason=reason, typed_by=origin())
+
+    done_now = _ask(work)
+    if as_json:
+        _write_json(done_now)
+    else:
+        tell(make_console(), released(done_now))
+    if not done_now.released:
+        raise typer.Exit(code=NEEDS_A_PERSON)
 
 
 def _ask(question: Callable[[Connection], Awaitable[T]]) -> T:
