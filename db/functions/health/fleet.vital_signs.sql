@@ -123,5 +123,5 @@ $$;
 revoke all on function fleet.vital_signs() from public, anon, authenticated, service_role;
 comment on function fleet.vital_signs() is
     'The state of the fleet: events by state, age of the oldest pending one, drift, what is held or frozen, calls that '
-    'are not done, how far each provider''s history is read, schedules, workers. The cost grows with what is held, frozen or '
-    'open, and not with history.';
+    'are not done, how far each provider''s history is read, schedules, workers. The cost grows with '
+    'what is held, frozen or open, and not with history.';

@@ -95,11 +95,12 @@ async def test_a_total_of_refunds_that_was_told_since_releases(books: Books) -> 
 async def test_a_refund_that_fails_freezes_again(books: Books) -> None:
     payment = Payment()
     buyer = await bought(books, payment)
-    made = {"refund_created_at": LATER}
-    await books.apply(payment.freeze(), payment.refund(400, told_at=LATER, **made))
+    await books.apply(payment.freeze(), payment.refund(400, told_at=LATER, refund_created_at=LATER))
     assert (await frozen(books, buyer), await books.coins(buyer)) == (0, 600)
-    failed = payment.refund(400, status="failed", told_at=LATER + timedelta(hours=1), **made)
-    await books.apply_one(failed)
+    even_later = LATER + timedelta(hours=1)
+    await books.apply_one(
+        payment.refund(400, status="failed", told_at=even_later, refund_created_at=LATER)
+    )
     assert (await frozen(books, buyer), await books.coins(buyer)) == (1_000, 1_000)
     assert await released_by(books, payment) == [None]
 
