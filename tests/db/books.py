@@ -158,12 +158,13 @@ class Payment:
 
     def freeze(self, source_id: str = "issfr", *, is_open: bool = True, **changes: Any) -> Fact:
         """An early fraud warning says that the payment may be a fraud."""
+        name = f"{source_id}_{self.number}"
         told: dict[str, Any] = {
-            "payment_keys": self.keys,
+            "payment_keys": [*self.keys, name],
             "told_at": NOON,
             "opened_at": NOON,
             "source": "early_fraud_warning",
-            "source_id": f"{source_id}_{self.number}",
+            "source_id": name,
             "is_open": is_open,
         }
         return PaymentFreeze(**told | changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,41 +38,45 @@ async def frozen(books: Books, payment: Payment) -> tuple[UUID, int]:
     return buyer, (await books.purchase(payment))["id"]
 
 
+def run(url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as the login of this address."""
+    return coinfleet(*words, OPERATOR_DATABASE_URL=url, DATABASE_URL=url, COLUMNS="300")
+
+
 async def test_what_is_frozen_is_listed_and_released_by_a_person(
     books: Books, database: Database
 ) -> None:
-    login = {"OPERATOR_DATABASE_URL": database.url("operator"), "COLUMNS": "200"}
-    nothing = coinfleet("purchases", "frozen", **login)
+    url = database.url("operator")
+    nothing = run(url, "purchases", "frozen")
     assert (nothing.returncode, nothing.stdout) == (0, "nothing is frozen\n")
     payment = Payment()
     buyer, purchase_id = await frozen(books, payment)
-    listed = coinfleet("purchases", "frozen", **login)
+    listed = run(url, "purchases", "frozen")
     assert listed.returncode == 0, listed.stderr
     row = listed.stdout.splitlines()[1]
     assert str(buyer) in row
     assert "1,000" in row
     assert f"early_fraud_warning issfr_{payment.number}, review prv_{payment.number}" in row
-    told = json.loads(coinfleet("purchases", "frozen", "--json", **login).stdout)
+    told = json.loads(run(url, "purchases", "frozen", "--json").stdout)
     assert [each["purchase_id"] for each in told["frozen"]] == [purchase_id]
 
-    done = coinfleet("purchases", "release", str(purchase_id), "--reason", "known", **login)
+    done = run(url, "purchases", "release", str(purchase_id), "--reason", "known")
     assert done.returncode == 0, done.stderr
     assert "is released from" in done.stdout
     assert "1,000 coins can be spent now" in done.stdout
     assert await books.db.fetchval("select who from fleet.operator_actions") == "coinfleet_operator"
-    again = coinfleet("purchases", "release", str(purchase_id), "--reason", "known", **login)
+    again = run(url, "purchases", "release", str(purchase_id), "--reason", "known")
     assert again.returncode == 1
     assert again.stdout == f"Nothing of purchase {purchase_id} is frozen.\n"
 
 
 def test_a_release_without_a_reason_or_a_purchase_is_refused(database: Database) -> None:
-    login = {"OPERATOR_DATABASE_URL": database.url("operator")}
-    assert coinfleet("purchases", "release", "1", "--reason", " ", **login).returncode == 2
-    missing = coinfleet("purchases", "release", "17", "--reason", "y", **login)
+    url = database.url("operator")
+    assert run(url, "purchases", "release", "1", "--reason", " ").returncode == 2
+    missing = run(url, "purchases", "release", "17", "--reason", "y")
     assert missing.returncode == 2
     assert "no purchase has the id 17" in missing.stderr
-    may_not = {"OPERATOR_DATABASE_URL": database.url("web")}
-    refused = coinfleet("purchases", "release", "17", "--reason", "y", **may_not)
+    refused = run(database.url("web"), "purchases", "release", "17", "--reason", "y")
     assert refused.returncode == 2
     assert "may not decide" in refused.stderr
 
@@ -81,12 +86,12 @@ async def test_explain_tells_what_froze_a_payment_and_until_when(
 ) -> None:
     payment = Payment()
     buyer, purchase_id = await frozen(books, payment)
-    owner = {"DATABASE_URL": database.url(), "COLUMNS": "300"}
-    told = coinfleet("explain", f"prv_{payment.number}", **owner).stdout
+    url = database.url()
+    told = run(url, "explain", f"prv_{payment.number}").stdout
     assert f"review prv_{payment.number} froze the payment's coins: they can't be spent" in told
-    assert "(1,000 of them frozen)" in coinfleet("explain", str(buyer), **owner).stdout
+    assert "(1,000 of them frozen)" in run(url, "explain", str(buyer)).stdout
     await books.db.execute("select public.release_coin_purchase($1, '', 'known')", purchase_id)
-    told = coinfleet("explain", payment.intent, **owner).stdout
+    told = run(url, "explain", payment.intent).stdout
     assert f"early fraud warning issfr_{payment.number} froze the payment's coins until" in told
     assert "because “known”" in told
     assert "freeze" in SAYINGS
