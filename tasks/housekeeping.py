@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from db import housekeeping
 from db.approvals import expiry, freezes
 from db.errors import Refused
+from db.health import confirmations
 from db.inbox import claims
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ EXPIRED_PER_RUN_MAX = 100
 REMINDED_PER_RUN_MAX = 100
 # Any more are released by the next run. One transaction locks their payments.
 UNFROZEN_PER_RUN_MAX = 100
+# By each worker, while it lasts.
+LATE_AGAIN_AFTER_S = 3_600.0
 
 
 async def tidy_up(ctx: Context) -> None:
@@ -28,8 +31,8 @@ async def tidy_up(ctx: Context) -> None:
 
     An event that is held for a buyer, a product or a rate is judged again once that is there. A
     purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected, and one that is frozen by
-    a warning of 120 days ago is released. Also adds up the event
-    counts, and deletes old payloads, old messages to the app and old history.
+    a warning of 120 days ago is released. What a store was not told in time is said. Also adds up
+    the event counts, and deletes old payloads, old messages to the app and old history.
     """
     woken = await claims.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
@@ -41,6 +44,7 @@ async def tidy_up(ctx: Context) -> None:
     expired = await freezes.expire_freezes(ctx.pool, limit=UNFROZEN_PER_RUN_MAX)
     if expired:
         ctx.log.info("freezes_expired", freezes=expired)
+    await _report_late_confirmations(ctx)
     folded = housekeeping.TALLIES_PER_CALL
     while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)
@@ -51,6 +55,20 @@ async def tidy_up(ctx: Context) -> None:
     while taken >= housekeeping.DELIVERIES_PER_CALL and not ctx.stopping.is_set():
         taken = await housekeeping.drop_old_deliveries(ctx.pool)
     await housekeeping.trim_history(ctx.pool)
+
+
+async def _report_late_confirmations(ctx: Context) -> None:
+    """Say which purchases a store was not told of in time: it may refund them by itself."""
+    for late in await confirmations.read_late_confirmations(ctx.pool):
+        if ctx.pace.is_alarm_due((late.provider, late.lacks), LATE_AGAIN_AFTER_S):
+            ctx.log.error(
+                "purchases_lack_confirmation",
+                provider=late.provider,
+                lacks=late.lacks,
+                purchases=late.purchases,
+                oldest_s=round(late.oldest_s),
+                then="see `coinfleet status`",
+            )
 
 
 async def _expire_holds(ctx: Context) -> None:

@@ -76,9 +76,3 @@ select cp.id, cp.profile_id
 from fleet.freezes as f
 join fleet.joined_purchases as j on j.payment_id = f.payment_id
 join public.coin_purchases as cp on cp.id = j.purchase_id;
-
-comment on column fleet.operator_actions.action is
-    'The command: replay, replay calls, rates set, rates import, purchases release.';
-comment on table fleet.operator_actions is
-    'Who had events processed again, had calls made again, set rates or released frozen purchases, and why. One row '
-    'per transaction of a command. Append-only.';

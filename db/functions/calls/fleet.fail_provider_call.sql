@@ -1,4 +1,4 @@
--- Definer: the worker may fail calls, not write the outbox.
+-- Definer: the worker may fail calls, not write the outbox or the inbox.
 create or replace function fleet.fail_provider_call(
     p_id bigint,
     p_attempt integer,
@@ -45,6 +45,17 @@ begin
         lease_until = null,
         last_error = p_error
     where c.id = p_id;
+    if v_is_dead then
+        -- The event says why it waits. If another session holds it, it says so when it wakes by itself.
+        update fleet.inbox_events as e
+        set reason = 'dead_call'
+        where e.id = any(array(
+            select w.id
+            from fleet.inbox_events as w
+            where w.id = v_call.event_id and w.state = 'waiting'
+            for no key update skip locked
+        ));
+    end if;
     return query
     select
         case when v_is_dead then 'dead' else 'pending' end,
@@ -58,5 +69,5 @@ revoke all on function fleet.fail_provider_call(bigint, integer, text, text, dou
 from public, anon, authenticated, service_role;
 comment on function fleet.fail_provider_call(bigint, integer, text, text, double precision, timestamptz) is
     'Records a failed attempt. p_fate transient: it is tried again after a growing pause, and dead only after its '
-    'give_up_at, or at the tenth if the app is to be told. defect: dead at the fifth. refused: dead at once. No row if '
-    'the attempt is not the newest any more.';
+    'give_up_at, or at the tenth if the app is to be told. defect: dead at the fifth. refused: dead at once. An event '
+    'that waits for a dead call says so. No row if the attempt is not the newest any more.';

@@ -11,6 +11,8 @@ declare
     v_events bigint;
     v_calls bigint;
     v_open_events bigint;
+    v_open_calls bigint;
+    v_open_messages bigint;
 begin
     -- Payloads are found by their text: a refund names only a payment, and a refused gift left no other trace. The id
     -- is written with or without hyphens. Payment keys are literals, fifty per pattern. Bytes are folded to lower
@@ -80,7 +82,19 @@ begin
     from fleet.inbox_events as e
     where e.state in ('pending', 'waiting', 'held')
         and lower(encode(e.payload, 'escape') collate "C") ~ any(v_patterns);
-    return jsonb_build_object('payloads', v_events, 'provider_calls', v_calls, 'open_events', v_open_events);
+    -- What the app, or a provider, has still to hear of this person: coins, gifts and refunds, under ids. Neither is
+    -- withheld, for both would then keep what is not true.
+    select
+        count(*) filter (where c.kind <> 'app.deliver'),
+        count(*) filter (where c.kind = 'app.deliver')
+    into v_open_calls, v_open_messages
+    from fleet.provider_calls as c
+    where c.state = 'pending'
+        and lower(encode(convert_to(c.request::text, 'UTF8'), 'escape') collate "C") ~ any(v_patterns);
+    return jsonb_build_object(
+        'payloads', v_events, 'provider_calls', v_calls, 'open_events', v_open_events, 'open_calls', v_open_calls,
+        'open_messages', v_open_messages
+    );
 end
 $$;
 
@@ -88,5 +102,5 @@ revoke all on function fleet.erase_payloads(uuid) from public, anon, authenticat
 comment on function fleet.erase_payloads(uuid) is
     'Drops the payloads of finished events, and the requests of finished calls, that name the profile, its e-mail '
     'address or one of its payments, and the payloads of ignored events about the Stripe customer that paid one. Keys '
-    'and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open keeps its '
-    'payload and is counted as open.';
+    'and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open, and '
+    'a call or message that is still to be made, keeps what it says and is counted as open.';

@@ -49,6 +49,16 @@ begin
         -- As much time as it had at first.
         give_up_at = v_now + (c.give_up_at - c.created_at)
     where c.id = any(v_replayed);
+    -- The events that wait for them wait for an answer again.
+    update fleet.inbox_events as e
+    set reason = 'no_answer_yet'
+    where e.id = any(array(
+        select w.id
+        from fleet.inbox_events as w
+        where w.id in (select c.event_id from fleet.provider_calls as c where c.id = any(v_replayed))
+            and w.state = 'waiting' and w.reason = 'dead_call'
+        for no key update skip locked
+    ));
     if cardinality(v_replayed) > 0 then
         insert into fleet.operator_actions (action, typed_by, reason, detail, call_ids)
         values ('replay calls', p_typed_by, btrim(p_reason), p_detail, v_replayed);
@@ -72,5 +82,6 @@ $$;
 revoke all on function fleet.replay_calls(bigint[], text, text, jsonb) from public, anon, authenticated, service_role;
 comment on function fleet.replay_calls(bigint[], text, text, jsonb) is
     'Has up to 500 calls to providers made again, now, with a note of who did it and why: those that are dead, that '
-    'wait for their next attempt, and refunds that were taken and came to nothing. Returns null for each of them, else '
+    'wait for their next attempt, and refunds that were taken and came to nothing. '
+    'Events that wait for them go on with the answer. Returns null for each of them, else '
     'why it was left: in_hand (a worker makes it), done, to_the_app (replay deliveries), unknown.';

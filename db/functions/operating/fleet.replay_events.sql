@@ -65,6 +65,17 @@ begin
         last_error = null
     where e.id = any(v_replayed);
     delete from fleet.set_aside_events as s where s.event_id = any(v_replayed);
+    -- What they asked for and got no answer to is asked for anew.
+    update fleet.provider_calls as c
+    set
+        state = 'pending', failures = 0, next_attempt_at = v_now, lease_until = null, finished_at = null,
+        give_up_at = v_now + (c.give_up_at - c.created_at)
+    where c.id = any(array(
+        select d.id
+        from fleet.provider_calls as d
+        where d.event_id = any(v_replayed) and d.state = 'dead'
+        for no key update skip locked
+    ));
     if cardinality(v_replayed) > 0 then
         perform fleet.record_action('replay', p_typed_by, p_reason, p_detail, v_replayed);
     end if;
@@ -89,5 +100,6 @@ revoke all on function fleet.replay_events(bigint[], text[], text, text, jsonb)
 from public, anon, authenticated, service_role;
 comment on function fleet.replay_events(bigint[], text[], text, text, jsonb) is
     'Makes up to 500 events pending again, each if it is still in the state that it was seen in, with a note of who '
-    'did it and why. Returns null for each event that is pending now, else why it was left: in_hand (a worker has it), '
+    'did it and why; a dead call of such an event is made again. '
+    'Returns null for each event that is pending now, else why it was left: in_hand (a worker has it), '
     'no_payload (it can''t be read any more), decided (a person decided its purchase), changed, unknown.';

@@ -33,17 +33,18 @@ class Header(msgspec.Struct):
 class Claims(msgspec.Struct):
     """When an object was signed, in milliseconds, and claims of JSON Web Tokens, in seconds.
 
-    Apple uses none of the latter, but its own library heeds them.
+    Apple uses none of the latter, but its own library heeds them: each may be absent, and but for
+    `aud` none may be null. An `aud` that names somebody is for another reader.
     """
 
     signedDate: int | float | None = None  # noqa: N815 - Apple's name
     receiptCreationDate: int | float | None = None  # noqa: N815
-    exp: int | float | None = None
-    nbf: int | float | None = None
-    iat: int | float | None = None
-    aud: None = None
-    sub: str | None = None
-    jti: str | None = None
+    exp: int | float | msgspec.UnsetType = msgspec.UNSET
+    nbf: int | float | msgspec.UnsetType = msgspec.UNSET
+    iat: int | float | msgspec.UnsetType = msgspec.UNSET
+    aud: object = None
+    sub: str | msgspec.UnsetType = msgspec.UNSET
+    jti: str | msgspec.UnsetType = msgspec.UNSET
 
 
 HEADER = msgspec.json.Decoder(Header)

@@ -112,8 +112,9 @@ class Verifier:
         signed_s = int(now_s if signed_ms is None else signed_ms / 1_000)
         if not signer.valid_from_s <= signed_s <= signer.valid_until_s:
             raise NotAuthentic("no_match")
-        is_over = claims.exp is not None and claims.exp <= now_s
-        if is_over or max(claims.nbf or 0, claims.iat or 0) > now_s:
+        is_over = claims.exp is not msgspec.UNSET and claims.exp <= now_s
+        starts_s = (claims.nbf or 0, claims.iat or 0)
+        if is_over or max(starts_s) > now_s or claims.aud:
             raise NotAuthentic("no_match")
         return payload
 

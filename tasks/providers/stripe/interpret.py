@@ -78,6 +78,7 @@ READERS: dict[str, Callable[[EventData], Fact]] = {
     "payment_intent.succeeded": read_payment_intent,
     "checkout.session.completed": read_checkout_session,
     "checkout.session.async_payment_succeeded": read_checkout_session,
+    "checkout.session.async_payment_failed": read_checkout_session,
     "charge.failed": read_charge_failed,
     "charge.captured": read_charge,
     "charge.succeeded": read_charge,
@@ -93,12 +94,14 @@ READERS: dict[str, Callable[[EventData], Fact]] = {
     "review.closed": read_closed_review,
 }
 
-# An update of a warning tells nothing that its creation doesn't.
-_TELLS_NOTHING_NEW = "radar.early_fraud_warning.updated"
+# What tells nothing that another event of the same doesn't: a payment that failed has no coins, and
+# a warning was told when it was created.
+_DISPENSABLE = ("checkout.session.async_payment_failed", "radar.early_fraud_warning.updated")
 
-# Each type that tells something of its own, as Stripe names it. One list of events has 20 at most.
+# Each type without which coins may be missing, or spent that are frozen, as Stripe names it. One
+# list of events has 20 types at most.
 EVENT_TYPES: tuple[str, ...] = (
-    *(each for each in READERS if each != _TELLS_NOTHING_NEW),
+    *(each for each in READERS if each not in _DISPENSABLE),
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.closed",

@@ -140,8 +140,8 @@ def _rest(done: Replay) -> Iterator[str]:
     asking = sum(each.reason == "no_answer_yet" for each in done.endings)
     if asking:
         yield (
-            f"{counted(asking, 'event')} waiting for an answer of the provider: if the call for it"
-            " is dead, `coinfleet replay calls` has it made again."
+            f"{counted(asking, 'event')} waiting for an answer of the provider: a worker asks for"
+            " it, anew if the call for it was dead."
         )
     pending = sum(each.state == "pending" for each in done.endings)
     if pending and done.has_worker:

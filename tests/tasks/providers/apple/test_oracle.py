@@ -10,6 +10,7 @@ import json
 import random
 from base64 import b64encode, urlsafe_b64decode
 from collections import Counter
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,7 +93,7 @@ def mutate(dice: random.Random, bad: list[Leaf]) -> str:
         if dice.random() < 0.3:
             target.pop(name, None)
         else:
-            target[name] = dice.choice(VALUES)
+            target[name] = deepcopy(dice.choice(VALUES))
     data = payload.get("data")
     if isinstance(data, dict) and dice.random() < 0.8:
         data.setdefault("signedTransactionInfo", inner_leaf.sign(inner))

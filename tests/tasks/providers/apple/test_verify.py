@@ -300,13 +300,13 @@ def test_a_body_of_another_shape_is_refused(apple: Apple, body: bytes) -> None:
     "claims",
     [
         {"exp": 1},
+        *({name: None} for name in ("exp", "nbf", "iat", "sub", "jti")),
         {"nbf": NOW_S + 600},
         {"iat": NOW_S + 600},
         {"aud": "somebody"},
         {"exp": "never"},
         {"signedDate": "soon"},
-        {"signedDate": 10**40},
-        {"signedDate": -1},
+        *({"signedDate": at} for at in (10**40, -1)),
     ],
     ids=str,
 )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from db.facts import Call, Question
 from db.health.vital_signs import read_vital_signs
-from tests.db.books import PRICE_LIST, Books, Payment
+from tests.db.books import PRICE_LIST, Books
 from tests.workers.cli.status.questions import health_of
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("at_work")
 
-KIND = "stripe.refund"
+KIND, FETCH = "stripe.refund", "stripe.fetch_object"
 
 
 @pytest_asyncio.fixture
@@ -56,6 +57,17 @@ async def test_a_dead_call_needs_a_person_and_the_command_has_it_made_again(
     assert [(call["id"], call["is_retry"]) for call in claimed] == [(oldest, True)]
 
 
+async def test_a_dead_question_names_the_event_that_waits_for_it(
+    database: Database, db: Connection, books: Books
+) -> None:
+    (event_id,) = await books.receive(Question(call=Call(kind=FETCH, key="fetch", request={})))
+    await books.work()
+    (call,) = await db.fetch("select * from fleet.claim_provider_calls('w', $1, 9, 9, 90)", [FETCH])
+    await db.execute("select fleet.fail_provider_call($1, 1, '404', 'refused')", call["id"])
+    (line,) = (await health_of(database)).attention
+    assert f"({FETCH}: 404), for which event {event_id} waits: remove the cause" in line
+
+
 async def test_a_call_that_keeps_failing_needs_a_person(database: Database, db: Connection) -> None:
     columns = ", attempts, first_attempt_at, last_error"
     values = ", 9, now() - interval '{} minutes', '401 unknown'"
@@ -75,26 +87,6 @@ async def test_calls_that_no_worker_tries_need_a_key(database: Database, db: Con
         "calls to stripe: 1 untried, the oldest for 2 min, because no worker can make them:"
         " set STRIPE_API_KEY for `worker`"
     )
-
-
-async def test_a_refund_of_ours_that_failed_later_needs_a_person(
-    database: Database, db: Connection, books: Books
-) -> None:
-    payment = Payment()
-    await books.apply(payment.bought(await books.profile()))
-    accepted = payment.refund(100, status="pending")
-    await books.apply(accepted)
-    call_id = await write(
-        db,
-        "a",
-        ", state, finished_at, result",
-        f""", 'done', now(), '{{"refund_id": "{accepted.refund_id}"}}'""",
-    )
-    assert (await health_of(database)).healthy
-    await books.apply(payment.refund(100, status="failed"))
-    (line,) = (await health_of(database)).attention
-    assert line.startswith(f"refund {accepted.refund_id} is failed: the buyer has not got")
-    assert line.endswith(f"made again: `coinfleet replay calls {call_id} --why WHY`")
 
 
 async def test_what_is_open_is_counted_for_metrics_and_for_json(

@@ -5,18 +5,14 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 
-from db.inbox.batches import ClaimedEvent, EventId
-from tasks.providers.stripe import Stripe
 from tests.db.books import APPLIED, DUPLICATE, NOON, Books, Outcome
+from tests.db.payments.stripe.payloads import changed, interpreted
 from workers.cli.simulate import stripe as simulated
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from db.facts import Fact
 
 PACKAGES = """
     insert into public.coin_packages (provider, sku, coin_amount, amount_minor) values
@@ -63,15 +59,9 @@ class Shop:
         return await self.books.coins(self.buyer)
 
 
-def interpreted(event: dict[str, Any]) -> Fact:
-    body = msgspec.json.encode(event)
-    claimed = ClaimedEvent(EventId(1), "stripe", event["id"], event["type"], body, NOON, 0)
-    return Stripe().interpret(claimed)
-
-
 def intent_of(order: simulated.StripePayment, metadata: dict[str, str]) -> dict[str, Any]:
     event = simulated.payment_intent_succeeded(order)
-    return _changed(event, {"metadata": metadata})
+    return changed(event, metadata=metadata)
 
 
 def session_of(
@@ -79,10 +69,6 @@ def session_of(
 ) -> dict[str, Any]:
     told = {"metadata": metadata, "client_reference_id": None} | changes
     return simulated.checkout_session_completed(order, changes=told)
-
-
-def _changed(event: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    return event | {"data": {"object": event["data"]["object"] | changes}}
 
 
 @pytest.fixture
