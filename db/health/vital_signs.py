@@ -12,6 +12,7 @@ import msgspec
 from db.errors import raising_unavailable
 from db.health.backfills import HistoryStatus
 from db.health.calls import CallCount
+from db.health.inquiries import InquiryCount
 from db.health.workers import WorkDetail
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     calls: list[CallCount] = []
     backfills: list[HistoryStatus] = []
     paused_calls: list[PausedCalls] = []
+    inquiries: list[InquiryCount] = []
 
     def count(self, state: str) -> int:
         """Return how many events of all providers are in this state."""

@@ -16,3 +16,5 @@ grant execute on function fleet.open_freezes(integer) to coinfleet_operator;
 grant execute on function fleet.held_purchases(integer) to coinfleet_operator;
 grant execute on function fleet.purchase_for_decision(bigint) to coinfleet_operator;
 grant execute on function fleet.purchase_decisions(bigint) to coinfleet_operator;
+grant execute on function fleet.open_inquiries() to coinfleet_operator;
+grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) to coinfleet_operator;

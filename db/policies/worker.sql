@@ -59,3 +59,4 @@ grant execute on function fleet.drop_old_payloads(timestamptz, integer) to coinf
 grant execute on function fleet.trim_history(timestamptz) to coinfleet_worker;
 grant execute on function fleet.age_recent_gifts(timestamptz) to coinfleet_worker;
 grant execute on function fleet.refresh_leaderboard(timestamptz, integer) to coinfleet_worker;
+grant execute on function fleet.answer_due_inquiries(integer) to coinfleet_worker;

@@ -82,6 +82,7 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     yield from _frozen_families(signs)
     yield from _call_families(signs)
     yield from _history_families(signs)
+    yield from _inquiry_families(signs)
     yield _gauge("ledger_drift", "Violations that the proofs found in the books.", signs.drift)
     proved = GaugeMetricFamily(
         "coinfleet_proof_age_seconds", "Time since the newest proof of a kind.", labels=["kind"]
@@ -122,6 +123,23 @@ def _call_families(signs: VitalSigns) -> Iterator[Metric]:
     yield calls
     yield oldest
     yield paused
+
+
+def _inquiry_families(signs: VitalSigns) -> Iterator[Metric]:
+    labels = ["provider"]
+    asked = GaugeMetricFamily(
+        "coinfleet_store_inquiries", "Questions of a store that are not answered.", labels=labels
+    )
+    ends = GaugeMetricFamily(
+        "coinfleet_store_inquiry_ends_seconds",
+        "Time until the first of them can't be answered any more.",
+        labels=labels,
+    )
+    for each in signs.inquiries:
+        asked.add_metric([each.provider], each.inquiries)
+        ends.add_metric([each.provider], each.ends_in_s)
+    yield asked
+    yield ends
 
 
 def _history_families(signs: VitalSigns) -> Iterator[Metric]:

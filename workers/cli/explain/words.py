@@ -160,9 +160,15 @@ def _inquiry(d: Mapping[str, Any]) -> str:
     why = f" ({d['reason']})" if d["reason"] else ""
     test = ", of a test that cost nothing" if d["is_sandbox"] else ""
     return (
-        f"{d['provider']} asked about the purchase{why}{test}: it wants an answer until"
+        f"{d['provider']} asked about the purchase{why}{test}, question {d['id']}: it wants an"
+        " answer until"
         f" {_time(d['deadline']).strip()}"
     )
+
+
+def _answer(d: Mapping[str, Any]) -> str:
+    said = d["choice"].lower().replace("_", "-")
+    return f"{d['who']} answered {said}, because “{d['reason']}” ({d['typed_by']})"
 
 
 def _stream(d: Mapping[str, Any]) -> str:
@@ -196,7 +202,10 @@ def _replay(d: Mapping[str, Any]) -> str:
 
 
 def _replayed_call(d: Mapping[str, Any]) -> str:
-    return f"{d['typed_by']} had {counted(d['calls'], 'call')} made again: “{d['reason']}”"
+    again = f"{counted(d['calls'], 'call')} made"
+    if d["action"] == "replay deliveries":
+        again = f"{counted(d['calls'], 'message')} to the app sent"
+    return f"{d['typed_by']} had {again} again: “{d['reason']}”"
 
 
 def _adjustment(d: Mapping[str, Any]) -> str:
@@ -204,6 +213,7 @@ def _adjustment(d: Mapping[str, Any]) -> str:
 
 
 SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "answer": _answer,
     "adjustment": _adjustment,
     "balance": _balance,
     "call": _call,

@@ -1,4 +1,4 @@
-"""Shows held and frozen purchases on a terminal, whatever its width."""
+"""Shows held purchases on a terminal, whatever its width."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from db.approvals.decisions import Held
-    from db.approvals.freezes import Frozen
     from workers.cli.purchases.outlook import Outlook
 
-FROZEN_HEADER = ("Frozen", "coins", "buyer", "since", "ends", "by")
 HEADER = ("Held", "reason", "amount", "USD", "buyer", "since", "waits for")
 
 
@@ -30,27 +28,6 @@ def show_held(console: Console, held: Sequence[Held], *, is_cut: bool) -> None:
     print_rows(console, HEADER, [(_row(each), "") for each in held])
     if is_cut:
         print_lines(console, [f"There may be more than these {len(held)}: see --limit."])
-
-
-def show_frozen(console: Console, frozen: Sequence[Frozen], *, is_cut: bool) -> None:
-    """Print what is frozen, a row each."""
-    if not frozen:
-        print_lines(console, ["nothing is frozen"])
-        return
-    rows = [
-        [
-            str(each.purchase_id),
-            f"{each.coins:,}",
-            str(each.profile_id),
-            ago(each.age_s),
-            "by itself " + moment(each.ends_at) if each.ends_at else "with its source",
-            ", ".join(each.sources),
-        ]
-        for each in frozen
-    ]
-    print_rows(console, FROZEN_HEADER, [(row, "") for row in rows])
-    if is_cut:
-        print_lines(console, [f"There may be more than these {len(frozen)}: see --limit."])
 
 
 def show_purchase(console: Console, outlook: Outlook) -> None:

@@ -1,4 +1,4 @@
-"""What is said of held and frozen purchases and of decisions, in plain words."""
+"""What is said of held purchases and decisions, in plain words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from db.approvals.decisions import Decision
-    from db.approvals.freezes import Released
 
 NO_PRICE = (
     "its product is not in the price list, so nothing says how many coins it is worth: add it to"
@@ -149,14 +148,3 @@ def done(decided: object, look: Look | None) -> str:
             )
         case _:
             return "rejected, without a refund"
-
-
-def released(done: Released) -> str:
-    """Say what a release came to."""
-    if not done.released:
-        return f"Nothing of purchase {done.purchase_id} is frozen."
-    coins = counted(done.coins, "coin")
-    return (
-        f"Purchase {done.purchase_id} is released from {', '.join(done.released)}:"
-        f" {coins} can be spent now."
-    )
