@@ -278,6 +278,7 @@ class Case(NamedTuple):
     coins: int
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "case",
     [Case("consume", 99, COINS), Case("acknowledge", 3_000_000, 0)],
@@ -318,6 +319,7 @@ async def test_what_google_was_told_before_its_worker_was_killed_is_told_once(
         assert word not in killed.text + other.text
 
 
+@pytest.mark.long
 async def test_a_purchase_whose_worker_was_killed_before_it_was_read_is_read_by_another(
     fleet: Fleet, google: GoogleServer, db: Connection, tmp_path: Path
 ) -> None:
