@@ -142,6 +142,14 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         where d.payment_id = any($1)
         order by d.told_at desc nulls last
     """,
+    "freeze": """
+        select
+            f.opened_at as at, f.payment_id as id, f.source, f.source_id, f.released_at,
+            f.released_by, f.release_reason
+        from fleet.freezes as f
+        where f.payment_id = any($1)
+        order by f.opened_at desc
+    """,
     "refunded_so_far": """
         select
             m.refund_total_at as at, m.id, m.refund_total_minor, p.currency,

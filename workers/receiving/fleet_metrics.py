@@ -79,6 +79,7 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         "For how long the first of them has been failing; above 900 a person should look.",
         signs.failing.longest_s or 0,
     )
+    yield from _frozen_families(signs)
     yield from _call_families(signs)
     yield from _history_families(signs)
     yield from _inquiry_families(signs)
@@ -92,6 +93,13 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     yield proved
     yield from _schedule_families(signs)
     yield from _worker_families(signs)
+
+
+def _frozen_families(signs: VitalSigns) -> Iterator[Metric]:
+    frozen = signs.frozen
+    yield _gauge("frozen_purchases", "Purchases that are frozen.", frozen.purchases)
+    yield _gauge("frozen_coins", "Coins that are frozen: nobody can spend them.", frozen.coins)
+    yield _gauge("frozen_oldest_seconds", "Age of the oldest open freeze.", frozen.oldest_s or 0)
 
 
 def _call_families(signs: VitalSigns) -> Iterator[Metric]:

@@ -13,7 +13,7 @@ from db.approvals import decisions
 from db.approvals.decisions import DecisionRefused, Look, NotYours
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice, Refused, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed
-from workers.cli.purchases import inquiries
+from workers.cli.purchases import freezes, inquiries
 from workers.cli.purchases.asking import ask, write_json
 from workers.cli.purchases.outlook import Outlook, outlook_of
 from workers.cli.purchases.report import show_held, show_purchase, tell
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 SHOWN = 100
 
 group = typer.Typer(
-    help="Show what is held, and approve or reject it; answer what stores ask about refunds.",
+    help="Show what is held or frozen, and decide it; answer what stores ask about refunds.",
     no_args_is_help=True,
     add_completion=False,
 )
 group.command("inquiries")(inquiries.list_inquiries)
 group.command("answer")(inquiries.answer)
+group.command("frozen")(freezes.list_frozen)
+group.command("release")(freezes.release)
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="The purchase's id, as `held` shows it.")]
 IsEvent = Annotated[
