@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.breaker import OPEN_AFTER, PAUSE_MAX_S, Breaker
+from tasks.providers.app.provider import App
+from tasks.providers.apple.provider import Apple
 from tasks.providers.calls import (
     CallFailed,
     KeyRefused,
     ProviderThrottled,
     ProviderUnreachable,
 )
-from tasks.providers.app.provider import App
-from tasks.providers.apple.provider import Apple
 from tasks.providers.google.provider import Google
 from tasks.providers.stripe.provider import Stripe
 
