@@ -105,16 +105,31 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """A dispute in its state of `told_at`, with its balance transactions; an inquiry has none.
 
     `status` is one of Stripe's, or "unknown". `currency` is that of `amount_minor`; None if it is
-    the payment's own.
+    the payment's own. `opened_at` is when the dispute was made, None if it isn't told.
     """
 
     payment_keys: PaymentKeys
     told_at: datetime
+    opened_at: datetime | None = None
     dispute_id: Text
     status: Text
     amount_minor: Amount
     currency: CurrencyCode | None = None
     transactions: list[DisputeTransaction]
+
+
+class PaymentFreeze(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="freeze"):
+    """An early fraud warning or a review in its state of `told_at`: it freezes, and takes nothing.
+
+    It was opened at `opened_at`. An inquiry is a Dispute whose status begins with `warning_`.
+    """
+
+    payment_keys: PaymentKeys
+    told_at: datetime
+    opened_at: datetime
+    source: Literal["early_fraud_warning", "review"]
+    source_id: Text
+    is_open: bool
 
 
 class ChargeFailed(
@@ -257,20 +272,30 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="na
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A call to the provider, to be made once per key; see db/outbox/provider_calls.py."""
+    """A call to the provider, to be made once per key; see db/outbox/provider_calls.py.
+
+    With `again_after_s` one that was answered is made again, so many seconds from now: 1 hour at
+    most.
+    """
 
     kind: Text
     key: Text
     request: dict[str, str | int | None]
+    again_after_s: Annotated[int, Meta(ge=1, le=3_600)] | None = None
+
+
+NO_ANSWER_YET = "no_answer_yet"
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="question"):
     """The event means nothing without the answer of this call: it waits for that.
 
-    It is interpreted again with the answer in `ClaimedEvent.answer`.
+    It is interpreted again with the answer in `ClaimedEvent.answer`. `reason` is why it waits; an
+    answer that decides nothing yet has another than NO_ANSWER_YET.
     """
 
     call: Call
+    reason: Text = NO_ANSWER_YET
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):
@@ -294,6 +319,7 @@ Fact: TypeAlias = (
     | Refund
     | RefundTotal
     | Dispute
+    | PaymentFreeze
     | ChargeFailed
     | StorePurchase
     | StoreSnapshot

@@ -48,6 +48,22 @@ CALL = """
         c.next_attempt_at, c.last_error
     from fleet.provider_calls as c
 """
+# The key of a message about a hold may end with a transaction's number: then it is found by what
+# stands before that. The character after "-" is ".".
+_HOLDS_TOLD = f"""
+    select m.*
+    from names as n
+    cross join lateral (
+        {CALL}
+        where (starts_with(c.key, 'purchase-held-') or starts_with(c.key, 'purchase-rejected-'))
+            and c.key ~>=~ (n.name || '-') and c.key ~<~ (n.name || '.')
+        order by c.key using ~<~
+        limit 100
+    ) as m
+    union all
+    {CALL} where c.key = any(array(select n.name from names as n))
+    order by 2 desc
+"""
 _DECISION = """
     select
         d.decided_at as at, d.id, d.purchase_id, d.event_id, d.verb, d.outcome, d.who, d.reason,
@@ -126,6 +142,14 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         where d.payment_id = any($1)
         order by d.told_at desc nulls last
     """,
+    "freeze": """
+        select
+            f.opened_at as at, f.payment_id as id, f.source, f.source_id, f.released_at,
+            f.released_by, f.release_reason
+        from fleet.freezes as f
+        where f.payment_id = any($1)
+        order by f.opened_at desc
+    """,
     "refunded_so_far": """
         select
             m.refund_total_at as at, m.id, m.refund_total_minor, p.currency,
@@ -174,12 +198,18 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         order by c.id desc
     """,
     "message": f"""
-        {CALL}
-        where c.key = any(array(
-            select unnest(array['purchase-held-' || p.id, 'purchase-credited-' || p.id])
+        with names as (
+            select unnest(array[
+                'purchase-credited-' || p.id, 'purchase-held-' || p.id, 'purchase-rejected-' || p.id
+            ]) as name
             from ({_PURCHASES}) as p
-        ))
-        order by c.id desc
+            union all
+            select unnest(array[
+                'purchase-held-payment-' || i.id, 'purchase-rejected-payment-' || i.id
+            ])
+            from unnest($1::bigint[]) as i (id)
+        )
+        {_HOLDS_TOLD}
     """,
     "joined": """
         select
@@ -237,6 +267,17 @@ ABOUT_EVENTS: Mapping[str, str] = {
 }
 # Keys: events.
 AROUND_EVENTS: Mapping[str, str] = {
+    # Of a gift that was refused, or a payment without a name.
+    "message": f"""
+        with names as (
+            select unnest(array[
+                'gift-rejected-' || i.id, 'purchase-held-event-' || i.id,
+                'purchase-rejected-event-' || i.id
+            ]) as name
+            from unnest($1::bigint[]) as i (id)
+        )
+        {_HOLDS_TOLD}
+    """,
     "decision": f"{_DECISION} where d.event_id = any($1) order by d.id desc",
     "found": """
         select f.found_at as at, f.event_id as id, f.provider, f.made_at, f.is_missed
@@ -248,12 +289,16 @@ AROUND_EVENTS: Mapping[str, str] = {
         {CALL}
         where c.event_id = any($1) or c.key = any(array(
             select 'coinfleet:refund:' || d.id from fleet.decisions as d where d.event_id = any($1)
+            union all
+            select fleet.answer_key(q.provider, q.inquiry_id)
+            from fleet.store_inquiries as q
+            where q.event_id = any($1)
         ))
         order by c.id desc
     """,
     "inquiry": """
         select
-            q.asked_at as at, q.event_id as id, q.provider, q.deadline, q.reason, q.is_sandbox
+            q.asked_at as at, q.id, q.provider, q.deadline, q.reason, q.is_sandbox
         from fleet.store_inquiries as q
         where q.event_id = any($1)
         order by q.asked_at desc
@@ -263,7 +308,14 @@ AROUND_EVENTS: Mapping[str, str] = {
             a.acted_at as at, a.id, a.who, a.typed_by, a.reason,
             cardinality(a.event_ids) as events
         from fleet.operator_actions as a
-        where a.event_ids && $1::bigint[]
+        where a.event_ids && $1::bigint[] and a.action <> 'purchases answer'
+        order by a.id desc
+    """,
+    "answer": """
+        select
+            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, a.detail ->> 'choice' as choice
+        from fleet.operator_actions as a
+        where a.event_ids && $1::bigint[] and a.action = 'purchases answer'
         order by a.id desc
     """,
 }
@@ -273,7 +325,8 @@ ABOUT_CALLS: Mapping[str, str] = {"call": f"{CALL} where c.id = any($1) order by
 REPLAYS_OF_CALLS: Mapping[str, str] = {
     "replayed_call": """
         select
-            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, cardinality(a.call_ids) as calls
+            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, a.action,
+            cardinality(a.call_ids) as calls
         from fleet.operator_actions as a
         where a.call_ids && $1::bigint[]
         order by a.id desc

@@ -29,6 +29,10 @@ grant select (id, profile_id, requested_by, reason, erased_at, counts) on fleet.
 grant select (
     event_id, backfill_id, provider, event_type, made_at, found_at, is_missed
 ) on fleet.found_events to coinfleet_console;
+grant select (
+    provider, source, source_id, payment_id, opened_at, told_at, is_open, released_at, released_by,
+    is_released_by_person, release_reason
+) on fleet.freezes to coinfleet_console;
 grant select (event_id, judgements, judged_at) on fleet.hold_judgements to coinfleet_console;
 grant select (
     id, provider, provider_event_id, event_type, state, reason, attempts, starts, payment_id, received_at,
@@ -58,7 +62,7 @@ grant select (
 grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
 grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
 grant select (
-    provider, inquiry_id, event_id, store_app, asked_at, deadline, reason, is_sandbox
+    id, provider, inquiry_id, event_id, payment_key, store_app, asked_at, deadline, reason, is_sandbox
 ) on fleet.store_inquiries to coinfleet_console;
 grant select (
     payment_id, product_id, quantity, reversed_quantity, unit_coins
@@ -71,6 +75,7 @@ grant select (payment_id, told_at, voided_quantity) on fleet.store_voids to coin
 grant select (
     job, tick, missed, enqueued_at, started_at, finished_at, claimable_at, attempts, outcome, last_error
 ) on fleet.ticks to coinfleet_console;
+grant select (worker, started_at, reported_at, last_doorbell_at, detail) on fleet.worker_reports to coinfleet_console;
 
 -- Row level security would hide all rows of these.
 grant select (
@@ -123,18 +128,22 @@ grant execute on function public.approve_coin_purchase(bigint, text, text, bigin
 grant execute on function public.reject_coin_purchase(bigint, text, text, boolean) to coinfleet_console;
 grant execute on function public.attribute_held_event(bigint, uuid, text, text) to coinfleet_console;
 grant execute on function public.reject_held_event(bigint, text, text, boolean) to coinfleet_console;
+grant execute on function public.release_coin_purchase(bigint, text, text, text) to coinfleet_console;
+grant execute on function fleet.open_freezes(integer) to coinfleet_console;
 grant execute on function fleet.held_purchases(integer) to coinfleet_console;
 grant execute on function fleet.purchase_for_decision(bigint) to coinfleet_console;
 grant execute on function fleet.purchase_decisions(bigint) to coinfleet_console;
+grant execute on function fleet.answer_key(text, text) to coinfleet_console;
 grant execute on function fleet.backfill_statuses() to coinfleet_console;
 grant execute on function fleet.catalog_differences() to coinfleet_console;
 grant execute on function fleet.console_session(bytea) to coinfleet_console;
 grant execute on function fleet.end_console_session(bytea) to coinfleet_console;
 grant execute on function fleet.event_counts() to coinfleet_console;
-grant execute on function fleet.failed_refunds(integer) to coinfleet_console;
+grant execute on function fleet.frozen_coins(uuid[]) to coinfleet_console;
 grant execute on function fleet.has_payload(bigint) to coinfleet_console;
 grant execute on function fleet.held_counts() to coinfleet_console;
 grant execute on function fleet.lacks_tables() to coinfleet_console;
+grant execute on function fleet.late_confirmations(timestamptz) to coinfleet_console;
 grant execute on function fleet.major_amount(numeric, text) to coinfleet_console;
 grant execute on function fleet.minor_unit_exponent(text) to coinfleet_console;
 grant execute on function fleet.open_console_session(bytea, text, text, text, text, boolean, integer, double precision) to coinfleet_console;
@@ -145,4 +154,7 @@ grant execute on function fleet.schedule_statuses() to coinfleet_console;
 grant execute on function fleet.stale_rates(timestamptz) to coinfleet_console;
 grant execute on function fleet.vital_signs() to coinfleet_console;
 grant execute on function fleet.web_statuses() to coinfleet_console;
+grant execute on function fleet.word_of_call(bigint, text) to coinfleet_console;
 grant execute on function fleet.worker_statuses() to coinfleet_console;
+grant execute on function fleet.open_inquiries() to coinfleet_console;
+grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) to coinfleet_console;

@@ -52,6 +52,9 @@ class Provider(ABC):
     calls_at_once: ClassVar[int] = 8
     """How many calls all workers together make at once: Stripe takes 25 requests per second."""
 
+    rests_at_most_s: ClassVar[float] = 3_600.0
+    """For how long no call at all is made because an answer asked for a pause."""
+
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether `verify` would need more than a millisecond for this request.
 
@@ -96,6 +99,13 @@ class Provider(ABC):
         None without the settings that calls need: then they wait in the outbox.
         """
         return {}
+
+    async def check_account(self) -> None:  # noqa: B027 - not every provider has accounts
+        """Raise AccountNotOurs if the key for calls is not of our account, CallFailed if unknown.
+
+        Awaited before each look for calls and into the history, outside any transaction. It asks
+        the provider at most once per process.
+        """
 
     def history(self) -> History | None:
         """Return how past events are listed, the same object each time.

@@ -65,13 +65,16 @@ def has_heard(fleet: FleetRun, kind: str, purchase: str) -> bool:
 
 @pytest.mark.requirement("H1")
 def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
-    first, tour, held, show, approve, reject, show_again, status = LINES
+    first, tour, held, show, approve, reject, show_again, asked, answer, status = LINES
     assert first == "make run MOCK_PROVIDERS=1"
     assert len(LINES) <= 10
 
     report = typed(fleet, tour)
     assert "✓ Each event has one outcome, and every coin is accounted for." in report
     assert "proofs of the books, none broken" in report
+    # Google was asked of its purchases, and told that they are granted.
+    fleet.wait_for("google.fetch_purchase")
+    fleet.wait_for("google.consume")
     approved, rejected = re.findall(r"purchases (?:approve|reject) (\d+) ", report)
     for purchase in (approved, rejected):
         assert has_heard(fleet, "purchase.held", purchase)
@@ -89,6 +92,12 @@ def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
     await_true(
         lambda: "refunded" in typed(fleet, show_again.replace("ID", rejected)).splitlines()[0]
     )
+    questions = typed(fleet, asked)
+    assert "UNSATISFIED_WITH_PURCHASE" in questions
+    (question,) = re.findall(r"^(\d+): purchase", questions, re.MULTILINE)
+    assert "apple is told decline" in typed(fleet, answer.replace("ID", question))
+    fleet.wait_for("apple.answer_consumption")
+    fleet.wait_for("/inApps/v2/transactions/consumption/")
     assert "healthy" in typed(fleet, status)
     # The first terminal has shown the way of the refund.
     for event in ('"asked"', '"webhook_sent"', '"app_heard"'):
@@ -104,8 +113,8 @@ def test_no_secret_and_nothing_of_a_person_was_logged(fleet: FleetRun) -> None:
     for secret in (
         *(KEY, SECRET, DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"]),
         *(DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"], DEVELOPMENT_SECRETS["SUPABASE_JWT_SECRET"]),
-        # What begins an access token, ends a purchase token, and stands in Stripe's objects.
-        *("eyJ", "abcdefghijklmnopqrstuvwxyz", "viewer@example.com", "203.0.113.", "Mozilla"),
+        # What begins an access token, stands in purchase tokens, and in objects of Stripe.
+        *("eyJ", "AO-J1Oz", "viewer@example.com", "203.0.113.", "Mozilla"),
         *("PRIVATE KEY", "postgresql://", "Bearer "),
     ):
         assert secret not in logged, secret

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 KEY = "rk_test_0123456789abcdef"
+ACCOUNT = "acct_mock1"
 KEYS_ARE_KEPT_S = 24 * 3_600
 API_VERSION = "2026-10-28.endive"
 
@@ -37,7 +38,8 @@ API_VERSION = "2026-10-28.endive"
 # failed: an internal error before anything is done, kept under its key.
 # failed_after: the same after the refund was made.
 # lost: it is done, and no answer comes. dripped: the answer comes a byte at a time, and never ends.
-# empty, malformed: it is done, and the answer says nothing.
+# empty, malformed, deep: it is done, and the answer says nothing.
+# proxied: something between answers, and not Stripe. may_pass: Stripe says that a refusal may pass.
 Fault: TypeAlias = Literal[
     "none",
     "throttled",
@@ -51,6 +53,10 @@ Fault: TypeAlias = Literal[
     "dripped",
     "empty",
     "malformed",
+    "deep",
+    "proxied",
+    "timed_out",
+    "may_pass",
 ]
 STATUSES: dict[str, int] = {
     "throttled": 429,
@@ -58,6 +64,7 @@ STATUSES: dict[str, int] = {
     "forbidden": 403,
     "conflict": 409,
     "unavailable": 503,
+    "timed_out": 408,
 }
 
 
@@ -190,6 +197,11 @@ class StripeServer:
         if fault in STATUSES:
             headers = {"retry-after": self.retry_after} if fault == "throttled" else {}
             return _error(STATUSES[fault], None, "api_error", headers=headers)
+        if fault == "proxied":
+            return Response(b"<html>no such page</html>", 404, media_type="text/html")
+        if fault == "may_pass":
+            retry = {"stripe-should-retry": "true"}
+            return _error(400, "lock_timeout", "invalid_request_error", headers=retry)
         if request.method == "POST":
             return await self._post(request, fault)
         return await self._end(self._get(request), fault)
@@ -237,6 +249,8 @@ class StripeServer:
         return 200, self.add_refund(intent, amount, **metadata)
 
     def _get(self, request: Request) -> Response:
+        if request.url.path == "/v1/account":
+            return JSONResponse({"id": ACCOUNT, "object": "account", "country": "DE"})
         if request.url.path == "/v1/refunds":
             limit = int(request.query_params.get("limit", "10"))
             intent = request.query_params["payment_intent"]
@@ -265,6 +279,8 @@ class StripeServer:
                 return Response(b"", 200)
             case "malformed":
                 return Response(b'{"id": "re_1", "secret of Jane Doe', 200)
+            case "deep":
+                return Response(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 200)
             case _:
                 pass
         return response

@@ -17,6 +17,7 @@ from workers.settings.apple import AppleSettings
 from workers.settings.console import ConsoleSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
+from workers.settings.google import GoogleSettings
 from workers.settings.sign_in import SignInSettings
 from workers.settings.stripe import StripeSettings
 from workers.settings.values import (
@@ -42,6 +43,7 @@ class SettingsFault(SystemExit):
 
 # A further provider's settings stand before the others: the fields of the last base come first.
 class Settings(
+    GoogleSettings,
     AppleSettings,
     SignInSettings,
     AppSettings,

@@ -28,6 +28,10 @@ READABLE: dict[str, str] = {
     ),
     "fleet.erasures": "id profile_id requested_by reason erased_at counts",
     "fleet.found_events": "event_id backfill_id provider event_type made_at found_at is_missed",
+    "fleet.freezes": (
+        "provider source source_id payment_id opened_at told_at is_open released_at released_by "
+        "is_released_by_person release_reason"
+    ),
     "fleet.hold_judgements": "event_id judgements judged_at",
     "fleet.inbox_events": (
         "id provider provider_event_id event_type state reason attempts starts payment_id "
@@ -55,7 +59,7 @@ READABLE: dict[str, str] = {
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",
     "fleet.set_aside_events": "event_id failing_since setbacks sqlstate",
     "fleet.store_inquiries": (
-        "provider inquiry_id event_id store_app asked_at deadline reason is_sandbox"
+        "id provider inquiry_id event_id payment_key store_app asked_at deadline reason is_sandbox"
     ),
     "fleet.store_line_items": "payment_id product_id quantity reversed_quantity unit_coins",
     "fleet.store_payments": (
@@ -67,6 +71,7 @@ READABLE: dict[str, str] = {
         "job tick missed enqueued_at started_at finished_at claimable_at attempts outcome "
         "last_error"
     ),
+    "fleet.worker_reports": "worker started_at reported_at last_doorbell_at detail",
     "public.coin_packages": (
         "provider sku product_id coin_amount amount_minor currency active listed_at"
     ),
