@@ -33,6 +33,7 @@ grant select (
     provider, source, source_id, payment_id, opened_at, told_at, is_open, released_at, released_by,
     is_released_by_person, release_reason
 ) on fleet.freezes to coinfleet_console;
+grant select (purchase_id, profile_id) on fleet.frozen_purchases to coinfleet_console;
 grant select (event_id, judgements, judged_at) on fleet.hold_judgements to coinfleet_console;
 grant select (
     id, provider, provider_event_id, event_type, state, reason, attempts, starts, payment_id, received_at,

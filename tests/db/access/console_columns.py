@@ -32,6 +32,7 @@ READABLE: dict[str, str] = {
         "provider source source_id payment_id opened_at told_at is_open released_at released_by "
         "is_released_by_person release_reason"
     ),
+    "fleet.frozen_purchases": "purchase_id profile_id",
     "fleet.hold_judgements": "event_id judgements judged_at",
     "fleet.inbox_events": (
         "id provider provider_event_id event_type state reason attempts starts payment_id "

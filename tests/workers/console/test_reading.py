@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from db.connections.pool import open_pool
+from db.connections.pool import open_connection, open_pool
 from db.operating import profile_queries, story_queries
 from workers.cli.status.checks import CHECKS, Check, CheckContext
 from workers.cli.status.health import Queue
@@ -18,6 +18,8 @@ from workers.cli.status.reading import read_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import httpx
 
     from db.connections.pool import Connection, Pool
     from tests.clusters import Database
@@ -51,6 +53,42 @@ async def test_the_console_reads_the_same_health_as_status(
     owners.terminate()
     assert ours.attention == theirs.attention
     assert ours.events == theirs.events
+
+
+LIFE = """
+insert into auth.users (id) values
+    ('00000000-0000-4000-8000-000000000001'), ('00000000-0000-4000-8000-000000000002');
+insert into public.gift_types (code, name, coin_cost, streamer_share_bps, active)
+values ('rose', 'Rose', 1, 5000, true);
+insert into public.live_streams (profile_id)
+values ('00000000-0000-4000-8000-000000000002');
+select public.process_coin_purchase(
+    '00000000-0000-4000-8000-000000000001', 'app', 'evt_life', 'pay_life', 100, 1.00
+);
+select set_config('request.jwt.claims', '{"sub": "00000000-0000-4000-8000-000000000001"}', false);
+select public.process_gift('00000000-0000-4000-8000-000000000002', 'rose', 'key_life');
+insert into fleet.provider_calls (kind, key, request) values ('stripe.refund', 'call_life', '{}');
+"""
+SUBJECTS = (
+    "event:1", "pay_life", "profile:00000000-0000-4000-8000-000000000001", "purchase:1", "gift:1",
+    "stream:1", "call_life",
+)  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module")
+async def life(console_database: Database) -> None:
+    """Somebody buys coins and gives one away."""
+    connection = await open_connection(console_database.url(), application_name="test")
+    await connection.execute(LIFE)
+    await connection.close()
+
+
+@pytest.mark.usefixtures("life")
+@pytest.mark.parametrize("typed", SUBJECTS)
+async def test_the_story_of_anything_is_shown(viewer: httpx.AsyncClient, typed: str) -> None:
+    answer = await viewer.get("/search", params={"id": typed}, follow_redirects=True)
+    assert answer.status_code == 200
+    assert '<ol class="story">\n<li>' in answer.text
 
 
 def queries() -> list[tuple[str, str]]:
