@@ -77,10 +77,7 @@ async def read_held_counts(pool: Pool) -> list[HeldCount]:
 
 async def read_double_grants(pool: Pool) -> list[DoubleGrant]:
     """Return the payments that were granted more than once, the oldest first."""
-    rows = await pool.fetch(
-        "select payment_id, purchase_ids, coins from invariants.payments_are_granted_once"
-        " order by purchase_ids limit 20"
-    )
+    rows = await pool.fetch("select payment_id, purchase_ids, coins from fleet.double_grants()")
     return [DoubleGrant(row[0], list(row[1]), int(row[2])) for row in rows]
 
 

@@ -2,7 +2,7 @@
 -- It reads columns, each named here, and not through functions: the questions of `coinfleet explain` and `status` are
 -- then one text for both, and a column that is not named can't be read, whatever a page asks. Not named are payloads
 -- (fleet.payload_of, which notes who reads), what providers answered, and of people all but the profile's id.
-grant usage on schema fleet, invariants to coinfleet_console;
+grant usage on schema fleet to coinfleet_console;
 
 -- Is the schema the one this code was written for?
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_console;
@@ -120,9 +120,6 @@ create policy console_reads on public.live_streams for select to coinfleet_conso
 drop policy if exists console_reads on public.profiles;
 create policy console_reads on public.profiles for select to coinfleet_console using (true);
 
--- What `coinfleet status` asks of the invariants.
-grant select on invariants.payments_are_granted_once to coinfleet_console;
-
 -- Functions. What isn't listed any more is taken back, in the same transaction.
 select fleet.revoke_functions('coinfleet_console');
 grant execute on function public.approve_coin_purchase(bigint, text, text, bigint) to coinfleet_console;
@@ -138,6 +135,7 @@ grant execute on function fleet.answer_key(text, text) to coinfleet_console;
 grant execute on function fleet.backfill_statuses() to coinfleet_console;
 grant execute on function fleet.catalog_differences() to coinfleet_console;
 grant execute on function fleet.console_session(bytea) to coinfleet_console;
+grant execute on function fleet.double_grants() to coinfleet_console;
 grant execute on function fleet.end_console_session(bytea) to coinfleet_console;
 grant execute on function fleet.event_counts() to coinfleet_console;
 grant execute on function fleet.frozen_coins(uuid[]) to coinfleet_console;

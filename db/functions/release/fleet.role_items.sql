@@ -37,6 +37,30 @@ as $$
         where a.grantee = r.oid and r.allowed_by <> 'clients'
         union all
         select
+            r.allowed_by,
+            format('grant %s (%I) on %s to %s', lower(x.privilege_type), a.attname, c.oid::regclass, r.role)
+        from ours as r
+        join pg_catalog.pg_class as c on c.relnamespace::regnamespace::text in ('public', 'fleet')
+        join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attacl is not null and not a.attisdropped
+        cross join lateral aclexplode(a.attacl) as x
+        where x.grantee = r.oid and r.allowed_by <> 'clients'
+        union all
+        select
+            r.allowed_by,
+            format(
+                'policy %I on %s = %s', p.polname, p.polrelid::regclass,
+                md5(
+                    concat_ws(
+                        ' ', p.polcmd, p.polpermissive, pg_get_expr(p.polqual, p.polrelid), '|',
+                        pg_get_expr(p.polwithcheck, p.polrelid)
+                    )
+                )
+            )
+        from ours as r
+        join pg_catalog.pg_policy as p on r.oid = any(p.polroles)
+        where r.allowed_by <> 'clients'
+        union all
+        select
             case when r.allowed_by = 'clients' then '30_default_privileges' else r.allowed_by end,
             format(
                 'grant %s on later %s of schema %s to %s', lower(a.privilege_type),
@@ -84,4 +108,4 @@ $$;
 revoke all on function fleet.role_items() from public, anon, authenticated, service_role;
 comment on function fleet.role_items() is
     'What the catalog holds of each role that a file makes: that it exists, its attributes, its rights to schemas and '
-    'to tables of the fleet, its settings in this database. See fleet.catalog_items.';
+    'to tables of the fleet and to columns, its policies, its settings in this database. See fleet.catalog_items.';

@@ -61,6 +61,18 @@ async def test_the_console_writes_no_table(connect: Connect) -> None:
         assert await is_refused(console, f"delete from {table}"), table
 
 
+async def test_what_the_console_reads_is_recorded_with_its_own_policy(connect: Connect) -> None:
+    # Else a release that lets it read more would be reported as somebody's change.
+    owner = await connect()
+    files = await owner.fetch(
+        "select distinct c.kind || ' ' || c.name as file from fleet.catalog_items() as c"
+        " cross join unnest(c.items) as i (item)"
+        " where i.item like '%coinfleet\\_console' or i.item like 'policy console%'"
+        " and i.item not like 'role %' and i.item not like '% on function %'"
+    )
+    assert {row["file"] for row in files} == {"policy console"}
+
+
 async def test_row_level_security_hides_no_row_from_the_console(connect: Connect) -> None:
     owner, console = await connect(), await connect("console")
     await owner.execute("insert into auth.users (id) values (gen_random_uuid())")

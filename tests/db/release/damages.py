@@ -50,6 +50,10 @@ DAMAGES = {
     "revoke update (bio) on public.profiles from authenticated": (
         "grant update (bio) on public.profiles to authenticated"
     ),
+    "revoke select (state) on fleet.inbox_events from coinfleet_console": (
+        "grant select (state) on fleet.inbox_events to coinfleet_console"
+    ),
+    "drop policy console_reads on public.profiles": "policy console_reads on public.profiles",
     "drop view invariants.balances_match_ledger": "view invariants.balances_match_ledger",
     "alter role coinfleet_worker in database {database} reset all": (
         "setting of role coinfleet_worker: lock_timeout=5000"
