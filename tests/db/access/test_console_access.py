@@ -67,7 +67,7 @@ async def test_what_the_console_reads_is_recorded_with_its_own_policy(connect: C
     files = await owner.fetch(
         "select distinct c.kind || ' ' || c.name as file from fleet.catalog_items() as c"
         " cross join unnest(c.items) as i (item)"
-        " where i.item like '%coinfleet\\_console' or i.item like 'policy console%'"
+        " where (i.item like '%coinfleet\\_console' or i.item like 'policy console%')"
         " and i.item not like 'role %' and i.item not like '% on function %'"
     )
     assert {row["file"] for row in files} == {"policy console"}
