@@ -91,8 +91,8 @@ CONSOLE = Process(
     login="console",
     address="CONSOLE_DATABASE_URL",
     signs_people_in=True,
-    # It has no work of its own: what people look at ends at once, and a form's answer soon.
-    stop_by_s=1.5,
+    # It has no work of its own, so it takes no time from web and scheduler that they would need.
+    stop_by_s=3.0,
 )
 
 # In the order in which they start, which is the order of the Procfile. `coinfleet up` stops them in

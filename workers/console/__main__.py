@@ -14,8 +14,8 @@ from workers.termination import Termination
 
 log = structlog.get_logger(__name__)
 
-# `coinfleet up` kills it a moment before.
-STOP_DEADLINE_S = 3.0
+# With a database that is frozen, the process can't stop by itself.
+STOP_DEADLINE_S = 2.5
 
 
 def main() -> None:
