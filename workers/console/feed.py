@@ -39,8 +39,8 @@ TIMEOUT_S = 5.0
 # A browser connects anew after this, and then its session is asked for again.
 STREAM_S = 60.0
 WATCHERS_MAX = 100
-# Its questions are as many as those of `coinfleet status`.
-HEALTH_S = 10.0
+# Its questions are as many as those of `coinfleet status`, and it compares the whole schema.
+HEALTH_S = 15.0
 FINISHED = ("applied", "ignored", "rejected", "dead")
 
 
@@ -112,8 +112,9 @@ class Feed:
     async def read(self) -> Reading:
         """Return a reading that is at most WATCHED_S old."""
         async with self._turn:
-            if self._clock() - self._read_at >= WATCHED_S:
-                await self._take()
+            is_old = self._clock() - self._read_at >= WATCHED_S
+            if is_old or self._clock() - self._judged_at >= HEALTH_S:
+                await self._take(judges=True)
             return self.latest
 
     @property
@@ -144,8 +145,9 @@ class Feed:
 
     async def _poll(self) -> None:
         while True:
+            # While nobody looks only the chart goes on; no verdict is needed.
             async with self._turn:
-                await self._take()
+                await self._take(judges=bool(self._watchers))
             if self._watchers:
                 await asyncio.sleep(WATCHED_S)
                 continue
@@ -154,12 +156,15 @@ class Feed:
                 async with asyncio.timeout(UNWATCHED_S):
                     await self._wanted.wait()
 
-    async def _take(self) -> None:
-        """Take a reading and tell those who watch. Never raises: a page says what is wrong."""
+    async def _take(self, *, judges: bool) -> None:
+        """Take a reading and tell those who watch. Never raises: a page says what is wrong.
+
+        Unless it `judges`, the health is as old as it is.
+        """
         number = self.latest.number + 1
         try:
             signs = await read_vital_signs(self._pool, timeout_s=TIMEOUT_S)
-            health = await self._judge()
+            health = await self._judge() if judges else self.latest.health
             reading = Reading(number, signs, health, per_second=self._note(signs))
         # Whatever it is, an operator has to see it, and the next reading may be good.
         except Exception as error:  # noqa: BLE001

@@ -92,3 +92,11 @@ async def test_a_database_that_is_gone_is_a_reading_too() -> None:
     assert reading.signs is None
     assert reading.outage
     pool.terminate()
+
+
+async def test_while_nobody_looks_no_verdict_is_asked_for(feed: Feed) -> None:
+    await feed._take(judges=False)
+    assert feed.latest.signs is not None
+    assert feed.latest.health is None
+    # Whoever opens the page gets one, although the numbers are of now.
+    assert (await feed.read()).health is not None

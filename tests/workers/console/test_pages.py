@@ -82,22 +82,24 @@ async def test_a_page_changes_nothing_so_a_form_is_no_page(
 TYPED = [
     HOSTILE,
     "\0",
-    "%00",
+    "\ud800",
     "a" * 5_000,
+    "%00",
     "-1",
     "9" * 30,
     "1; drop table fleet.inbox_events",
     "../../etc/passwd",
-    "\ud800",
     "٤٢",
     "2026-13-45T99:99",
     "2026-12-02T09:05",
     " ",
 ]
+# Of the pages, which have many fields, the first four; the others are long.
+SOME_TYPED = [*TYPED[:4], *(pytest.param(each, marks=pytest.mark.long) for each in TYPED[4:])]
 FIELDS = ["state", "provider", "type", "reason", "since", "until", "before", "id", "next"]
 
 
-@pytest.mark.parametrize("typed", TYPED, ids=lambda typed: ascii(typed)[:20])
+@pytest.mark.parametrize("typed", SOME_TYPED, ids=lambda typed: ascii(typed)[:20])
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.path)
 async def test_whatever_is_typed_gets_a_page_and_comes_back_escaped(
     approver: httpx.AsyncClient, page: Page, typed: str
