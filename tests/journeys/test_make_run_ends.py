@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -40,6 +42,23 @@ def test_sigterm_to_make_alone_ends_all_in_order(data_dir: Path) -> None:
         assert ended(run) == STOP_ORDER
         assert "SIGKILL" not in run.output
         assert run.folder.read_fleet() is None
+
+
+@pytest.mark.long
+def test_people_who_look_at_the_console_hold_up_nothing(data_dir: Path) -> None:
+    with FleetRun(data_dir) as run, ExitStack() as looking:
+        run.wait_until_ready()
+        (link,) = [line.split()[-1] for line in run.lines if "console as viewer" in line]
+        browser = looking.enter_context(httpx.Client())
+        assert browser.get(link).status_code == httpx.codes.OK
+        for _ in range(20):
+            live = f"http://127.0.0.1:{run.console_port}/live"
+            stream = looking.enter_context(browser.stream("GET", live))
+            assert stream.status_code == httpx.codes.OK
+        # `stop` asserts that all is gone within ten seconds.
+        run.stop()
+        run.wait_for_exit()
+        assert "SIGKILL" not in run.output
 
 
 @pytest.mark.long

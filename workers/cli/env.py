@@ -59,7 +59,7 @@ def settings_of(process: str) -> dict[str, str]:
         known |= development_secrets(known)
         known |= embedded_addresses(folder, fleet, known)
         known["PORT"] = str(fleet.port)
-        if fleet.postgres_port is not None:
+        if fleet.postgres_port is not None and fleet.console_url is not None:
             known[LINK_SECRET] = folder.link_secret()
     return environment_of(process, known)
 
