@@ -258,6 +258,22 @@ async def test_a_stores_purchase_is_shown_with_what_its_store_can_do(
     assert closed.stdout == "rejected, without a refund\n"
 
 
+async def test_a_purchase_that_a_tester_made_is_shown_as_one(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    await books.db.execute(STORES_PRICE_LIST)
+    await books.db.execute("update fleet.settings set store_sandbox = 'grant'")
+    real, test = Sale("google"), Sale("google")
+    await books.apply(real.sold(BUYER), test.sold(BUYER, is_sandbox=True))
+    for sale, is_said in ((real, False), (test, True)):
+        number = await books.db.fetchval(
+            "select id from public.coin_purchases where provider_payment_id = $1", sale.name
+        )
+        shown = (await purchases("show", str(number))).stdout
+        assert ("· a test of Google's, no money was paid" in shown) == is_said
+
+
 async def ask_google(books: Books) -> int:
     """Let Google ask about an order of 100 coins; gives the question's number."""
     sale = Sale("google")
