@@ -44,6 +44,8 @@ class Backfill:
     to_at: datetime
     cursor: str | None
     lost_from: datetime | None
+    is_asked_for: bool = False
+    """By a person, and not the timetable's."""
 
 
 class PageCounts(NamedTuple):
@@ -77,7 +79,7 @@ async def begin_backfill(
         keeps,
         since,
     )
-    return Backfill(*row) if row else None
+    return Backfill(*row, is_asked_for=since is not None) if row else None
 
 
 async def store_found(
