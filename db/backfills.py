@@ -79,7 +79,7 @@ async def begin_backfill(
         keeps,
         since,
     )
-    return Backfill(*row, is_asked_for=since is not None) if row else None
+    return Backfill(*row, since is not None) if row else None
 
 
 async def store_found(
