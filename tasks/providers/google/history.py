@@ -53,7 +53,7 @@ KNOWN_MAX = 1_000
 ORDERS_MAX = 100
 # The times of a range that begins a moment too early are refused.
 MARGIN = timedelta(hours=1)
-# A range of more days than that was asked for by a person: then all orders are read at once.
+# After a pause that made a range of more days than that, all orders are read at once.
 LONG_RANGE = timedelta(days=4)
 # Else a day's runs read each order once: those whose turn the hour is.
 HOURS = 24
@@ -120,6 +120,7 @@ class GoogleHistory(History):
         cursor: str | None,
         *,
         orders: KnownOrders,
+        all_orders: bool = False,
     ) -> AsyncGenerator[Page]:
         """Yield the voids of one app after the other, then orders; see History.pages."""
         at = _read(cursor) if cursor else Position()
@@ -137,7 +138,7 @@ class GoogleHistory(History):
             at = at._replace(app_no=next_no, token=following)
             events = [self._void(package, row) for row in found.voided_purchases]
             yield Page(events=events, cursor=_text(at), reaches=since)
-        hour = None if until - since > LONG_RANGE else until.hour
+        hour = None if all_orders or until - since > LONG_RANGE else until.hour
         while known := await orders(at.after, KNOWN_MAX):
             at = at._replace(after=known[-1])
             due = [each for each in known if hour is None or each.purchase_id % HOURS == hour]
