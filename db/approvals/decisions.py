@@ -90,6 +90,7 @@ class Look:
     purchased_at: datetime
     held_since: datetime
     expires_at: datetime | None
+    is_sandbox: bool
 
 
 @dataclass(frozen=True, slots=True)

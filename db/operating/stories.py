@@ -7,6 +7,7 @@ the profile's id.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     from db.operating.subjects import Subject
 
 LINES_MAX = 200
+# What a call was written for stands in its key: the decision, or the purchase.
+_REFUND_KEY = re.compile(r"coinfleet:refund:([0-9]{1,18})(?::[0-9]+)?")
+_MESSAGE_KEY = re.compile(
+    r"purchase-(?:credited|held|rejected|reversed|reinstated)-([0-9]{1,18})(?:-|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +141,19 @@ class _Found:
         await self.tell_payments(await self._connection.fetchval(PAYMENTS_OF_PURCHASE, purchase_id))
 
     async def tell_call(self, call_id: int | UUID) -> None:
-        event_id = await self._connection.fetchval(
-            "select event_id from fleet.provider_calls where id = $1", call_id
+        row = await self._connection.fetchrow(
+            "select event_id, key from fleet.provider_calls where id = $1", call_id
         )
+        # Messages are removed when they are old: then nothing is told.
+        event_id, key = row or (None, "")
         if event_id is not None:
             await self.tell_event(event_id)
+        elif refund := _REFUND_KEY.fullmatch(key):
+            await self.tell_decision(int(refund[1]))
+        elif message := _MESSAGE_KEY.match(key):
+            await self.tell_payments(
+                await self._connection.fetchval(PAYMENTS_OF_PURCHASE, int(message[1]))
+            )
         await self.ask(ABOUT_CALLS, [call_id])
 
     async def tell_replayed_calls(self) -> None:

@@ -56,6 +56,11 @@ BY_NAME_OF_ITS_EVENT: Mapping[Kind, str] = {
     "gift": "select id, quantity || ' ' || gift_type from public.gifts"
     " where provider_event_id = $1",
 }
+# A refund that we had made is known by its call until the provider tells of it.
+BY_RESULT: Mapping[Kind, str] = {
+    "call": "select id, kind || ' ' || state from fleet.provider_calls"
+    " where result ->> 'refund_id' = $1"
+}
 BY_CALL: Mapping[Kind, str] = {
     "call": "select id, kind || ' ' || state from fleet.provider_calls where key = $1"
 }
@@ -97,6 +102,7 @@ async def _find(connection: Connection, typed: str, providers: Sequence[str]) ->
     found += await _ask(connection, BY_CALL, typed)
     if not found:
         found = await _ask(connection, BY_NAME_OF_ITS_EVENT, typed)
+        found += await _ask(connection, BY_RESULT, typed)
     if typed.isascii() and typed.isdigit() and len(typed) < 20 and int(typed) <= BIGINT_MAX:
         found += await _ask(connection, BY_NUMBER, int(typed))
     if (uuid := _as_uuid(typed)) is not None:

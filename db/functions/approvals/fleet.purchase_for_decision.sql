@@ -33,7 +33,8 @@ returns table (
     ip_address inet,
     purchased_at timestamptz,
     held_since timestamptz,
-    expires_at timestamptz
+    expires_at timestamptz,
+    is_sandbox boolean
 )
 language sql
 stable
@@ -51,7 +52,11 @@ as $$
         cp.country_code, cp.ip_address, cp.purchased_at, cp.created_at,
         case when cp.decision is null and cp.granted_at is null and cp.status = 'pending'
             then cp.created_at + s.hold_expires_days * interval '1 day'
-        end
+        end,
+        exists (
+            select 1 from fleet.store_payments as s
+            where s.payment_id = coalesce(j.payment_id, cp.payment_id) and s.is_sandbox
+        )
     from public.coin_purchases as cp
     cross join fleet.settings as s
     join public.profiles as pr on pr.id = cp.profile_id

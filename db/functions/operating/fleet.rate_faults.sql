@@ -39,6 +39,8 @@ as $$
             'a unit is worth between 0.00000001 and 100 US dollars: was it turned round?'
         ),
         (4, t.as_of > p_now, 'its time is in the future'),
+        -- The first time that there is arrives as no time at all.
+        (4, t.as_of < '2000-01-01 00:00Z', 'its time is before 2000'),
         (5, t.nth > 1, 'this currency and time stand here twice'),
         (
             6, before.as_of = t.as_of and before.usd_per_unit <> t.usd_per_unit,

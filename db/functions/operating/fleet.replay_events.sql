@@ -65,15 +65,16 @@ begin
         last_error = null
     where e.id = any(v_replayed);
     delete from fleet.set_aside_events as s where s.event_id = any(v_replayed);
-    -- What they asked for and got no answer to is asked for anew.
+    -- What they asked for is asked for anew if there was no answer, or only that the provider does not know it.
     update fleet.provider_calls as c
     set
-        state = 'pending', failures = 0, next_attempt_at = v_now, lease_until = null, finished_at = null,
-        give_up_at = v_now + (c.give_up_at - c.created_at)
+        state = 'pending', result = null, failures = 0, next_attempt_at = v_now, lease_until = null,
+        finished_at = null, give_up_at = v_now + (c.give_up_at - c.created_at)
     where c.id = any(array(
         select d.id
         from fleet.provider_calls as d
-        where d.event_id = any(v_replayed) and d.state = 'dead'
+        where d.event_id = any(v_replayed)
+            and (d.state = 'dead' or d.state = 'done' and d.result ->> 'unknown' is not null)
         for no key update skip locked
     ));
     if cardinality(v_replayed) > 0 then
@@ -100,6 +101,6 @@ revoke all on function fleet.replay_events(bigint[], text[], text, text, jsonb)
 from public, anon, authenticated, service_role;
 comment on function fleet.replay_events(bigint[], text[], text, text, jsonb) is
     'Makes up to 500 events pending again, each if it is still in the state that it was seen in, with a note of who '
-    'did it and why; a dead call of such an event is made again. '
+    'did it and why; a dead call of such an event is made again, and one to which the provider knew no answer. '
     'Returns null for each event that is pending now, else why it was left: in_hand (a worker has it), '
     'no_payload (it can''t be read any more), decided (a person decided its purchase), changed, unknown.';

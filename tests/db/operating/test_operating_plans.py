@@ -81,6 +81,11 @@ insert into fleet.provider_calls (kind, key, state, finished_at)
 select 'stripe.fetch_event', 'key_' || n, case when n % 20000 = 2 then 'dead' else 'done' end, at
 from old;
 
+insert into fleet.provider_calls (kind, key, state, finished_at, result)
+select 'stripe.refund', 'coinfleet:refund:' || n, 'done', at,
+    jsonb_build_object('refund_id', 're_made_' || n)
+from old where n <= 5000;
+
 insert into fleet.provider_calls (kind, key, state, finished_at)
 select 'app.deliver', kind || n || '-17', 'done', at
 from old cross join unnest(array['purchase-rejected-', 'purchase-credited-']) as k (kind);
@@ -253,7 +258,7 @@ async def test_what_is_held_for_want_of_a_rate_is_found_by_its_state(big: Connec
 PROFILE = "00000000-0000-4000-8000-000000000001"
 NAMED = (
     "old_7", "pi_old_8", "re_old_9", "dp_old_10", PROFILE, "purchase:11", "gift:13", "stream:13",
-    "event:14", "call:15", "key_16",
+    "event:14", "call:15", "key_16", "re_made_20",
 )  # fmt: skip
 
 

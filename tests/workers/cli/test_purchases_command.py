@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from db.facts import StoreInquiry
+from db.facts import LineItem, StoreInquiry
 from tests.db.books import PRICE_LIST, Books, Payment
 from tests.db.stores.sales import PRICE_LIST as STORES_PRICE_LIST
 from tests.db.stores.sales import Sale
@@ -181,6 +181,34 @@ async def test_a_payment_that_went_back_meanwhile_is_told_so(
     assert json.loads(late.stdout)["error"] == said
 
 
+async def test_a_granted_purchase_is_called_granted_to_whoever_decides_it(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    small = Payment()
+    await books.apply_one(small.bought(BUYER))
+    number = str(await purchase_of(books.db, small))
+    for verb in ("approve", "reject"):
+        late = await purchases(verb, number, "--reason", "no")
+        said = f"coinfleet: purchase {number}: it is granted, and not held\n"
+        assert (late.returncode, late.stderr) == (1, said)
+
+
+async def test_a_purchase_that_nothing_prices_in_dollars_says_what_is_missing(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    await books.db.execute(STORES_PRICE_LIST)
+    sale = Sale("google")
+    await books.apply_one(sale.sold(BUYER, LineItem(product_id="coins.9", quantity=1)))
+    number = await books.db.fetchval(
+        "select id from public.coin_purchases where hold_reason = 'no_fx_rate'"
+    )
+    shown = (await purchases("show", str(number))).stdout
+    assert "its store told no price, and the price list has none in usd" in shown
+    assert "None" not in shown
+
+
 async def test_an_event_without_a_buyer_is_attributed_or_rejected(
     purchases: Purchases, books: Books
 ) -> None:
@@ -256,6 +284,22 @@ async def test_a_stores_purchase_is_shown_with_what_its_store_can_do(
     assert "Apple refunds only customers who ask Apple" in refused.stderr
     closed = await purchases("reject", str(ids["apple"]), "--reason", "no", "--without-refund")
     assert closed.stdout == "rejected, without a refund\n"
+
+
+async def test_a_purchase_that_a_tester_made_is_shown_as_one(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    await books.db.execute(STORES_PRICE_LIST)
+    await books.db.execute("update fleet.settings set store_sandbox = 'grant'")
+    real, test = Sale("google"), Sale("google")
+    await books.apply(real.sold(BUYER), test.sold(BUYER, is_sandbox=True))
+    for sale, is_said in ((real, False), (test, True)):
+        number = await books.db.fetchval(
+            "select id from public.coin_purchases where provider_payment_id = $1", sale.name
+        )
+        shown = (await purchases("show", str(number))).stdout
+        assert ("· a test of Google's, no money was paid" in shown) == is_said
 
 
 async def ask_google(books: Books) -> int:

@@ -34,6 +34,13 @@ async def test_what_is_no_number_is_refused(typed: Typed, number: str) -> None:
     assert (await typed("rates", "set", "eur", number)).code == 2
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01", "1999-12-31T23:59:59Z"])
+async def test_a_time_before_there_were_such_payments_is_refused(typed: Typed, moment: str) -> None:
+    code, _, error = await typed("rates", "set", "eur", "1.08", "--as-of", moment)
+    assert code == 2
+    assert "its time is before 2000" in error
+
+
 async def test_a_file_is_stored_whole(typed: Typed, db: Connection, tmp_path: Path) -> None:
     file = tmp_path / "rates.csv"
     file.write_text("currency,usd_per_unit,as_of\nEUR,1.08,2026-05-04\n\njpy, 0.0067\n")

@@ -58,6 +58,8 @@ def _row(held: Held) -> list[str]:
 def _lines(outlook: Outlook) -> Iterator[str]:
     look = outlook.purchase
     state = f"held: {look.hold_reason}" if look.status == "pending" else look.status
+    if look.is_sandbox:
+        state += f" · a test of {look.provider.title()}'s, no money was paid"
     yield f"Purchase {look.purchase_id} · {state}"
     yield outlook.why
     paid = money(look.amount, look.currency) or f"{look.provider} does not say"

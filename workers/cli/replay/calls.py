@@ -51,6 +51,8 @@ class Done:
     calls: list[Call] = field(default_factory=list)
     """What was made again, as it was at the end."""
     skipped: dict[int, str] = field(default_factory=dict)
+    kinds: Sequence[str] = ()
+    """The kinds that were asked for; none are all."""
 
     @property
     def needs_a_person(self) -> bool:
@@ -110,7 +112,7 @@ async def _replay(
 ) -> Done:
     async with owner_session(url, command="replay calls") as connection:
         found = await _find(connection, ids, request)
-        done = Done(dry_run=dry_run, found=len(found))
+        done = Done(dry_run=dry_run, found=len(found), kinds=_kinds(request))
         if dry_run:
             done.calls = found
             return done
@@ -124,10 +126,14 @@ async def _replay(
         return done
 
 
+def _kinds(request: Request) -> Sequence[str]:
+    kinds = request.filter["kinds"]
+    return kinds if isinstance(kinds, list) else ()
+
+
 async def _find(connection: Connection, ids: Sequence[str], request: Request) -> list[Call]:
     if not ids:
-        kinds = request.filter["kinds"]
-        return await find_dead_calls(connection, kinds=kinds if isinstance(kinds, list) else ())
+        return await find_dead_calls(connection, kinds=_kinds(request))
     numbers = [int(each) for each in ids if each.isascii() and each.isdigit()]
     found = await find_calls(
         connection, ids=[each for each in numbers if each <= BIGINT_MAX], keys=ids
@@ -150,7 +156,8 @@ async def _follow(connection: Connection, call_ids: Sequence[int], wait_s: float
 
 def _told(done: Done) -> Iterator[str]:
     if not done.found:
-        yield "No call is dead."
+        kinds = done.kinds
+        yield f"No call of the kind {' or '.join(kinds)} is dead." if kinds else "No call is dead."
         return
     for skipped, calls in Counter(done.skipped.values()).items():
         yield f"Left as it is: {counted(calls, 'call')} {_SKIPPED[skipped]}."

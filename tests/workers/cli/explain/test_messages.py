@@ -120,3 +120,33 @@ async def test_who_had_a_message_sent_again_is_told(explain: Explain, books: Boo
     assert await send_again(books.db, ids, order) == (1, False)
     told = await explain(payment.intent)
     assert "ann@desk had 1 message to the app sent again: “the app lost it”" in told.out
+
+
+async def test_a_call_tells_the_story_of_what_it_was_made_for(
+    explain: Explain, books: Books
+) -> None:
+    payment = Payment()
+    purchase_id = await held(books, payment)
+    await books.db.execute("select public.reject_coin_purchase($1, 'ann', 'why')", purchase_id)
+    calls = dict(await books.db.fetch("select kind, max(id) from fleet.provider_calls group by 1"))
+    assert set(calls) == {"app.deliver", "stripe.refund"}
+    for call_id in calls.values():
+        told = await explain(f"call:{call_id}")
+        assert f"purchase {purchase_id} of" in told.out, told.out
+
+
+async def test_a_refund_of_ours_is_found_before_its_event_arrives(
+    explain: Explain, books: Books
+) -> None:
+    payment = Payment()
+    purchase_id = await held(books, payment)
+    await books.db.execute("select public.reject_coin_purchase($1, 'ann', 'why')", purchase_id)
+    await books.db.execute(
+        "update fleet.provider_calls set state = 'done', finished_at = now(),"
+        """ result = '{"refund_id": "re_ours", "status": "pending"}' where kind = 'stripe.refund'"""
+    )
+    told = await explain("re_ours")
+    assert f"purchase {purchase_id} of" in told.out, told.out
+    # Then the event is what it means.
+    await books.apply_one(payment.refund(DOLLARS * 100, "re_ours"))
+    assert (await explain(f"re_ours_{payment.number}")).out.startswith("refund ")

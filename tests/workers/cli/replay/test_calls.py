@@ -116,6 +116,12 @@ async def test_no_dead_call_is_said(replay: Replay, db: Connection) -> None:
     assert await replay(*WHY) == Ended(0, "No call is dead.\n", "")
 
 
+async def test_a_kind_of_which_none_is_dead_is_named(replay: Replay, db: Connection) -> None:
+    await write(db, "a")
+    ended = await replay("--kind", "nonsense", *WHY)
+    assert ended == Ended(0, "No call of the kind nonsense is dead.\n", "")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
