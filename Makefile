@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian faults lint bench lock
+.PHONY: help run test test-all test-debian alerts-test faults lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,6 +28,9 @@ test-all: .venv/.development ## every test, the long ones too
 
 test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
 	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)
+
+alerts-test: .venv/.development ## each alert by its cause, in Prometheus' rules engine (apt-get install prometheus)
+	@exec .venv/bin/python -m pytest -rs tests/deploy/test_alerts.py $(ARGS)
 
 faults: .venv/.development ## all tests that stop, freeze, empty or kill something, the long ones too
 	@exec .venv/bin/python -m pytest -m faults $(ARGS)

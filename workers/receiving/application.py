@@ -21,7 +21,7 @@ from workers.queue.doorbell import Doorbell
 from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
-from workers.receiving.probes import Probes, queue_client
+from workers.receiving.probes import Probes, ask_queue, queue_client
 from workers.receiving.purchases import Submissions
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
@@ -96,6 +96,7 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         doorbell = Doorbell(settings)
         closing.push_async_callback(asyncio.to_thread, doorbell.close)
         metrics = Metrics(probe_pool)
+        metrics.watch_queue(lambda: ask_queue(queue))
         refusals = Refusals()
         providers = build_enabled_providers(settings)
         buying = {name: each for name, each in providers.items() if each.takes_submissions}

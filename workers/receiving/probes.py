@@ -77,7 +77,7 @@ class Probes:
         async with self._asking:
             if self._found is None or time.monotonic() - self._found_at >= FOUND_AGE_MAX_S:
                 database, queue = await asyncio.gather(
-                    self._probe_database(), _probe_queue(self._queue)
+                    self._probe_database(), ask_queue(self._queue)
                 )
                 self._found = Found(database, queue)
                 self._found_at = time.monotonic()
@@ -113,7 +113,8 @@ def queue_client(settings: Settings) -> redis.asyncio.Redis:
     )
 
 
-async def _probe_queue(queue: redis.asyncio.Redis) -> QueueState:
+async def ask_queue(queue: redis.asyncio.Redis) -> QueueState:
+    """Return how the queue is now, within the time of a probe. Never raises."""
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             return await probe_queue(queue)
