@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian alerts-test faults lint bench lock
+.PHONY: help run test test-all test-debian alerts-test image-test deploy-lint faults lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,12 @@ test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-
 
 alerts-test: .venv/.development ## each alert by its cause, in Prometheus' rules engine (apt-get install prometheus)
 	@exec .venv/bin/python -m pytest -rs tests/deploy/test_alerts.py $(ARGS)
+
+image-test: .venv/.development ## builds the image and runs its processes (BASE=python:3.13-slim; apt-get install buildah)
+	@exec .ci/image-test $(ARGS)
+
+deploy-lint: .venv/.deploy ## Dockerfile, compose file, systemd units and Kubernetes manifests
+	@exec .ci/deploy-lint
 
 faults: .venv/.development ## all tests that stop, freeze, empty or kill something, the long ones too
 	@exec .venv/bin/python -m pytest -m faults $(ARGS)
@@ -56,4 +62,9 @@ lock: .venv/.development ## new lock files from pyproject.toml (UPGRADE=--upgrad
 .venv/.development: requirements-dev.lock .venv/.runtime
 	@echo "Installing the development tools into .venv ..."
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/.deploy: requirements-deploy.lock .venv/.development
+	@echo "Installing the tools of deployment into .venv ..."
+	@$(PIP) --require-hashes -r requirements-deploy.lock
 	@touch $@
