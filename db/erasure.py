@@ -39,10 +39,15 @@ async def _transaction(connection: Connection, *, keep: bool) -> AsyncIterator[N
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """How many rows were cleared, by kind, and how many events about the person are still open."""
+    """How many rows were cleared, by kind, and what about the person is still open.
+
+    Open are events, calls to providers and messages to the app that have not been sent.
+    """
 
     cleared: Mapping[str, int]
     open_events: int
+    open_calls: int
+    open_messages: int
     is_supabase: bool
 
 
@@ -71,6 +76,8 @@ async def erase_profile(
             )
             return Erasure(
                 open_events=counts.pop("open_events"),
+                open_calls=counts.pop("open_calls"),
+                open_messages=counts.pop("open_messages"),
                 cleared=counts,
                 is_supabase=await connection.fetchval(
                     "select to_regrole('supabase_auth_admin') is not null"

@@ -257,20 +257,30 @@ class Names(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="na
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A call to the provider, to be made once per key; see db/outbox/provider_calls.py."""
+    """A call to the provider, to be made once per key; see db/outbox/provider_calls.py.
+
+    With `again_after_s` one that was answered is made again, so many seconds from now: 1 hour at
+    most.
+    """
 
     kind: Text
     key: Text
     request: dict[str, str | int | None]
+    again_after_s: Annotated[int, Meta(ge=1, le=3_600)] | None = None
+
+
+NO_ANSWER_YET = "no_answer_yet"
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="question"):
     """The event means nothing without the answer of this call: it waits for that.
 
-    It is interpreted again with the answer in `ClaimedEvent.answer`.
+    It is interpreted again with the answer in `ClaimedEvent.answer`. `reason` is why it waits; an
+    answer that decides nothing yet has another than NO_ANSWER_YET.
     """
 
     call: Call
+    reason: Text = NO_ANSWER_YET
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verdict"):

@@ -23,6 +23,7 @@ from db.backfills import (
     read_known_orders,
     store_found,
 )
+from tasks.provider_calls import may_ask
 from tasks.providers.calls import CallFailed, CallRefused, KeyRefused
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def find_missed_events(ctx: Context) -> int:
 
 async def _catch_up(ctx: Context, provider: Provider, history: History) -> int:
     breaker = ctx.breakers[provider.name]
-    if breaker.calls_allowed(1) == 0:
+    if not await may_ask(ctx, provider):
         return 0
     backfill = await begin_backfill(
         ctx.pool,

@@ -52,6 +52,8 @@ class Meter:
         self.failures: Counter[str] = Counter()
         self.latency_s_total = 0.0
         self.latency_buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self.faults: dict[str, str] = {}
+        """By provider, why nothing is asked of it as long as the process runs."""
         self._troubles: dict[Hashable, tuple[str, float]] = {}
 
     def note_batch(self, *, apply_ms: float) -> None:
@@ -87,6 +89,12 @@ class Meter:
     def forget_trouble(self, work: Hashable) -> None:
         """Forget what made this kind of work fail: it succeeds again."""
         self._troubles.pop(work, None)
+
+    def note_fault(self, provider: str, fault: str) -> bool:
+        """Remember why nothing is asked of a provider; return whether it is new."""
+        is_new = self.faults.get(provider) != fault
+        self.faults[provider] = fault
+        return is_new
 
     def trouble(self) -> tuple[str, float] | None:
         """Return the newest error that is not over, and its age in seconds."""

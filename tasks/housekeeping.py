@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from db import housekeeping
 from db.approvals import expiry
 from db.errors import Refused
+from db.health import confirmations
 from db.inbox import claims
 
 if TYPE_CHECKING:
@@ -19,14 +20,17 @@ WOKEN_PER_RUN_MAX = 10_000
 # Each expired hold is rejected in a transaction of its own.
 EXPIRED_PER_RUN_MAX = 100
 REMINDED_PER_RUN_MAX = 100
+# By each worker, while it lasts.
+LATE_AGAIN_AFTER_S = 3_600.0
 
 
 async def tidy_up(ctx: Context) -> None:
     """Wake events that have waited long enough, and judge held events again.
 
     An event that is held for a buyer, a product or a rate is judged again once that is there. A
-    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. Also adds up the event
-    counts, and deletes old payloads, old messages to the app and old history.
+    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. What a store was not told
+    in time is said. Also adds up the event counts, and deletes old payloads, old messages to the
+    app and old history.
     """
     woken = await claims.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
@@ -35,6 +39,7 @@ async def tidy_up(ctx: Context) -> None:
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
     await _expire_holds(ctx)
+    await _report_late_confirmations(ctx)
     folded = housekeeping.TALLIES_PER_CALL
     while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
         folded = await housekeeping.fold_event_tallies(ctx.pool)
@@ -45,6 +50,20 @@ async def tidy_up(ctx: Context) -> None:
     while taken >= housekeeping.DELIVERIES_PER_CALL and not ctx.stopping.is_set():
         taken = await housekeeping.drop_old_deliveries(ctx.pool)
     await housekeeping.trim_history(ctx.pool)
+
+
+async def _report_late_confirmations(ctx: Context) -> None:
+    """Say which purchases a store was not told of in time: it may refund them by itself."""
+    for late in await confirmations.read_late_confirmations(ctx.pool):
+        if ctx.pace.is_alarm_due((late.provider, late.lacks), LATE_AGAIN_AFTER_S):
+            ctx.log.error(
+                "purchases_lack_confirmation",
+                provider=late.provider,
+                lacks=late.lacks,
+                purchases=late.purchases,
+                oldest_s=round(late.oldest_s),
+                then="see `coinfleet status`",
+            )
 
 
 async def _expire_holds(ctx: Context) -> None:

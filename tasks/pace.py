@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from db.inbox.batches import EventId
 
@@ -40,7 +40,7 @@ class Pace:
         self._batches_before = 0
         # By event, the number of batches that had succeeded when it failed alone.
         self._lone: dict[EventId, int] = {}
-        self._alarmed_at: dict[EventId, float] = {}
+        self._alarmed_at: dict[Hashable, float] = {}
 
     @property
     def is_slowed(self) -> bool:
@@ -93,13 +93,13 @@ class Pace:
             self.limit = 1
         return others_succeed
 
-    def is_alarm_due(self, event_id: EventId, every_s: float) -> bool:
-        """Return whether this event had no alarm for `every_s`; if so, count one now."""
-        if time.monotonic() - self._alarmed_at.get(event_id, float("-inf")) < every_s:
+    def is_alarm_due(self, about: Hashable, every_s: float) -> bool:
+        """Return whether this, an event say, had no alarm for `every_s`; if so, count one now."""
+        if time.monotonic() - self._alarmed_at.get(about, float("-inf")) < every_s:
             return False
         if len(self._alarmed_at) >= REMEMBERED_MAX:
             self._alarmed_at.clear()
-        self._alarmed_at[event_id] = time.monotonic()
+        self._alarmed_at[about] = time.monotonic()
         return True
 
     def _reset(self) -> None:

@@ -9,15 +9,15 @@ import asyncio
 import logging
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from db.outbox.provider_calls import claim_calls, fail_call, finish_call, pause_calls
-from tasks.providers.calls import CallFailed, CallRefused, CallsUnwanted
+from tasks.providers.calls import AccountNotOurs, CallFailed, CallRefused, CallsUnwanted
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable
 
     from db.outbox.provider_calls import CallFailure, CallFate, ProviderCall
     from tasks.context import Context
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 CALL_LIMIT_S = 75
 # Above that, so that no other worker makes a call that this one is still making.
 LEASE_S = 90
+# While a call takes long, others may become due.
+LOOK_AGAIN_S = 1.0
 # A call that has failed for so long needs a person: from then on a failure is an error in the log.
 ALARM_AFTER_S = 15 * 60.0
 
@@ -47,29 +49,97 @@ async def make_provider_calls(ctx: Context) -> int:
     )
 
 
+async def may_ask(ctx: Context, provider: Provider) -> bool:
+    """Return whether the provider may be asked anything now: our key is of an account of ours.
+
+    If it is not, nothing is claimed, so that all waits as it is; that is an alarm, and stands in
+    the worker's reports until the process ends.
+    """
+    breaker = ctx.breakers[provider.name]
+    if breaker.calls_allowed(1) == 0:
+        return False
+    try:
+        async with asyncio.timeout(CALL_LIMIT_S):
+            await provider.check_account()
+    except CallFailed as failure:
+        breaker.note_failure(failure)
+        return False
+    except TimeoutError:
+        return False
+    except AccountNotOurs as fault:
+        _report_fault(ctx, provider, str(fault))
+        return False
+    return True
+
+
+def _report_fault(ctx: Context, provider: Provider, error: str) -> None:
+    if ctx.meter.note_fault(provider.name, error):
+        then = "nothing is asked of it: set the right key or account, and restart the worker"
+        log.error("provider_account_not_ours", provider=provider.name, error=error, then=then)
+
+
 async def _make_calls_of(ctx: Context, provider: Provider) -> int:
+    """Make due calls, a few at once; one that takes long keeps no more than its own place."""
     calls = provider.calls()
-    total = 0
-    while calls and not ctx.stopping.is_set():
-        limit = ctx.breakers[provider.name].calls_allowed(provider.calls_at_once_here)
-        if limit == 0:
-            break
-        claimed = await claim_calls(
-            ctx.pool,
-            worker=ctx.worker,
-            kinds=calls,
-            limit=limit,
-            at_once=provider.calls_at_once,
-            lease_s=LEASE_S,
-        )
-        if not claimed:
-            break
-        await _all_of(*(_make(ctx, provider, call, calls[call.kind]) for call in claimed))
-        total += len(claimed)
-    return total
+    if not calls or not await may_ask(ctx, provider):
+        return 0
+    running: set[asyncio.Task[None]] = set()
+    made = 0
+    try:
+        while True:
+            free = _places(ctx, provider) - len(running)
+            claimed: list[ProviderCall] = []
+            if free > 0:
+                claimed = await claim_calls(
+                    ctx.pool,
+                    worker=ctx.worker,
+                    kinds=calls,
+                    limit=free,
+                    at_once=provider.calls_at_once,
+                    lease_s=LEASE_S,
+                )
+            for call in claimed:
+                making = _make(ctx, provider, call, calls[call.kind])
+                running.add(asyncio.get_running_loop().create_task(making))
+            made += len(claimed)
+            if not running:
+                return made
+            running = await _after_some(running, are_more_due=len(claimed) >= free)
+    except asyncio.CancelledError:
+        for each in running:
+            each.cancel()
+        raise
+    finally:
+        # After an error the others end as they would.
+        await _all_of(*running)
 
 
-async def _all_of(*works: Coroutine[Any, Any, T]) -> list[T]:
+def _places(ctx: Context, provider: Provider) -> int:
+    """Return how many calls may run now."""
+    if ctx.stopping.is_set():
+        return 0
+    return ctx.breakers[provider.name].calls_allowed(provider.calls_at_once_here)
+
+
+async def _after_some(
+    running: set[asyncio.Task[None]], *, are_more_due: bool
+) -> set[asyncio.Task[None]]:
+    """Wait until there is reason to look for more calls; return those that still run.
+
+    That is once a call has ended, or, if no more were due, once all have or some time has passed.
+    Raises what the database raised while a call was recorded.
+    """
+    done, running = await asyncio.wait(
+        running,
+        timeout=LOOK_AGAIN_S,
+        return_when=asyncio.FIRST_COMPLETED if are_more_due else asyncio.ALL_COMPLETED,
+    )
+    for each in done:
+        each.result()
+    return running
+
+
+async def _all_of(*works: Awaitable[T]) -> list[T]:
     """Do all of it side by side; raise the first error once each has ended, so that none is cut."""
     done = await asyncio.gather(*works, return_exceptions=True)
     for each in done:

@@ -59,7 +59,7 @@ REQUIREMENTS = tuple(Requirement(*row) for row in (
     ("C8", "A purchase keeps address, country and user agent; velocity has an index"),
     ("C9", "Purchases of $25,000 and more are exact"),
     ("C10", "The ledger is indexed by profile and time; its sums are proved"),
-    ("C11", "Webhooks of Stripe, Apple and Google, and their retries", "Google"),
+    ("C11", "Webhooks of Stripe, Apple and Google, and their retries"),
     ("C12", "A gift records the slot of the sender's grid that it came from"),
     ("D1", "A viewer counts by four flags and a recent heartbeat, streamers included"),
     ("D2", "A heartbeat is an upsert of the signed-in viewer's own row"),

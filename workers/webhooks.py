@@ -1,7 +1,7 @@
 """web: the process that receives webhooks (`python -m workers.webhooks`).
 
-Starts what workers/receiving holds, and stops it. Has no business logic and calls no provider: a
-webhook is verified, stored and acknowledged, and workers are told.
+Starts what workers/receiving holds, and stops it. Has no business logic and calls no provider, but
+for public keys: a webhook is verified, stored and acknowledged, and workers are told.
 """
 
 from __future__ import annotations

@@ -54,15 +54,6 @@ class UntriedCalls:
     oldest_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class FailedRefund:
-    """A refund that the provider accepted from us, and that failed or was canceled later."""
-
-    call_id: int
-    refund_id: str
-    status: str
-
-
 async def read_dead_calls(pool: Pool) -> tuple[int, ParkedCall] | None:
     """Return how many calls are dead, and the oldest of them; None if there is none."""
     row = await pool.fetchrow(
@@ -93,26 +84,19 @@ async def read_failing_calls(pool: Pool, *, longer_than: timedelta) -> list[Park
 
 
 async def read_untried_calls(pool: Pool, *, longer_than: timedelta) -> list[UntriedCalls]:
-    """Return the providers to whom calls have waited for so long while none was tried."""
+    """Return the providers to whom calls have waited for so long while none was tried.
+
+    But not those of whom a worker reports that it asks nothing, and why.
+    """
     rows = await pool.fetch(
         "select provider, count(*), extract(epoch from clock_timestamp() - min(created_at))::float8"
         " from fleet.provider_calls where state = 'pending' and kind <> 'app.deliver'"
+        " and provider <> all(array(select f ->> 'provider' from fleet.worker_reports as r"
+        " cross join jsonb_array_elements(r.detail -> 'faults') as f"
+        " where r.reported_at > clock_timestamp() - interval '30 seconds'))"
         " group by provider"
         " having bool_and(first_attempt_at is null)"
         " and min(created_at) < clock_timestamp() - $1::interval order by provider",
         longer_than,
     )
     return [UntriedCalls(*row) for row in rows]
-
-
-async def read_failed_refunds(pool: Pool) -> list[FailedRefund]:
-    """Return up to LISTED_MAX refunds of ours that came to nothing, and were not made again."""
-    rows = await pool.fetch(
-        "select c.id, r.refund_id, r.status from fleet.refunds as r"
-        " join fleet.provider_calls as c on c.result ->> 'refund_id' = r.refund_id"
-        " and c.provider = r.provider"
-        " where r.status in ('failed', 'canceled') and c.state = 'done'"
-        " order by c.id limit $1",
-        LISTED_MAX,
-    )
-    return [FailedRefund(*row) for row in rows]

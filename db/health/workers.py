@@ -39,6 +39,13 @@ class Trouble(msgspec.Struct, frozen=True):
     age_s: float
 
 
+class ProviderFault(msgspec.Struct, frozen=True):
+    """Why a process asks nothing of a provider as long as it runs."""
+
+    provider: str
+    fault: str
+
+
 class WorkDetail(msgspec.Struct, frozen=True):
     """What else a worker counted; empty if the worker is of the last release.
 
@@ -51,6 +58,7 @@ class WorkDetail(msgspec.Struct, frozen=True):
     latency_s_total: float = 0.0
     latency_buckets: tuple[int, ...] = ()
     trouble: Trouble | None = None
+    faults: tuple[ProviderFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

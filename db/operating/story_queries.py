@@ -48,6 +48,22 @@ CALL = """
         c.next_attempt_at, c.last_error
     from fleet.provider_calls as c
 """
+# The key of a message about a hold may end with a transaction's number: then it is found by what
+# stands before that. The character after "-" is ".".
+_HOLDS_TOLD = f"""
+    select m.*
+    from names as n
+    cross join lateral (
+        {CALL}
+        where (starts_with(c.key, 'purchase-held-') or starts_with(c.key, 'purchase-rejected-'))
+            and c.key ~>=~ (n.name || '-') and c.key ~<~ (n.name || '.')
+        order by c.key using ~<~
+        limit 100
+    ) as m
+    union all
+    {CALL} where c.key = any(array(select n.name from names as n))
+    order by 2 desc
+"""
 _DECISION = """
     select
         d.decided_at as at, d.id, d.purchase_id, d.event_id, d.verb, d.outcome, d.who, d.reason,
@@ -174,12 +190,18 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         order by c.id desc
     """,
     "message": f"""
-        {CALL}
-        where c.key = any(array(
-            select unnest(array['purchase-held-' || p.id, 'purchase-credited-' || p.id])
+        with names as (
+            select unnest(array[
+                'purchase-credited-' || p.id, 'purchase-held-' || p.id, 'purchase-rejected-' || p.id
+            ]) as name
             from ({_PURCHASES}) as p
-        ))
-        order by c.id desc
+            union all
+            select unnest(array[
+                'purchase-held-payment-' || i.id, 'purchase-rejected-payment-' || i.id
+            ])
+            from unnest($1::bigint[]) as i (id)
+        )
+        {_HOLDS_TOLD}
     """,
     "joined": """
         select
@@ -237,6 +259,17 @@ ABOUT_EVENTS: Mapping[str, str] = {
 }
 # Keys: events.
 AROUND_EVENTS: Mapping[str, str] = {
+    # Of a gift that was refused, or a payment without a name.
+    "message": f"""
+        with names as (
+            select unnest(array[
+                'gift-rejected-' || i.id, 'purchase-held-event-' || i.id,
+                'purchase-rejected-event-' || i.id
+            ]) as name
+            from unnest($1::bigint[]) as i (id)
+        )
+        {_HOLDS_TOLD}
+    """,
     "decision": f"{_DECISION} where d.event_id = any($1) order by d.id desc",
     "found": """
         select f.found_at as at, f.event_id as id, f.provider, f.made_at, f.is_missed

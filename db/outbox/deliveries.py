@@ -5,6 +5,7 @@ A message keeps its id however often it is sent, so the app can tell a repeated 
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ set state = 'pending', attempts = 0, failures = 0, next_attempt_at = clock_times
 where c.id = any($1) and c.kind = $2 and c.request <> '{}'
     -- One that a worker sends at this moment is left to it.
     and (c.state <> 'pending' or coalesce(c.lease_until <= clock_timestamp(), true))
+returning c.id
+"""
+_NOTE = """
+insert into fleet.operator_actions (action, typed_by, reason, detail, call_ids)
+values ('replay deliveries', $1, btrim($2), $3::jsonb, $4)
 """
 
 
@@ -56,6 +62,15 @@ class Wanted:
     dead: bool = False
     since: datetime | None = None
     names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Who wants messages sent again, why, and by which choice: kept with each batch."""
+
+    typed_by: str
+    reason: str
+    detail: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +126,31 @@ async def find_messages(connection: Connection, wanted: Wanted) -> Found:
     return Found(sorted(ids), len(rows) - len(ids))
 
 
-async def send_again(connection: Connection, ids: Sequence[int]) -> int:
-    """Have messages sent now, under their ids; return how many no worker has in hand."""
-    sent = 0
-    for at in range(0, len(ids), BATCH_MESSAGES):
-        done = await connection.execute(_SEND_AGAIN, ids[at : at + BATCH_MESSAGES], KIND)
-        sent += int(done.rpartition(" ")[2])
-    return sent
+async def send_again(connection: Connection, ids: Sequence[int], order: Order) -> tuple[int, bool]:
+    """Have messages sent now, under their ids, and end the pause; note who wanted it.
 
-
-async def lift_pause(connection: Connection) -> bool:
-    """Let messages be sent again; False if they were not paused."""
-    done = await connection.execute("delete from fleet.call_pauses where kind = $1", KIND)
-    return bool(done != "DELETE 0")
+    Return how many messages no worker has in hand, and whether there was a pause. Each transaction
+    writes its own note.
+    """
+    sent, was_paused = 0, False
+    # At least once, for the pause alone.
+    for at in range(0, max(len(ids), 1), BATCH_MESSAGES):
+        async with connection.transaction():
+            lifted = await connection.execute("delete from fleet.call_pauses where kind = $1", KIND)
+            rows = await connection.fetch(_SEND_AGAIN, ids[at : at + BATCH_MESSAGES], KIND)
+            is_lifted = lifted != "DELETE 0"
+            if rows or is_lifted:
+                detail = order.detail | {"ended_pause": is_lifted}
+                await connection.execute(
+                    _NOTE,
+                    order.typed_by,
+                    order.reason,
+                    json.dumps(detail),
+                    sorted(row["id"] for row in rows),
+                )
+        sent += len(rows)
+        was_paused = was_paused or is_lifted
+    return sent, was_paused
 
 
 async def read_pause(database: Pool | Connection) -> Pause | None:

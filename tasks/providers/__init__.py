@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from tasks.providers.app import App
 from tasks.providers.apple import Apple
+from tasks.providers.google import Google
 from tasks.providers.stripe import Stripe
 
 if TYPE_CHECKING:
     from tasks.providers.provider import Provider
 
-PROVIDERS: tuple[type[Provider], ...] = (Stripe, Apple, App)
+PROVIDERS: tuple[type[Provider], ...] = (Stripe, Apple, Google, App)

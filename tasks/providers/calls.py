@@ -45,3 +45,10 @@ class CallsUnwanted(CoinfleetError):
 
 class CallRefused(CoinfleetError):
     """The provider refuses this call, and would refuse it again: a person must look."""
+
+
+class AccountNotOurs(CoinfleetError):
+    """Our key is of an account that is not ours: nothing is asked of the provider with it.
+
+    Its text names the setting and the account.
+    """

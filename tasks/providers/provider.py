@@ -97,6 +97,13 @@ class Provider(ABC):
         """
         return {}
 
+    async def check_account(self) -> None:  # noqa: B027 - not every provider has accounts
+        """Raise AccountNotOurs if the key for calls is not of our account, CallFailed if unknown.
+
+        Awaited before each look for calls and into the history, outside any transaction. It asks
+        the provider at most once per process.
+        """
+
     def history(self) -> History | None:
         """Return how past events are listed, the same object each time.
 

@@ -54,6 +54,26 @@ def ignored(
     return Verdict(state="ignored", reason=reason, payment_keys=keys, half=half if keys else None)
 
 
+def storable(value: Any, levels: int) -> Any:
+    """Return a JSON value as PostgreSQL can store it: without the character NUL.
+
+    Raises ValueError for one of more levels.
+    """
+    if levels == 0:
+        raise ValueError("too many levels")
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case list():
+            return [storable(each, levels - 1) for each in value]
+        case dict():
+            return {
+                name.replace("\0", ""): storable(each, levels - 1) for name, each in value.items()
+            }
+        case _:
+            return value
+
+
 def as_object(value: Any) -> dict[str, Any]:
     """Return a JSON object as it is, and an empty one for anything else."""
     return value if isinstance(value, dict) else {}

@@ -72,6 +72,9 @@ def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
     report = typed(fleet, tour)
     assert "✓ Each event has one outcome, and every coin is accounted for." in report
     assert "proofs of the books, none broken" in report
+    # Google was asked of its purchases, and told that they are granted.
+    fleet.wait_for("google.fetch_purchase")
+    fleet.wait_for("google.consume")
     approved, rejected = re.findall(r"purchases (?:approve|reject) (\d+) ", report)
     for purchase in (approved, rejected):
         assert has_heard(fleet, "purchase.held", purchase)
@@ -104,8 +107,8 @@ def test_no_secret_and_nothing_of_a_person_was_logged(fleet: FleetRun) -> None:
     for secret in (
         *(KEY, SECRET, DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"]),
         *(DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"], DEVELOPMENT_SECRETS["SUPABASE_JWT_SECRET"]),
-        # What begins an access token, ends a purchase token, and stands in Stripe's objects.
-        *("eyJ", "abcdefghijklmnopqrstuvwxyz", "viewer@example.com", "203.0.113.", "Mozilla"),
+        # What begins an access token, stands in purchase tokens, and in objects of Stripe.
+        *("eyJ", "AO-J1Oz", "viewer@example.com", "203.0.113.", "Mozilla"),
         *("PRIVATE KEY", "postgresql://", "Bearer "),
     ):
         assert secret not in logged, secret

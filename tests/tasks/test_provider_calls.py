@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from tasks import provider_calls
 from tasks.breaker import OPEN_AFTER
 from tasks.provider_calls import make_provider_calls
 from tasks.providers.calls import (
@@ -43,12 +44,18 @@ class Shop:
         self.fails: dict[str, Exception] = {}
         self.running = 0
         self.most = 0
+        self.done: list[str] = []
         self.turn = asyncio.Event()
         self.turn.set()
+        self.slow: set[str] = set()
+        self.slow_turn = asyncio.Event()
         self.kinds = {KIND: self.make}
 
     def calls(self) -> dict[str, Any]:
         return self.kinds
+
+    async def check_account(self) -> None:
+        """Its key is ours."""
 
     async def is_making(self, calls: int) -> None:
         """Wait until so many calls have begun."""
@@ -64,10 +71,13 @@ class Shop:
         self.most = max(self.most, self.running)
         try:
             await self.turn.wait()
+            if call.key in self.slow:
+                await self.slow_turn.wait()
         finally:
             self.running -= 1
         if failure := self.fails.get(call.key):
             raise failure
+        self.done.append(call.key)
         return {"key": call.key}
 
 
@@ -137,6 +147,45 @@ async def test_only_so_many_calls_of_a_provider_are_made_at_once(
     shop.turn.set()
     assert await making == 3 * AT_ONCE_HERE
     assert shop.most == AT_ONCE_HERE
+
+
+async def test_a_slow_call_holds_up_no_other_and_the_bound_is_kept(
+    context: Context, shop: Shop, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_calls, "LOOK_AGAIN_S", 0.05)
+    others = [f"key {number}" for number in range(5 * AT_ONCE_HERE)]
+    shop.slow = {"slow 1", "slow 2"}
+    await write(db, *shop.slow, *others)
+    making = asyncio.create_task(make_provider_calls(context))
+
+    async def all_others_are_done() -> bool:
+        return sorted(shop.done) == sorted(others)
+
+    await eventually(all_others_are_done)
+    # What is written only now is made, too.
+    others.append("late")
+    await write(db, "late")
+    await eventually(all_others_are_done)
+    assert not making.done()
+    shop.slow_turn.set()
+    assert await making == len(others) + 2
+    assert shop.most <= AT_ONCE_HERE
+    assert {row["state"] for row in (await rows(db)).values()} == {"done"}
+
+
+async def test_calls_that_are_cut_are_not_left_running(
+    context: Context, shop: Shop, db: Connection
+) -> None:
+    shop.slow = {"slow"}
+    await write(db, "slow")
+    making = asyncio.create_task(make_provider_calls(context))
+    await shop.is_making(1)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert shop.running == 0
+    # Another worker makes it again once the lease is over.
+    assert (await rows(db))["slow"]["state"] == "pending"
 
 
 async def test_each_failure_ends_as_its_class_says(

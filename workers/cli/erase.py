@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -18,8 +18,12 @@ from db.erasure import Erasure, erase_profile
 from db.errors import CoinfleetError, UnknownProfile
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, failed
 from workers.cli.operator_settings import load_operator_settings
-from workers.cli.terminal import make_console, print_rows
+from workers.cli.terminal import make_console, print_lines, print_rows
+from workers.cli.words import counted
 from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def command(
@@ -96,15 +100,30 @@ def _show(console: Console, erasure: Erasure, profile: UUID, *, dry_run: bool) -
     title = "would be cleared" if dry_run else "cleared"
     rows = [([kind.replace("_", " "), f"{rows:,}"], "") for kind, rows in erasure.cleared.items()]
     print_rows(console, [title, "rows"], rows)
-    if erasure.open_events:
-        console.print(
-            f"{erasure.open_events} events about this person are still open and keep their"
-            " payloads: erase again when they are finished."
-        )
+    print_lines(console, _open(erasure))
     if dry_run:
         console.print("Nothing was changed.")
     elif erasure.is_supabase:
         console.print(
             "Now delete the user softly in Supabase's auth service, which ends what it keeps"
             f' elsewhere:\n  supabase.auth.admin.deleteUser("{profile}", true)'
+        )
+
+
+def _open(erasure: Erasure) -> Iterator[str]:
+    """Yield what still says something of the person, and until when."""
+    if erasure.open_events:
+        yield (
+            f"still open: {counted(erasure.open_events, 'event')} about this person, with payload:"
+            " erase again when none is held or waits"
+        )
+    if erasure.open_messages:
+        yield (
+            f"still to be sent: {counted(erasure.open_messages, 'message')} to the app about this"
+            " person, which it must hear of first: erase again when none waits"
+        )
+    if erasure.open_calls:
+        yield (
+            f"still to be made: {counted(erasure.open_calls, 'call')} to providers about this"
+            " person's payments: erase again when none waits"
         )

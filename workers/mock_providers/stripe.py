@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 KEY = "rk_test_0123456789abcdef"
+ACCOUNT = "acct_mock1"
 KEYS_ARE_KEPT_S = 24 * 3_600
 API_VERSION = "2026-10-28.endive"
 
@@ -237,6 +238,8 @@ class StripeServer:
         return 200, self.add_refund(intent, amount, **metadata)
 
     def _get(self, request: Request) -> Response:
+        if request.url.path == "/v1/account":
+            return JSONResponse({"id": ACCOUNT, "object": "account", "country": "DE"})
         if request.url.path == "/v1/refunds":
             limit = int(request.query_params.get("limit", "10"))
             intent = request.query_params["payment_intent"]

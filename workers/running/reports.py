@@ -13,6 +13,7 @@ from db.connections.pool import answered
 from db.health.workers import (
     FailureCount,
     OutcomeCount,
+    ProviderFault,
     Trouble,
     WorkDetail,
     WorkerReport,
@@ -69,4 +70,5 @@ def work_detail(meter: Meter) -> WorkDetail:
         latency_s_total=meter.latency_s_total,
         latency_buckets=tuple(meter.latency_buckets),
         trouble=Trouble(*trouble) if trouble else None,
+        faults=tuple(ProviderFault(*each) for each in sorted(meter.faults.items())),
     )

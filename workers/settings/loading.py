@@ -16,6 +16,7 @@ from workers.settings.app import AppSettings
 from workers.settings.apple import AppleSettings
 from workers.settings.enabling import Needs, find_enabled, find_enabling_faults
 from workers.settings.fleet import FleetSettings
+from workers.settings.google import GoogleSettings
 from workers.settings.sign_in import SignInSettings
 from workers.settings.stripe import StripeSettings
 from workers.settings.values import DEVELOPMENT, FOR_CALLS, FOR_RECEIVING, IN_PLACE_OF, TO_RECEIVE
@@ -34,7 +35,13 @@ class SettingsFault(SystemExit):
 
 # A further provider's settings stand before the others: the fields of the last base come first.
 class Settings(
-    AppleSettings, SignInSettings, AppSettings, StripeSettings, FleetSettings, BaseSettings
+    GoogleSettings,
+    AppleSettings,
+    SignInSettings,
+    AppSettings,
+    StripeSettings,
+    FleetSettings,
+    BaseSettings,
 ):
     """All settings. A provider's are named `<provider>_<what>`, see workers/providers.py."""
 

@@ -32,6 +32,7 @@ begin
     v_now := clock_timestamp();
     v_purchase := fleet.undecided_purchase(p_purchase_id, v_who);
     if fleet.is_granted_otherwise(p_purchase_id)
+        or fleet.is_refunded_otherwise(p_purchase_id)
         or exists (select 1 from fleet.payments as p where p.id = v_payment_id and p.rejection is not null)
     then
         perform fleet.raise_refusal('decided_meanwhile');

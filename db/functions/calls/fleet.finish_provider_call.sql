@@ -11,11 +11,13 @@ as $$
 declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_event_id bigint;
+    v_provider text;
+    v_told jsonb := p_result -> 'event';
 begin
     update fleet.provider_calls as c
-    set state = 'done', result = p_result, finished_at = v_now, lease_until = null, last_error = null
+    set state = 'done', result = p_result - 'event', finished_at = v_now, lease_until = null, last_error = null
     where c.id = p_id and c.attempts = p_attempt and c.state = 'pending'
-    returning c.event_id into v_event_id;
+    returning c.event_id, c.provider into v_event_id, v_provider;
     if not found then
         return false;
     end if;
@@ -25,9 +27,17 @@ begin
     where e.id = any(array(
         select w.id
         from fleet.inbox_events as w
-        where w.id = v_event_id and w.state = 'waiting' and w.reason in ('no_answer_yet', 'dead_call')
+        where w.id = v_event_id and w.state = 'waiting'
+            and w.reason in ('no_answer_yet', 'not_paid_yet', 'unknown_token_yet', 'dead_call')
         for no key update skip locked
     ));
+    if v_told is not null then
+        perform fleet.store_events(
+            array[v_provider], array[v_told ->> 'id'], array[v_told ->> 'type'],
+            array[convert_to(v_told ->> 'payload', 'UTF8')], array[sha256(convert_to(v_told ->> 'payload', 'UTF8'))],
+            array['pending'], array[null]
+        );
+    end if;
     return true;
 end
 $$;
@@ -36,4 +46,5 @@ revoke all on function fleet.finish_provider_call(bigint, integer, jsonb, timest
 from public, anon, authenticated, service_role;
 comment on function fleet.finish_provider_call(bigint, integer, jsonb, timestamptz) is
     'Stores the answer of a call and wakes the event that waits for it. False if the attempt is not the newest one any '
-    'more: the worker was given up meanwhile, and another makes the call.';
+    'more: the worker was given up meanwhile, and another makes the call. What the answer says happened (event: id, '
+    'type and payload) is stored as an event of its provider.';

@@ -8,9 +8,12 @@ as $$
 declare
     v_patterns text[];
     v_customers text[];
+    v_payments bigint[];
     v_events bigint;
     v_calls bigint;
     v_open_events bigint;
+    v_open_calls bigint;
+    v_open_messages bigint;
 begin
     -- Payloads are found by their text: a refund names only a payment, and a refused gift left no other trace. The id
     -- is written with or without hyphens. Payment keys are literals, fifty per pattern. Bytes are folded to lower
@@ -31,6 +34,7 @@ begin
         -- Only whole strings of JSON match: an older platform's key may be as short as 17.
         select '"(' || string_agg(k.literal, '|') || ')"'
         from (
+            -- Level 3: each key of each payment, and the pattern that it stands in.
             select
                 fleet.spellings_in_json(pk.key) as literal,
                 row_number() over (order by pk.key) / 50 as part
@@ -49,6 +53,7 @@ begin
     from (
         select '"(' || string_agg(c.customer, '|') || ')"' as pattern
         from (
+            -- Level 3: each customer, and the pattern that it stands in.
             select m.found[1] as customer, row_number() over (order by m.found[1]) / 50 as part
             from fleet.inbox_events as e
             cross join lateral (select lower(encode(e.payload, 'escape') collate "C") as body) as b
@@ -61,12 +66,29 @@ begin
         group by c.part
     ) as k;
 
+    -- What a store tells stands in base64, where no text is found: its events are those of these payments.
+    v_payments := array(
+        select unnest(array[cp.payment_id, j.payment_id])
+        from public.coin_purchases as cp
+        left join fleet.joined_purchases as j on j.purchase_id = cp.id
+        where cp.profile_id = p_profile_id
+        union
+        select s.payment_id
+        from fleet.store_payments as s
+        where p_profile_id in (s.buyer_id, s.profile_id)
+    );
     update fleet.inbox_events as e
     set payload = null, last_error = null
     where e.state in ('applied', 'ignored', 'rejected', 'dead')
         and e.payload is not null
-        and lower(encode(e.payload, 'escape') collate "C") ~ any(
-            case when e.state = 'ignored' and e.provider = 'stripe' then v_patterns || v_customers else v_patterns end
+        and (
+            e.payment_id = any(v_payments)
+            or lower(encode(e.payload, 'escape') collate "C") ~ any(
+                case
+                    when e.state = 'ignored' and e.provider = 'stripe' then v_patterns || v_customers
+                    else v_patterns
+                end
+            )
         );
     get diagnostics v_events = row_count;
     update fleet.provider_calls as c
@@ -79,8 +101,22 @@ begin
     select count(*) into v_open_events
     from fleet.inbox_events as e
     where e.state in ('pending', 'waiting', 'held')
-        and lower(encode(e.payload, 'escape') collate "C") ~ any(v_patterns);
-    return jsonb_build_object('payloads', v_events, 'provider_calls', v_calls, 'open_events', v_open_events);
+        and (
+            e.payment_id = any(v_payments) or lower(encode(e.payload, 'escape') collate "C") ~ any(v_patterns)
+        );
+    -- What the app, or a provider, has still to hear of this person: coins, gifts and refunds, under ids. Neither is
+    -- withheld, for both would then keep what is not true.
+    select
+        count(*) filter (where c.kind <> 'app.deliver'),
+        count(*) filter (where c.kind = 'app.deliver')
+    into v_open_calls, v_open_messages
+    from fleet.provider_calls as c
+    where c.state = 'pending'
+        and lower(encode(convert_to(c.request::text, 'UTF8'), 'escape') collate "C") ~ any(v_patterns);
+    return jsonb_build_object(
+        'payloads', v_events, 'provider_calls', v_calls, 'open_events', v_open_events, 'open_calls', v_open_calls,
+        'open_messages', v_open_messages
+    );
 end
 $$;
 
@@ -88,5 +124,5 @@ revoke all on function fleet.erase_payloads(uuid) from public, anon, authenticat
 comment on function fleet.erase_payloads(uuid) is
     'Drops the payloads of finished events, and the requests of finished calls, that name the profile, its e-mail '
     'address or one of its payments, and the payloads of ignored events about the Stripe customer that paid one. Keys '
-    'and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open keeps its '
-    'payload and is counted as open.';
+    'and hashes stay. Reads every payload that is kept: minutes for millions. An event that is still open, and '
+    'a call or message that is still to be made, keeps what it says and is counted as open.';

@@ -83,7 +83,11 @@ begin
     );
     insert into fleet.erasures (profile_id, requested_by, reason, counts)
     select p_profile_id, p_requested_by, p_reason, v_cleared
-    where exists (select 1 from jsonb_each_text(v_cleared - 'open_events') as c where c.value::bigint > 0)
+    where exists (
+            select 1
+            from jsonb_each_text(v_cleared - array['open_events', 'open_calls', 'open_messages']) as c
+            where c.value::bigint > 0
+        )
         or not exists (select 1 from fleet.erasures as e where e.profile_id = p_profile_id);
     return v_cleared;
 end
@@ -91,6 +95,6 @@ $$;
 
 revoke all on function fleet.erase_profile(uuid, text, text) from public, anon, authenticated, service_role;
 comment on function fleet.erase_profile(uuid, text, text) is
-    'Clears everything that tells who a profile was. Returns how many rows that were, by kind, and how many events are '
-    'still open. The id, balances, purchases, gifts and ledger entries stay, so the ledger stays whole. May be '
-    'repeated. Refuses an unknown profile (CF006).';
+    'Clears everything that tells who a profile was. Returns how many rows that were, by kind, and how many events, '
+    'calls and messages to the app are still open. The id, balances, purchases, gifts and ledger entries stay, so the '
+    'ledger stays whole. May be repeated. Refuses an unknown profile (CF006).';

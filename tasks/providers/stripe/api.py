@@ -56,6 +56,10 @@ class StripeRefused(CoinfleetError):
         self.code = code
 
 
+class KeyLacksRight(CallFailed):
+    """Our key is good, and lacks the right for this request; others may need another one."""
+
+
 class StripeApi:
     """Requests to one account, with one key."""
 
@@ -108,8 +112,9 @@ def _checked(answer: Answer) -> Answer:
     match status:
         case 401:
             raise KeyRefused(reason)
-        # The key lacks a right: other calls may need another one.
-        case 403 | 409 | 425:
+        case 403:
+            raise KeyLacksRight(reason, retry_after_s=answer.retry_after_s)
+        case 409 | 425:
             raise CallFailed(reason, retry_after_s=answer.retry_after_s)
         case 429:
             raise ProviderThrottled(reason, retry_after_s=answer.retry_after_s)

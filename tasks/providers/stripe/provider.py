@@ -14,7 +14,7 @@ from tasks.providers.stripe.objects import Envelope
 from tasks.providers.stripe.verify import check_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from db.facts import Fact
     from db.inbox.arrivals import Arrival
@@ -32,7 +32,8 @@ class Stripe(Provider):
 
     `webhook_secrets` are as Stripe shows them; any of them may have signed. `livemode` is the mode
     whose events count. `accounts` are ids of Stripe accounts whose events count although they name
-    an account. With `api_key` it is called, at `api_base`.
+    an account. With `api_key` it is called, at `api_base`, if the key is of one of `accounts` or
+    there are none.
     """
 
     name = "stripe"
@@ -51,7 +52,7 @@ class Stripe(Provider):
         self._keys = tuple(secret.encode() for secret in webhook_secrets)
         self._livemode = livemode
         self._accounts = frozenset(accounts)
-        self._calls = _make_calls(api_key, api_base) if api_key else None
+        self._calls = _make_calls(api_key, api_base, self._accounts) if api_key else None
         self._history = _make_history(self.name, api_key, api_base) if api_key else None
 
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
@@ -71,6 +72,11 @@ class Stripe(Provider):
         """Return refunds, and the fetching of what a thin event names."""
         return self._calls.by_kind if self._calls else {}
 
+    async def check_account(self) -> None:
+        """Ask once whose account the key is of, if we say which are ours."""
+        if self._calls:
+            await self._calls.account.check()
+
     def history(self) -> History | None:
         """Return the list of events."""
         return self._history
@@ -83,11 +89,11 @@ class Stripe(Provider):
             await self._history.close()
 
 
-def _make_calls(key: str, base: str) -> StripeCalls:
+def _make_calls(key: str, base: str, accounts: Collection[str]) -> StripeCalls:
     # Here, because the HTTP client takes long to import and `web` and the commands never call.
     from tasks.providers.stripe.calls import StripeCalls  # noqa: PLC0415
 
-    return StripeCalls(key=key, base=base)
+    return StripeCalls(key=key, base=base, accounts=accounts)
 
 
 def _make_history(provider: str, key: str, base: str) -> StripeHistory:

@@ -327,6 +327,31 @@ async def test_of_two_held_purchases_of_one_payment_one_is_approved(
     assert await books.coins(buyer) == 3_000_000
 
 
+async def test_of_two_held_purchases_of_one_payment_none_is_approved_once_its_refund_is_asked_for(
+    named: Connection, books: Books
+) -> None:
+    buyer, one, other = await books.profile(), Payment(), Payment()
+    first = await hold(books, one.worth(buyer, 30_000), "needs_approval")
+    second = await hold(books, other.worth(buyer, 30_000), "needs_approval")
+    await books.apply_one(one.refund(1, payment_keys=[one.intent, other.intent], status="failed"))
+    assert (await reject(named, first)).waits_for == "refund"
+    # Its money is on its way back: coins that are granted now are spent before it is there.
+    await refused("CF012", approve(named, second, "ben"))
+    assert await books.coins(buyer) == 0
+
+
+async def test_of_two_held_purchases_of_one_payment_one_is_approved_if_the_other_keeps_its_money(
+    named: Connection, books: Books
+) -> None:
+    buyer, one, other = await books.profile(), Payment(), Payment()
+    first = await hold(books, one.worth(buyer, 30_000), "needs_approval")
+    second = await hold(books, other.worth(buyer, 30_000), "needs_approval")
+    await books.apply_one(one.refund(1, payment_keys=[one.intent, other.intent], status="failed"))
+    await reject(named, first, without_refund=True)
+    assert await approve(named, second, "ben") == GRANTED
+    assert await books.coins(buyer) == 3_000_000
+
+
 async def test_an_event_of_an_approved_purchase_that_is_tried_again_changes_nothing(
     books: Books,
 ) -> None:

@@ -239,3 +239,18 @@ async def test_a_worker_tells_why_a_call_failed(worker_pool: Pool, own_session: 
     assert (failed.state, failed.attempt, failed.pause_s) == ("pending", 1, 17.0)
     error = await own_session.fetchval("select last_error from fleet.provider_calls")
     assert error == "429"
+
+
+async def test_what_an_answer_says_happened_is_an_event_once(books: Books, outbox: Outbox) -> None:
+    event = {"id": "order:1:REFUNDED", "type": "backfill.order", "payload": '{"order": "ü"}'}
+    for key in ("a", "b"):
+        await outbox.write(key, kind="google.look")
+    for call in await outbox.claim("google.look"):
+        await outbox.finish(call, {"state": "REFUNDED", "event": event})
+    rows = await books.db.fetch(
+        "select provider, provider_event_id, event_type, payload, state from fleet.inbox_events"
+    )
+    stored = ("google", event["id"], event["type"], event["payload"].encode(), "pending")
+    assert [tuple(row) for row in rows] == [stored]
+    result = await books.db.fetchval("select result::text from fleet.provider_calls limit 1")
+    assert result == '{"state": "REFUNDED"}'

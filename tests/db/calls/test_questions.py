@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from db.facts import Call, Question
@@ -194,3 +195,64 @@ async def test_answers_go_with_the_payloads_of_their_events(books: Books, outbox
         " order by id"
     )
     assert [tuple(row) for row in rows] == [(done, False, None), (waits, True, None)]
+
+
+async def means_now(books: Books, event_id: int, fact: Question) -> None:
+    """Interpreted again, with its answer, the event means this."""
+    await books.db.execute(
+        "update fleet.inbox_events set payload = $2 where id = $1",
+        event_id,
+        msgspec.json.encode(fact),
+    )
+
+
+def again(after_s: int, reason: str = "not_paid_yet") -> Question:
+    """The question of an event whose answer decides nothing yet."""
+    call = Call(kind=FETCH, key="fetch", request={"path": "/v1/x"}, again_after_s=after_s)
+    return Question(call=call, reason=reason)
+
+
+async def test_an_answer_that_decides_nothing_is_asked_for_again_after_a_pause(
+    books: Books, outbox: Outbox
+) -> None:
+    (event_id,) = await books.receive(question())
+    await books.work()
+    for pause_s in (30, 60, 3_600):
+        await outbox.finish((await outbox.claim(FETCH))[0], {"object": {}})
+        await means_now(books, event_id, again(pause_s))
+        assert await books.work() == {event_id: Outcome("waiting", "not_paid_yet")}
+        books.wait(seconds=pause_s - 1)
+        assert await outbox.claim(FETCH) == []
+        books.wait(seconds=1)
+    (call,) = await outbox.claim(FETCH)
+    # As one that was never tried: no alarm about a call that is asked each hour.
+    assert not call["is_retry"]
+    assert len(await calls(books)) == 1
+
+
+@pytest.mark.parametrize("reason", ["not_paid_yet", "unknown_token_yet"])
+async def test_the_next_answer_wakes_the_event(books: Books, outbox: Outbox, reason: str) -> None:
+    (event_id,) = await books.receive(question())
+    await books.work()
+    await outbox.finish((await outbox.claim(FETCH))[0], {"object": {}})
+    await means_now(books, event_id, again(30, reason))
+    await books.work()
+    books.wait(seconds=30)
+    await outbox.finish((await outbox.claim(FETCH))[0], {"object": {"is": "paid"}})
+    assert await books.outcome(event_id) == Outcome("pending", reason)
+    assert await books.breaches() == {}
+
+
+async def test_an_event_that_wakes_between_two_answers_waits_on(
+    books: Books, outbox: Outbox
+) -> None:
+    (event_id,) = await books.receive(question())
+    await books.work()
+    await outbox.finish((await outbox.claim(FETCH))[0], {"object": {}})
+    await means_now(books, event_id, again(3_600))
+    await books.work()
+    books.wait(hours=2)
+    assert await books.wake() == 1
+    await means_now(books, event_id, question())
+    assert await books.work() == {event_id: WAITS}
+    assert len(await outbox.claim(FETCH)) == 1

@@ -146,6 +146,8 @@ async def test_what_was_cleared_is_counted_by_kind(person: Person) -> None:
         "provider_calls": 1,
         "old_rows": 0,
         "open_events": 0,
+        "open_calls": 0,
+        "open_messages": 0,
         "purchases": 1,
         "chat_messages": 1,
         "links": 1,

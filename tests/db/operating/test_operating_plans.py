@@ -81,6 +81,10 @@ insert into fleet.provider_calls (kind, key, state, finished_at)
 select 'stripe.fetch_event', 'key_' || n, case when n % 20000 = 2 then 'dead' else 'done' end, at
 from old;
 
+insert into fleet.provider_calls (kind, key, state, finished_at)
+select 'app.deliver', kind || n || '-17', 'done', at
+from old cross join unnest(array['purchase-rejected-', 'purchase-credited-']) as k (kind);
+
 insert into fleet.payment_keys (provider, key, payment_id)
 select 'stripe', 'pi_old_' || n, n from old;
 

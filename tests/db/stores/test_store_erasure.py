@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,3 +50,24 @@ async def test_an_erased_buyers_purchases_at_stores_tell_of_nobody(
     # Told again, it is still known.
     await books.apply(sold, google.submitted(await books.profile(), profile_id=buyer))
     assert await books.coins(buyer) == 100
+
+
+async def test_what_stores_tell_in_base64_is_erased_too(
+    books: Books, google: Sale, apple: Sale
+) -> None:
+    """Google's pushes and what Apple signs name a payment where no search of a text finds it."""
+    buyer, other = await books.profile(), await books.profile()
+    theirs = Sale("google")
+    told = await books.receive(
+        google.sold(buyer), apple.sold(buyer, is_sandbox=True), theirs.sold(other)
+    )
+    await books.work()
+    await books.db.execute(
+        "update fleet.inbox_events set payload = convert_to(encode(payload, 'base64'), 'UTF8')"
+    )
+    cleared = await books.db.fetchval("select fleet.erase_profile($1, 'ann', 'asked')", buyer)
+    left = await books.db.fetch(
+        "select payload is not null from fleet.inbox_events where id = any($1) order by id", told
+    )
+    assert [kept for (kept,) in left] == [False, False, True]
+    assert json.loads(cleared)["payloads"] == 2

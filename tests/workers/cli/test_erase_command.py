@@ -6,13 +6,16 @@ import os
 import pty
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from rich.console import Console
 
-from workers.cli.erase import account
+from db.erasure import Erasure
+from workers.cli.erase import _show, account
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -43,6 +46,25 @@ async def test_it_prints_what_it_cleared(database: Database, db: Connection) -> 
     assert erased.returncode == 0, erased.stderr
     assert "sign ins 1" in " ".join(erased.stdout.split())
     assert await db.fetchval("select requested_by || reason from fleet.erasures") == "measked"
+
+
+def test_what_is_still_to_be_told_of_the_person_is_said() -> None:
+    erasure = Erasure(
+        cleared={"profiles": 1},
+        open_events=2,
+        open_calls=1,
+        open_messages=1_200,
+        is_supabase=False,
+    )
+    console = Console(file=StringIO(), width=60)
+    _show(console, erasure, uuid4(), dry_run=False)
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.partition(" about ")[0] for line in said[-3:]] == [
+        "still open: 2 events",
+        "still to be sent: 1,200 messages to the app",
+        "still to be made: 1 call to providers",
+    ]
+    assert all("erase again when none" in line for line in said[-3:])
 
 
 def test_an_unknown_profile_is_one_clear_line(database: Database) -> None:

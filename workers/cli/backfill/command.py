@@ -15,6 +15,7 @@ from db.connections.explanations import explained_errors
 from db.connections.pool import open_pool
 from db.health.status import read_clock
 from db.release.generations import check_released
+from tasks.providers.calls import AccountNotOurs, CallFailed
 from workers.cli.backfill.run import Run
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, one_line_errors
 from workers.cli.operator_settings import load_operator_settings
@@ -97,11 +98,23 @@ async def _read(
             now = await read_clock(pool)
             if since >= now:
                 raise typer.BadParameter("must be in the past", param_hint="'--since'")
+            await _check_account(provider)
             run = Run(pool, provider.name, history, console=make_console(), dry_run=dry_run)
             return await run.read(since, now)
         finally:
             await provider.close()
             pool.terminate()
+
+
+async def _check_account(provider: Provider) -> None:
+    """End the command if the key is not of our account, or if nobody says whose it is."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            await provider.check_account()
+    except (AccountNotOurs, CallFailed) as error:
+        raise CommandFailed(f"coinfleet: nothing was asked of {provider.name}: {error}") from None
+    except TimeoutError:
+        raise CommandFailed(f"coinfleet: {provider.name} gives no answer in time") from None
 
 
 def _told(found: Findings, *, dry_run: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db.approvals.decisions import Decided, Foreseen, Look
+from tasks.providers.google import Google
 from workers.cli.words import counted
 
 if TYPE_CHECKING:
@@ -76,8 +77,9 @@ def prospect(verb: str, seen: Foreseen, look: Look) -> str:
         case "approve", _:
             return _credit(seen)
         case _, "refund":
+            # Google refunds whole orders only.
             back = "it"
-            if look.amount is not None and look.provider != "google":
+            if look.amount is not None and look.provider != Google.name:
                 back = money(look.amount - (look.refunded or 0), look.currency)
             return (
                 f"If you reject it, {look.provider} is asked to refund {back}, and no coins move."

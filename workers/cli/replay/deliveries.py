@@ -10,22 +10,26 @@ import msgspec
 import typer
 
 from db.outbox.deliveries import (
+    Order,
     Pause,
     Wanted,
     find_messages,
-    lift_pause,
     read_pause,
     replay_session,
     send_again,
 )
 from workers.cli.endings import CommandFailed, one_line_errors
 from workers.cli.operator_settings import load_operator_settings
+from workers.cli.origin import origin
 from workers.cli.terminal import write
 from workers.cli.times import read_time
 from workers.cli.words import counted, duration
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+# No money moves and the app tells a repeated message by its id, so no reason need be given.
+UNSAID = "no reason given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ def command(
         str | None,
         typer.Option("--since", help="All that were written then or later, in UTC, taken or not."),
     ] = None,
+    why: Annotated[str, typer.Option("--why", help="Why; kept for good.")] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many, and change nothing.")
     ] = False,
@@ -67,22 +72,26 @@ def command(
     if sum((bool(ids), dead, since is not None)) > 1:
         raise typer.BadParameter("say which in one way: by ids, --dead or --since")
     wanted = Wanted(dead=dead, since=_time(since), names=ids or ())
+    order = Order(
+        typed_by=origin(),
+        reason=why.strip() or UNSAID,
+        detail={"dead": dead, "since": since, "names": list(ids or ())},
+    )
     url = str(load_operator_settings().database_url)
     with one_line_errors():
-        done = asyncio.run(_replay(url, wanted, dry_run=dry_run))
+        done = asyncio.run(_replay(url, wanted, order, dry_run=dry_run))
     if ids and not (done.found or done.erased):
         raise CommandFailed("coinfleet: no message has such a webhook-id, or it is older than 7 d")
     write(msgspec.json.encode(done).decode() if as_json else _said(done))
 
 
-async def _replay(url: str, wanted: Wanted, *, dry_run: bool) -> Done:
+async def _replay(url: str, wanted: Wanted, order: Order, *, dry_run: bool) -> Done:
     async with replay_session(url) as connection:
         pause = await read_pause(connection)
         found = await find_messages(connection, wanted)
         sent_again = len(found.ids)
         if not dry_run:
-            await lift_pause(connection)
-            sent_again = await send_again(connection, found.ids)
+            sent_again, _ = await send_again(connection, found.ids, order)
     return Done(
         dry_run=dry_run,
         found=len(found.ids),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tasks.providers import app, stripe
 from tasks.providers.app import App
 from tasks.providers.apple import Apple
+from tasks.providers.google import Google
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import Webhook, app_webhook, stripe_webhook
 
@@ -93,6 +94,11 @@ def _apple_of_nobody(_secrets: Secrets, _at_s: float) -> Webhook:
     return Webhook(f"/webhooks/{Apple.name}", {}, body)
 
 
+def _push_of_nobody(_secrets: Secrets, _at_s: float) -> Webhook:
+    headers = {"authorization": "Bearer eyJhbGciOiJub25lIn0.e30."}
+    return Webhook(f"/webhooks/{Google.name}", headers, b'{"message": {"messageId": "1"}}')
+
+
 def _signed_and_unreadable(secrets: Secrets, at_s: float) -> Webhook:
     body = b"{" * 100
     headers = stripe.sign(body, secret=secrets.stripe, timestamp_s=int(at_s))
@@ -116,6 +122,7 @@ KINDS = (
     Garbage(_client_of_nobody, NOT_SIGNED_IN),
     Garbage(_client_without_token, NOT_SIGNED_IN),
     Garbage(_apple_of_nobody, NOT_AUTHENTIC_OR_UNKNOWN),
+    Garbage(_push_of_nobody, NOT_AUTHENTIC_OR_UNKNOWN),
     Garbage(_signed_and_unreadable, KEPT),
     Garbage(_gift_that_is_none, KEPT),
 )

@@ -7,18 +7,19 @@ what it can sign, and asks nobody.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import msgspec
 
 from tasks.providers.app import App
+from tasks.providers.google import Google
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.heard import Message
 from workers.embedded import DataFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from workers.settings import Settings
 
@@ -52,6 +53,16 @@ class Mocks:
     async def pay(self, amounts: Mapping[str, int]) -> None:
         """Let Stripe know of payments: minor units by payment intent."""
         await self._ask(Stripe.name, "/mock/payments", msgspec.json.encode(amounts))
+
+    @property
+    def sells_for_google(self) -> bool:
+        """Whether there is a Google that can be asked of its purchases."""
+        return Google.name in self._ports
+
+    async def sell(self, sales: Sequence[Mapping[str, Any]]) -> str:
+        """Let Google know of sales; return a token that proves its pushes for an hour."""
+        await self._ask(Google.name, "/mock/sales", msgspec.json.encode(sales))
+        return (await self._ask(Google.name, "/mock/token", None)).decode()
 
     async def heard(self) -> list[Message]:
         """Return all that the app has taken."""

@@ -45,6 +45,8 @@ class Secrets:
     sign_in: str = ""
     """Signs access tokens of the app's users; without it no client submits anything."""
     audience: str = "authenticated"
+    google: str = ""
+    """A token as Pub/Sub sends it; the mock of Google gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,8 @@ class Plan:
     gifts: list[PlannedGift] = field(default_factory=list)
     charged: dict[str, int] = field(default_factory=dict)
     """What Stripe took, in minor units, by payment intent; whatever became of it here."""
+    google_sales: list[dict[str, Any]] = field(default_factory=list)
+    """What Google's mock must have sold, as it reads it."""
 
     def __len__(self) -> int:
         return len(self.opening) + len(self.events)

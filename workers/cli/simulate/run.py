@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,6 +19,7 @@ from db.connections.pool import open_pool
 from db.errors import CoinfleetError, DatabaseUnavailable
 from db.release.generations import check_released
 from tasks.providers.apple import Apple
+from tasks.providers.google import Google
 from tasks.providers.stripe import Stripe
 from workers.cli.progress import progress
 from workers.cli.simulate.cases.mix import plan_cases, plan_tour
@@ -84,7 +85,7 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
         with explained_errors():
             await check_released(pool, url=str(settings.database_url))
             after_id = await simulation.newest_event_id(pool)
-            stores = _stores(settings)
+            stores = _stores(settings, mocks)
             plan = await prepare_plan(pool, settings, options, stores)
             console.print(
                 f"Run {plan.run}, seed {options.seed}: {len(plan):,} events to {address}",
@@ -92,6 +93,8 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
             )
             if mocks is not None:
                 await mocks.pay(plan.charged)
+                if plan.google_sales:
+                    signing = replace(signing, google=await mocks.sell(plan.google_sales))
             run = Run(
                 pool,
                 plan,
@@ -271,11 +274,16 @@ async def _check_invariants(pool: Pool) -> dict[str, int]:
     return {name: breach.violations if breach else 0 for name, breach in breaches.items()}
 
 
-def _stores(settings: Settings) -> set[str]:
+def _stores(settings: Settings, mocks: Mocks | None) -> set[str]:
     """Return the stores whose events can be signed here."""
-    is_trusted = signer_is_trusted(settings.apple_root_certificates)
     # Clients that submit purchases must be signed in.
-    return {Apple.name} if is_trusted and settings.supabase_jwt_secret else set()
+    if not settings.supabase_jwt_secret:
+        return set()
+    stores = {Apple.name} if signer_is_trusted(settings.apple_root_certificates) else set()
+    # What Google tells means nothing without a Google that answers.
+    if mocks is not None and mocks.sells_for_google and settings.google_packages:
+        stores.add(Google.name)
+    return stores
 
 
 def _address(settings: Settings) -> Address:

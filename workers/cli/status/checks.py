@@ -18,10 +18,10 @@ from db.errors import CoinfleetError
 from db.health.calls import (
     ParkedCall,
     read_dead_calls,
-    read_failed_refunds,
     read_failing_calls,
     read_untried_calls,
 )
+from db.health.refunds import MissingRefund, read_missing_refunds
 from db.health.status import (
     HeldCount,
     awaited_standbys,
@@ -31,6 +31,7 @@ from db.health.status import (
     read_passing_failures,
 )
 from db.release.catalog import find_differences
+from workers.cli.status.confirmations import find_late
 from workers.cli.status.histories import find_missed
 from workers.cli.status.inquiries import find_open_inquiries
 from workers.cli.status.messages import find_untold
@@ -199,13 +200,42 @@ def _keys(provider: str) -> list[str]:
     return sorted(name for name in API_KEYS if name.startswith(f"{provider.upper()}_"))
 
 
-async def find_failed_refunds(context: CheckContext) -> list[str]:
-    """Return a line per refund of ours that failed after it was accepted."""
-    return [
-        f"refund {refund.refund_id} is {refund.status}: the buyer has not got the money back;"
-        f" pay it back by hand, or have it made again: {_MAKE_AGAIN.format(refund.call_id)}"
-        for refund in await read_failed_refunds(context.pool)
-    ]
+# A bank takes days to pay back, and Stripe a minute to say that it has begun.
+UNREFUNDED_AFTER = timedelta(days=1)
+
+
+async def find_missing_refunds(context: CheckContext) -> list[str]:
+    """Return a line per payment that a person rejected and whose money does not go back."""
+    missing = await read_missing_refunds(context.pool, longer_than=UNREFUNDED_AFTER)
+    return [_missing_refund(each) for each in missing]
+
+
+def _missing_refund(missing: MissingRefund) -> str:
+    what = f"event {missing.event_id}"
+    if missing.purchase_id:
+        what = f"purchase {missing.purchase_id} ({counted(missing.coins or 0, 'coin')})"
+    again = _MAKE_AGAIN.format(missing.call_id)
+    match missing.call_state:
+        case "done" if missing.refund_status:
+            why = f"refund {missing.refund_id} is {missing.refund_status}"
+            remedy = f"pay it back by hand at {missing.provider}, or have it made again: {again}"
+        case "done":
+            refund = f"refund {missing.refund_id}" if missing.refund_id else "the call for it"
+            why = f"{missing.provider} took {refund} and has told of no refund"
+            remedy = "look it up there; an event of the refund closes it"
+        case "dead":
+            why = f"call {missing.call_id} is dead ({missing.call_error})"
+            remedy = f"pay it back by hand at {missing.provider}, or have it made again: {again}"
+        case _:
+            error = f" ({missing.call_error})" if missing.call_error else ""
+            why = f"call {missing.call_id} waits to be made{error}"
+            remedy = f"remove the cause; `coinfleet explain call:{missing.call_id}` tells more"
+    return f"{what} was rejected {ago(missing.age_s)} and is not refunded: {why}: {remedy}"
+
+
+async def find_late_confirmations(context: CheckContext) -> list[str]:
+    """Return a line for purchases that a store refunds, or whose buyers cannot buy again."""
+    return await find_late(context.pool)
 
 
 async def find_questions_of_stores(context: CheckContext) -> list[str]:
@@ -238,7 +268,8 @@ CHECKS: tuple[Check, ...] = (
     find_dead_calls,
     find_failing_calls,
     find_untried_calls,
-    find_failed_refunds,
+    find_missing_refunds,
+    find_late_confirmations,
     find_missed_webhooks,
     find_questions_of_stores,
     find_untold_app,

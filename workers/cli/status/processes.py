@@ -53,7 +53,20 @@ def judge_webs(webs: list[WebStatus], now: datetime) -> list[str]:
 
 
 def judge_workers(workers: list[WorkerReport]) -> list[str]:
-    """Return a line for each worker that can't work."""
+    """Return a line for each worker that can't work, or asks nothing of a provider."""
+    return [
+        *(
+            f"worker {worker.worker} asks nothing of {fault.provider}: {fault.fault}: refunds and"
+            " all else wait; set the right key, or add the account, and restart `worker`"
+            for worker in workers
+            if worker.report_age_s < TROUBLE_RECENT_S
+            for fault in worker.detail.faults
+        ),
+        *_in_trouble(workers),
+    ]
+
+
+def _in_trouble(workers: list[WorkerReport]) -> list[str]:
     return [
         f"worker {worker.worker} can't work: {_with_remedy(trouble.error)}"
         for worker in workers

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
 from db.inbox.arrivals import store_arrivals
@@ -18,6 +19,8 @@ from tests.tasks.providers.apple.apps import AT, BUYER, NOW_S, new_apple, signer
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from db.inbox.arrivals import Arrival
+
+pytestmark = pytest.mark.requirement("C11")
 
 APPLE = new_apple()
 

@@ -16,7 +16,7 @@ from tasks.providers.calls import (
     ProviderThrottled,
     ProviderUnreachable,
 )
-from tasks.providers.stripe.api import StripeApi
+from tasks.providers.stripe.api import KeyLacksRight, StripeApi
 from tasks.providers.stripe.refunds import make_refund
 from workers.mock_providers.stripe import KEY, Fault, Payment, StripeServer
 
@@ -73,7 +73,7 @@ async def test_a_refund_that_the_bank_has_not_confirmed_is_made(
     [
         ("throttled", ProviderThrottled),
         ("unauthorized", KeyRefused),
-        ("forbidden", CallFailed),
+        ("forbidden", KeyLacksRight),
         ("conflict", CallFailed),
         ("unavailable", ProviderUnreachable),
         ("failed", ProviderUnreachable),

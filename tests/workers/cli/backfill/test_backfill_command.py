@@ -14,7 +14,7 @@ from tests.db.inbox.arrivals import arrival
 from workers.cli import make_app
 from workers.cli.backfill import run as runs
 from workers.cli.endings import run_command
-from workers.mock_providers.stripe import KEY, StripeServer, stripe_server
+from workers.mock_providers.stripe import ACCOUNT, KEY, StripeServer, stripe_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -187,6 +187,20 @@ async def test_a_key_that_is_refused_ends_it_at_once(
     assert (ended.code, len(stripe.requests)) == (2, 1)
     assert "can't be read on (401 api_error)" in ended.err
     assert KEY not in ended.err + "".join(ended.out)
+
+
+async def test_the_list_of_another_account_is_not_read(
+    backfill: Backfill, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch, db: Connection
+) -> None:
+    tell(stripe, 2)
+    monkeypatch.setenv("STRIPE_ACCOUNTS", "acct_other")
+    ended = await backfill(*since(days=1))
+    assert (ended.code, ended.out) == (2, [])
+    assert ended.err == (
+        "coinfleet: nothing was asked of stripe: STRIPE_API_KEY is a key of"
+        f" {ACCOUNT}, which STRIPE_ACCOUNTS does not list\n"
+    )
+    assert await db.fetchval("select count(*) from fleet.inbox_events") == 0
 
 
 async def test_it_says_what_can_not_be_found(

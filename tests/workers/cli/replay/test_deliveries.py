@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import pytest
 import pytest_asyncio
 
+from db.outbox import deliveries
 from workers.cli import make_app
 from workers.cli.endings import run_command
+from workers.cli.origin import origin
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -156,6 +158,62 @@ async def test_a_dry_run_changes_nothing(replay: Replay, outbox: Connection) -> 
 async def test_json_tells_the_same(replay: Replay, outbox: Connection) -> None:
     told = json.loads((await replay("--dead", "--json")).out)
     assert told == {"dry_run": False, "found": 1, "sent_again": 1, "erased": 1, "pause": None}
+
+
+async def actions(db: Connection) -> list[dict[str, object]]:
+    """What operators did, with the keys of the messages."""
+    rows = await db.fetch(
+        "select a.action, a.typed_by, a.reason, a.detail, array(select c.key"
+        " from fleet.provider_calls as c where c.id = any(a.call_ids) order by c.id) as keys"
+        " from fleet.operator_actions as a order by a.id"
+    )
+    return [dict(row) | {"detail": json.loads(row["detail"])} for row in rows]
+
+
+async def test_who_had_messages_sent_again_is_kept_with_the_messages(
+    replay: Replay, outbox: Connection
+) -> None:
+    await pause(outbox)
+    await replay("dead", "taken", "--why", "the app lost them")
+    (action,) = await actions(outbox)
+    assert (action["action"], action["reason"]) == ("replay deliveries", "the app lost them")
+    assert action["typed_by"] == origin()
+    assert action["keys"] == ["dead", "taken"]
+    assert action["detail"] == {
+        "dead": False,
+        "since": None,
+        "names": ["dead", "taken"],
+        "ended_pause": True,
+    }
+
+
+async def test_each_batch_is_kept_and_a_pause_without_messages_too(
+    replay: Replay, outbox: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "BATCH_MESSAGES", 2)
+    await replay("--since", "2020-01-01")
+    assert [each["keys"] for each in await actions(outbox)] == [
+        ["waits"],
+        ["dead", "taken"],
+        ["taken long ago"],
+    ]
+    await outbox.execute("delete from fleet.provider_calls")
+    await pause(outbox)
+    await replay()
+    assert (await actions(outbox))[-1]["keys"] == []
+    # Nothing was done, so nothing is kept.
+    await replay()
+    assert len(await actions(outbox)) == 4
+
+
+async def test_a_batch_that_can_not_be_kept_sends_nothing(
+    replay: Replay, outbox: Connection
+) -> None:
+    await pause(outbox)
+    await outbox.execute("alter table fleet.operator_actions add constraint full_ check (false)")
+    assert (await replay("--dead")).code != 0
+    assert await due(outbox) == []
+    assert len(await outbox.fetch("select from fleet.call_pauses")) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,15 @@ import jwt
 import pytest
 
 from tasks.providers.apple import Apple
+from tasks.providers.google import Google
+from tasks.providers.google.certificates import read_certificate
 from tests.workers.cli.simulate.plans import RULES, SECRETS
 from workers.cli.simulate.cases.mix import STORES, plan_cases, plan_tour
 from workers.cli.simulate.scenario import Scenario
 from workers.cli.simulate.stores.apple import signer_is_trusted
 from workers.mock_providers.apple_signer import Chain
+from workers.mock_providers.google.keys import signing_key
+from workers.mock_providers.google.pushes import signed_token
 from workers.settings import DEVELOPMENT_SECRETS, Settings
 
 if TYPE_CHECKING:
@@ -69,6 +73,28 @@ def test_each_event_of_apple_arrives_under_its_planned_id() -> None:
         assert received(provider, event, secrets) == event_id
 
 
+def test_each_event_of_google_arrives_under_its_planned_id() -> None:
+    audience = DEVELOPMENT_SECRETS["GOOGLE_PUSH_AUDIENCE"]
+    email = DEVELOPMENT_SECRETS["GOOGLE_PUSH_EMAIL"]
+    provider = Google(push_audience=audience, push_email=email)
+    certificates = provider._tokens._certificates  # type: ignore[union-attr]
+    key = signing_key("current")
+    certificates._certificates = {key.kid: read_certificate(key.certificate)}
+    certificates._fresh_until = float("inf")
+    token = signed_token(key, aud=audience, email=email)
+    secrets = replace(SECRETS, sign_in=SIGN_IN, google=token)
+    plan = a_plan(400)
+    planned = {
+        event_id: event
+        for event_id, event in plan.all_events.items()
+        if event.provider == Google.name
+    }
+    assert planned
+    assert plan.google_sales
+    for event_id, event in planned.items():
+        assert received(provider, event, secrets) == event_id
+
+
 def development() -> Settings:
     """The settings of a fleet in development, as far as Apple is concerned."""
     given: dict[str, Any] = {name.lower(): DEVELOPMENT_SECRETS[name] for name in APPLE}
@@ -97,4 +123,6 @@ def test_the_tour_has_each_case_of_a_store_and_two_holds() -> None:
         if {outcome.state for outcome in event.outcomes} == {"held"}
     ]
     assert sorted(held) == ["stripe", "stripe"]
-    assert {event.provider for event in plan.all_events.values()} == {*("stripe", "apple", "app")}
+    assert {event.provider for event in plan.all_events.values()} == {
+        *("stripe", "apple", "google", "app")
+    }

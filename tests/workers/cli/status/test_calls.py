@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from db.facts import Call, Question
 from db.health.vital_signs import read_vital_signs
-from tests.db.books import PRICE_LIST, Books, Payment
+from tests.db.books import PRICE_LIST, Books
 from tests.workers.cli.status.questions import health_of
 
 if TYPE_CHECKING:
@@ -87,26 +87,6 @@ async def test_calls_that_no_worker_tries_need_a_key(database: Database, db: Con
         "calls to stripe: 1 untried, the oldest for 2 min, because no worker can make them:"
         " set STRIPE_API_KEY for `worker`"
     )
-
-
-async def test_a_refund_of_ours_that_failed_later_needs_a_person(
-    database: Database, db: Connection, books: Books
-) -> None:
-    payment = Payment()
-    await books.apply(payment.bought(await books.profile()))
-    accepted = payment.refund(100, status="pending")
-    await books.apply(accepted)
-    call_id = await write(
-        db,
-        "a",
-        ", state, finished_at, result",
-        f""", 'done', now(), '{{"refund_id": "{accepted.refund_id}"}}'""",
-    )
-    assert (await health_of(database)).healthy
-    await books.apply(payment.refund(100, status="failed"))
-    (line,) = (await health_of(database)).attention
-    assert line.startswith(f"refund {accepted.refund_id} is failed: the buyer has not got")
-    assert line.endswith(f"made again: `coinfleet replay calls {call_id} --why WHY`")
 
 
 async def test_what_is_open_is_counted_for_metrics_and_for_json(

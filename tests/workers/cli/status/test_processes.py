@@ -136,3 +136,26 @@ async def test_a_full_disk_that_stops_a_worker_needs_a_person(
     assert line == (
         f"worker host:1 can't work: {trouble['error']}; free space on the database's disk"
     )
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_a_worker_with_a_key_of_another_account_needs_a_person(
+    database: Database, db: Connection
+) -> None:
+    await db.execute(
+        "insert into fleet.provider_calls (kind, key, created_at) values"
+        " ('stripe.refund', 'a', now() - interval '1 hour')"
+    )
+    fault = {"provider": "stripe", "fault": "STRIPE_API_KEY is a key of acct_other, which …"}
+    detail = json.dumps({"faults": [fault]})
+    await db.execute("update fleet.worker_reports set detail = $1", detail)
+    # One line, and none that calls it a missing key.
+    (line,) = (await health_of(database)).attention
+    assert line == (
+        f"worker host:1 asks nothing of stripe: {fault['fault']}: refunds and all else wait; set"
+        " the right key, or add the account, and restart `worker`"
+    )
+    # Once it has been restarted, its reports say so no more.
+    await db.execute("update fleet.worker_reports set detail = '{}'")
+    (line,) = (await health_of(database)).attention
+    assert line.startswith("calls to stripe: 1 untried")

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from db.errors import CoinfleetError
 from tasks.providers.apple import Apple
+from tasks.providers.google import Google
 from workers.cli.simulate.cases import (
     apple_sales,
     gifts,
+    google_sales,
     holds,
     purchases,
     reversals,
@@ -85,6 +87,14 @@ STORES: dict[str, Mapping[Case, int]] = {
         apple_sales.reverse_a_refund: 2,
         apple_sales.refund_reverse_and_refund: 1,
         apple_sales.sell_in_the_sandbox: 1,
+    },
+    Google.name: {
+        google_sales.sell: 10,
+        google_sales.sell_to_somebody_unnamed: 2,
+        google_sales.steal: 1,
+        google_sales.refund_one_of_three: 3,
+        google_sales.refund_in_full: 2,
+        google_sales.sell_to_a_tester: 1,
     },
 }
 
