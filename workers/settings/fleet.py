@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from workers.settings.values import (
     CommaSeparated,
+    HttpAddress,
     ListenAddresses,
     PostgresAddress,
     ProviderName,
@@ -86,6 +87,8 @@ class FleetSettings(BaseModel):
     """Where errors are sent, without any data; if unset, nowhere."""
     sentry_environment: str = Field(default="production", pattern=r"^[^\s/]{1,64}$")
     """What Sentry calls this fleet."""
+    otel_exporter_otlp_endpoint: HttpAddress | None = None
+    """The collector to which spans are sent, by HTTP; if unset, there are none."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is colours on a terminal and JSON elsewhere."""
 

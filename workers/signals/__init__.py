@@ -13,6 +13,7 @@ from workers.settings.loading import SettingsFault
 if TYPE_CHECKING:
     from workers.processes import Process
     from workers.settings import Settings
+    from workers.signals.tracing import Tracing
 
 
 def start_signals(settings: Settings, process: Process) -> None:
@@ -21,15 +22,28 @@ def start_signals(settings: Settings, process: Process) -> None:
     Raises SettingsFault if a setting needs a package that is not installed.
     """
     if settings.sentry_dsn is not None:
-        _load("sentry", needed_by="SENTRY_DSN").start_sentry(
+        _load("sentry", needed_by="SENTRY_DSN", extra="sentry").start_sentry(
             settings.sentry_dsn, process.name, environment=settings.sentry_environment
         )
 
 
-def _load(name: str, *, needed_by: str) -> Any:
+def open_tracing(settings: Settings, process: Process) -> Tracing | None:
+    """Return what makes spans of this process's work; None without OTEL_EXPORTER_OTLP_ENDPOINT.
+
+    Raises SettingsFault if its packages are not installed.
+    """
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is None:
+        return None
+    module = _load("tracing", needed_by="OTEL_EXPORTER_OTLP_ENDPOINT", extra="opentelemetry")
+    tracing: Tracing = module.Tracing(endpoint, process.name)
+    return tracing
+
+
+def _load(name: str, *, needed_by: str, extra: str) -> Any:
     try:
         return import_module(f"workers.signals.{name}")
     except ModuleNotFoundError as error:
         raise SettingsFault(
-            [f"{needed_by} needs the package {error.name}: pip install 'coinfleet[{name}]'"]
+            [f"{needed_by} needs the package {error.name}: pip install 'coinfleet[{extra}]'"]
         ) from None
