@@ -105,16 +105,31 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """A dispute in its state of `told_at`, with its balance transactions; an inquiry has none.
 
     `status` is one of Stripe's, or "unknown". `currency` is that of `amount_minor`; None if it is
-    the payment's own.
+    the payment's own. `opened_at` is when the dispute was made, None if it isn't told.
     """
 
     payment_keys: PaymentKeys
     told_at: datetime
+    opened_at: datetime | None = None
     dispute_id: Text
     status: Text
     amount_minor: Amount
     currency: CurrencyCode | None = None
     transactions: list[DisputeTransaction]
+
+
+class PaymentFreeze(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="freeze"):
+    """An early fraud warning or a review in its state of `told_at`: it freezes, and takes nothing.
+
+    It was opened at `opened_at`. An inquiry is a Dispute whose status begins with `warning_`.
+    """
+
+    payment_keys: PaymentKeys
+    told_at: datetime
+    opened_at: datetime
+    source: Literal["early_fraud_warning", "review"]
+    source_id: Text
+    is_open: bool
 
 
 class ChargeFailed(
@@ -304,6 +319,7 @@ Fact: TypeAlias = (
     | Refund
     | RefundTotal
     | Dispute
+    | PaymentFreeze
     | ChargeFailed
     | StorePurchase
     | StoreSnapshot

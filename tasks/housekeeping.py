@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db import housekeeping
-from db.approvals import expiry
+from db.approvals import expiry, freezes
+from db.approvals.inquiries import answer_due_inquiries
 from db.errors import Refused
 from db.health import confirmations
 from db.inbox import claims
@@ -20,6 +21,9 @@ WOKEN_PER_RUN_MAX = 10_000
 # Each expired hold is rejected in a transaction of its own.
 EXPIRED_PER_RUN_MAX = 100
 REMINDED_PER_RUN_MAX = 100
+# Any more are released by the next run. One transaction locks their payments.
+UNFROZEN_PER_RUN_MAX = 100
+ANSWERED_PER_RUN_MAX = 1_000
 # By each worker, while it lasts.
 LATE_AGAIN_AFTER_S = 3_600.0
 
@@ -28,9 +32,10 @@ async def tidy_up(ctx: Context) -> None:
     """Wake events that have waited long enough, and judge held events again.
 
     An event that is held for a buyer, a product or a rate is judged again once that is there. A
-    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected. What a store was not told
-    in time is said. Also adds up the event counts, and deletes old payloads, old messages to the
-    app and old history.
+    purchase that is held for longer than HOLD_EXPIRES_DAYS is rejected, and one that is frozen by
+    a warning of 120 days ago is released. A question of Apple that no person answers is answered.
+    What a store was not told in time is said. Also adds up the event counts, and deletes old
+    payloads, old messages to the app and old history.
     """
     woken = await claims.wake_waiting_events(ctx.pool, limit=WOKEN_PER_RUN_MAX)
     if woken:
@@ -39,6 +44,10 @@ async def tidy_up(ctx: Context) -> None:
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
     await _expire_holds(ctx)
+    expired = await freezes.expire_freezes(ctx.pool, limit=UNFROZEN_PER_RUN_MAX)
+    if expired:
+        ctx.log.info("freezes_expired", freezes=expired)
+    await _answer_stores(ctx)
     await _report_late_confirmations(ctx)
     folded = housekeeping.TALLIES_PER_CALL
     while folded >= housekeeping.TALLIES_PER_CALL and not ctx.stopping.is_set():
@@ -64,6 +73,16 @@ async def _report_late_confirmations(ctx: Context) -> None:
                 oldest_s=round(late.oldest_s),
                 then="see `coinfleet status`",
             )
+
+
+async def _answer_stores(ctx: Context) -> None:
+    for each in await answer_due_inquiries(ctx.pool, limit=ANSWERED_PER_RUN_MAX):
+        ctx.log.info(
+            "store_answered",
+            inquiry_id=each.id,
+            event_id=each.event_id,
+            delivery_status=each.delivery_status,
+        )
 
 
 async def _expire_holds(ctx: Context) -> None:

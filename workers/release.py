@@ -48,6 +48,7 @@ async def release(settings: Settings) -> Report:
         sandbox_profiles=settings.sandbox_profiles,
         sandbox_coins_per_day=settings.sandbox_coins_per_day,
         app_is_told=settings.app_events_url is not None,
+        apple_customers_consented=settings.apple_customers_consented,
     )
     if report.profiles_made is None:
         structlog.get_logger().warning("older_users_not_read", remedy=OLDER_USERS_REMEDY)

@@ -187,7 +187,7 @@ async def approve(
 
     Raises DecidedBefore, DecidedMeanwhile, NoPrice, DecisionRefused.
     """
-    with _refusals():
+    with refusals():
         row = await connection.fetchrow(
             "select status, decision, waits_for"
             " from public.approve_coin_purchase($1, session_user::text, $2, $3)",
@@ -206,7 +206,7 @@ async def reject(
 
     Raises DecidedBefore, DecidedMeanwhile, DecisionRefused.
     """
-    with _refusals():
+    with refusals():
         row = await connection.fetchrow(
             "select status, decision, waits_for"
             " from public.reject_coin_purchase($1, session_user::text, $2, $3)",
@@ -225,7 +225,7 @@ async def attribute_event(
 
     Raises UnknownProfile, DecidedBefore, DecidedMeanwhile, DecisionRefused.
     """
-    with _refusals():
+    with refusals():
         state: str = await connection.fetchval(
             "select state from public.attribute_held_event($1, $2, session_user::text, $3)",
             event_id,
@@ -242,7 +242,7 @@ async def reject_event(
 
     Raises DecidedBefore, DecidedMeanwhile, DecisionRefused.
     """
-    with _refusals():
+    with refusals():
         waits_for: str | None = await connection.fetchval(
             "select waits_for from public.reject_held_event($1, session_user::text, $2, $3)",
             event_id,
@@ -285,7 +285,7 @@ async def foresee(
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Raise the class of a refusal in place of the driver's error."""
     try:
         yield

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from db.connections.pool import Pool
 
@@ -18,17 +20,52 @@ class OpenInquiries:
     inquiries: int
     deadline: datetime
     asked_at: datetime
-    inquiry_id: str
+    inquiry: int
 
 
 async def read_open_inquiries(pool: Pool) -> list[OpenInquiries]:
-    """Return what stores ask now, by provider; what costs nothing (sandbox) is left out."""
+    """Return what stores ask now and nobody answers by itself, by provider.
+
+    What costs nothing (sandbox) is left out.
+    """
     rows = await pool.fetch(
         "select i.provider, count(*), min(i.deadline),"
         " (array_agg(i.asked_at order by i.deadline))[1],"
-        " (array_agg(i.inquiry_id order by i.deadline))[1]"
-        " from fleet.store_inquiries as i"
-        " where i.deadline > clock_timestamp() and not i.is_sandbox"
+        " (array_agg(i.id order by i.deadline))[1]"
+        " from fleet.open_inquiries() as i"
+        " where i.answers_itself_at is null and not i.is_sandbox"
         " group by i.provider order by i.provider"
     )
     return [OpenInquiries(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class LateAnswers:
+    """Answers of one provider that were not taken until their deadline, within the last day."""
+
+    provider: str
+    answers: int
+    inquiry: int
+    last_error: str | None
+
+
+async def read_late_answers(pool: Pool) -> list[LateAnswers]:
+    """Return what should have been answered and was not, by provider; sandbox left out."""
+    rows = await pool.fetch(
+        "select i.provider, count(*), (array_agg(i.id order by i.deadline desc))[1],"
+        " (array_agg(c.last_error order by i.deadline desc))[1]"
+        " from fleet.store_inquiries as i"
+        " join fleet.provider_calls as c on c.key = fleet.answer_key(i.provider, i.inquiry_id)"
+        " where i.deadline between clock_timestamp() - interval '1 day' and clock_timestamp()"
+        " and (c.state <> 'done' or c.result ->> 'note' = 'too_late') and not i.is_sandbox"
+        " group by i.provider order by i.provider"
+    )
+    return [LateAnswers(*row) for row in rows]
+
+
+class InquiryCount(msgspec.Struct, frozen=True):
+    """Open questions of one provider, and the seconds until the first deadline."""
+
+    provider: str
+    inquiries: int
+    ends_in_s: float

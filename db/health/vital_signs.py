@@ -12,6 +12,7 @@ import msgspec
 from db.errors import raising_unavailable
 from db.health.backfills import HistoryStatus
 from db.health.calls import CallCount
+from db.health.inquiries import InquiryCount
 from db.health.workers import WorkDetail
 
 if TYPE_CHECKING:
@@ -62,6 +63,15 @@ class HeldEvents(msgspec.Struct, frozen=True):
     oldest_s: float
 
 
+class Frozen(msgspec.Struct, frozen=True):
+    """Purchases that are frozen, their coins, by how many freezes, and the age of the oldest."""
+
+    purchases: int = 0
+    coins: int = 0
+    freezes: int = 0
+    oldest_s: float | None = None
+
+
 class Failing(msgspec.Struct, frozen=True):
     """How many pending events fail alone for a cause that should pass, and the longest for."""
 
@@ -94,10 +104,12 @@ class VitalSigns(msgspec.Struct, frozen=True):
     clock_behind_s: float = 0.0
     backlog_s: float = 0.0
     held: list[HeldEvents] = []
+    frozen: Frozen = msgspec.field(default_factory=Frozen)
     failing: Failing = msgspec.field(default_factory=Failing)
     calls: list[CallCount] = []
     backfills: list[HistoryStatus] = []
     paused_calls: list[PausedCalls] = []
+    inquiries: list[InquiryCount] = []
 
     def count(self, state: str) -> int:
         """Return how many events of all providers are in this state."""

@@ -88,7 +88,8 @@ ABOUT_PROFILES: Mapping[str, str] = {
     "balance": """
         select
             null::timestamptz as at, null::bigint as id, pr.id as profile_id, pr.coin_balance,
-            pr.earnings_balance, pr.coin_seq, pr.earnings_seq
+            pr.earnings_balance, pr.coin_seq, pr.earnings_seq,
+            (select z.coins from fleet.frozen_coins(array[pr.id]) as z) as frozen_coins
         from public.profiles as pr
         where pr.id = any($1)
         order by pr.id

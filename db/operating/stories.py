@@ -137,7 +137,7 @@ class _Found:
         await self.ask(ABOUT_CALLS, [call_id])
 
     async def tell_replayed_calls(self) -> None:
-        calls = [each.detail["id"] for each in self._happenings if each.what == "call"]
+        calls = [each.detail["id"] for each in self._happenings if each.what in ("call", "message")]
         if calls:
             await self.ask(REPLAYS_OF_CALLS, calls)
 

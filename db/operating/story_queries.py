@@ -142,6 +142,14 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
         where d.payment_id = any($1)
         order by d.told_at desc nulls last
     """,
+    "freeze": """
+        select
+            f.opened_at as at, f.payment_id as id, f.source, f.source_id, f.released_at,
+            f.released_by, f.release_reason
+        from fleet.freezes as f
+        where f.payment_id = any($1)
+        order by f.opened_at desc
+    """,
     "refunded_so_far": """
         select
             m.refund_total_at as at, m.id, m.refund_total_minor, p.currency,
@@ -281,12 +289,16 @@ AROUND_EVENTS: Mapping[str, str] = {
         {CALL}
         where c.event_id = any($1) or c.key = any(array(
             select 'coinfleet:refund:' || d.id from fleet.decisions as d where d.event_id = any($1)
+            union all
+            select fleet.answer_key(q.provider, q.inquiry_id)
+            from fleet.store_inquiries as q
+            where q.event_id = any($1)
         ))
         order by c.id desc
     """,
     "inquiry": """
         select
-            q.asked_at as at, q.event_id as id, q.provider, q.deadline, q.reason, q.is_sandbox
+            q.asked_at as at, q.id, q.provider, q.deadline, q.reason, q.is_sandbox
         from fleet.store_inquiries as q
         where q.event_id = any($1)
         order by q.asked_at desc
@@ -296,7 +308,14 @@ AROUND_EVENTS: Mapping[str, str] = {
             a.acted_at as at, a.id, a.who, a.typed_by, a.reason,
             cardinality(a.event_ids) as events
         from fleet.operator_actions as a
-        where a.event_ids && $1::bigint[]
+        where a.event_ids && $1::bigint[] and a.action <> 'purchases answer'
+        order by a.id desc
+    """,
+    "answer": """
+        select
+            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, a.detail ->> 'choice' as choice
+        from fleet.operator_actions as a
+        where a.event_ids && $1::bigint[] and a.action = 'purchases answer'
         order by a.id desc
     """,
 }
@@ -306,7 +325,8 @@ ABOUT_CALLS: Mapping[str, str] = {"call": f"{CALL} where c.id = any($1) order by
 REPLAYS_OF_CALLS: Mapping[str, str] = {
     "replayed_call": """
         select
-            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, cardinality(a.call_ids) as calls
+            a.acted_at as at, a.id, a.who, a.typed_by, a.reason, a.action,
+            cardinality(a.call_ids) as calls
         from fleet.operator_actions as a
         where a.call_ids && $1::bigint[]
         order by a.id desc

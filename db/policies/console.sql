@@ -11,6 +11,10 @@ grant execute on function public.approve_coin_purchase(bigint, text, text, bigin
 grant execute on function public.reject_coin_purchase(bigint, text, text, boolean) to coinfleet_console;
 grant execute on function public.attribute_held_event(bigint, uuid, text, text) to coinfleet_console;
 grant execute on function public.reject_held_event(bigint, text, text, boolean) to coinfleet_console;
+grant execute on function public.release_coin_purchase(bigint, text, text, text) to coinfleet_console;
+grant execute on function fleet.open_freezes(integer) to coinfleet_console;
 grant execute on function fleet.held_purchases(integer) to coinfleet_console;
 grant execute on function fleet.purchase_for_decision(bigint) to coinfleet_console;
 grant execute on function fleet.purchase_decisions(bigint) to coinfleet_console;
+grant execute on function fleet.open_inquiries() to coinfleet_console;
+grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) to coinfleet_console;

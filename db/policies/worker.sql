@@ -40,6 +40,7 @@ grant execute on function fleet.fold_event_tallies() to coinfleet_worker;
 grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.judge_holds_again(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.expire_hold(timestamptz) to coinfleet_worker;
+grant execute on function fleet.expire_freezes(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.remind_of_holds(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.due_ticks(timestamptz) to coinfleet_worker;
 grant execute on function fleet.claim_tick(text, bigint, timestamptz) to coinfleet_worker;
@@ -59,3 +60,4 @@ grant execute on function fleet.drop_old_payloads(timestamptz, integer) to coinf
 grant execute on function fleet.trim_history(timestamptz) to coinfleet_worker;
 grant execute on function fleet.age_recent_gifts(timestamptz) to coinfleet_worker;
 grant execute on function fleet.refresh_leaderboard(timestamptz, integer) to coinfleet_worker;
+grant execute on function fleet.answer_due_inquiries(integer) to coinfleet_worker;

@@ -1,4 +1,4 @@
-"""The rules that SQL reads: limits, decisions, sandboxes, and whether the app is told."""
+"""The rules that SQL reads: limits, decisions, sandboxes, and whether app and Apple are told."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ async def configure(
     sandbox_profiles: Sequence[UUID] = (),
     sandbox_coins_per_day: int = 10_000,
     app_is_told: bool = False,
+    apple_customers_consented: bool = False,
 ) -> None:
     """Write the rules in force, as the schema's owner; they count from the next batch on."""
     connection = await open_connection(url, application_name="coinfleet release")
@@ -49,5 +50,6 @@ async def configure(
             sandbox_coins_per_day,
         )
         await connection.execute("select fleet.configure_app_events($1)", app_is_told)
+        await connection.execute("select fleet.configure_consent($1)", apple_customers_consented)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)

@@ -17,6 +17,7 @@ from db.facts import (
     DisputeTransaction,
     Fact,
     Gift,
+    PaymentFreeze,
     Purchase,
     Refund,
     RefundTotal,
@@ -154,6 +155,23 @@ class Payment:
             ],
         }
         return Dispute(**told | changes)
+
+    def freeze(self, source_id: str = "issfr", *, is_open: bool = True, **changes: Any) -> Fact:
+        """An early fraud warning says that the payment may be a fraud."""
+        name = f"{source_id}_{self.number}"
+        told: dict[str, Any] = {
+            "payment_keys": [*self.keys, name],
+            "told_at": NOON,
+            "opened_at": NOON,
+            "source": "early_fraud_warning",
+            "source_id": name,
+            "is_open": is_open,
+        }
+        return PaymentFreeze(**told | changes)
+
+    def review(self, *, is_open: bool = True, **changes: Any) -> Fact:
+        """A review of the payment is open or closed."""
+        return self.freeze("prv", is_open=is_open, source="review", **changes)
 
     def charge_failed(self) -> ChargeFailed:
         """The money arrived, and the buyer's bank took it back."""

@@ -18,6 +18,9 @@ from tests.db.books import PRICE_LIST, Books, breaches
 from tests.db.books import Payment as Paid
 from tests.faults.fleets import WORKER, kill
 from workers.mock_providers.app import MockApp, make_app
+from workers.mock_providers.apple.account import MockApple, account_key
+from workers.mock_providers.apple.server import apple_server
+from workers.mock_providers.apple_signer import BUNDLE_ID
 from workers.mock_providers.google import Item, account_file, google_server
 from workers.mock_providers.serving import serving
 from workers.mock_providers.stripe import KEY, Payment, StripeServer, stripe_server
@@ -103,6 +106,48 @@ async def test_a_refund_that_was_made_before_its_worker_was_killed_is_made_once(
     assert await breaches(db) == {}
     assert KEY not in killed.text + other.text
     assert "payment_intent" not in killed.text + other.text
+
+
+async def test_an_answer_that_apple_took_before_its_worker_was_killed_is_one(
+    fleet: Fleet, db: Connection, tmp_path: Path
+) -> None:
+    settings = MockApple().settings("http://127.0.0.1:1", tmp_path)
+    public = account_key().public_key()
+    async with apple_server(public, apps=[BUNDLE_ID]) as apple:
+        apple.transactions["1"] = "signed"
+        apple.faults = ["lost"]
+        await db.execute(
+            "insert into fleet.provider_calls (kind, key, request) values"
+            " ('apple.answer_consumption', 'coinfleet:consumption:1', $1)",
+            json.dumps(
+                {
+                    "transaction_id": "1",
+                    "bundle_id": BUNDLE_ID,
+                    "environment": "Production",
+                    "delivery_status": "DELIVERED",
+                    "refund_preference": "DECLINE",
+                    "deadline": time.time() + 3_600.5,
+                }
+            ),
+        )
+        told = {**settings, "APPLE_API_BASE": apple.base}
+        killed = await fleet.start(WORKER, **told)
+
+        async def is_taken() -> bool:
+            return bool(apple.consumption)
+
+        await eventually(is_taken)
+        await kill(killed)
+        await db.execute(
+            "update fleet.provider_calls set next_attempt_at = now(), lease_until = now()"
+        )
+        other = await fleet.start(WORKER, **told)
+        await is_done(db)
+        assert apple.consumption["1"]["refundPreference"] == "DECLINE"
+        puts = [path for method, path in apple.requests if method == "PUT"]
+        assert puts == ["/inApps/v2/transactions/consumption/1"] * 2
+    assert "eyJ" not in killed.text + other.text
+    assert "PRIVATE KEY" not in killed.text + other.text
 
 
 @pytest.mark.long
@@ -278,6 +323,7 @@ class Case(NamedTuple):
     coins: int
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "case",
     [Case("consume", 99, COINS), Case("acknowledge", 3_000_000, 0)],
@@ -318,6 +364,7 @@ async def test_what_google_was_told_before_its_worker_was_killed_is_told_once(
         assert word not in killed.text + other.text
 
 
+@pytest.mark.long
 async def test_a_purchase_whose_worker_was_killed_before_it_was_read_is_read_by_another(
     fleet: Fleet, google: GoogleServer, db: Connection, tmp_path: Path
 ) -> None:

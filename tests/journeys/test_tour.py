@@ -65,7 +65,7 @@ def has_heard(fleet: FleetRun, kind: str, purchase: str) -> bool:
 
 @pytest.mark.requirement("H1")
 def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
-    first, tour, held, show, approve, reject, show_again, status = LINES
+    first, tour, held, show, approve, reject, show_again, asked, answer, status = LINES
     assert first == "make run MOCK_PROVIDERS=1"
     assert len(LINES) <= 10
 
@@ -92,6 +92,12 @@ def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
     await_true(
         lambda: "refunded" in typed(fleet, show_again.replace("ID", rejected)).splitlines()[0]
     )
+    questions = typed(fleet, asked)
+    assert "UNSATISFIED_WITH_PURCHASE" in questions
+    (question,) = re.findall(r"^(\d+): purchase", questions, re.MULTILINE)
+    assert "apple is told decline" in typed(fleet, answer.replace("ID", question))
+    fleet.wait_for("apple.answer_consumption")
+    fleet.wait_for("/inApps/v2/transactions/consumption/")
     assert "healthy" in typed(fleet, status)
     # The first terminal has shown the way of the refund.
     for event in ('"asked"', '"webhook_sent"', '"app_heard"'):

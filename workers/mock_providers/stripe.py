@@ -38,7 +38,8 @@ API_VERSION = "2026-10-28.endive"
 # failed: an internal error before anything is done, kept under its key.
 # failed_after: the same after the refund was made.
 # lost: it is done, and no answer comes. dripped: the answer comes a byte at a time, and never ends.
-# empty, malformed: it is done, and the answer says nothing.
+# empty, malformed, deep: it is done, and the answer says nothing.
+# proxied: something between answers, and not Stripe. may_pass: Stripe says that a refusal may pass.
 Fault: TypeAlias = Literal[
     "none",
     "throttled",
@@ -52,6 +53,10 @@ Fault: TypeAlias = Literal[
     "dripped",
     "empty",
     "malformed",
+    "deep",
+    "proxied",
+    "timed_out",
+    "may_pass",
 ]
 STATUSES: dict[str, int] = {
     "throttled": 429,
@@ -59,6 +64,7 @@ STATUSES: dict[str, int] = {
     "forbidden": 403,
     "conflict": 409,
     "unavailable": 503,
+    "timed_out": 408,
 }
 
 
@@ -191,6 +197,11 @@ class StripeServer:
         if fault in STATUSES:
             headers = {"retry-after": self.retry_after} if fault == "throttled" else {}
             return _error(STATUSES[fault], None, "api_error", headers=headers)
+        if fault == "proxied":
+            return Response(b"<html>no such page</html>", 404, media_type="text/html")
+        if fault == "may_pass":
+            retry = {"stripe-should-retry": "true"}
+            return _error(400, "lock_timeout", "invalid_request_error", headers=retry)
         if request.method == "POST":
             return await self._post(request, fault)
         return await self._end(self._get(request), fault)
@@ -268,6 +279,8 @@ class StripeServer:
                 return Response(b"", 200)
             case "malformed":
                 return Response(b'{"id": "re_1", "secret of Jane Doe', 200)
+            case "deep":
+                return Response(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 200)
             case _:
                 pass
         return response

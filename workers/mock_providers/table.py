@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.mock_providers.app_listener import MockListener
+from workers.mock_providers.apple.account import MockApple
 from workers.mock_providers.google.account import MockGoogle
 from workers.mock_providers.stripe_account import MockStripe
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from workers.mock_providers.mock import Mock
 
-MOCKS: tuple[Mock, ...] = (MockStripe(), MockGoogle(), MockListener())
+MOCKS: tuple[Mock, ...] = (MockStripe(), MockApple(), MockGoogle(), MockListener())
 
 
 def settings_for(ports: Mapping[str, int], folder: Path) -> dict[str, str]:

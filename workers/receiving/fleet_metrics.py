@@ -84,8 +84,10 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         "For how long the first of them has been failing; above 900 a person should look.",
         signs.failing.longest_s or 0,
     )
+    yield from _frozen_families(signs)
     yield from _call_families(signs)
     yield from _history_families(signs)
+    yield from _inquiry_families(signs)
     yield _gauge("ledger_drift", "Violations that the proofs found in the books.", signs.drift)
     proved = GaugeMetricFamily(
         "coinfleet_proof_age_seconds", "Time since the newest proof of a kind.", labels=["kind"]
@@ -96,6 +98,13 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     yield proved
     yield from _schedule_families(signs)
     yield from _worker_families(signs)
+
+
+def _frozen_families(signs: VitalSigns) -> Iterator[Metric]:
+    frozen = signs.frozen
+    yield _gauge("frozen_purchases", "Purchases that are frozen.", frozen.purchases)
+    yield _gauge("frozen_coins", "Coins that are frozen: nobody can spend them.", frozen.coins)
+    yield _gauge("frozen_oldest_seconds", "Age of the oldest open freeze.", frozen.oldest_s or 0)
 
 
 def _call_families(signs: VitalSigns) -> Iterator[Metric]:
@@ -119,6 +128,23 @@ def _call_families(signs: VitalSigns) -> Iterator[Metric]:
     yield calls
     yield oldest
     yield paused
+
+
+def _inquiry_families(signs: VitalSigns) -> Iterator[Metric]:
+    labels = ["provider"]
+    asked = GaugeMetricFamily(
+        "coinfleet_store_inquiries", "Questions of a store that are not answered.", labels=labels
+    )
+    ends = GaugeMetricFamily(
+        "coinfleet_store_inquiry_ends_seconds",
+        "Time until the first of them can't be answered any more.",
+        labels=labels,
+    )
+    for each in signs.inquiries:
+        asked.add_metric([each.provider], each.inquiries)
+        ends.add_metric([each.provider], each.ends_in_s)
+    yield asked
+    yield ends
 
 
 def _history_families(signs: VitalSigns) -> Iterator[Metric]:

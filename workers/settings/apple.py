@@ -154,6 +154,8 @@ class AppleSettings(BaseModel):
     """Where the API is; another address is for tests."""
     apple_sandbox_api_base: BaseAddress = "https://api.storekit-sandbox.apple.com"
     """The same for Apple's sandbox."""
+    apple_customers_consented: bool = False
+    """Whether customers agreed that Apple is told what became of their purchases."""
 
     @model_validator(mode="after")
     def _key_is_whole(self) -> Self:

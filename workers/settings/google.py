@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from tasks.providers.base_address import check_address
 from workers.settings.values import DEVELOPMENT, TO_RECEIVE, BaseAddress, CommaSeparated, api_key
@@ -100,3 +100,13 @@ class GoogleSettings(BaseModel):
     """Where Google's API is; another address is for tests."""
     google_fetch_price: bool = False
     """True asks for the price of each purchase too, which needs the right to see financial data."""
+
+    @model_validator(mode="after")
+    def _account_has_apps(self) -> Self:
+        # Without them nobody would miss the voids that are never read.
+        if self.google_service_account_file and not self.google_packages:
+            raise ValueError(
+                "GOOGLE_PACKAGES: must name the apps whose purchases the account of"
+                " GOOGLE_SERVICE_ACCOUNT_FILE reads"
+            )
+        return self

@@ -28,12 +28,14 @@ begin
                 'stream_id', g.stream_id,
                 'slot_index', g.slot_index,
                 'reason', o.reason
-            )
+            ) || jsonb_strip_nulls(jsonb_build_object('frozen_coins', z.coins))
             order by o.event_id
         )
     )
     from unnest(p_outcomes) as o
     join unnest(p_gifts) as g on g.event_id = o.event_id
+    left join fleet.frozen_coins(array(select distinct u.sender_id from unnest(p_gifts) as u)) as z
+        on z.profile_id = g.sender_id and o.reason = 'insufficient_coins' and z.coins > 0
     where o.state = 'rejected'
     having count(*) > 0;
 end
@@ -42,4 +44,5 @@ $$;
 revoke all on function fleet.tell_refused_gifts(fleet.gift_decision[], fleet.outcome[])
 from public, anon, authenticated, service_role;
 comment on function fleet.tell_refused_gifts(fleet.gift_decision[], fleet.outcome[]) is
-    'Tells the app, while it is told at all, of the gifts that these outcomes refuse.';
+    'Tells the app, while it is told at all, of the gifts that these outcomes refuse, and of frozen coins '
+    'where they are the reason.';

@@ -53,6 +53,14 @@ as $$
             )
             from fleet.held_counts() as h
         ),
+        'frozen',
+        (
+            select jsonb_build_object(
+                'purchases', z.purchases, 'coins', z.coins, 'freezes', z.freezes,
+                'oldest_s', extract(epoch from clock_timestamp() - z.oldest_at)
+            )
+            from fleet.freeze_counts() as z
+        ),
         'failing',
         (
             select jsonb_build_object('events', count(*), 'longest_s', max(f.failing_s))
@@ -60,6 +68,7 @@ as $$
         ),
         'calls', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from fleet.provider_call_counts() as c),
         'backfills', (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from fleet.backfill_statuses() as b),
+        'inquiries', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from fleet.inquiry_counts() as a),
         'paused_calls',
         (
             select coalesce(
@@ -115,6 +124,6 @@ $$;
 
 revoke all on function fleet.vital_signs() from public, anon, authenticated, service_role;
 comment on function fleet.vital_signs() is
-    'The state of the fleet: events by state, age of the oldest pending one, drift, what is held, calls that are not '
-    'done, how far each provider''s history is read, schedules, workers. The cost grows with what is held or open, '
-    'and not with history.';
+    'The state of the fleet: events by state, age of the oldest pending one, drift, what is held or frozen, calls that '
+    'are not done, what stores ask, how far each provider''s history is read, schedules, workers. The cost grows with '
+    'what is held, frozen or open, and not with history.';

@@ -17,6 +17,12 @@ begin
         where f.kind = 'store_inquiry';
     end if;
     return query select * from fleet.apply_purchases(p_facts, p_now);
+    if exists (select 1 from unnest(p_facts) as f where f.kind = 'freeze') then
+        perform fleet.store_freezes(p_facts);
+        perform fleet.settle_freezes(
+            array(select f.payment_id from unnest(p_facts) as f where f.kind = 'freeze'), p_now
+        );
+    end if;
     return query select * from fleet.apply_gifts(p_facts, p_batch_ids, p_now);
     return query select * from fleet.apply_reversals(p_facts, p_now);
 end
@@ -25,6 +31,6 @@ $$;
 revoke all on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.apply_facts(fleet.fact[], bigint[], timestamptz) is
-    'Applies facts whose payments and profiles are locked: questions are asked; first purchases, then gifts, so that a '
-    'gift can spend the coins of a purchase in the same batch, then reversals. What a store asks is kept, and what it '
-    'tells of its purchase besides counts as a reversal.';
+    'Applies facts whose payments and profiles are locked: questions are asked; first purchases, then '
+    'freezes, then gifts, so that a gift can spend the coins of a purchase in the same batch and none that are frozen, '
+    'then reversals. What a store asks is kept, and what it tells of its purchase besides counts as a reversal.';

@@ -67,6 +67,10 @@ begin
     if v_gifts is null then
         return null;
     end if;
+    -- Frozen coins are there and can't be spent. Mostly nobody's are, and this is one look-up.
+    if exists (select 1 from fleet.frozen_purchases) then
+        v_balances := fleet.spendable_coins(v_gifts, v_balances);
+    end if;
     -- Gifts of one sender are judged one after the other, so that a small gift still fits after a large one that did
     -- not.
     v_left := array_fill(null::bigint, array[cardinality(v_gifts)]);
@@ -87,5 +91,5 @@ $$;
 
 revoke all on function fleet.decide_gifts(fleet.fact[]) from public, anon, authenticated, service_role;
 comment on function fleet.decide_gifts(fleet.fact[]) is
-    'Judges gift facts in input order against what their senders'' balances hold. Writes nothing; the caller holds the '
-    'profiles'' locks.';
+    'Judges gift facts in input order against what their senders can spend: their balance less what is frozen. Writes '
+    'nothing; the caller holds the profiles'' locks.';

@@ -18,6 +18,7 @@ declare
     v_sender_id uuid := (select auth.uid());
     v_fact fleet.fact;
     v_outcome fleet.outcome;
+    v_frozen numeric;
 begin
     if v_sender_id is null then
         raise exception 'a gift needs a signed-in sender' using errcode = 'insufficient_privilege';
@@ -42,6 +43,14 @@ begin
 
     perform fleet.lock_profiles(array[v_fact]);
     select o.* into v_outcome from fleet.apply_gifts(array[v_fact], '{}', clock_timestamp()) as o;
+    if v_outcome.reason = 'insufficient_coins' then
+        v_frozen := (select z.coins from fleet.frozen_coins(array[v_sender_id]) as z);
+        if v_frozen > 0 then
+            raise exception 'insufficient_coins' using
+                errcode = 'CF001',
+                hint = format('%s coins of this profile are frozen while a payment is looked into', v_frozen);
+        end if;
+    end if;
     if v_outcome.state = 'rejected' then
         perform fleet.raise_refusal(v_outcome.reason);
     end if;
@@ -65,4 +74,5 @@ revoke all on function public.process_gift(uuid, text, text, integer, bigint, in
 from public, anon, authenticated, service_role;
 comment on function public.process_gift(uuid, text, text, integer, bigint, integer) is
     'Sends a gift from the signed-in profile, once per idempotency key of that profile; returns the sender''s balance. '
+    'Coins of payments that are frozen can''t be given; then CF001 has a hint. '
     'Raises CF001, CF004, CF005, CF006, CF007, CF008.';

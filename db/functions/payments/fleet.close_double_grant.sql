@@ -49,6 +49,7 @@ begin
         closed_reason = concat_ws('; before: ', btrim(p_reason), j.closed_by || ', ' || j.closed_reason)
     where j.payment_id = v_facts[1].payment_id;
     perform fleet.settle_reversals(array[v_facts[1].payment_id]);
+    perform fleet.settle_freezes(array[v_facts[1].payment_id], v_now);
     return (select cp.refunded_coins from public.coin_purchases as cp where cp.id = p_purchase_id);
 end
 $$;

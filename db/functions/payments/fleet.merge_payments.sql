@@ -40,6 +40,7 @@ begin
     update fleet.payment_keys set payment_id = v_kept where payment_id = any(v_merged);
     update fleet.refunds set payment_id = v_kept where payment_id = any(v_merged);
     update fleet.disputes set payment_id = v_kept where payment_id = any(v_merged);
+    update fleet.freezes set payment_id = v_kept where payment_id = any(v_merged);
     perform fleet.merge_store_payments(v_kept, v_merged);
     update fleet.payment_halves set payment_id = v_kept where payment_id = any(v_merged);
     update fleet.inbox_events set payment_id = v_kept

@@ -29,6 +29,7 @@ begin
         perform fleet.settle_reversals(v_met);
         perform fleet.close_refunded_holds(v_met, p_now);
     end if;
+    perform fleet.settle_freezes(p_payment_ids, p_now);
     update fleet.inbox_events as e
     set (state, reason, next_attempt_at, processed_at) = (
         select
@@ -64,5 +65,5 @@ $$;
 revoke all on function fleet.settle_purchased_payments(bigint[], timestamptz)
 from public, anon, authenticated, service_role;
 comment on function fleet.settle_purchased_payments(bigint[], timestamptz) is
-    'For payments that have a purchase: settles the refunds and disputes that are known, and closes the events that '
-    'waited for the purchase or were held because it was missing.';
+    'For payments that have a purchase: settles the refunds, disputes and freezes that are known, and closes the '
+    'events that waited for the purchase or were held because it was missing.';

@@ -15,7 +15,9 @@ begin
     v_payment_ids := array(
         select distinct f.payment_id
         from unnest(p_facts) as f
-        where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed', 'store_snapshot', 'store_void')
+        where f.kind in (
+            'refund', 'refund_total', 'dispute', 'charge_failed', 'freeze', 'store_snapshot', 'store_void'
+        )
     );
     if cardinality(v_payment_ids) = 0 then
         return;
@@ -34,6 +36,8 @@ begin
         ),
         p_now
     );
+    -- A payment that has no purchase yet was not settled.
+    perform fleet.settle_freezes(v_payment_ids, p_now);
     -- Few payments are held without a purchase, and few events are disputes: all others cost nothing here.
     v_held := array(
         select p.id from fleet.payments as p where p.id = any(v_payment_ids) and p.held_event_id is not null
@@ -97,14 +101,15 @@ begin
             when w.is_sandbox and s.store_sandbox = 'ignore' then 'ignored'
             -- What a person has to decide has no purchase yet, however long the decision takes.
             when f.received_at > p_now - interval '35 days' or held.id is not null then 'waiting'
-            when f.kind = 'charge_failed' then 'ignored'
+            when f.kind in ('charge_failed', 'freeze') then 'ignored'
             else 'rejected'
         end as state
     ) as v
-    where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed', 'store_snapshot', 'store_void');
+    where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed', 'freeze', 'store_snapshot', 'store_void');
 end
 $$;
 
 revoke all on function fleet.apply_reversals(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_reversals(fleet.fact[], timestamptz) is
-    'Stores what refund and dispute events tell, then settles their payments. One outcome per reversal fact.';
+    'Stores what refund and dispute events tell, then settles their payments. One outcome per reversal fact, and per '
+    'freeze, which fleet.apply_facts has stored.';

@@ -67,6 +67,9 @@ begin
     );
 
     perform fleet.store_disputes(p_facts);
+    if exists (select 1 from unnest(p_facts) as f where f.kind = 'dispute') then
+        perform fleet.freeze_inquiries(p_facts);
+    end if;
 end
 $$;
 

@@ -39,6 +39,8 @@ class Refusal(msgspec.Struct):
     errorCode: int | None = None  # noqa: N815 - the name is Apple's
 
 
+# A refusal without an error of theirs.
+UNREADABLE = "unreadable"
 _REFUSAL = msgspec.json.Decoder(Refusal)
 
 
@@ -103,7 +105,8 @@ def _checked(answer: Answer) -> Answer:
     status = answer.status
     if 200 <= status < 300:
         return answer
-    reason = f"{status} {_code(answer)}"
+    code = _code(answer)
+    reason = f"{status} {code}"
     match status:
         case 401:
             raise KeyRefused(reason)
@@ -113,6 +116,9 @@ def _checked(answer: Answer) -> Answer:
             raise ProviderThrottled(reason, retry_after_s=answer.retry_after_s)
         case _ if status >= 500 or status < 400:
             raise ProviderUnreachable(reason, retry_after_s=answer.retry_after_s)
+        # Something between us answered, and not Apple.
+        case _ if code == UNREADABLE:
+            raise CallFailed(reason, retry_after_s=answer.retry_after_s)
         case _:
             raise CallRefused(reason)
 
@@ -121,4 +127,4 @@ def _code(answer: Answer) -> str:
     try:
         return str(_REFUSAL.decode(answer.body).errorCode or "unknown")
     except (ValueError, RecursionError):
-        return "unreadable"
+        return UNREADABLE

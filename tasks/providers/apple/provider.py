@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from db.facts import Fact
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
+    from tasks.providers.apple.api import AppStoreApi
     from tasks.providers.apple.history import AppleHistory
     from tasks.providers.apple.verify import Verifier
+    from tasks.providers.calls import MakeCall
     from tasks.providers.history import History
 
 API_BASE = "https://api.storekit.apple.com"
@@ -35,7 +37,8 @@ class Apple(Provider):
 
     `apps` are our apps: Apple's numeric id of each by its bundle id. `root_certificates` (DER) are
     those in which a chain must end. Without both nothing is authentic. With a key of Apple's API
-    (`private_key_file` is its content) the history of notifications is read.
+    (`private_key_file` is its content) the history of notifications is read, and, if customers
+    have agreed to it, Apple's questions about their purchases are answered.
     """
 
     name = "apple"
@@ -53,26 +56,33 @@ class Apple(Provider):
         private_key_file: str | None = None,
         api_base: str = API_BASE,
         sandbox_api_base: str = SANDBOX_API_BASE,
+        customers_consented: bool = False,
     ) -> None:
         self._verifier = (
             _make_verifier(apps, root_certificates) if apps and root_certificates else None
         )
+        self._api: AppStoreApi | None = None
         self._history: AppleHistory | None = None
+        self._calls: Mapping[str, MakeCall] = {}
         if apps and root_certificates and issuer_id and key_id and private_key_file:
-            from tasks.providers.apple.api import AppStoreApi  # noqa: PLC0415 - as below
+            # Here, because a process that has no key needs no HTTP client.
+            from tasks.providers.apple.api import AppStoreApi  # noqa: PLC0415
+            from tasks.providers.apple.calls import calls_of  # noqa: PLC0415
             from tasks.providers.apple.history import AppleHistory  # noqa: PLC0415
 
+            self._api = AppStoreApi(
+                issuer_id=issuer_id,
+                key_id=key_id,
+                private_key=private_key_file,
+                base=api_base,
+                sandbox_base=sandbox_api_base,
+            )
             self._history = AppleHistory(
                 bundle_ids=tuple(apps),
-                api=AppStoreApi(
-                    issuer_id=issuer_id,
-                    key_id=key_id,
-                    private_key=private_key_file,
-                    base=api_base,
-                    sandbox_base=sandbox_api_base,
-                ),
+                api=self._api,
                 verify=lambda body, now_s: self.verify(body, {}, now_s=now_s),
             )
+            self._calls = calls_of(self._api) if customers_consented else {}
 
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:
         """Return whether certificates must be proved first, which takes 15 ms."""
@@ -110,14 +120,18 @@ class Apple(Provider):
         """Return what a notification or a client's submission means."""
         return interpret(event)
 
+    def calls(self) -> Mapping[str, MakeCall]:
+        """Return answers about purchases; none without the customers' consent."""
+        return self._calls
+
     def history(self) -> History | None:
         """Return the history of notifications."""
         return self._history
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._history:
-            await self._history.close()
+        if self._api:
+            await self._api.close()
 
     def _known_verifier(self) -> Verifier:
         if self._verifier is None:

@@ -58,6 +58,8 @@ class Refusal(msgspec.Struct):
     error: ErrorBody
 
 
+# A refusal without an error of theirs.
+UNREADABLE = "unreadable"
 _REFUSAL = msgspec.json.Decoder(Refusal)
 
 
@@ -148,6 +150,9 @@ def _checked(answer: Answer) -> Answer:
             raise CallFailed(reason, retry_after_s=wait_s)
         case _ if status >= 500 or status < 400:
             raise ProviderUnreachable(reason, retry_after_s=wait_s)
+        # Something between us answered, and not Google.
+        case _ if code == UNREADABLE:
+            raise CallFailed(reason, retry_after_s=wait_s)
         case _:
             raise GoogleRefused(status, code)
 
@@ -157,6 +162,6 @@ def _reason(answer: Answer) -> str:
     try:
         error = _REFUSAL.decode(answer.body).error
     except (ValueError, RecursionError):
-        return "unreadable"
+        return UNREADABLE
     found = error.errors[0].reason if error.errors else error.status
     return found if _REASON.fullmatch(found) else "unknown"

@@ -19,6 +19,7 @@ from tasks.providers.calls import (
     ProviderUnreachable,
 )
 from tasks.providers.http import ANSWER_BYTES_MAX, HttpApi
+from tasks.providers.reading import UNREADABLE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,8 @@ API_VERSION = "2026-10-28.endive"
 # Stripe takes 25 per second in a sandbox and 100 in live mode, of everybody who has the account.
 REQUESTS_PER_S = 10.0
 _CODE = re.compile(r"[a-z0-9_]{1,64}")
+# A refusal without Stripe's error: something between us answered, and not Stripe.
+UNREADABLE = "unreadable"
 
 
 class Code(msgspec.Struct):
@@ -114,12 +117,15 @@ def _checked(answer: Answer) -> Answer:
             raise KeyRefused(reason)
         case 403:
             raise KeyLacksRight(reason, retry_after_s=answer.retry_after_s)
-        case 409 | 425:
+        case 408 | 409 | 425:
             raise CallFailed(reason, retry_after_s=answer.retry_after_s)
         case 429:
             raise ProviderThrottled(reason, retry_after_s=answer.retry_after_s)
         case _ if status >= 500 or status < 400:
             raise ProviderUnreachable(reason, retry_after_s=answer.retry_after_s)
+        # Not Stripe's own word, or Stripe says that it may pass.
+        case _ if code == UNREADABLE or answer.headers.get("stripe-should-retry") == "true":
+            raise CallFailed(reason, retry_after_s=answer.retry_after_s)
         case _:
             raise StripeRefused(status, code)
 
@@ -128,8 +134,8 @@ def _code(answer: Answer) -> str:
     """Return an error's code, or else its type; nothing else of it is safe to show."""
     try:
         error = _REFUSAL.decode(answer.body).error
-    except ValueError:
-        return "unreadable"
+    except UNREADABLE_ERRORS:
+        return UNREADABLE
     found = error.code or error.type or ""
     return found if _CODE.fullmatch(found) else "unknown"
 

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from tasks.providers.calls import AccountNotOurs, CallRefused, ProviderUnreachable
-from tasks.providers.reading import Identifier, storable
+from tasks.providers.reading import UNREADABLE_ERRORS, Identifier, storable
 from tasks.providers.stripe.api import KeyLacksRight, StripeApi, StripeRefused, refused
 from tasks.providers.stripe.refunds import make_refund
 from tasks.providers.stripe.thin import FETCH_OBJECT, OBJECT_PATH
@@ -88,7 +88,7 @@ class AccountCheck:
             then = "it is trusted: give the key the right to read its account"
             log.warning("stripe_account_unknown", error=str(error), then=then)
             return None
-        except ValueError:
+        except UNREADABLE_ERRORS:
             raise ProviderUnreachable("200 and an unreadable account") from None
         if account in self._accounts:
             return None
@@ -106,7 +106,7 @@ async def fetch_object(api: StripeApi, call: ProviderCall) -> dict[str, Any]:
         fetched = msgspec.json.decode(answer.body)
     except StripeRefused as error:
         raise refused(error) from None
-    except (ValueError, RecursionError):
+    except UNREADABLE_ERRORS:
         raise ProviderUnreachable("200 and an unreadable object") from None
     if not isinstance(fetched, dict):
         raise ProviderUnreachable("200 and no object")

@@ -18,8 +18,11 @@ from tasks.providers.stripe.objects import Event, EventData
 from tasks.providers.stripe.reversals import (
     read_charge_failed,
     read_charge_refunded,
+    read_closed_review,
     read_dispute,
+    read_opened_review,
     read_refund,
+    read_warning,
 )
 from tasks.providers.stripe.sessions import read_checkout_session
 from tasks.providers.stripe.thin import PREFIX, read_thin
@@ -85,11 +88,20 @@ READERS: dict[str, Callable[[EventData], Fact]] = {
     "refund.created": read_refund,
     "refund.updated": read_refund,
     "refund.failed": read_refund,
+    "radar.early_fraud_warning.created": read_warning,
+    "radar.early_fraud_warning.updated": read_warning,
+    "review.opened": read_opened_review,
+    "review.closed": read_closed_review,
 }
 
-# Each type without which coins may be missing, as Stripe names it; a payment that failed has none.
+# What tells nothing that another event of the same doesn't: a payment that failed has no coins, and
+# a warning was told when it was created.
+_DISPENSABLE = ("checkout.session.async_payment_failed", "radar.early_fraud_warning.updated")
+
+# Each type without which coins may be missing, or spent that are frozen, as Stripe names it. One
+# list of events has 20 types at most.
 EVENT_TYPES: tuple[str, ...] = (
-    *(each for each in READERS if each != "checkout.session.async_payment_failed"),
+    *(each for each in READERS if each not in _DISPENSABLE),
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.closed",

@@ -134,7 +134,18 @@ class Dispute(msgspec.Struct):
     id: Identifier
     amount: Amount
     status: Any = None
+    created: Any = None  # epoch seconds
     currency: Currency | None = None
     balance_transactions: list[BalanceTransaction] | None = None
+    charge: Any = None
+    payment_intent: Any = None
+
+
+class Suspicion(msgspec.Struct):
+    """In `radar.early_fraud_warning.*` and `review.*`; only a review is open or closed."""
+
+    id: Identifier
+    created: Any = None  # epoch seconds
+    open: Any = None
     charge: Any = None
     payment_intent: Any = None

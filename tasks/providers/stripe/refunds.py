@@ -90,7 +90,7 @@ async def _post(api: StripeApi, request: RefundRequest, key: str) -> dict[str, A
     answer = await api.post(PATH, form.encode(), idempotency_key=key)
     try:
         refund = _REFUND.decode(answer.body)
-    except ValueError:
+    except reading.UNREADABLE_ERRORS:
         # A success that says nothing: whether there is a refund is unknown.
         raise ProviderUnreachable(f"{answer.status} and an unreadable body") from None
     if not refund.has_effect:
@@ -125,7 +125,7 @@ async def _look(api: StripeApi, request: RefundRequest) -> list[MadeRefund]:
         found = _LIST.decode(answer.body).data
     except StripeRefused as error:
         raise refused(error) from None
-    except ValueError:
+    except reading.UNREADABLE_ERRORS:
         raise ProviderUnreachable("200 and an unreadable list") from None
     decision = str(request.decision_id)
     return [

@@ -1,15 +1,23 @@
-"""Reads Stripe's events about money that goes back: refunds, totals of refunds, disputes.
+"""Reads Stripe's events about money that goes back, or may: refunds, totals, disputes, suspicions.
 
-Only says what each event tells. How many coins that takes is decided in SQL, from all facts.
+Only says what each event tells. How many coins that takes or freezes is decided in SQL, from all
+facts.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from db.facts import ChargeFailed, Dispute, DisputeTransaction, Refund, RefundTotal
+from db.facts import (
+    ChargeFailed,
+    Dispute,
+    DisputeTransaction,
+    PaymentFreeze,
+    Refund,
+    RefundTotal,
+)
 from tasks.providers.reading import ignored, moment
 from tasks.providers.stripe import objects
 from tasks.providers.stripe.names import payment_keys
@@ -22,6 +30,7 @@ _CHARGE = msgspec.json.Decoder(objects.Data[objects.Charge])
 _FAILED_CHARGE = msgspec.json.Decoder(objects.Data[objects.FailedCharge])
 _REFUND = msgspec.json.Decoder(objects.Data[objects.Refund])
 _DISPUTE = msgspec.json.Decoder(objects.Data[objects.Dispute])
+_SUSPICION = msgspec.json.Decoder(objects.Data[objects.Suspicion])
 
 
 def read_refund(event: EventData) -> Fact:
@@ -89,6 +98,7 @@ def read_dispute(event: EventData) -> Fact:
     return Dispute(
         payment_keys=[*keys, dispute.id],
         told_at=event.at,
+        opened_at=moment(dispute.created),
         dispute_id=dispute.id,
         status=dispute.status if dispute.status in _DISPUTE_STATUSES else "unknown",
         amount_minor=dispute.amount,
@@ -104,6 +114,43 @@ _DISPUTE_STATUSES = (
     *("warning_needs_response", "warning_under_review", "warning_closed"),
     *("needs_response", "under_review", "won", "lost", "prevented"),
 )
+
+
+def read_warning(event: EventData) -> Fact:
+    """Return an early fraud warning: Stripe never ends one."""
+    found = _SUSPICION.decode(event.data).object
+    return _freeze(event, found, "early_fraud_warning", is_open=True)
+
+
+def read_opened_review(event: EventData) -> Fact:
+    """Return a review that was opened; fetched later, it may be closed by then."""
+    found = _SUSPICION.decode(event.data).object
+    return _freeze(event, found, "review", is_open=found.open is not False)
+
+
+def read_closed_review(event: EventData) -> Fact:
+    """Return a review that was closed, for whatever reason."""
+    return _freeze(event, _SUSPICION.decode(event.data).object, "review", is_open=False)
+
+
+def _freeze(
+    event: EventData,
+    found: objects.Suspicion,
+    source: Literal["early_fraud_warning", "review"],
+    *,
+    is_open: bool,
+) -> Fact:
+    keys = payment_keys(found.payment_intent, found.charge)
+    if not keys:
+        return ignored("no_payment")
+    return PaymentFreeze(
+        payment_keys=[*keys, found.id],
+        told_at=event.at,
+        opened_at=moment(found.created) or event.at,
+        source=source,
+        source_id=found.id,
+        is_open=is_open,
+    )
 
 
 def _lower(currency: str | None) -> str | None:

@@ -24,6 +24,8 @@ CALLS = [
     "select public.reject_coin_purchase(1, 'ann', 'why')",
     "select public.attribute_held_event(1, gen_random_uuid(), 'ann', 'why')",
     "select public.reject_held_event(1, 'ann', 'why')",
+    "select public.release_coin_purchase(1, 'ann', 'why')",
+    "select * from fleet.open_freezes()",
     "select * from fleet.held_purchases()",
     "select * from fleet.purchase_for_decision(1)",
     "select * from fleet.purchase_decisions(1)",

@@ -82,6 +82,7 @@ OF_MACHINES = of(
     fleet_erasures="requested_by reason counts",
     fleet_event_tallies="provider state",
     fleet_found_events="provider event_type",
+    fleet_freezes="provider source source_id released_by release_reason",
     fleet_inbox_events="provider provider_event_id event_type payload_sha256 state reason"
     " traceparent",
     fleet_joined_purchases="joined_by closed_by closed_reason",
@@ -102,7 +103,7 @@ OF_MACHINES = of(
     fleet_settings="store_sandbox sandbox_profiles",
     fleet_store_line_items="product_id",
     fleet_store_payments="provider provider_payment_id store_app",
-    fleet_store_inquiries="provider inquiry_id store_app reason",
+    fleet_store_inquiries="provider inquiry_id payment_key store_app reason",
     fleet_ticks="job outcome last_error",
     fleet_web_reports="web detail",
     fleet_worker_reports="worker detail",

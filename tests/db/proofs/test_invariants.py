@@ -42,6 +42,8 @@ BREAKAGES = {
     "event_tallies_match_inbox": "update fleet.event_tallies set delta = delta + 1",
     "final_events_are_finished": "update fleet.inbox_events set processed_at = null",
     "follower_counts_match_follows": "delete from public.follows",
+    "freezes_end_with_their_cause": "update fleet.freezes set is_open = false",
+    "frozen_purchases_match_freezes": "delete from fleet.frozen_purchases",
     "gifts_match_ledger": (
         "update public.gifts set platform_revenue = platform_revenue - 1,"
         " streamer_revenue = streamer_revenue + 1"
@@ -144,8 +146,8 @@ async def tampering(books: Books, connect: Connect) -> Connection:
     stream = await books.db.fetchval(
         "insert into public.live_streams (profile_id) values ($1) returning id", streamer
     )
-    payment = Payment()
-    await books.apply(payment.bought(buyer), Payment().worth(buyer, 25_001))
+    payment, large = Payment(), Payment()
+    await books.apply(payment.bought(buyer), large.worth(buyer, 25_001), large.review())
     nobodys = Payment()
     await books.apply(nobodys.bought(None, buyer_unreadable=True), nobodys.refund(40))
     await books.apply(payment.refund(40), gift(buyer, streamer, 10, stream_id=stream))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
 import pytest
 
+from db.facts import StoreInquiry
 from tests.db.books import PRICE_LIST, Books, Payment
 from tests.db.stores.sales import PRICE_LIST as STORES_PRICE_LIST
 from tests.db.stores.sales import Sale
@@ -253,3 +255,61 @@ async def test_a_stores_purchase_is_shown_with_what_its_store_can_do(
     assert "Apple refunds only customers who ask Apple" in refused.stderr
     closed = await purchases("reject", str(ids["apple"]), "--reason", "no", "--without-refund")
     assert closed.stdout == "rejected, without a refund\n"
+
+
+async def ask_google(books: Books) -> int:
+    """Let Google ask about an order of 100 coins; gives the question's number."""
+    sale = Sale("google")
+    await books.db.execute(STORES_PRICE_LIST)
+    await books.db.execute("insert into auth.users (id) values ($1)", BUYER)
+    asked_at = await books.db.fetchval("select clock_timestamp() - interval '1 hour'")
+    await books.apply(
+        sale.sold(BUYER),
+        StoreInquiry(
+            payment_keys=[sale.order],
+            inquiry_id="s3cret",
+            store_app=sale.app,
+            asked_at=asked_at,
+            deadline=asked_at + timedelta(hours=24),
+            reason="CHARGEBACK",
+            told=None,
+        ),
+    )
+    found: int = await books.db.fetchval("select id from fleet.store_inquiries")
+    return found
+
+
+async def test_what_stores_ask_is_listed_with_what_each_choice_does(
+    purchases: Purchases, books: Books
+) -> None:
+    nothing = await purchases("inquiries")
+    assert (nothing.returncode, nothing.stdout) == (0, "no store asks anything\n")
+    number = await ask_google(books)
+    listed = await purchases("inquiries")
+    assert listed.returncode == 1, listed.stderr
+    assert "CHARGEBACK" in listed.stdout
+    assert f"{number}: purchase" in listed.stdout
+    assert "its coins were delivered, 0 % of them can't be taken back now" in listed.stdout
+    assert "approve: Google is told that it should refund the order" in listed.stdout
+    assert "s3cret" not in listed.stdout
+    [told] = json.loads((await purchases("inquiries", "--json")).stdout)["inquiries"]
+    assert (told["id"], told["blocked_by"]) == (number, None)
+
+
+async def test_a_person_answers_a_store_once(purchases: Purchases, books: Books) -> None:
+    number = str(await ask_google(books))
+    for wrong in (["maybe"], ["approve", "--reason", " "], ["approve"]):
+        reason = [] if "--reason" in wrong or wrong == ["approve"] else ["--reason", "why"]
+        assert (await purchases("answer", number, *wrong, *reason)).returncode == 2
+    answered = await purchases("answer", number, "approve", "--reason", "a child bought it")
+    assert answered.returncode == 0, answered.stderr
+    assert "google is told approve by call" in answered.stdout
+    again = await purchases("answer", number, "decline", "--reason", "why")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "you have answered it before" in again.stderr
+    other = await purchases("answer", number, "decline", "--reason", "why", login="owner")
+    assert other.returncode == 1
+    assert "answered meanwhile" in other.stderr
+    unknown = await purchases("answer", "999", "decline", "--reason", "why")
+    assert "no question of a store has the id 999" in unknown.stderr
+    assert (await purchases("inquiries")).returncode == 0

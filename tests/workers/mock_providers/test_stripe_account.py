@@ -58,5 +58,9 @@ def test_the_settings_that_point_at_the_mocks_are_settings(tmp_path: Path) -> No
     found = settings_for({mock.name: 4_000 + nth for nth, mock in enumerate(MOCKS)}, tmp_path)
     assert found.keys() <= {name.upper() for name in Settings.model_fields}
     assert found["STRIPE_API_BASE"].startswith("http://127.0.0.1:")
+    # A fleet in development has the apps' names already.
+    for name in ("APPLE_APPS", "APPLE_ROOT_CERTIFICATES"):
+        found[name] = DEVELOPMENT_SECRETS[name]
+    found["GOOGLE_PACKAGES"] = DEVELOPMENT_SECRETS["GOOGLE_PACKAGES"]
     given: Any = {name.lower(): value for name, value in found.items()}
     assert Settings(**given).stripe_api_key == KEY

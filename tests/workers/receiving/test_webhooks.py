@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 import time
+from base64 import b64encode
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -13,6 +15,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from standardwebhooks import Webhook as StandardWebhook
 from stripe import WebhookSignature
 
 from tests.workers.receiving.serving import (
@@ -68,6 +71,29 @@ async def test_a_body_signed_by_stripes_own_library_is_stored(web: Web, db: Conn
     response = await web.client.post("/webhooks/stripe", content=body, headers=headers)
     assert response.status_code == 200
     assert [row["provider_event_id"] for row in await inbox(db)] == ["evt_by_hand"]
+
+
+async def test_a_body_signed_by_the_standard_webhooks_library_is_stored(
+    web: Web, db: Connection
+) -> None:
+    body = a_gift("gift-by-hand").body
+    now = datetime.now(UTC)
+    other = "whsec_" + b64encode(b"the secret of last month, 32 byt").decode()
+    headers = {
+        "webhook-id": "gift-by-hand",
+        "webhook-timestamp": str(int(now.timestamp())),
+        # While the app changes its secret it signs with both.
+        "webhook-signature": " ".join(
+            StandardWebhook(secret).sign("gift-by-hand", now, body.decode())
+            for secret in (other, APP_SECRET)
+        ),
+    }
+    response = await web.client.post("/webhooks/app", content=body, headers=headers)
+    assert (response.status_code, response.json()) == (200, {"result": "stored"})
+    assert [row["provider_event_id"] for row in await inbox(db)] == ["gift-by-hand"]
+    headers["webhook-signature"] = StandardWebhook(other).sign("gift-by-hand", now, body.decode())
+    response = await web.client.post("/webhooks/app", content=body, headers=headers)
+    assert response.status_code == 400
 
 
 @pytest.mark.requirement("C3", "H1")

@@ -54,9 +54,20 @@ def test_the_key_is_a_file_as_the_cloud_console_gives_it(
 ) -> None:
     path = account_file(tmp_path, "https://oauth2.googleapis.com")
     monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_FILE", str(path))
+    monkeypatch.setenv("GOOGLE_PACKAGES", "com.example.app")
     settings = Settings()
     assert settings.google_service_account_file == path
     assert str(path) not in repr(settings)
+
+
+def test_an_account_without_apps_stops_the_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its worker would read no voids, and nobody would be told."""
+    path = account_file(tmp_path, "https://oauth2.googleapis.com")
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_FILE", str(path))
+    with pytest.raises(ValidationError, match="GOOGLE_PACKAGES: must name the apps"):
+        Settings()
 
 
 @pytest.mark.parametrize(

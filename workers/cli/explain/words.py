@@ -84,6 +84,14 @@ def _dispute(d: Mapping[str, Any]) -> str:
     return f"dispute {d['dispute_id']} of {_money(d, d['amount_minor'])}: {d['status']}"
 
 
+def _freeze(d: Mapping[str, Any]) -> str:
+    what = f"{d['source'].replace('_', ' ')} {d['source_id']} froze the payment's coins"
+    if d["released_at"] is None:
+        return f"{what}: they can't be spent"
+    why = f", because “{d['release_reason']}”" if d["release_reason"] else ""
+    return f"{what} until {_time(d['released_at']).strip()}: released by {d['released_by']}{why}"
+
+
 def _entry(d: Mapping[str, Any]) -> str:
     verb = "gets" if d["amount"] > 0 else "loses"
     who = d["profile_id"] or d["account"]
@@ -152,9 +160,15 @@ def _inquiry(d: Mapping[str, Any]) -> str:
     why = f" ({d['reason']})" if d["reason"] else ""
     test = ", of a test that cost nothing" if d["is_sandbox"] else ""
     return (
-        f"{d['provider']} asked about the purchase{why}{test}: it wants an answer until"
+        f"{d['provider']} asked about the purchase{why}{test}, question {d['id']}: it wants an"
+        " answer until"
         f" {_time(d['deadline']).strip()}"
     )
+
+
+def _answer(d: Mapping[str, Any]) -> str:
+    said = d["choice"].lower().replace("_", "-")
+    return f"{d['who']} answered {said}, because “{d['reason']}” ({d['typed_by']})"
 
 
 def _stream(d: Mapping[str, Any]) -> str:
@@ -165,8 +179,9 @@ def _stream(d: Mapping[str, Any]) -> str:
 
 
 def _balance(d: Mapping[str, Any]) -> str:
+    frozen = f" ({d['frozen_coins']:,} of them frozen)" if d["frozen_coins"] else ""
     return (
-        f"{d['profile_id']} has {counted(d['coin_balance'], 'coin')} and"
+        f"{d['profile_id']} has {counted(d['coin_balance'], 'coin')}{frozen} and"
         f" {d['earnings_balance']:,} earned, after {d['coin_seq']:,} and"
         f" {d['earnings_seq']:,} entries"
     )
@@ -187,7 +202,10 @@ def _replay(d: Mapping[str, Any]) -> str:
 
 
 def _replayed_call(d: Mapping[str, Any]) -> str:
-    return f"{d['typed_by']} had {counted(d['calls'], 'call')} made again: “{d['reason']}”"
+    again = f"{counted(d['calls'], 'call')} made"
+    if d["action"] == "replay deliveries":
+        again = f"{counted(d['calls'], 'message')} to the app sent"
+    return f"{d['typed_by']} had {again} again: “{d['reason']}”"
 
 
 def _adjustment(d: Mapping[str, Any]) -> str:
@@ -195,6 +213,7 @@ def _adjustment(d: Mapping[str, Any]) -> str:
 
 
 SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "answer": _answer,
     "adjustment": _adjustment,
     "balance": _balance,
     "call": _call,
@@ -205,6 +224,7 @@ SAYINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "event": _event,
     "foreign": lambda _: "the payment is another product's, not ours",
     "found": _found,
+    "freeze": _freeze,
     "gift": _gift,
     "grant": _grant,
     "inquiry": _inquiry,

@@ -1,38 +1,41 @@
-"""`coinfleet purchases held|show|approve|reject`: a person decides what is held."""
+"""`coinfleet purchases`: a person decides what is held, and answers what stores ask."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-import msgspec
 import typer
 
 from db.approvals import decisions
 from db.approvals.decisions import DecisionRefused, Look, NotYours
-from db.connections.explanations import explained_errors
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice, Refused, UnknownProfile
-from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, one_line_errors
-from workers.cli.operator_settings import load_decider_url
+from workers.cli.endings import NEEDS_A_PERSON, CommandFailed
+from workers.cli.purchases import freezes, inquiries
+from workers.cli.purchases.asking import ask, write_json
 from workers.cli.purchases.outlook import Outlook, outlook_of
 from workers.cli.purchases.report import show_held, show_purchase, tell
 from workers.cli.purchases.words import NO_PRICE, done, story
-from workers.cli.terminal import make_console, write
+from workers.cli.terminal import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from db.connections.pool import Connection
 
-T = TypeVar("T")
 SHOWN = 100
 
 group = typer.Typer(
-    help="Show what is held, and approve or reject it.", no_args_is_help=True, add_completion=False
+    help="Show what is held or frozen, and decide it; answer what stores ask about refunds.",
+    no_args_is_help=True,
+    add_completion=False,
 )
+group.command("inquiries")(inquiries.list_inquiries)
+group.command("answer")(inquiries.answer)
+group.command("frozen")(freezes.list_frozen)
+group.command("release")(freezes.release)
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="The purchase's id, as `held` shows it.")]
 IsEvent = Annotated[
@@ -55,9 +58,9 @@ def held(
 
     Exit 1 if something waits for a person.
     """
-    found = _ask(lambda connection: decisions.read_held(connection, limit=limit))
+    found = ask(lambda connection: decisions.read_held(connection, limit=limit))
     if as_json:
-        _write_json({"held": found})
+        write_json({"held": found})
     else:
         show_held(make_console(), found, is_cut=len(found) == limit)
     if any(each.waits_for != "refund" for each in found):
@@ -70,9 +73,9 @@ def show(purchase: Id, *, as_json: AsJson = False) -> None:
 
     Each decision is tried in a transaction that is rolled back.
     """
-    outlook = _ask(lambda connection: _look(connection, purchase))
+    outlook = ask(lambda connection: _look(connection, purchase))
     if as_json:
-        _write_json(outlook)
+        write_json(outlook)
     else:
         show_purchase(make_console(), outlook)
 
@@ -133,19 +136,6 @@ def reject(
     _decide(purchase, decide, is_event=is_event, as_json=as_json)
 
 
-def _ask(question: Callable[[Connection], Awaitable[T]]) -> T:
-    """Ask in a session of the person who types; end the command with a line if that fails."""
-    url = load_decider_url()
-
-    async def ask() -> T:
-        with explained_errors():
-            async with decisions.deciding(url) as connection:
-                return await question(connection)
-
-    with one_line_errors():
-        return asyncio.run(ask())
-
-
 async def _look(connection: Connection, purchase_id: int) -> Outlook:
     look = await _found(connection, purchase_id)
     return await outlook_of(connection, look)
@@ -182,9 +172,9 @@ def _decide(
         look = None if is_event else await decisions.read_purchase(connection, number)
         return decided, look
 
-    decided, look = _ask(work)
+    decided, look = ask(work)
     if as_json:
-        _write_json({"decided": decided, "purchase": look})
+        write_json({"decided": decided, "purchase": look})
     else:
         tell(make_console(), done(decided, look))
 
@@ -217,7 +207,3 @@ def _what(number: int, *, is_event: bool) -> str:
 def _check_reason(reason: str) -> None:
     if not reason.strip():
         raise typer.BadParameter("must say why", param_hint="'--reason'")
-
-
-def _write_json(found: object) -> None:
-    write(msgspec.json.format(msgspec.json.encode(found)).decode())

@@ -13,13 +13,14 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from tasks.providers.app import App
+from tasks.providers.apple import Apple
 from tasks.providers.google import Google
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.heard import Message
 from workers.embedded import DataFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from workers.settings import Settings
 
@@ -53,6 +54,12 @@ class Mocks:
     async def pay(self, amounts: Mapping[str, int]) -> None:
         """Let Stripe know of payments: minor units by payment intent."""
         await self._ask(Stripe.name, "/mock/payments", msgspec.json.encode(amounts))
+
+    async def tell_apple(self, bodies: Iterable[bytes]) -> None:
+        """Let Apple know what it sends, so that it lists it and can be answered."""
+        if Apple.name in self._ports:
+            body = b"[" + b",".join(bodies) + b"]"
+            await self._ask(Apple.name, "/mock/notifications", body)
 
     @property
     def sells_for_google(self) -> bool:

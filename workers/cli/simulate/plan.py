@@ -120,6 +120,8 @@ class Plan:
     """What Stripe took, in minor units, by payment intent; whatever became of it here."""
     google_sales: list[dict[str, Any]] = field(default_factory=list)
     """What Google's mock must have sold, as it reads it."""
+    apple_notifications: list[Callable[[], bytes]] = field(default_factory=list)
+    """The bodies of what Apple sends, for Apple's mock."""
 
     def __len__(self) -> int:
         return len(self.opening) + len(self.events)

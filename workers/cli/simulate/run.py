@@ -93,6 +93,7 @@ async def simulate(settings: Settings, options: Options, console: Console) -> bo
             )
             if mocks is not None:
                 await mocks.pay(plan.charged)
+                await mocks.tell_apple(make() for make in plan.apple_notifications)
                 if plan.google_sales:
                     signing = replace(signing, google=await mocks.sell(plan.google_sales))
             run = Run(

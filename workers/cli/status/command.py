@@ -115,6 +115,7 @@ async def _read(pool: Pool, queue: Queue, held_after: timedelta) -> FleetHealth:
         held=await _parked(pool, "held", count=states["held"]),
         held_by_reason=await read_held_counts(pool),
         dead=await _parked(pool, "dead", count=states["dead"]),
+        frozen=signs.frozen,
         calls=signs.calls,
         histories=signs.backfills,
         scheduler_fired_at=max((each.fired_at for each in schedules), default=None),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from db.health.backfills import HistoryStatus
     from db.health.calls import CallCount
     from db.health.status import HeldCount, ParkedEvent
-    from db.health.vital_signs import EventCount
+    from db.health.vital_signs import EventCount, Frozen
     from db.health.webs import WebStatus
     from db.health.workers import WorkerStatus
     from db.reconciliation import ProofStatus
@@ -65,6 +65,7 @@ class FleetHealth:
     held: Parked
     held_by_reason: list[HeldCount]
     dead: Parked
+    frozen: Frozen
     calls: list[CallCount]
     histories: list[HistoryStatus]
     scheduler_fired_at: datetime | None

@@ -1,10 +1,10 @@
-"""What `coinfleet status` says of stores' questions: how many are open, and until when."""
+"""What `coinfleet status` says of stores' questions: how many are open, and which ended late."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.health.inquiries import read_open_inquiries
+from db.health.inquiries import read_late_answers, read_open_inquiries
 from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 
 
 async def find_open_inquiries(pool: Pool, *, now: datetime) -> list[str]:
-    """Return a line per store that asks about a refund: only a person can answer it there."""
-    return [
-        f"{each.provider} asks about {counted(each.inquiries, 'refund')}: the first"
-        f" ({each.inquiry_id[:40]}) was asked {ago((now - each.asked_at).total_seconds())} and ends"
-        f" in {duration((each.deadline - now).total_seconds())}: `coinfleet explain` tells what"
-        " became of the coins"
+    """Return a line per store that asks about a refund, and one per store answered too late."""
+    opened = [
+        f"{each.provider} asks about {counted(each.inquiries, 'refund')}: the first (question"
+        f" {each.inquiry}) was asked {ago((now - each.asked_at).total_seconds())} and ends"
+        f" in {duration((each.deadline - now).total_seconds())}: see `coinfleet purchases"
+        " inquiries`"
         for each in await read_open_inquiries(pool)
     ]
+    late = [
+        f"{each.provider} was not answered in time about {counted(each.answers, 'refund')} within"
+        f" a day, the last: question {each.inquiry}"
+        + (f" ({each.last_error})" if each.last_error else "")
+        for each in await read_late_answers(pool)
+    ]
+    return opened + late

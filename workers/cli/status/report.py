@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from db.health.vital_signs import Frozen
     from db.health.webs import WebStatus
     from workers.cli.status.health import FleetHealth, Parked
 
@@ -101,6 +102,7 @@ def _rest(health: FleetHealth) -> Iterator[str]:
     now, drift, queue = health.checked_at, health.drift, health.queue
     oldest = health.oldest_pending_s
     yield f"oldest pending: {'none' if oldest is None else ago(oldest)}"
+    yield _frozen(health.frozen)
     for calls in health.calls:
         error = f" ({calls.last_error})" if calls.last_error else ""
         oldest_call = f"the oldest {ago(calls.oldest_s)}{error}"
@@ -127,6 +129,15 @@ def _rest(health: FleetHealth) -> Iterator[str]:
     refuses = ", refuses writes" if queue.refusal else ""
     yield f"queue: {reachable[queue.reachable]}{refuses}"
     yield f"schema: {'current' if health.schema_current else 'of another release'}"
+
+
+def _frozen(frozen: Frozen) -> str:
+    """Return a line: how many coins nobody can spend while their payments are looked into."""
+    if not frozen.purchases:
+        return "frozen: none"
+    purchases, coins = counted(frozen.purchases, "purchase"), counted(frozen.coins, "coin")
+    freezes = counted(frozen.freezes, "freeze")
+    return f"frozen: {coins} of {purchases} ({freezes}), the oldest {ago(frozen.oldest_s or 0)}"
 
 
 def describe_web(web: WebStatus, now: datetime) -> str:

@@ -178,6 +178,7 @@ def test_every_event_of_a_dispute_tells_the_money_that_moved(moment: str) -> Non
     assert interpret(event) == Dispute(
         payment_keys=["pi_1", "ch_1", "dp_1"],
         told_at=AT,
+        opened_at=AT + timedelta(days=1),
         dispute_id="dp_1",
         status="needs_response",
         amount_minor=999,

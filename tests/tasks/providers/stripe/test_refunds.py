@@ -82,6 +82,10 @@ async def test_a_refund_that_the_bank_has_not_confirmed_is_made(
         ("malformed", ProviderUnreachable),
         ("lost", ProviderUnreachable),
         ("dripped", ProviderUnreachable),
+        ("deep", ProviderUnreachable),
+        ("proxied", CallFailed),
+        ("timed_out", CallFailed),
+        ("may_pass", CallFailed),
     ],
 )
 async def test_whatever_goes_wrong_the_next_try_ends_with_one_refund(
@@ -124,7 +128,7 @@ async def test_any_faults_in_any_order_end_with_one_refund(
     assert (made["refund_id"], refund["amount"]) == (refund["id"], 1_000)
 
 
-@pytest.mark.parametrize("fault", ["empty", "malformed", "failed_after"])
+@pytest.mark.parametrize("fault", ["empty", "malformed", "deep", "failed_after"])
 async def test_a_retry_looks_before_it_posts_and_finds_what_was_done(
     api: StripeApi, stripe: StripeServer, fault: Fault
 ) -> None:
@@ -239,7 +243,7 @@ async def test_a_refund_that_failed_at_the_bank_is_made_again_under_another_key(
 
 
 @pytest.mark.parametrize(
-    "fault", ["throttled", "forbidden", "conflict", "unavailable", "malformed"]
+    "fault", ["throttled", "forbidden", "conflict", "unavailable", "malformed", "proxied"]
 )
 async def test_no_error_quotes_an_answer_or_the_key(
     api: StripeApi, stripe: StripeServer, fault: Fault

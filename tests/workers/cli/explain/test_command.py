@@ -260,7 +260,31 @@ async def test_what_a_store_says_and_asks_is_told(
     told = (await explain("evt_paid")).out
     assert "google (com.example.live) says: 3 items, 33.333 % of it reversed, consumed" in told
     assert "1 item of the purchase went back" in told
-    assert "asked about the purchase (FRAUD): it wants an answer until 2026-11-21 10:00:00Z" in told
+    number = await db.fetchval("select id from fleet.store_inquiries")
+    assert (
+        f"asked about the purchase (FRAUD), question {number}: it wants an answer until"
+        " 2026-11-21 10:00:00Z" in told
+    )
+    assert "s3cret" not in told
+
+
+async def test_an_answer_to_a_store_is_told_with_who_and_why(
+    explain: Explain, known: Known, db: Connection
+) -> None:
+    await db.execute(
+        "insert into fleet.store_inquiries (provider, inquiry_id, event_id, payment_key, store_app,"
+        " asked_at, deadline) values ('google', 's3cret', $1, 'GPA.1', 'com.example.live',"
+        " now(), now() + interval '1 day')",
+        known.event_id,
+    )
+    await db.execute(
+        "select fleet.answer_inquiry(id, 'approve', 'x', 'a child bought it', 'ann@desk')"
+        " from fleet.store_inquiries"
+    )
+    told = (await explain("evt_paid")).out
+    assert "answered approve, because “a child bought it” (ann@desk)" in told
+    assert "google.review_refund: pending" in told
+    assert "replayed" not in told
     assert "s3cret" not in told
 
 

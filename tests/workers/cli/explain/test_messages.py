@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from db.facts import Gift
+from db.outbox.deliveries import Order, send_again
 from tests.db.books import PRICE_LIST, ROSE, Books, Payment
 
 if TYPE_CHECKING:
@@ -109,3 +110,13 @@ async def test_a_refused_gift_tells_that_the_app_heard_of_it(
     books.wait(minutes=1)
     await books.work()
     assert await messages(explain, "gift_of_nothing") == ["gift-rejected"]
+
+
+async def test_who_had_a_message_sent_again_is_told(explain: Explain, books: Books) -> None:
+    payment = Payment()
+    await books.apply_one(payment.bought(await books.profile()))
+    order = Order(typed_by="ann@desk", reason="the app lost it", detail={})
+    ids = await books.db.fetchval("select array_agg(id) from fleet.provider_calls")
+    assert await send_again(books.db, ids, order) == (1, False)
+    told = await explain(payment.intent)
+    assert "ann@desk had 1 message to the app sent again: “the app lost it”" in told.out

@@ -43,7 +43,7 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
     assert (result.returncode, printed["healthy"]) == (0, True)
     assert list(printed) == [
         *("healthy", "attention", "checked_at", "schema_current", "events", "events_by_provider"),
-        *("oldest_pending_s", "held", "held_by_reason", "dead", "calls", "histories"),
+        *("oldest_pending_s", "held", "held_by_reason", "dead", "frozen", "calls", "histories"),
         *("scheduler_fired_at", "schedules", "drift", "workers", "webs", "queue"),
     ]
     assert list(printed["events"]) == [

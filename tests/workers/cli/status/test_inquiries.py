@@ -44,5 +44,40 @@ async def test_an_open_question_is_told_with_its_age_and_deadline(
     await ask(db, "later", "10 hours 30 minutes")
     await ask(db, "first", "2 hours 30 minutes")
     found = str(await health_of(database))
-    assert "apple asks about 2 refunds: the first (first) was asked 9 h" in found
+    number = await db.fetchval("select id from fleet.store_inquiries where inquiry_id = 'first'")
+    assert f"apple asks about 2 refunds: the first (question {number}) was asked 9 h" in found
     assert "ends in 2 h" in found
+    assert "coinfleet purchases inquiries" in found
+
+
+async def test_what_answers_itself_needs_nobody(db: Connection, database: Database) -> None:
+    await ask(db, "known", "3 hours")
+    await db.execute("select fleet.configure_consent(true)")
+    # Nobody knows its purchase, so nothing can be said.
+    assert "asks about 1 refund" in str(await health_of(database))
+    await db.execute(
+        "with k as (insert into fleet.payment_keys (provider, key, payment_id)"
+        " values ('apple', 'known', 7) returning payment_id) insert into fleet.store_payments"
+        " (payment_id, provider, store_app, provider_payment_id, told_at)"
+        " select payment_id, 'apple', 'app', 'known', now() from k;"
+        "update fleet.store_inquiries set payment_key = inquiry_id"
+    )
+    assert "asks about" not in str(await health_of(database))
+
+
+async def test_an_answer_that_came_too_late_is_told_for_a_day(
+    db: Connection, database: Database
+) -> None:
+    for name, ended in (("late", "-1 hour"), ("older", "-25 hours"), ("good", "-2 hours")):
+        await ask(db, name, ended)
+        await db.execute(
+            "insert into fleet.provider_calls (kind, key, request, state, result, finished_at)"
+            " values ('apple.answer_consumption', 'coinfleet:consumption:' || $1, '{}', 'done',"
+            " $2, now())",
+            name,
+            '{"answered": "DECLINE"}' if name == "good" else '{"note": "too_late"}',
+        )
+    number = await db.fetchval("select id from fleet.store_inquiries where inquiry_id = 'late'")
+    found = str(await health_of(database))
+    assert "apple was not answered in time about 1 refund within a day" in found
+    assert f"the last: question {number}" in found

@@ -89,6 +89,20 @@ def sell_in_the_sandbox(scenario: Scenario) -> None:
     _tell(scenario, sale, "ONE_TIME_CHARGE", outcomes=outcomes, environment="Sandbox")
 
 
+def be_asked_about_a_refund(scenario: Scenario) -> None:
+    """Sell; the buyer asks Apple for the money, and Apple asks us: the coins stay until it pays."""
+    sale = scenario.make_sale()
+    _tell(scenario, sale, "ONE_TIME_CHARGE")
+    _tell(
+        scenario,
+        sale,
+        "CONSUMPTION_REQUEST",
+        after_s=1,
+        consumption_reason="UNSATISFIED_WITH_PURCHASE",
+    )
+    scenario.expect_sale(sale)
+
+
 def _tell(
     scenario: Scenario,
     sale: Sale,
@@ -99,6 +113,7 @@ def _tell(
 ) -> None:
     event_id = f"{scenario.plan.run}-apple-{uuid4()}"
     make = partial(apple.notification, sale, kind, event_id=event_id, **told)
+    scenario.plan.apple_notifications.append(lambda: make().body)
     scenario.plan_request(Apple.name, event_id, _ignoring_secrets(make), outcomes=outcomes)
 
 

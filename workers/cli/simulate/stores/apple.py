@@ -43,11 +43,14 @@ def notification(
     after_s: int = 0,
     reversed_milli_percent: int | None = None,
     environment: str = "Production",
+    consumption_reason: str | None = None,
 ) -> Webhook:
     """Return Apple's notification about a sale, `after_s` seconds after it was made."""
     who, at = signer(environment), sale.at + timedelta(seconds=after_s)
     transaction = _transaction(sale, who, after_s, reversed_milli_percent)
-    body = who.notify(kind, transaction, at, event_id=event_id)
+    body = who.notify(
+        kind, transaction, at, event_id=event_id, consumptionRequestReason=consumption_reason
+    )
     return Webhook(f"/webhooks/{Apple.name}", {}, body)
 
 

@@ -1,0 +1,1 @@
+"""Apple's App Store Server API as a server on this machine; see workers/mock_providers."""
