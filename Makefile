@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian alerts-test image-test deploy-lint faults lint bench lock
+.PHONY: help run test test-all test-debian alerts-test image-test queue-test deploy-lint faults lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,9 @@ alerts-test: .venv/.development ## each alert by its cause, in Prometheus' rules
 
 image-test: .venv/.development ## builds the image and runs its processes (BASE=python:3.13-slim; apt-get install buildah)
 	@exec .ci/image-test $(ARGS)
+
+queue-test: .venv/.development ## RabbitMQ, and Redis behind Sentinel, each stopped and frozen (apt-get install rabbitmq-server redis-sentinel)
+	@exec .venv/bin/python -m pytest -rs tests/workers/queue/test_rabbitmq.py tests/workers/queue/test_sentinel.py $(ARGS)
 
 deploy-lint: .venv/.deploy ## Dockerfile, compose file, systemd units and Kubernetes manifests
 	@exec .ci/deploy-lint

@@ -106,7 +106,7 @@ async def run(settings: Settings, termination: Termination) -> int:
 
 
 async def _fire_forever(settings: Settings) -> None:
-    assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
+    assert settings.queue_url is not None  # noqa: S101 - load_settings asks for it
     async with AsyncExitStack() as closing:
         url = settings.url_for(SCHEDULER)
         pool = await open_pool(
@@ -116,7 +116,7 @@ async def _fire_forever(settings: Settings) -> None:
             max_size=POOL_SIZE,
         )
         closing.callback(pool.terminate)
-        bell = Bell(settings.redis_url)
+        bell = Bell(settings.queue_url)
         closing.callback(bell.close)
         outage = Outage("database", then="each job is fired again at its next time")
         await check_at_start(pool, SCHEDULER, url=url, outage=outage, work=FIRING)

@@ -18,10 +18,11 @@ from workers.outage import Outage
 from workers.processes import WEB
 from workers.providers import build_enabled_providers
 from workers.queue.doorbell import Doorbell
+from workers.queue.opening import open_probe
 from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
-from workers.receiving.probes import Probes, ask_queue, queue_client
+from workers.receiving.probes import PROBE_TIMEOUT_S, Probes
 from workers.receiving.purchases import Submissions
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
@@ -94,12 +95,13 @@ async def _open_web(settings: Settings, tracing: Tracing | None) -> AsyncIterato
         closing.callback(probe_pool.terminate)
         state_pool = await _open_pool(url, STATE_CONNECTIONS_MAX, shares_with=store_pool)
         closing.callback(state_pool.terminate)
-        queue = queue_client(settings)
-        closing.push_async_callback(queue.aclose)
+        assert settings.queue_url is not None  # noqa: S101 - load_settings asks for it
+        queue = open_probe(settings.queue_url, timeout_s=PROBE_TIMEOUT_S)
+        closing.push_async_callback(queue.close)
         doorbell = Doorbell(settings)
         closing.push_async_callback(asyncio.to_thread, doorbell.close)
         metrics = Metrics(probe_pool)
-        metrics.watch_queue(lambda: ask_queue(queue))
+        metrics.watch_queue(queue.ask)
         refusals = Refusals()
         providers = build_enabled_providers(settings)
         buying = {name: each for name, each in providers.items() if each.takes_submissions}

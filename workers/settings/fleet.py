@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from workers.settings.values import (
+    BrokerAddress,
     CommaSeparated,
     HttpAddress,
     ListenAddresses,
@@ -45,6 +46,8 @@ class FleetSettings(BaseModel):
     """The address of a person who decides what is held; without one the owner's."""
     redis_url: RedisAddress | None = Field(default=None, repr=False)
     """The queue's address."""
+    broker_url: BrokerAddress | None = Field(default=None, repr=False)
+    """The queue's address in place of REDIS_URL; it may be RabbitMQ's."""
 
     providers_enabled: Annotated[tuple[ProviderName, ...], *CommaSeparated] = ()
     """The providers whose events are taken; if unset, those whose settings are complete."""
@@ -97,6 +100,11 @@ class FleetSettings(BaseModel):
         if self.metrics_port == self.port:
             raise ValueError("METRICS_PORT: must be another than PORT")
         return self
+
+    @property
+    def queue_url(self) -> str | None:
+        """The address of the queue, whichever setting has it."""
+        return self.broker_url or self.redis_url
 
     @property
     def hosts(self) -> list[str]:

@@ -16,7 +16,7 @@ from db.connections.address import Address
 from db.connections.parameters import AddressFault
 from tasks.providers import PROVIDERS
 from tasks.providers.base_address import check_address, check_base_address
-from workers.settings.queue_address import check_redis_address
+from workers.settings.queue_address import check_broker_address, check_redis_address
 
 # The key of a field's extra data under which the value for development is kept.
 DEVELOPMENT = "development"
@@ -124,6 +124,7 @@ def _sentry_address(value: str) -> str:
 
 CommaSeparated = (NoDecode, BeforeValidator(_split))
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
+BrokerAddress: TypeAlias = Annotated[str, AfterValidator(check_broker_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
 BaseAddress: TypeAlias = Annotated[str, AfterValidator(check_base_address)]

@@ -5,10 +5,9 @@ Off unless their settings are there; their packages are optional, and are import
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workers.settings.loading import SettingsFault
+from workers.optional import load_optional
 
 if TYPE_CHECKING:
     from workers.processes import Process
@@ -22,9 +21,9 @@ def start_signals(settings: Settings, process: Process) -> None:
     Raises SettingsFault if a setting needs a package that is not installed.
     """
     if settings.sentry_dsn is not None:
-        _load("sentry", needed_by="SENTRY_DSN", extra="sentry").start_sentry(
-            settings.sentry_dsn, process.name, environment=settings.sentry_environment
-        )
+        load_optional(
+            "workers.signals.sentry", needed_by="SENTRY_DSN", extra="sentry"
+        ).start_sentry(settings.sentry_dsn, process.name, environment=settings.sentry_environment)
 
 
 def open_tracing(settings: Settings, process: Process) -> Tracing | None:
@@ -35,15 +34,8 @@ def open_tracing(settings: Settings, process: Process) -> Tracing | None:
     endpoint = settings.otel_exporter_otlp_endpoint
     if endpoint is None:
         return None
-    module = _load("tracing", needed_by="OTEL_EXPORTER_OTLP_ENDPOINT", extra="opentelemetry")
+    module = load_optional(
+        "workers.signals.tracing", needed_by="OTEL_EXPORTER_OTLP_ENDPOINT", extra="opentelemetry"
+    )
     tracing: Tracing = module.Tracing(endpoint, process.name)
     return tracing
-
-
-def _load(name: str, *, needed_by: str, extra: str) -> Any:
-    try:
-        return import_module(f"workers.signals.{name}")
-    except ModuleNotFoundError as error:
-        raise SettingsFault(
-            [f"{needed_by} needs the package {error.name}: pip install 'coinfleet[{extra}]'"]
-        ) from None

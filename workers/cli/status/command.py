@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-import redis
 import typer
 from msgspec import UNSET
 
@@ -41,8 +40,7 @@ from workers.cli.status.jobs import judge_jobs
 from workers.cli.status.processes import judge_workers
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
-from workers.queue.client import QueueBroker
-from workers.queue.probe import REFUSALS, reason_of
+from workers.queue.opening import open_broker
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
@@ -69,7 +67,7 @@ def command(
         health = asyncio.run(
             read_health(
                 str(settings.database_url),
-                settings.redis_url,
+                settings.queue_url,
                 held_after_minutes=settings.status_held_after_minutes,
             )
         )
@@ -140,14 +138,16 @@ async def _parked(pool: Pool, state: Literal["held", "dead"], *, count: int) -> 
 def _read_queue(url: str | None) -> Queue:
     if url is None:
         return Queue(reachable=None, waiting=None)
-    broker = QueueBroker(url, middleware=[])
+    broker = open_broker(url, middleware=[])
     try:
         refused = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS})
-    except REFUSALS as error:
-        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {reason_of(error)}")
-    except redis.RedisError as error:
-        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {reason_of(error)}")
+    except broker.refusals as error:
+        reason = broker.reason_of(error)
+        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {reason}")
+    except broker.troubles as error:
+        reason = broker.reason_of(error)
+        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {reason}")
     finally:
         broker.close()
     refusal = UNSET if refused is None else f"{broker.server}: {refused}"
