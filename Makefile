@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian alerts-test image-test queue-test deploy-lint faults lint bench lock
+.PHONY: help run test test-all test-debian alerts-test image-test queue-test hosts-test deploy-lint faults lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +37,9 @@ image-test: .venv/.development ## builds the image and runs its processes (BASE=
 
 queue-test: .venv/.development ## RabbitMQ, and Redis behind Sentinel, each stopped and frozen (apt-get install rabbitmq-server redis-sentinel)
 	@exec .venv/bin/python -m pytest -rs tests/workers/queue/test_rabbitmq.py tests/workers/queue/test_sentinel.py $(ARGS)
+
+hosts-test: .venv/.development ## a fleet on two hosts, one of which is cut off (network namespaces, as root)
+	@exec .ci/hosts-test $(ARGS)
 
 deploy-lint: .venv/.deploy ## Dockerfile, compose file, systemd units and Kubernetes manifests
 	@exec .ci/deploy-lint
