@@ -18,7 +18,7 @@ OPEN_AFTER = 3
 FIRST_PAUSE_S = 1.0
 # The end of an outage is noticed within this time.
 PAUSE_MAX_S = 60.0
-# A provider that asks for more is asked again after this.
+# A provider that asks for more is asked again after this, by one call; Apple counts by the hour.
 THROTTLED_MAX_S = 3_600.0
 CALLS = "calls"
 
@@ -34,10 +34,20 @@ class OutageLog(Protocol):
 
 
 class Breaker:
-    """Belongs to one event loop. While it is open one call is made per pause, to find out."""
+    """Belongs to one event loop. While it is open one call is made per pause, to find out.
 
-    def __init__(self, outage: OutageLog, *, clock: Callable[[], float] = time.monotonic) -> None:
+    A provider that throttles rests for as long as it asks, but at most `throttled_max_s`.
+    """
+
+    def __init__(
+        self,
+        outage: OutageLog,
+        *,
+        throttled_max_s: float = THROTTLED_MAX_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._outage = outage
+        self._throttled_max_s = throttled_max_s
         self._clock = clock
         self._failures = 0
         self._rests_until = float("-inf")
@@ -59,7 +69,9 @@ class Breaker:
         match failure:
             case ProviderThrottled():
                 asked_s = failure.retry_after_s or FIRST_PAUSE_S
-                self._rest(min(asked_s, THROTTLED_MAX_S))
+                if asked_s > self._throttled_max_s:
+                    self._failures = max(self._failures, OPEN_AFTER)
+                self._rest(min(asked_s, self._throttled_max_s))
             case KeyRefused():
                 self._failures = max(self._failures, OPEN_AFTER)
                 self._rest(PAUSE_MAX_S)

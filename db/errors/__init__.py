@@ -12,7 +12,7 @@ from db.errors.base import (
     NoSessionFree,
     ReadOnlyServer,
 )
-from db.errors.descriptions import describe, server_message, sqlstate_of
+from db.errors.descriptions import argument_fault, describe, server_message, sqlstate_of
 from db.errors.fates import FATES, Fate, fate, fate_of_sqlstate, is_timeout, is_transient
 from db.errors.refusals import (
     SQLSTATES,
@@ -56,6 +56,7 @@ __all__ = [
     "UnknownGiftType",
     "UnknownProfile",
     "UnknownStream",
+    "argument_fault",
     "describe",
     "fate",
     "fate_of_sqlstate",

@@ -42,6 +42,18 @@ def sqlstate_of(error: BaseException | None) -> str | None:
 
 def server_message(error: Exception) -> str | None:
     """Return what the server said, on one line with its SQLSTATE; None if it was not the server."""
-    if not isinstance(error, asyncpg.PostgresError):
+    if not isinstance(error, asyncpg.PostgresError) or argument_fault(error):
         return None
     return f"{' '.join(str(error).split())} (SQLSTATE {error.sqlstate})"
+
+
+def argument_fault(error: Exception) -> str | None:
+    """Return why the driver could not send what a person typed; None if it was something else."""
+    if not isinstance(error, asyncpg.DataError):
+        return None
+    said = str(error)
+    if not said.startswith("invalid input for query argument"):
+        return None
+    if "surrogates not allowed" in said:
+        return "a text is not UTF-8"
+    return "a number is too large" if "out of int" in said else None

@@ -52,6 +52,9 @@ class Provider(ABC):
     calls_at_once: ClassVar[int] = 8
     """How many calls all workers together make at once: Stripe takes 25 requests per second."""
 
+    rests_at_most_s: ClassVar[float] = 3_600.0
+    """For how long no call at all is made because an answer asked for a pause."""
+
     def is_slow(self, body: bytes, headers: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002
         """Return whether `verify` would need more than a millisecond for this request.
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tasks.breaker import OPEN_AFTER, PAUSE_MAX_S, Breaker
+from tasks.providers.app.provider import App
+from tasks.providers.apple.provider import Apple
 from tasks.providers.calls import (
     CallFailed,
     KeyRefused,
     ProviderThrottled,
     ProviderUnreachable,
 )
+from tasks.providers.google.provider import Google
+from tasks.providers.stripe.provider import Stripe
+
+if TYPE_CHECKING:
+    from tasks.providers.provider import Provider
 
 AT_ONCE = 4
 DOWN = ProviderUnreachable("ConnectError")
@@ -100,7 +109,7 @@ def test_the_end_of_a_long_outage_is_noticed_within_a_minute(
     assert breaker.calls_allowed(AT_ONCE) == 1
 
 
-@pytest.mark.parametrize(("asked_s", "rests_s"), [(30.0, 30.0), (None, 1.0), (1e9, 3_600.0)])
+@pytest.mark.parametrize(("asked_s", "rests_s"), [(30.0, 30.0), (None, 1.0), (3_600.0, 3_600.0)])
 def test_a_provider_that_throttles_rests_for_as_long_as_it_asks(
     breaker: Breaker, clock: Clock, log: Log, asked_s: float | None, rests_s: float
 ) -> None:
@@ -110,6 +119,23 @@ def test_a_provider_that_throttles_rests_for_as_long_as_it_asks(
     clock.now += 0.1
     assert breaker.calls_allowed(AT_ONCE) == AT_ONCE
     assert log.said == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "rests_s"), [(App, 60.0), (Stripe, 60.0), (Apple, 3_600.0), (Google, 3_600.0)]
+)
+def test_one_answer_that_asks_for_more_than_a_provider_would_stops_no_call_for_longer(
+    log: Log, clock: Clock, provider: type[Provider], rests_s: float
+) -> None:
+    breaker = Breaker(log, throttled_max_s=provider.rests_at_most_s, clock=clock)
+    breaker.note_failure(ProviderThrottled("503", retry_after_s=float("inf")))
+    clock.now += rests_s - 0.1
+    assert breaker.calls_allowed(AT_ONCE) == 0
+    clock.now += 0.1
+    # One finds out whether it is over.
+    assert breaker.calls_allowed(AT_ONCE) == 1
+    breaker.note_answer()
+    assert breaker.calls_allowed(AT_ONCE) == AT_ONCE
 
 
 def test_a_refused_key_stops_all_calls_at_once_and_has_its_own_name_in_the_log(

@@ -15,7 +15,7 @@ import msgspec
 
 from db.connections.pooler import PoolerUndeclared, SessionNeeded
 from db.connections.roles import NotReleased
-from db.errors import CoinfleetError, DatabaseUnavailable, server_message
+from db.errors import CoinfleetError, DatabaseUnavailable, argument_fault, server_message
 from workers.cli.terminal import discard_output, write
 
 NEEDS_A_PERSON = 1
@@ -75,6 +75,8 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
 
 
 def _end_unexpected(error: Exception, *, as_json: bool) -> int:
+    if fault := argument_fault(error):
+        return _fail(f"coinfleet: {fault}", code=NOT_ASKED, as_json=as_json)
     # The fault is in the database, not in our code: an unreadable page, a view that fails.
     if said := server_message(error):
         message = f"coinfleet: the database answered with an error: {said}"

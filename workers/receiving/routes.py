@@ -122,6 +122,10 @@ class EventStateEndpoint:
         event_id: str = scope["path_params"]["event_id"]
         try:
             provider.verify_question(dict(scope["headers"]), now_s=time.time())
+            # No event is stored under such an id, and the database takes no NUL. Not `event_id`:
+            # the router has cut a line break from its end.
+            if not scope["path"].isprintable():
+                return UNKNOWN_EVENT
             async with asyncio.timeout(STATE_TIMEOUT_S):
                 state = await read_event_state(web.state_pool, provider.name, event_id)
         except NotAuthentic as refused:

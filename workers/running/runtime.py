@@ -76,7 +76,10 @@ class Runtime:
         self.worker = self._name.text
         self._settings = settings
         self._providers = build_providers(settings)
-        self._breakers = {name: Breaker(_outage_of(name)) for name in self._providers}
+        self._breakers = {
+            name: Breaker(_outage_of(name), throttled_max_s=provider.rests_at_most_s)
+            for name, provider in self._providers.items()
+        }
         self._stopping = asyncio.Event()
         self._meter = Meter()
         self._tracing = open_tracing(settings, WORKER)

@@ -40,6 +40,9 @@ class App(Provider):
     # The app is our own, and is told of each gift.
     calls_at_once_here = 16
     calls_at_once = 64
+    # A message waits for as long as its answer asked. The others find out, one a minute, so that a
+    # single answer never silences the fleet, nor an operator who has them sent again.
+    rests_at_most_s = 60.0
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import time
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -30,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 REFUND = "stripe.refund"
 ACCOUNT_PATH = "/v1/account"
+ACCOUNTS_PATH = "/v1/accounts"
+# One that is connected is enough.
+READ_MAX = 20
 # Deeper than any object of Stripe's.
 LEVELS_MAX = 30
 
@@ -63,8 +67,9 @@ class AccountCheck:
     """Compares the key's account with `accounts`, once; without any there is nothing to compare.
 
     A key of another account would refund there, and its list of events is of payments that are not
-    ours. The key's mode needs no question: it stands in the key. A key that may not read its
-    account is trusted as it is.
+    ours. A platform need not list itself: its key may read the accounts that are connected to it,
+    and nobody else's key may. The key's mode needs no question: it stands in the key. A key that
+    may not read its account is trusted as it is.
     """
 
     def __init__(self, api: StripeApi, accounts: Collection[str]) -> None:
@@ -90,9 +95,18 @@ class AccountCheck:
             return None
         except UNREADABLE_ERRORS:
             raise ProviderUnreachable("200 and an unreadable account") from None
-        if account in self._accounts:
+        if account in self._accounts or await self._reads_any():
             return None
         return f"STRIPE_API_KEY is a key of {account}, which STRIPE_ACCOUNTS does not list"
+
+    async def _reads_any(self) -> bool:
+        for account in sorted(self._accounts)[:READ_MAX]:
+            try:
+                await self._api.get(f"{ACCOUNTS_PATH}/{quote(account, safe='')}")
+            except (KeyLacksRight, StripeRefused):
+                continue
+            return True
+        return False
 
 
 async def fetch_object(api: StripeApi, call: ProviderCall) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Stripe(Provider):
     name = "stripe"
     # Each delivery of an event tells anew how many webhooks are pending.
     body_is_fixed = False
+    # Stripe counts by the second; what asks for hours is something between us.
+    rests_at_most_s = 60.0
 
     def __init__(
         self,

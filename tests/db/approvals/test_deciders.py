@@ -27,6 +27,8 @@ CALLS = [
     "select public.release_coin_purchase(1, 'ann', 'why')",
     "select * from fleet.open_freezes()",
     "select * from fleet.held_purchases()",
+    "select * from fleet.open_inquiries()",
+    "select fleet.answer_inquiry(1, 'decline', 'ann', 'why')",
     "select * from fleet.purchase_for_decision(1)",
     "select * from fleet.purchase_decisions(1)",
     "select fleet.reject_purchase(1, 'ann', 'why', true)",

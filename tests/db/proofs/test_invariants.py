@@ -93,6 +93,10 @@ BREAKAGES = {
     ),
     "purchases_match_ledger": (f"update {LEDGER} set amount = amount * 2 where reason = 'refund'"),
     "recent_gift_coins_match_gifts": "update public.live_streams set recent_gift_coins = 1000",
+    "answers_have_their_question": (
+        "insert into fleet.provider_calls (kind, key) values"
+        " ('google.review_refund', 'coinfleet:review:of_nothing')"
+    ),
     "refund_calls_have_a_decision": (
         "insert into fleet.provider_calls (kind, key) values ('stripe.refund', 'by_nobody')"
     ),

@@ -246,6 +246,7 @@ async def test_a_stores_purchase_is_shown_with_what_its_store_can_do(
     apple = (await purchases("show", str(ids["apple"]))).stdout
     assert "paid: apple does not say, worth $30,000.00" in apple
     assert "With --without-refund it is closed at once: the customer must ask Apple." in apple
+    assert "it is told that nothing was delivered, if customers agreed to that" in apple
     google = (await purchases("show", str(ids["google"]))).stdout
     assert "If you reject it, google is asked to refund it, and no coins move." in google
     listed = await purchases("held")

@@ -29,7 +29,7 @@ async def test_a_rate_is_set_and_listed(typed: Typed) -> None:
     assert listed["counts"]
 
 
-@pytest.mark.parametrize("number", ["1,08", "0x1", "nan", "1_0", "", "--5"])
+@pytest.mark.parametrize("number", ["1,08", "0x1", "nan", "1_0", "\u0663", "", "--5"])
 async def test_what_is_no_number_is_refused(typed: Typed, number: str) -> None:
     assert (await typed("rates", "set", "eur", number)).code == 2
 

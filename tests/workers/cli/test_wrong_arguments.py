@@ -11,6 +11,8 @@ from tests.workers.cli.operators import coinfleet
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.workers.cli.conftest import Typed
+
 
 @pytest.mark.long_but_first
 @pytest.mark.parametrize("folder", ["", " "])
@@ -34,3 +36,27 @@ def test_a_folder_that_cannot_be_made_is_named_with_its_cause(tmp_path: Path) ->
         assert ended.returncode == 2
         assert f"coinfleet: {folder} can't be written (" in ended.stderr
         assert "Errno" not in ended.stderr
+
+
+SOMEBODY = "00000000-0000-4000-8000-000000000001"
+# As Python reads a byte that is not UTF-8.
+NO_TEXT = "\udcff"
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (
+            ["adjust", SOMEBODY, str(2**63), "--reason", "a gift", "--key", "k"],
+            "a number is too large",
+        ),
+        (["purchases", "show", str(2**63)], "a number is too large"),
+        (["adjust", SOMEBODY, "1", "--reason", "a", "--key", NO_TEXT], "a text is not UTF-8"),
+        (["replay", "--state", "held", "--error", NO_TEXT, "--dry-run"], "a text is not UTF-8"),
+    ],
+)
+async def test_what_cannot_be_sent_to_the_database_is_said_in_a_line(
+    typed: Typed, words: list[str], fault: str
+) -> None:
+    code, _, said = await typed(*words)
+    assert (code, said) == (2, f"coinfleet: {fault}\n")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook as ReferenceWebhook
 
@@ -85,6 +86,13 @@ async def test_an_id_may_hold_what_a_path_means_otherwise(web: Web) -> None:
 
 async def test_an_event_that_was_never_stored_is_unknown(web: Web) -> None:
     response = await ask(web, "gift-1")
+    assert (response.status_code, response.json()) == (404, {"result": "unknown_event"})
+
+
+@pytest.mark.parametrize("typed", ["gift-1%00", "%00", "gift-1%0A", "gift-1%ED%A0%80"])
+async def test_an_id_that_no_event_can_have_is_unknown(web: Web, typed: str) -> None:
+    await web.post(a_gift("gift-1"))
+    response = await ask(web, typed)
     assert (response.status_code, response.json()) == (404, {"result": "unknown_event"})
 
 

@@ -16,6 +16,7 @@ from db.connections.pool import open_pool
 from db.health.status import read_clock
 from db.release.generations import check_released
 from tasks.providers.calls import AccountNotOurs, CallFailed
+from tasks.providers.provider import Provider
 from workers.cli.backfill.run import Run
 from workers.cli.endings import NEEDS_A_PERSON, CommandFailed, one_line_errors
 from workers.cli.operator_settings import load_operator_settings
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.providers.history import History
-    from tasks.providers.provider import Provider
     from workers.cli.backfill.run import Findings
 
 TIMEOUT_S = 30.0
@@ -71,8 +71,10 @@ def _read_time(text: str) -> datetime:
 
 def _history_of(name: str, providers: dict[str, Provider]) -> tuple[Provider, History]:
     """Return the provider of this name and its history; end the command if there is none."""
-    if name not in providers:
-        raise typer.BadParameter(f"must be one of {', '.join(providers)}", param_hint="'PROVIDER'")
+    # Those that list past events at all, with or without the settings.
+    listing = [each for each, made in providers.items() if type(made).history != Provider.history]
+    if name not in listing:
+        raise typer.BadParameter(f"must be one of {', '.join(listing)}", param_hint="'PROVIDER'")
     history = providers[name].history()
     if history is None:
         raise CommandFailed(

@@ -83,3 +83,7 @@ def _lines(outlook: Outlook) -> Iterator[str]:
             yield f"It can't be {verb.removesuffix('e')}ed now: {found.refusal}."
             if verb == "reject" and look.provider == Apple.name:
                 yield "With --without-refund it is closed at once: the customer must ask Apple."
+                yield (
+                    "If Apple then asks, it is told that nothing was delivered, if customers"
+                    " agreed to that (APPLE_CUSTOMERS_CONSENTED)."
+                )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Far more than all currencies of the world for a month.
 ROWS_MAX = 10_000
 BYTES_MAX = 1_000_000
-_NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
+_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _HEADER = ["currency", "usd_per_unit", "as_of"]
 
 

@@ -75,7 +75,7 @@ async def test_with_a_key_of_another_account_no_refund_is_made_and_an_alarm_is_l
             assert await make_provider_calls(worker) == 0
             assert await find_missed_events(worker) == 0
     # Its list of events is not read either: it is of payments that are not ours.
-    assert stripe.requests == [ASKED]
+    assert stripe.requests == [ASKED, ("GET", f"/v1/accounts/{OTHER}")]
     assert await call(db) == UNTOUCHED
     (line,) = [each for each in logs if each["log_level"] == "error"]
     assert line["event"] == "provider_account_not_ours"
@@ -98,6 +98,16 @@ async def test_after_a_restart_with_the_right_settings_it_is_made_at_once(
     assert await make_provider_calls(worker) == 1
     assert stripe.refunded("pi_1") == 1_000
     assert work_detail(worker.meter).faults == ()
+
+
+async def test_the_key_of_a_platform_is_ours_if_an_account_connected_to_it_is_listed(
+    db: Connection, worker_pool: Pool, stripe: StripeServer, make_stripe: MakeStripe
+) -> None:
+    await ask_for_refund(db, stripe)
+    stripe.objects[f"/v1/accounts/{OTHER}"] = {"id": OTHER, "object": "account"}
+    provider = make_stripe("acct_closed", OTHER)
+    assert await make_provider_calls(make_worker(worker_pool, provider)) == 1
+    assert stripe.refunded("pi_1") == 1_000
 
 
 async def test_the_account_is_asked_for_once(stripe: StripeServer, make_stripe: MakeStripe) -> None:

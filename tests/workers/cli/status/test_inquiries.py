@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.health.vital_signs import read_vital_signs
 from tests.workers.cli.status.questions import health_of
+from workers.receiving.fleet_metrics import FleetMetrics
 
 if TYPE_CHECKING:
-    from db.connections.pool import Connection
+    from db.connections.pool import Connection, Pool
     from tests.clusters import Database
 
 pytestmark = pytest.mark.usefixtures("at_work")
@@ -81,3 +83,22 @@ async def test_an_answer_that_came_too_late_is_told_for_a_day(
     found = str(await health_of(database))
     assert "apple was not answered in time about 1 refund within a day" in found
     assert f"the last: question {number}" in found
+
+
+async def test_metrics_count_what_is_open_and_until_when(db: Connection, web_pool: Pool) -> None:
+    await ask(db, "sandbox", "1 hour", is_sandbox=True)
+    await ask(db, "later", "10 hours")
+    await ask(db, "first", "2 hours")
+    signs = await read_vital_signs(web_pool, timeout_s=5)
+    (count,) = signs.inquiries
+    assert (count.provider, count.inquiries) == ("apple", 2)
+    assert count.ends_in_s == pytest.approx(7_200, abs=60)
+    metrics = FleetMetrics()
+    metrics.signs = signs
+    found = {
+        (sample.name, sample.labels.get("provider")): sample.value
+        for family in metrics.collect()
+        for sample in family.samples
+    }
+    assert found["coinfleet_store_inquiries", "apple"] == 2
+    assert found["coinfleet_store_inquiry_ends_seconds", "apple"] == count.ends_in_s
