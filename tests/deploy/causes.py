@@ -149,6 +149,17 @@ async def hold_an_event(stage: Stage) -> None:
     await stage.db.execute(HELD)
 
 
+async def ask_about_a_refund(stage: Stage) -> None:
+    event_id = await stage.receive_one()
+    await stage.db.execute(
+        "insert into fleet.store_inquiries"
+        " (provider, inquiry_id, event_id, store_app, asked_at, deadline)"
+        " values ('apple', '1', $1, 'com.example', now() - interval '10 hours',"
+        " now() + interval '2 hours')",
+        event_id,
+    )
+
+
 async def fail_a_tick(stage: Stage) -> None:
     await stage.db.execute("select * from fleet.open_tick('prove_new_entries', 60, 0)")
     await stage.db.execute(
@@ -208,6 +219,7 @@ CAUSES: dict[str, Callable[[Stage], Awaitable[Any]]] = {
     "CoinfleetEventKeepsFailing": lock_out_one_event,
     "CoinfleetEventsDead": fail_an_event_five_times,
     "CoinfleetEventHeld": hold_an_event,
+    "CoinfleetStoreAsks": ask_about_a_refund,
     "CoinfleetLedgerDrift": break_the_books,
     "CoinfleetNotProved": sql(
         "update fleet.proofs set finished_at = now() - interval '16 minutes' where kind = 'new'"

@@ -64,6 +64,15 @@ def test_each_metric_that_a_rule_or_the_board_names_exists(scrapes: dict[str, Sc
     assert named - known == set()
 
 
+def test_each_metric_is_on_the_board_and_in_the_manual(scrapes: dict[str, Scrapes]) -> None:
+    expressions = " ".join(all_expressions().values())
+    manual = OPERATING.read_text(encoding="utf-8")
+    known = {family.name for family in families(scrapes["CoinfleetBacklog"].before)}
+    metrics = {name for name in known if not name.endswith("_created")}
+    assert {name for name in metrics if name not in expressions} == set()
+    assert {name for name in metrics if name not in manual} == set()
+
+
 def test_what_the_database_says_is_never_added_up_over_processes() -> None:
     collector = FleetMetrics()
     collector.signs = NOTHING_YET
