@@ -53,8 +53,6 @@ def configure_logging(log_format: LogFormat = "auto") -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It reports as an error each connection that its caller handles.
-    logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def _renderers(log_format: LogFormat) -> list[Processor]:

@@ -7,6 +7,7 @@ package pika is optional; only an address with amqp:// loads this module.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import threading
 import time
@@ -57,7 +58,9 @@ REFUSALS_FOR_GOOD = REFUSALS[:-1]
 
 
 def parameters_of(url: str) -> pika.ConnectionParameters:
-    """Return what pika needs to connect; the timeouts are our own."""
+    """Return what pika needs to connect; the timeouts are our own, and it logs nothing."""
+    # It logs as an error each connection that its caller handles.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     parts = urlsplit(url)
     told = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     return pika.ConnectionParameters(
@@ -176,14 +179,14 @@ class RabbitQueueBroker(RabbitmqBroker):
         except TROUBLES as error:
             del self.connection
             self.queues_pending.add(queue_name)
-            if isinstance(_cause_of(error), REFUSALS_FOR_GOOD):
-                raise
+            if isinstance(cause := _cause_of(error), REFUSALS_FOR_GOOD):
+                raise cause from error
         try:
             self.declare_queue(queue_name, ensure=True)
             return command()
-        except TROUBLES:
+        except TROUBLES as error:
             del self.connection
-            raise
+            raise _cause_of(error) from error
 
     def _declared_anew(self, queue_name: str) -> Any:
         return self.channel.queue_declare(queue=queue_name, passive=True)

@@ -5,6 +5,7 @@ On Debian's server, by `make queue-test`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -12,18 +13,23 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from msgspec import UNSET
 from structlog.testing import capture_logs
 
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually
 from tests.servers.rabbitmq import IS_INSTALLED, RabbitMq
+from tests.servers.tls import Authority, needs_openssl, tls_before
 from tests.workers.processes import ROOT
 from tests.workers.receiving.serving import Web, a_gift, serving
+from workers.cli.status.command import _read_queue
 from workers.processes import SCHEDULER, WORKER
 from workers.queue.doorbell import WAITING_MESSAGES_MAX, Bell
+from workers.queue.opening import open_probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from db.connections.pool import Connection
     from tests.clusters import Database
@@ -227,3 +233,40 @@ def test_a_server_whose_memory_is_full_is_a_refusal_and_holds_up_no_ring(
     assert line["event"] == "queue_refuses"
     assert "memory or its disk is full" in line["reason"]
     assert took_s < 30  # Not for ever, which is what pika does by default.
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("query", "state"),
+    [
+        ("?ssl_ca_certs={ca}", "reachable"),
+        ("?ssl_ca_certs={ca}&ssl_check_hostname=true", "reachable"),
+        ("", "unreachable"),
+    ],
+)
+async def test_tls_works_with_the_ca_that_the_address_names(
+    rabbitmq: RabbitMq, tmp_path: Path, query: str, state: str
+) -> None:
+    authority = Authority(tmp_path)
+    authority.make()
+    with tls_before(rabbitmq.url(), authority.context()) as through:
+        url = through + query.format(ca=authority.certificate)
+        bell = Bell(url)
+        with capture_logs() as logs:
+            await asyncio.to_thread(bell.ring, PROCESS_PAYMENT_EVENTS)
+        await asyncio.to_thread(bell.close)
+        assert await open_probe(url, timeout_s=2).ask() == state
+        told = [line["reason"] for line in logs if line["log_level"] == "warning"]
+        assert bool(told) is (state == "unreachable")
+        assert all("certificate" in reason for reason in told)
+
+
+def test_status_tells_how_it_is(rabbitmq: RabbitMq) -> None:
+    found = _read_queue(rabbitmq.url())
+    assert (found.reachable, found.refusal) == (True, UNSET)
+    assert found.waiting is not None
+    refused = _read_queue(rabbitmq.url(password="hunter2"))
+    told = f"127.0.0.1:{rabbitmq.port}: it refuses the user or the password"
+    assert (refused.reachable, refused.refusal) == (True, told)
+    gone = _read_queue("amqp://127.0.0.1:1")
+    assert (gone.reachable, gone.outage) == (False, "127.0.0.1:1: Connection refused")
