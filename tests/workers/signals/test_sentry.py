@@ -68,7 +68,7 @@ class Envelopes(BaseHTTPRequestHandler):
 @pytest.fixture
 def sentry() -> Iterator[Sentry]:
     with Sentry() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield server
         server.shutdown()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from structlog.testing import capture_logs
 
 from tasks.payment_events import process_payment_events
 from tests.tasks.contexts import make_context
@@ -72,7 +73,7 @@ class Exports(BaseHTTPRequestHandler):
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     with Collector() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield server
         server.shutdown()
 
@@ -189,6 +190,20 @@ async def test_a_batch_that_fails_says_by_what_and_no_more(
     (span,) = collector.spans("apply")
     assert (span.status.code, span.status.message) == (2, "23505")
     assert b"4242" not in b"".join(collector.bodies)
+
+
+async def test_a_collector_that_is_gone_is_logged_once_and_holds_up_nothing(
+    worker_pool: Pool, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
+    worker = open_tracing(Settings(otel_exporter_otlp_endpoint="http://127.0.0.1:1"), WORKER)
+    assert worker is not None
+    observe = worker.batches_of(worker_pool)
+    with capture_logs() as logs:
+        for _ in range(3):
+            await observe([], began_ns=1)
+            worker.flush()
+    assert [line["event"] for line in logs] == ["collector_unreachable"]
 
 
 async def test_without_the_setting_nothing_is_traced_or_imported(
