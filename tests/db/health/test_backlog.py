@@ -49,6 +49,26 @@ async def test_an_event_that_fails_while_others_succeed_does_not_count(books: Bo
     assert await backlog(books.db) == 0
 
 
+async def test_an_event_in_its_pause_hides_none_that_is_due(books: Books) -> None:
+    paused, due = await books.receive(Payment().refund(1), Payment().refund(1))
+    await books.db.execute(A_MINUTE_AGO, due)
+    await books.db.execute(
+        "update fleet.inbox_events set next_attempt_at = clock_timestamp() + interval '1 minute'"
+        " where id = $1",
+        paused,
+    )
+    assert await backlog(books.db) >= 60
+
+
+async def test_while_nothing_succeeds_everything_counts(books: Books) -> None:
+    (event_id,) = await books.receive(Payment().refund(1))
+    await books.db.execute(
+        "select * from fleet.set_event_aside($1, '55P03', 'in its way', false)", event_id
+    )
+    await books.db.execute(A_MINUTE_AGO, event_id)
+    assert await backlog(books.db) >= 60
+
+
 @pytest.mark.parametrize("state", ["waiting", "held", "dead", "applied"])
 async def test_only_pending_events_count(books: Books, state: str) -> None:
     (event_id,) = await books.receive(Payment().refund(1))
