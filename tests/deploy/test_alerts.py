@@ -140,6 +140,17 @@ def test_prometheus_can_read_each_expression_of_the_board(tmp_path: Path) -> Non
     assert run.returncode == 0, run.stderr + run.stdout
 
 
+@pytest.mark.long
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing: apt-get install prometheus")
+def test_prometheus_takes_its_configuration() -> None:
+    file = ALERTS.with_name("prometheus.yml")
+    assert PROMTOOL is not None
+    run = subprocess.run(
+        [PROMTOOL, "check", "config", file], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr + run.stdout
+
+
 def firing(alert: str, scrapes: Scrapes) -> dict[str, object]:
     """A test of promtool: nothing fires while all is well, and the alert some time after."""
     before, after = (samples(text) for text in scrapes)
