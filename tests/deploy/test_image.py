@@ -118,6 +118,26 @@ async def test_its_release_makes_the_schema(empty_database: Database) -> None:
     assert (done.returncode, json.loads(done.stdout.splitlines()[-1])["event"]) == (0, "released")
 
 
+async def test_the_commands_run_in_it(database: Database, redis_url: str) -> None:
+    settings = {"DATABASE_URL": database.url(), "REDIS_URL": redis_url}
+    told = await asyncio.to_thread(outcome, "coinfleet", "status", "--json", **settings)
+    # Nothing runs on this database, which a person should know.
+    assert (told.returncode, json.loads(told.stdout)["healthy"]) == (1, False), told.stderr
+    assert outcome("coinfleet", "--version").stdout.startswith("coinfleet 0.")
+
+
+async def test_it_can_ring_rabbitmq_and_tell_sentry_and_opentelemetry() -> None:
+    told = await asyncio.to_thread(
+        outcome,
+        *(
+            "python",
+            "-c",
+            "import workers.queue.rabbitmq, workers.signals.sentry, workers.signals.tracing",
+        ),
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+
+
 async def test_its_worker_joins_a_running_fleet(
     database: Database, db: Connection, redis_url: str, tmp_path: Path, unused_tcp_port: int
 ) -> None:
