@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian alerts-test image-test queue-test hosts-test deploy-lint faults lint bench lock
+.PHONY: help run test test-all test-debian alerts-test image-test queue-test hosts-test deploy-lint faults tour lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,9 @@ deploy-lint: .venv/.deploy ## Dockerfile, compose file, systemd units and Kubern
 
 faults: .venv/.development ## all tests that stop, freeze, empty or kill something, the long ones too
 	@exec .venv/bin/python -m pytest -m faults $(ARGS)
+
+tour: .venv/.development ## the README's tour with mock providers, typed line by line
+	@exec .venv/bin/python -m pytest tests/journeys/test_tour.py $(ARGS)
 
 lint: .venv/.development ## format check, lint, types, import rules, migrations
 	@exec .ci/lint

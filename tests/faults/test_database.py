@@ -148,6 +148,7 @@ async def test_a_worker_drops_connections_that_hang_after_a_failover(
     await gate.close()
 
 
+@pytest.mark.long
 async def test_a_job_that_the_database_cuts_off_is_done_again_and_alarms_nobody(
     fleet: Fleet, db: Connection, connect: Connect
 ) -> None:

@@ -108,6 +108,7 @@ async def test_a_refund_that_was_made_before_its_worker_was_killed_is_made_once(
     assert "payment_intent" not in killed.text + other.text
 
 
+@pytest.mark.long
 async def test_an_answer_that_apple_took_before_its_worker_was_killed_is_one(
     fleet: Fleet, db: Connection, tmp_path: Path
 ) -> None:
@@ -162,6 +163,7 @@ async def test_a_worker_makes_a_call_soon_after_it_was_decided(
     assert stripe.refunded(INTENT) == 1_000
 
 
+@pytest.mark.long
 async def test_a_message_that_the_app_took_before_its_worker_was_killed_comes_under_its_id(
     fleet: Fleet, db: Connection
 ) -> None:
@@ -323,7 +325,7 @@ class Case(NamedTuple):
     coins: int
 
 
-@pytest.mark.long_but_first
+@pytest.mark.long
 @pytest.mark.parametrize(
     "case",
     [Case("consume", 99, COINS), Case("acknowledge", 3_000_000, 0)],

@@ -47,6 +47,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     postgres.stop()
 
 
+@pytest.mark.long
 @needs_pgbouncer
 def test_a_fleet_behind_a_transaction_pooler_applies_every_event_once(
     tmp_path: Path, environment: dict[str, str]

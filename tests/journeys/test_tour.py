@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 (BLOCK,) = re.findall(r"```\n(make run MOCK_PROVIDERS=1.*?)```", README, re.DOTALL)
+# Long, and a command of its own: `make tour`, which .ci/run runs too.
+pytestmark = pytest.mark.long
 LINES = [line.partition("#")[0].strip() for line in BLOCK.splitlines()]
 
 

@@ -42,11 +42,11 @@ async def try_seeds(books: Books, seeds: range) -> None:
 async def test_facts_and_decisions_in_any_order_end_as_the_model_says(
     named: Connection, books: Books
 ) -> None:
-    await try_seeds(books, range(25))
+    await try_seeds(books, range(15))
 
 
 @pytest.mark.long
 async def test_many_facts_and_decisions_end_as_the_model_says(
     named: Connection, books: Books
 ) -> None:
-    await try_seeds(books, range(25, 1_000))
+    await try_seeds(books, range(15, 1_000))

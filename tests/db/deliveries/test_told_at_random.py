@@ -102,9 +102,9 @@ async def try_seeds(books: Books, seeds: range) -> None:
 
 
 async def test_the_messages_of_a_payment_say_what_became_of_it(books: Books) -> None:
-    await try_seeds(books, range(25))
+    await try_seeds(books, range(12))
 
 
 @pytest.mark.long
 async def test_the_messages_of_many_payments_say_what_became_of_them(books: Books) -> None:
-    await try_seeds(books, range(25, 1_000))
+    await try_seeds(books, range(12, 1_000))

@@ -6,17 +6,17 @@ A payment is 1,000 coins for 10.00, so a cent is a coin; times are minutes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.db.books import NOON, Payment
+from tests.db.books import Payment
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from db.facts import Fact
 
 COINS = 1_000
+# People approve by the database's clock: a warning of long ago would have ended by then.
+START = datetime.now(UTC).replace(microsecond=0)
 WARNING, REVIEW = "early_fraud_warning", "review"
 # Stripe's statuses of an inquiry that is open.
 OPEN_INQUIRY = ("warning_needs_response", "warning_under_review")
@@ -24,7 +24,7 @@ OPEN_INQUIRY = ("warning_needs_response", "warning_under_review")
 
 def at(minute: int) -> datetime:
     """The provider's time."""
-    return NOON + timedelta(minutes=minute)
+    return START + timedelta(minutes=minute)
 
 
 class Told(NamedTuple):

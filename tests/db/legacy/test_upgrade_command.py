@@ -104,6 +104,7 @@ async def kill(process: Process, connection: Connection) -> None:
     await until(connection, CONNECTED, holds=False)
 
 
+@pytest.mark.long
 async def test_the_operator_sees_the_proof_and_the_second_time_that_nothing_is_to_do(
     operator: Operator, db: Connection
 ) -> None:

@@ -70,6 +70,7 @@ async def test_what_is_frozen_is_listed_and_released_by_a_person(
     assert again.stdout == f"Nothing of purchase {purchase_id} is frozen.\n"
 
 
+@pytest.mark.long
 def test_a_release_without_a_reason_or_a_purchase_is_refused(database: Database) -> None:
     url = database.url("operator")
     assert run(url, "purchases", "release", "1", "--reason", " ").returncode == 2
@@ -81,6 +82,7 @@ def test_a_release_without_a_reason_or_a_purchase_is_refused(database: Database)
     assert "may not decide" in refused.stderr
 
 
+@pytest.mark.long
 async def test_explain_tells_what_froze_a_payment_and_until_when(
     books: Books, database: Database
 ) -> None:
