@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
+from db.connections.session_setup import IDLE_IN_TRANSACTION_MS
 from db.release.runner import migrate
 from tests.conditions import eventually
 from tests.db.books import INVARIANTS
@@ -152,6 +153,11 @@ async def test_a_host_that_is_cut_off_loses_nothing_and_works_on_when_it_is_back
         rest = [each for each in purchases[third : 2 * third] if each not in taken]
         assert len(rest) > 0
         assert await send(second, rest) == rest
+        # A batch that the first had in hand stays locked until the database ends its session, which
+        # is three of the deadlines of `eventually` at most.
+        for _ in range(IDLE_IN_TRANSACTION_MS // 30_000):
+            with suppress(AssertionError):
+                await eventually(lambda: are_applied(db, purchases[: 2 * third]))
         await eventually(lambda: are_applied(db, purchases[: 2 * third]))
 
         # Back again, it goes on by itself.
