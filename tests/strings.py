@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("workers", "schedules", "tasks", "db")
@@ -20,13 +20,17 @@ def modules_that_spell(name: re.Pattern[str]) -> set[str]:
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
-        if any(name.search(text) for text in _strings(ast.parse(path.read_text())))
+        if any(name.search(text) for text in _strings(path))
     }
 
 
-def _strings(tree: ast.Module) -> Iterator[str]:
-    statements = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if is_text and node not in statements:
-            yield node.value
+# Each of many tests asks for them.
+@cache
+def _strings(path: Path) -> tuple[str, ...]:
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    statements = {node.value for node in nodes if isinstance(node, ast.Expr)}
+    return tuple(
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in statements
+    )

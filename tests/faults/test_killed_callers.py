@@ -196,6 +196,7 @@ async def test_a_message_that_the_app_took_before_its_worker_was_killed_comes_un
         assert word not in killed.text + other.text
 
 
+@pytest.mark.long
 async def test_an_app_that_is_slow_holds_up_no_refund(
     fleet: Fleet, stripe: StripeServer, db: Connection
 ) -> None:

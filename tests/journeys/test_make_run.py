@@ -108,6 +108,7 @@ def test_migrate_status_finds_the_database_current(fleet: FleetRun) -> None:
     assert "pending" not in result.stdout
 
 
+@pytest.mark.long
 def test_a_second_migrate_finds_nothing_to_do(fleet: FleetRun) -> None:
     assert coinfleet(fleet, "migrate").stdout.endswith("0 steps applied\n")
 
@@ -153,6 +154,7 @@ def test_the_example_of_the_readme_is_stored_once_and_seen_the_second_time(fleet
     ]
 
 
+@pytest.mark.long
 async def test_the_command_of_dramatiq_works_as_printed(fleet: FleetRun, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "deploying.md").read_text()
     (line,) = [line for line in page.splitlines() if "dramatiq workers.queue.broker:set_up" in line]
@@ -213,6 +215,7 @@ def test_servers_that_are_named_are_used_and_none_is_embedded(
         run.stop()
 
 
+@pytest.mark.long
 def test_a_release_that_fails_ends_the_fleet(tmp_path: Path, redis_url: str) -> None:
     address = f"postgresql://nobody@127.0.0.1:{free_port()}/x"
     given = {**DEVELOPMENT_SECRETS, "DATABASE_URL": address, "REDIS_URL": redis_url}

@@ -246,6 +246,7 @@ async def test_an_event_that_fails_alone_for_15_minutes_is_logged_as_an_error_on
 BUGS = ["42883", "42P01", "42703", "42846", "42804", "42P13", "0A000"]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("sqlstate", BUGS)
 async def test_an_error_during_a_release_counts_as_no_attempt(
     books: Books, worker_pool: Pool, connect: Connect, facts: dict[int, Fact], sqlstate: str
@@ -279,6 +280,7 @@ async def test_an_error_on_the_schema_of_another_release_counts_as_no_attempt(
         assert await attempts(books) == {("pending", 1)}
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "function",
     ["post_ledger", "lock_profiles", "apply_gifts", "apply_claimed_events", "claim_events"],
@@ -320,6 +322,7 @@ SLIPS = {
 }
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("slip", SLIPS)
 async def test_a_table_changed_by_mistake_counts_as_no_attempt(
     books: Books, worker_pool: Pool, facts: dict[int, Fact], slip: str
@@ -335,6 +338,7 @@ async def test_a_table_changed_by_mistake_counts_as_no_attempt(
     assert await process_payment_events(context) == 2
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "function",
     [

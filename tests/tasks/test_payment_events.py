@@ -157,6 +157,7 @@ async def test_an_unreachable_database_has_its_own_error(worker_pool: Pool) -> N
         await process_payment_events(make_context(worker_pool))
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("verdict", "level"),
     [

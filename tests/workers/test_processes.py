@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
 from db.release.schema import FOLDER, login_roles
 from tests.clusters import DECIDERS
-from tests.workers.processes import ROOT
+from tests.strings import modules_that_spell
 from workers.processes import PROCESSES, SCHEDULER, WEB, WORKER, Process
 from workers.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 LONG_LIVED = [process for process in PROCESSES.values() if process.is_long_lived]
-MODULES = [
-    path for name in ("workers", "tasks", "schedules", "db") for path in (ROOT / name).rglob("*.py")
-]
-
-
-def strings(path: Path) -> Iterator[str]:
-    """Yield the strings of a module, but no docstring: only people read those."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    docstrings = [node.value for node in nodes if isinstance(node, ast.Expr)]
-    for node in nodes:
-        if (
-            isinstance(node, ast.Constant)
-            and node not in docstrings
-            and isinstance(node.value, str)
-        ):
-            yield node.value
 
 
 @pytest.mark.parametrize("process", LONG_LIVED, ids=str)
 def test_role_address_and_module_of_a_process_stand_in_the_table_alone(process: Process) -> None:
     names = re.compile(rf"\b({process.role}|{process.address}|{process.module})\b")
-    found = {
-        str(path.relative_to(ROOT))
-        for path in MODULES
-        for text in strings(path)
-        if names.search(text)
-    }
-    assert found == {"workers/processes.py"}
+    assert modules_that_spell(names) == {"workers/processes.py"}
 
 
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=str)

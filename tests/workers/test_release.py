@@ -77,6 +77,7 @@ async def test_what_only_a_person_can_undo_is_logged_and_is_exit_code_1(
     assert (result.returncode, result.stdout) == (0, "0 steps applied\n")
 
 
+@pytest.mark.long
 async def test_the_number_of_profiles_for_older_users_is_shown(
     database: Database, db: Connection
 ) -> None:

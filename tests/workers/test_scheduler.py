@@ -70,6 +70,7 @@ async def test_two_schedulers_and_two_workers_run_each_tick_once(run: Run, db: C
     assert await db.fetchval("select max(attempts) from fleet.ticks") == 1
 
 
+@pytest.mark.long
 async def test_a_scheduler_opens_ticks_without_a_queue(run: Run, db: Connection) -> None:
     scheduler = await run(SCHEDULER, REDIS_URL=NOWHERE)
     await eventually(lambda: every_job_is_open(db))
@@ -87,6 +88,7 @@ async def test_a_scheduler_started_before_its_database_waits_for_it(
     await scheduler.said("database_back")
 
 
+@pytest.mark.long
 async def test_a_scheduler_stops_cleanly_however_many_signals_come(run: Run) -> None:
     scheduler = await run(SCHEDULER)
     await scheduler.said("scheduler_started")
@@ -95,6 +97,7 @@ async def test_a_scheduler_stops_cleanly_however_many_signals_come(run: Run) -> 
     assert await scheduler.ended() == 0
 
 
+@pytest.mark.long
 async def test_a_job_that_runs_while_a_scheduler_stops_is_no_error(
     run: Run, database_gate: Gate
 ) -> None:
@@ -130,6 +133,7 @@ async def test_a_cancelled_job_is_not_logged_and_a_failed_one_is(
     assert set(errors) == {ZeroDivisionError}
 
 
+@pytest.mark.long
 async def test_sigterm_ends_a_scheduler_whose_servers_were_never_reachable(run: Run) -> None:
     scheduler = await run(
         SCHEDULER,

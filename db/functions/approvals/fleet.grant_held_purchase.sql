@@ -40,6 +40,7 @@ begin
     -- Stores tell how many of which product went back.
     if v_purchase.provider in ('apple', 'google') then
         perform fleet.note_priced_purchases(array[p_payment_id], p_only_missing => true);
+        perform fleet.note_late_sandbox_grants(array[p_purchase_id], p_now);
     end if;
     -- What was refunded while it was held is taken back from what was granted.
     perform fleet.settle_purchased_payments(array[p_payment_id], p_now);

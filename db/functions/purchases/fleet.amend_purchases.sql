@@ -86,6 +86,7 @@ begin
         and (d.granted or d.creates or d.reason is distinct from cp.hold_reason);
 
     perform fleet.note_priced_purchases(v_store_payments, p_only_missing => false);
+    perform fleet.note_late_sandbox_grants(v_purchase_ids, p_now);
     perform fleet.post_ledger(
         array(
             select leg.posting

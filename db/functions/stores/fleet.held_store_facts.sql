@@ -12,12 +12,12 @@ declare
     v_held record;
 begin
     for v_held in
-        select cp.*, e.id as event_id, e.received_at
+        select cp.*, e.id as event_id, e.received_at, s.is_sandbox
         from public.coin_purchases as cp
+        join fleet.store_payments as s on s.payment_id = cp.payment_id
         join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
         where cp.payment_id = any(p_payment_ids) and cp.granted_at is null and cp.decision is null
             and cp.status = 'pending' and cp.hold_reason in ('unknown_product', 'no_fx_rate')
-            and exists (select 1 from fleet.store_payments as s where s.payment_id = cp.payment_id)
             -- A purchase that shares its payment with another is left to a person: the other may be granted.
             and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id)
             -- A first approval is of what was known then.
@@ -38,7 +38,8 @@ begin
         fact.amount_minor := v_held.amount_minor;
         fact.currency := v_held.currency;
         fact.purchased_at := v_held.purchased_at;
-        -- What a person or the settings let through once is not refused for costing nothing.
+        -- The rules for what costs nothing apply again, with what its buyer was granted meanwhile.
+        fact.is_sandbox := v_held.is_sandbox;
         fact.line_items := fleet.line_items_of_payment(v_held.payment_id);
         return next;
     end loop;

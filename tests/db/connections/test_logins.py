@@ -198,6 +198,7 @@ async def test_an_owner_that_could_not_finish_is_refused_before_anything_is_made
     assert await schemas(empty_database) == before
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("rights", ["superuser", "createrole"])
 async def test_only_the_schemas_owner_makes_what_belongs_to_it(
     database: Database, rights: str
@@ -215,6 +216,7 @@ async def test_only_the_schemas_owner_makes_what_belongs_to_it(
     await owner.close()
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("rights", ["superuser", "nocreaterole"])
 async def test_what_lacks_is_the_same_for_each_role_that_asks(
     database: Database, rights: str

@@ -116,6 +116,7 @@ async def test_a_pooler_that_drops_settings_silently_is_named(
         pooler.stop()
 
 
+@pytest.mark.long
 @needs_pgbouncer
 async def test_a_release_goes_through_a_pooler_that_gives_whole_sessions(
     empty_database: Database, server_folder: Path

@@ -46,10 +46,7 @@ select id, profile_id from public.coin_purchases where id > 1000000 and id % 10 
 """
 
 
-@pytest.mark.parametrize("is_analyzed", [True, False])
-async def test_a_gift_and_a_freeze_read_nothing_of_others(
-    db: Connection, *, is_analyzed: bool
-) -> None:
+async def test_a_gift_and_a_freeze_read_nothing_of_others(db: Connection) -> None:
     books = Books(db)
     await db.execute(
         "insert into public.gift_types (code, name, coin_cost) values ('rose', 'Rose', 1);"
@@ -60,8 +57,8 @@ async def test_a_gift_and_a_freeze_read_nothing_of_others(
     await db.execute(HISTORY, released, other)
     await db.execute(FREEZES)
     await db.execute(FROZEN)
-    if is_analyzed:
-        await db.execute("analyze")
+    # Tests that were rolled back may have left the statistics of tables without rows.
+    await db.execute("analyze")
     payment = Payment()
     buyer = await bought(books, payment)
     await books.adjust(released, 10)

@@ -72,6 +72,7 @@ def malformed(event_id: str, body: bytes, **changes: object) -> Arrival:
     return replace(refused, **({"state": "rejected", "reason": "malformed"} | changes))  # type: ignore[arg-type]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("state", "reason"),
     [

@@ -41,6 +41,7 @@ async def observer(connect: Connect) -> Connection:
 # Gifts
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -189,6 +190,7 @@ async def test_a_key_used_for_two_profiles_at_once_is_a_conflict(
 # Names of providers
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "provider",
     [
@@ -232,6 +234,7 @@ async def test_a_payment_id_can_not_pass_for_an_event(books: Books, backend: Con
 # Purchases repeated with other facts
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(("event", "payment"), [("evt", "pay"), ("new", "pay"), ("evt", "new")])
 @pytest.mark.parametrize("changed", ["buyer", "coins", "provider"])
 async def test_a_purchases_ids_for_other_facts_are_a_conflict(

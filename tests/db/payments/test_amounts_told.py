@@ -61,6 +61,7 @@ def discard(awaitables: list[Awaitable[object]]) -> list[Awaitable[object]]:
     return awaitables
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("charged", CHARGED)
 @pytest.mark.parametrize("teller", TELLERS)
 async def test_half_of_what_was_charged_is_half_of_the_coins_of_a_direct_call(
@@ -80,6 +81,7 @@ async def test_half_of_what_was_charged_is_half_of_the_coins_of_a_direct_call(
     assert await coins_in_each_order(books, told) == {COINS - COINS // 2}
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("charged", CHARGED)
 @pytest.mark.parametrize("teller", TELLERS)
 async def test_events_without_metadata_say_what_was_paid_for_a_direct_call(
@@ -123,6 +125,7 @@ async def test_the_intents_total_counts_among_those_without_metadata(
     assert await coins_in_each_order(books, told) == {COINS - COINS // 2}
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("charged", CHARGED)
 async def test_a_charge_alone_says_what_was_paid_for_a_direct_call(
     books: Books, backend: Connection, charged: dict[str, Any]

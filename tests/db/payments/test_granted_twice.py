@@ -73,6 +73,7 @@ async def granted_twice(books: Books, backend: Connection) -> tuple[UUID, Paymen
 # All names join
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("name", ["intent", "charge", "session"])
 @pytest.mark.parametrize("first", ["call", "events"])
 async def test_any_name_in_a_direct_call_is_the_payment_of_its_events(
@@ -118,6 +119,7 @@ async def test_the_event_that_shows_two_grants_to_be_one_payment_says_so_once(
     await close(books)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("kind", ["session", "without metadata", "refund", "dispute"])
 async def test_whatever_event_joins_two_direct_grants_is_granted_twice(
     books: Books, backend: Connection, kind: str

@@ -77,6 +77,7 @@ async def test_an_event_of_a_purchase_with_an_old_name_is_held_not_dead(
     assert await books.coins(buyer) == COINS
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("provider", ["Stripe", "STRIPE", "stripe "])
 @pytest.mark.parametrize("first", ["refund", "event"])
 async def test_a_refund_of_a_purchase_with_an_old_spelling_takes_its_coins(
@@ -104,6 +105,7 @@ async def test_a_refund_that_waited_is_settled_when_the_old_purchase_is_found(
     assert await books.coins(buyer) == 60
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("clash", ["payment", "event", "charge"])
 @pytest.mark.parametrize("provider", ["app", "apple", "google"])
 async def test_an_event_whose_ids_another_provider_has_is_held(
@@ -165,6 +167,7 @@ async def test_half_of_a_payment_whose_ids_are_taken_waits_for_nothing(
     assert await books.apply_one(payment.bought(buyer, **told)) == ID_CONFLICT
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("clash", ["payment", "event", "charge"])
 @pytest.mark.parametrize("first", ["refund", "decision"])
 async def test_a_person_says_that_a_clashing_event_is_the_same_payment(

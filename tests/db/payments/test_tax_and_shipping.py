@@ -81,6 +81,7 @@ async def test_a_deduction_in_another_currency_counts_for_nothing(books: Books) 
     assert sorted(await apply_in(books, "two batches", *facts), key=str) == [WRONG_AMOUNT, NOT_OURS]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("batches", BATCHES)
 @pytest.mark.parametrize("order", ORDERS)
 async def test_an_intent_with_tax_is_granted_with_its_session(

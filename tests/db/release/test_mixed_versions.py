@@ -89,6 +89,7 @@ async def tell(books: Books, event: Event, *, by_old_worker: bool) -> None:
     await books.db.execute("select fleet.apply_events($1, $2)", json.dumps([fact]), NOON)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("story", "left"),
     [

@@ -65,6 +65,7 @@ CATALOG = (
 )
 
 
+@pytest.mark.long
 async def test_a_release_leaves_supabases_auth_schema_as_it_is(project: Project) -> None:
     async with project.connected("supabase_admin") as administrator:
         before = await administrator.fetch(AUTH_SCHEMA)
@@ -73,6 +74,7 @@ async def test_a_release_leaves_supabases_auth_schema_as_it_is(project: Project)
         assert await administrator.fetch(AUTH_SCHEMA) == before
 
 
+@pytest.mark.long
 async def test_the_releases_role_is_no_superuser_and_owns_all_that_is_made(
     project: Project,
 ) -> None:

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.requirement("C6")
 # A refund that failed and its successor
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("events", "coins"),
     [
@@ -95,6 +96,7 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
 # What was never captured
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("events", "coins"),
     [

@@ -29,6 +29,7 @@ def test_status_and_export_together_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "files").exists()
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_made_is_named_with_its_cause(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file/below"):

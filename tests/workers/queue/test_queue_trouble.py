@@ -229,6 +229,7 @@ def test_a_wrong_password_is_a_refusal_and_is_not_logged(queue: EmbeddedValkey) 
     assert "hunter2" not in str(line)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("how", REFUSALS)
 async def test_readiness_says_that_the_queue_refuses_and_webhooks_are_stored(
     database: Database, db: Connection, queue: EmbeddedValkey, how: str

@@ -112,6 +112,7 @@ async def test_one_signal_ends_it_cleanly_with_connections_open(process: Process
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+@pytest.mark.long
 async def test_a_second_signal_changes_nothing(process: Process) -> None:
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
@@ -141,6 +142,7 @@ async def test_a_sender_of_half_a_request_is_told_to_send_again_and_not_logged(
     assert b'"cause": "stopping"' in printed
 
 
+@pytest.mark.long
 async def test_what_it_has_read_is_stored_and_acknowledged_before_it_stops(
     process: Process, client: httpx.AsyncClient, connect: Connect, db: Connection
 ) -> None:

@@ -197,6 +197,7 @@ async def test_a_tick_whose_worker_was_killed_is_done_by_another(
     assert await db.fetchval("select attempts from fleet.ticks") == 2
 
 
+@pytest.mark.long
 async def test_sigterm_ends_an_idle_worker(run: Run) -> None:
     worker = await run(WORKER)
     await worker.said("worker_started")
@@ -205,6 +206,7 @@ async def test_sigterm_ends_an_idle_worker(run: Run) -> None:
     assert "worker_stopped" in worker.text
 
 
+@pytest.mark.long
 async def test_a_second_signal_changes_nothing(run: Run) -> None:
     worker = await run(WORKER)
     await worker.said("worker_started")
@@ -213,6 +215,7 @@ async def test_a_second_signal_changes_nothing(run: Run) -> None:
     assert await worker.ended() == 0
 
 
+@pytest.mark.long
 async def test_what_runs_when_a_worker_is_asked_to_stop_may_finish(
     run: Run, db: Connection, scheduler_pool: Pool, connect: Connect
 ) -> None:

@@ -104,6 +104,7 @@ async def test_whatever_goes_wrong_the_next_try_ends_with_one_refund(
     assert (refund["amount"], made["refund_id"]) == (1_000, refund["id"])
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("seed", range(20))
 async def test_any_faults_in_any_order_end_with_one_refund(
     api: StripeApi, stripe: StripeServer, seed: int

@@ -295,6 +295,7 @@ async def test_a_number_of_several_things_is_asked_back(explain: Explain, known:
     assert (await explain(f"event:{known.event_id}")).code == 0
 
 
+@pytest.mark.long_but_first
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize(
     "wrong",

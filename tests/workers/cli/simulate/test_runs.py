@@ -256,6 +256,7 @@ def test_a_broken_invariant_is_a_breach() -> None:
 # The plan against the real books
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_cases_end_as_planned_in_any_order(
     pool: Pool, web_pool: Pool, worker_pool: Pool, seed: int

@@ -56,6 +56,7 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
     assert printed["queue"] == {"reachable": True, "waiting": 0}
 
 
+@pytest.mark.long
 def test_an_unreachable_database_is_one_line_and_exits_two() -> None:
     result = coinfleet("status", DATABASE_URL=NOWHERE)
     assert (result.returncode, result.stdout) == (2, "")
@@ -96,6 +97,7 @@ async def test_the_output_may_have_any_encoding(database: Database, encoding: st
     assert result.stdout.startswith("ok healthy\n")
 
 
+@pytest.mark.long
 async def test_it_works_at_forty_columns_and_cuts_no_id(
     database: Database, web_pool: Pool, db: Connection
 ) -> None:

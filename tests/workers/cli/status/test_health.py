@@ -107,6 +107,7 @@ async def hold_events(web_pool: Pool, db: Connection, *, minutes: float, reason:
     )
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("minutes", "after", "healthy"),
     [(29, 30, True), (31, 30, False), (44, 30, False), (44, 60, True), (1, 0, False)],

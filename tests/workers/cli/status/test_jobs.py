@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.clusters import Database
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("job", "late_s", "overdue"),
     [

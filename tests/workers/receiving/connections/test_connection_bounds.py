@@ -97,6 +97,7 @@ async def test_a_few_requests_at_once_are_answered_in_order(web: Web, number: in
     assert await refused(web) == {}
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("request_", [READY, HEALTHY, POST % 0, POST % 2 + b"{}"])
 @pytest.mark.parametrize("number", [10, 20, 5_000])
 async def test_of_more_requests_a_bounded_number_is_read_and_then_it_closes(
@@ -153,6 +154,7 @@ async def test_waiting_requests_are_dropped_when_their_sender_is_gone(
     assert answered == 1
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "request_",
     [

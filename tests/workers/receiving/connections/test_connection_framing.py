@@ -59,6 +59,7 @@ def signed(webhook: Webhook) -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in webhook.headers.items()).encode()
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("beginning", "piece"),
     [
@@ -122,6 +123,7 @@ async def test_a_signature_after_the_body_does_not_count(web: Web, db: Connectio
     assert await inbox(db) == []
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("chunk", [1, 10, 64, 4096, 1_000_000])
 async def test_a_webhook_in_chunks_of_any_size_is_stored(
     web: Web, db: Connection, chunk: int
@@ -180,6 +182,7 @@ async def test_headers_in_one_piece_count_towards_the_held_bytes(web: Web) -> No
         await until(lambda: web.limits.held_bytes == 0)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0", b"foo/2, h2c"])
 @pytest.mark.parametrize("pieces", ["one", "two", "bytes"])
 async def test_a_webhook_that_asks_for_another_protocol_is_stored(
