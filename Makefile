@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian faults tour lint browser-test assets-test bench lock
+.PHONY: help run test test-all test-debian alerts-test assets-test browser-test image-test queue-test hosts-test deploy-lint faults tour lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,6 +28,21 @@ test-all: .venv/.development ## every test, the long ones too
 
 test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
 	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)
+
+alerts-test: .venv/.development ## each alert by its cause, in Prometheus' rules engine (apt-get install prometheus)
+	@exec .venv/bin/python -m pytest -rs tests/deploy/test_alerts.py $(ARGS)
+
+image-test: .venv/.development ## builds the image and runs its processes (BASE=python:3.13-slim; apt-get install buildah)
+	@exec .ci/image-test $(ARGS)
+
+queue-test: .venv/.development ## RabbitMQ, and Redis behind Sentinel, each stopped and frozen (apt-get install rabbitmq-server redis-sentinel)
+	@exec .venv/bin/python -m pytest -rs tests/workers/queue/test_rabbitmq.py tests/workers/queue/test_sentinel.py $(ARGS)
+
+hosts-test: .venv/.development ## a fleet on two hosts, one of which is cut off (network namespaces, as root)
+	@exec .ci/hosts-test $(ARGS)
+
+deploy-lint: .venv/.deploy ## Dockerfile, compose file, systemd units and Kubernetes manifests
+	@exec .ci/deploy-lint
 
 faults: .venv/.development ## all tests that stop, freeze, empty or kill something, the long ones too
 	@exec .venv/bin/python -m pytest -m faults $(ARGS)
@@ -67,4 +82,9 @@ lock: .venv/.development ## new lock files from pyproject.toml (UPGRADE=--upgrad
 .venv/.browser: requirements-browser.lock .venv/.development
 	@echo "Installing the browser's driver into .venv ..."
 	@$(PIP) --require-hashes -r requirements-browser.lock
+	@touch $@
+
+.venv/.deploy: requirements-deploy.lock .venv/.development
+	@echo "Installing the tools of deployment into .venv ..."
+	@$(PIP) --require-hashes -r requirements-deploy.lock
 	@touch $@

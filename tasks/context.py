@@ -10,16 +10,17 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from tasks.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from db.connections.pool import Pool
+    from db.inbox.batches import EventId
     from db.inbox.claims import Inbox
     from tasks.breaker import Breaker
     from tasks.providers.provider import Provider
@@ -104,6 +105,15 @@ class Meter:
         return error, time.monotonic() - noted_at
 
 
+class BatchObserver(Protocol):
+    """Is told of each batch, applied or failed, after its transaction; must never raise."""
+
+    async def __call__(
+        self, event_ids: Sequence[EventId], *, began_ns: int, error: str | None = None
+    ) -> None:
+        """`began_ns` is the time before the claim; `error` is from `db.errors.describe`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What the process gives to a task: its pool, its settings, its counters and its stop signal.
@@ -122,4 +132,5 @@ class Context:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     meter: Meter = field(default_factory=Meter)
     pace: Pace = field(default_factory=Pace)
+    observe_batch: BatchObserver | None = None
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.stdlib.get_logger)

@@ -51,7 +51,7 @@ async def process_payment_events(ctx: Context) -> int:
     total = 0
     while not ctx.stopping.is_set():
         limit = min(ctx.pace.limit or ctx.batch_size, ctx.batch_size)
-        started = time.monotonic()
+        started, began_ns = time.monotonic(), time.time_ns()
         try:
             details: dict[EventId, str] = {}
             result = await ctx.inbox.process_batch(
@@ -66,6 +66,8 @@ async def process_payment_events(ctx: Context) -> int:
             raise
         except BatchFailed as failure:
             ctx.pace.note_failure(batches=ctx.meter.batches)
+            if ctx.observe_batch:
+                await ctx.observe_batch(failure.event_ids, began_ns=began_ns, error=failure.error)
             await _after_failure(ctx, failure)
             continue
         if result.claimed == 0:
@@ -77,6 +79,9 @@ async def process_payment_events(ctx: Context) -> int:
         ctx.meter.forget_trouble(ctx.pace)
         ctx.meter.note_batch(apply_ms=(time.monotonic() - started) * 1_000)
         report_batch(ctx.meter, result, details)
+        if ctx.observe_batch:
+            claimed = [outcome.event_id for outcome in result.outcomes]
+            await ctx.observe_batch(claimed, began_ns=began_ns)
         if GATHER_FROM_EVENTS <= result.claimed < ctx.batch_size:
             await asyncio.sleep(GATHER_S)
     return total

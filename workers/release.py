@@ -16,6 +16,7 @@ from db.release.runner import Report, migrate
 from workers.logs import configure_logging
 from workers.processes import RELEASE
 from workers.settings import Settings, load_settings
+from workers.signals import start_signals
 
 OLDER_USERS_REMEDY = (
     "users who signed up before the schema have no profile until the role of DATABASE_URL"
@@ -70,6 +71,7 @@ def main() -> None:
     """Release; exit 1 with one line in the log if that fails."""
     settings = load_settings(RELEASE)
     configure_logging(settings.log_format)
+    start_signals(settings, RELEASE)
     log = structlog.get_logger()
     try:
         report = asyncio.run(release(settings))

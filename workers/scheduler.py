@@ -28,6 +28,7 @@ from workers.processes import SCHEDULER
 from workers.queue.doorbell import Bell
 from workers.running.start_check import check_at_start
 from workers.settings import load_settings
+from workers.signals import start_signals
 from workers.termination import Termination
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ async def run(settings: Settings, termination: Termination) -> int:
 
 
 async def _fire_forever(settings: Settings) -> None:
-    assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
+    assert settings.queue_url is not None  # noqa: S101 - load_settings asks for it
     async with AsyncExitStack() as closing:
         url = settings.url_for(SCHEDULER)
         pool = await open_pool(
@@ -115,7 +116,7 @@ async def _fire_forever(settings: Settings) -> None:
             max_size=POOL_SIZE,
         )
         closing.callback(pool.terminate)
-        bell = Bell(settings.redis_url)
+        bell = Bell(settings.queue_url)
         closing.callback(bell.close)
         outage = Outage("database", then="each job is fired again at its next time")
         await check_at_start(pool, SCHEDULER, url=url, outage=outage, work=FIRING)
@@ -160,6 +161,7 @@ def main() -> None:
     termination = Termination(deadline_s=DEADLINE_S)
     settings = load_settings(SCHEDULER)
     configure_logging(settings.log_format)
+    start_signals(settings, SCHEDULER)
     sys.exit(asyncio.run(run(settings, termination)))
 
 

@@ -15,6 +15,7 @@ from workers.processes import WEB
 from workers.receiving.connections.descriptors import plan_connections
 from workers.receiving.server import make_server
 from workers.settings import load_settings
+from workers.signals import start_signals
 from workers.termination import Termination
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ def main() -> None:
     termination = Termination(deadline_s=STOP_DEADLINE_S)
     settings = load_settings(WEB)
     configure_logging(settings.log_format)
+    start_signals(settings, WEB)
     connections_max, backlog = plan_connections()
     server = make_server(settings, connections_max=connections_max, backlog=backlog)
 

@@ -90,6 +90,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
     `oldest_pending_s` is None while nothing is pending, and a proof's age until there is one.
+    `backlog_s` is for how long the oldest event that a worker could take now has been due.
     `clock_behind_s` is how far stored times are ahead of the database's clock.
     """
 
@@ -101,6 +102,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     schedules: list[Schedule]
     workers: list[WorkerReport]
     clock_behind_s: float = 0.0
+    backlog_s: float = 0.0
     held: list[HeldEvents] = []
     frozen: Frozen = msgspec.field(default_factory=Frozen)
     failing: Failing = msgspec.field(default_factory=Failing)

@@ -31,6 +31,8 @@ class Arrival:
     payload_sha256: bytes
     state: Literal["pending", "rejected"] = "pending"
     reason: str | None = None
+    traceparent: str | None = None
+    """The span in which it was received, if that is traced, as W3C's Trace Context writes it."""
 
 
 class Stored(StrEnum):
@@ -41,6 +43,10 @@ class Stored(StrEnum):
     CONFLICT = "conflict"
 
 
+_STORE = "select no, same_body from fleet.store_events($1, $2, $3, $4, $5, $6, $7)"
+_STORE_TRACED = (
+    "select no, same_body from fleet.store_traced_events($1, $2, $3, $4, $5, $6, $7, $8)"
+)
 _NO_RIGHT = "permission denied for"
 
 
@@ -52,9 +58,11 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
     row now, and asyncpg's own error if one of the rows can't be stored: then none is.
     """
     found = [Stored.STORED] * len(arrivals)
+    traces = [arrival.traceparent for arrival in arrivals]
+    is_traced = any(traces)
     try:
         seen = await pool.fetch(
-            "select no, same_body from fleet.store_events($1, $2, $3, $4, $5, $6, $7)",
+            _STORE_TRACED if is_traced else _STORE,
             [arrival.provider for arrival in arrivals],
             [arrival.provider_event_id for arrival in arrivals],
             [arrival.event_type for arrival in arrivals],
@@ -62,6 +70,7 @@ async def store_arrivals(pool: Pool, arrivals: Sequence[Arrival]) -> list[Stored
             [arrival.payload_sha256 for arrival in arrivals],
             [arrival.state for arrival in arrivals],
             [arrival.reason for arrival in arrivals],
+            *([traces] if is_traced else []),
         )
     except BaseException as error:
         await expire_if_unfit(pool, error)

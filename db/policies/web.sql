@@ -8,6 +8,7 @@ grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_web;
 -- Functions. What isn't listed any more is revoked, in the same transaction.
 select fleet.revoke_functions('coinfleet_web');
 grant execute on function fleet.store_events(text[], text[], text[], bytea[], bytea[], text[], text[]) to coinfleet_web;
+grant execute on function fleet.store_traced_events(text[], text[], text[], bytea[], bytea[], text[], text[], text[]) to coinfleet_web;
 grant execute on function fleet.event_counts() to coinfleet_web;
 grant execute on function fleet.event_state(text, text) to coinfleet_web;
 grant execute on function fleet.vital_signs() to coinfleet_web;

@@ -23,6 +23,7 @@ grant execute on function fleet.apply_events(jsonb, timestamptz) to coinfleet_wo
 grant execute on function fleet.fail_event(bigint, text, timestamptz) to coinfleet_worker;
 grant execute on function fleet.set_event_aside(bigint, text, text, boolean, timestamptz) to coinfleet_worker;
 grant execute on function fleet.answers_of_events(bigint[]) to coinfleet_worker;
+grant execute on function fleet.traces_of_events(bigint[]) to coinfleet_worker;
 grant execute on function fleet.claim_provider_calls(text, text[], integer, integer, integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.finish_provider_call(bigint, integer, jsonb, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_provider_call(bigint, integer, text, text, double precision, timestamptz) to coinfleet_worker;

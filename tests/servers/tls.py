@@ -99,7 +99,8 @@ def tls_before(address: str, context: ssl.SSLContext) -> Iterator[str]:
 
     server = run(asyncio.start_server(serve, "127.0.0.1", ssl=None if is_postgres else context))
     netloc = f"{account}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    scheme = parts.scheme if is_postgres else "rediss"
+    encrypted = {"amqp": "amqps", "redis": "rediss"}
+    scheme = encrypted.get(parts.scheme, parts.scheme)
     try:
         yield parts._replace(scheme=scheme, netloc=netloc, query="").geturl()
     finally:

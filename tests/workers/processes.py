@@ -52,18 +52,23 @@ class Process:
 
 @asynccontextmanager
 async def running(
-    log: Path, *command: str, descriptors: int | None = None, **environment: str
+    log: Path,
+    *command: str,
+    descriptors: int | None = None,
+    root: Path = ROOT,
+    **environment: str,
 ) -> AsyncIterator[Process]:
     """Run `python -m command` with these variables as its environment; kill it after the block.
 
-    With `descriptors` it may open this many files, and can't raise the limit.
+    `root` is the folder of the product, if it is another release. With `descriptors` it may open
+    this many files, and can't raise the limit.
     """
     limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     with log.open("wb") as output:
         popen = subprocess.Popen(  # noqa: ASYNC220 - starting one takes a millisecond
             [*limited, sys.executable, "-m", *command],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environment,
+            cwd=root,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root)} | environment,
             stdout=output,
             stderr=output,
         )

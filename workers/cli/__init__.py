@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ import typer
 from workers.cli.endings import run_command
 from workers.cli.terminal import write
 from workers.streams import prepare_streams
+from workers.version import release_version
 
 # Each command as typed, and its module.
 COMMANDS: Mapping[str, str] = {
@@ -70,14 +71,6 @@ def _coinfleet(
     ] = False,
 ) -> None:
     """A worker fleet that turns payment events, gifts and heartbeats into exact balances."""
-
-
-def release_version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return metadata.version("coinfleet")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _check_folder() -> None:

@@ -49,7 +49,7 @@ def _found_in(folder: DataFolder, settings: Settings) -> dict[str, object]:
     if fleet is None or not fleet.serves(settings.database_url):
         return {}
     found: dict[str, object] = {"port": fleet.port}
-    if not settings.redis_url and fleet.valkey_port is not None:
+    if not settings.queue_url and fleet.valkey_port is not None:
         found["redis_url"] = folder.redis_url(fleet.valkey_port)
     if not settings.database_url and fleet.postgres_port is not None:
         found["database_url"] = folder.database_url(RELEASE.login, port=fleet.postgres_port)

@@ -24,7 +24,7 @@ from db.ticks import Tick
 from tasks import MAKE_PROVIDER_CALLS, PROCESS_PAYMENT_EVENTS, TASKS
 from workers.logs import configure_logging
 from workers.processes import WORKER
-from workers.queue.client import QueueBroker
+from workers.queue.opening import open_broker
 from workers.running.runtime import Runtime
 from workers.settings import load_settings
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from dramatiq import Broker, Worker
 
     from tasks.task import Task
+    from workers.queue.client import QueueBroker
+    from workers.queue.rabbitmq import RabbitQueueBroker
     from workers.settings import Settings
 
 R = TypeVar("R")
@@ -81,12 +83,12 @@ class RunsRuntime(Middleware):
         return runtime
 
 
-def make_broker(settings: Settings) -> QueueBroker:
+def make_broker(settings: Settings) -> QueueBroker | RabbitQueueBroker:
     """Return a broker with every task as an actor; it connects to nothing yet."""
-    assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
+    assert settings.queue_url is not None  # noqa: S101 - load_settings asks for it
     runs = RunsRuntime(settings)
-    broker = QueueBroker(
-        settings.redis_url,
+    broker = open_broker(
+        settings.queue_url,
         middleware=[
             AgeLimit(),
             TimeLimit(),
@@ -109,7 +111,7 @@ def set_up() -> None:
     dramatiq.set_broker(make_broker(settings))
 
 
-def _declare_doorbell(broker: QueueBroker, task: Task, ring: Callable[[], None]) -> None:
+def _declare_doorbell(broker: Broker, task: Task, ring: Callable[[], None]) -> None:
     # Returns at once: the look runs on the loop, and no thread waits for its end. The message of a
     # newer release may have arguments.
     async def answer(*_: object, **__: object) -> None:
@@ -124,7 +126,7 @@ def _declare_doorbell(broker: QueueBroker, task: Task, ring: Callable[[], None])
     )(answer)
 
 
-def _declare_ticks(broker: QueueBroker, runs: RunsRuntime) -> None:
+def _declare_ticks(broker: Broker, runs: RunsRuntime) -> None:
     # A message that names no tick is ignored: workers find each due tick by looking.
     async def run_tick(*args: object, **_: object) -> None:
         match args:

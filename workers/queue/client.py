@@ -6,18 +6,17 @@ they may be lost, late or doubled without harm.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import redis
-import structlog
 from dramatiq.brokers.redis import RedisBroker
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from workers.outage import Outage
 from workers.queue.messages import QueueConsumer
 from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
+from workers.queue.redis_clients import close_client, make_client
+from workers.queue.trouble import QueueOutage, QueueTrouble
 from workers.settings.queue_address import server_of
 
 if TYPE_CHECKING:
@@ -25,29 +24,11 @@ if TYPE_CHECKING:
 
     from dramatiq import Middleware
 
-log = structlog.get_logger(__name__)
-
 # A healthy server answers in under a millisecond; a frozen one must not hold up a stop.
 SOCKET_TIMEOUT_S = 1.0
 RETRIES = 1
 # Messages past their age are kept this long, for a person who looks for the cause.
 DEAD_MESSAGE_TTL_MS = 600_000
-# A queue of which only some connections work (a password set just now, too many clients) fails and
-# succeeds by turns. An outage that begins so soon after the last is the same, and over once nothing
-# has failed for CALM_S.
-SAME_TROUBLE_S = 60.0
-CALM_S = 10.0
-# So many reasons for dropping a message are logged; more would fill the log.
-DROPPED_REASONS_MAX = 20
-THEN = "workers look each second"
-# The two kinds of work that an outage stops. A queue that refuses writes may still be read.
-READING = "reading"
-WRITING = "writing"
-REFUSES = "queue_refuses"
-
-
-class QueueTrouble(redis.ConnectionError):
-    """The queue is unreachable or refuses; the broker has logged it already."""
 
 
 class QueueBroker(RedisBroker):
@@ -57,8 +38,12 @@ class QueueBroker(RedisBroker):
     classes that a client raises.
     """
 
+    troubles = (redis.RedisError,)
+    refusals = REFUSALS
+    reason_of = staticmethod(reason_of)
+
     def __init__(self, url: str, *, middleware: list[Middleware]) -> None:
-        client = redis.Redis.from_url(
+        client = make_client(
             url,
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
@@ -70,16 +55,7 @@ class QueueBroker(RedisBroker):
             client=client, middleware=middleware, dead_message_ttl=DEAD_MESSAGE_TTL_MS
         )
         self.server = server_of(url)
-        self._outage = Outage(
-            "queue",
-            server=self.server,
-            then=THEN,
-            calm_s=CALM_S,
-            same_within_s=SAME_TROUBLE_S,
-        )
-        self._dropped: set[str] = set()
-        # Each thread of a worker has a consumer.
-        self._dropped_lock = threading.Lock()
+        self._outage = QueueOutage(self.server)
 
     @property
     def consumer_class(self) -> type[QueueConsumer]:
@@ -102,7 +78,7 @@ class QueueBroker(RedisBroker):
 
     def close(self) -> None:
         """Close the client's connections."""
-        self.client.close()
+        close_client(self.client)
 
     def _dispatch(self, command: str) -> Callable[..., Any]:
         run = super()._dispatch(command)  # type: ignore[no-untyped-call]
@@ -124,24 +100,15 @@ class QueueBroker(RedisBroker):
             # A failover may have left us with a replica: the next call connects anew, to the server
             # that has the name by then.
             self.client.connection_pool.disconnect(inuse_connections=False)
-        if isinstance(error, REFUSALS):
-            self._outage.begin(WRITING, reason=reason_of(error), event=REFUSES)
-        else:
-            self._outage.begin(READING, reason=reason_of(error))
+        self._outage.note_trouble(reason_of(error), refuses=isinstance(error, REFUSALS))
 
     def note_back(self, *, is_read_only: bool = False) -> None:
         """Note that a call succeeded; log that the queue is back if an outage is over by that.
 
         With `is_read_only` the call only read, which ends no refusal of writes.
         """
-        if not (is_read_only and self._outage.stops(WRITING)):
-            self._outage.end()
+        self._outage.note_back(is_read_only=is_read_only)
 
     def note_dropped(self, reason: str) -> None:
         """Log that a message was dropped, once per reason."""
-        with self._dropped_lock:
-            is_news = reason not in self._dropped and len(self._dropped) < DROPPED_REASONS_MAX
-            if is_news:
-                self._dropped.add(reason)
-        if is_news:
-            log.warning("message_dropped", reason=reason[:300], then=THEN)
+        self._outage.note_dropped(reason)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import redis
 from dramatiq import Message
 
 from tasks import PROCESS_PAYMENT_EVENTS
-from workers.queue.client import QueueBroker, QueueTrouble
+from workers.queue.opening import open_broker
+from workers.queue.trouble import QueueTrouble
 
 if TYPE_CHECKING:
     from tasks.task import Task
@@ -30,7 +30,7 @@ class Bell:
     """Sends a task the message that wakes it. Blocks: call it on a thread, never on a loop."""
 
     def __init__(self, url: str) -> None:
-        self._broker = QueueBroker(url, middleware=[])
+        self._broker = open_broker(url, middleware=[])
 
     def ring(self, task: Task, *args: object) -> None:
         """Send the message unless enough of them wait. Never raises: workers look anyway."""
@@ -49,7 +49,7 @@ class Bell:
                 self._broker.note_back(is_read_only=True)
         except QueueTrouble:
             pass
-        except redis.RedisError as error:
+        except self._broker.troubles as error:
             self._broker.note_trouble(error)
 
     def close(self) -> None:
@@ -64,8 +64,8 @@ class Doorbell:
     """
 
     def __init__(self, settings: Settings, *, pause_s: float = PAUSE_S) -> None:
-        assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
-        self._bell = Bell(settings.redis_url)
+        assert settings.queue_url is not None  # noqa: S101 - load_settings asks for it
+        self._bell = Bell(settings.queue_url)
         self._pause_s = pause_s
         self._rung = threading.Event()
         self._closed = threading.Event()

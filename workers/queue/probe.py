@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Literal, TypeAlias
 
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from workers.queue.redis_clients import close_async_client, make_async_client
 
 QueueState: TypeAlias = Literal["reachable", "refuses_writes", "unreachable"]
 
@@ -42,3 +47,29 @@ async def probe_queue(client: redis.asyncio.Redis) -> QueueState:
     except (redis.RedisError, OSError):  # TimeoutError is an OSError
         return "unreachable"
     return "reachable"
+
+
+class RedisProbe:
+    """Asks Redis or Valkey how it is, by a client that waits no longer than a probe."""
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._client = make_async_client(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            # A probe asks for the state of now.
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def ask(self) -> QueueState:
+        """Return how the queue is now."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await probe_queue(self._client)
+        except TimeoutError:
+            return "unreachable"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await close_async_client(self._client)

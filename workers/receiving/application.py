@@ -18,10 +18,11 @@ from workers.outage import Outage
 from workers.processes import WEB
 from workers.providers import build_enabled_providers
 from workers.queue.doorbell import Doorbell
+from workers.queue.opening import open_probe
 from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
-from workers.receiving.probes import Probes, queue_client
+from workers.receiving.probes import PROBE_TIMEOUT_S, Probes
 from workers.receiving.purchases import Submissions
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
@@ -30,9 +31,10 @@ from workers.receiving.routes import make_router
 from workers.receiving.verification import Verification
 from workers.receiving.web import Web
 from workers.sign_in import build_access_tokens
+from workers.signals import open_tracing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.routing import Router
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from tasks.providers.provider import Provider
     from tasks.sign_in.tokens import AccessTokens
     from workers.settings import Settings
+    from workers.signals.tracing import Tracing
 
 # Two are for the two inserts in flight; one replaces a connection that was given up.
 STORE_CONNECTIONS_MAX = 3
@@ -59,10 +62,11 @@ log = structlog.get_logger(__name__)
 
 def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> Router:
     """Return the application, with `web` and what it uses in the state of each request."""
+    tracing = open_tracing(settings, WEB)
 
     @asynccontextmanager
     async def lifespan(_running: Router) -> AsyncIterator[dict[str, Any]]:
-        async with _open_web(settings) as web:
+        async with _open_web(settings, tracing) as web:
             limits = ConnectionLimits(
                 note_refused=web.metrics.note_refused, connections_max=connections_max
             )
@@ -74,11 +78,11 @@ def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> R
                 "limits": limits,
             }
 
-    return make_router(scrapers=not settings.metrics_port, lifespan=lifespan)
+    return make_router(scrapers=not settings.metrics_port, lifespan=lifespan, tracing=tracing)
 
 
 @asynccontextmanager
-async def _open_web(settings: Settings) -> AsyncIterator[Web]:
+async def _open_web(settings: Settings, tracing: Tracing | None) -> AsyncIterator[Web]:
     """Open what the endpoints use; close it in reverse order.
 
     The database and the queue may be unreachable: /readyz says so, and senders are told 503.
@@ -91,11 +95,13 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
         closing.callback(probe_pool.terminate)
         state_pool = await _open_pool(url, STATE_CONNECTIONS_MAX, shares_with=store_pool)
         closing.callback(state_pool.terminate)
-        queue = queue_client(settings)
-        closing.push_async_callback(queue.aclose)
+        assert settings.queue_url is not None  # noqa: S101 - load_settings asks for it
+        queue = open_probe(settings.queue_url, timeout_s=PROBE_TIMEOUT_S)
+        closing.push_async_callback(queue.close)
         doorbell = Doorbell(settings)
         closing.push_async_callback(asyncio.to_thread, doorbell.close)
         metrics = Metrics(probe_pool)
+        metrics.watch_queue(queue.ask)
         refusals = Refusals()
         providers = build_enabled_providers(settings)
         buying = {name: each for name, each in providers.items() if each.takes_submissions}
@@ -116,7 +122,8 @@ async def _open_web(settings: Settings) -> AsyncIterator[Web]:
             providers=[*providers],
             purchases_from=[*buying] if tokens else [],
         )
-        intake = _make_intake(store_pool, metrics, reporter, doorbell, outage)
+        mark = tracing.mark if tracing else None
+        intake = _make_intake(store_pool, metrics, reporter, doorbell, outage, mark=mark)
         metrics.watch_waiting(lambda: intake.waiting)
         intake.start()
         closing.push_async_callback(intake.close)
@@ -165,7 +172,13 @@ def _make_submissions(
 
 
 def _make_intake(
-    pool: Pool, metrics: Metrics, reporter: WebReporter, doorbell: Doorbell, outage: Outage
+    pool: Pool,
+    metrics: Metrics,
+    reporter: WebReporter,
+    doorbell: Doorbell,
+    outage: Outage,
+    *,
+    mark: Callable[[Arrival], Arrival] | None,
 ) -> Intake:
     """Return the intake whose batches are counted, reported and announced to the workers."""
 
@@ -177,7 +190,7 @@ def _make_intake(
         if Stored.STORED in batch:
             doorbell.ring()
 
-    return Intake(store, on_stored=note_batch, outage=outage)
+    return Intake(store, on_stored=note_batch, outage=outage, mark=mark)
 
 
 async def _open_pool(url: str, max_size: int, *, shares_with: Pool | None = None) -> Pool:

@@ -1,5 +1,6 @@
 """The fleet's metrics: what the database says of events, proofs, schedules and workers.
 
+Each web process tells the same of them: take the maximum over processes, never the sum.
 Reads nothing itself: metrics.py reads the database and puts the result here.
 """
 
@@ -33,8 +34,7 @@ class FleetMetrics(Collector):
         """What the database said when it was last read; None while it can't be reached."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each metric with its values; only `database_up` while there are none."""
-        yield _gauge("database_up", "Whether the database answers.", self.signs is not None)
+        """Yield each metric with its values; none while the database can't be reached."""
         if self.signs is not None:
             yield from _families(self.signs)
 
@@ -68,6 +68,11 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
         "oldest_pending_seconds",
         "Age of the oldest pending event.",
         signs.oldest_pending_s or 0,
+    )
+    yield _gauge(
+        "backlog_seconds",
+        "For how long the oldest event that a worker could take now has been due.",
+        signs.backlog_s,
     )
     yield _gauge(
         "events_failing",
@@ -172,16 +177,20 @@ def _history_families(signs: VitalSigns) -> Iterator[Metric]:
 
 def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
     missed = CounterMetricFamily(
-        "coinfleet_ticks_missed", "Runs of a job that no scheduler fired.", labels=["job"]
+        "coinfleet_ticks_missed", "Runs of a job that no scheduler fired.", labels=["schedule"]
     )
     failed = CounterMetricFamily(
-        "coinfleet_ticks_failed", "Runs of a job that failed for good.", labels=["job"]
+        "coinfleet_ticks_failed", "Runs of a job that failed for good.", labels=["schedule"]
     )
     fired = GaugeMetricFamily(
-        "coinfleet_job_fired_age_seconds", "Time since a scheduler fired the job.", labels=["job"]
+        "coinfleet_job_fired_age_seconds",
+        "Time since a scheduler fired the job.",
+        labels=["schedule"],
     )
     done = GaugeMetricFamily(
-        "coinfleet_job_done_age_seconds", "Time since a run of the job was done.", labels=["job"]
+        "coinfleet_job_done_age_seconds",
+        "Time since a run of the job was done.",
+        labels=["schedule"],
     )
     for schedule in signs.schedules:
         missed.add_metric([schedule.job], schedule.missed)

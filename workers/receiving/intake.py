@@ -89,7 +89,9 @@ class Intake:
         batch_max: int = BATCH_MAX,
         waiting_max: int = WAITING_MAX,
         deadline_s: float = DEADLINE_S,
+        mark: Callable[[Arrival], Arrival] | None = None,
     ) -> None:
+        """`mark` adds to an arrival the span in which it came, where that is traced."""
         self._store = store
         self._on_stored = on_stored
         self._outage = outage
@@ -97,6 +99,7 @@ class Intake:
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._deadline_s = deadline_s
+        self._mark = mark
         self._waiting: deque[_Waiter] = deque()
         self._waiting_bytes = 0
         self._in_flight: list[Sequence[_Waiter]] = []
@@ -153,6 +156,8 @@ class Intake:
             or self._waiting_bytes + size > WAITING_BYTES_MAX
         ):
             raise NotStored
+        if self._mark is not None:
+            arrival = self._mark(arrival)
         loop = asyncio.get_running_loop()
         waiter = _Waiter(arrival, loop.time() + self._deadline_s, loop.create_future())
         self._waiting.append(waiter)

@@ -1,7 +1,8 @@
 """What /metrics answers: counters of this process, and the state of the fleet from the database.
 
-The database is read at most once per second however often /metrics is scraped. While it can't be
-reached, /metrics is still answered, with `coinfleet_database_up 0`.
+The counters add up over processes; what the database says (fleet_metrics.py) does not. The
+database is read and the queue is asked at most once per second however often /metrics is
+scraped. While they can't be reached, /metrics is still answered, with `coinfleet_database_up 0`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from tasks.providers.signed import Cause
 from workers.receiving.fleet_metrics import FleetMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from db.connections.pool import Pool
     from db.health.vital_signs import VitalSigns
     from db.inbox.arrivals import Stored
+    from workers.queue.probe import QueueState
     from workers.receiving.answers import Answer
     from workers.receiving.connections.limits import ConnectionLimits
 
@@ -48,65 +50,68 @@ class Metrics:
         self._fleet = FleetMetrics()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self._fleet)
-        self._received = Counter(
-            "coinfleet_webhooks_received",
-            "Webhooks received, by provider and by the answer.",
-            ["provider", "result"],
-            registry=self._registry,
+        self._ask_queue: Callable[[], Awaitable[QueueState]] | None = None
+        self._database_up = self._gauge("database_up", "Whether the database answers.")
+        self._queue_up = self._gauge(
+            "queue_up", "Whether the queue answers and takes what is written."
         )
-        self._refused = Counter(
-            "coinfleet_webhooks_refused",
+        self._clock_ahead = self._gauge(
+            "clock_ahead_seconds",
+            "This machine's clock less the database's, as measured every ten seconds.",
+        )
+        self._received = self._counter(
+            "webhooks_received",
+            "Webhooks received, by provider and by the answer.",
+            "provider",
+            "result",
+        )
+        self._refused = self._counter(
+            "webhooks_refused",
             "Webhooks refused, by cause; stale: a good signature with an old or future time.",
-            ["provider", "cause"],
-            registry=self._registry,
+            "provider",
+            "cause",
         )
         # Each label exists from the start: a rate needs a value before the first refusal.
         for provider in PROVIDERS:
             for cause in get_args(Cause):
                 self._refused.labels(provider.name, cause)
-        self._clock_ahead = Gauge(
-            "coinfleet_clock_ahead_seconds",
-            "This machine's clock less the database's, as measured every ten seconds.",
-            registry=self._registry,
+        self._submitted = self._counter(
+            "purchases_submitted",
+            "Purchases that clients submitted, by provider and by the answer or its cause.",
+            "provider",
+            "result",
         )
-        self._batch_size = Histogram(
-            "coinfleet_stored_batch_size",
-            "Arrivals stored by one statement.",
-            buckets=BATCH_SIZES,
-            registry=self._registry,
+        self._requests_refused = self._counter(
+            "requests_refused",
+            "Requests and connections refused before a signature was checked, by cause.",
+            "cause",
         )
-        self._store_seconds = Histogram(
-            "coinfleet_store_seconds",
-            "Duration of one such statement, commit included.",
-            buckets=STORE_SECONDS,
-            registry=self._registry,
+        self._waiting = self._gauge(
+            "arrivals_waiting", "Arrivals that wait for a statement in flight."
         )
-        self._waiting = Gauge(
-            "coinfleet_arrivals_waiting",
-            "Arrivals that wait for a statement in flight.",
-            registry=self._registry,
+        self._connections = self._gauge("connections", "Open connections.")
+        self._held_bytes = self._gauge(
+            "held_bytes", "Bytes of headers and bodies that are not answered yet."
+        )
+        self._batch_size = self._histogram(
+            "stored_batch_size", "Arrivals stored by one statement.", BATCH_SIZES
+        )
+        self._store_seconds = self._histogram(
+            "store_seconds", "Duration of one such statement, commit included.", STORE_SECONDS
         )
 
-        self._submitted = Counter(
-            "coinfleet_purchases_submitted",
-            "Purchases that clients submitted, by provider and by the answer or its cause.",
-            ["provider", "result"],
-            registry=self._registry,
-        )
-        self._requests_refused = Counter(
-            "coinfleet_requests_refused",
-            "Requests and connections refused before a signature was checked, by cause.",
-            ["cause"],
-            registry=self._registry,
-        )
-        self._connections = Gauge(
-            "coinfleet_connections", "Open connections.", registry=self._registry
-        )
-        self._held_bytes = Gauge(
-            "coinfleet_held_bytes",
-            "Bytes of headers and bodies that are not answered yet.",
-            registry=self._registry,
-        )
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(f"coinfleet_{name}", meaning, registry=self._registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"coinfleet_{name}", meaning, labels, registry=self._registry)
+
+    def _histogram(self, name: str, meaning: str, bounds: Sequence[float]) -> Histogram:
+        return Histogram(f"coinfleet_{name}", meaning, buckets=bounds, registry=self._registry)
+
+    def watch_queue(self, ask: Callable[[], Awaitable[QueueState]]) -> None:
+        """Call `ask` for each snapshot: it returns how the queue is, within two seconds."""
+        self._ask_queue = ask
 
     def watch_connections(self, limits: ConnectionLimits) -> None:
         """Read from `limits` at each scrape how many connections there are, and what they hold."""
@@ -144,7 +149,8 @@ class Metrics:
         """Return all of them in Prometheus' text format; reads the database if its data is old."""
         async with self._reading:
             if time.monotonic() - self._read_at >= SNAPSHOT_AGE_MAX_S:
-                self._fleet.signs = await self._read()
+                self._fleet.signs, _ = await asyncio.gather(self._read(), self._note_queue())
+                self._database_up.set(self._fleet.signs is not None)
                 self._read_at = time.monotonic()
         return generate_latest(self._registry)
 
@@ -157,3 +163,7 @@ class Metrics:
             await expire_if_unfit(self._pool, error)
             log.warning("vital_signs_unreadable", error=describe(error))
             return None
+
+    async def _note_queue(self) -> None:
+        if self._ask_queue is not None:
+            self._queue_up.set(await self._ask_queue() == "reachable")

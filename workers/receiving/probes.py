@@ -11,21 +11,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from db.connections.pool import answered
 from db.errors import describe
 from db.health.readiness import Readiness, ask_readiness, check_commits
-from workers.queue.probe import QueueState, probe_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from db.connections.pool import Pool
     from workers.outage import Outage
-    from workers.settings import Settings
+    from workers.queue.opening import QueueProbe
+    from workers.queue.probe import QueueState
 
 # A load balancer asks every few seconds; its answer may be so old.
 FOUND_AGE_MAX_S = 1.0
@@ -59,7 +55,7 @@ class Probes:
     def __init__(
         self,
         pool: Pool,
-        queue: redis.asyncio.Redis,
+        queue: QueueProbe,
         *,
         outage: Outage,
         is_in_doubt: Callable[[], bool],
@@ -76,9 +72,7 @@ class Probes:
         """Return the states of now, or those of at most one second ago."""
         async with self._asking:
             if self._found is None or time.monotonic() - self._found_at >= FOUND_AGE_MAX_S:
-                database, queue = await asyncio.gather(
-                    self._probe_database(), _probe_queue(self._queue)
-                )
+                database, queue = await asyncio.gather(self._probe_database(), self._queue.ask())
                 self._found = Found(database, queue)
                 self._found_at = time.monotonic()
             return self._found
@@ -99,23 +93,3 @@ class Probes:
         if found is Readiness.CURRENT and self._is_in_doubt():
             await check_commits(self._pool)
         return found
-
-
-def queue_client(settings: Settings) -> redis.asyncio.Redis:
-    """Return a client that waits no longer than a probe; the caller closes it."""
-    assert settings.redis_url is not None  # noqa: S101 - load_settings asks for it
-    return redis.asyncio.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=PROBE_TIMEOUT_S,
-        socket_connect_timeout=PROBE_TIMEOUT_S,
-        # A probe asks for the state of now.
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
-async def _probe_queue(queue: redis.asyncio.Redis) -> QueueState:
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            return await probe_queue(queue)
-    except TimeoutError:
-        return "unreachable"

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tasks.providers.provider import Provider
     from workers.receiving.answers import Answer
     from workers.receiving.web import Web
+    from workers.signals.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class WebRoute:
     answers: str
     # Such a route moves to METRICS_PORT if that is set.
     is_for_scrapers: bool = False
+    # Whether it takes events, and so has a span where tracing is on.
+    is_traced: bool = False
     # The providers for whom the path exists, in this process.
     is_for: Callable[[Provider, Web], bool] = lambda _provider, _web: True
 
@@ -146,6 +149,7 @@ ROUTES = (
         path="/webhooks/{provider}",
         endpoint=WebhookEndpoint(),
         answers="200 stored, 4xx refused, 503 not stored: send it again",
+        is_traced=True,
     ),
     WebRoute(
         method="GET",
@@ -160,6 +164,7 @@ ROUTES = (
         path="/purchases/{provider}",
         endpoint=PurchaseEndpoint(),
         answers="202 stored, 401 not signed in, 429 too often, 503 not stored",
+        is_traced=True,
         is_for=lambda provider, web: web.submissions is not None and provider.takes_submissions,
     ),
     WebRoute(
@@ -184,14 +189,24 @@ ROUTES = (
 )
 
 
-def make_router(*, scrapers: bool, others: bool = True, lifespan: Any = None) -> Router:
+def make_router(
+    *,
+    scrapers: bool,
+    others: bool = True,
+    lifespan: Any = None,
+    tracing: Tracing | None = None,
+) -> Router:
     """Return a router for the routes of scrapers, for all others, or for both.
 
     A router without Starlette around it, whose middleware would take a sixth of a webhook's time:
     uvicorn logs and answers what an endpoint did not expect.
     """
     routes = [
-        Route(row.path, row.endpoint, methods=[row.method])
+        Route(
+            row.path,
+            tracing.around(row.endpoint) if tracing and row.is_traced else row.endpoint,
+            methods=[row.method],
+        )
         for row in ROUTES
         if (scrapers if row.is_for_scrapers else others)
     ]

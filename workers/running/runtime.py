@@ -28,6 +28,7 @@ from workers.running.naming import WorkerName
 from workers.running.reports import Reports
 from workers.running.start_check import check_at_start
 from workers.running.ticks import Ticks
+from workers.signals import open_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,6 +82,7 @@ class Runtime:
         }
         self._stopping = asyncio.Event()
         self._meter = Meter()
+        self._tracing = open_tracing(settings, WORKER)
         self._batches_seen = 0
 
     async def open(self) -> None:
@@ -192,6 +194,7 @@ class Runtime:
             batch_size=self._settings.batch_size,
             stopping=self._stopping,
             meter=self._meter,
+            observe_batch=self._tracing.batches_of(self._pool) if self._tracing else None,
         )
 
     def _look_into_inbox(self, work: str) -> Callable[[], Awaitable[object]]:

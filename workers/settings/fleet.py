@@ -10,11 +10,14 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from workers.settings.values import (
+    BrokerAddress,
     CommaSeparated,
+    HttpAddress,
     ListenAddresses,
     PostgresAddress,
     ProviderName,
     RedisAddress,
+    SentryAddress,
     WorkerName,
 )
 
@@ -43,6 +46,8 @@ class FleetSettings(BaseModel):
     """The address of a person who decides what is held; without one the owner's."""
     redis_url: RedisAddress | None = Field(default=None, repr=False)
     """The queue's address."""
+    broker_url: BrokerAddress | None = Field(default=None, repr=False)
+    """The queue's address in place of REDIS_URL; it may be RabbitMQ's."""
 
     providers_enabled: Annotated[tuple[ProviderName, ...], *CommaSeparated] = ()
     """The providers whose events are taken; if unset, those whose settings are complete."""
@@ -81,6 +86,12 @@ class FleetSettings(BaseModel):
     """What a worker is called in metrics, before its number; the machine's name if unset."""
     batch_size: int = Field(default=500, ge=1, le=5000)
     """Events that a worker claims at once, at most."""
+    sentry_dsn: SentryAddress | None = Field(default=None, repr=False)
+    """Where errors are sent, without any data; if unset, nowhere."""
+    sentry_environment: str = Field(default="production", pattern=r"^[^\s/]{1,64}$")
+    """What Sentry calls this fleet."""
+    otel_exporter_otlp_endpoint: HttpAddress | None = None
+    """The collector to which spans are sent, by HTTP; if unset, there are none."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is colours on a terminal and JSON elsewhere."""
 
@@ -89,6 +100,11 @@ class FleetSettings(BaseModel):
         if self.metrics_port == self.port:
             raise ValueError("METRICS_PORT: must be another than PORT")
         return self
+
+    @property
+    def queue_url(self) -> str | None:
+        """The address of the queue, whichever setting has it."""
+        return self.broker_url or self.redis_url
 
     @property
     def hosts(self) -> list[str]:

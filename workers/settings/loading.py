@@ -154,7 +154,9 @@ def lacking(process: Process, environment: Mapping[str, str]) -> list[str]:
     faults = [
         f"{name} is missing"
         for name in needed
-        if not environment.get(name) and not (name == process.address and has_address)
+        if not environment.get(name)
+        and not (name == process.address and has_address)
+        and not (name == "REDIS_URL" and environment.get("BROKER_URL"))
     ]
     if process.receives_webhooks:
         named = environment.get("PROVIDERS_ENABLED", "").split(",")

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 _UNQUOTED = "isn't an address; in a password write / as %2F, # as %23, ? as %3F, [ as %5B, @ as %40"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_PORTS = {"amqp": 5672, "amqps": 5671}
 _FLAGS = ("true", "false", "True", "False", "1", "0", "yes", "no")
 
 
@@ -39,6 +40,8 @@ _ANYWHERE: Mapping[str, Callable[[str], bool]] = {
     "client_name": _anything,
     "protocol": _one_of("2", "3"),
     "socket_keepalive": _one_of(*_FLAGS),
+    "sentinel": _anything,
+    "sentinel_password": _anything,
 }
 _WITH_TLS: Mapping[str, Callable[[str], bool]] = {
     "ssl_cert_reqs": _one_of("none", "optional", "required"),
@@ -56,6 +59,40 @@ _EXPECTED = {
     "socket_keepalive": "true or false",
     "ssl_check_hostname": "true or false",
 }
+
+
+def check_broker_address(value: str) -> str:
+    """Return the address of either kind of queue. Raises ValueError, which never quotes it."""
+    value = value.strip()
+    if value.startswith(("amqp://", "amqps://")):
+        return _check_rabbitmq(value)
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with amqp://, amqps://, redis://, rediss:// or unix://")
+    return check_redis_address(value)
+
+
+def _check_rabbitmq(value: str) -> str:
+    if not value.isprintable() or " " in value or "#" in value:
+        raise ValueError(_UNQUOTED)
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+        told = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(_UNQUOTED) from None
+    if "@" in parts.path + parts.query or parts.path.count("/") > 1:
+        raise ValueError(_UNQUOTED)
+    if port == 0 or not parts.hostname:
+        raise ValueError("must name one host, and a port from 1 to 65535")
+    for name, each in told:
+        if name not in _WITH_TLS or name in {"ssl_cert_reqs", "ssl_ca_path"}:
+            raise ValueError(
+                f"{name[:63] if _NAME.fullmatch(name) else 'a parameter'} isn't supported"
+            )
+        _check_parameter("rediss" if parts.scheme == "amqps" else parts.scheme, name, each)
+    if parts.scheme == "amqps":
+        _check_files(dict(told))
+    return value
 
 
 def check_redis_address(value: str) -> str:
@@ -78,17 +115,21 @@ def check_redis_address(value: str) -> str:
 def _split(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
-        is_several = "," in parts.netloc.rpartition("@")[2]
-        port = None if is_several else parts.port
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        ports = [urlsplit(f"//{host}").port for host in hosts]
+        by_sentinel = "sentinel" in dict(parse_qsl(parts.query))
     # From None: the original message quotes a part of the password.
     except ValueError:
         raise ValueError(_UNQUOTED) from None
-    if is_several:
+    if len(hosts) > 1 and not by_sentinel:
         raise ValueError(
-            "names several servers; Redis Cluster and Sentinel aren't supported: name one"
+            "names several servers: Redis Cluster isn't supported, and Sentinels need the name of"
+            " their server, ?sentinel=mymaster"
         )
+    if by_sentinel and (parts.scheme == "unix" or not all(hosts)):
+        raise ValueError("must name each Sentinel by host and port: redis://a:26379,b:26379/0?…")
     # redis-py takes 0 for no port, and would ask another server.
-    if port == 0:
+    if 0 in ports:
         raise ValueError("names a port that isn't a number from 1 to 65535")
     return parts
 
@@ -98,8 +139,11 @@ def server_of(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path
+    place = parts.netloc.rpartition("@")[2]
+    if (name := dict(parse_qsl(parts.query)).get("sentinel")) is not None:
+        return f"{name} of {place}"
     host = parts.hostname or "localhost"
-    return f"{f'[{host}]' if ':' in host else host}:{parts.port or 6379}"
+    return f"{f'[{host}]' if ':' in host else host}:{parts.port or _PORTS.get(parts.scheme, 6379)}"
 
 
 def _check_path(scheme: str, path: str, place: str) -> None:
@@ -125,7 +169,7 @@ def _check_parameters(scheme: str, query: str) -> None:
 
 def _check_parameter(scheme: str, name: str, value: str) -> None:
     if name in _WITH_TLS and scheme != "rediss":
-        raise ValueError(f"{name} needs TLS: begin the address with rediss://")
+        raise ValueError(f"{name} needs TLS: begin the address with rediss:// (amqps://)")
     is_fit = _ANYWHERE.get(name) or _WITH_TLS.get(name)
     if is_fit is None:
         raise ValueError(

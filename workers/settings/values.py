@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -15,7 +16,7 @@ from db.connections.address import Address
 from db.connections.parameters import AddressFault
 from tasks.providers import PROVIDERS
 from tasks.providers.base_address import check_address, check_base_address
-from workers.settings.queue_address import check_redis_address
+from workers.settings.queue_address import check_broker_address, check_redis_address
 
 # The key of a field's extra data under which the value for development is kept.
 DEVELOPMENT = "development"
@@ -119,11 +120,22 @@ def _worker_name(value: str) -> str:
     return value
 
 
+def _sentry_address(value: str) -> str:
+    parts = urlsplit(value)
+    # <scheme>://<public key>@<host>/<number of the project>
+    if not (parts.username and parts.hostname and parts.path.rpartition("/")[2].isdigit()):
+        raise ValueError("must be as Sentry shows it: https://<key>@<host>/<project>")
+    check_base_address(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    return value
+
+
 CommaSeparated = (NoDecode, BeforeValidator(_split))
 PostgresAddress: TypeAlias = Annotated[str, AfterValidator(_postgres_address)]
+BrokerAddress: TypeAlias = Annotated[str, AfterValidator(check_broker_address)]
 RedisAddress: TypeAlias = Annotated[str, AfterValidator(check_redis_address)]
 ListenAddresses: TypeAlias = Annotated[str, AfterValidator(_listen_addresses)]
 BaseAddress: TypeAlias = Annotated[str, AfterValidator(check_base_address)]
 HttpAddress: TypeAlias = Annotated[str, AfterValidator(check_address)]
 ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
+SentryAddress: TypeAlias = Annotated[str, AfterValidator(_sentry_address)]
 WorkerName: TypeAlias = Annotated[str, AfterValidator(_worker_name)]

@@ -82,7 +82,7 @@ class Fleet:
         self._environment = {**environment, **(self._mocks.settings if self._mocks else {})}
         folder = self._folder.path
         self._postgres = None if settings.database_url else EmbeddedPostgres(folder)
-        self._valkey = None if settings.redis_url else EmbeddedValkey(folder)
+        self._valkey = None if settings.queue_url else EmbeddedValkey(folder)
         self._commands = read_procfile()
         self._output = Output(width=max(map(len, ["coinfleet", *self._commands])))
         self._release: FleetProcess | None = None

@@ -22,6 +22,7 @@ as $$
             order by e.id
             limit 1
         ),
+        'backlog_s', fleet.backlog_seconds(),
         -- How far the latest of the stored times is ahead of now: if it is, the clock has been set back since.
         'clock_behind_s',
         greatest(

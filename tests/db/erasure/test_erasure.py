@@ -83,7 +83,8 @@ OF_MACHINES = of(
     fleet_event_tallies="provider state",
     fleet_found_events="provider event_type",
     fleet_freezes="provider source source_id released_by release_reason",
-    fleet_inbox_events="provider provider_event_id event_type payload_sha256 state reason",
+    fleet_inbox_events="provider provider_event_id event_type payload_sha256 state reason"
+    " traceparent",
     fleet_joined_purchases="joined_by closed_by closed_reason",
     fleet_leaderboard_sums="board period",
     # The address is an operator's.

@@ -23,14 +23,10 @@ from tests.workers.cli.operators import coinfleet
 from tests.workers.processes import ROOT
 from tests.workers.receiving.serving import a_purchase, inbox, serving
 from workers.embedded import EmbeddedValkey
-from workers.queue.client import (
-    CALM_S,
-    SAME_TROUBLE_S,
-    QueueBroker,
-    QueueTrouble,
-)
+from workers.queue.client import QueueBroker
 from workers.queue.doorbell import Bell
 from workers.queue.probe import probe_queue
+from workers.queue.trouble import CALM_S, SAME_TROUBLE_S, QueueTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -330,10 +330,10 @@ async def test_metrics_show_a_scheduler_that_fires_nothing_and_a_job_that_is_not
         " values ('done', 1, now() - interval '10 minutes', 'done')"
     )
     text = (await web.client.get("/metrics")).text
-    assert metric(text, 'coinfleet_job_fired_age_seconds{job="fired"}') >= 300
-    assert metric(text, 'coinfleet_job_fired_age_seconds{job="done"}') < 300
-    assert metric(text, 'coinfleet_job_done_age_seconds{job="done"}') >= 600
-    assert 'coinfleet_job_done_age_seconds{job="fired"}' not in text
+    assert metric(text, 'coinfleet_job_fired_age_seconds{schedule="fired"}') >= 300
+    assert metric(text, 'coinfleet_job_fired_age_seconds{schedule="done"}') < 300
+    assert metric(text, 'coinfleet_job_done_age_seconds{schedule="done"}') >= 600
+    assert 'coinfleet_job_done_age_seconds{schedule="fired"}' not in text
 
 
 async def test_metrics_show_held_events_by_reason_with_the_age_of_the_oldest(

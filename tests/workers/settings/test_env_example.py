@@ -14,8 +14,13 @@ EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
 # A line that sets something, or that does so once its # is removed.
 SETTING = re.compile(r"(?P<commented>#?)(?P<name>[A-Z][A-Z_]+)=(?P<value>.*)")
 LINES = [found for line in EXAMPLE if (found := SETTING.fullmatch(line))]
-# `coinfleet up` sets it for the processes that it starts.
-INTERNAL = {"COINFLEET_COLOURS"}
+# `coinfleet up` sets the first for the processes that it starts, make the others for tests.
+INTERNAL = {
+    "COINFLEET_COLOURS",
+    "COINFLEET_TEST_HOSTS",
+    "COINFLEET_TEST_IMAGE",
+    "COINFLEET_TEST_IMAGE_CONFIG",
+}
 
 
 def names_in_sources() -> set[str]:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Annotated
 
 import msgspec
-import redis
 import typer
 from msgspec import UNSET
 
@@ -24,8 +23,7 @@ from workers.cli.status.health import FleetHealth, Queue
 from workers.cli.status.reading import read_database
 from workers.cli.status.report import show
 from workers.cli.terminal import make_console, write
-from workers.queue.client import QueueBroker
-from workers.queue.probe import REFUSALS, reason_of
+from workers.queue.opening import open_broker
 
 # A database that needs longer than this to count is reported as unavailable.
 TIMEOUT_S = 5.0
@@ -48,7 +46,7 @@ def command(
         health = asyncio.run(
             read_health(
                 str(settings.database_url),
-                settings.redis_url,
+                settings.queue_url,
                 held_after_minutes=settings.status_held_after_minutes,
             )
         )
@@ -84,14 +82,16 @@ async def read_health(
 def _read_queue(url: str | None) -> Queue:
     if url is None:
         return Queue(reachable=None, waiting=None)
-    broker = QueueBroker(url, middleware=[])
+    broker = open_broker(url, middleware=[])
     try:
         refused = broker.write_refusal()
         waiting = sum(broker.waiting(queue) for queue in {task.queue for task in TASKS})
-    except REFUSALS as error:
-        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {reason_of(error)}")
-    except redis.RedisError as error:
-        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {reason_of(error)}")
+    except broker.refusals as error:
+        reason = broker.reason_of(error)
+        return Queue(reachable=True, waiting=None, refusal=f"{broker.server}: {reason}")
+    except broker.troubles as error:
+        reason = broker.reason_of(error)
+        return Queue(reachable=False, waiting=None, outage=f"{broker.server}: {reason}")
     finally:
         broker.close()
     refusal = UNSET if refused is None else f"{broker.server}: {refused}"
