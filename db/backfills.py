@@ -5,7 +5,7 @@ A page is stored, counted and left behind in one transaction. Nothing here asks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NewType
 
@@ -44,6 +44,8 @@ class Backfill:
     to_at: datetime
     cursor: str | None
     lost_from: datetime | None
+    is_asked_for: bool = False
+    """By a person, and not the timetable's."""
 
 
 class PageCounts(NamedTuple):
@@ -77,7 +79,7 @@ async def begin_backfill(
         keeps,
         since,
     )
-    return Backfill(*row) if row else None
+    return replace(Backfill(*row), is_asked_for=since is not None) if row else None
 
 
 async def store_found(

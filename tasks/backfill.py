@@ -126,7 +126,13 @@ async def read_pages(
     raises. Cut anywhere, it goes on with the page that was not stored.
     """
     orders = partial(read_known_orders, database)
-    reading = history.pages(backfill.from_at, backfill.to_at, backfill.cursor, orders=orders)
+    reading = history.pages(
+        backfill.from_at,
+        backfill.to_at,
+        backfill.cursor,
+        orders=orders,
+        all_orders=backfill.is_asked_for,
+    )
     async with aclosing(reading) as pages:
         async for page in pages:
             yield await _store(database, backfill, page)

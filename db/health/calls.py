@@ -89,14 +89,18 @@ async def read_untried_calls(pool: Pool, *, longer_than: timedelta) -> list[Untr
     But not those of whom a worker reports that it asks nothing, and why.
     """
     rows = await pool.fetch(
-        "select provider, count(*), extract(epoch from clock_timestamp() - min(created_at))::float8"
+        "select provider, count(*) filter (where due_at < clock_timestamp()),"
+        " extract(epoch from clock_timestamp() - min(due_at))::float8"
+        " from (select provider, first_attempt_at,"
+        # A question that is asked again after a pause was answered before.
+        " case when attempts > 0 then next_attempt_at else created_at end as due_at"
         " from fleet.provider_calls where state = 'pending' and kind <> 'app.deliver'"
         " and provider <> all(array(select f ->> 'provider' from fleet.worker_reports as r"
         " cross join jsonb_array_elements(r.detail -> 'faults') as f"
-        " where r.reported_at > clock_timestamp() - interval '30 seconds'))"
+        " where r.reported_at > clock_timestamp() - interval '30 seconds'))) as waiting"
         " group by provider"
         " having bool_and(first_attempt_at is null)"
-        " and min(created_at) < clock_timestamp() - $1::interval order by provider",
+        " and min(due_at) < clock_timestamp() - $1::interval order by provider",
         longer_than,
     )
     return [UntriedCalls(*row) for row in rows]

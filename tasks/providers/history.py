@@ -61,14 +61,21 @@ class History(ABC):
 
     @abstractmethod
     def pages(
-        self, since: datetime, until: datetime, cursor: str | None, *, orders: KnownOrders
+        self,
+        since: datetime,
+        until: datetime,
+        cursor: str | None,
+        *,
+        orders: KnownOrders,
+        all_orders: bool = False,
     ) -> AsyncGenerator[Page]:
         """Yield what was made from `since` to `until`, or what is left of it after `cursor`.
 
-        Asks the provider at least once and yields at least one page, so that `reaches` is known.
-        The last page's `reaches` is `until`, or the provider's time if that is earlier. Raises what
-        tasks/providers/calls.py lists; CallRefused also for a cursor that is of no use any more:
-        then the history is read again from `since`. Yielding an event twice does no harm.
+        What is asked for by our own orders may be spread over a day's readings, unless `all_orders`
+        is set. Asks the provider at least once and yields at least one page, so that `reaches` is
+        known. The last page's `reaches` is `until`, or the provider's time if that is earlier.
+        Raises what tasks/providers/calls.py lists; CallRefused also for a cursor that is of no use
+        any more: then the history is read again from `since`. Yielding an event twice does no harm.
         """
 
     async def close(self) -> None:  # noqa: B027 - one without a client has nothing open

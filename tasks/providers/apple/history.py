@@ -93,9 +93,10 @@ class AppleHistory(History):
         cursor: str | None,
         *,
         orders: KnownOrders,
+        all_orders: bool = False,
     ) -> AsyncGenerator[Page]:
         """Yield the pages of one app and environment after the other; see History.pages."""
-        del orders
+        del orders, all_orders
         at = _read(cursor) if cursor else Position()
         while at.app_no < len(self._bundle_ids):
             found, now = await self._ask(at, since, until)

@@ -63,6 +63,10 @@ UNREADABLE = "unreadable"
 _REFUSAL = msgspec.json.Decoder(Refusal)
 
 
+class RightMissing(CallFailed):
+    """The account may not do this for this app; it may do it for others."""
+
+
 class GoogleRefused(CoinfleetError):
     """Google refused a request for a reason of its own."""
 
@@ -145,8 +149,10 @@ def _checked(answer: Answer) -> Answer:
     match status:
         case 401:
             raise KeyRefused(reason, retry_after_s=wait_s)
-        # A right that the account lacks, or another request at the same time.
-        case 403 | 408 | 409:
+        case 403:
+            raise RightMissing(reason, retry_after_s=wait_s)
+        # Another request at the same time.
+        case 408 | 409:
             raise CallFailed(reason, retry_after_s=wait_s)
         case _ if status >= 500 or status < 400:
             raise ProviderUnreachable(reason, retry_after_s=wait_s)

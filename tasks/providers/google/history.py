@@ -14,7 +14,15 @@ import msgspec
 
 from db.backfills import KnownOrder
 from tasks.providers.calls import CallRefused
-from tasks.providers.google.api import GONE, GoogleApi, GoogleRefused, decoded, quoted, refused
+from tasks.providers.google.api import (
+    GONE,
+    GoogleApi,
+    GoogleRefused,
+    RightMissing,
+    decoded,
+    quoted,
+    refused,
+)
 from tasks.providers.google.listing import (
     BACKFILL_ORDER,
     BACKFILL_VOIDED,
@@ -45,7 +53,7 @@ KNOWN_MAX = 1_000
 ORDERS_MAX = 100
 # The times of a range that begins a moment too early are refused.
 MARGIN = timedelta(hours=1)
-# A range of more days than that was asked for by a person: then all orders are read at once.
+# After a pause that made a range of more days than that, all orders are read at once.
 LONG_RANGE = timedelta(days=4)
 # Else a day's runs read each order once: those whose turn the hour is.
 HOURS = 24
@@ -71,11 +79,20 @@ class Orders(msgspec.Struct):
 
 
 class Position(NamedTuple):
-    """Where to go on: in the voids of an app, then after an order that we know."""
+    """Where to go on: in the voids of an app, then after an order that we know.
+
+    `refused` names an app whose history the account may not read: the others are read all the same,
+    and then the reading fails.
+    """
 
     app_no: int = 0
     token: str | None = None
     after: KnownOrder | None = None
+    refused: str | None = None
+
+    def without(self, package: str, error: RightMissing) -> Position:
+        """Return the same place, with an app noted that can't be read."""
+        return self._replace(refused=self.refused or f"{package}: {error}")
 
 
 _POSITION = msgspec.json.Decoder(Position)
@@ -103,40 +120,51 @@ class GoogleHistory(History):
         cursor: str | None,
         *,
         orders: KnownOrders,
+        all_orders: bool = False,
     ) -> AsyncGenerator[Page]:
         """Yield the voids of one app after the other, then orders; see History.pages."""
         at = _read(cursor) if cursor else Position()
         now: datetime | None = None
         while at.app_no < len(self._packages):
             package = self._packages[at.app_no]
-            answer = await self._get(_voids_path(package, at.token, since, until))
+            try:
+                answer = await self._get(_voids_path(package, at.token, since, until))
+            except RightMissing as error:
+                at = at.without(package, error)._replace(app_no=at.app_no + 1, token=None)
+                continue
             found, now = decoded(answer, Voids), answer.dated_at
             following = found.token_pagination.next_page_token if found.token_pagination else None
-            at = Position(at.app_no, following) if following else Position(at.app_no + 1)
+            next_no = at.app_no if following else at.app_no + 1
+            at = at._replace(app_no=next_no, token=following)
             events = [self._void(package, row) for row in found.voided_purchases]
             yield Page(events=events, cursor=_text(at), reaches=since)
-        hour = None if until - since > LONG_RANGE else until.hour
+        hour = None if all_orders or until - since > LONG_RANGE else until.hour
         while known := await orders(at.after, KNOWN_MAX):
             at = at._replace(after=known[-1])
             due = [each for each in known if hour is None or each.purchase_id % HOURS == hour]
-            yield Page(events=await self._orders(due), cursor=_text(at), reaches=since)
+            events = []
+            for package in sorted({each.store_app for each in due}):
+                order_ids = [each.order_id for each in due if each.store_app == package]
+                try:
+                    events += await self._orders(package, order_ids)
+                except RightMissing as error:
+                    at = at.without(package, error)
+            yield Page(events=events, cursor=_text(at), reaches=since)
+        if at.refused:
+            raise CallRefused(at.refused)
         yield Page(cursor=_text(at), reaches=min(until, now or until))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
 
-    async def _orders(self, known: Sequence[KnownOrder]) -> list[PastEvent]:
+    async def _orders(self, package: str, order_ids: Sequence[str]) -> list[PastEvent]:
         """Return those of which something went back."""
         events: list[PastEvent] = []
-        for package in sorted({each.store_app for each in known}):
-            order_ids = [each.order_id for each in known if each.store_app == package]
-            for no in range(0, len(order_ids), ORDERS_MAX):
-                asked = order_ids[no : no + ORDERS_MAX]
-                found = [
-                    self._order(package, row) for row in await self._read_orders(package, asked)
-                ]
-                events += [event for event in found if event]
+        for no in range(0, len(order_ids), ORDERS_MAX):
+            asked = order_ids[no : no + ORDERS_MAX]
+            found = [self._order(package, row) for row in await self._read_orders(package, asked)]
+            events += [event for event in found if event]
         return events
 
     async def _read_orders(self, package: str, order_ids: Sequence[str]) -> list[msgspec.Raw]:

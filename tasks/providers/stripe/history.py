@@ -106,9 +106,10 @@ class StripeHistory(History):
         cursor: str | None,
         *,
         orders: KnownOrders,
+        all_orders: bool = False,
     ) -> AsyncGenerator[Page]:
         """Yield the pages of one slice after the other; see History.pages."""
-        del orders
+        del orders, all_orders
         # Its times are whole seconds, and the last one counts.
         end_s = floor(until.timestamp()) + 1
         at = Position.read(cursor) if cursor else Position(int(since.timestamp()))

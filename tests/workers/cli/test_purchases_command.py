@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from db.facts import StoreInquiry
+from db.facts import LineItem, StoreInquiry
 from tests.db.books import PRICE_LIST, Books, Payment
 from tests.db.stores.sales import PRICE_LIST as STORES_PRICE_LIST
 from tests.db.stores.sales import Sale
@@ -179,6 +179,34 @@ async def test_a_payment_that_went_back_meanwhile_is_told_so(
     assert late.returncode == 1
     said = f"purchase {purchase_id}: its payment was given back meanwhile, it is refunded"
     assert json.loads(late.stdout)["error"] == said
+
+
+async def test_a_granted_purchase_is_called_granted_to_whoever_decides_it(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    small = Payment()
+    await books.apply_one(small.bought(BUYER))
+    number = str(await purchase_of(books.db, small))
+    for verb in ("approve", "reject"):
+        late = await purchases(verb, number, "--reason", "no")
+        said = f"coinfleet: purchase {number}: it is granted, and not held\n"
+        assert (late.returncode, late.stderr) == (1, said)
+
+
+async def test_a_purchase_that_nothing_prices_in_dollars_says_what_is_missing(
+    purchases: Purchases, books: Books
+) -> None:
+    await settle(books)
+    await books.db.execute(STORES_PRICE_LIST)
+    sale = Sale("google")
+    await books.apply_one(sale.sold(BUYER, LineItem(product_id="coins.9", quantity=1)))
+    number = await books.db.fetchval(
+        "select id from public.coin_purchases where hold_reason = 'no_fx_rate'"
+    )
+    shown = (await purchases("show", str(number))).stdout
+    assert "its store told no price, and the price list has none in usd" in shown
+    assert "None" not in shown
 
 
 async def test_an_event_without_a_buyer_is_attributed_or_rejected(

@@ -135,7 +135,9 @@ class Run:
         """Look for each page's events in the inbox; yield up to which time all was looked for."""
         orders = partial(read_known_orders, self.pool)
         types = Counter(self._found.types)
-        reading = self.history.pages(span.from_at, span.until, self._cursor, orders=orders)
+        reading = self.history.pages(
+            span.from_at, span.until, self._cursor, orders=orders, all_orders=True
+        )
         async with aclosing(reading) as pages:
             async for page in pages:
                 arrivals = {each.arrival.provider_event_id: each.arrival for each in page.events}

@@ -54,6 +54,9 @@ def why(look: Look) -> str:
         "unknown_product": f"When it came, its {product} was not in the price list.",
         "no_fx_rate": (
             f"When it came, no rate of the last 7 days told what {look.currency} is worth."
+            if look.currency
+            else "When it came, nothing told what it is worth in US dollars: its store told no"
+            " price, and the price list has none in usd for its product."
         ),
         "unknown_buyer": "Its events name more than one buyer, or none that can be read.",
         "id_conflict": "Its payment turned out to be that of another purchase.",
@@ -112,6 +115,8 @@ def story(look: Look, decisions: Sequence[Decision]) -> str:
     """Say what has become of a purchase, to somebody who comes too late to decide it."""
     if decisions:
         return "; ".join(map(told, decisions))
+    if look.status == "confirmed":
+        return "it is granted, and not held"
     if look.status != "pending":
         return f"its payment was given back meanwhile, it is {look.status}"
     if look.is_granted_otherwise:

@@ -178,6 +178,34 @@ async def test_each_order_is_read_once_a_day(google: GoogleServer, history: Goog
     assert len(found) == len(set(found)) == 30
 
 
+async def test_an_app_that_may_not_be_read_hides_no_other(
+    google: GoogleServer, history: GoogleHistory
+) -> None:
+    google.forbidden_apps.add(PACKAGE)
+    refunded = google.store.sell(Item(COINS), package=SECOND)
+    hidden = google.store.sell(Item(COINS))
+    google.store.refund(refunded, revoke=True)
+    google.store.refund(hidden, revoke=True)
+    until = datetime.fromtimestamp(google.store.now_s + 1, UTC)
+    found: list[Page] = []
+
+    async def read_from(cursor: str | None) -> None:
+        since = until - timedelta(days=20)
+        async for page in history.pages(since, until, cursor, orders=Known(hidden).read):
+            assert page.reaches == since
+            found.append(page)
+
+    is_named = f"^{PACKAGE}: 403 userInsufficientPermission$"
+    with pytest.raises(CallRefused, match=is_named):
+        await read_from(None)
+    # Cut after its first page, it goes on and has not forgotten.
+    with pytest.raises(CallRefused, match=is_named):
+        await read_from(found[0].cursor)
+    assert kinds(found) == ["backfill.voided"]
+    google.forbidden_apps.clear()
+    assert len(ids(await read(history, google, Known(hidden)))) == 3
+
+
 async def test_a_fault_cuts_the_reading(google: GoogleServer, history: GoogleHistory) -> None:
     google.faults.append("throttled")
     await history._api._access.get()

@@ -89,6 +89,20 @@ async def test_calls_that_no_worker_tries_need_a_key(database: Database, db: Con
     )
 
 
+async def test_a_question_between_two_answers_needs_nobody(
+    database: Database, db: Connection
+) -> None:
+    # As one for a purchase that is pending at Google for hours, and is read at pauses.
+    columns = ", attempts, created_at, next_attempt_at"
+    values = ", 3, now() - interval '2 hours', now() + interval '{} minutes'"
+    await write(db, "a", columns, values.format(30))
+    assert (await health_of(database)).attention == []
+    # Unless its time has come, and nobody asks.
+    await write(db, "b", columns, values.format(-5))
+    (line,) = (await health_of(database)).attention
+    assert line.startswith("calls to stripe: 1 untried, the oldest for 5 min")
+
+
 async def test_what_is_open_is_counted_for_metrics_and_for_json(
     database: Database, db: Connection, web_pool: Pool
 ) -> None:

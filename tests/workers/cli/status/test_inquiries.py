@@ -85,6 +85,39 @@ async def test_an_answer_that_came_too_late_is_told_for_a_day(
     assert f"the last: question {number}" in found
 
 
+async def test_a_question_that_nobody_answered_is_told_for_a_day(
+    db: Connection, database: Database
+) -> None:
+    # Nobody may answer Apple without consent, nor of what nobody knows.
+    await ask(db, "of Apple", "-1 hour")
+    assert "not answered" not in str(await health_of(database))
+    await db.execute("select fleet.configure_consent(true)")
+    assert "not answered" not in str(await health_of(database))
+    for name, ended in (("forgotten", "-1 hour"), ("older", "-25 hours"), ("open", "1 hour")):
+        await ask(db, name, ended)
+        await db.execute(
+            "update fleet.store_inquiries set provider = 'google', payment_key = $1"
+            " where inquiry_id = $1",
+            name,
+        )
+    number = await db.fetchval(
+        "select id from fleet.store_inquiries where inquiry_id = 'forgotten'"
+    )
+    found = str(await health_of(database))
+    assert (
+        f"google was not answered in time about 1 refund within a day, the last: question {number}"
+        in found
+    )
+    # What went back meanwhile needed no answer.
+    await db.execute(
+        "with k as (insert into fleet.payment_keys (provider, key, payment_id)"
+        " values ('google', 'forgotten', 8) returning payment_id) insert into fleet.store_payments"
+        " (payment_id, provider, store_app, provider_payment_id, told_at, reversed_milli_percent)"
+        " select payment_id, 'google', 'app', 'forgotten', now(), 100000 from k"
+    )
+    assert "not answered" not in str(await health_of(database))
+
+
 async def test_metrics_count_what_is_open_and_until_when(db: Connection, web_pool: Pool) -> None:
     await ask(db, "sandbox", "1 hour", is_sandbox=True)
     await ask(db, "later", "10 hours")
