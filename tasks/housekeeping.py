@@ -47,6 +47,9 @@ async def tidy_up(ctx: Context) -> None:
     expired = await freezes.expire_freezes(ctx.pool, limit=UNFROZEN_PER_RUN_MAX)
     if expired:
         ctx.log.info("freezes_expired", freezes=expired)
+    mended = await freezes.mend_freezes(ctx.pool, limit=UNFROZEN_PER_RUN_MAX)
+    if mended:
+        ctx.log.info("freezes_mended", payments=mended)
     await _answer_stores(ctx)
     await _report_late_confirmations(ctx)
     folded = housekeeping.TALLIES_PER_CALL

@@ -79,3 +79,12 @@ async def expire_freezes(database: Pool | Connection, *, limit: int) -> int:
     """Release up to `limit` early fraud warnings that are 120 days old; return how many."""
     expired: int = await database.fetchval("select fleet.expire_freezes($1)", limit)
     return expired
+
+
+async def mend_freezes(database: Pool | Connection, *, limit: int) -> int:
+    """Make freezes what their inquiries and purchases say; return of how many payments.
+
+    Only a release that brings the freezes while older workers are at work leaves any.
+    """
+    mended: int = await database.fetchval("select fleet.mend_freezes($1)", limit)
+    return mended

@@ -41,6 +41,7 @@ grant execute on function fleet.wake_waiting_events(integer, timestamptz) to coi
 grant execute on function fleet.judge_holds_again(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.expire_hold(timestamptz) to coinfleet_worker;
 grant execute on function fleet.expire_freezes(integer, timestamptz) to coinfleet_worker;
+grant execute on function fleet.mend_freezes(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.remind_of_holds(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.due_ticks(timestamptz) to coinfleet_worker;
 grant execute on function fleet.claim_tick(text, bigint, timestamptz) to coinfleet_worker;

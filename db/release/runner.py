@@ -30,9 +30,11 @@ in the files are schema-qualified.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import asyncpg
 
 from db.release import catalog, plan
 from db.release.generations import refuse_older_generation
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from db.release.catalog import Difference
     from db.release.plan import StatusRow, Step
+
+MENDED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,17 @@ async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) ->
     """
     async with _release_session(url) as connection:
         report = await bring_up(connection, expected(), on_step=on_step)
+        await mend_freezes(connection)
         return replace(report, profiles_made=await make_profiles(connection))
+
+
+async def mend_freezes(connection: Connection) -> None:
+    """Mend what workers of the last release wrote while the freezes' tables were new to them.
+
+    What is locked now, housekeeping mends within a minute.
+    """
+    with suppress(asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        await connection.fetchval("select fleet.mend_freezes($1)", MENDED_AT_ONCE)
 
 
 async def apply_files(

@@ -76,6 +76,8 @@ async def test_a_gift_and_a_freeze_read_nothing_of_others(db: Connection) -> Non
         ("fleet.settle_freezes", "select distinct", {"p_payment_ids": "array[1::bigint]"}),
         ("fleet.frozen_coins", "select", {"p_profile_ids": "array[gen_random_uuid()]"}),
         ("fleet.expire_freezes", "select k.provider", {"v_now": "now()", "p_limit": "10"}),
+        ("fleet.mend_freezes", "select k.provider", {"p_limit": "10"}),
+        ("fleet.stray_freezes", "select d.payment_id", {}),
     ],
 )
 async def test_freezes_are_found_by_their_indexes(
