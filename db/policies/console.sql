@@ -62,6 +62,7 @@ grant select (
 ) on fleet.refunds to coinfleet_console;
 grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
 grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
+grant select (apple_customers_consented) on fleet.settings to coinfleet_console;
 grant select (
     id, provider, inquiry_id, event_id, payment_key, store_app, asked_at, deadline, reason, is_sandbox
 ) on fleet.store_inquiries to coinfleet_console;
@@ -133,6 +134,7 @@ grant execute on function fleet.purchase_for_decision(bigint) to coinfleet_conso
 grant execute on function fleet.purchase_decisions(bigint) to coinfleet_console;
 grant execute on function fleet.answer_key(text, text) to coinfleet_console;
 grant execute on function fleet.backfill_statuses() to coinfleet_console;
+grant execute on function fleet.calls_of_refund(text) to coinfleet_console;
 grant execute on function fleet.catalog_differences() to coinfleet_console;
 grant execute on function fleet.console_session(bytea) to coinfleet_console;
 grant execute on function fleet.double_grants() to coinfleet_console;

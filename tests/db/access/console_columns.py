@@ -58,6 +58,7 @@ READABLE: dict[str, str] = {
     ),
     "fleet.refunds": "provider refund_id payment_id amount_minor status created_at undone_at",
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",
+    "fleet.settings": "apple_customers_consented",
     "fleet.set_aside_events": "event_id failing_since setbacks sqlstate",
     "fleet.store_inquiries": (
         "id provider inquiry_id event_id payment_key store_app asked_at deadline reason is_sandbox"
