@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.workers.console.conftest import HOSTILE, LARGE
+from tests.workers.console.holdings import an_address
 from tests.workers.console.site import post
 from workers.console.rights import Right
 from workers.console.table import ACTIONS, PAGES, Action, Page
@@ -30,11 +30,6 @@ MAY = {
 # It is sent for as long as somebody looks: test_feed.py.
 ENDLESS = {"/live"}
 SHOWN = [page for page in PAGES if page.path not in ENDLESS]
-
-
-def an_address(path: str) -> str:
-    """Put the id of an event, 1, in place of each parameter."""
-    return re.sub(r"\{[a-z_]+\}", "1", path)
 
 
 @pytest.mark.parametrize("role", Role)
