@@ -37,10 +37,11 @@ async def profile(owner: Connection) -> UUID:
     books = Books(owner)
     sender, recipient = await books.profiles(2)
     await owner.execute(
-        "select fleet.adjust_balance($1, $2, '@ann', $3, 'key-' || $1::text)",
+        "select fleet.adjust_balance($1, $2, '@ann', $3, $4)",
         sender,
         LARGE + 3,
         FORMULA,
+        f"key {sender}",
     )
     await books.apply_one(gift(sender, recipient, 3))
     return sender
