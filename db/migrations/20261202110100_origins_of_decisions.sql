@@ -15,6 +15,7 @@ alter table fleet.adjustments alter column origin set default coalesce(
 comment on column fleet.adjustments.origin is
     'From where it was corrected: what the transaction says as coinfleet.origin, else the address of the session.';
 alter table fleet.operator_actions add column origin text;
-alter table fleet.operator_actions alter column origin set default nullif(current_setting('coinfleet.origin', true), '');
+alter table fleet.operator_actions alter column origin
+set default nullif(current_setting('coinfleet.origin', true), '');
 comment on column fleet.operator_actions.origin is
     'From where a person of the console acted: what the transaction says as coinfleet.origin.';
