@@ -164,7 +164,8 @@ async def read_held(connection: Connection, *, limit: int) -> list[Held]:
 async def read_purchase(connection: Connection, purchase_id: int) -> Look | None:
     """Return a purchase, held or not; None if there is none of this id."""
     columns = ", ".join(
-        "ip_address::text" if name == "ip_address" else name for name in Look.__slots__
+        "host(ip_address) as ip_address" if name == "ip_address" else name
+        for name in Look.__slots__
     )
     row = await connection.fetchrow(
         f"select {columns} from fleet.purchase_for_decision($1)",  # noqa: S608 -- names of ours

@@ -42,6 +42,7 @@ class Row:
     paid: str
     worth: str
     expires_at: datetime | None
+    expires_in_s: float | None
 
 
 async def show(visit: Visit) -> Response:
@@ -72,9 +73,10 @@ def _row(each: Held, expires_after: timedelta | None) -> Row:
     link = f"/approvals/purchases/{each.purchase_id}"
     if each.purchase_id is None:
         link = f"/approvals/events/{each.event_id}"
-    expires_at = None
+    expires_at = expires_in_s = None
     if expires_after is not None and each.waits_for != "refund":
         expires_at = each.held_since + expires_after
+        expires_in_s = expires_after.total_seconds() - each.age_s
     return Row(
         held=each,
         link=link,
@@ -82,4 +84,5 @@ def _row(each: Held, expires_after: timedelta | None) -> Row:
         paid=money(each.amount, each.currency),
         worth=dollars(each.usd_amount),
         expires_at=expires_at,
+        expires_in_s=expires_in_s,
     )
