@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.browser.conftest import Console
 
-# What is read by programs: the stream and the points of the chart.
-NO_PAGES = {"/live", "/rates"}
+# What is read by programs: the stream, the points of the chart, and a file.
+NO_PAGES = {"/live", "/rates", "/profiles/{profile_id}/statement.csv"}
 PATHS = [an_address(page.path) for page in PAGES if page.path not in NO_PAGES]
 SCHEMES = ("light", "dark")
 OVERFLOWS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"

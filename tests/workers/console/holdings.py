@@ -19,14 +19,17 @@ from tests.db.stores.sales import Sale
 from workers.console.sign_in.sessions import hash_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import httpx
 
     from db.connections.pool import Connection
+    from db.facts import Fact
     from tests.workers.console.site import Site
 
 BUYER = UUID("00000000-0000-4000-8000-000000000001")
 HELD_EVENT = 5
-PARK = "update fleet.inbox_events set state = '{}' where provider_event_id = 'evt_3'"
+PARK = "update fleet.inbox_events set state = '{}' where id = 3"
 # What stands in place of a parameter of a path; of all others it is 1.
 IDS = {"profile_id": str(BUYER), "held_event_id": str(HELD_EVENT)}
 
@@ -36,12 +39,22 @@ def an_address(path: str) -> str:
     return re.sub(r"\{([a-z_]+)\}", lambda found: IDS.get(found[1], "1"), path)
 
 
+class Holdings(Books):
+    """Books whose events have names of their own: the inbox has an evt_1 already."""
+
+    async def receive(self, *facts: Fact, ids: Sequence[str] | None = None) -> list[int]:
+        """Store one event per fact."""
+        return await super().receive(
+            *facts, ids=ids or [f"evt_{secrets.token_hex(8)}" for _ in facts]
+        )
+
+
 async def make_holdings(connection: Connection) -> None:
     """Purchase 1 and event HELD_EVENT are held, purchase 2 is frozen and disputed; one question.
 
     The inbox holds events up to 3 before it.
     """
-    books = Books(connection)
+    books = Holdings(connection)
     # The inbox's own event is pending for good: the books can't read it.
     await connection.execute(PARK.format("waiting"))
     await connection.execute(PRICE_LIST)
@@ -82,22 +95,27 @@ async def ask(books: Books, sale: Sale, *, hours: int = 24) -> int:
 async def hold(owner: Connection, dollars: int = 30_000) -> tuple[int, Payment]:
     """A purchase of BUYER's that waits for a person; return its id."""
     payment = Payment()
-    await Books(owner).apply_one(payment.worth(BUYER, dollars))
+    await Holdings(owner).apply_one(payment.worth(BUYER, dollars))
     found: int = await owner.fetchval(
         "select id from public.coin_purchases where provider_payment_id = $1", payment.intent
     )
     return found, payment
 
 
-async def sign_in(site: Site, owner: Connection, name: str, role: str) -> httpx.AsyncClient:
-    """A browser of a person with this name."""
+async def token_of(owner: Connection, name: str, role: str) -> str:
+    """The cookie of a session of a person with this name."""
     token = secrets.token_urlsafe()
     claimant = Claimant(
         subject=f"test {name}", name=name, role=role, aal="aal1", reads_payloads=False
     )
     assert await open_session(owner, hash_of(token), claimant, lasts_s=3_600) == name
+    return token
+
+
+async def sign_in(site: Site, owner: Connection, name: str, role: str) -> httpx.AsyncClient:
+    """A browser of a person with this name."""
     browser = site.browser()
-    browser.cookies.set("coinfleet", token, domain="127.0.0.1")
+    browser.cookies.set("coinfleet", await token_of(owner, name, role), domain="127.0.0.1")
     return browser
 
 

@@ -9,9 +9,18 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from tests.db.books import Books, Payment
+from tests.db.books import Payment
 from tests.db.stores.sales import Sale
-from tests.workers.console.holdings import BUYER, HELD_EVENT, PARK, ask, fields_of, hold, sign_in
+from tests.workers.console.holdings import (
+    BUYER,
+    HELD_EVENT,
+    PARK,
+    Holdings,
+    ask,
+    fields_of,
+    hold,
+    sign_in,
+)
 from tests.workers.console.site import post
 
 if TYPE_CHECKING:
@@ -73,7 +82,7 @@ async def decided(owner: Connection, purchase_id: int) -> list[tuple[str, str]]:
 
 
 async def coins(owner: Connection) -> int:
-    return await Books(owner).coins(BUYER)
+    return await Holdings(owner).coins(BUYER)
 
 
 async def test_an_approval_credits_and_is_kept_with_who_why_and_from_where(
@@ -98,7 +107,7 @@ async def test_a_page_says_exactly_what_each_decision_does(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
     purchase_id, payment = await hold(owner)
-    await Books(owner).apply_one(payment.refund(1_000_000))
+    await Holdings(owner).apply_one(payment.refund(1_000_000))
     before = await coins(owner)
     page = (await people[0].get(f"/approvals/purchases/{purchase_id}")).text
     for said in (
@@ -162,13 +171,13 @@ async def test_a_refund_that_came_meanwhile_is_shown_before_anything_is_credited
 ) -> None:
     purchase_id, payment = await hold(owner)
     path, fields = await open_form(people[0], purchase_id, "approve")
-    await Books(owner).apply_one(payment.refund(1_000_000))
+    await Holdings(owner).apply_one(payment.refund(1_000_000))
     late = await post(people[0], path, fields)
     assert late.status_code == CONFLICT
     assert "what the decision does has changed" in late.text
     assert "1,000,000 coins taken back" in late.text
     assert await decided(owner, purchase_id) == []
-    await Books(owner).apply_one(payment.refund(2_000_000, "rest"))
+    await Holdings(owner).apply_one(payment.refund(2_000_000, "rest"))
     gone = await post(people[0], path, fields)
     assert gone.status_code == CONFLICT
     assert "its payment was given back meanwhile, it is refunded" in gone.text
@@ -226,7 +235,7 @@ async def test_fewer_coins_are_for_a_wrong_amount(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
     payment = Payment()
-    await Books(owner).apply_one(payment.bought(BUYER, amount_minor=90))
+    await Holdings(owner).apply_one(payment.bought(BUYER, amount_minor=90))
     purchase_id = await owner.fetchval("select max(id) from public.coin_purchases")
     before = await coins(owner)
     for typed, status in (("101", 400), ("x", 400), ("-1", 400), ("9" * 19, 400), ("90", GOES_ON)):
@@ -250,7 +259,7 @@ async def test_a_payment_of_nobody_is_attributed_once_and_judged_by_all_rules(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
     ann, ben = people
-    books = Books(owner)
+    books = Holdings(owner)
     # BUYER bought too often within a minute by now.
     buyer = await books.profile()
     (event_id,) = await books.receive(Payment().bought(None, buyer_unreadable=True))
@@ -285,7 +294,7 @@ async def test_a_store_takes_one_answer(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
     ann, ben = people
-    number = await ask(Books(owner), Sale("google"))
+    number = await ask(Holdings(owner), Sale("google"))
     path = f"/approvals/inquiries/{number}/answer"
     page = (await ann.get("/approvals/inquiries")).text
     assert "If nobody answers, the store decides alone" in page
@@ -307,7 +316,7 @@ async def test_a_store_takes_one_answer(
 async def test_a_release_is_of_what_was_seen(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
-    books, payment = Books(owner), Payment()
+    books, payment = Holdings(owner), Payment()
     await books.apply(payment.bought(BUYER), payment.freeze("issfr_a"))
     purchase_id = await owner.fetchval("select max(id) from public.coin_purchases")
     path = f"/approvals/purchases/{purchase_id}/release"

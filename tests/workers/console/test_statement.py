@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.db.books import Books, gift
-from tests.workers.console.holdings import PARK, fields_of, sign_in
+from tests.db.books import gift
+from tests.workers.console.holdings import PARK, Holdings, fields_of, sign_in
 from tests.workers.console.site import post
 from workers.console.pages.profiles import download
 from workers.console.pages.profiles.download import neutral
@@ -34,7 +34,7 @@ FORMULA = '=HYPERLINK("http://evil.example","x")'
 async def profile(owner: Connection) -> UUID:
     """A profile that was given many coins, and gave three away."""
     await owner.execute(PARK.format("waiting"))
-    books = Books(owner)
+    books = Holdings(owner)
     sender, recipient = await books.profiles(2)
     await owner.execute(
         "select fleet.adjust_balance($1, $2, '@ann', $3, $4)",
@@ -105,12 +105,12 @@ async def test_a_correction_is_shown_first_and_then_made_once_with_who_why_and_f
     shown = await post(ann, path, fields | {"amount": "-5", "reason": "a mistake"})
     assert shown.status_code == 200
     assert f"from {LARGE:,} to {LARGE - 5:,}" in shown.text
-    assert await Books(owner).coins(profile) == LARGE
+    assert await Holdings(owner).coins(profile) == LARGE
     confirmed = fields_of(shown.text, path)
     for expected in ("done", "again"):
         answer = await post(ann, path, confirmed)
         assert answer.headers["location"] == f"/profiles/{profile}?adjusted={expected}"
-        assert await Books(owner).coins(profile) == LARGE - 5
+        assert await Holdings(owner).coins(profile) == LARGE - 5
     kept = await owner.fetch(
         "select who, reason, amount, origin from fleet.adjustments"
         " where profile_id = $1 and amount < 0",
@@ -127,11 +127,11 @@ async def test_a_correction_of_a_balance_that_moved_is_answered_and_not_made(
     fields = fields_of((await ann.get(f"/profiles/{profile}")).text, path)
     shown = await post(ann, path, fields | {"amount": "1", "reason": "a mistake"})
     confirmed = fields_of(shown.text, path)
-    await Books(owner).adjust(profile, 10)
+    await Holdings(owner).adjust(profile, 10)
     late = await post(ann, path, confirmed)
     assert late.status_code == 409
     assert f"from {LARGE + 10:,} to {LARGE + 11:,}" in late.text
-    assert await Books(owner).coins(profile) == LARGE + 10
+    assert await Holdings(owner).coins(profile) == LARGE + 10
     # Of two at one moment one is made; the other saw another balance.
     again = fields_of(late.text, path)
     other = fields_of((await ann.get(f"/profiles/{profile}")).text, path)
@@ -140,7 +140,7 @@ async def test_a_correction_of_a_balance_that_moved_is_answered_and_not_made(
     )
     answers = await asyncio.gather(post(ann, path, again), post(ann, path, second))
     assert sorted(each.status_code for each in answers) == [303, 409]
-    assert await Books(owner).coins(profile) == LARGE + 11
+    assert await Holdings(owner).coins(profile) == LARGE + 11
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ async def test_a_correction_that_can_not_be_is_refused(
     fields = {"amount": amount, "reason": "why", "key": "k", "seen": str(LARGE)}
     answer = await post(ann, f"/profiles/{profile}/adjust", fields)
     assert answer.status_code == status, answer.text
-    assert await Books(owner).coins(profile) == LARGE
+    assert await Holdings(owner).coins(profile) == LARGE
