@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from db.facts import Fact
     from tests.workers.console.site import Site
 
-BUYER = UUID("00000000-0000-4000-8000-000000000001")
+BUYER = UUID("00000000-0000-4000-8000-0000000000b1")
 HELD_EVENT = 5
 PARK = "update fleet.inbox_events set state = '{}' where id = 3"
 # What stands in place of a parameter of a path; of all others it is 1.

@@ -13,7 +13,7 @@ from db.approvals import decisions
 from db.approvals.decisions import DecisionRefused
 from db.console.acting import acting
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice
-from db.operating.subjects import shorten
+from db.operating.subjects import Subject, shorten
 from workers.cli.purchases.links import page_of
 from workers.cli.purchases.words import NO_PRICE, dollars, money, prospect, story, told
 from workers.console.origin import origin_of
@@ -25,6 +25,7 @@ from workers.console.pages.approvals.forms import (
     refuse_stale,
 )
 from workers.console.pages.approvals.view import PARTIAL, View, is_same, memory, read_coins, view
+from workers.console.pages.story import tell_lines
 from workers.console.rights import Right
 from workers.console.visit import BIGINT_MAX, BadInput, NotFound
 
@@ -41,8 +42,7 @@ Deed = Callable[["Connection"], Awaitable["Decided"]]
 
 async def show(visit: Visit) -> Response:
     """Show a purchase, held or not."""
-    found = await _look(visit, visit.id_of("purchase_id"))
-    return _page(visit, found)
+    return await _page(visit, await _look(visit, visit.id_of("purchase_id")))
 
 
 async def approve(visit: Visit) -> Response:
@@ -101,14 +101,14 @@ async def _decide(
             refuse_stale(is_same=is_same(seen, found, names_coins=names_coins))
     except (StaleForm, DecidedBefore, DecidedMeanwhile) as error:
         now = await _look(visit, purchase_id)
-        return _page(visit, now, status=CONFLICT, fault=_meanwhile(now, seen, error))
+        return await _page(visit, now, status=CONFLICT, fault=_meanwhile(now, seen, error))
     except NoPrice:
         now = await _look(visit, purchase_id)
-        return _page(visit, now, status=CONFLICT, fault=f"Nothing was done: {NO_PRICE}.")
+        return await _page(visit, now, status=CONFLICT, fault=f"Nothing was done: {NO_PRICE}.")
     except DecisionRefused as error:
         now = await _look(visit, purchase_id)
         fault = f"Nothing was done: {error}."
-        return _page(visit, now, status=HTTPStatus.BAD_REQUEST, fault=fault)
+        return await _page(visit, now, status=HTTPStatus.BAD_REQUEST, fault=fault)
     return visit.go_to(f"/approvals/purchases/{purchase_id}?done=1")
 
 
@@ -133,7 +133,9 @@ async def _look(visit: Visit, purchase_id: int) -> View:
         return await view(connection, purchase_id, who=visit.person.name)
 
 
-def _page(visit: Visit, found: View, *, status: int = HTTPStatus.OK, fault: str = "") -> Response:
+async def _page(
+    visit: Visit, found: View, *, status: int = HTTPStatus.OK, fault: str = ""
+) -> Response:
     look = found.look
     return visit.page(
         "purchase.html",
@@ -160,6 +162,7 @@ def _page(visit: Visit, found: View, *, status: int = HTTPStatus.OK, fault: str 
             is_live=visit.desk.settings.stripe_livemode,
         ),
         may_decide=visit.may(Right.APPROVE),
+        lines=await tell_lines(visit.pool, Subject("purchase", look.purchase_id, "")),
     )
 
 
