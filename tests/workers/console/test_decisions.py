@@ -166,6 +166,7 @@ async def test_a_form_that_is_stale_is_answered_with_what_happened_and_does_noth
     assert await coins(owner) == before + WHOLE
 
 
+@pytest.mark.long
 async def test_a_refund_that_came_meanwhile_is_shown_before_anything_is_credited(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
@@ -183,6 +184,7 @@ async def test_a_refund_that_came_meanwhile_is_shown_before_anything_is_credited
     assert "its payment was given back meanwhile, it is refunded" in gone.text
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("verbs", [("approve", "approve"), ("approve", "reject")])
 async def test_of_two_people_at_one_moment_one_decides_and_the_other_sees_it(
     people: tuple[httpx.AsyncClient, ...], owner: Connection, verbs: tuple[str, str]
@@ -205,6 +207,7 @@ async def test_of_two_people_at_one_moment_one_decides_and_the_other_sees_it(
     assert await coins(owner) == before + granted
 
 
+@pytest.mark.long
 async def test_of_two_first_approvals_at_one_moment_one_is_the_first(
     people: tuple[httpx.AsyncClient, ...], owner: Connection, two_approve: None
 ) -> None:
@@ -219,6 +222,7 @@ async def test_of_two_first_approvals_at_one_moment_one_is_the_first(
     assert await coins(owner) == before
 
 
+@pytest.mark.long
 async def test_a_rejection_asks_for_its_refund_or_closes_at_once(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
@@ -231,6 +235,7 @@ async def test_a_rejection_asks_for_its_refund_or_closes_at_once(
         assert (f"purchase {purchase_id}<" in listed) == (refund == "yes")
 
 
+@pytest.mark.long
 async def test_fewer_coins_are_for_a_wrong_amount(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
@@ -244,6 +249,7 @@ async def test_fewer_coins_are_for_a_wrong_amount(
     assert await coins(owner) == before + 90
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("lacks", ["seen", "reason"])
 async def test_a_form_without_a_reason_or_what_was_seen_does_nothing(
     people: tuple[httpx.AsyncClient, ...], owner: Connection, lacks: str
@@ -278,6 +284,7 @@ async def test_a_payment_of_nobody_is_attributed_once_and_judged_by_all_rules(
     assert await books.coins(buyer) == 100
 
 
+@pytest.mark.long
 async def test_a_payment_of_nobody_is_rejected_with_or_without_a_refund(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
@@ -290,6 +297,7 @@ async def test_a_payment_of_nobody_is_rejected_with_or_without_a_refund(
     assert "ann rejected it, without a refund" in late.text
 
 
+@pytest.mark.long
 async def test_a_store_takes_one_answer(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:
@@ -313,6 +321,7 @@ async def test_a_store_takes_one_answer(
     assert wrong.status_code == 400
 
 
+@pytest.mark.long
 async def test_a_release_is_of_what_was_seen(
     people: tuple[httpx.AsyncClient, ...], owner: Connection
 ) -> None:

@@ -75,6 +75,7 @@ async def test_a_statement_shows_each_entry_with_the_exact_balance_after_it(
     assert f"+{LARGE + 3:,}" not in given
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("rows", [1, 1_000])
 async def test_a_file_has_every_entry_in_digits_and_no_formula(
     viewer: httpx.AsyncClient, profile: UUID, monkeypatch: pytest.MonkeyPatch, rows: int
@@ -143,6 +144,7 @@ async def test_a_correction_of_a_balance_that_moved_is_answered_and_not_made(
     assert await Holdings(owner).coins(profile) == LARGE + 11
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("amount", "status"),
     [("0", 400), ("x", 400), ("", 400), ("1.5", 400), (str(2**63), 400), (str(2**63 - 1), 400),
