@@ -70,7 +70,7 @@ async def test_two_people_approve_and_whoever_is_late_or_comes_twice_is_told(
     await other.goto(ann.url)
     await approve(ann, "she called")
     assert "ann approved it first" in await ann.get_by_role("status").first.inner_text()
-    assert "you have decided before" in await ann.locator("main").inner_text()
+    assert "It waits for a second person" in await ann.locator("main").inner_text()
     # What Ben has open is stale: his approval would credit now.
     await approve(ben, "I know her")
     alert = await ben.get_by_role("alert").inner_text()

@@ -6,6 +6,7 @@ What it shares with `coinfleet status` and `explain` is proved where those are.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from db.connections.pool import open_connection
 from db.console import disputes, payment_list, statement
 from db.console.audit import PAGE_ROWS, part_queries
 from db.console.event_list import bound_query, page_query
+from db.health.disputes import DUE
 from tests.db.plans import indexes, plan
 
 if TYPE_CHECKING:
@@ -164,6 +166,12 @@ async def test_disputes_are_read_by_their_deadline_among_the_open_ones(
     found = await used(history, disputes.PAGE, *values)
     assert "disputes_open_idx" in found
     assert found == {"disputes_open_idx", *(each for each in found if "payment" in str(each))}
+
+
+async def test_what_is_due_soon_is_read_by_its_deadline(history: tuple[Database, int]) -> None:
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    found = await used(history, DUE, since, since + timedelta(days=3))
+    assert found == {"disputes_open_idx"}
 
 
 async def test_a_statement_reads_the_entries_of_its_account_by_their_numbers(

@@ -134,7 +134,8 @@ async def test_two_people_approve_and_the_first_twice_is_refused(
     assert again.status_code == CONFLICT
     assert "you have decided it before, and nobody decides twice" in again.text
     page = (await ann.get(f"/approvals/purchases/{purchase_id}")).text
-    assert "be approved now: you have decided before" in page
+    assert "It waits for a second person: you have decided it" in page
+    assert "<form action" not in page.partition("<main")[2].partition("</main")[0]
     assert await coins(owner) == before
     assert "ann approved" in (await ben.get("/approvals")).text
     path, fields = await open_form(ben, purchase_id, "approve")

@@ -78,6 +78,8 @@ def _list_of(line: str) -> str:
     """Return where what a line speaks of is listed; empty if nowhere."""
     if " asks about " in line:
         return "/approvals/inquiries"
+    if " takes evidence for " in line:
+        return "/disputes"
     return next((path for start, path in _LISTS.items() if line.startswith(start)), "")
 
 
