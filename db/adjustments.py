@@ -15,6 +15,8 @@ from db.errors import CoinfleetError, refusal
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from db.connections.pool import Connection
+
 
 class AdjustmentRefused(CoinfleetError):
     """No correction can be made like this; the message says why."""
@@ -50,6 +52,22 @@ async def adjust_balance(
         await check_owner(connection, url=url)
         transaction = connection.transaction()
         await transaction.start()
+        made = await correct(connection, profile_id, amount, who=who, reason=reason, key=key)
+        await (transaction.rollback() if dry_run else transaction.commit())
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+    return made
+
+
+async def correct(
+    connection: Connection, profile_id: UUID, amount: int, *, who: str, reason: str, key: str
+) -> Adjustment:
+    """Move coins of a profile in the caller's transaction, once per key.
+
+    Raises UnknownProfile, InsufficientCoins, IdempotencyConflict and AdjustmentRefused; then the
+    transaction can only be rolled back.
+    """
+    try:
         row = await connection.fetchrow(
             "select balance, replayed from fleet.adjust_balance($1, $2, $3, $4, $5)",
             profile_id,
@@ -58,14 +76,13 @@ async def adjust_balance(
             reason,
             key,
         )
-        await (transaction.rollback() if dry_run else transaction.commit())
     except asyncpg.InvalidParameterValueError as error:
         raise AdjustmentRefused(str(error)) from error
+    except asyncpg.NumericValueOutOfRangeError as error:
+        raise AdjustmentRefused("no balance can be so large") from error
     except asyncpg.PostgresError as error:
         if refused := refusal(error):
             raise refused from error
         raise
-    finally:
-        await connection.close(timeout=CONNECT_TIMEOUT_S)
     assert row is not None  # noqa: S101 -- one row, or an error
     return Adjustment(**row)

@@ -105,12 +105,14 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """A dispute in its state of `told_at`, with its balance transactions; an inquiry has none.
 
     `status` is one of Stripe's, or "unknown". `currency` is that of `amount_minor`; None if it is
-    the payment's own. `opened_at` is when the dispute was made, None if it isn't told.
+    the payment's own. `opened_at` is when the dispute was made, `due_at` until when it can be
+    answered, each None if it isn't told.
     """
 
     payment_keys: PaymentKeys
     told_at: datetime
     opened_at: datetime | None = None
+    due_at: datetime | None = None
     dispute_id: Text
     status: Text
     amount_minor: Amount

@@ -1,7 +1,7 @@
 """Held purchases: what waits for a person, what a decision would do, and the decision itself.
 
-For a person's own session. The database knows the person by the login, and lets nobody decide
-twice.
+In a person's own session the database knows the person by the login; in the console's it takes
+`who`, whom the console has verified. It lets nobody decide twice.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Held:
     age_s: float
     waits_for: Literal["decision", "second_approver", "refund"]
     approvals: Sequence[str]
+    coin_amount: int | None = None
+    sku: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ async def read_held(connection: Connection, *, limit: int) -> list[Held]:
     """Return what waits for a person, or for a refund that one asked for; the oldest first."""
     rows = await connection.fetch(
         "select purchase_id, event_id, provider, provider_payment_id, reason, profile_id, amount,"
-        " currency, usd_amount, held_since, waits_for, approvals,"
+        " currency, usd_amount, held_since, waits_for, approvals, coin_amount, sku,"
         " extract(epoch from clock_timestamp() - held_since)::float8 as age_s"
         " from fleet.held_purchases($1)",
         limit,
@@ -163,7 +165,8 @@ async def read_held(connection: Connection, *, limit: int) -> list[Held]:
 async def read_purchase(connection: Connection, purchase_id: int) -> Look | None:
     """Return a purchase, held or not; None if there is none of this id."""
     columns = ", ".join(
-        "ip_address::text" if name == "ip_address" else name for name in Look.__slots__
+        "host(ip_address) as ip_address" if name == "ip_address" else name
+        for name in Look.__slots__
     )
     row = await connection.fetchrow(
         f"select {columns} from fleet.purchase_for_decision($1)",  # noqa: S608 -- names of ours
@@ -182,45 +185,62 @@ async def read_decisions(connection: Connection, purchase_id: int) -> list[Decis
 
 
 async def approve(
-    connection: Connection, purchase_id: int, *, reason: str, coins: int | None = None
+    connection: Connection,
+    purchase_id: int,
+    *,
+    reason: str,
+    coins: int | None = None,
+    who: str | None = None,
 ) -> Decided:
-    """Approve a held purchase as the person whose session this is.
+    """Approve a held purchase as the person whose session this is, or as `who`.
 
     Raises DecidedBefore, DecidedMeanwhile, NoPrice, DecisionRefused.
     """
     with refusals():
         row = await connection.fetchrow(
             "select status, decision, waits_for"
-            " from public.approve_coin_purchase($1, session_user::text, $2, $3)",
+            " from public.approve_coin_purchase($1, coalesce($4, session_user::text), $2, $3)",
             purchase_id,
             reason,
             coins,
+            who,
         )
     assert row is not None  # noqa: S101 -- or it had been refused
     return Decided(**row)
 
 
 async def reject(
-    connection: Connection, purchase_id: int, *, reason: str, without_refund: bool = False
+    connection: Connection,
+    purchase_id: int,
+    *,
+    reason: str,
+    without_refund: bool = False,
+    who: str | None = None,
 ) -> Decided:
-    """Reject a held purchase as the person whose session this is.
+    """Reject a held purchase as the person whose session this is, or as `who`.
 
     Raises DecidedBefore, DecidedMeanwhile, DecisionRefused.
     """
     with refusals():
         row = await connection.fetchrow(
             "select status, decision, waits_for"
-            " from public.reject_coin_purchase($1, session_user::text, $2, $3)",
+            " from public.reject_coin_purchase($1, coalesce($4, session_user::text), $2, $3)",
             purchase_id,
             reason,
             without_refund,
+            who,
         )
     assert row is not None  # noqa: S101 -- or it had been refused
     return Decided(**row)
 
 
 async def attribute_event(
-    connection: Connection, event_id: int, *, profile_id: UUID, reason: str
+    connection: Connection,
+    event_id: int,
+    *,
+    profile_id: UUID,
+    reason: str,
+    who: str | None = None,
 ) -> str:
     """Say whose payment a held event tells of; return the event's state then.
 
@@ -228,16 +248,23 @@ async def attribute_event(
     """
     with refusals():
         state: str = await connection.fetchval(
-            "select state from public.attribute_held_event($1, $2, session_user::text, $3)",
+            "select state"
+            " from public.attribute_held_event($1, $2, coalesce($4, session_user::text), $3)",
             event_id,
             profile_id,
             reason,
+            who,
         )
     return state
 
 
 async def reject_event(
-    connection: Connection, event_id: int, *, reason: str, without_refund: bool = False
+    connection: Connection,
+    event_id: int,
+    *,
+    reason: str,
+    without_refund: bool = False,
+    who: str | None = None,
 ) -> str | None:
     """Reject a payment that is held without a purchase; return what it waits for.
 
@@ -245,10 +272,12 @@ async def reject_event(
     """
     with refusals():
         waits_for: str | None = await connection.fetchval(
-            "select waits_for from public.reject_held_event($1, session_user::text, $2, $3)",
+            "select waits_for"
+            " from public.reject_held_event($1, coalesce($4, session_user::text), $2, $3)",
             event_id,
             reason,
             without_refund,
+            who,
         )
     return waits_for
 
@@ -259,6 +288,7 @@ async def foresee(
     verb: Literal["approve", "reject"],
     *,
     without_refund: bool = False,
+    who: str | None = None,
 ) -> Foreseen:
     """Decide, look, and take it back: in a transaction that is rolled back.
 
@@ -268,14 +298,23 @@ async def foresee(
     await transaction.start()
     try:
         if verb == "approve":
-            decided = await approve(connection, look.purchase_id, reason="dry run")
+            decided = await approve(connection, look.purchase_id, reason="dry run", who=who)
         else:
             decided = await reject(
-                connection, look.purchase_id, reason="dry run", without_refund=without_refund
+                connection,
+                look.purchase_id,
+                reason="dry run",
+                without_refund=without_refund,
+                who=who,
             )
-        after = await read_purchase(connection, look.purchase_id)
+        return await see(connection, look.purchase_id, decided)
     finally:
         await transaction.rollback()
+
+
+async def see(connection: Connection, purchase_id: int, decided: Decided) -> Foreseen:
+    """Return what a decision has done, in the transaction that did it."""
+    after = await read_purchase(connection, purchase_id)
     assert after is not None  # noqa: S101 -- it was decided
     return Foreseen(
         decided=decided,
@@ -283,6 +322,20 @@ async def foresee(
         taken_back=after.refunded_coins,
         balance_after=after.coin_balance,
     )
+
+
+async def foresee_event(
+    connection: Connection, event_id: int, *, without_refund: bool, who: str | None = None
+) -> str | None:
+    """Reject a payment that is held without a purchase, and take it back; see reject_event."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        return await reject_event(
+            connection, event_id, reason="dry run", without_refund=without_refund, who=who
+        )
+    finally:
+        await transaction.rollback()
 
 
 @contextmanager

@@ -55,19 +55,27 @@ async def read_frozen(connection: Connection, *, limit: int) -> list[Frozen]:
 
 
 async def release(
-    connection: Connection, purchase_id: int, *, reason: str, typed_by: str
+    connection: Connection,
+    purchase_id: int,
+    *,
+    reason: str,
+    typed_by: str,
+    who: str | None = None,
 ) -> Released:
-    """Release a purchase as the person whose session this is; see public.release_coin_purchase.
+    """Release a purchase as the person whose session this is, or as `who`.
+
+    See public.release_coin_purchase.
 
     Raises DecisionRefused if there is no such purchase.
     """
     try:
         row = await connection.fetchrow(
             "select purchase_id, released, coins::bigint as coins"
-            " from public.release_coin_purchase($1, session_user::text, $2, $3)",
+            " from public.release_coin_purchase($1, coalesce($4, session_user::text), $2, $3)",
             purchase_id,
             reason,
             typed_by,
+            who,
         )
     except asyncpg.InvalidParameterValueError as error:
         raise DecisionRefused(str(error)) from error

@@ -87,20 +87,27 @@ async def read_open_inquiries(connection: Connection | Pool, *, limit: int) -> l
 
 
 async def answer_inquiry(
-    connection: Connection, inquiry_id: int, choice: str, *, reason: str, typed_by: str
+    connection: Connection,
+    inquiry_id: int,
+    choice: str,
+    *,
+    reason: str,
+    typed_by: str,
+    who: str | None = None,
 ) -> Answered:
-    """Answer a question as the person whose session this is.
+    """Answer a question as the person whose session this is, or as `who`.
 
     Raises DecidedBefore, DecidedMeanwhile, DecisionRefused.
     """
     with refusals():
         row = await connection.fetchrow(
             "select provider, choice, deadline, call_id"
-            " from fleet.answer_inquiry($1, $2, session_user::text, $3, $4)",
+            " from fleet.answer_inquiry($1, $2, coalesce($5, session_user::text), $3, $4)",
             inquiry_id,
             choice,
             reason,
             typed_by,
+            who,
         )
     assert row is not None  # noqa: S101 -- or it had been refused
     return Answered(**row)

@@ -20,8 +20,10 @@ PAGE_ROWS = 50
 _PARTS = (
     """
     select a.acted_at as at, 'c' || lpad(a.id::text, 20, '0') collate "C" as key, a.action,
-        a.typed_by || case when a.who = session_user then '' else ' (' || a.who || ')' end
-            as who,
+        case
+            when a.origin is not null and a.who <> session_user then a.who
+            else a.typed_by || case when a.who = session_user then '' else ' (' || a.who || ')' end
+        end as who,
         a.reason,
         case
             when cardinality(a.event_ids) = 1 then 'event ' || a.event_ids[1]
@@ -29,7 +31,8 @@ _PARTS = (
             when cardinality(a.call_ids) > 0 then cardinality(a.call_ids) || ' calls'
             else ''
         end as subject,
-        case when cardinality(a.event_ids) = 1 then 'event:' || a.event_ids[1] end as link
+        case when cardinality(a.event_ids) = 1 then 'event:' || a.event_ids[1] end as link,
+        coalesce(a.origin, host(a.client_address)) as origin
     from fleet.operator_actions as a
     where a.acted_at <= $1
     """,
@@ -38,28 +41,28 @@ _PARTS = (
         d.verb || ': ' || replace(d.outcome, '_', ' ') as action, d.who, d.reason,
         case when d.purchase_id is null then 'event ' || d.event_id
             else 'purchase ' || d.purchase_id end as subject,
-        'decision:' || d.id as link
+        'decision:' || d.id as link, d.origin
     from fleet.decisions as d
     where d.decided_at <= $1
     """,
     """
     select j.adjusted_at as at, ('a' || j.idempotency_key) collate "C" as key,
         'adjust' as action, j.who, j.reason, j.amount || ' coins of ' || j.profile_id as subject,
-        'profile:' || j.profile_id as link
+        'profile:' || j.profile_id as link, j.origin
     from fleet.adjustments as j
     where j.adjusted_at <= $1
     """,
     """
     select e.erased_at as at, 'e' || lpad(e.id::text, 20, '0') collate "C" as key,
         'erase' as action, e.requested_by as who, e.reason, 'profile ' || e.profile_id as subject,
-        'profile:' || e.profile_id as link
+        'profile:' || e.profile_id as link, null as origin
     from fleet.erasures as e
     where e.erased_at <= $1
     """,
     """
     select s.created_at as at, 's' || lpad(s.id::text, 20, '0') collate "C" as key,
         'sign in' as action, p.person as who, '' as reason,
-        s.role || ', ' || s.aal as subject, null as link
+        s.role || ', ' || s.aal as subject, null as link, null as origin
     from fleet.console_sessions as s
     join fleet.console_people as p on p.subject = s.subject
     where s.created_at <= $1
@@ -69,7 +72,7 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What somebody did; `link` is what a search for its subject asks for."""
+    """What somebody did; `link` is what a search for its subject asks for, `origin` from where."""
 
     at: datetime
     key: str
@@ -78,6 +81,7 @@ class Deed:
     reason: str
     subject: str
     link: str | None
+    origin: str | None
 
 
 def part_queries() -> list[str]:

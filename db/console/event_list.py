@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.console.first_id import first_id_from
 from db.operating.matching import INDEXED_STATES
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def list_events(
     """Return the newest events that match and have a smaller id than `before`."""
     start = _BIGINT_MAX if before is None else before
     if wanted.until is not None:
-        start = min(start, await _first_id_from(database, wanted.until))
+        start = min(start, await first_id_from(database, "fleet.inbox_events", wanted.until))
     values = (
         start,
         wanted.provider,
@@ -131,29 +132,3 @@ def _of_state(state: str | None) -> str:
     if state not in INDEXED_STATES:
         return ""
     return f" and i.state = '{INDEXED_STATES[INDEXED_STATES.index(state)]}'"
-
-
-async def _first_id_from(database: Pool | Connection, at: datetime) -> int:
-    """Return the id after which events were received from this time on.
-
-    Ids follow the time of receipt but for clocks that were set back, so the ids are halved again
-    and again: as many reads of one row as the newest id has binary digits.
-    """
-    bounds = await database.fetchrow("select min(id), max(id) from fleet.inbox_events")
-    if bounds is None or bounds[0] is None:
-        return 0
-    low: int = bounds[0] - 1
-    high: int = bounds[1]
-    while low < high:
-        middle = (low + high + 1) // 2
-        row = await database.fetchrow(
-            "select id, received_at from fleet.inbox_events where id > $1 and id <= $2"
-            " order by id desc limit 1",
-            low,
-            middle,
-        )
-        if row is None or row[1] < at:
-            low = middle
-        else:
-            high = row[0] - 1
-    return low + 1

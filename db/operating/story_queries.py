@@ -137,7 +137,7 @@ ABOUT_PAYMENTS: Mapping[str, str] = {
     "dispute": """
         select
             d.told_at as at, d.payment_id as id, d.dispute_id, d.amount_minor, d.currency, d.status,
-            d.payment_rate, fleet.major_amount(d.amount_minor, d.currency) as amount
+            d.payment_rate, d.due_at, fleet.major_amount(d.amount_minor, d.currency) as amount
         from fleet.disputes as d
         where d.payment_id = any($1)
         order by d.told_at desc nulls last

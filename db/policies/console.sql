@@ -8,7 +8,7 @@ grant usage on schema fleet to coinfleet_console;
 grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_console;
 
 grant select (
-    idempotency_key, profile_id, amount, who, reason, adjusted_at
+    idempotency_key, profile_id, amount, who, reason, adjusted_at, origin
 ) on fleet.adjustments to coinfleet_console;
 grant select (
     id, provider, is_scheduled, from_at, to_at, reached_at, found, missed, seen, attempts, worker, started_at,
@@ -20,10 +20,11 @@ grant select (
     id, subject, role, aal, reads_payloads, created_at, expires_at, last_seen_at, revoked_at, revoked_by
 ) on fleet.console_sessions to coinfleet_console;
 grant select (
-    id, purchase_id, event_id, verb, outcome, who, reason, hold_reason, coins, profile_id, needs_second, decided_at
+    id, purchase_id, event_id, verb, outcome, who, reason, hold_reason, coins, profile_id, needs_second, decided_at,
+    origin
 ) on fleet.decisions to coinfleet_console;
 grant select (
-    provider, dispute_id, payment_id, amount_minor, told_at, status, currency, payment_rate
+    provider, dispute_id, payment_id, amount_minor, told_at, status, currency, payment_rate, due_at
 ) on fleet.disputes to coinfleet_console;
 grant select (id, profile_id, requested_by, reason, erased_at, counts) on fleet.erasures to coinfleet_console;
 grant select (
@@ -43,7 +44,7 @@ grant select (
     purchase_id, payment_id, joined_by, joined_at, is_taken_back, closed_at, closed_by, closed_reason
 ) on fleet.joined_purchases to coinfleet_console;
 grant select (
-    id, action, who, typed_by, client_address, reason, detail, event_ids, acted_at, call_ids
+    id, action, who, typed_by, client_address, reason, detail, event_ids, acted_at, call_ids, origin
 ) on fleet.operator_actions to coinfleet_console;
 grant select (
     provider, provider_event_id, payment_id, profile_id, sku, quantity, currency, is_attributed
@@ -61,8 +62,8 @@ grant select (
     provider, refund_id, payment_id, amount_minor, status, created_at, undone_at
 ) on fleet.refunds to coinfleet_console;
 grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
+grant select (apple_customers_consented, hold_expires_days) on fleet.settings to coinfleet_console;
 grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
-grant select (apple_customers_consented) on fleet.settings to coinfleet_console;
 grant select (
     id, provider, inquiry_id, event_id, payment_key, store_app, asked_at, deadline, reason, is_sandbox
 ) on fleet.store_inquiries to coinfleet_console;
@@ -159,3 +160,4 @@ grant execute on function fleet.word_of_call(bigint, text) to coinfleet_console;
 grant execute on function fleet.worker_statuses() to coinfleet_console;
 grant execute on function fleet.open_inquiries() to coinfleet_console;
 grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) to coinfleet_console;
+grant execute on function fleet.adjust_balance(uuid, bigint, text, text, text) to coinfleet_console;

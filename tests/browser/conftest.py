@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_connection
 from tests.workers.console.conftest import EVENTS, HOSTILE
+from tests.workers.console.holdings import make_holdings
 from tests.workers.console.site import LINK_SECRET, site
 from workers.mock_providers.serving import serving
 from workers.sign_in_links import Role, make_links
@@ -76,10 +77,11 @@ class Console:
 
 @pytest_asyncio.fixture(scope="module")
 async def console_database(cluster: Cluster, template: Database) -> AsyncIterator[Database]:
-    """A database with three events, one of them hostile."""
+    """A database with three events, one of them hostile, and with what the desk shows."""
     database = await cluster.create(template.name)
     connection = await open_connection(database.url(), application_name="test")
     await connection.execute(EVENTS, HOSTILE, HOSTILE.encode())
+    await make_holdings(connection)
     await connection.close()
     yield database
     await cluster.drop(database)

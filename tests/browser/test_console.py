@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.browser.conftest import PHONE
+from tests.workers.console.holdings import an_address
 from workers.console.table import PAGES
 from workers.mock_providers.serving import serving
 from workers.sign_in_links import Role
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.browser.conftest import Console
 
-# What is read by programs: the stream and the points of the chart.
-NO_PAGES = {"/live", "/rates"}
-PATHS = [re.sub(r"\{[a-z_]+\}", "1", page.path) for page in PAGES if page.path not in NO_PAGES]
+# What is read by programs: the stream, the points of the chart, and a file.
+NO_PAGES = {"/live", "/rates", "/profiles/{profile_id}/statement.csv"}
+PATHS = [an_address(page.path) for page in PAGES if page.path not in NO_PAGES]
 SCHEMES = ("light", "dark")
 OVERFLOWS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 

@@ -35,6 +35,7 @@ def make_environment() -> Environment:
         "ago": ago,
         "duration": duration,
         "number": lambda value: f"{value:,}",
+        "signed": lambda value: f"{value:+,}",
         "time": show_time,
         "first_word": first_word,
     }

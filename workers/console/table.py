@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from workers.console.pages import audit, events, overview, payload, search
+from workers.console.pages.approvals import frozen, held, held_event, inquiries, purchase
+from workers.console.pages.payments import disputes, listing, payment
+from workers.console.pages.profiles import adjusting, download, statement
 from workers.console.rights import Right
 from workers.console.sign_in import leaving
 
@@ -48,10 +51,27 @@ PAGES: tuple[Page, ...] = (
     Page("/rates", "Events per second", Right.LOOK, overview.rates),
     Page("/events", "Events", Right.LOOK, events.show, in_menu=True),
     Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
+    Page("/approvals", "Approvals", Right.LOOK, held.show, in_menu=True),
+    Page("/approvals/purchases/{purchase_id}", "Purchase", Right.LOOK, purchase.show),
+    Page("/approvals/events/{held_event_id}", "Held event", Right.LOOK, held_event.show),
+    Page("/approvals/inquiries", "Stores ask", Right.LOOK, inquiries.show),
+    Page("/approvals/frozen", "Frozen", Right.LOOK, frozen.show),
+    Page("/payments", "Payments", Right.LOOK, listing.show, in_menu=True),
+    Page("/payments/{payment_id}", "Payment", Right.LOOK, payment.show),
+    Page("/disputes", "Disputes", Right.LOOK, disputes.show),
+    Page("/profiles/{profile_id}", "Statement", Right.LOOK, statement.show),
+    Page("/profiles/{profile_id}/statement.csv", "Statement as a file", Right.LOOK, download.show),
     Page("/search", "Search", Right.LOOK, search.show),
     Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
 )
 ACTIONS: tuple[Action, ...] = (
     Action("/events/{event_id}/payload", Right.READ_PAYLOADS, payload.show),
+    Action("/approvals/purchases/{purchase_id}/approve", Right.APPROVE, purchase.approve),
+    Action("/approvals/purchases/{purchase_id}/reject", Right.APPROVE, purchase.reject),
+    Action("/approvals/purchases/{purchase_id}/release", Right.APPROVE, frozen.let_go),
+    Action("/approvals/events/{held_event_id}/attribute", Right.APPROVE, held_event.attribute),
+    Action("/approvals/events/{held_event_id}/reject", Right.APPROVE, held_event.reject),
+    Action("/approvals/inquiries/{inquiry_id}/answer", Right.APPROVE, inquiries.answer),
+    Action("/profiles/{profile_id}/adjust", Right.APPROVE, adjusting.adjust),
     Action("/sign-out", Right.LOOK, leaving.sign_out),
 )

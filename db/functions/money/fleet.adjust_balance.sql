@@ -1,3 +1,4 @@
+-- Definer: the console may correct a balance in the name of a person, not write the ledger.
 create or replace function fleet.adjust_balance(
     p_profile_id uuid,
     p_amount bigint,
@@ -8,7 +9,7 @@ create or replace function fleet.adjust_balance(
 returns table (balance bigint, replayed boolean)
 language plpgsql
 volatile
-security invoker
+security definer
 set search_path = '', pg_temp
 as $$
 declare
@@ -37,5 +38,5 @@ $$;
 revoke all on function fleet.adjust_balance(uuid, bigint, text, text, text)
 from public, anon, authenticated, service_role;
 comment on function fleet.adjust_balance(uuid, bigint, text, text, text) is
-    'For the owner: corrects a balance through the ledger, once per key, and keeps who did it and why. Returns the '
-    'balance after it, on a replay the one of then. Raises CF001, CF006, CF008.';
+    'For the owner and the console: corrects a balance through the ledger, once per key, and keeps who did it, why and '
+    'from where. Returns the balance after it, on a replay the one of then. Raises CF001, CF006, CF008.';

@@ -137,6 +137,7 @@ class Dispute(msgspec.Struct):
     created: Any = None  # epoch seconds
     currency: Currency | None = None
     balance_transactions: list[BalanceTransaction] | None = None
+    evidence_details: Any = None
     charge: Any = None
     payment_intent: Any = None
 

@@ -6,7 +6,7 @@ facts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -23,6 +23,8 @@ from tasks.providers.stripe import objects
 from tasks.providers.stripe.names import payment_keys
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from db.facts import Fact
     from tasks.providers.stripe.objects import EventData
 
@@ -99,6 +101,7 @@ def read_dispute(event: EventData) -> Fact:
         payment_keys=[*keys, dispute.id],
         told_at=event.at,
         opened_at=moment(dispute.created),
+        due_at=_due_at(dispute.evidence_details),
         dispute_id=dispute.id,
         status=dispute.status if dispute.status in _DISPUTE_STATUSES else "unknown",
         amount_minor=dispute.amount,
@@ -108,6 +111,11 @@ def read_dispute(event: EventData) -> Fact:
             for moved in dispute.balance_transactions or []
         ],
     )
+
+
+def _due_at(details: Any) -> datetime | None:
+    """Return until when Stripe takes evidence; None if it takes none, or does not say."""
+    return moment(details.get("due_by")) if isinstance(details, dict) else None
 
 
 _DISPUTE_STATUSES = (

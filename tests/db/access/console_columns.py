@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # By table, the columns with a blank between two.
 READABLE: dict[str, str] = {
-    "fleet.adjustments": "idempotency_key profile_id amount who reason adjusted_at",
+    "fleet.adjustments": "idempotency_key profile_id amount who reason adjusted_at origin",
     "fleet.backfills": (
         "id provider is_scheduled from_at to_at reached_at found missed seen attempts worker "
         "started_at read_at finished_at failing_since last_error begins_at"
@@ -21,10 +21,10 @@ READABLE: dict[str, str] = {
     ),
     "fleet.decisions": (
         "id purchase_id event_id verb outcome who reason hold_reason coins profile_id "
-        "needs_second decided_at"
+        "needs_second decided_at origin"
     ),
     "fleet.disputes": (
-        "provider dispute_id payment_id amount_minor told_at status currency payment_rate"
+        "provider dispute_id payment_id amount_minor told_at status currency payment_rate due_at"
     ),
     "fleet.erasures": "id profile_id requested_by reason erased_at counts",
     "fleet.found_events": "event_id backfill_id provider event_type made_at found_at is_missed",
@@ -42,7 +42,7 @@ READABLE: dict[str, str] = {
         "purchase_id payment_id joined_by joined_at is_taken_back closed_at closed_by closed_reason"
     ),
     "fleet.operator_actions": (
-        "id action who typed_by client_address reason detail event_ids acted_at call_ids"
+        "id action who typed_by client_address reason detail event_ids acted_at call_ids origin"
     ),
     "fleet.payment_halves": (
         "provider provider_event_id payment_id profile_id sku quantity currency is_attributed"
@@ -58,7 +58,7 @@ READABLE: dict[str, str] = {
     ),
     "fleet.refunds": "provider refund_id payment_id amount_minor status created_at undone_at",
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",
-    "fleet.settings": "apple_customers_consented",
+    "fleet.settings": "apple_customers_consented hold_expires_days",
     "fleet.set_aside_events": "event_id failing_since setbacks sqlstate",
     "fleet.store_inquiries": (
         "id provider inquiry_id event_id payment_key store_app asked_at deadline reason is_sandbox"

@@ -6,13 +6,16 @@ What it shares with `coinfleet status` and `explain` is proved where those are.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from db.connections.pool import open_connection
+from db.console import disputes, payment_list, statement
 from db.console.audit import PAGE_ROWS, part_queries
 from db.console.event_list import bound_query, page_query
+from db.health.disputes import DUE
 from tests.db.plans import indexes, plan
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ STATES = (None, "pending", "held", "dead", "applied", "rejected")
 BY_STATE = {"pending": "inbox_events_pending_idx", "held": "inbox_events_held_idx"}
 BY_STATE |= {"dead": "inbox_events_dead_idx"}
 
+BUYER = "00000000-0000-4000-8000-000000000001"
 HISTORY = """
 set session_replication_role = replica;
 insert into fleet.inbox_events
@@ -53,6 +57,27 @@ insert into fleet.console_sessions
 select sha256(n::text::bytea), 's' || n % 20 + 1, 'viewer', 'aal1', false,
     now() - n * interval '1 s', now()
 from generate_series({0}, 1, -1) n;
+-- Of purchases one in 500 is held and one in 50 went back; all are one buyer's, and so are entries.
+insert into public.coin_purchases
+    (payment_id, profile_id, provider, provider_event_id, provider_payment_id, coin_amount,
+     amount_minor, currency, status, hold_reason, refunded_coins, purchased_at, granted_at)
+select n, '{1}', 'stripe', 'evt_' || n, 'pi_' || n, 100, 100, 'usd',
+    case when n % 500 = 1 then 'pending' when n % 50 = 2 then 'refunded' else 'confirmed' end,
+    case when n % 500 = 1 then 'velocity' end, case when n % 50 = 2 then 100 else 0 end,
+    now(), case when n % 500 <> 1 then now() end
+from generate_series(1, {0}) n;
+insert into public.ledger_entries
+    (transaction_id, leg, profile_id, account, amount, balance_after, seq, reason,
+     idempotency_key, created_at)
+select n, 0, case when n % 2 = 0 then '{1}' else gen_random_uuid() end::uuid, 'coins', 1, n, n,
+    'purchase', 'entry ' || n, now() - interval '1 d' + n * interval '1 ms'
+from generate_series(1, {0}) n;
+insert into fleet.disputes
+    (provider, dispute_id, payment_id, amount_minor, told_at, status, currency, due_at)
+select 'stripe', 'dp_' || n, n, 100, now(),
+    case n % 100 when 1 then 'needs_response' when 2 then 'under_review' else 'lost' end, 'usd',
+    case when n % 3 > 0 then now() + n * interval '1 s' end
+from generate_series(1, {0}) n;
 reset session_replication_role;
 analyze;
 """
@@ -68,7 +93,7 @@ def history(
         connection = await open_connection(
             database.url("superuser"), application_name="test", statement_timeout="120000"
         )
-        await connection.execute(HISTORY.format(request.param))
+        await connection.execute(HISTORY.format(request.param, BUYER))
         await connection.close()
 
     database = asyncio.run(cluster.create(template.name))
@@ -114,3 +139,46 @@ async def test_the_audit_log_reads_each_table_by_its_time(
     # A person's name is looked up by the subject, among few.
     assert found - by_time <= {"console_people_pkey", None}
     assert None not in found or part == 4
+
+
+# What a list of payments reads for each state.
+BY_PAYMENT_STATE = {"held": "coin_purchases_undecided_idx"}
+BY_PAYMENT_STATE |= dict.fromkeys(
+    ("refunded", "chargeback", "reversed"), "coin_purchases_reversed_idx"
+)
+
+
+@pytest.mark.parametrize("state", [None, *payment_list.STATES], ids=str)
+async def test_a_list_of_payments_reads_the_index_of_its_state_or_of_the_ids(
+    history: tuple[Database, int], state: payment_list.State | None
+) -> None:
+    expected = {BY_PAYMENT_STATE.get(state or "", "coin_purchases_pkey")}
+    values = (2**62, "stripe", None, None, None, state)
+    assert await used(history, payment_list.page_query(state), *values) == expected
+    assert await used(history, payment_list.bound_query(state), 2**62) == expected
+
+
+@pytest.mark.parametrize("place", [None, ("2030-01-01", "stripe", "dp_1")])
+async def test_disputes_are_read_by_their_deadline_among_the_open_ones(
+    history: tuple[Database, int], place: tuple[str, str, str] | None
+) -> None:
+    values = (list(disputes.UNDER_REVIEW), False, *(place or (None, None, None)))
+    found = await used(history, disputes.PAGE, *values)
+    assert "disputes_open_idx" in found
+    assert found == {"disputes_open_idx", *(each for each in found if "payment" in str(each))}
+
+
+async def test_what_is_due_soon_is_read_by_its_deadline(history: tuple[Database, int]) -> None:
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    found = await used(history, DUE, since, since + timedelta(days=3))
+    assert found == {"disputes_open_idx"}
+
+
+async def test_a_statement_reads_the_entries_of_its_account_by_their_numbers(
+    history: tuple[Database, int],
+) -> None:
+    account = (BUYER, "coins", 2**62)
+    entries = "ledger_entries_profile_id_account_seq_idx"
+    assert await used(history, statement.BOUND, *account) == {entries}
+    found = await used(history, statement.PAGE, *account, "purchase", None, None, 51)
+    assert found == {entries, "adjustments_pkey"}

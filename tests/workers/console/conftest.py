@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_connection
+from tests.workers.console.holdings import make_holdings
 from tests.workers.console.site import Site, site
 from workers.sign_in_links import Role
 
@@ -37,10 +38,11 @@ EVENTS = """
 
 @pytest_asyncio.fixture(scope="module")
 async def console_database(cluster: Cluster, template: Database) -> AsyncIterator[Database]:
-    """A database with three events."""
+    """A database with three events, and with what the desk shows."""
     database = await cluster.create(template.name)
     owner = await open_connection(database.url(), application_name="test")
     await owner.execute(EVENTS, HOSTILE, HOSTILE.encode())
+    await make_holdings(owner)
     await owner.close()
     yield database
     await cluster.drop(database)

@@ -59,7 +59,7 @@ LIFE = """
 insert into auth.users (id) values
     ('00000000-0000-4000-8000-000000000001'), ('00000000-0000-4000-8000-000000000002');
 insert into public.gift_types (code, name, coin_cost, streamer_share_bps, active)
-values ('rose', 'Rose', 1, 5000, true);
+values ('rose', 'Rose', 1, 5000, true) on conflict do nothing;
 insert into public.live_streams (profile_id)
 values ('00000000-0000-4000-8000-000000000002');
 select public.process_coin_purchase(

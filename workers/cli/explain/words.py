@@ -81,7 +81,9 @@ def _refund(d: Mapping[str, Any]) -> str:
 
 
 def _dispute(d: Mapping[str, Any]) -> str:
-    return f"dispute {d['dispute_id']} of {_money(d, d['amount_minor'])}: {d['status']}"
+    is_asked = d["due_at"] and (d["status"] or "").endswith("needs_response")
+    due = f", to be answered by {_time(d['due_at']).strip()}" if is_asked else ""
+    return f"dispute {d['dispute_id']} of {_money(d, d['amount_minor'])}: {d['status']}{due}"
 
 
 def _freeze(d: Mapping[str, Any]) -> str:

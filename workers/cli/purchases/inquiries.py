@@ -150,7 +150,7 @@ def _row(each: Inquiry) -> list[str]:
 
 def _lines(found: Sequence[Inquiry]) -> Iterator[str]:
     for each in found:
-        yield f"{each.id}: {_known(each)}"
+        yield f"{each.id}: {known(each)}"
     of_apple = any(each.provider == Apple.name for each in found)
     for is_there, choices in (
         (of_apple, APPLES_CHOICES),
@@ -166,7 +166,13 @@ def _lines(found: Sequence[Inquiry]) -> Iterator[str]:
         )
 
 
-def _known(each: Inquiry) -> str:
+def choices_of(provider: str) -> dict[str, str]:
+    """Return what this store can be told, and what each choice does."""
+    return APPLES_CHOICES if provider == Apple.name else GOOGLES_CHOICES
+
+
+def known(each: Inquiry) -> str:
+    """Say what is known of the purchase that a store asks about."""
     if each.purchase_id is None:
         return "nothing is known of its purchase, or it grants no coins"
     coins = counted(each.coin_amount or 0, "coin")

@@ -34,23 +34,32 @@ class Outlook:
     reject: Prospect | None
 
 
-async def outlook_of(connection: Connection, look: Look) -> Outlook:
-    """Try each decision, and take it back."""
+async def outlook_of(connection: Connection, look: Look, *, who: str | None = None) -> Outlook:
+    """Try each decision in the name of whose session this is, or of `who`, and take it back."""
     is_open = look.status == "pending" and look.decision is None
     return Outlook(
         purchase=look,
         why=why(look),
         decisions=await decisions.read_decisions(connection, look.purchase_id),
-        approve=await _prospect(connection, look, "approve") if is_open else None,
-        reject=await _prospect(connection, look, "reject") if is_open else None,
+        approve=await prospect_of(connection, look, "approve", who=who) if is_open else None,
+        reject=await prospect_of(connection, look, "reject", who=who) if is_open else None,
     )
 
 
-async def _prospect(
-    connection: Connection, look: Look, verb: Literal["approve", "reject"]
+async def prospect_of(
+    connection: Connection,
+    look: Look,
+    verb: Literal["approve", "reject"],
+    *,
+    without_refund: bool = False,
+    who: str | None = None,
 ) -> Prospect:
+    """Try one decision, and take it back."""
     try:
-        return Prospect(await decisions.foresee(connection, look, verb), None)
+        seen = await decisions.foresee(
+            connection, look, verb, without_refund=without_refund, who=who
+        )
+        return Prospect(seen, None)
     except DecidedBefore:
         return Prospect(None, "you have decided before, and nobody decides twice")
     except DecidedMeanwhile:

@@ -106,6 +106,7 @@ def told(decision: Decision) -> str:
         "granted": "approved it",
         "refund_requested": "rejected it, with a refund",
         "closed": "rejected it, without a refund",
+        "attributed": "said whose payment it is",
     }.get(decision.outcome, decision.outcome)
     coins = f" for {counted(decision.coins, 'coin')}" if decision.coins else ""
     return f"{decision.who} {what}{coins} on {moment(decision.decided_at)}: {decision.reason}"

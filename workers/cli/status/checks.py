@@ -32,6 +32,7 @@ from db.health.status import (
 )
 from db.release.catalog import find_differences
 from workers.cli.status.confirmations import find_late
+from workers.cli.status.disputes import find_due
 from workers.cli.status.histories import find_missed
 from workers.cli.status.inquiries import find_open_inquiries
 from workers.cli.status.messages import find_untold
@@ -253,6 +254,11 @@ async def find_stale_rates(context: CheckContext) -> list[str]:
     return await find_stale(context.pool, now=context.now)
 
 
+async def find_due_disputes(context: CheckContext) -> list[str]:
+    """Return a line per provider that waits for evidence, if its time is nearly over."""
+    return await find_due(context.pool, now=context.now)
+
+
 async def find_untold_app(context: CheckContext) -> list[str]:
     """Return what the app is not told although it should be."""
     return await find_untold(context.pool)
@@ -272,6 +278,7 @@ CHECKS: tuple[Check, ...] = (
     find_late_confirmations,
     find_missed_webhooks,
     find_questions_of_stores,
+    find_due_disputes,
     find_untold_app,
     find_stale_rates,
 )

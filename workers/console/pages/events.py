@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -10,6 +9,7 @@ from db.console.event_list import PAGE_ROWS, EventFilter, list_events
 from db.operating.subjects import Subject
 from workers.cli.status.health import STATES
 from workers.console.pages.story import tell_lines
+from workers.console.times import read_time
 from workers.console.visit import BadInput, NotFound, read_id
 
 if TYPE_CHECKING:
@@ -71,23 +71,9 @@ def _read_filter(given: Mapping[str, str]) -> EventFilter:
         provider=given.get("provider"),
         event_type=given.get("type"),
         reason=given.get("reason"),
-        since=_read_time(given.get("since")),
-        until=_read_time(given.get("until")),
+        since=read_time(given.get("since")),
+        until=read_time(given.get("until")),
     )
-
-
-def _read_time(text: str | None) -> datetime | None:
-    """Return a time in UTC, as a browser's field for times writes it. Raises BadInput."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput("A time is written as 2026-12-02T09:05 and is in UTC.") from None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    if not 2000 <= at.year < 9000:
-        raise BadInput("A time is between the years 2000 and 9000.")
-    return at
 
 
 def _read_before(text: str) -> int | None:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
     from workers.console.visit import Visit
 
+# What has a page of its own. An id of a refund or a dispute means its payment.
+_PAGES = {
+    "event": "/events",
+    "payment": "/payments",
+    "refund": "/payments",
+    "dispute": "/payments",
+    "purchase": "/approvals/purchases",
+    "profile": "/profiles",
+}
+
 
 async def show(visit: Visit) -> Response:
     """Tell the story of the one thing with this id, or name all that have it."""
@@ -25,8 +35,9 @@ async def show(visit: Visit) -> Response:
     async with visit.pool.acquire() as connection:
         found = await find_subjects(connection, typed, providers=[row[0] for row in counts])
     one = found[0] if len({(each.kind, each.key) for each in found}) == 1 else None
-    if one is not None and one.kind == "event":
-        return visit.go_to(f"/events/{one.key}")
+    # A profile's statement tells no story: `profile:` and its id asks for that.
+    if one is not None and one.kind in _PAGES and typed != f"profile:{one.key}":
+        return visit.go_to(f"{_PAGES[one.kind]}/{one.key}")
     named = [
         (heading(each), f"/search?id={quote(f'{each.kind}:{each.key}', safe='')}") for each in found
     ]

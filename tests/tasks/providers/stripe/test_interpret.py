@@ -179,6 +179,7 @@ def test_every_event_of_a_dispute_tells_the_money_that_moved(moment: str) -> Non
         payment_keys=["pi_1", "ch_1", "dp_1"],
         told_at=AT,
         opened_at=AT + timedelta(days=1),
+        due_at=AT + timedelta(seconds=700_000),
         dispute_id="dp_1",
         status="needs_response",
         amount_minor=999,
@@ -196,6 +197,17 @@ def test_a_dispute_tells_its_own_currency_and_those_of_its_transactions() -> Non
     fact = interpret(event)
     assert isinstance(fact, Dispute)
     assert (fact.currency, fact.transactions[0].currency) == ("eur", "usd")
+
+
+@pytest.mark.parametrize(
+    "details", [None, 5, [], {}, {"due_by": None}, {"due_by": "soon"}, {"due_by": -(10**20)}]
+)
+def test_a_dispute_that_tells_no_deadline_has_none(details: object) -> None:
+    event = made.dispute_event(PAYMENT, dispute_id="dp_1")
+    event["data"]["object"]["evidence_details"] = details
+    fact = interpret(event)
+    assert isinstance(fact, Dispute)
+    assert fact.due_at is None
 
 
 @pytest.mark.parametrize("status", ["won", "lost", "prevented", "warning_closed", "under_review"])

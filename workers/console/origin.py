@@ -1,0 +1,31 @@
+"""From where somebody acts: kept in the audit log beside who, what and why."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.console.visit import Visit
+
+
+def origin_of(visit: Visit) -> str:
+    """Return the address of the browser: console, 10.0.0.7.
+
+    Behind a proxy (CONSOLE_ORIGIN is set) it is the last address in `X-Forwarded-For`, which the
+    proxy adds; the ones before it are what a browser says.
+    """
+    client = visit.request.client
+    found = client.host if client else "unknown"
+    if visit.desk.settings.console_origin is not None:
+        told = visit.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        found = f"{told} by the proxy {found}" if _is_address(told) else f"the proxy {found}"
+    return f"console, {found}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,42 @@
+"""What every form of the desk carries, and the answer to one that came too late."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from workers.console.visit import BadInput
+
+if TYPE_CHECKING:
+    from workers.console.visit import Visit
+
+REASON_MAX = 500
+CONFLICT = HTTPStatus.CONFLICT
+
+
+class StaleForm(Exception):
+    """What the person saw is not what is there now, so nothing was done."""
+
+
+def read_reason(visit: Visit) -> str:
+    """Return why somebody decides. Raises BadInput."""
+    reason = visit.form.get("reason", "")
+    if not reason:
+        raise BadInput("Say why: the reason is kept with the decision for good.")
+    if len(reason) > REASON_MAX:
+        raise BadInput(f"A reason has at most {REASON_MAX} characters.")
+    return reason
+
+
+def read_seen(visit: Visit) -> str:
+    """Return what the person saw when the form was made. Raises BadInput."""
+    seen = visit.form.get("seen")
+    if not seen:
+        raise BadInput("This form lacks what you saw: open its page again.")
+    return seen
+
+
+def refuse_stale(*, is_same: bool) -> None:
+    """Raise StaleForm unless what the person saw is what is there."""
+    if not is_same:
+        raise StaleForm

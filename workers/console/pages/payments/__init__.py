@@ -1,0 +1,1 @@
+"""Payments: a list that can be filtered, one payment, and disputes with their deadlines."""

@@ -1,0 +1,79 @@
+"""Payments: a list that can be filtered and bookmarked, the newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+from urllib.parse import urlencode
+from uuid import UUID
+
+from db.console.payment_list import PAGE_ROWS, STATES, PaymentFilter, State, list_payments
+from workers.cli.purchases.words import money
+from workers.console.times import read_time
+from workers.console.visit import BadInput, read_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+    from workers.console.visit import Visit
+
+# The fields of the filter, as they stand in the address.
+FIELDS = ("state", "provider", "buyer", "since", "until")
+MEANINGS: Mapping[State, str] = {
+    "held": "held, or rejected and not refunded yet",
+    "confirmed": "granted",
+    "reversed": "some coins taken back",
+    "refunded": "refunded whole",
+    "chargeback": "lost in a dispute",
+}
+
+
+async def show(visit: Visit) -> Response:
+    """List the payments that the filter means."""
+    given = {name: visit.query[name] for name in FIELDS if visit.query.get(name)}
+    before = _read_before(visit.query.get("before", ""))
+    page = await list_payments(visit.pool, _read_filter(given), before=before)
+    providers = await visit.pool.fetch(
+        "select distinct c.provider from fleet.event_counts() as c order by c.provider"
+    )
+    return visit.page(
+        "payments.html",
+        title="Payments",
+        given=given,
+        states=MEANINGS,
+        providers=[row[0] for row in providers],
+        page=page,
+        rows=[(each, money(each.amount, each.currency)) for each in page.payments],
+        rows_max=PAGE_ROWS,
+        is_first=before is None,
+        first=urlencode(given),
+        following=urlencode({**given, "before": page.before}) if page.before else "",
+    )
+
+
+def _read_filter(given: Mapping[str, str]) -> PaymentFilter:
+    """Return the filter. Raises BadInput."""
+    state = next((each for each in STATES if each == given.get("state")), None)
+    if state is None and "state" in given:
+        raise BadInput(f"A state is one of {', '.join(get_args(State))}.")
+    try:
+        buyer = UUID(given["buyer"]) if "buyer" in given else None
+    except ValueError:
+        raise BadInput("A buyer is the id of a profile, a uuid.") from None
+    return PaymentFilter(
+        state=state,
+        provider=given.get("provider"),
+        profile_id=buyer,
+        since=read_time(given.get("since")),
+        until=read_time(given.get("until")),
+    )
+
+
+def _read_before(text: str) -> int | None:
+    if not text:
+        return None
+    found = read_id(text)
+    if found is None:
+        raise BadInput("`before` is the number of a purchase.")
+    return found
