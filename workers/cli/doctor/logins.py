@@ -7,7 +7,6 @@ not known here unless they are set.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from db.connections.address import Address
@@ -16,18 +15,17 @@ from db.connections.pooler import PoolerUndeclared, Pooling
 from db.connections.tls import asks_for_tls
 from db.errors import CoinfleetError
 from tasks.findings import Finding, attention, broken, not_checked, ok
+from workers.cli.doctor.certificates import judge_end
 from workers.cli.doctor.settings import is_local_host
 from workers.processes import PROCESSES, RELEASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from workers.cli.doctor.examining import Context
     from workers.processes import Process
 
 WITHIN_S = 4.0
-ENDS_SOON = timedelta(days=21)
 APPLICATION = "coinfleet doctor"
 
 
@@ -91,7 +89,8 @@ def _judge_role(process: Process, _address: Address, login: Login) -> Iterator[F
         )
     else:
         yield ok(f"{name} logs in as {user}")
-    yield from _judge_end(f"the password of {user} ends", login.password_ends_at, login.now)
+    if (end := judge_end(f"the password of {user}", login.password_ends_at, login.now)) is not None:
+        yield end
 
 
 def _wanted(process: Process) -> str:
@@ -167,13 +166,6 @@ def _judge_tls(process: Process, address: Address, login: Login) -> Iterator[Fin
         )
     else:
         yield ok(f"{name}: TLS proves {address}")
-    yield from _judge_end(
-        f"{name}: the certificate of {address} ends", login.certificate_ends_at, login.now
-    )
-
-
-def _judge_end(what: str, at: datetime | None, now: datetime) -> Iterator[Finding]:
-    if at is None or at - now > ENDS_SOON:
-        return
-    judge = broken if at <= now else attention
-    yield judge(f"{what} at {at:%Y-%m-%d %H:%M}Z", fix="renew it before that")
+    what = f"{name}: the certificate of {address}"
+    if (end := judge_end(what, login.certificate_ends_at, login.now)) is not None:
+        yield end

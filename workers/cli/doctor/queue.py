@@ -5,17 +5,13 @@ The queue is only a doorbell, so nothing here loses money: what is wrong costs a
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import redis.asyncio
 
-from db.connections.inspection import end_of_certificate
 from tasks.findings import Finding, attention, broken, not_checked, ok
-from workers.cli.doctor.logins import ENDS_SOON
+from workers.cli.doctor.certificates import check_certificate
 from workers.cli.doctor.settings import is_local
 from workers.queue.client import SOCKET_TIMEOUT_S
 from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
@@ -123,25 +119,7 @@ async def check_tls(context: Context) -> list[Finding]:
     if dict(parse_qsl(parts.query)).get("ssl_cert_reqs") in ("none", "optional"):
         fix = "remove ssl_cert_reqs from REDIS_URL"
         found.append(attention("TLS to the queue does not prove the server", fix=fix))
-    return [*found, *await _certificate(host, parts.port or 6379)]
-
-
-async def _certificate(host: str, port: int) -> list[Finding]:
-    """Say when the certificate ends. Who made it is proved by the client, not here."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        _, writer = await asyncio.open_connection(host, port, ssl=context)
-    except OSError as error:
-        return [not_checked(f"the queue's certificate can't be read ({type(error).__name__})")]
-    tls = writer.get_extra_info("ssl_object")
-    ends_at = end_of_certificate(tls.getpeercert(binary_form=True))
-    writer.transport.abort()
-    now = datetime.now(UTC)
-    if ends_at is None or ends_at - now > ENDS_SOON:
-        return [ok("TLS to the queue")]
-    judge = broken if ends_at <= now else attention
-    return [judge(f"the queue's certificate ends at {ends_at:%Y-%m-%d %H:%M}Z", fix="renew it")]
+    return [*found, await check_certificate(host, parts.port or 6379, whose="the queue")]
 
 
 def _client(url: str) -> redis.asyncio.Redis:

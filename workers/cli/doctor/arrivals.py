@@ -1,0 +1,40 @@
+"""Whether each provider whose events are taken ever told anything. Asks the database alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from db.health.heard import read_age, read_heard
+from db.health.webs import read_webs
+from tasks.findings import Finding, attention, not_checked, ok
+from tasks.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from workers.cli.doctor.examining import Context
+
+# A fleet that was set up today may have heard of nobody yet.
+YOUNG = timedelta(days=1)
+FIX = "set our address there (Google: the topic) and have it send a test: docs/providers.md"
+
+
+async def check_arrivals(context: Context) -> list[Finding]:
+    """Say of whom nothing ever came: perhaps no address, topic or endpoint is set there."""
+    webs = [each for each in await read_webs(context.database) if each.is_alive]
+    taken = {name for web in webs for name in web.detail.providers or ()}
+    if not taken:
+        return [not_checked("no web process says whose events it takes", fix="start `web`")]
+    heard = await read_heard(context.database, sorted(taken))
+    is_young = await read_age(context.database) < YOUNG
+    found = [
+        ok(f"{name} tells us of payments")
+        if name in heard
+        else not_checked(f"{name} has not told us anything yet", fix=FIX)
+        if is_young
+        else attention(f"{name} has never told us anything", fix=FIX)
+        for name in sorted(taken)
+    ]
+    others = [each.name for each in PROVIDERS if each.name not in taken]
+    if others:
+        found.append(ok(f"not taken, by settings or PROVIDERS_ENABLED: {', '.join(others)}"))
+    return found
