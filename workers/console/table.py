@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workers.console.pages import audit, events, overview, payload, search
+from workers.console.pages import audit, doctor, events, overview, payload, search
 from workers.console.rights import Right
 from workers.console.sign_in import leaving
 
@@ -49,6 +49,7 @@ PAGES: tuple[Page, ...] = (
     Page("/events", "Events", Right.LOOK, events.show, in_menu=True),
     Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
     Page("/search", "Search", Right.LOOK, search.show),
+    Page("/doctor", "Doctor", Right.OPERATE, doctor.show, in_menu=True),
     Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
 )
 ACTIONS: tuple[Action, ...] = (

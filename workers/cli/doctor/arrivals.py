@@ -26,14 +26,15 @@ async def check_arrivals(context: Context) -> list[Finding]:
         return [not_checked("no web process says whose events it takes", fix="start `web`")]
     heard = await read_heard(context.database, sorted(taken))
     is_young = await read_age(context.database) < YOUNG
-    found = [
-        ok(f"{name} tells us of payments")
-        if name in heard
-        else not_checked(f"{name} has not told us anything yet", fix=FIX)
-        if is_young
-        else attention(f"{name} has never told us anything", fix=FIX)
-        for name in sorted(taken)
-    ]
+    found = []
+    if heard:
+        found.append(ok(f"events came of {', '.join(sorted(heard))}"))
+    if silent := ", ".join(sorted(taken - heard)):
+        found.append(
+            not_checked(f"no event has come yet of {silent}", fix=FIX)
+            if is_young
+            else attention(f"no event ever came of {silent}", fix=FIX)
+        )
     others = [each.name for each in PROVIDERS if each.name not in taken]
     if others:
         found.append(ok(f"not taken, by settings or PROVIDERS_ENABLED: {', '.join(others)}"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 QUEUE: tuple[Check, ...] = (
     Check("queue", "does the queue take what is written?", queue.check_queue),
     Check("queue memory", "does the queue drop or lose messages?", queue.check_memory),
-    Check("queue tls", "is the way to the queue safe?", queue.check_tls),
+    Check("queue TLS", "is the way to the queue safe?", queue.check_tls),
 )
 ADDRESS = Check(
     "public address",

@@ -36,6 +36,8 @@ class Context:
     settings: Settings
     environment: Mapping[str, str] = field(default_factory=dict)
     pool: Pool | None = None
+    is_of_console: bool = False
+    """Whether the settings are the console's, which may know those of no other process."""
     _found: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
 
     async def once(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:

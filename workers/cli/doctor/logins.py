@@ -37,14 +37,26 @@ async def _each(
     async def one(process: Process) -> list[Finding]:
         url: str | None = getattr(context.settings, process.address.lower())
         if url is None:
-            return [not_checked(f"{process.name}: {process.address} is not set here")]
+            return []
         seen = await context.once(process.address, lambda: _look(process, url))
         if isinstance(seen, Finding):
             return [seen]
         return list(judge(process, Address.parse(url), seen))
 
     found = await asyncio.gather(*map(one, PROCESSES.values()))
-    return [finding for each in found for finding in each]
+    return [*(finding for each in found for finding in each), *_unknown(context)]
+
+
+def _unknown(context: Context) -> Iterator[Finding]:
+    """Yield which processes' addresses are not set here."""
+    names = [
+        process.address
+        for process in PROCESSES.values()
+        if getattr(context.settings, process.address.lower()) is None
+    ]
+    if names and not context.is_of_console:
+        fix = "run `coinfleet doctor` with the settings of those processes, too"
+        yield not_checked(f"not set here: {', '.join(names)}", fix=fix)
 
 
 async def _look(process: Process, url: str) -> Login | Finding:

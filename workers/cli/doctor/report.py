@@ -54,6 +54,10 @@ def show(console: Console, examined: Sequence[Examined], *, is_whole: bool) -> N
         if chosen:
             console.print()
         for each in chosen:
+            if verdict is Verdict.OK and not is_whole:
+                line = f"✓ {each.check}: {_in_short(each)}"
+                print_lines(console, wrapped(line, width=width, indent="  "), style="green")
+                continue
             line = f"{MARKS[verdict]} {each.check}: {each.looks_at}"
             print_lines(
                 console, wrapped(line, width=width, indent="  "), style=_STYLES.get(verdict, "")
@@ -67,6 +71,13 @@ def show(console: Console, examined: Sequence[Examined], *, is_whole: bool) -> N
                 if finding.fix:
                     fix = f"    → {finding.fix}"
                     print_lines(console, wrapped(fix, width=width, indent="      "))
+
+
+def _in_short(each: Examined) -> str:
+    """Return what is well, in a line."""
+    if len(each.findings) == 1:
+        return each.findings[0].what
+    return f"{len(each.findings)} things are as they should be"
 
 
 def as_json(examined: Sequence[Examined]) -> dict[str, Any]:

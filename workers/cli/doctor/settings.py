@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workers.cli.doctor.examining import Context
+    from workers.processes import Process
     from workers.settings import Settings
 
 # The shortest that nobody guesses from outside: 16 letters and digits are 95 bits.
@@ -32,18 +33,20 @@ BASES = {
 
 async def check_needs(context: Context) -> list[Finding]:
     """Say what each process would lack if it were started with these settings."""
-    return [_needs(name, context) for name in PROCESSES]
+    known = [each for each in PROCESSES.values() if context.environment.get(each.address)]
+    found = [_needs(each, context) for each in known]
+    if unknown := [each.address for each in PROCESSES.values() if each not in known]:
+        fix = "run `coinfleet doctor` with the settings of those processes, too"
+        found.append(not_checked(f"not set here: {', '.join(unknown)}", fix=fix))
+    return found
 
 
-def _needs(name: str, context: Context) -> Finding:
-    process = PROCESSES[name]
-    if not context.environment.get(process.address):
-        why = f"{name}: {process.address} is not set here"
-        return not_checked(why, fix=f"run `coinfleet doctor` with the settings of {name}, too")
+def _needs(process: Process, context: Context) -> Finding:
     missing = lacking(process, context.environment)
     if missing:
-        return broken(f"{name} would not start: {'; '.join(missing)}", fix="set what is missing")
-    return ok(f"{name} has all that it needs")
+        what = f"{process.name} would not start: {'; '.join(missing)}"
+        return broken(what, fix="set what is missing")
+    return ok(f"{process.name} has all that it needs")
 
 
 async def check_mode(context: Context) -> list[Finding]:

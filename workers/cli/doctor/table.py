@@ -28,7 +28,7 @@ HERE: tuple[Check, ...] = (
     _asks("arrivals", "did each provider ever tell us anything?", arrivals.check_arrivals),
     Check("logins", "is each process logged in as its own role?", logins.check_roles),
     Check("poolers", "does each address name the pooler there?", logins.check_poolers),
-    Check("tls", "is the way to the database safe?", logins.check_tls),
+    Check("database TLS", "is the way to the database safe?", logins.check_tls),
     Check("sign-in", "can people sign in to the console, safely?", settings.check_people),
 )
 SETTINGS: tuple[Check, ...] = (
