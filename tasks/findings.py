@@ -37,6 +37,8 @@ class Finding:
     verdict: Verdict
     what: str
     fix: str = ""
+    subject: str = ""
+    """An id that `coinfleet explain` knows, as `event:42`, if the finding is of one thing."""
 
 
 Ask: TypeAlias = Callable[[], Awaitable[list[Finding]]]
@@ -47,14 +49,14 @@ def ok(what: str) -> Finding:
     return Finding(Verdict.OK, what)
 
 
-def attention(what: str, *, fix: str) -> Finding:
+def attention(what: str, *, fix: str, subject: str = "") -> Finding:
     """Return that somebody should look."""
-    return Finding(Verdict.ATTENTION, what, fix)
+    return Finding(Verdict.ATTENTION, what, fix, subject)
 
 
-def broken(what: str, *, fix: str) -> Finding:
+def broken(what: str, *, fix: str, subject: str = "") -> Finding:
     """Return that something does not work."""
-    return Finding(Verdict.BROKEN, what, fix)
+    return Finding(Verdict.BROKEN, what, fix, subject)
 
 
 def not_checked(why: str, *, fix: str = "") -> Finding:

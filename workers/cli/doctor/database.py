@@ -5,6 +5,7 @@ Asks it alone, with the rights of the schema's owner or of the console.
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -94,13 +95,20 @@ async def check_grants(context: Context) -> list[Finding]:
     if lost:
         found.append(broken(f"rights are gone: {_few(lost)}", fix=MIGRATE))
     if gained:
+        by_hand = "; ".join(map(_undone, gained[:NAMED_MAX]))
         found.append(
             broken(
                 f"somebody was given more than db/policies says: {_few(gained)}",
-                fix=f"{MIGRATE}, which revokes functions; revoke by hand what stays",
+                fix=f"{MIGRATE}; if it stays, by hand: {by_hand}",
             )
         )
     return found or [ok("each role has the rights of db/policies and no other")]
+
+
+def _undone(item: str) -> str:
+    """Return the statement that undoes a grant, or what to do."""
+    matched = re.fullmatch(r"grant (.+) to (\S+)", item)
+    return f"`revoke {matched[1]} from {matched[2]}`" if matched else f"undo `{item}`"
 
 
 def _is_grant(item: str) -> bool:

@@ -86,15 +86,16 @@ async def check_calls(context: Context) -> list[Finding]:
     now = await read_clock(pool)
     found = [
         broken(
-            f"{_at_least(each.number)} {each.sort} were begun by a worker that is gone, the oldest"
-            f" (id {each.oldest_id}) {_for(each, now)}; nobody goes on with them",
+            f"{each.sort}: {_at_least(each.number)} begun by a worker that is gone, and nobody goes"
+            f" on; the oldest (id {each.oldest_id}): lease over {_for(each, now)}",
             fix="start a worker that has the keys of this provider",
+            subject=f"call:{each.oldest_id}",
         )
         for each in await read_leased(pool, longer_than=LEASE_OVER_FOR)
     ]
     found += [
         broken(
-            f"{_at_least(each.calls)} to {each.provider} were never tried, the oldest for"
+            f"{each.provider}: {_at_least(each.calls)} never tried, the oldest for"
             f" {duration(each.oldest_s)}",
             fix=f"set the keys of {each.provider} for `worker`, and restart it",
         )
@@ -111,10 +112,11 @@ async def check_events(context: Context) -> list[Finding]:
     if suspects := await read_suspects(pool):
         found.append(
             attention(
-                f"{counted(suspects.events, 'pending event')} were in the hands of workers that"
-                f" died (id {suspects.oldest_id}; up to {counted(suspects.most_deaths, 'death')};"
-                " at the third one is dead)",
+                f"{counted(suspects.events, 'pending event')} in the hands of workers that died,"
+                f" up to {counted(suspects.most_deaths, 'time')} (id {suspects.oldest_id});"
+                " at the third an event is dead",
                 fix="look in the log why workers end: memory, or a kill; then `coinfleet explain`",
+                subject=f"event:{suspects.oldest_id}",
             )
         )
     found += [
@@ -123,6 +125,7 @@ async def check_events(context: Context) -> list[Finding]:
             f" oldest (id {each.oldest_id}) {_for(each, now)}",
             fix="`coinfleet backfill PROVIDER --since TIME` finds a lost webhook; a refund of a"
             " payment that was never ours stays, and does no harm",
+            subject=f"event:{each.oldest_id}",
         )
         for each in await read_waiting(pool, longer_than=WAITING_FOR)
     ]
