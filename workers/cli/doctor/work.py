@@ -72,7 +72,7 @@ async def check_schedules(context: Context) -> list[Finding]:
     found = [broken(line, fix=fix) for line in job_faults(jobs, fired_at=fired_at, now=now)]
     found += [
         broken(
-            f"a run of {each.sort} has been waiting {_for(each, now)} and no worker claims it",
+            f"a run of {each.sort} can be claimed since {_for(each, now)}, and no worker does",
             fix="start a worker, or look in its log for tick_failed",
         )
         for each in await read_unfinished_ticks(pool, longer_than=RUN_UNCLAIMED_FOR)
