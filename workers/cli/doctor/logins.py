@@ -77,10 +77,11 @@ async def _look(process: Process, url: str) -> Login | Finding:
 
 async def check_roles(context: Context) -> list[Finding]:
     """Say whether each process logs in as its own role, which may do its work and no more."""
-    return await _each(context, _judge_role)
+    return await _each(context, judge_role)
 
 
-def _judge_role(process: Process, _address: Address, login: Login) -> Iterator[Finding]:
+def judge_role(process: Process, _address: Address, login: Login) -> Iterator[Finding]:
+    """Yield what is wrong with who is logged in."""
     name, user = process.name, login.user
     if login.is_superuser:
         yield broken(
@@ -126,10 +127,11 @@ def _judge_owner(login: Login) -> Iterator[Finding]:
 
 async def check_poolers(context: Context) -> list[Finding]:
     """Say whether each address names the pooler that answers there."""
-    return await _each(context, _judge_pooler)
+    return await _each(context, judge_pooler)
 
 
-def _judge_pooler(process: Process, address: Address, login: Login) -> Iterator[Finding]:
+def judge_pooler(process: Process, address: Address, login: Login) -> Iterator[Finding]:
+    """Yield whether the pooler is the one that the address names."""
     name, kind = process.name, address.pooling
     if process is RELEASE and kind is Pooling.TRANSACTION:
         yield broken(
@@ -156,10 +158,11 @@ def _judge_pooler(process: Process, address: Address, login: Login) -> Iterator[
 
 async def check_tls(context: Context) -> list[Finding]:
     """Say whether each way to the database is encrypted and proves the server."""
-    return await _each(context, _judge_tls)
+    return await _each(context, judge_tls)
 
 
-def _judge_tls(process: Process, address: Address, login: Login) -> Iterator[Finding]:
+def judge_tls(process: Process, address: Address, login: Login) -> Iterator[Finding]:
+    """Yield whether the way there is encrypted and proves the server."""
     name, mode = process.name, address.tls.get("sslmode", "")
     proves = mode in ("verify-ca", "verify-full") or address.tls.get("sslrootcert") == "system"
     if all(map(is_local_host, address.hosts)):

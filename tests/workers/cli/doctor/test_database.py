@@ -65,13 +65,17 @@ async def test_a_database_that_is_away_or_not_ours_is_a_finding(
     assert unknown.verdict is Verdict.NOT_CHECKED
 
 
+MORE = """
+    create trigger t after insert on public.gifts
+    for each row execute function public.update_viewer_count()
+"""
 CHANGES = [
     ("drop trigger trigger_update_viewer_count on public.active_viewers", BROKEN, "it is gone"),
     ("alter table public.gifts drop column slot_index", BROKEN, "tables lack"),
     (
-        "create view public.everything as select * from public.profiles",
+        MORE,
         ATTENTION,
-        "somebody added: ",
+        "somebody added: trigger t",
     ),
     ("delete from fleet.schema_migrations", BROKEN, "the schema is not this release's"),
 ]
