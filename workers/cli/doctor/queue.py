@@ -60,7 +60,7 @@ async def check_memory(context: Context) -> list[Finding]:
         return [not_checked(f"the queue does not tell: {reason_of(error)}", fix=fix)]
     finally:
         await client.aclose()
-    return [*_memory(told), *_persistence(told)]
+    return [*_memory(told), *judge_persistence(told)]
 
 
 def _memory(told: Mapping[str, Any]) -> Iterator[Finding]:
@@ -85,7 +85,8 @@ def _memory(told: Mapping[str, Any]) -> Iterator[Finding]:
         yield broken("REDIS_URL names a replica", fix="point it to the primary")
 
 
-def _persistence(told: Mapping[str, Any]) -> Iterator[Finding]:
+def judge_persistence(told: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what is known of what it keeps, from its INFO."""
     if told.get("loading"):
         yield attention("the queue is loading its data", fix="wait; workers go on meanwhile")
     failed = [
