@@ -34,6 +34,14 @@ class CommandFailed(SystemExit):
         self.message = message
 
 
+class CommandEnded(SystemExit):
+    """Ends a command that has said all by itself, in JSON where that was asked for."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.status = code
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End the command with one line if a CoinfleetError is raised inside."""
@@ -55,6 +63,8 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
         command()
     except CommandFailed as end:
         return _fail(end.message, code=int(str(end.code)), as_json=as_json)
+    except CommandEnded as end:
+        return end.status
     except SystemExit as end:
         # The printer of --help raises it so if the reader of its output has closed it.
         if isinstance(end.__context__, BrokenPipeError):

@@ -17,7 +17,7 @@ from workers.cli.doctor.logins import APPLICATION
 from workers.cli.doctor.report import as_json as to_json
 from workers.cli.doctor.report import is_healthy, show
 from workers.cli.doctor.table import REACH
-from workers.cli.endings import NEEDS_A_PERSON, NOT_ASKED
+from workers.cli.endings import NEEDS_A_PERSON, NOT_ASKED, CommandEnded
 from workers.cli.env import read_known
 from workers.cli.terminal import make_console, write
 from workers.embedded import DataFolder, DataFolderUnusable
@@ -57,7 +57,7 @@ def command(
         write(msgspec.json.format(msgspec.json.encode(to_json(examined))).decode())
     else:
         show(make_console(), examined, is_whole=is_whole)
-    raise typer.Exit(code=_exit_code(examined))
+    raise CommandEnded(_exit_code(examined))
 
 
 def _exit_code(examined: list[Examined]) -> int:

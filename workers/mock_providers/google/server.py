@@ -75,6 +75,8 @@ class GoogleServer:
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of each request of the API."""
     may_see_money: bool = True
+    apps: set[str] | None = None
+    """The packages that it knows; None: any."""
     account: RSAPublicKey = field(default_factory=lambda: account_key().public_key())
     """The key of the service account that may ask."""
     retry_after: str = "7"
@@ -133,6 +135,8 @@ class GoogleServer:
 
     async def _api(self, request: Request, path: str) -> Response:  # noqa: PLR0911 - a table
         package, _, rest = path.removeprefix("/androidpublisher/v3/applications/").partition("/")
+        if self.apps is not None and package not in self.apps:
+            return _error(404, "applicationNotFound")
         match request.method, rest.split("/"):
             case "GET", ["purchases", "productsv2", "tokens", token]:
                 found = self._sold(package, token)
