@@ -37,10 +37,6 @@ class CommandFailed(SystemExit):
 class CommandEnded(SystemExit):
     """Ends a command that has said all by itself, in JSON where that was asked for."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.status = code
-
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -63,8 +59,6 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
         command()
     except CommandFailed as end:
         return _fail(end.message, code=int(str(end.code)), as_json=as_json)
-    except CommandEnded as end:
-        return end.status
     except SystemExit as end:
         # The printer of --help raises it so if the reader of its output has closed it.
         if isinstance(end.__context__, BrokenPipeError):
@@ -73,7 +67,7 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
         # sys.exit with a message.
         if isinstance(end.code, str):
             return _fail(end.code, code=NOT_ASKED, as_json=as_json)
-        if end.code == NOT_ASKED and as_json:
+        if end.code == NOT_ASKED and as_json and not isinstance(end, CommandEnded):
             _write_error("the arguments are wrong: standard error says which")
         return int(end.code or 0)
     except BrokenPipeError:
