@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 HEARD = """
     select p.name
     from unnest($1::text[]) as p (name)
-    where exists (
-        select from fleet.inbox_events as e
-        where e.provider = p.name and e.provider_event_id < 'client:'
-    ) or exists (
-        select from fleet.inbox_events as e
-        where e.provider = p.name and e.provider_event_id >= 'client;'
-    )
+    cross join lateral (
+        (
+            select e.id from fleet.inbox_events as e
+            where e.provider = p.name and e.provider_event_id < 'client:'
+            order by e.provider_event_id limit 1
+        )
+        union all
+        (
+            select e.id from fleet.inbox_events as e
+            where e.provider = p.name and e.provider_event_id >= 'client;'
+            order by e.provider_event_id limit 1
+        )
+        limit 1
+    ) as e
 """
 
 

@@ -88,7 +88,7 @@ class Stripe(Provider):
     def checks(self, *, web_origin: str | None) -> Sequence[ProviderCheck]:
         """Return checks of the key, of the endpoint and of what was not delivered."""
         # Here, because the HTTP client takes long to import.
-        from tasks.providers.stripe.checks import StripeChecks  # noqa: PLC0415
+        from tasks.providers.stripe.checks.rows import StripeChecks  # noqa: PLC0415
 
         return StripeChecks(
             key=self._api_key,

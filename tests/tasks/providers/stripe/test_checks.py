@@ -200,6 +200,6 @@ async def test_events_that_were_not_delivered_are_found(stripe: StripeServer) ->
     (finding,) = await ask(stripe, "undelivered")
     assert finding.verdict is ATTENTION
     # Not what means nothing to us, and not what is still being tried.
-    assert finding.what.startswith("1 of our events were not taken by some endpoint")
+    assert finding.what.startswith("not taken by some endpoint: 1 of our events")
     assert stripe.events[2]["id"] in finding.what
     assert "coinfleet backfill stripe --since 20" in finding.fix

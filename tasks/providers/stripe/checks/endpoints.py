@@ -1,42 +1,28 @@
-"""Whether Stripe's account fits the fleet: the key, the endpoint, and what was not delivered."""
+"""Whether Stripe sends our events to this fleet: the endpoints at our address."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from tasks.findings import Finding, attention, broken, judge_clock, not_checked, ok
-from tasks.providers.calls import AccountNotOurs, CallFailed, ProviderUnreachable
-from tasks.providers.examination import (
-    ProviderCheck,
-    judge_failure,
-    probe_webhook_address,
-    without,
-)
-from tasks.providers.reading import UNREADABLE_ERRORS, moment
+from tasks.findings import Finding, attention, broken, not_checked, ok
+from tasks.providers.calls import ProviderUnreachable
+from tasks.providers.examination import probe_webhook_address
+from tasks.providers.reading import UNREADABLE_ERRORS
 from tasks.providers.stripe.api import API_VERSION, KeyLacksRight, StripeApi, StripeRefused
-from tasks.providers.stripe.calls import ACCOUNT_PATH, AccountCheck
 from tasks.providers.stripe.interpret import EVENT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from tasks.findings import Ask
-
-SETTING = "STRIPE_API_KEY"
 PATH = "/webhooks/stripe"
 PAGE = 100
 PAGES_MAX = 3
 PROBED_MAX = 3
 ALL_EVENTS = "*"
-# Stripe sends again for three days, and lists events for thirty.
-UNDELIVERED_FOR = timedelta(days=30)
-# A webhook that fails is sent again within minutes.
-SETTLED_AFTER = timedelta(hours=1)
 
 
 class Endpoint(msgspec.Struct):
@@ -77,104 +63,18 @@ class Destinations(msgspec.Struct):
     data: list[Destination]
 
 
-class Undelivered(msgspec.Struct):
-    """An event that some endpoint has not taken."""
-
-    id: str
-    type: str
-    created: int = 0
-
-
-class UndeliveredList(msgspec.Struct):
-    """A page of the list."""
-
-    data: list[Undelivered]
-    has_more: bool = False
-
-
 _ENDPOINTS = msgspec.json.Decoder(Endpoints)
 _DESTINATIONS = msgspec.json.Decoder(Destinations)
-_UNDELIVERED = msgspec.json.Decoder(UndeliveredList)
 
 
-class StripeChecks:
-    """The rows for Stripe. `web_origin` is where `web` is reached, None if nobody has said."""
+class EndpointCheck:
+    """`web_origin` is where `web` is reached, None if nobody has said."""
 
-    def __init__(
-        self,
-        *,
-        key: str | None,
-        base: str,
-        livemode: bool,
-        accounts: Collection[str],
-        web_origin: str | None,
-    ) -> None:
-        self._key, self._base = key, base
+    def __init__(self, *, livemode: bool, web_origin: str | None) -> None:
         self._livemode = livemode
-        self._accounts = accounts
         self._url = f"{web_origin}{PATH}" if web_origin else None
 
-    def rows(self) -> Sequence[ProviderCheck]:
-        """Return the checks."""
-        return (
-            ProviderCheck(
-                "stripe key",
-                "is the key taken, whose is it, and is the clock right?",
-                self._with_api(self.check_key),
-            ),
-            ProviderCheck(
-                "stripe endpoint",
-                "does Stripe send all our events, once, to this fleet?",
-                self._with_api(self.check_endpoints),
-            ),
-            ProviderCheck(
-                "stripe undelivered",
-                "which events did Stripe not get delivered?",
-                self._with_api(self.check_undelivered),
-            ),
-        )
-
-    def _with_api(self, ask: Callable[[StripeApi], Awaitable[list[Finding]]]) -> Ask:
-        if self._key is None:
-            return without(SETTING)
-        key = self._key
-
-        async def asked() -> list[Finding]:
-            api = StripeApi(key=key, base=self._base)
-            try:
-                return await ask(api)
-            except KeyLacksRight as error:
-                right = "Webhook Endpoints and Events: read"
-                what = f"the key may not ask this ({error})"
-                return [not_checked(what, fix=f"give the restricted key the rights {right}")]
-            except CallFailed as error:
-                return [judge_failure(error, provider="Stripe", setting=SETTING)]
-            except StripeRefused as error:
-                return [not_checked(f"Stripe refuses to say ({error})")]
-            finally:
-                await api.close()
-
-        return asked
-
-    async def check_key(self, api: StripeApi) -> list[Finding]:
-        """Say whether the key is taken, whose it is, and how far Stripe's clock is from ours."""
-        mode = "live" if self._livemode else "test"
-        try:
-            answer = await api.get(ACCOUNT_PATH)
-        except KeyLacksRight as error:
-            what = f"the key may not read its account ({error}), so it is trusted as it is"
-            return [attention(what, fix="give it the right to read the account")]
-        found = [ok(f"Stripe takes the key, of {mode} mode")]
-        if answer.dated_at is not None:
-            found.append(judge_clock(datetime.now(UTC), answer.dated_at, whose="Stripe's"))
-        try:
-            await AccountCheck(api, self._accounts).check()
-        except AccountNotOurs as error:
-            fix = "set the key of our account, or add this one to STRIPE_ACCOUNTS"
-            found.append(broken(str(error), fix=fix))
-        return found
-
-    async def check_endpoints(self, api: StripeApi) -> list[Finding]:
+    async def check(self, api: StripeApi) -> list[Finding]:
         """Say what is wrong with the endpoints that lead here."""
         ours = [each async for each in _endpoints(api) if self._leads_here(each.url)]
         if not ours and (thin := await self._destinations(api)):
@@ -259,35 +159,6 @@ class StripeChecks:
                 " which was tested",
                 fix=f"make an endpoint of version {API_VERSION}, or update coinfleet",
             )
-
-    async def check_undelivered(self, api: StripeApi) -> list[Finding]:
-        """Say which of our events some endpoint did not take, and since when."""
-        now = datetime.now(UTC)
-        query: list[tuple[str, str | int]] = [
-            ("limit", PAGE),
-            ("delivery_success", "false"),
-            ("created[gte]", int((now - UNDELIVERED_FOR).timestamp())),
-            ("created[lt]", int((now - SETTLED_AFTER).timestamp())),
-        ]
-        answer = await api.get(f"/v1/events?{urlencode(query)}")
-        try:
-            page = _UNDELIVERED.decode(answer.body)
-        except UNREADABLE_ERRORS:
-            raise ProviderUnreachable("200 and an unreadable list") from None
-        ours = [each for each in page.data if each.type in EVENT_TYPES]
-        if not ours:
-            return [ok("Stripe got each of our events of the last 30 days delivered")]
-        # Stripe lists the newest first.
-        at = moment(ours[-1].created)
-        since = f"{at:%Y-%m-%d}" if at else "…"
-        number = f"{'at least ' if page.has_more else ''}{len(ours)}"
-        return [
-            attention(
-                f"{number} of our events were not taken by some endpoint, the oldest listed"
-                f" ({ours[-1].id}) of {since}; Stripe forgets them after 30 days",
-                fix=f"mend the endpoint, then `coinfleet backfill stripe --since {since}`",
-            )
-        ]
 
 
 async def _endpoints(api: StripeApi) -> AsyncIterator[Endpoint]:
