@@ -1,7 +1,11 @@
-"""Which providers ever told this fleet anything by themselves. For `coinfleet doctor`."""
+"""Which providers told this fleet anything by themselves, and what of it could not be used.
+
+For `coinfleet doctor`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +34,36 @@ HEARD = """
         limit 1
     ) as e
 """
+
+# The newest only: what was refused long ago may have been mended, and a count costs as much as
+# there is history.
+LATELY = 1_000
+REFUSED = """
+    select l.provider, l.reason, count(*)::int8 as events, max(l.id) as newest_id
+    from (
+        select e.id, e.provider, e.state, e.reason from fleet.inbox_events as e
+        order by e.id desc limit $1
+    ) as l
+    where l.state = 'rejected' and l.reason = any($2)
+    group by l.provider, l.reason
+    order by 3 desc, 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLately:
+    """How many of the newest events of a provider were refused for one reason."""
+
+    provider: str
+    reason: str
+    events: int
+    newest_id: int
+
+
+async def read_refused(pool: Pool, reasons: Sequence[str]) -> list[RefusedLately]:
+    """Return what was refused for these reasons among the newest LATELY events."""
+    rows = await pool.fetch(REFUSED, LATELY, reasons)
+    return [RefusedLately(*row) for row in rows]
 
 
 async def read_heard(pool: Pool, providers: Sequence[str]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.connections.pool import open_connection
-from db.health.heard import HEARD
+from db.health.heard import HEARD, LATELY, REFUSED
 from db.health.stranded import LEASED, LOOKED_AT_MAX, SUSPECTS, TICKS, WAITING
 from tests.db.plans import indexes, plan
 
@@ -47,6 +47,7 @@ QUESTIONS = [
     (WAITING, (DAYS, LOOKED_AT_MAX), "inbox_events_waiting_idx"),
     (LEASED, (DAYS, LOOKED_AT_MAX), "provider_calls_leased_idx"),
     (TICKS, (DAYS, LOOKED_AT_MAX), "ticks_unfinished_idx"),
+    (REFUSED, (LATELY, ["malformed"]), "inbox_events_pkey"),
     (HEARD, (["app", "google", "stripe"],), "one_row_an_event"),
 ]
 

@@ -1,11 +1,14 @@
-"""Whether each provider whose events are taken ever told anything. Asks the database alone."""
+"""Whether each provider ever told us anything, and whether that can be used.
+
+Asks the database alone.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from db.health.heard import read_age, read_heard
+from db.health.heard import LATELY, read_age, read_heard, read_refused
 from db.health.webs import read_webs
 from tasks.findings import Finding, attention, not_checked, ok
 from tasks.providers import PROVIDERS
@@ -16,6 +19,29 @@ if TYPE_CHECKING:
 # A fleet that was set up today may have heard of nobody yet.
 YOUNG = timedelta(days=1)
 FIX = "set our address there (Google: the topic) and have it send a test: docs/providers.md"
+
+# What a setting of ours or of the provider's makes of every event: its fix, by the reason.
+REFUSALS = {
+    "malformed": "see what is sent there: docs/providers.md; of Google's subscription switch"
+    " payload unwrapping off",
+    "livemode_mismatch": "set STRIPE_LIVEMODE to the mode of that endpoint, or remove the endpoint",
+    "account_mismatch": "add the account to STRIPE_ACCOUNTS if it is ours, then `coinfleet replay`",
+}
+
+
+async def check_refusals(context: Context) -> list[Finding]:
+    """Say which of the newest events were refused for a reason that a setting mends."""
+    refused = await read_refused(context.database, list(REFUSALS))
+    found = [
+        attention(
+            f"{each.provider}: {each.events:,} of the newest {LATELY:,} events are rejected"
+            f" ({each.reason}), the newest with id {each.newest_id}",
+            fix=REFUSALS[each.reason],
+            subject=f"event:{each.newest_id}",
+        )
+        for each in refused
+    ]
+    return found or [ok(f"none of the newest {LATELY:,} events is refused for want of a setting")]
 
 
 async def check_arrivals(context: Context) -> list[Finding]:

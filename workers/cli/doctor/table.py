@@ -26,6 +26,7 @@ HERE: tuple[Check, ...] = (
     _asks("calls", "is each call to a provider made?", work.check_calls),
     _asks("events", "does an event lie?", work.check_events),
     _asks("arrivals", "did each provider ever tell us anything?", arrivals.check_arrivals),
+    _asks("refusals", "can what providers tell be used?", arrivals.check_refusals),
     Check("logins", "is each process logged in as its own role?", logins.check_roles),
     Check("poolers", "does each address name the pooler there?", logins.check_poolers),
     Check("database TLS", "is the way to the database safe?", logins.check_tls),

@@ -23,6 +23,7 @@ from db.ticks import read_schedules
 from schedules.timetable import TIMETABLE
 from tasks.findings import Finding, attention, broken, ok
 from workers.cli.status.jobs import job_faults, judge_jobs
+from workers.cli.status.processes import judge_webs
 from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ async def check_processes(context: Context) -> list[Finding]:
             ("web", sum(each.is_alive for each in webs), "nothing is received"),
         )
     ]
+    if any(each.is_alive for each in webs):
+        fix = "mend that; the log of `web` says more"
+        lines = judge_webs(webs, await read_clock(pool))
+        found += [attention(line, fix=fix) for line in lines]
     dead = [each.worker for each in workers if not each.is_alive]
     if dead and any(each.is_alive for each in workers):
         found.append(ok(f"workers of the last hour that ended: {', '.join(dead[:5])}"))

@@ -11,7 +11,7 @@ from schedules.timetable import TIMETABLE
 from tasks.findings import Verdict
 from tests.workers.cli.doctor.findings import context, found, wrong
 from tests.workers.cli.status.conftest import A_FLEET_AT_WORK
-from workers.cli.doctor.arrivals import check_arrivals
+from workers.cli.doctor.arrivals import check_arrivals, check_refusals
 from workers.cli.doctor.work import check_calls, check_events, check_processes, check_schedules
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ async def at_work(session: Connection) -> Connection:
 
 
 async def test_a_fleet_at_work_is_well(at_work: Connection) -> None:
-    for check in (check_processes, check_schedules, check_calls, check_events):
+    checks = (check_processes, check_schedules, check_calls, check_events, check_refusals)
+    for check in checks:
         assert wrong(await check(context(at_work))) == []
 
 
@@ -74,6 +75,19 @@ async def test_a_worker_that_ended_is_told_and_needs_nobody(at_work: Connection)
     findings = await check_processes(context(at_work))
     assert wrong(findings) == []
     assert "workers of the last hour that ended: gone:1" in [each.what for each in findings]
+
+
+async def test_webhooks_that_web_refuses_in_a_row_are_found(at_work: Connection) -> None:
+    await at_work.execute(
+        "update fleet.web_reports set detail = detail || $1::jsonb",
+        '{"refused": [{"provider": "stripe", "cause": "no_match", "webhooks": 7,'
+        ' "newest_age_s": 5}]}',
+    )
+    verdict, what = await found(check_processes, context(at_work))
+    assert (verdict, "refused 7 webhooks of stripe in a row (no_match)" in what) == (
+        ATTENTION,
+        True,
+    )
 
 
 async def test_jobs_that_nobody_fires_are_found(session: Connection) -> None:
@@ -148,6 +162,32 @@ async def test_a_provider_that_never_told_anything_is_found_after_a_day(
     assert told[silent] is (ATTENTION if days else Verdict.NOT_CHECKED)
     assert told["events came of stripe"] is Verdict.OK
     assert told["not taken, by settings or PROVIDERS_ENABLED: apple, app"] is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("malformed", "payload unwrapping"),
+        ("livemode_mismatch", "STRIPE_LIVEMODE"),
+        ("account_mismatch", "STRIPE_ACCOUNTS"),
+    ],
+)
+async def test_events_that_a_setting_refuses_are_found(
+    at_work: Connection, reason: str, said: str
+) -> None:
+    await at_work.execute(
+        "insert into fleet.inbox_events (provider, provider_event_id, event_type, payload,"
+        " payload_sha256, state, reason, processed_at)"
+        " select 'google', r || n, 'x', '{}', sha256((r || n)::bytea), 'rejected', r, now()"
+        " from unnest(array[$1, 'no_purchase']) as r cross join generate_series(1, 3) as n",
+        reason,
+    )
+    (finding,) = await check_refusals(context(at_work))
+    assert finding.verdict is ATTENTION
+    assert finding.what.startswith(
+        f"google: 3 of the newest 1,000 events are rejected ({reason}), the newest with id"
+    )
+    assert said in finding.fix
 
 
 async def test_without_a_web_nobody_knows_whose_events_are_taken(session: Connection) -> None:
