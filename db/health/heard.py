@@ -39,24 +39,29 @@ HEARD = """
 # there is history.
 LATELY = 1_000
 REFUSED = """
-    select l.provider, l.reason, count(*)::int8 as events, max(l.id) as newest_id
+    select n.provider, n.reason, n.events, n.of_provider, n.newest_id
     from (
-        select e.id, e.provider, e.state, e.reason from fleet.inbox_events as e
-        order by e.id desc limit $1
-    ) as l
-    where l.state = 'rejected' and l.reason = any($2)
-    group by l.provider, l.reason
-    order by 3 desc, 1, 2
+        select l.provider, l.reason, l.state, count(*)::int8 as events, max(l.id) as newest_id,
+            (sum(count(*)) over (partition by l.provider))::int8 as of_provider
+        from (
+            select e.id, e.provider, e.state, e.reason from fleet.inbox_events as e
+            order by e.id desc limit $1
+        ) as l
+        group by l.provider, l.state, l.reason
+    ) as n
+    where n.state = 'rejected' and n.reason = any($2)
+    order by n.events desc, n.provider, n.reason
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedLately:
-    """How many of the newest events of a provider were refused for one reason."""
+    """How many of a provider's newest events were refused for one reason."""
 
     provider: str
     reason: str
     events: int
+    of_provider: int
     newest_id: int
 
 

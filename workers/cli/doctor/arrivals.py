@@ -27,6 +27,9 @@ REFUSALS = {
     "livemode_mismatch": "set STRIPE_LIVEMODE to the mode of that endpoint, or remove the endpoint",
     "account_mismatch": "add the account to STRIPE_ACCOUNTS if it is ours, then `coinfleet replay`",
 }
+# A wrong setting refuses all or many; a stray event is nobody's fault.
+REFUSED_MIN = 3
+REFUSED_SHARE = 10
 
 
 async def check_refusals(context: Context) -> list[Finding]:
@@ -34,14 +37,15 @@ async def check_refusals(context: Context) -> list[Finding]:
     refused = await read_refused(context.database, list(REFUSALS))
     found = [
         attention(
-            f"{each.provider}: {each.events:,} of the newest {LATELY:,} events are rejected"
-            f" ({each.reason}), the newest with id {each.newest_id}",
+            f"{each.provider}: {each.events:,} of its newest {each.of_provider:,} events are"
+            f" rejected ({each.reason}), the newest with id {each.newest_id}",
             fix=REFUSALS[each.reason],
             subject=f"event:{each.newest_id}",
         )
         for each in refused
+        if each.events >= REFUSED_MIN and each.events * REFUSED_SHARE >= each.of_provider
     ]
-    return found or [ok(f"none of the newest {LATELY:,} events is refused for want of a setting")]
+    return found or [ok(f"few of the newest {LATELY:,} events are refused for want of a setting")]
 
 
 async def check_arrivals(context: Context) -> list[Finding]:

@@ -42,15 +42,17 @@ def command(
 ) -> None:
     """Examine what the fleet stands on; each finding is told with its fix.
 
-    Settings, logins and grants, poolers, TLS, clocks, the server, the queue, stranded work, and
-    with their keys the providers: Stripe's endpoint, a test notification of Apple's, which this has
-    Apple send, and Google's account. It changes nothing and shows no secret.
+    Settings, logins and grants, poolers, TLS, clocks, disk, the queue,
+    stranded work, and with their keys the providers: Stripe's endpoint,
+    Google's account, and the way of a test notification, which Apple is
+    asked to send. It changes nothing and shows no secret.
 
-    What it looks at are the settings of this environment, and of the fleet on the data folder. Run
-    it where `web` runs, where `worker` runs, or with all their settings.
+    It looks at the settings of this environment, and at the fleet on the
+    data folder. Run it where `web` and `worker` run: what is not set here
+    is not checked, and does not count.
 
-    Exit 0 if nothing is wrong, 1 if something needs a person, 2 if the database can't be asked.
-    What could not be checked does not count.
+    Exit 0 if nothing is wrong, 1 if something needs a person, 2 if the
+    database can't be asked or the settings can't be read.
     """
     examined = asyncio.run(_examine())
     if as_json:

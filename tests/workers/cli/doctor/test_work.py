@@ -185,9 +185,20 @@ async def test_events_that_a_setting_refuses_are_found(
     (finding,) = await check_refusals(context(at_work))
     assert finding.verdict is ATTENTION
     assert finding.what.startswith(
-        f"google: 3 of the newest 1,000 events are rejected ({reason}), the newest with id"
+        f"google: 3 of its newest 6 events are rejected ({reason}), the newest with id"
     )
     assert said in finding.fix
+
+
+async def test_a_stray_event_that_is_refused_needs_nobody(at_work: Connection) -> None:
+    await at_work.execute(
+        "insert into fleet.inbox_events (provider, provider_event_id, event_type, payload,"
+        " payload_sha256, state, reason, processed_at)"
+        " select 'google', 'e' || n, 'x', '{}', sha256(n::text::bytea), 'rejected',"
+        " case when n <= 3 then 'malformed' else 'no_purchase' end, now()"
+        " from generate_series(1, 31) as n"
+    )
+    assert wrong(await check_refusals(context(at_work))) == []
 
 
 async def test_without_a_web_nobody_knows_whose_events_are_taken(session: Connection) -> None:
