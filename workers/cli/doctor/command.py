@@ -10,12 +10,12 @@ import msgspec
 import typer
 
 from db.connections.pool import open_pool
-from tasks.findings import Verdict, broken
+from tasks.findings import broken
 from workers.cli.doctor.elsewhere import all_checks
 from workers.cli.doctor.examining import Check, Context, Examined, examine
 from workers.cli.doctor.logins import APPLICATION
 from workers.cli.doctor.report import as_json as to_json
-from workers.cli.doctor.report import is_healthy, show
+from workers.cli.doctor.report import is_asked, is_healthy, show
 from workers.cli.doctor.table import REACH
 from workers.cli.endings import NEEDS_A_PERSON, NOT_ASKED, CommandEnded
 from workers.cli.env import read_known
@@ -63,7 +63,7 @@ def command(
 
 
 def _exit_code(examined: list[Examined]) -> int:
-    if examined[0].verdict is not Verdict.OK:
+    if not is_asked(examined):
         return NOT_ASKED
     return 0 if is_healthy(examined) else NEEDS_A_PERSON
 

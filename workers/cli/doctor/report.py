@@ -26,9 +26,14 @@ _STYLES = {Verdict.BROKEN: "red", Verdict.ATTENTION: "yellow", Verdict.OK: "gree
 WRONG = (Verdict.BROKEN, Verdict.ATTENTION)
 
 
+def is_asked(examined: Sequence[Examined]) -> bool:
+    """Return whether the database, which is examined first, could be asked."""
+    return examined[0].verdict is Verdict.OK
+
+
 def is_healthy(examined: Sequence[Examined]) -> bool:
-    """Return whether nothing needs a person; what was not checked needs none."""
-    return all(each.verdict not in WRONG for each in examined)
+    """Return whether nothing needs a person; what else was not checked needs none."""
+    return is_asked(examined) and all(each.verdict not in WRONG for each in examined)
 
 
 def headline(examined: Sequence[Examined]) -> str:
@@ -37,6 +42,8 @@ def headline(examined: Sequence[Examined]) -> str:
     wrong = sum(counts[each] for each in WRONG)
     left = counts[Verdict.NOT_CHECKED]
     rest = f"; {counted(left, 'thing')} not checked" if left else ""
+    if not is_asked(examined):
+        return f"the database was not asked{rest}"
     if not wrong:
         return f"nothing is wrong{rest}"
     needs = "needs" if wrong == 1 else "need"

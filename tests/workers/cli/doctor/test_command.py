@@ -64,7 +64,7 @@ async def test_a_database_that_is_away_is_told_by_the_exit_code(
     monkeypatch.setattr(type(database), "url", lambda *_: "postgresql://x:a-password@127.0.0.1:1/x")
     ended = await typed("doctor", "--json")
     told = json.loads(ended.out)
-    assert ended.code == 2
+    assert (ended.code, told["healthy"]) == (2, False)
     checks = {each["check"]: each["verdict"] for each in told["checks"]}
     assert checks["database"] == "broken"
     assert {checks[row.name] for row in HERE if row.asks_database} == {"not checked"}
@@ -77,6 +77,7 @@ async def test_without_any_address_all_that_can_be_checked_is(
     monkeypatch.setattr(type(database), "url", lambda *_: "")
     ended = await typed("doctor")
     assert ended.code == 2
+    assert ended.out.startswith("✗ the database was not asked; ")
     assert "no database is known here" in ended.out
 
 
