@@ -95,6 +95,7 @@ class Stripe(Provider):
             base=self._api_base,
             livemode=self._livemode,
             accounts=self._accounts,
+            path=f"/webhooks/{self.name}",
             web_origin=web_origin,
         ).rows()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tasks.findings import Finding, not_checked, ok
+from tasks.providers import PROVIDERS
 from tasks.providers.examination import probe_webhook_address
 from workers.cli.doctor.certificates import check_certificate
 from workers.cli.doctor.examining import Check
@@ -40,7 +41,7 @@ async def check_public_address(context: Context) -> list[Finding]:
     if origin is None:
         fix = "set WEB_ORIGIN to the address at which providers reach `web`"
         return [not_checked("WEB_ORIGIN is not set here", fix=fix)]
-    names = context.settings.enabled or ["app"]
+    names = context.settings.enabled or [PROVIDERS[0].name]
     found = [
         fault
         for name in names

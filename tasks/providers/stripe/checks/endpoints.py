@@ -18,7 +18,6 @@ from tasks.providers.stripe.interpret import EVENT_TYPES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-PATH = "/webhooks/stripe"
 PAGE = 100
 PAGES_MAX = 3
 PROBED_MAX = 3
@@ -68,11 +67,12 @@ _DESTINATIONS = msgspec.json.Decoder(Destinations)
 
 
 class EndpointCheck:
-    """`web_origin` is where `web` is reached, None if nobody has said."""
+    """`path` is that of our webhooks; `web_origin` is where `web` is, None if nobody has said."""
 
-    def __init__(self, *, livemode: bool, web_origin: str | None) -> None:
+    def __init__(self, *, livemode: bool, path: str, web_origin: str | None) -> None:
         self._livemode = livemode
-        self._url = f"{web_origin}{PATH}" if web_origin else None
+        self._path = path
+        self._url = f"{web_origin}{path}" if web_origin else None
 
     async def check(self, api: StripeApi) -> list[Finding]:
         """Say what is wrong with the endpoints that lead here."""
@@ -80,7 +80,7 @@ class EndpointCheck:
         if not ours and (thin := await self._destinations(api)):
             return thin
         if not ours:
-            at = self._url or f"an address that ends in {PATH}"
+            at = self._url or f"an address that ends in {self._path}"
             return [
                 broken(
                     f"Stripe has no endpoint at {at}: it tells us of no payment",
@@ -131,7 +131,7 @@ class EndpointCheck:
     def _leads_here(self, url: str) -> bool:
         if self._url is not None:
             return url.rstrip("/") == self._url
-        return urlsplit(url).path.rstrip("/") == PATH
+        return urlsplit(url).path.rstrip("/") == self._path
 
     def _judge(self, endpoint: Endpoint) -> Iterator[Finding]:
         name = f"the endpoint {endpoint.id}"

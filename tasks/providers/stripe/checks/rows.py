@@ -49,7 +49,7 @@ _UNDELIVERED = msgspec.json.Decoder(UndeliveredList)
 
 
 class StripeChecks:
-    """The rows for Stripe. `web_origin` is where `web` is reached, None if nobody has said."""
+    """The rows for Stripe; see EndpointCheck."""
 
     def __init__(
         self,
@@ -58,12 +58,13 @@ class StripeChecks:
         base: str,
         livemode: bool,
         accounts: Collection[str],
+        path: str,
         web_origin: str | None,
     ) -> None:
         self._key, self._base = key, base
         self._livemode = livemode
         self._accounts = accounts
-        self._endpoints = EndpointCheck(livemode=livemode, web_origin=web_origin)
+        self._endpoints = EndpointCheck(livemode=livemode, path=path, web_origin=web_origin)
 
     def rows(self) -> Sequence[ProviderCheck]:
         """Return the checks."""
