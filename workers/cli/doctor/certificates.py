@@ -25,6 +25,8 @@ async def check_certificate(host: str, port: int, *, whose: str) -> Finding:
     tls = writer.get_extra_info("ssl_object")
     ends_at = end_of_certificate(tls.getpeercert(binary_form=True))
     writer.transport.abort()
+    # The socket is closed in the loop's next round.
+    await asyncio.sleep(0)
     return judge_end(f"the certificate of {whose}", ends_at, datetime.now(UTC)) or ok(
         f"TLS to {whose}"
     )
