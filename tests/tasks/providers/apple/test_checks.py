@@ -134,6 +134,7 @@ async def test_a_key_that_apple_does_not_take_is_found(apple: Apple) -> None:
     assert (verdict, "does not take our key" in what) == (BROKEN, True)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("fault", ["unavailable", "throttled"])
 async def test_an_apple_that_is_away_is_not_checked(apple: Apple, fault: Any) -> None:
     apple.production.faults = [fault]

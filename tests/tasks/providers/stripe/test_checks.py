@@ -82,6 +82,7 @@ async def test_a_key_that_is_not_taken_is_found_by_each_check(stripe: StripeServ
         assert finding.what.startswith("Stripe does not take our key (401 ")
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("fault", ["unavailable", "throttled", "malformed", "proxied"])
 async def test_a_stripe_that_is_away_is_not_checked(stripe: StripeServer, fault: Any) -> None:
     stripe.faults = [fault]
@@ -121,6 +122,7 @@ async def test_no_endpoint_at_our_address_is_found(stripe: StripeServer, origin:
     )
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("others", "verdict", "said"),
     [
@@ -152,6 +154,7 @@ async def test_two_endpoints_at_one_address_are_found(stripe: StripeServer, orig
     assert (verdict, what.startswith("2 endpoints send to")) == (ATTENTION, True)
 
 
+@pytest.mark.long
 async def test_the_endpoint_is_looked_for_on_all_pages(stripe: StripeServer, origin: str) -> None:
     stripe.add_endpoint(f"{origin}/webhooks/stripe")
     for number in range(120):
@@ -178,6 +181,7 @@ async def test_without_our_address_endpoints_are_known_by_their_path(
     )
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(("status", "verdict"), [("enabled", OK), ("disabled", BROKEN)])
 async def test_a_destination_of_thin_events_counts_as_an_endpoint(
     stripe: StripeServer, origin: str, status: str, verdict: Verdict

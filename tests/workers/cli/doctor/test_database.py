@@ -81,6 +81,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(("change", "verdict", "said"), CHANGES)
 async def test_what_the_schema_lost_or_got_is_found(
     session: Connection, change: str, verdict: Verdict, said: str
@@ -95,6 +96,7 @@ async def test_a_schema_as_released_is_well(session: Connection) -> None:
     assert wrong(await check_grants(context(session))) == []
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("change", "verdict", "said"),
     [

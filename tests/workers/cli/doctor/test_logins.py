@@ -149,6 +149,7 @@ async def test_a_pooler_is_found_whether_or_not_the_address_says_so(
         pooler.stop()
 
 
+@pytest.mark.long
 @needs_pgbouncer
 async def test_a_pooler_that_refuses_what_a_session_asks_for_is_found(
     database: Database, server_folder: Path

@@ -135,11 +135,12 @@ async def answering(status: int, **headers: str) -> AsyncIterator[str]:
         yield base
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("status", "verdict", "said"),
     [
-        (405, None, ""),
         (301, BROKEN, "answers 301: a redirect: a provider follows none"),
+        (405, None, ""),
         (404, BROKEN, "answers 404, and not as our `web` does"),
         (200, BROKEN, "answers 200, and not as our `web` does"),
     ],
