@@ -57,10 +57,12 @@ def judge_failure(error: CallFailed, *, provider: str, setting: str) -> Finding:
     return not_checked(f"{provider} does not answer this now ({error})", fix="run it again later")
 
 
-async def probe_webhook_address(address: str) -> Finding | None:
-    """Return what is wrong with an address to which a provider sends webhooks; None if nothing is.
+async def probe_address(
+    address: str, *, expected: int = METHOD_NOT_ALLOWED, whose: str = "web"
+) -> Finding | None:
+    """Return what is wrong with an address at which a process of ours is; None if nothing is.
 
-    It is asked by GET, which our `web` refuses and counts nowhere.
+    It is asked by GET. Where providers send webhooks, `web` refuses that and counts it nowhere.
     """
     # Here, because it takes long to import, and a process that never calls needs none.
     from tasks.providers.http import HttpApi  # noqa: PLC0415
@@ -69,15 +71,15 @@ async def probe_webhook_address(address: str) -> Finding | None:
     try:
         base = check_base_address(f"{parts.scheme}://{parts.netloc}")
     except ValueError as error:
-        return broken(f"{address} can't receive webhooks: it {error}", fix="give it https there")
+        return broken(f"{address} can't be used: it {error}", fix="give it https there")
     http = HttpApi(base, headers={}, requests_per_s=10, timeout_s=PROBE_TIMEOUT_S)
     try:
         answer = await http.send("GET", parts.path)
     except ProviderUnreachable as error:
         if "redirect" in str(error):
             return broken(
-                f"{address} answers {error}: a provider follows none, so no event arrives",
-                fix="set the final address at the provider, host and path to the letter",
+                f"{address} answers {error}, which no provider follows: no event arrives",
+                fix="set the final address, host and path to the letter, at the provider and here",
             )
         return not_checked(
             f"{address} does not answer from here ({error})",
@@ -85,9 +87,9 @@ async def probe_webhook_address(address: str) -> Finding | None:
         )
     finally:
         await http.close()
-    if answer.status != METHOD_NOT_ALLOWED:
+    if answer.status != expected:
         return broken(
-            f"{address} answers {answer.status}, and not as our `web` does",
-            fix="point it to `web` with the path unchanged, and let a proxy pass it on",
+            f"{address} answers {answer.status}, and not as our `{whose}` does",
+            fix=f"point it to `{whose}` with the path unchanged, through each proxy",
         )
     return None

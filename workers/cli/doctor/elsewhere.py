@@ -23,9 +23,14 @@ ADDRESS = Check(
     "does the address that providers know lead here?",
     providers.check_public_address,
 )
+CONSOLE = Check(
+    "console address",
+    "does the address that people open lead to the console?",
+    providers.check_console_address,
+)
 
 
 def all_checks(given: Iterable[Provider], *, web_origin: str | None) -> list[Check]:
     """Return all rows, those of these providers last."""
     of_providers = providers.provider_checks(given, web_origin=web_origin)
-    return [*SETTINGS, *HERE, *QUEUE, ADDRESS, *of_providers]
+    return [*SETTINGS, *HERE, *QUEUE, ADDRESS, CONSOLE, *of_providers]

@@ -10,7 +10,7 @@ import msgspec
 
 from tasks.findings import Finding, attention, broken, not_checked, ok
 from tasks.providers.calls import ProviderUnreachable
-from tasks.providers.examination import probe_webhook_address
+from tasks.providers.examination import probe_address
 from tasks.providers.reading import UNREADABLE_ERRORS
 from tasks.providers.stripe.api import API_VERSION, KeyLacksRight, StripeApi, StripeRefused
 from tasks.providers.stripe.interpret import EVENT_TYPES
@@ -91,7 +91,7 @@ class EndpointCheck:
         found = [finding for each in ours for finding in self._judge(each)]
         found += _twice(ours)
         for url in sorted({each.url for each in ours})[:PROBED_MAX]:
-            if (fault := await probe_webhook_address(url)) is not None:
+            if (fault := await probe_address(url)) is not None:
                 found.append(fault)
         if self._url is None:
             urls = ", ".join(sorted({each.url for each in ours}))

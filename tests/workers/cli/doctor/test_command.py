@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from workers.cli.doctor.elsewhere import all_checks
 from workers.cli.doctor.examining import Check, Examined, examine
 from workers.cli.doctor.report import headline, is_healthy
 from workers.cli.doctor.table import HERE, REACH
+from workers.mock_providers.google import PACKAGE, account_file
 from workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -163,3 +165,30 @@ async def test_each_row_is_run_and_each_has_a_name_of_its_own(tmp_path: Path) ->
     assert {row.name for row in (*HERE, REACH)} < set(names)
     assert {row.name for row in all_checks([], web_origin=None)} < set(names)
     assert {each.verdict for each in examined} <= {Verdict.OK, Verdict.NOT_CHECKED}
+
+
+@pytest.mark.long
+async def test_servers_that_never_answer_are_findings(tmp_path: Path) -> None:
+    """Nothing waits for long, and nothing is raised: a database, a queue, and two providers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = Settings(
+            coinfleet_data_dir=tmp_path,
+            database_url=f"postgresql://x:a-password@{place}/x",
+            web_database_url=f"postgresql://x:a-password@{place}/x",
+            redis_url=f"redis://:a-password@{place}",
+            web_origin=f"http://{place}",
+            stripe_api_key="rk_test_a_password1",
+            stripe_api_base=f"http://{place}",
+            google_packages=(PACKAGE,),
+            google_service_account_file=account_file(tmp_path, f"http://{place}"),
+            google_api_base=f"http://{place}",
+        )
+        examined = await examine_all(settings, {})
+    checks = {each.check: each.verdict for each in examined}
+    assert checks["database"] in (Verdict.BROKEN, Verdict.NOT_CHECKED)
+    assert checks["queue"] is Verdict.BROKEN
+    for name in ("public address", "stripe key", "stripe endpoint", "google account"):
+        assert checks[name] is Verdict.NOT_CHECKED
+    said = " ".join(finding.what for each in examined for finding in each.findings)
+    assert "a-password" not in said

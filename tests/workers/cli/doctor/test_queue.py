@@ -16,7 +16,7 @@ from tasks.findings import Verdict
 from tests.servers.tls import Authority, needs_openssl, tls_before
 from tests.workers.cli.doctor.findings import context, found, wrong
 from workers.cli.doctor import queue
-from workers.cli.doctor.providers import check_public_address
+from workers.cli.doctor.providers import check_console_address, check_public_address
 from workers.cli.doctor.queue import check_memory, check_queue, check_tls
 from workers.mock_providers.serving import serving
 
@@ -139,7 +139,7 @@ async def answering(status: int, **headers: str) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("status", "verdict", "said"),
     [
-        (301, BROKEN, "answers 301: a redirect: a provider follows none"),
+        (301, BROKEN, "answers 301: a redirect, which no provider follows"),
         (405, None, ""),
         (404, BROKEN, "answers 404, and not as our `web` does"),
         (200, BROKEN, "answers 200, and not as our `web` does"),
@@ -157,6 +157,18 @@ async def test_an_address_that_nobody_answers_at_is_not_checked() -> None:
     for given in (context(), context(web_origin="http://127.0.0.1:1")):
         findings = await check_public_address(given)
         assert {each.verdict for each in findings} == {Verdict.NOT_CHECKED}
+
+
+@pytest.mark.long_but_first
+@pytest.mark.parametrize(("status", "verdict"), [(404, BROKEN), (301, BROKEN), (200, Verdict.OK)])
+async def test_the_address_that_people_open_leads_to_the_console(
+    status: int, verdict: Verdict
+) -> None:
+    (unset,) = await check_console_address(context())
+    assert unset.verdict is Verdict.NOT_CHECKED
+    async with answering(status, location="/elsewhere") as base:
+        (finding,) = await check_console_address(context(console_origin=base))
+    assert (finding.verdict, base in finding.what) == (verdict, True)
 
 
 @needs_openssl
