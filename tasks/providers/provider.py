@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, ClassVar
 from tasks.providers.signed import NotAuthentic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from db.facts import Fact
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
+    from tasks.providers.examination import ProviderCheck
     from tasks.providers.history import History
 
 
@@ -113,6 +114,13 @@ class Provider(ABC):
         None without the settings that it needs, or if the provider lists none.
         """
         return None
+
+    def checks(self, *, web_origin: str | None) -> Sequence[ProviderCheck]:  # noqa: ARG002
+        """Return what `coinfleet doctor` looks at; each is asked at most once.
+
+        `web_origin` is the address at which providers reach `web`, if anybody has said so.
+        """
+        return ()
 
     async def close(self) -> None:  # noqa: B027 - one that is never called has nothing open
         """Close the connections that calls opened."""

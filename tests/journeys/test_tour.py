@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -104,6 +105,17 @@ def test_the_lines_of_the_readme_do_what_they_say(fleet: FleetRun) -> None:
     # The first terminal has shown the way of the refund.
     for event in ('"asked"', '"webhook_sent"', '"app_heard"'):
         fleet.wait_for(event)
+
+
+def test_the_doctor_finds_nothing_wrong(fleet: FleetRun) -> None:
+    """With a key of each provider; and a test notification of Apple's has come all the way."""
+    told = json.loads(typed(fleet, ".venv/bin/coinfleet doctor --json"))
+    checks = {each["check"]: each["verdict"] for each in told["checks"]}
+    left = {name for name, verdict in checks.items() if verdict != "ok"}
+    # Nobody has said under which address others reach a fleet of this machine.
+    assert left == {"public address", "stripe endpoint"}
+    assert {checks[name] for name in left} == {"not checked"}
+    assert checks["apple notification"] == "ok"
 
 
 def test_no_secret_and_nothing_of_a_person_was_logged(fleet: FleetRun) -> None:

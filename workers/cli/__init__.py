@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "database-url": "workers.cli.database_url",
     "migrate": "workers.cli.migrate",
     "status": "workers.cli.status.command",
+    "doctor": "workers.cli.doctor.command",
     "explain": "workers.cli.explain.command",
     "backfill": "workers.cli.backfill.command",
     "purchases": "workers.cli.purchases.command",

@@ -34,6 +34,10 @@ class CommandFailed(SystemExit):
         self.message = message
 
 
+class CommandEnded(SystemExit):
+    """Ends a command that has said all by itself, in JSON where that was asked for."""
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End the command with one line if a CoinfleetError is raised inside."""
@@ -63,7 +67,7 @@ def run_command(command: Callable[[], object], *, as_json: bool) -> int:
         # sys.exit with a message.
         if isinstance(end.code, str):
             return _fail(end.code, code=NOT_ASKED, as_json=as_json)
-        if end.code == NOT_ASKED and as_json:
+        if end.code == NOT_ASKED and as_json and not isinstance(end, CommandEnded):
             _write_error("the arguments are wrong: standard error says which")
         return int(end.code or 0)
     except BrokenPipeError:

@@ -49,11 +49,20 @@ def settings_of(process: str) -> dict[str, str]:
     """
     settings = load_settings()
     folder = DataFolder(settings.coinfleet_data_dir)
-    known = {name: value for name, value in os.environ.items() if name in _SETTINGS and value}
-    fleet = folder.read_fleet()
-    if fleet is None and RELEASE.address not in known:
+    known = read_known(folder)
+    if folder.read_fleet() is None and RELEASE.address not in known:
         raise CommandFailed(f"coinfleet: {folder.explain_no_fleet()}")
+    return environment_of(process, known)
+
+
+def read_known(folder: DataFolder) -> dict[str, str]:
+    """Return all settings of this shell, and of the fleet that runs on this data folder.
+
+    Raises DataFolderUnusable.
+    """
+    known = {name: value for name, value in os.environ.items() if name in _SETTINGS and value}
     known["COINFLEET_DATA_DIR"] = str(folder.path)
+    fleet = folder.read_fleet()
     if fleet is not None and fleet.serves(known.get(RELEASE.address)):
         known |= {name: each for name, each in fleet.mock_settings.items() if name not in known}
         known |= development_secrets(known)
@@ -61,7 +70,7 @@ def settings_of(process: str) -> dict[str, str]:
         known["PORT"] = str(fleet.port)
         if fleet.postgres_port is not None and fleet.console_url is not None:
             known[LINK_SECRET] = folder.link_secret()
-    return environment_of(process, known)
+    return known
 
 
 _SETTINGS = frozenset(name.upper() for name in Settings.model_fields)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workers.console.pages import audit, events, overview, payload, search
+from workers.console.pages import audit, doctor, events, overview, payload, search
 from workers.console.pages.approvals import frozen, held, held_event, inquiries, purchase
 from workers.console.pages.payments import disputes, listing, payment
 from workers.console.pages.profiles import adjusting, download, statement
@@ -62,6 +62,7 @@ PAGES: tuple[Page, ...] = (
     Page("/profiles/{profile_id}", "Statement", Right.LOOK, statement.show),
     Page("/profiles/{profile_id}/statement.csv", "Statement as a file", Right.LOOK, download.show),
     Page("/search", "Search", Right.LOOK, search.show),
+    Page("/doctor", "Doctor", Right.OPERATE, doctor.show, in_menu=True),
     Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
 )
 ACTIONS: tuple[Action, ...] = (

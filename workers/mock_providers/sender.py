@@ -37,6 +37,8 @@ class Outgoing:
     path: str
     body: bytes
     sign: Callable[[int], Mapping[str, str]]
+    ended: Callable[[int], None] | None = None
+    """Called with the status with which it was taken, or refused for good."""
 
 
 class Sender:
@@ -44,6 +46,7 @@ class Sender:
 
     def __init__(self, fleet: str) -> None:
         """`fleet` is the base address of its `web`."""
+        self.fleet = fleet
         self._api = HttpApi(
             fleet, headers={"content-type": "application/json"}, requests_per_s=REQUESTS_PER_S
         )
@@ -75,6 +78,8 @@ class Sender:
                 status = None
             else:
                 status = answer.status
+            if webhook.ended is not None and status is not None and status < 500:
+                webhook.ended(status)
             what = {"provider": webhook.provider, "type": webhook.event_type, "status": status}
             if status is not None and status < 300:
                 log.info("webhook_sent", **what)

@@ -25,6 +25,7 @@ from workers.mock_providers.serving import serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from starlette.datastructures import QueryParams
     from starlette.requests import Request
 
 KEY = "rk_test_0123456789abcdef"
@@ -100,6 +101,11 @@ class StripeServer:
     """By path."""
     events: list[dict[str, Any]] = field(default_factory=list)
     """What it told, the oldest first."""
+    undelivered: set[str] = field(default_factory=set)
+    """Ids of events that some endpoint has not taken."""
+    endpoints: list[dict[str, Any]] = field(default_factory=list)
+    """Where events are sent, see `add_endpoint`; and the same of the newer API."""
+    destinations: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     """Of the next requests, in order; requests after them are answered."""
     retry_after: str = "7"
@@ -115,6 +121,19 @@ class StripeServer:
     def wait(self, *, hours: float) -> None:
         """Let time pass."""
         self.now_s += hours * 3_600
+
+    def add_endpoint(self, url: str, **others: Any) -> None:
+        """Have events sent to an address; `others` are further fields, or other values."""
+        endpoint = {
+            "id": f"we_{next(self._numbers)}",
+            "object": "webhook_endpoint",
+            "api_version": API_VERSION,
+            "enabled_events": ["*"],
+            "livemode": False,
+            "status": "enabled",
+            "url": url,
+        }
+        self.endpoints.insert(0, endpoint | others)
 
     def refunded(self, intent: str) -> int:
         """What goes back, or has gone back, of a payment."""
@@ -248,7 +267,7 @@ class StripeServer:
         }
         return 200, self.add_refund(intent, amount, **metadata)
 
-    def _get(self, request: Request) -> Response:
+    def _get(self, request: Request) -> Response:  # noqa: PLR0911 - a table
         if request.url.path == "/v1/account":
             return JSONResponse({"id": ACCOUNT, "object": "account", "country": "DE"})
         if request.url.path == "/v1/refunds":
@@ -259,11 +278,21 @@ class StripeServer:
                 {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
             )
         if request.url.path == "/v1/events":
+            wanted = request.query_params.get("delivery_success")
+            events = [
+                each
+                for each in self.events
+                if wanted is None or (wanted == "false") == (each["id"] in self.undelivered)
+            ]
             try:
-                listed = list_events(self.events, request.query_params, now_s=self.now_s)
+                listed = list_events(events, request.query_params, now_s=self.now_s)
             except ListRefused:
                 return _error(400, "resource_missing", "invalid_request_error")
             return JSONResponse(listed)
+        if request.url.path == "/v1/webhook_endpoints":
+            return JSONResponse(_page(self.endpoints, request.query_params))
+        if request.url.path == "/v2/core/event_destinations":
+            return JSONResponse({"data": self.destinations})
         found_object = self.objects.get(request.url.path)
         if found_object is None:
             return _error(404, "resource_missing", "invalid_request_error")
@@ -291,6 +320,14 @@ class StripeServer:
             yield b" "
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.silence.wait(), 0.1)
+
+
+def _page(rows: list[dict[str, Any]], query: QueryParams) -> dict[str, Any]:
+    """Return what stands after `starting_after`, in the form of a list."""
+    limit, after = int(query.get("limit", "10")), query.get("starting_after")
+    first = next((no + 1 for no, row in enumerate(rows) if row["id"] == after), 0)
+    page = rows[first : first + limit]
+    return {"object": "list", "data": page, "has_more": len(rows) > first + limit}
 
 
 def _error(

@@ -57,6 +57,7 @@ class _Account:
         self._secret = secret
         self._sender = sender
         self._stripe = StripeServer()
+        self._stripe.add_endpoint(f"{sender.fleet}/webhooks/{Stripe.name}")
         self._told = 0
         self.server = Starlette(
             routes=[

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from workers.settings.values import (
+    BaseAddress,
     BrokerAddress,
     CommaSeparated,
     HttpAddress,
@@ -29,6 +30,8 @@ class FleetSettings(BaseModel):
     """Address that `web` listens on; 0.0.0.0 in a container, `0.0.0.0,::` for IPv6 too."""
     port: int = Field(default=8000, ge=1, le=65535)
     """Port that `web` listens on."""
+    web_origin: BaseAddress | None = None
+    """The address at which providers reach `web`: https://pay.example.com; for `doctor` alone."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Port at which `web` answers /metrics, and nothing else; if unset, `PORT` answers it too."""
     coinfleet_data_dir: Path = Path(".coinfleet")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tasks.providers.apple.history import AppleHistory
     from tasks.providers.apple.verify import Verifier
     from tasks.providers.calls import MakeCall
+    from tasks.providers.examination import ProviderCheck
     from tasks.providers.history import History
 
 API_BASE = "https://api.storekit.apple.com"
@@ -61,6 +62,7 @@ class Apple(Provider):
         self._verifier = (
             _make_verifier(apps, root_certificates) if apps and root_certificates else None
         )
+        self._bundle_ids, self._roots = tuple(apps or ()), tuple(root_certificates)
         self._api: AppStoreApi | None = None
         self._history: AppleHistory | None = None
         self._calls: Mapping[str, MakeCall] = {}
@@ -127,6 +129,14 @@ class Apple(Provider):
     def history(self) -> History | None:
         """Return the history of notifications."""
         return self._history
+
+    def checks(self, *, web_origin: str | None) -> Sequence[ProviderCheck]:
+        """Return checks of the root, and of the way of a test notification."""
+        del web_origin
+        # Here, because the HTTP client takes long to import.
+        from tasks.providers.apple.checks import AppleChecks  # noqa: PLC0415
+
+        return AppleChecks(bundle_ids=self._bundle_ids, roots=self._roots, api=self._api).rows()
 
     async def close(self) -> None:
         """Close the connections."""

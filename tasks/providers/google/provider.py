@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
+    from tasks.providers.examination import ProviderCheck
     from tasks.providers.google.calls import GoogleCalls
     from tasks.providers.google.history import GoogleHistory
     from tasks.providers.google.tokens import PushTokens
@@ -64,6 +65,8 @@ class Google(Provider):
         self._tokens: PushTokens | None = None
         if push_audience and push_email:
             self._tokens = _make_tokens(push_audience, push_email, certificates_url)
+        self._account, self._api_base = service_account_file, api_base
+        self._fetch_price = fetch_price
         self._calls: GoogleCalls | None = None
         self._history: GoogleHistory | None = None
         if service_account_file:
@@ -115,6 +118,19 @@ class Google(Provider):
     def history(self) -> History | None:
         """Return the lists of voided purchases and of orders."""
         return self._history
+
+    def checks(self, *, web_origin: str | None) -> Sequence[ProviderCheck]:
+        """Return checks of the service account."""
+        del web_origin
+        # Here, because the HTTP client takes long to import.
+        from tasks.providers.google.checks import GoogleChecks  # noqa: PLC0415
+
+        return GoogleChecks(
+            packages=self._packages,
+            account=self._account,
+            base=self._api_base,
+            fetch_price=self._fetch_price,
+        ).rows()
 
     async def close(self) -> None:
         """Close the connections that calls opened."""

@@ -14,12 +14,13 @@ from tasks.providers.stripe.objects import Envelope
 from tasks.providers.stripe.verify import check_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from db.facts import Fact
     from db.inbox.arrivals import Arrival
     from db.inbox.batches import ClaimedEvent
     from tasks.providers.calls import MakeCall
+    from tasks.providers.examination import ProviderCheck
     from tasks.providers.history import History
     from tasks.providers.stripe.calls import StripeCalls
     from tasks.providers.stripe.history import StripeHistory
@@ -56,6 +57,7 @@ class Stripe(Provider):
         self._accounts = frozenset(accounts)
         self._calls = _make_calls(api_key, api_base, self._accounts) if api_key else None
         self._history = _make_history(self.name, api_key, api_base) if api_key else None
+        self._api_key, self._api_base = api_key, api_base
 
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
         """Return the inbox row of a body that one of the secrets has signed."""
@@ -82,6 +84,20 @@ class Stripe(Provider):
     def history(self) -> History | None:
         """Return the list of events."""
         return self._history
+
+    def checks(self, *, web_origin: str | None) -> Sequence[ProviderCheck]:
+        """Return checks of the key, of the endpoint and of what was not delivered."""
+        # Here, because the HTTP client takes long to import.
+        from tasks.providers.stripe.checks.rows import StripeChecks  # noqa: PLC0415
+
+        return StripeChecks(
+            key=self._api_key,
+            base=self._api_base,
+            livemode=self._livemode,
+            accounts=self._accounts,
+            path=f"/webhooks/{self.name}",
+            web_origin=web_origin,
+        ).rows()
 
     async def close(self) -> None:
         """Close the connections that calls opened."""

@@ -25,6 +25,8 @@ SECRET = DEVELOPMENT_SECRETS["STRIPE_WEBHOOK_SECRETS"]
 class Sent:
     """A sender that keeps what it is given."""
 
+    fleet = "http://127.0.0.1:1"
+
     def __init__(self) -> None:
         self.webhooks: list[Outgoing] = []
 

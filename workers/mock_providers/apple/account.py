@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +21,8 @@ from starlette.routing import Route
 
 from tasks.providers.apple import Apple
 from workers.mock_providers.apple.server import ISSUER_ID, KEY_ID, AppleServer
-from workers.mock_providers.apple_signer import key_of
+from workers.mock_providers.apple_signer import AppleSigner, Chain, key_of
+from workers.mock_providers.sender import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,13 +88,14 @@ class MockApple:
 
     def make_server(self, settings: Settings, sender: Sender, folder: Path) -> Starlette:
         """Return the server; the simulator itself sends what Apple tells."""
-        del sender, folder
-        return _Account(settings).server
+        del folder
+        return _Account(settings, sender).server
 
 
 class _Account:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sender: Sender) -> None:
         apps = tuple(settings.apple_apps or ())
+        self._sender = sender
         self._environments = {
             name: AppleServer(account_key().public_key(), apps, name)
             for name in ("Production", "Sandbox")
@@ -120,7 +123,10 @@ class _Account:
         is_sandbox = request.url.hostname == SANDBOX_HOST
         environment = self._environments["Sandbox" if is_sandbox else "Production"]
         environment.now_ms = int(time.time() * 1_000)
+        tests, environment.test_result = environment.tests, None
         answer = await environment.answer(request)
+        if environment.tests > tests:
+            self._send_test(environment, f"{environment.environment}-{environment.tests}")
         # What only tests look at.
         del environment.requests[:], environment.claims[:]
         log.info(
@@ -132,6 +138,28 @@ class _Account:
             status=answer.status_code,
         )
         return answer
+
+    def _send_test(self, environment: AppleServer, token: str) -> None:
+        """Send a test notification to the fleet, and note under its token what became of it."""
+        signer = AppleSigner(leaf=Chain().leaf(), environment=environment.environment)
+        body = signer.notify("TEST", None, datetime.now(UTC))
+
+        def note(status: int) -> None:
+            is_taken = status < 300
+            environment.test_results[token] = (
+                "SUCCESS" if is_taken else "UNSUCCESSFUL_HTTP_RESPONSE_CODE"
+            )
+
+        self._sender.put(
+            Outgoing(
+                provider=Apple.name,
+                event_type="TEST",
+                path=f"/webhooks/{Apple.name}",
+                body=body,
+                sign=lambda _: {},
+                ended=note,
+            )
+        )
 
 
 def account_key() -> ec.EllipticCurvePrivateKey:

@@ -36,6 +36,7 @@ KEEPS = {"Production": timedelta(days=180), "Sandbox": timedelta(days=30)}
 CONSUMPTION = re.compile(r"/inApps/v2/transactions/consumption/([^/]+)")
 TRANSACTION = re.compile(r"/inApps/v1/transactions/([^/]+)")
 HISTORY = "/inApps/v1/notifications/history"
+TEST = "/inApps/v1/notifications/test"
 
 # What happens to one request:
 # none: it is answered. throttled, unavailable, failed: refused before anything is done.
@@ -75,6 +76,14 @@ class AppleServer:
     """The signed transaction of each transaction id."""
     consumption: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What was answered about each transaction; the first answer counts."""
+    has_address: bool = True
+    """Whether the app has an address for notifications."""
+    test_results: dict[str, str] = field(default_factory=dict)
+    """What became of each test notification, by its token; one that is not here is on its way."""
+    test_result: str | None = "SUCCESS"
+    """What becomes of the next ones at once; None: they stay on their way."""
+    tests: int = 0
+    """How many test notifications were asked for."""
     is_released: bool = True
     """Production refuses every key until the app has its first release."""
     retry_after_ms: int = 0
@@ -102,10 +111,14 @@ class AppleServer:
             return StreamingResponse(self._drip(), media_type="application/json")
         return response
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:  # noqa: PLR0911 - a table
         method, path = request.method, request.url.path
         if method == "POST" and path == HISTORY:
             return self._history(await _body(request), request.query_params.get("paginationToken"))
+        if method == "POST" and path == TEST:
+            return self._send_test()
+        if method == "GET" and path.startswith(f"{TEST}/"):
+            return self._test_result(path.removeprefix(f"{TEST}/"))
         if method == "GET" and (found := TRANSACTION.fullmatch(path)):
             signed = self.transactions.get(found[1])
             if signed is None:
@@ -114,6 +127,22 @@ class AppleServer:
         if method == "PUT" and (found := CONSUMPTION.fullmatch(path)):
             return self._consume(found[1], await _body(request))
         return _error(404, 4_040_000)
+
+    def _send_test(self) -> Response:
+        if not self.has_address:
+            return _error(404, 4_040_007)
+        self.tests += 1
+        token = f"{self.environment}-{self.tests}"
+        if self.test_result is not None:
+            self.test_results[token] = self.test_result
+        return JSONResponse({"testNotificationToken": token})
+
+    def _test_result(self, token: str) -> Response:
+        result = self.test_results.get(token)
+        if result is None:
+            return _error(404, 4_040_008)
+        attempts = [{"attemptDate": self.now_ms, "sendAttemptResult": result}]
+        return JSONResponse({"signedPayload": "e30.e30.", "sendAttempts": attempts})
 
     def _history(self, asked: dict[str, Any], token: str | None) -> Response:
         begin, end = asked.get("startDate"), asked.get("endDate")

@@ -1,0 +1,68 @@
+"""What a database server says of itself that decides over durability, room and its own future.
+
+For `coinfleet doctor`. Reads only, with the rights of any role; what a role may not see is None.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from db.connections.pool import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """`settings` holds what is asked of pg_settings, by name."""
+
+    version_num: int
+    is_read_only: bool
+    settings: dict[str, str]
+    sessions: int
+    """Sessions of clients, in all databases."""
+    sessions_max: int
+    xid_age: int
+    """Transactions since the oldest one that is not frozen; the server stops at two thousand
+    million."""
+    database_bytes: int
+    slots_behind: dict[str, int]
+    """Bytes of the write-ahead log that each unused replication slot keeps."""
+
+
+async def read_server(pool: Pool) -> Server:
+    """Return it."""
+    row = await pool.fetchrow(
+        """
+        select
+            current_setting('server_version_num')::int as version_num,
+            current_setting('transaction_read_only') = 'on' as is_read_only,
+            (
+                select json_object_agg(s.name, s.setting)::text from pg_catalog.pg_settings as s
+                where s.name in ('fsync', 'full_page_writes', 'synchronous_commit', 'autovacuum')
+            ) as settings,
+            (select sum(d.numbackends)::int from pg_catalog.pg_stat_database as d) as sessions,
+            current_setting('max_connections')::int
+                - current_setting('superuser_reserved_connections')::int as sessions_max,
+            (
+                select age(d.datfrozenxid) from pg_catalog.pg_database as d
+                where d.datname = current_database()
+            ) as xid_age,
+            pg_database_size(current_database()) as database_bytes
+        """
+    )
+    assert row is not None  # noqa: S101 - one row, whatever is there
+    told = dict(row) | {"settings": json.loads(row["settings"] or "{}")}
+    return Server(**told, slots_behind=await _read_slots(pool))
+
+
+async def _read_slots(pool: Pool) -> dict[str, int]:
+    rows = await pool.fetch(
+        """
+        select s.slot_name::text, pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::int8
+        from pg_catalog.pg_replication_slots as s
+        where not s.active and s.restart_lsn is not null and not pg_is_in_recovery()
+        """
+    )
+    return {row[0]: row[1] for row in rows}

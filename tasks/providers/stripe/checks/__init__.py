@@ -1,0 +1,1 @@
+"""What `coinfleet doctor` looks at in Stripe's account."""

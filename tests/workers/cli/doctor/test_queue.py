@@ -1,0 +1,182 @@
+"""What `coinfleet doctor` finds at the queue, and at the address that providers know."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tasks.findings import Verdict
+from tests.servers.tls import Authority, needs_openssl, tls_before
+from tests.workers.cli.doctor.findings import context, found, wrong
+from workers.cli.doctor import queue
+from workers.cli.doctor.providers import check_console_address, check_public_address
+from workers.cli.doctor.queue import check_memory, check_queue, check_tls
+from workers.mock_providers.serving import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+BROKEN, ATTENTION = Verdict.BROKEN, Verdict.ATTENTION
+ALL_WELL = {"maxmemory_policy": "noeviction", "maxmemory": 0, "role": "master"}
+
+
+@pytest.fixture
+def server(redis_url: str) -> Iterator[redis.Redis]:
+    """The queue, as its operator meets it; afterwards it is as before."""
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.config_get("maxmemory*")
+        yield client
+        client.execute_command("replicaof", "no", "one")
+        for name in ("maxmemory-policy", "maxmemory"):
+            client.config_set(name, before[name])  # type: ignore[index]
+        client.execute_command("acl", "deluser", "weak")
+
+
+async def test_a_queue_that_works_is_well(redis_url: str) -> None:
+    given = context(redis_url=redis_url)
+    for check in (check_queue, check_memory, check_tls):
+        assert {each.verdict for each in await check(given)} == {Verdict.OK}
+
+
+async def test_without_an_address_nothing_is_checked() -> None:
+    for check in (check_queue, check_memory, check_tls):
+        assert {each.verdict for each in await check(context())} == {Verdict.NOT_CHECKED}
+
+
+async def test_a_queue_that_is_away_or_refuses_is_found(
+    redis_url: str, server: redis.Redis
+) -> None:
+    away = context(redis_url="redis://:secret-word@127.0.0.1:1")
+    verdict, what = await found(check_queue, away)
+    assert (verdict, "127.0.0.1:1 is unreachable" in what) == (BROKEN, True)
+    assert "secret-word" not in what
+    assert {each.verdict for each in await check_memory(away)} == {Verdict.NOT_CHECKED}
+    wrong_one = context(redis_url=redis_url.replace("redis://:", "redis://:wrong"))
+    verdict, what = await found(check_queue, wrong_one)
+    assert (verdict, "refuses writes" in what) == (BROKEN, True)
+
+
+async def test_a_user_who_may_not_ask_is_no_finding(redis_url: str, server: redis.Redis) -> None:
+    server.execute_command("acl", "setuser", "weak", "on", ">weakpassword", "~*", "+set")
+    place = redis_url.rpartition("@")[2]
+    given = context(redis_url=f"redis://weak:weakpassword@{place}")
+    assert {each.verdict for each in await check_queue(given)} == {Verdict.OK}
+    assert {each.verdict for each in await check_memory(given)} == {Verdict.NOT_CHECKED}
+
+
+async def test_a_queue_that_drops_messages_is_found(redis_url: str, server: redis.Redis) -> None:
+    server.config_set("maxmemory-policy", "allkeys-lru")
+    verdict, what = await found(check_memory, context(redis_url=redis_url))
+    assert (verdict, what.startswith("maxmemory-policy is allkeys-lru")) == (ATTENTION, True)
+
+
+async def test_a_queue_whose_memory_is_nearly_full_is_found(
+    redis_url: str, server: redis.Redis
+) -> None:
+    server.config_set("maxmemory", str(int(server.info("memory")["used_memory"] * 1.05)))  # type: ignore[index]
+    verdict, what = await found(check_memory, context(redis_url=redis_url))
+    assert (verdict, what.endswith("of the queue's memory is used")) == (ATTENTION, True)
+
+
+async def test_a_replica_is_found(redis_url: str, server: redis.Redis) -> None:
+    server.execute_command("replicaof", "127.0.0.1", "1")
+    given = context(redis_url=redis_url)
+    assert (BROKEN, "REDIS_URL names a replica") in wrong(await check_memory(given))
+    verdict, what = await found(check_queue, given)
+    assert (verdict, "refuses writes" in what) == (BROKEN, True)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"rdb_last_bgsave_status": "err"}, "the queue's last snapshot failed"),
+        ({"aof_last_write_status": "err"}, "the queue's last log failed"),
+        ({"loading": 1}, "the queue is loading its data"),
+    ],
+)
+def test_persistence_that_fails_is_found(told: dict[str, Any], said: str) -> None:
+    ((verdict, what),) = wrong(list(queue.judge_persistence(ALL_WELL | told)))
+    assert (verdict, what.startswith(said)) == (ATTENTION, True)
+
+
+async def test_the_way_to_a_queue_elsewhere_is_encrypted() -> None:
+    given = context(redis_url="redis://:secret-word@queue.example.com")
+    verdict, what = await found(check_tls, given)
+    assert (verdict, "in the clear" in what, "secret-word" in what) == (BROKEN, True, False)
+
+
+@needs_openssl
+async def test_the_certificate_of_a_queue_is_read(redis_url: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.make()
+    with tls_before(redis_url, authority.context()) as through:
+        given = context(redis_url=f"{through}?ssl_cert_reqs=none")
+        said = {what: how for how, what in wrong(await check_tls(given))}
+    assert said.pop("TLS to the queue does not prove the server") is ATTENTION
+    ((ends, verdict),) = said.items()
+    assert (verdict, ends.startswith("the certificate of the queue ends at")) == (ATTENTION, True)
+    (unread,) = await check_tls(context(redis_url="rediss://:x@127.0.0.1:1"))
+    assert unread.verdict is Verdict.NOT_CHECKED
+
+
+@asynccontextmanager
+async def answering(status: int, **headers: str) -> AsyncIterator[str]:
+    """A server that answers so."""
+    app = Starlette(routes=[Route("/{path:path}", lambda _: Response(b"", status, headers))])
+    async with serving(app) as base:
+        yield base
+
+
+@pytest.mark.long_but_first
+@pytest.mark.parametrize(
+    ("status", "verdict", "said"),
+    [
+        (301, BROKEN, "answers 301: a redirect, which no provider follows"),
+        (405, None, ""),
+        (404, BROKEN, "answers 404, and not as our `web` does"),
+        (200, BROKEN, "answers 200, and not as our `web` does"),
+    ],
+)
+async def test_the_address_that_providers_know_leads_to_web(
+    status: int, verdict: Verdict | None, said: str
+) -> None:
+    async with answering(status, location="/elsewhere") as base:
+        findings = wrong(await check_public_address(context(web_origin=base)))
+    assert [(how, said in what) for how, what in findings] == ([(verdict, True)] if verdict else [])
+
+
+async def test_an_address_that_nobody_answers_at_is_not_checked() -> None:
+    for given in (context(), context(web_origin="http://127.0.0.1:1")):
+        findings = await check_public_address(given)
+        assert {each.verdict for each in findings} == {Verdict.NOT_CHECKED}
+
+
+@pytest.mark.long_but_first
+@pytest.mark.parametrize(("status", "verdict"), [(404, BROKEN), (301, BROKEN), (200, Verdict.OK)])
+async def test_the_address_that_people_open_leads_to_the_console(
+    status: int, verdict: Verdict
+) -> None:
+    (unset,) = await check_console_address(context())
+    assert unset.verdict is Verdict.NOT_CHECKED
+    async with answering(status, location="/elsewhere") as base:
+        (finding,) = await check_console_address(context(console_origin=base))
+    assert (finding.verdict, base in finding.what) == (verdict, True)
+
+
+@needs_openssl
+async def test_the_certificate_of_web_is_read(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.make()
+    async with answering(405) as base:
+        with tls_before(base, authority.context()) as through:
+            origin = f"https://127.0.0.1:{urlsplit(through).port}"
+            findings = wrong(await check_public_address(context(web_origin=origin)))
+    assert [(how, "ends at" in what) for how, what in findings] == [(ATTENTION, True)]

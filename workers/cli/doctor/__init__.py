@@ -1,0 +1,1 @@
+"""`coinfleet doctor`: examines what a fleet stands on, and names the fix of each finding."""

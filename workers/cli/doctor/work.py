@@ -1,0 +1,145 @@
+"""Work that nobody does any more: calls, events, runs of jobs, and processes that are silent.
+
+Asks the database alone. `coinfleet status` tells what needs a decision; this, what is stuck.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from db.health.calls import read_untried_calls
+from db.health.status import read_clock
+from db.health.stranded import (
+    LOOKED_AT_MAX,
+    read_leased,
+    read_suspects,
+    read_unfinished_ticks,
+    read_waiting,
+)
+from db.health.webs import read_webs
+from db.health.workers import read_workers
+from db.ticks import read_schedules
+from schedules.timetable import TIMETABLE
+from tasks.findings import Finding, attention, broken, ok
+from workers.cli.status.jobs import job_faults, judge_jobs
+from workers.cli.status.processes import judge_webs
+from workers.cli.words import ago, counted, duration
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.health.stranded import Stranded
+    from workers.cli.doctor.examining import Context
+
+# A lease lasts 90 s, and a worker looks each second.
+LEASE_OVER_FOR = timedelta(minutes=5)
+# A worker looks each second; a run is kept by renewals of some seconds.
+RUN_UNCLAIMED_FOR = timedelta(minutes=10)
+# The other half of most events comes within minutes, and Stripe resends for three days.
+WAITING_FOR = timedelta(days=3)
+UNTRIED_FOR = timedelta(minutes=1)
+START = "start it: `coinfleet up`, or the process's line of the Procfile"
+
+
+async def check_processes(context: Context) -> list[Finding]:
+    """Say which processes report."""
+    pool = context.database
+    workers, webs = await read_workers(pool), await read_webs(pool)
+    found = [
+        ok(f"{counted(alive, name)} {'reports' if alive == 1 else 'report'}")
+        if alive
+        else broken(f"no {name} reports: {told}", fix=START)
+        for name, alive, told in (
+            ("worker", sum(each.is_alive for each in workers), "nothing is applied"),
+            ("web", sum(each.is_alive for each in webs), "nothing is received"),
+        )
+    ]
+    if any(each.is_alive for each in webs):
+        fix = "mend that; the log of `web` says more"
+        lines = judge_webs(webs, await read_clock(pool))
+        found += [attention(line, fix=fix) for line in lines]
+    dead = [each.worker for each in workers if not each.is_alive]
+    if dead and any(each.is_alive for each in workers):
+        found.append(ok(f"workers of the last hour that ended: {', '.join(dead[:5])}"))
+    return found
+
+
+async def check_schedules(context: Context) -> list[Finding]:
+    """Say which jobs nobody fires, and which runs nobody does."""
+    pool = context.database
+    now = await read_clock(pool)
+    statuses = await read_schedules(pool)
+    fired_at = max((each.fired_at for each in statuses), default=None)
+    timetable = {schedule.name: schedule.every_s for schedule in TIMETABLE}
+    jobs = judge_jobs(timetable, statuses, now=now)
+    fix = "start the scheduler and a worker, then look at `coinfleet status`"
+    found = [broken(line, fix=fix) for line in job_faults(jobs, fired_at=fired_at, now=now)]
+    found += [
+        broken(
+            f"a run of {each.sort} can be claimed since {_for(each, now)}, and no worker does",
+            fix="start a worker, or look in its log for tick_failed",
+        )
+        for each in await read_unfinished_ticks(pool, longer_than=RUN_UNCLAIMED_FOR)
+    ]
+    return found or [ok(f"{counted(len(jobs), 'job')} run in time")]
+
+
+async def check_calls(context: Context) -> list[Finding]:
+    """Say which calls to providers nobody makes."""
+    pool = context.database
+    now = await read_clock(pool)
+    found = [
+        broken(
+            f"{each.sort}: {_at_least(each.number)} begun by a worker that is gone, and nobody goes"
+            f" on; the oldest (id {each.oldest_id}): lease over {_for(each, now)}",
+            fix="start a worker that has the keys of this provider",
+            subject=f"call:{each.oldest_id}",
+        )
+        for each in await read_leased(pool, longer_than=LEASE_OVER_FOR)
+    ]
+    found += [
+        broken(
+            f"{each.provider}: {_at_least(each.calls)} never tried, the oldest for"
+            f" {duration(each.oldest_s)}",
+            fix=f"set the keys of {each.provider} for `worker`, and restart it",
+        )
+        for each in await read_untried_calls(pool, longer_than=UNTRIED_FOR)
+    ]
+    return found or [ok("each call that is to be made is made, or tried again in time")]
+
+
+async def check_events(context: Context) -> list[Finding]:
+    """Say which events lie: their workers died, or their other half never came."""
+    pool = context.database
+    now = await read_clock(pool)
+    found = []
+    if suspects := await read_suspects(pool):
+        found.append(
+            attention(
+                f"{counted(suspects.events, 'pending event')} in the hands of workers that died,"
+                f" up to {counted(suspects.most_deaths, 'time')} (id {suspects.oldest_id});"
+                " at the third an event is dead",
+                fix="look in the log why workers end: memory, or a kill; then `coinfleet explain`",
+                subject=f"event:{suspects.oldest_id}",
+            )
+        )
+    found += [
+        attention(
+            f"{counted(each.number, 'event')} waiting ({each.sort}) for what never came, the"
+            f" oldest (id {each.oldest_id}) {_for(each, now)}",
+            fix="`coinfleet backfill PROVIDER --since TIME` finds a lost webhook; a refund of a"
+            " payment that was never ours stays, and does no harm",
+            subject=f"event:{each.oldest_id}",
+        )
+        for each in await read_waiting(pool, longer_than=WAITING_FOR)
+    ]
+    return found or [ok("no event lies")]
+
+
+def _for(each: Stranded, now: datetime) -> str:
+    return ago((now - each.oldest_at).total_seconds())
+
+
+def _at_least(number: int) -> str:
+    return f"{'at least ' if number >= LOOKED_AT_MAX else ''}{counted(number, 'call')}"
