@@ -59,7 +59,7 @@ BY_NAME_OF_ITS_EVENT: Mapping[Kind, str] = {
 # A refund that we had made is known by its call until the provider tells of it.
 BY_RESULT: Mapping[Kind, str] = {
     "call": "select id, kind || ' ' || state from fleet.provider_calls"
-    " where result ->> 'refund_id' = $1"
+    " where id = any(array(select fleet.calls_of_refund($1)))"
 }
 BY_CALL: Mapping[Kind, str] = {
     "call": "select id, kind || ' ' || state from fleet.provider_calls where key = $1"
