@@ -54,6 +54,14 @@ async def read_frozen(connection: Connection, *, limit: int) -> list[Frozen]:
     return [Frozen(**row) for row in rows]
 
 
+async def read_sources(connection: Connection, purchase_id: int) -> Sequence[str]:
+    """Return what freezes a purchase, each with the provider's id; nothing if nothing does."""
+    sources: Sequence[str] | None = await connection.fetchval(
+        "select f.sources from fleet.open_freezes(null) as f where f.purchase_id = $1", purchase_id
+    )
+    return sources or ()
+
+
 async def release(
     connection: Connection,
     purchase_id: int,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from db.approvals import decisions
+from db.approvals import decisions, freezes
 from db.approvals.decisions import Decision, DecisionRefused, Foreseen, Look
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice
 from workers.cli.purchases.words import NO_PRICE, why
@@ -25,13 +25,17 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A purchase, why it is held, and what each decision would do; none if nothing is left."""
+    """A purchase, why it is held, and what each decision would do; none if nothing is left.
+
+    Of what is frozen, `frozen_by` are the causes.
+    """
 
     purchase: Look
     why: str
     decisions: Sequence[Decision]
     approve: Prospect | None
     reject: Prospect | None
+    frozen_by: Sequence[str] = ()
 
 
 async def outlook_of(connection: Connection, look: Look, *, who: str | None = None) -> Outlook:
@@ -43,6 +47,7 @@ async def outlook_of(connection: Connection, look: Look, *, who: str | None = No
         decisions=await decisions.read_decisions(connection, look.purchase_id),
         approve=await prospect_of(connection, look, "approve", who=who) if is_open else None,
         reject=await prospect_of(connection, look, "reject", who=who) if is_open else None,
+        frozen_by=await freezes.read_sources(connection, look.purchase_id),
     )
 
 

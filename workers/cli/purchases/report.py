@@ -55,6 +55,11 @@ def _row(held: Held) -> list[str]:
     ]
 
 
+def _freezes(sources: Sequence[str]) -> Iterator[str]:
+    if sources:
+        yield f"frozen by {', '.join(sources)}: nobody can give its coins away yet"
+
+
 def _lines(outlook: Outlook) -> Iterator[str]:
     look = outlook.purchase
     state = f"held: {look.hold_reason}" if look.status == "pending" else look.status
@@ -73,6 +78,7 @@ def _lines(outlook: Outlook) -> Iterator[str]:
     yield f"bought: {look.sku or 'coins'}{times}, {counted(look.coin_amount, 'coin')}"
     if look.refunded:
         yield f"refunded so far: {money(look.refunded, look.currency)}"
+    yield from _freezes(outlook.frozen_by)
     yield from (told(decision) for decision in outlook.decisions)
     if look.refund_requested and look.status == "pending":
         yield "It waits for the event of its refund."

@@ -60,7 +60,12 @@ async def test_what_is_frozen_is_listed_and_released_by_a_person(
     told = json.loads(run(url, "purchases", "frozen", "--json").stdout)
     assert [each["purchase_id"] for each in told["frozen"]] == [purchase_id]
 
+    causes = f"early_fraud_warning issfr_{payment.number}, review prv_{payment.number}"
+    shown = run(url, "purchases", "show", str(purchase_id)).stdout
+    assert f"frozen by {causes}: nobody can give its coins away yet" in shown
+
     done = run(url, "purchases", "release", str(purchase_id), "--reason", "known")
+    assert "frozen" not in run(url, "purchases", "show", str(purchase_id)).stdout
     assert done.returncode == 0, done.stderr
     assert "is released from" in done.stdout
     assert "1,000 coins can be spent now" in done.stdout
