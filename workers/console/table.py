@@ -49,8 +49,6 @@ PAGES: tuple[Page, ...] = (
     Page("/", "Overview", Right.LOOK, overview.show, in_menu=True),
     Page("/live", "Live numbers", Right.LOOK, overview.stream),
     Page("/rates", "Events per second", Right.LOOK, overview.rates),
-    Page("/events", "Events", Right.LOOK, events.show, in_menu=True),
-    Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
     Page("/approvals", "Approvals", Right.LOOK, held.show, in_menu=True),
     Page("/approvals/purchases/{purchase_id}", "Purchase", Right.LOOK, purchase.show),
     Page("/approvals/events/{held_event_id}", "Held event", Right.LOOK, held_event.show),
@@ -61,11 +59,12 @@ PAGES: tuple[Page, ...] = (
     Page("/disputes", "Disputes", Right.LOOK, disputes.show),
     Page("/profiles/{profile_id}", "Statement", Right.LOOK, statement.show),
     Page("/profiles/{profile_id}/statement.csv", "Statement as a file", Right.LOOK, download.show),
+    Page("/events", "Events", Right.LOOK, events.show, in_menu=True),
+    Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
     Page("/search", "Search", Right.LOOK, search.show),
     Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
 )
 ACTIONS: tuple[Action, ...] = (
-    Action("/events/{event_id}/payload", Right.READ_PAYLOADS, payload.show),
     Action("/approvals/purchases/{purchase_id}/approve", Right.APPROVE, purchase.approve),
     Action("/approvals/purchases/{purchase_id}/reject", Right.APPROVE, purchase.reject),
     Action("/approvals/purchases/{purchase_id}/release", Right.APPROVE, frozen.let_go),
@@ -73,5 +72,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("/approvals/events/{held_event_id}/reject", Right.APPROVE, held_event.reject),
     Action("/approvals/inquiries/{inquiry_id}/answer", Right.APPROVE, inquiries.answer),
     Action("/profiles/{profile_id}/adjust", Right.APPROVE, adjusting.adjust),
+    Action("/events/{event_id}/payload", Right.READ_PAYLOADS, payload.show),
     Action("/sign-out", Right.LOOK, leaving.sign_out),
 )
