@@ -55,8 +55,9 @@ PAGES: tuple[Page, ...] = (
     Page("/approvals/inquiries", "Stores ask", Right.LOOK, inquiries.show),
     Page("/approvals/frozen", "Frozen", Right.LOOK, frozen.show),
     Page("/payments", "Payments", Right.LOOK, listing.show, in_menu=True),
+    # Before the payments by number, which would take its path.
+    Page("/payments/disputes", "Disputes", Right.LOOK, disputes.show),
     Page("/payments/{payment_id}", "Payment", Right.LOOK, payment.show),
-    Page("/disputes", "Disputes", Right.LOOK, disputes.show),
     Page("/profiles/{profile_id}", "Statement", Right.LOOK, statement.show),
     Page("/profiles/{profile_id}/statement.csv", "Statement as a file", Right.LOOK, download.show),
     Page("/events", "Events", Right.LOOK, events.show, in_menu=True),

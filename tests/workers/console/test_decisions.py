@@ -141,7 +141,7 @@ async def test_two_people_approve_and_the_first_twice_is_refused(
     assert "It waits for a second person: you have decided it" in page
     assert "<form action" not in page.partition("<main")[2].partition("</main")[0]
     assert await coins(owner) == before
-    assert "ann approved" in (await ben.get("/approvals")).text
+    assert "approved by ann" in (await ben.get("/approvals")).text
     path, fields = await open_form(ben, purchase_id, "approve")
     assert (await post(ben, path, fields)).status_code == GOES_ON
     assert await coins(owner) == before + WHOLE

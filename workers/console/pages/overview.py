@@ -81,7 +81,7 @@ def _list_of(line: str) -> str:
     if " asks about " in line:
         return "/approvals/inquiries"
     if " takes evidence for " in line:
-        return "/disputes"
+        return "/payments/disputes"
     return next((path for start, path in _LISTS.items() if line.startswith(start)), "")
 
 
