@@ -124,6 +124,7 @@ create policy console_reads on public.profiles for select to coinfleet_console u
 
 -- Functions. What isn't listed any more is taken back, in the same transaction.
 select fleet.revoke_functions('coinfleet_console');
+grant execute on function fleet.adjust_balance(uuid, bigint, text, text, text) to coinfleet_console;
 grant execute on function public.approve_coin_purchase(bigint, text, text, bigint) to coinfleet_console;
 grant execute on function public.reject_coin_purchase(bigint, text, text, boolean) to coinfleet_console;
 grant execute on function public.attribute_held_event(bigint, uuid, text, text) to coinfleet_console;
@@ -160,4 +161,3 @@ grant execute on function fleet.word_of_call(bigint, text) to coinfleet_console;
 grant execute on function fleet.worker_statuses() to coinfleet_console;
 grant execute on function fleet.open_inquiries() to coinfleet_console;
 grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) to coinfleet_console;
-grant execute on function fleet.adjust_balance(uuid, bigint, text, text, text) to coinfleet_console;

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from starlette.requests import Request
 
 from tests.db.books import Payment
 from tests.db.stores.sales import Sale
@@ -21,7 +23,8 @@ from tests.workers.console.holdings import (
     hold,
     sign_in,
 )
-from tests.workers.console.site import post
+from tests.workers.console.site import BASE, post, site
+from workers.console.origin import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     import httpx
 
     from db.connections.pool import Connection
+    from tests.clusters import Database
     from tests.workers.console.site import Site
 
 pytestmark = pytest.mark.requirement("C7", "H10")
@@ -137,7 +141,7 @@ async def test_two_people_approve_and_the_first_twice_is_refused(
     assert "It waits for a second person: you have decided it" in page
     assert "<form action" not in page.partition("<main")[2].partition("</main")[0]
     assert await coins(owner) == before
-    assert "ann approved" in (await ben.get("/approvals")).text
+    assert "approved by ann" in (await ben.get("/approvals")).text
     path, fields = await open_form(ben, purchase_id, "approve")
     assert (await post(ben, path, fields)).status_code == GOES_ON
     assert await coins(owner) == before + WHOLE
@@ -353,3 +357,38 @@ async def test_who_may_not_decide_sees_all_but_names_addresses_and_forms(
     assert "3,000,000 coins are credited" in page
     assert "192.0.2.77" not in page
     assert 'method="post"' not in page.partition("<main")[2]
+
+
+@pytest.mark.long
+async def test_an_approver_without_a_second_factor_is_told_what_is_missing(
+    console_database: Database, owner: Connection
+) -> None:
+    purchase_id, _ = await hold(owner)
+    async with site(console_database, console_approval_aal="aal2") as strict:
+        browser = await sign_in(strict, owner, "ann", "approver")
+        page = (await browser.get(f"/approvals/purchases/{purchase_id}")).text
+        assert "deciding asks for one: sign in again with the code of your app" in page
+        path = f"/approvals/purchases/{purchase_id}/approve"
+        assert (await post(browser, path, {"reason": "why", "seen": "x"})).status_code == 403
+        await browser.aclose()
+
+
+@pytest.mark.parametrize(
+    ("origin", "forwarded", "told"),
+    [
+        (None, "192.0.2.1", "console, 127.0.0.1"),
+        (BASE, "198.51.100.9, 192.0.2.1", "console, 192.0.2.1 by the proxy 127.0.0.1"),
+        (BASE, "", "console, the proxy 127.0.0.1"),
+        (BASE, "<script>", "console, the proxy 127.0.0.1"),
+    ],
+)
+def test_from_where_is_what_the_last_proxy_says_if_there_is_one(
+    origin: str | None, forwarded: str, told: str
+) -> None:
+    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    scope = {"type": "http", "client": ("127.0.0.1", 5), "headers": headers}
+    visit: Any = SimpleNamespace(
+        request=Request(scope),
+        desk=SimpleNamespace(settings=SimpleNamespace(console_origin=origin)),
+    )
+    assert origin_of(visit) == told

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workers.console.visit import Visit
 
 # Where the events that a line of the verdict speaks of are listed, by how the line begins.
-_LISTS = {"dead: ": "/events?state=dead", "held (": "/approvals"}
+_LISTS = {"dead: ": "/events?state=dead", "held (": "/events?state=held"}
 
 
 async def show(visit: Visit) -> Response:
@@ -76,10 +76,12 @@ def _values(reading: Reading) -> dict[str, Any]:
 
 def _list_of(line: str) -> str:
     """Return where what a line speaks of is listed; empty if nowhere."""
+    if line.startswith("held ("):
+        return "/approvals"
     if " asks about " in line:
         return "/approvals/inquiries"
     if " takes evidence for " in line:
-        return "/disputes"
+        return "/payments/disputes"
     return next((path for start, path in _LISTS.items() if line.startswith(start)), "")
 
 
