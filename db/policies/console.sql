@@ -60,6 +60,7 @@ grant select (
 grant select (
     provider, refund_id, payment_id, amount_minor, status, created_at, undone_at
 ) on fleet.refunds to coinfleet_console;
+grant select (job, paused_at, paused_by, reason) on fleet.schedule_pauses to coinfleet_console;
 grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
 grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
 grant select (
@@ -74,7 +75,7 @@ grant select (
 ) on fleet.store_payments to coinfleet_console;
 grant select (payment_id, told_at, voided_quantity) on fleet.store_voids to coinfleet_console;
 grant select (
-    job, tick, missed, enqueued_at, started_at, finished_at, claimable_at, attempts, outcome, last_error
+    job, tick, missed, enqueued_at, started_at, finished_at, claimable_at, attempts, outcome, last_error, asked_at
 ) on fleet.ticks to coinfleet_console;
 grant select (worker, started_at, reported_at, last_doorbell_at, detail) on fleet.worker_reports to coinfleet_console;
 
@@ -157,3 +158,6 @@ grant execute on function fleet.word_of_call(bigint, text) to coinfleet_console;
 grant execute on function fleet.worker_statuses() to coinfleet_console;
 grant execute on function fleet.open_inquiries() to coinfleet_console;
 grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) to coinfleet_console;
+grant execute on function fleet.pause_schedule(text, text, text) to coinfleet_console;
+grant execute on function fleet.resume_schedule(text, text, text) to coinfleet_console;
+grant execute on function fleet.run_schedule(text, text, text) to coinfleet_console;

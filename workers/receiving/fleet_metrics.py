@@ -183,6 +183,11 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
     done = GaugeMetricFamily(
         "coinfleet_job_done_age_seconds", "Time since a run of the job was done.", labels=["job"]
     )
+    paused = GaugeMetricFamily(
+        "coinfleet_schedule_paused_seconds", "Time since a person paused the job.", labels=["job"]
+    )
+    for pause in signs.paused_schedules:
+        paused.add_metric([pause.job], pause.paused_s)
     for schedule in signs.schedules:
         missed.add_metric([schedule.job], schedule.missed)
         failed.add_metric([schedule.job], schedule.failed)
@@ -194,6 +199,7 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
     yield failed
     yield fired
     yield done
+    yield paused
 
 
 def _worker_families(signs: VitalSigns) -> Iterator[Metric]:

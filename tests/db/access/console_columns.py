@@ -57,6 +57,7 @@ READABLE: dict[str, str] = {
         "worker first_attempt_at finished_at give_up_at failures last_error"
     ),
     "fleet.refunds": "provider refund_id payment_id amount_minor status created_at undone_at",
+    "fleet.schedule_pauses": "job paused_at paused_by reason",
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",
     "fleet.set_aside_events": "event_id failing_since setbacks sqlstate",
     "fleet.store_inquiries": (
@@ -70,7 +71,7 @@ READABLE: dict[str, str] = {
     "fleet.store_voids": "payment_id told_at voided_quantity",
     "fleet.ticks": (
         "job tick missed enqueued_at started_at finished_at claimable_at attempts outcome "
-        "last_error"
+        "last_error asked_at"
     ),
     "fleet.worker_reports": "worker started_at reported_at last_doorbell_at detail",
     "public.coin_packages": (
