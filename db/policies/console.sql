@@ -161,3 +161,5 @@ grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) t
 grant execute on function fleet.pause_schedule(text, text, text) to coinfleet_console;
 grant execute on function fleet.resume_schedule(text, text, text) to coinfleet_console;
 grant execute on function fleet.run_schedule(text, text, text) to coinfleet_console;
+grant execute on function fleet.replay_events(bigint[], text[], text, text, jsonb) to coinfleet_console;
+grant execute on function fleet.replay_calls(bigint[], text, text, jsonb) to coinfleet_console;
