@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workers.console.pages import audit, events, overview, payload, schedules, search
+from workers.console.pages import audit, events, overview, payload, retries, schedules, search
 from workers.console.rights import Right
 from workers.console.sign_in import leaving
 
@@ -48,12 +48,16 @@ PAGES: tuple[Page, ...] = (
     Page("/rates", "Events per second", Right.LOOK, overview.rates),
     Page("/events", "Events", Right.LOOK, events.show, in_menu=True),
     Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
+    Page("/retry", "Retry all that match", Right.OPERATE, retries.preview),
+    Page("/retried", "Retried", Right.LOOK, retries.show),
     Page("/schedules", "Schedules", Right.LOOK, schedules.show, in_menu=True),
     Page("/search", "Search", Right.LOOK, search.show),
     Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
 )
 ACTIONS: tuple[Action, ...] = (
     Action("/events/{event_id}/payload", Right.READ_PAYLOADS, payload.show),
+    Action("/events/retry", Right.OPERATE, retries.retry_chosen),
+    Action("/retry", Right.OPERATE, retries.retry_matching),
     Action("/schedules/pause", Right.OPERATE, schedules.pause),
     Action("/schedules/resume", Right.OPERATE, schedules.resume),
     Action("/schedules/run", Right.OPERATE, schedules.run),
