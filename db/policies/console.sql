@@ -60,6 +60,9 @@ grant select (
 grant select (
     provider, refund_id, payment_id, amount_minor, status, created_at, undone_at
 ) on fleet.refunds to coinfleet_console;
+grant select (
+    id, asked_by, asked_at, finished_at, outcome, last_error
+) on fleet.replay_trials to coinfleet_console;
 grant select (job, paused_at, paused_by, reason) on fleet.schedule_pauses to coinfleet_console;
 grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
 grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
@@ -163,3 +166,4 @@ grant execute on function fleet.resume_schedule(text, text, text) to coinfleet_c
 grant execute on function fleet.run_schedule(text, text, text) to coinfleet_console;
 grant execute on function fleet.replay_events(bigint[], text[], text, text, jsonb) to coinfleet_console;
 grant execute on function fleet.replay_calls(bigint[], text, text, jsonb) to coinfleet_console;
+grant execute on function fleet.ask_trial(bigint[], text[], text) to coinfleet_console;

@@ -57,6 +57,7 @@ PAGES: tuple[Page, ...] = (
 ACTIONS: tuple[Action, ...] = (
     Action("/events/{event_id}/payload", Right.READ_PAYLOADS, payload.show),
     Action("/events/retry", Right.OPERATE, retries.retry_chosen),
+    Action("/retry/try", Right.OPERATE, retries.try_matching),
     Action("/retry", Right.OPERATE, retries.retry_matching),
     Action("/schedules/pause", Right.OPERATE, schedules.pause),
     Action("/schedules/resume", Right.OPERATE, schedules.resume),

@@ -57,6 +57,7 @@ READABLE: dict[str, str] = {
         "worker first_attempt_at finished_at give_up_at failures last_error"
     ),
     "fleet.refunds": "provider refund_id payment_id amount_minor status created_at undone_at",
+    "fleet.replay_trials": "id asked_by asked_at finished_at outcome last_error",
     "fleet.schedule_pauses": "job paused_at paused_by reason",
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",
     "fleet.set_aside_events": "event_id failing_since setbacks sqlstate",

@@ -95,6 +95,7 @@ OF_MACHINES = of(
     fleet_proofs="kind detail",
     fleet_provider_calls="kind key state provider worker last_error",
     fleet_refunds="provider refund_id status",
+    fleet_replay_trials="states asked_by outcome last_error",
     fleet_schedule_pauses="job paused_by reason",
     fleet_schedules="job",
     fleet_schema_migrations="name checksum",

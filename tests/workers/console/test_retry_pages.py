@@ -157,3 +157,34 @@ async def test_a_viewer_sees_no_button_and_an_outcome(
     for path in ("/events", f"/events/{event_id}"):
         assert "retry" not in re.sub(r"retry\.\w+", "", (await viewer.get(path)).text).lower()
     assert (await viewer.get("/retried?actions=1")).status_code == 200
+
+
+async def test_a_trial_is_asked_for_and_its_outcome_stands_above_the_confirmation(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    ids = await dead(owner, "tried", 2)
+    answer = await post(approver, "/retry/try", {"state": "dead", "type": "retry.tried"})
+    address = answer.headers["location"]
+    assert "nobody tries what would become of them" in (await approver.get(address)).text
+    told = (
+        '{"batches": 1, "changes": [{"before": "dead", "reason_before": "failed",'
+        ' "state": "applied", "reason": null, "events": 2}], "skipped": {"in_hand": 1},'
+        ' "coins": {"coins": {"gained": 9007199254740993, "gainers": 2}}}'
+    )
+    await owner.execute(
+        "update fleet.replay_trials set finished_at = now(), outcome = $1",
+        told,
+    )
+    text = (await approver.get(address)).text
+    assert "2 profiles would gain 9,007,199,254,740,993" in text
+    assert "Retry 2 events" in text
+    assert await states(owner, ids) == {"dead"}
+
+
+async def test_without_a_filter_nothing_is_tried(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    before = await owner.fetchval("select count(*) from fleet.replay_trials")
+    answer = await post(approver, "/retry/try", {"provider": "stripe"})
+    assert answer.headers["location"] == "/retry?provider=stripe"
+    assert await owner.fetchval("select count(*) from fleet.replay_trials") == before

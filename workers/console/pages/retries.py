@@ -21,6 +21,7 @@ from db.console.retries import (
 from db.health.workers import read_workers
 from db.operating.matching import Filter, Match
 from db.operating.replaying import Request
+from db.operating.trials import ask_trial, read_trial
 from workers.cli.replay.report import SKIPPED
 from workers.cli.status.health import STATES
 from workers.console.pages.events import FIELDS, read_filter
@@ -49,6 +50,8 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
     is_asked = _is_narrow(given) or wants_all
     matches = await _find(visit, given) if is_asked else []
     by_state = Counter(match.state for match in matches if match.has_payload)
+    trial_id = read_id(fields.get("trial", ""))
+    trial = None if trial_id is None else await read_trial(visit.pool, trial_id)
     return visit.page(
         "retry.html",
         status=HTTPStatus.CONFLICT if said else HTTPStatus.OK,
@@ -63,7 +66,24 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
         by_state=[(state, by_state[state]) for state in STATES if by_state[state]],
         readable=sum(by_state.values()),
         events_max=EVENTS_MAX,
+        trial=trial,
+        has_worker=await _has_worker(visit),
+        left_words=SKIPPED,
     )
+
+
+async def try_matching(visit: Visit) -> Response:
+    """Have a worker try what a retry of all that the filter means would do; show it there."""
+    given = _given(visit.form)
+    wants_all = visit.form.get("all") == "yes"
+    address: dict[str, Any] = {**given, "all": "yes"} if wants_all else dict(given)
+    if _is_narrow(given) or wants_all:
+        matches = await _find(visit, given)
+        readable = [match for match in matches if match.has_payload][:EVENTS_MAX]
+        if readable:
+            person = visit.person.name
+            address["trial"] = await ask_trial(visit.pool, readable, typed_by=person)
+    return visit.go_to(f"/retry?{urlencode(address)}")
 
 
 async def retry_matching(visit: Visit) -> Response:
@@ -101,7 +121,6 @@ async def show(visit: Visit) -> Response:
     if len(action_ids) > ACTIONS_MAX or None in action_ids:
         raise BadInput("`actions` are the numbers of notes, as the links have them.")
     outcome = await read_outcome(visit.pool, [each for each in action_ids if each is not None])
-    workers = await read_workers(visit.pool)
     skipped = [
         (int(count), SKIPPED[why])
         for why, _, count in (
@@ -115,7 +134,7 @@ async def show(visit: Visit) -> Response:
         title="Retried",
         outcome=outcome,
         named_max=NAMED_MAX,
-        has_worker=any(worker.is_alive for worker in workers),
+        has_worker=await _has_worker(visit),
         skipped=skipped,
         not_begun=read_id(visit.query.get("rest", "")) or 0,
         following=urlencode(given),
@@ -140,6 +159,10 @@ async def _find(visit: Visit, given: Mapping[str, str], *, upto: int | None = No
             "That is more history than a page can look through: give a time from which to look, or"
             " use `coinfleet replay`."
         ) from None
+
+
+async def _has_worker(visit: Visit) -> bool:
+    return any(worker.is_alive for worker in await read_workers(visit.pool))
 
 
 async def _retry(
