@@ -57,6 +57,7 @@ grant select (
     id, kind, key, state, attempts, next_attempt_at, lease_until, created_at, provider, event_id, worker,
     first_attempt_at, finished_at, give_up_at, failures, last_error
 ) on fleet.provider_calls to coinfleet_console;
+grant select (id, stream_id, is_published, changed_at) on fleet.publish_changes to coinfleet_console;
 grant select (
     provider, refund_id, payment_id, amount_minor, status, created_at, undone_at
 ) on fleet.refunds to coinfleet_console;
@@ -167,3 +168,5 @@ grant execute on function fleet.run_schedule(text, text, text) to coinfleet_cons
 grant execute on function fleet.replay_events(bigint[], text[], text, text, jsonb) to coinfleet_console;
 grant execute on function fleet.replay_calls(bigint[], text, text, jsonb) to coinfleet_console;
 grant execute on function fleet.ask_trial(bigint[], text[], text) to coinfleet_console;
+grant execute on function fleet.replay_deliveries(bigint[], text, text, jsonb) to coinfleet_console;
+grant execute on function fleet.provider_call_counts() to coinfleet_console;

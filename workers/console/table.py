@@ -10,7 +10,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workers.console.pages import audit, events, overview, payload, retries, schedules, search
+from workers.console.pages import (
+    audit,
+    calls,
+    events,
+    missed,
+    overview,
+    payload,
+    retries,
+    schedules,
+    search,
+    streams,
+)
 from workers.console.rights import Right
 from workers.console.sign_in import leaving
 
@@ -50,6 +61,10 @@ PAGES: tuple[Page, ...] = (
     Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
     Page("/retry", "Retry all that match", Right.OPERATE, retries.preview),
     Page("/retried", "Retried", Right.LOOK, retries.show),
+    Page("/calls", "Calls", Right.LOOK, calls.show, in_menu=True),
+    Page("/calls/retried", "Calls made again", Right.LOOK, calls.show_retried),
+    Page("/missed", "Missed events", Right.LOOK, missed.show, in_menu=True),
+    Page("/streams", "Streams", Right.LOOK, streams.show, in_menu=True),
     Page("/schedules", "Schedules", Right.LOOK, schedules.show, in_menu=True),
     Page("/search", "Search", Right.LOOK, search.show),
     Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
@@ -59,6 +74,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("/events/retry", Right.OPERATE, retries.retry_chosen),
     Action("/retry/try", Right.OPERATE, retries.try_matching),
     Action("/retry", Right.OPERATE, retries.retry_matching),
+    Action("/calls/retry", Right.OPERATE, calls.retry_chosen),
+    Action("/calls/retry-dead", Right.OPERATE, calls.retry_dead),
     Action("/schedules/pause", Right.OPERATE, schedules.pause),
     Action("/schedules/resume", Right.OPERATE, schedules.resume),
     Action("/schedules/run", Right.OPERATE, schedules.run),

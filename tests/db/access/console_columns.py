@@ -56,6 +56,7 @@ READABLE: dict[str, str] = {
         "id kind key state attempts next_attempt_at lease_until created_at provider event_id "
         "worker first_attempt_at finished_at give_up_at failures last_error"
     ),
+    "fleet.publish_changes": "id stream_id is_published changed_at",
     "fleet.refunds": "provider refund_id payment_id amount_minor status created_at undone_at",
     "fleet.replay_trials": "id asked_by asked_at finished_at outcome last_error",
     "fleet.schedule_pauses": "job paused_at paused_by reason",

@@ -76,6 +76,9 @@ OF_MACHINES = of(
     fleet_backfills="provider cursor worker last_error",
     fleet_batch_starts="worker",
     fleet_call_pauses="kind reason",
+    # Of operators.
+    fleet_console_people="subject person",
+    fleet_console_sessions="token_hash subject role aal revoked_by",
     fleet_decisions="verb outcome who reason hold_reason",
     fleet_dispute_transactions="provider dispute_id transaction_id currency",
     fleet_disputes="provider dispute_id status currency",
