@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from workers.console.visit import Visit
 
 # Where the events that a line of the verdict speaks of are listed, by how the line begins.
-_LISTS = {"dead: ": "/events?state=dead", "held (": "/events?state=held"}
+_LISTS = {
+    "dead: ": "/events?state=dead",
+    "held (": "/events?state=held",
+    "given up: ": "/calls?state=dead",
+    "missed: ": "/missed",
+    "the history of ": "/missed",
+    **{f"{schedule.name} ": f"/schedules?job={schedule.name}" for schedule in TIMETABLE},
+}
 
 
 async def show(visit: Visit) -> Response:

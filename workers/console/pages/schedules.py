@@ -34,7 +34,7 @@ _DONE: tuple[Done, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job as it is shown. `state` is one of paused, running, waiting, failed, overdue, well."""
+    """A job as it is shown. `state` is one of paused, running, waiting, failed, overdue, on time."""
 
     job: Job
     why: str
@@ -103,7 +103,7 @@ def _row(job: Job, status: ScheduleStatus | None, now: datetime) -> Row:
     elif job.outcome == "failed":
         state = "failed"
     else:
-        state = "overdue" if job.overdue else "well"
+        state = "overdue" if job.overdue else "on time"
     next_at = None if job.paused else _next_time(schedule, now)
     return Row(job, schedule.why, state, next_at, since)
 
