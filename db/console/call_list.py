@@ -99,11 +99,16 @@ async def find_dead_ids(database: Pool | Connection, kind: str) -> list[int]:
 
 async def find_note_of(database: Pool | Connection, call_ids: Sequence[int]) -> int | None:
     """Return the newest note that names one of these calls."""
-    found: int | None = await database.fetchval(
-        "select max(a.id) from fleet.operator_actions as a where a.call_ids && $1::bigint[]",
-        call_ids,
-    )
+    found: int | None = await database.fetchval(NOTE_QUERY, call_ids)
     return found
+
+
+NOTE_QUERY = """
+    select max(a.id)
+    from (
+        select n.id from fleet.operator_actions as n where n.call_ids && $1::bigint[] offset 0
+    ) as a
+"""
 
 
 def page_query(state: str | None) -> str:

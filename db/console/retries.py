@@ -120,11 +120,17 @@ async def retry(connection: Connection, matches: Sequence[Match], request: Reque
 
 async def _note_of(connection: Connection, event_id: int) -> int:
     """Return the note that this transaction wrote of this event."""
-    found: int = await connection.fetchval(
-        "select max(a.id) from fleet.operator_actions as a where a.event_ids @> array[$1::bigint]",
-        event_id,
-    )
+    found: int = await connection.fetchval(NOTE_QUERY, event_id)
     return found
+
+
+# Of one event there are few notes.
+NOTE_QUERY = """
+    select max(a.id)
+    from (
+        select n.id from fleet.operator_actions as n where n.event_ids @> array[$1::bigint] offset 0
+    ) as a
+"""
 
 
 CHANGES_QUERY = """

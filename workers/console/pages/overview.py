@@ -83,6 +83,8 @@ def _values(reading: Reading) -> dict[str, Any]:
 
 def _list_of(line: str) -> str:
     """Return where what a line speaks of is listed; empty if nowhere."""
+    if "to providers" in line:
+        return "/calls?state=dead"
     return next((path for start, path in _LISTS.items() if line.startswith(start)), "")
 
 

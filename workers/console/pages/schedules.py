@@ -34,7 +34,7 @@ _DONE: tuple[Done, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job as it is shown. `state` is one of paused, running, waiting, failed, overdue, on time."""
+    """A job; `state` is paused, running, waiting, failed, overdue or on time."""
 
     job: Job
     why: str
