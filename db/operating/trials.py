@@ -18,7 +18,7 @@ from db.inbox.claims import as_row, interpret_events
 from db.operating.replaying import BATCH_EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from db.connections.pool import Connection, Pool
@@ -117,16 +117,18 @@ async def make_trial(pool: Pool, interpret: Callable[[ClaimedEvent], Fact]) -> b
     async with pool.acquire() as connection:
         for at in range(0, len(trial.event_ids), BATCH_EVENTS):
             part = slice(at, at + BATCH_EVENTS)
-            ids, states = trial.event_ids[part], trial.states[part]
+            states = dict(zip(trial.event_ids[part], trial.states[part], strict=True))
             outcome.batches += 1
             try:
-                await _try_batch(connection, ids, states, interpret, outcome, changes, skipped)
+                await _try_batch(
+                    connection, trial.trial_id, at, states, interpret, outcome, changes, skipped
+                )
             except Exception as error:
                 # A lock or a deadlock is said; of a lost connection nothing can be said yet.
                 is_lost = is_transient(error) and not isinstance(error, asyncpg.PostgresError)
                 if is_lost or is_server_unfit(error):
                     raise
-                outcome.failed += len(ids)
+                outcome.failed += len(states)
                 # A message may quote a value.
                 outcome.error = sqlstate_of(error) or type(error).__name__
     outcome.skipped = dict(skipped)
@@ -141,8 +143,9 @@ async def make_trial(pool: Pool, interpret: Callable[[ClaimedEvent], Fact]) -> b
 
 async def _try_batch(  # noqa: PLR0917 -- the sums of the trial
     connection: Connection,
-    event_ids: list[int],
-    states: list[str],
+    trial_id: int,
+    at: int,
+    before: Mapping[int, str],
     interpret: Callable[[ClaimedEvent], Fact],
     outcome: TrialOutcome,
     changes: Counter[tuple[str, str | None, str, str | None]],
@@ -155,9 +158,10 @@ async def _try_batch(  # noqa: PLR0917 -- the sums of the trial
         await connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS:d}")
         rows = await connection.fetch(
             "select id, skipped, reason_before, provider, provider_event_id, event_type, payload,"
-            " received_at, attempts from fleet.begin_trial_batch($1, $2)",
-            event_ids,
-            states,
+            " received_at, attempts from fleet.begin_trial_batch($1, $2, $3)",
+            trial_id,
+            at + 1,
+            BATCH_EVENTS,
         )
         left = [row["skipped"] for row in rows if row["skipped"]]
         pending = [row for row in rows if not row["skipped"]]
@@ -176,7 +180,6 @@ async def _try_batch(  # noqa: PLR0917 -- the sums of the trial
         await transaction.rollback()
     skipped.update(left)
     outcome.settled += sum(row["waited_s"] is not None for row in outcomes)
-    before = dict(zip(event_ids, states, strict=True))
     reasons = {row["id"]: row["reason_before"] for row in pending}
     changes.update(
         (before[row["event_id"]], reasons[row["event_id"]], row["state"], row["reason"])

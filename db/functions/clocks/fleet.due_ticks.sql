@@ -23,4 +23,5 @@ $$;
 
 revoke all on function fleet.due_ticks(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.due_ticks(timestamptz) is
-    'The ticks that a worker may claim, at most one per job that is not paused; some may be running, their rows locked by another worker.';
+    'The ticks that a worker may claim, at most one per job that is not paused; some may be running, their rows locked '
+    'by another worker.';

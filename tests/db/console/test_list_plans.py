@@ -60,7 +60,7 @@ def history(
         connection = await open_connection(
             database.url("superuser"), application_name="test", statement_timeout="600000"
         )
-        await connection.execute(HISTORY.format(request.param))
+        await connection.execute(HISTORY.format(request.param), timeout=600)
         # Pages look through GIN indexes that are as they are after a vacuum.
         await connection.execute("vacuum fleet.operator_actions")
         await connection.close()

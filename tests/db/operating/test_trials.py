@@ -95,10 +95,22 @@ async def test_a_trial_that_kills_its_workers_is_given_up(
     assert trial.error == "no worker lived to finish it"
 
 
+async def test_a_worker_reads_no_event_by_a_trial_that_nobody_asked_for(
+    books: Books, connect: Connect, worker_pool: Pool
+) -> None:
+    event_id = await one_dead(books)
+    call = "select * from fleet.begin_trial_batch($1, 1, 500)"
+    assert await worker_pool.fetch(call, 1) == []
+    console = await connect("console")
+    trial_id = await ask_trial(console, [Match(event_id, "dead", has_payload=True)], typed_by="ann")
+    assert await make_trial(worker_pool, interpret)
+    assert await worker_pool.fetch(call, trial_id) == []
+
+
 async def test_the_console_makes_no_trial_itself_and_reads_no_payload_by_one(
     connect: Connect,
 ) -> None:
     console = await connect("console")
-    for call in ("claim_trial()", "begin_trial_batch('{1}', '{dead}')", "moved_coins()"):
+    for call in ("claim_trial()", "begin_trial_batch(1, 1, 1)", "moved_coins()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await console.fetch(f"select * from fleet.{call}")
