@@ -86,6 +86,13 @@ class PausedCalls(msgspec.Struct, frozen=True):
     paused_s: float
 
 
+class PausedSchedule(msgspec.Struct, frozen=True):
+    """A job that nobody begins until a person resumes it, and since when."""
+
+    job: str
+    paused_s: float
+
+
 class VitalSigns(msgspec.Struct, frozen=True):
     """All of it. `drift` counts violations found by the last full proof and since.
 
@@ -109,6 +116,7 @@ class VitalSigns(msgspec.Struct, frozen=True):
     calls: list[CallCount] = []
     backfills: list[HistoryStatus] = []
     paused_calls: list[PausedCalls] = []
+    paused_schedules: list[PausedSchedule] = []
     inquiries: list[InquiryCount] = []
 
     def count(self, state: str) -> int:

@@ -31,7 +31,8 @@ _CONDITIONS = """
     and ($5::timestamptz is null or e.received_at < $5)
     and ($6::text is null or starts_with(e.last_error, $6))
 """
-_COLUMNS = "e.id, e.state, e.payload is not null"
+# The console may know whether a payload is kept, and not read it.
+_COLUMNS = "e.id, e.state, fleet.has_payload(e.id)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ async def _walk(
                 max(e.received_at),
                 array_agg(e.id) filter (where m.is_meant),
                 array_agg(e.state) filter (where m.is_meant),
-                array_agg(e.payload is not null) filter (where m.is_meant)
+                array_agg(fleet.has_payload(e.id)) filter (where m.is_meant)
             from fleet.inbox_events as e
             cross join lateral (select e.state = any($7) and {_CONDITIONS} as is_meant) as m
             where e.id > $8 and e.id <= $9

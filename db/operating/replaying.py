@@ -150,26 +150,7 @@ async def _apply(
     batch.settled = sum(row["waited_s"] is not None for row in outcomes)
     batch.endings = await read_endings(connection, batch.endings)
     batch.moved = [
-        Moved(*row)
-        for row in await connection.fetch(
-            """
-            select
-                m.account,
-                coalesce(sum(m.coins) filter (where m.coins > 0), 0)::bigint,
-                count(*) filter (where m.coins > 0),
-                coalesce(-sum(m.coins) filter (where m.coins < 0), 0)::bigint,
-                count(*) filter (where m.coins < 0)
-            from (
-                select l.account, l.profile_id, sum(l.amount) as coins
-                from public.ledger_entries as l
-                where l.xact_id = pg_current_xact_id() and l.profile_id is not null
-                group by l.account, l.profile_id
-            ) as m
-            where m.coins <> 0
-            group by m.account
-            order by m.account
-            """
-        )
+        Moved(*row) for row in await connection.fetch("select * from fleet.moved_coins()")
     ]
 
 

@@ -37,19 +37,6 @@ _SINCE = " union all ".join(
     )
 )
 _NAMED = f"{_ID} and c.key = any($2::text[])"
-_SEND_AGAIN = """
-update fleet.provider_calls as c
-set state = 'pending', attempts = 0, failures = 0, next_attempt_at = clock_timestamp(),
-    lease_until = null, finished_at = null, result = null
-where c.id = any($1) and c.kind = $2 and c.request <> '{}'
-    -- One that a worker sends at this moment is left to it.
-    and (c.state <> 'pending' or coalesce(c.lease_until <= clock_timestamp(), true))
-returning c.id
-"""
-_NOTE = """
-insert into fleet.operator_actions (action, typed_by, reason, detail, call_ids)
-values ('replay deliveries', $1, btrim($2), $3::jsonb, $4)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,21 +122,15 @@ async def send_again(connection: Connection, ids: Sequence[int], order: Order) -
     sent, was_paused = 0, False
     # At least once, for the pause alone.
     for at in range(0, max(len(ids), 1), BATCH_MESSAGES):
-        async with connection.transaction():
-            lifted = await connection.execute("delete from fleet.call_pauses where kind = $1", KIND)
-            rows = await connection.fetch(_SEND_AGAIN, ids[at : at + BATCH_MESSAGES], KIND)
-            is_lifted = lifted != "DELETE 0"
-            if rows or is_lifted:
-                detail = order.detail | {"ended_pause": is_lifted}
-                await connection.execute(
-                    _NOTE,
-                    order.typed_by,
-                    order.reason,
-                    json.dumps(detail),
-                    sorted(row["id"] for row in rows),
-                )
-        sent += len(rows)
-        was_paused = was_paused or is_lifted
+        [(sent_ids, has_ended)] = await connection.fetch(
+            "select sent, ended_pause from fleet.replay_deliveries($1, $2, $3, $4::jsonb)",
+            ids[at : at + BATCH_MESSAGES],
+            order.typed_by,
+            order.reason,
+            json.dumps(order.detail),
+        )
+        sent += len(sent_ids)
+        was_paused = was_paused or has_ended
     return sent, was_paused
 
 

@@ -58,9 +58,14 @@ grant select (
     id, kind, key, state, attempts, next_attempt_at, lease_until, created_at, provider, event_id, worker,
     first_attempt_at, finished_at, give_up_at, failures, last_error
 ) on fleet.provider_calls to coinfleet_console;
+grant select (id, stream_id, is_published, changed_at) on fleet.publish_changes to coinfleet_console;
 grant select (
     provider, refund_id, payment_id, amount_minor, status, created_at, undone_at
 ) on fleet.refunds to coinfleet_console;
+grant select (
+    id, asked_by, asked_at, finished_at, outcome, last_error
+) on fleet.replay_trials to coinfleet_console;
+grant select (job, paused_at, paused_by, reason) on fleet.schedule_pauses to coinfleet_console;
 grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
 grant select (apple_customers_consented, hold_expires_days) on fleet.settings to coinfleet_console;
 grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
@@ -76,7 +81,7 @@ grant select (
 ) on fleet.store_payments to coinfleet_console;
 grant select (payment_id, told_at, voided_quantity) on fleet.store_voids to coinfleet_console;
 grant select (
-    job, tick, missed, enqueued_at, started_at, finished_at, claimable_at, attempts, outcome, last_error
+    job, tick, missed, enqueued_at, started_at, finished_at, claimable_at, attempts, outcome, last_error, asked_at
 ) on fleet.ticks to coinfleet_console;
 grant select (worker, started_at, reported_at, last_doorbell_at, detail) on fleet.worker_reports to coinfleet_console;
 
@@ -161,3 +166,11 @@ grant execute on function fleet.word_of_call(bigint, text) to coinfleet_console;
 grant execute on function fleet.worker_statuses() to coinfleet_console;
 grant execute on function fleet.open_inquiries() to coinfleet_console;
 grant execute on function fleet.answer_inquiry(bigint, text, text, text, text) to coinfleet_console;
+grant execute on function fleet.pause_schedule(text, text, text) to coinfleet_console;
+grant execute on function fleet.resume_schedule(text, text, text) to coinfleet_console;
+grant execute on function fleet.run_schedule(text, text, text) to coinfleet_console;
+grant execute on function fleet.replay_events(bigint[], text[], text, text, jsonb) to coinfleet_console;
+grant execute on function fleet.replay_calls(bigint[], text, text, jsonb) to coinfleet_console;
+grant execute on function fleet.ask_trial(bigint[], text[], text) to coinfleet_console;
+grant execute on function fleet.replay_deliveries(bigint[], text, text, jsonb) to coinfleet_console;
+grant execute on function fleet.provider_call_counts() to coinfleet_console;

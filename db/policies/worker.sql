@@ -62,3 +62,8 @@ grant execute on function fleet.trim_history(timestamptz) to coinfleet_worker;
 grant execute on function fleet.age_recent_gifts(timestamptz) to coinfleet_worker;
 grant execute on function fleet.refresh_leaderboard(timestamptz, integer) to coinfleet_worker;
 grant execute on function fleet.answer_due_inquiries(integer) to coinfleet_worker;
+grant execute on function fleet.claim_trial() to coinfleet_worker;
+grant execute on function fleet.begin_trial_batch(bigint, integer, integer) to coinfleet_worker;
+grant execute on function fleet.trial_endings(bigint[]) to coinfleet_worker;
+grant execute on function fleet.moved_coins() to coinfleet_worker;
+grant execute on function fleet.finish_trial(bigint, jsonb, text) to coinfleet_worker;

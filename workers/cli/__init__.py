@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "purchases": "workers.cli.purchases.command",
     "replay": "workers.cli.replay.group",
     "rates": "workers.cli.rates.command",
+    "schedules": "workers.cli.schedules.command",
     "simulate": "workers.cli.simulate.command",
     "adjust": "workers.cli.adjust",
     "console": "workers.cli.console",

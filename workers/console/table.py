@@ -10,7 +10,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from workers.console.pages import audit, doctor, events, overview, payload, search
+from workers.console.pages import (
+    audit,
+    calls,
+    doctor,
+    events,
+    missed,
+    overview,
+    payload,
+    retries,
+    schedules,
+    search,
+    streams,
+)
 from workers.console.pages.approvals import frozen, held, held_event, inquiries, purchase
 from workers.console.pages.payments import disputes, listing, payment
 from workers.console.pages.profiles import adjusting, download, statement
@@ -62,6 +74,13 @@ PAGES: tuple[Page, ...] = (
     Page("/profiles/{profile_id}/statement.csv", "Statement as a file", Right.LOOK, download.show),
     Page("/events", "Events", Right.LOOK, events.show, in_menu=True),
     Page("/events/{event_id}", "Event", Right.LOOK, events.show_one),
+    Page("/retry", "Retry all that match", Right.OPERATE, retries.preview),
+    Page("/retried", "Retried", Right.LOOK, retries.show),
+    Page("/calls", "Calls", Right.LOOK, calls.show, in_menu=True),
+    Page("/calls/retried", "Calls made again", Right.LOOK, calls.show_retried),
+    Page("/missed", "Missed events", Right.LOOK, missed.show, in_menu=True),
+    Page("/streams", "Streams", Right.LOOK, streams.show, in_menu=True),
+    Page("/schedules", "Schedules", Right.LOOK, schedules.show, in_menu=True),
     Page("/search", "Search", Right.LOOK, search.show),
     Page("/doctor", "Doctor", Right.OPERATE, doctor.show, in_menu=True),
     Page("/audit", "Audit log", Right.LOOK, audit.show, in_menu=True),
@@ -75,5 +94,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("/approvals/inquiries/{inquiry_id}/answer", Right.APPROVE, inquiries.answer),
     Action("/profiles/{profile_id}/adjust", Right.APPROVE, adjusting.adjust),
     Action("/events/{event_id}/payload", Right.READ_PAYLOADS, payload.show),
+    Action("/events/retry", Right.OPERATE, retries.retry_chosen),
+    Action("/retry/try", Right.OPERATE, retries.try_matching),
+    Action("/retry", Right.OPERATE, retries.retry_matching),
+    Action("/calls/retry", Right.OPERATE, calls.retry_chosen),
+    Action("/calls/retry-dead", Right.OPERATE, calls.retry_dead),
+    Action("/schedules/pause", Right.OPERATE, schedules.pause),
+    Action("/schedules/resume", Right.OPERATE, schedules.resume),
+    Action("/schedules/run", Right.OPERATE, schedules.run),
     Action("/sign-out", Right.LOOK, leaving.sign_out),
 )

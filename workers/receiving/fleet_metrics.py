@@ -192,6 +192,11 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
         "Time since a run of the job was done.",
         labels=["schedule"],
     )
+    paused = GaugeMetricFamily(
+        "coinfleet_schedule_paused_seconds", "Time since a person paused the job.", labels=["job"]
+    )
+    for pause in signs.paused_schedules:
+        paused.add_metric([pause.job], pause.paused_s)
     for schedule in signs.schedules:
         missed.add_metric([schedule.job], schedule.missed)
         failed.add_metric([schedule.job], schedule.failed)
@@ -203,6 +208,7 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
     yield failed
     yield fired
     yield done
+    yield paused
 
 
 def _worker_families(signs: VitalSigns) -> Iterator[Metric]:

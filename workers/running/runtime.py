@@ -17,6 +17,7 @@ from schedules.timetable import TIMETABLE
 from tasks import MAKE_PROVIDER_CALLS, PROCESS_PAYMENT_EVENTS
 from tasks.breaker import Breaker
 from tasks.context import Context, Meter
+from tasks.replay_trials import make_replay_trials
 from workers.outage import Outage
 from workers.processes import WORKER
 from workers.providers import build_providers
@@ -41,9 +42,13 @@ if TYPE_CHECKING:
 SLOTS = len(BATCHES)
 # Each slot takes two connections and each running tick one, plus what its task takes.
 # The statements of calls to providers are short: two connections do for all of them.
-POOL_SIZE = 2 * SLOTS + 2 * len(TIMETABLE) + 4
+# A trial of a replay takes one.
+POOL_SIZE = 2 * SLOTS + 2 * len(TIMETABLE) + 5
 LOOKS = "looks"
 CALLS = "calls"
+TRIALS = "trials"
+# A person waits for it at a page that looks again as often.
+TRIALS_EVERY_S = 1.0
 LOOK_EVERY_S = 1.0
 # A look takes a millisecond; a server that takes five seconds for it isn't there any more.
 LOOK_TIMEOUT_S = 5.0
@@ -172,6 +177,12 @@ class Runtime:
                 name=LOOKS,
                 do=self._look,
                 every_s=LOOK_EVERY_S,
+                pause_max_s=LOOK_PAUSE_MAX_S,
+            ),
+            Loop(
+                name=TRIALS,
+                do=lambda: make_replay_trials(self._context()),
+                every_s=TRIALS_EVERY_S,
                 pause_max_s=LOOK_PAUSE_MAX_S,
             ),
             Loop(

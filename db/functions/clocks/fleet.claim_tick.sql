@@ -18,7 +18,11 @@ begin
             t.claimable_at <= coalesce(p_now, clock_timestamp())
             or t.claimable_at > coalesce(p_now, clock_timestamp()) + interval '10 seconds'
         )
-    for update skip locked;
+        and (
+            t.asked_at is not null
+            or not exists (select from fleet.schedule_pauses as p where p.job = t.job)
+        )
+    for update of t skip locked;
     if not found then
         return null;
     end if;
@@ -36,6 +40,7 @@ $$;
 
 revoke all on function fleet.claim_tick(text, bigint, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.claim_tick(text, bigint, timestamptz) is
-    'Counts an attempt at a tick and returns its number, or null if another worker has the tick or it is done. '
+    'Counts an attempt at a tick and returns its number, or null if another worker has the tick, it is done, or its '
+    'job is paused. '
     'Committed at once, so that a tick that kills its worker is given up after three attempts; fleet.hold_tick must '
     'follow within 5 s.';

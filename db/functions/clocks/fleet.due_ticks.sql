@@ -14,9 +14,14 @@ as $$
             t.claimable_at <= coalesce(p_now, clock_timestamp())
             or t.claimable_at > coalesce(p_now, clock_timestamp()) + interval '10 seconds'
         )
+        and (
+            t.asked_at is not null
+            or not exists (select from fleet.schedule_pauses as p where p.job = t.job)
+        )
     order by t.claimable_at
 $$;
 
 revoke all on function fleet.due_ticks(timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.due_ticks(timestamptz) is
-    'The ticks that a worker may claim, at most one per job; some may be running, their rows locked by another worker.';
+    'The ticks that a worker may claim, at most one per job that is not paused; some may be running, their rows locked '
+    'by another worker.';

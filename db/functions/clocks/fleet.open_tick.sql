@@ -25,5 +25,5 @@ begin
 end
 $$;
 comment on function fleet.open_tick(text, integer, integer) is
-    'Opens the job''s tick of this moment, unless it was opened or an earlier tick is still to do. Returns the tick to '
-    'ring a worker for, if any. Ticks that nobody opened are counted as missed.';
+    'Opens the job''s tick of this moment, unless it was opened, an earlier tick is still to do, or the job is paused. '
+    'Returns the tick to ring a worker for, if any. Ticks that nobody opened are counted as missed.';

@@ -33,15 +33,16 @@ as $$
         t.attempts,
         t.outcome,
         t.last_error,
-        d.finished_at
+        d.done_at
     from fleet.schedules as s
     left join lateral (
         select k.* from fleet.ticks as k where k.job = s.job order by k.tick desc limit 1
     ) as t on true
     left join lateral (
-        select k.finished_at
+        -- A tick that a person has run again may have been done before.
+        select case when k.outcome = 'done' then k.finished_at else k.done_before end as done_at
         from fleet.ticks as k
-        where k.job = s.job and k.outcome = 'done'
+        where k.job = s.job and (k.outcome = 'done' or k.done_before is not null)
         order by k.tick desc
         limit 1
     ) as d on true

@@ -81,6 +81,16 @@ as $$
             )
             from fleet.call_pauses as s
         ),
+        'paused_schedules',
+        (
+            select coalesce(
+                jsonb_agg(
+                    jsonb_build_object('job', s.job, 'paused_s', extract(epoch from clock_timestamp() - s.paused_at))
+                ),
+                '[]'
+            )
+            from fleet.schedule_pauses as s
+        ),
         'drift', p.violations,
         'last_new_proof_s', extract(epoch from clock_timestamp() - p.last_new_at),
         'last_full_proof_s', extract(epoch from clock_timestamp() - p.last_full_at),

@@ -1,8 +1,9 @@
+-- Definer: the console has no right to the tables themselves.
 create or replace function fleet.replay_calls(p_call_ids bigint[], p_typed_by text, p_reason text, p_detail jsonb)
 returns table (call_id bigint, skipped text)
 language plpgsql
 volatile
-security invoker
+security definer
 set search_path = '', pg_temp
 as $$
 #variable_conflict use_column

@@ -1,3 +1,4 @@
+-- Definer: the console has no right to the tables themselves.
 create or replace function fleet.replay_events(
     p_event_ids bigint[],
     p_states text[],
@@ -8,7 +9,7 @@ create or replace function fleet.replay_events(
 returns table (event_id bigint, skipped text)
 language plpgsql
 volatile
-security invoker
+security definer
 set search_path = '', pg_temp
 as $$
 #variable_conflict use_column

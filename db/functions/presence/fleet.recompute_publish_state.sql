@@ -38,13 +38,21 @@ begin
     from fleet.streams_to_switch(v_stream_ids, v_silent_until, v_max_streams) as t;
     perform 1 from public.live_streams as s where s.id = any(v_stream_ids) order by s.id for no key update;
     return query
-    update public.live_streams as s
-    set is_published = t.is_published
-    from fleet.streams_to_switch(v_stream_ids, v_silent_until, v_max_streams) as t
-    where s.id = t.stream_id
-        -- This condition tells the planner that these are few streams, so that it does not read all of them.
-        and s.id = any(v_stream_ids)
-    returning s.id, s.is_published;
+    with switched as (
+        update public.live_streams as s
+        set is_published = t.is_published
+        from fleet.streams_to_switch(v_stream_ids, v_silent_until, v_max_streams) as t
+        where s.id = t.stream_id
+            -- This condition tells the planner that these are few streams, so that it does not read all of them.
+            and s.id = any(v_stream_ids)
+        returning s.id, s.is_published
+    ),
+    -- For the console. More at once are no longer of one stream's viewers, and would cost more than they tell.
+    noted as (
+        insert into fleet.publish_changes (stream_id, is_published, changed_at)
+        select w.id, w.is_published, v_now from switched as w limit 200
+    )
+    select w.id, w.is_published from switched as w;
 
     perform fleet.fold_stream_changes();
     update fleet.publish_horizon as h

@@ -56,7 +56,10 @@ READABLE: dict[str, str] = {
         "id kind key state attempts next_attempt_at lease_until created_at provider event_id "
         "worker first_attempt_at finished_at give_up_at failures last_error"
     ),
+    "fleet.publish_changes": "id stream_id is_published changed_at",
     "fleet.refunds": "provider refund_id payment_id amount_minor status created_at undone_at",
+    "fleet.replay_trials": "id asked_by asked_at finished_at outcome last_error",
+    "fleet.schedule_pauses": "job paused_at paused_by reason",
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",
     "fleet.settings": "apple_customers_consented hold_expires_days",
     "fleet.set_aside_events": "event_id failing_since setbacks sqlstate",
@@ -71,7 +74,7 @@ READABLE: dict[str, str] = {
     "fleet.store_voids": "payment_id told_at voided_quantity",
     "fleet.ticks": (
         "job tick missed enqueued_at started_at finished_at claimable_at attempts outcome "
-        "last_error"
+        "last_error asked_at"
     ),
     "fleet.worker_reports": "worker started_at reported_at last_doorbell_at detail",
     "public.coin_packages": (

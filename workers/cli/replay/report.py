@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # So many events are named one by one; more are counted by what became of them.
 NAMED_MAX = 20
 
-_SKIPPED = {
+SKIPPED = {
     "no_payload": "without a payload, so that it can't be read again",
     "in_hand": "in the hands of a worker just now",
     "decided": "of a purchase that a person has decided",
@@ -102,7 +102,7 @@ def show(console: Console, done: Replay) -> None:
         return
     say(f"{counted(done.matched, 'event')} match." if done.matched > 1 else "1 event matches.")
     for skipped, events in Counter(done.skipped.values()).items():
-        say(f"Left as it is: {counted(events, 'event')} {_SKIPPED[skipped]}.")
+        say(f"Left as it is: {counted(events, 'event')} {SKIPPED[skipped]}.")
     if done.endings:
         after = "would be" if done.dry_run else "is now"
         rows = [

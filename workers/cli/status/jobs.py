@@ -12,9 +12,10 @@ from workers.cli.words import ago, counted, duration
 from workers.processes import SCHEDULER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from db.operating.schedules import SchedulePause
     from db.ticks import ScheduleStatus
 
 # How much longer than its cadence a job may take before a person should look.
@@ -22,6 +23,8 @@ LATE_AT_LEAST_S = 30
 LATE_AT_MOST_S = 3_600
 # A job that met an outage needs nobody if its next run is at most so far ahead.
 SOON_S = 60
+# A person who pauses a job for a repair is not reminded at once.
+PAUSED_AT_LEAST_S = 900
 # Locks, restarts, lost connections; by SQLSTATE, as `describe` puts it.
 _PASSING = ("08", "40", "55", "57", "the connection was lost", "The database can't be reached")
 # A scheduler fires each job at least once per minute, however rare the job is.
@@ -30,7 +33,7 @@ SCHEDULER_SILENT_AFTER_S = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job of the timetable. `overdue` says that a person should look."""
+    """A job of the timetable. `overdue` says that a person should look; a paused one never is."""
 
     job: str
     every_s: int
@@ -40,17 +43,32 @@ class Job:
     failed: int
     last_error: str | None
     overdue: bool
+    paused: SchedulePause | None = None
 
 
 def judge_jobs(
-    timetable: dict[str, int], statuses: list[ScheduleStatus], *, now: datetime
+    timetable: dict[str, int],
+    statuses: list[ScheduleStatus],
+    pauses: Sequence[SchedulePause] = (),
+    *,
+    now: datetime,
 ) -> list[Job]:
     """Return each job of the timetable (name → cadence in seconds), whether it was fired or not."""
     known = {status.job: status for status in statuses}
-    return [_judge(name, every_s, known.get(name), now) for name, every_s in timetable.items()]
+    paused = {pause.job: pause for pause in pauses}
+    return [
+        _judge(name, every_s, known.get(name), paused.get(name), now)
+        for name, every_s in timetable.items()
+    ]
 
 
-def _judge(name: str, every_s: int, status: ScheduleStatus | None, now: datetime) -> Job:
+def _judge(
+    name: str,
+    every_s: int,
+    status: ScheduleStatus | None,
+    paused: SchedulePause | None,
+    now: datetime,
+) -> Job:
     if status is None:
         return Job(
             job=name,
@@ -60,7 +78,8 @@ def _judge(name: str, every_s: int, status: ScheduleStatus | None, now: datetime
             missed=0,
             failed=0,
             last_error=None,
-            overdue=True,
+            overdue=paused is None,
+            paused=paused,
         )
     # A job that was never done counts from the time when it was first asked for.
     since = status.last_done_at or status.enqueued_at or status.fired_at
@@ -74,7 +93,8 @@ def _judge(name: str, every_s: int, status: ScheduleStatus | None, now: datetime
         failed=status.failed_total,
         last_error=status.last_error,
         # A time in the future says nothing about a run.
-        overdue=not -late_s <= (now - since).total_seconds() <= every_s + late_s,
+        overdue=paused is None and not -late_s <= (now - since).total_seconds() <= every_s + late_s,
+        paused=paused,
     )
 
 
@@ -90,12 +110,24 @@ def job_faults(jobs: list[Job], *, fired_at: datetime | None, now: datetime) -> 
         )
         return
     for job in jobs:
-        if job.outcome == "failed" and not _is_soon_done(job):
+        if job.paused is not None:
+            yield from _long_pause(job, job.paused, now)
+        elif job.outcome == "failed" and not _is_soon_done(job):
             yield f"{job.job} failed, and runs again at its next time: {job.last_error}"
         elif job.overdue:
             is_failing = job.last_error and job.outcome != "done"
             error = f"; its last error: {job.last_error}" if is_failing else ""
             yield f"{job.job} is overdue: {_last_done(job, now)}{error}"
+
+
+def _long_pause(job: Job, pause: SchedulePause, now: datetime) -> Iterator[str]:
+    """Yield a line if the pause has kept the job from a run, and is no short one."""
+    paused_s = (now - pause.paused_at).total_seconds()
+    if paused_s >= max(job.every_s, PAUSED_AT_LEAST_S):
+        yield (
+            f"{job.job} has been paused for {duration(paused_s)} by {pause.paused_by}"
+            f" ({pause.reason}): coinfleet schedules resume {job.job} --reason '…'"
+        )
 
 
 def _last_done(job: Job, now: datetime) -> str:

@@ -12,6 +12,7 @@ from db.health.status import parked_events, read_clock, read_held_counts
 from db.health.vital_signs import read_vital_signs
 from db.health.webs import read_webs
 from db.health.workers import read_workers
+from db.operating.schedules import read_pauses
 from db.release.compatibility import is_current
 from db.ticks import read_schedules
 from schedules.timetable import TIMETABLE
@@ -54,7 +55,7 @@ async def read_database(
         calls=signs.calls,
         histories=signs.backfills,
         scheduler_fired_at=max((each.fired_at for each in schedules), default=None),
-        schedules=judge_jobs(timetable, schedules, now=now),
+        schedules=judge_jobs(timetable, schedules, await read_pauses(pool), now=now),
         drift=await reconciliation.read_status(pool),
         workers=await read_workers(pool),
         webs=await read_webs(pool),

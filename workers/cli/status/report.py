@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from db.health.vital_signs import Frozen
     from db.health.webs import WebStatus
     from workers.cli.status.health import FleetHealth, Parked
+    from workers.cli.status.jobs import Job
 
 
 def show(console: Console, health: FleetHealth) -> None:
@@ -87,7 +88,7 @@ def _show_schedules(console: Console, health: FleetHealth) -> None:
             [
                 job.job,
                 duration(job.every_s),
-                _ago(job.last_done_at, health.checked_at),
+                _last_done(job, health.checked_at),
                 f"{job.missed:,}",
                 f"{job.failed:,}",
             ],
@@ -96,6 +97,11 @@ def _show_schedules(console: Console, health: FleetHealth) -> None:
         for job in health.schedules
     ]
     print_rows(console, ["Schedules", "every", "last done", "missed", "failed"], rows)
+
+
+def _last_done(job: Job, now: datetime) -> str:
+    done = _ago(job.last_done_at, now)
+    return f"{done}, paused" if job.paused else done
 
 
 def _rest(health: FleetHealth) -> Iterator[str]:

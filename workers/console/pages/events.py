@@ -27,7 +27,7 @@ async def show(visit: Visit) -> Response:
     """List the events that the filter means, the newest first."""
     given = {name: visit.query[name] for name in FIELDS if visit.query.get(name)}
     before = _read_before(visit.query.get("before", ""))
-    page = await list_events(visit.pool, _read_filter(given), before=before)
+    page = await list_events(visit.pool, read_filter(given), before=before)
     following = urlencode({**given, "before": page.before}) if page.before else ""
     return visit.page(
         "events.html",
@@ -61,7 +61,7 @@ async def show_one(visit: Visit, *, payload: str | None = None) -> Response:
     )
 
 
-def _read_filter(given: Mapping[str, str]) -> EventFilter:
+def read_filter(given: Mapping[str, str]) -> EventFilter:
     """Return the filter. Raises BadInput."""
     state = given.get("state")
     if state is not None and state not in STATES:

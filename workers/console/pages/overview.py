@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from workers.console.visit import Visit
 
 # Where the events that a line of the verdict speaks of are listed, by how the line begins.
-_LISTS = {"dead: ": "/events?state=dead", "held (": "/events?state=held"}
+_LISTS = {
+    "dead: ": "/events?state=dead",
+    "held (": "/events?state=held",
+    "given up: ": "/calls?state=dead",
+    "missed: ": "/missed",
+    "the history of ": "/missed",
+    **{f"{schedule.name} ": f"/schedules?job={schedule.name}" for schedule in TIMETABLE},
+}
 
 
 async def show(visit: Visit) -> Response:
@@ -82,6 +89,8 @@ def _list_of(line: str) -> str:
         return "/approvals/inquiries"
     if " takes evidence for " in line:
         return "/payments/disputes"
+    if "to providers" in line:
+        return "/calls?state=dead"
     return next((path for start, path in _LISTS.items() if line.startswith(start)), "")
 
 

@@ -50,7 +50,8 @@ async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -
         *("pending", "waiting", "held", "applied", "ignored", "rejected", "dead")
     ]
     assert list(printed["schedules"][0]) == [
-        *("job", "every_s", "last_done_at", "outcome", "missed", "failed", "last_error", "overdue")
+        *("job", "every_s", "last_done_at", "outcome", "missed", "failed", "last_error", "overdue"),
+        "paused",
     ]
     assert {"violations", "last_new_at", "last_full_at", "detail"} <= printed["drift"].keys()
     assert printed["queue"] == {"reachable": True, "waiting": 0}

@@ -1,0 +1,69 @@
+"""The events that were found in a provider's history because no webhook had brought them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.connections.pool import Connection, Pool
+
+PAGE_ROWS = 50
+LOOKED_AT_MAX = 20_000
+_BIGINT_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """An event; `is_missed` if its webhook was more than 15 minutes late."""
+
+    event_id: int
+    provider: str
+    event_type: str
+    made_at: datetime
+    found_at: datetime
+    is_missed: bool
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """A page. `before` is where the next one begins; None if nothing older is left."""
+
+    events: list[FoundEvent]
+    before: int | None
+    is_full: bool
+
+
+PAGE_QUERY = f"""
+    select f.event_id, f.provider, f.event_type, f.made_at, f.found_at, f.is_missed,
+        (select e.state from fleet.inbox_events as e where e.id = f.event_id)
+    from (
+        select i.event_id, i.provider, i.event_type, i.made_at, i.found_at, i.is_missed
+        from fleet.found_events as i
+        where i.event_id < $1
+        order by i.event_id desc
+        limit {LOOKED_AT_MAX}
+    ) as f
+    where f.is_missed or $2
+    order by f.event_id desc
+    limit {PAGE_ROWS + 1}
+"""  # noqa: S608 - constants of this module
+BOUND_QUERY = (
+    "select i.event_id from fleet.found_events as i where i.event_id < $1"  # noqa: S608 - as above
+    f" order by i.event_id desc offset {LOOKED_AT_MAX - 1} limit 1"
+)
+
+
+async def list_found(
+    database: Pool | Connection, *, all_found: bool = False, before: int | None = None
+) -> FoundPage:
+    """Return the newest missed events below an id, or all that were found."""
+    start = _BIGINT_MAX if before is None else before
+    rows = await database.fetch(PAGE_QUERY, start, all_found)
+    events = [FoundEvent(*row) for row in rows[:PAGE_ROWS]]
+    if len(rows) > PAGE_ROWS:
+        return FoundPage(events, events[-1].event_id, is_full=True)
+    return FoundPage(events, await database.fetchval(BOUND_QUERY, start), is_full=False)

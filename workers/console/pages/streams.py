@@ -1,0 +1,47 @@
+"""Streams: who is published, with how many viewers, and what was switched of late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from db.console.stream_list import SHOWN, list_changes, list_streams
+from db.health.status import read_clock
+from workers.console.visit import BadInput, read_id
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from workers.console.visit import Visit
+
+
+async def show(visit: Visit) -> Response:
+    """List the streams, the newest first, and the newest switches, of one stream if it is named."""
+    shown = visit.query.get("state") or None
+    if shown is not None and shown not in SHOWN:
+        raise BadInput(f"A stream is shown if it is {' or '.join(SHOWN)}; or any.")
+    before = _id_in(visit, "before")
+    stream_id = _id_in(visit, "id")
+    page = await list_streams(visit.pool, shown=shown, before=before)
+    kept = {"state": shown} if shown else {}
+    return visit.page(
+        "streams.html",
+        title="Streams",
+        page=page,
+        shown=shown,
+        states=SHOWN,
+        stream_id=stream_id,
+        changes=await list_changes(visit.pool, stream_id=stream_id),
+        now=await read_clock(visit.pool),
+        is_first=before is None,
+        first=urlencode(kept),
+        following=urlencode({**kept, "before": page.before}) if page.before else "",
+    )
+
+
+def _id_in(visit: Visit, name: str) -> int | None:
+    text = visit.query.get(name, "")
+    found = read_id(text)
+    if text and found is None:
+        raise BadInput(f"`{name}` is the number of a stream.")
+    return found
