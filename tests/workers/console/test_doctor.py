@@ -12,6 +12,7 @@ from tasks.findings import Verdict
 from tests.workers.cli.doctor.findings import context
 from workers.cli.doctor.examining import examine
 from workers.cli.doctor.table import HERE, REACH
+from workers.console.rendering import coded
 from workers.sign_in_links import Role
 
 if TYPE_CHECKING:
@@ -85,3 +86,7 @@ async def test_only_an_operator_has_it_in_the_menu(
 ) -> None:
     assert 'href="/doctor"' in (await operator.get("/events")).text
     assert 'href="/doctor"' not in (await viewer.get("/events")).text
+
+
+def test_a_sentence_is_escaped_before_its_commands_are_shown_as_code() -> None:
+    assert coded("run `a <b>` & <script>") == "run <code>a &lt;b&gt;</code> &amp; &lt;script&gt;"

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from db.connections.explanations import explained_errors
 from db.connections.roles import NotReleased
 from db.errors import CoinfleetError, raising_unavailable
-from db.health.server import read_server
+from db.health.server import read_password_ends, read_server
 from db.health.status import awaited_standbys, read_clock
 from db.release.catalog import find_differences
 from db.release.compatibility import is_current
 from tasks.findings import Finding, attention, broken, judge_clock, not_checked, ok
+from workers.cli.doctor.certificates import judge_end
 from workers.cli.words import counted
 
 if TYPE_CHECKING:
@@ -189,6 +190,14 @@ async def check_sessions(context: Context) -> list[Finding]:
     if server.sessions >= server.sessions_max * SESSIONS_FULL:
         return [attention(told, fix="raise max_connections, run fewer processes, or use a pooler")]
     return [ok(told)]
+
+
+async def check_passwords(context: Context) -> list[Finding]:
+    """Say which passwords end soon: a process whose password has ended can't log in anew."""
+    now = await read_clock(context.database)
+    ends = await read_password_ends(context.database)
+    found = [judge_end(f"the password of {role}", at, now) for role, at in ends.items()]
+    return [each for each in found if each] or [ok("no role's password ends within three weeks")]
 
 
 async def check_disk(context: Context) -> list[Finding]:
