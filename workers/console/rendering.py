@@ -5,14 +5,12 @@ A number never passes through JavaScript, which rounds what is 2^53 or more.
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from workers.cli.words import ago, counted, duration
 from workers.console.assets import asset_url
@@ -39,7 +37,6 @@ def make_environment() -> Environment:
         "number": lambda value: f"{value:,}",
         "time": show_time,
         "first_word": first_word,
-        "coded": coded,
     }
     environment.filters.update(filters)
     environment.globals |= {"asset": asset_url, "counted": counted}
@@ -63,11 +60,6 @@ def show_time(at: datetime | None) -> str:
 def first_word(error: str | None) -> str:
     """Return the SQLSTATE or the class of an error; the rest may quote values."""
     return (error or "").split(":", 1)[0].split(" ", 1)[0]
-
-
-def coded(text: str) -> Markup:
-    """Return a sentence, escaped, with what stands between backquotes as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def render(environment: Environment, template: str, **values: Any) -> str:
