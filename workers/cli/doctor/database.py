@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workers.cli.doctor.examining import Context
 
 MIGRATE = "run `coinfleet migrate`"
+NOT_COMPARED = not_checked("what the last release made is not known here", fix=MIGRATE)
 # PostgreSQL 15 to 18 are tested.
 VERSION_MIN = 15
 VERSION_TESTED = 18
@@ -72,7 +73,7 @@ async def check_schema(context: Context) -> list[Finding]:
         found.append(broken("the schema is not this release's", fix=MIGRATE))
     differences = await find_differences(context.database)
     if differences is None:
-        return [*found, not_checked("no release has recorded the catalog here", fix=MIGRATE)]
+        return [*found, NOT_COMPARED]
     lost = [item for each in differences for item in each.lost if not _is_grant(item)]
     of_tables = [item for each in differences for item in each.lost_of_tables]
     gained = [item for each in differences for item in each.gained if not _is_grant(item)]
@@ -89,7 +90,9 @@ async def check_schema(context: Context) -> list[Finding]:
 
 async def check_grants(context: Context) -> list[Finding]:
     """Say which rights the roles lost since the release, and which they got beside it."""
-    differences = await find_differences(context.database) or []
+    differences = await find_differences(context.database)
+    if differences is None:
+        return [NOT_COMPARED]
     lost = [item for each in differences for item in each.lost if _is_grant(item)]
     gained = [item for each in differences for item in each.gained if _is_grant(item)]
     found = []

@@ -128,6 +128,15 @@ async def test_rights_are_compared_with_those_of_the_policies(
     assert (how, said in what) == (verdict, True), what
 
 
+async def test_a_catalog_that_cannot_be_compared_is_not_said_to_be_well(
+    session: Connection,
+) -> None:
+    await session.execute("drop function fleet.catalog_differences()")
+    for check in (check_schema, check_grants):
+        (finding,) = await check(context(session))
+        assert (finding.verdict, finding.fix) == (Verdict.NOT_CHECKED, "run `coinfleet migrate`")
+
+
 async def test_the_fix_of_a_right_too_many_takes_it_back(session: Connection) -> None:
     await session.execute("grant select on fleet.inbox_events to coinfleet_web")
     (finding,) = await check_grants(context(session))
