@@ -27,7 +27,6 @@ class Login:
     """Whether it has the rights of the role that was asked for."""
     is_owner: bool | None
     """Whether it has the rights of the schema's owner."""
-    password_ends_at: datetime | None
     is_pooled: bool
     """Whether a pooler answers: it tells another process of the server than the server does."""
     uses_tls: bool
@@ -43,7 +42,6 @@ _WHO = """
         r.rolcreaterole as may_create_roles,
         pg_has_role(current_user, o.oid, 'usage') as is_role,
         pg_has_role(current_user, n.nspowner, 'usage') as is_owner,
-        case when isfinite(r.rolvaliduntil) then r.rolvaliduntil end as password_ends_at,
         pg_backend_pid() as pid,
         clock_timestamp() as now
     from pg_catalog.pg_roles as r

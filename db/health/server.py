@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from db.connections.pool import Pool
 
 
@@ -55,6 +57,25 @@ async def read_server(pool: Pool) -> Server:
     assert row is not None  # noqa: S101 - one row, whatever is there
     told = dict(row) | {"settings": json.loads(row["settings"] or "{}")}
     return Server(**told, slots_behind=await _read_slots(pool))
+
+
+async def read_password_ends(pool: Pool) -> dict[str, datetime]:
+    """Return when the passwords of our roles, and of the schema's owner, end, if they do."""
+    rows = await pool.fetch(
+        """
+        select r.rolname::text, r.rolvaliduntil
+        from pg_catalog.pg_roles as r
+        where r.rolcanlogin and isfinite(r.rolvaliduntil)
+            and (
+                r.rolname in (select o.name from fleet.schema_objects as o where o.kind = 'login')
+                or r.oid in (
+                    select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'fleet'
+                )
+            )
+        order by 2, 1
+        """
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def _read_slots(pool: Pool) -> dict[str, int]:

@@ -67,7 +67,7 @@ async def test_a_finding_is_shown_with_its_fix_and_what_it_is_of(
         await owner.execute("revoke select on fleet.inbox_events from coinfleet_web")
         await owner.execute("update fleet.inbox_events set starts = 0")
     assert "no worker reports: nothing is applied" in text
-    assert "revoke select on fleet.inbox_events from coinfleet_web" in text
+    assert "<code>revoke select on fleet.inbox_events from coinfleet_web</code>" in text
     assert f'href="/search?id=event%3A{event_id}"' in text
     assert text.index(">broken<") < text.index(">attention<") < text.index("found nothing wrong")
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from db.connections.explanations import explained_errors
 from db.connections.roles import NotReleased
 from db.errors import CoinfleetError, raising_unavailable
-from db.health.server import read_server
+from db.health.server import read_password_ends, read_server
 from db.health.status import awaited_standbys, read_clock
 from db.release.catalog import find_differences
 from db.release.compatibility import is_current
 from tasks.findings import Finding, attention, broken, judge_clock, not_checked, ok
+from workers.cli.doctor.certificates import judge_end
 from workers.cli.words import counted
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from workers.cli.doctor.examining import Context
 
 MIGRATE = "run `coinfleet migrate`"
+NOT_COMPARED = not_checked("what the last release made is not known here", fix=MIGRATE)
 # PostgreSQL 15 to 18 are tested.
 VERSION_MIN = 15
 VERSION_TESTED = 18
@@ -71,7 +73,7 @@ async def check_schema(context: Context) -> list[Finding]:
         found.append(broken("the schema is not this release's", fix=MIGRATE))
     differences = await find_differences(context.database)
     if differences is None:
-        return [*found, not_checked("no release has recorded the catalog here", fix=MIGRATE)]
+        return [*found, NOT_COMPARED]
     lost = [item for each in differences for item in each.lost if not _is_grant(item)]
     of_tables = [item for each in differences for item in each.lost_of_tables]
     gained = [item for each in differences for item in each.gained if not _is_grant(item)]
@@ -88,7 +90,9 @@ async def check_schema(context: Context) -> list[Finding]:
 
 async def check_grants(context: Context) -> list[Finding]:
     """Say which rights the roles lost since the release, and which they got beside it."""
-    differences = await find_differences(context.database) or []
+    differences = await find_differences(context.database)
+    if differences is None:
+        return [NOT_COMPARED]
     lost = [item for each in differences for item in each.lost if _is_grant(item)]
     gained = [item for each in differences for item in each.gained if _is_grant(item)]
     found = []
@@ -189,6 +193,14 @@ async def check_sessions(context: Context) -> list[Finding]:
     if server.sessions >= server.sessions_max * SESSIONS_FULL:
         return [attention(told, fix="raise max_connections, run fewer processes, or use a pooler")]
     return [ok(told)]
+
+
+async def check_passwords(context: Context) -> list[Finding]:
+    """Say which passwords end soon: a process whose password has ended can't log in anew."""
+    now = await read_clock(context.database)
+    ends = await read_password_ends(context.database)
+    found = [judge_end(f"the password of {role}", at, now) for role, at in ends.items()]
+    return [each for each in found if each] or [ok("no role's password ends within three weeks")]
 
 
 async def check_disk(context: Context) -> list[Finding]:

@@ -102,8 +102,6 @@ def judge_role(process: Process, _address: Address, login: Login) -> Iterator[Fi
         )
     else:
         yield ok(f"{name} logs in as {user}")
-    if (end := judge_end(f"the password of {user}", login.password_ends_at, login.now)) is not None:
-        yield end
 
 
 def _wanted(process: Process) -> str:

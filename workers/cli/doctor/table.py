@@ -16,6 +16,7 @@ REACH = Check("database", "does the database answer, with a schema of ours?", da
 HERE: tuple[Check, ...] = (
     _asks("schema", "is each object as this release made it?", database.check_schema),
     _asks("grants", "has each role its rights, and no other?", database.check_grants),
+    _asks("passwords", "does a role's password end soon?", database.check_passwords),
     _asks("server", "is on disk what it acknowledges?", database.check_server),
     _asks("sessions", "are sessions of the server left?", database.check_sessions),
     _asks("disk", "is there room?", database.check_disk),

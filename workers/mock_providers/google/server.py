@@ -77,11 +77,11 @@ class GoogleServer:
     may_see_money: bool = True
     forbidden_apps: set[str] = field(default_factory=set)
     """Apps that the service account may do nothing with."""
-    apps: set[str] | None = None
-    """The packages that it knows; None: any."""
     account: RSAPublicKey = field(default_factory=lambda: account_key().public_key())
     """The key of the service account that may ask."""
     retry_after: str = "7"
+    apps: set[str] | None = None
+    """The packages whose voided purchases it lists; None: any."""
     silence: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to let answers go that are `lost`, and to end those that are `dripped`."""
     _access_tokens: set[str] = field(default_factory=set)
@@ -139,8 +139,6 @@ class GoogleServer:
         package, _, rest = path.removeprefix("/androidpublisher/v3/applications/").partition("/")
         if package in self.forbidden_apps:
             return _error(*REFUSALS["forbidden"])
-        if self.apps is not None and package not in self.apps:
-            return _error(404, "applicationNotFound")
         match request.method, rest.split("/"):
             case "GET", ["purchases", "productsv2", "tokens", token]:
                 found = self._sold(package, token)
@@ -222,6 +220,8 @@ class GoogleServer:
         return Response(b"", 204)
 
     def _voided(self, request: Request, package: str) -> Response:
+        if self.apps is not None and package not in self.apps:
+            return _error(404, "applicationNotFound")
         query = request.query_params
         if query.get("type", "0") != "0":
             return _error(400, "invalidValue")

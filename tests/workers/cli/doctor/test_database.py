@@ -23,6 +23,7 @@ from workers.cli.doctor.database import (
     check_clock,
     check_disk,
     check_grants,
+    check_passwords,
     check_schema,
     check_server,
     check_sessions,
@@ -127,6 +128,15 @@ async def test_rights_are_compared_with_those_of_the_policies(
     assert (how, said in what) == (verdict, True), what
 
 
+async def test_a_catalog_that_cannot_be_compared_is_not_said_to_be_well(
+    session: Connection,
+) -> None:
+    await session.execute("drop function fleet.catalog_differences()")
+    for check in (check_schema, check_grants):
+        (finding,) = await check(context(session))
+        assert (finding.verdict, finding.fix) == (Verdict.NOT_CHECKED, "run `coinfleet migrate`")
+
+
 async def test_the_fix_of_a_right_too_many_takes_it_back(session: Connection) -> None:
     await session.execute("grant select on fleet.inbox_events to coinfleet_web")
     (finding,) = await check_grants(context(session))
@@ -206,6 +216,24 @@ async def test_sessions_run_out(session: Connection, monkeypatch: pytest.MonkeyP
         ATTENTION,
         "90 of 100 sessions are used",
     )
+
+
+@pytest.mark.parametrize(
+    ("until", "verdict"), [("30 days", None), ("5 days", ATTENTION), ("-1 days", BROKEN)]
+)
+async def test_a_password_that_ends_soon_is_found(
+    session: Connection, shared_database: Database, until: str, verdict: Verdict | None
+) -> None:
+    superuser = await open_connection(shared_database.url("superuser"), application_name="test")
+    alter = "alter role coinfleet_scheduler valid until {}"
+    try:
+        at = await superuser.fetchval("select quote_literal(now() + $1::text::interval)", until)
+        await superuser.execute(alter.format(at))
+        findings = wrong(await check_passwords(context(session)))
+    finally:
+        await superuser.execute(alter.format("'infinity'"))
+        superuser.terminate()
+    assert [how for how, _ in findings] == ([verdict] if verdict else [])
 
 
 async def test_a_disk_runs_full(

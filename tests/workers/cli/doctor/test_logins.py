@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 
 from db.connections.address import Address
 from db.connections.inspection import Login
-from db.connections.pool import open_connection
 from tasks.findings import Verdict
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.servers.tls import Authority, needs_openssl, tls_before
@@ -21,11 +19,9 @@ from workers.cli.doctor.logins import check_poolers, check_roles, check_tls
 from workers.processes import RELEASE, WEB
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from db.connections.pool import Connection
-    from tests.clusters import Cluster, Database
+    from tests.clusters import Database
 
 BROKEN, ATTENTION = Verdict.BROKEN, Verdict.ATTENTION
 NOW = datetime(2026, 12, 2, tzinfo=UTC)
@@ -35,7 +31,6 @@ SEEN = Login(
     may_create_roles=False,
     is_role=True,
     is_owner=False,
-    password_ends_at=None,
     is_pooled=False,
     uses_tls=True,
     certificate_ends_at=NOW + timedelta(days=90),
@@ -90,26 +85,6 @@ async def test_an_address_that_is_refused_is_found_without_its_password(
     verdict, what = await found(check_roles, context(web_database_url=url))
     assert (verdict, what.startswith("web can't log in: ")) == (BROKEN, True)
     assert "a-wrong-password" not in what
-
-
-@pytest_asyncio.fixture
-async def ending(cluster: Cluster, database: Database) -> AsyncIterator[Connection]:
-    """A superuser; passwords never end again afterwards."""
-    connection = await open_connection(database.url("superuser"), application_name="test")
-    yield connection
-    await connection.execute("alter role coinfleet_scheduler valid until 'infinity'")
-    connection.terminate()
-
-
-@pytest.mark.parametrize(("days", "verdict"), [(30, None), (5, ATTENTION)])
-async def test_a_password_that_ends_soon_is_found(
-    ending: Connection, database: Database, days: int, verdict: Verdict | None
-) -> None:
-    until = datetime.now(UTC) + timedelta(days=days)
-    await ending.execute(f"alter role coinfleet_scheduler valid until '{until.isoformat()}'")
-    given = context(scheduler_database_url=database.url("scheduler"))
-    findings = wrong(await check_roles(given))
-    assert [how for how, _ in findings] == ([verdict] if verdict else [])
 
 
 async def test_an_owner_who_may_not_create_roles_cannot_release() -> None:
