@@ -166,6 +166,11 @@ async def test_a_trial_is_asked_for_and_its_outcome_stands_above_the_confirmatio
     answer = await post(approver, "/retry/try", {"state": "dead", "type": "retry.tried"})
     address = answer.headers["location"]
     assert "nobody tries what would become of them" in (await approver.get(address)).text
+    await owner.execute("select fleet.report_worker('w', 1, null, 0, 0, 0, '{}')")
+    trying = (await approver.get(address)).text
+    assert "A worker tries" in trying
+    # The page looks again each second, so what is typed there would be lost.
+    assert 'name="why"' not in trying
     told = (
         '{"batches": 1, "changes": [{"before": "dead", "reason_before": "failed",'
         ' "state": "applied", "reason": null, "events": 2}], "skipped": {"in_hand": 1},'
