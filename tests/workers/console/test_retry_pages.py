@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.console import retries
 from tests.workers.console.site import post
 
 if TYPE_CHECKING:
@@ -133,6 +134,16 @@ async def test_an_empty_filter_is_refused_unless_all_is_said(
     assert refused.status_code == 400
     assert "events match" in (await approver.get("/retry?all=yes")).text
     assert await states(owner, ids) == {"dead"}
+
+
+async def test_more_than_a_page_can_look_through_is_left_to_the_command(
+    approver: httpx.AsyncClient, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dead(owner, "many", 2)
+    monkeypatch.setattr(retries, "OPEN_MAX", 1)
+    answer = await approver.get("/retry?state=dead")
+    assert answer.status_code == 400
+    assert "coinfleet replay" in answer.text
 
 
 @pytest.mark.parametrize(

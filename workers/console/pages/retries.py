@@ -167,8 +167,8 @@ async def _find(visit: Visit, given: Mapping[str, str], *, upto: int | None = No
             return await find_matches(connection, wanted, upto=upto)
     except TooMuchHistory:
         raise BadInput(
-            "That is more history than a page can look through: give a time from which to look, or"
-            " use `coinfleet replay`."
+            "Those are more events than a page can look through: use `coinfleet replay`, or, for"
+            " events that are settled, give a time from which to look."
         ) from None
 
 
