@@ -29,7 +29,7 @@ _PARTS = (
             when cardinality(a.event_ids) = 1 then 'event ' || a.event_ids[1]
             when cardinality(a.event_ids) > 1 then cardinality(a.event_ids) || ' events'
             when cardinality(a.call_ids) > 0 then cardinality(a.call_ids) || ' calls'
-            else ''
+            else coalesce(a.detail ->> 'job', '')
         end as subject,
         case when cardinality(a.event_ids) = 1 then 'event:' || a.event_ids[1] end as link,
         coalesce(a.origin, host(a.client_address)) as origin

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from db.operating.matching import find_events
+from db.operating.matching import INDEXED_STATES, find_events
 from db.operating.replaying import BATCH_EVENTS, replay
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ EVENTS_MAX = 10_000
 BUDGET_S = 5.0
 # So many steps of the inbox are looked through for one page: two million ids.
 STEPS_MAX = 100
+# So many open or dead events take a page some three seconds.
+OPEN_MAX = 200_000
 NAMED_MAX = 50
 _BIGINT_MAX = 2**63 - 1
 
 
 class TooMuchHistory(Exception):
-    """The filter names a state without an index, and no time from which to look."""
+    """The filter asks a page to look through more events than it can."""
 
 
 @dataclass(slots=True)
@@ -90,6 +92,13 @@ async def find_matches(
 
     Raises TooMuchHistory.
     """
+    states = [state for state in wanted.states or INDEXED_STATES if state in INDEXED_STATES]
+    looked_at = await connection.fetchval(
+        "select coalesce(sum(c.events), 0) from fleet.event_counts() as c where c.state = any($1)",
+        states,
+    )
+    if looked_at > OPEN_MAX:
+        raise TooMuchHistory
     found: dict[int, Match] = {}
     async for step in find_events(connection, wanted):
         found |= {match.event_id: match for match in step.found}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.console import retries
 from tests.workers.console.site import post
 
 if TYPE_CHECKING:
@@ -135,6 +136,16 @@ async def test_an_empty_filter_is_refused_unless_all_is_said(
     assert await states(owner, ids) == {"dead"}
 
 
+async def test_more_than_a_page_can_look_through_is_left_to_the_command(
+    approver: httpx.AsyncClient, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dead(owner, "many", 2)
+    monkeypatch.setattr(retries, "OPEN_MAX", 1)
+    answer = await approver.get("/retry?state=dead")
+    assert answer.status_code == 400
+    assert "coinfleet replay" in answer.text
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -166,6 +177,11 @@ async def test_a_trial_is_asked_for_and_its_outcome_stands_above_the_confirmatio
     answer = await post(approver, "/retry/try", {"state": "dead", "type": "retry.tried"})
     address = answer.headers["location"]
     assert "nobody tries what would become of them" in (await approver.get(address)).text
+    await owner.execute("select fleet.report_worker('w', 1, null, 0, 0, 0, '{}')")
+    trying = (await approver.get(address)).text
+    assert "A worker tries" in trying
+    # The page looks again each second, so what is typed there would be lost.
+    assert 'name="why"' not in trying
     told = (
         '{"batches": 1, "changes": [{"before": "dead", "reason_before": "failed",'
         ' "state": "applied", "reason": null, "events": 2}], "skipped": {"in_hand": 1},'

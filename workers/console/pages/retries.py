@@ -18,6 +18,7 @@ from db.console.retries import (
     read_outcome,
     retry,
 )
+from db.health.status import read_clock
 from db.health.workers import read_workers
 from db.operating.matching import Filter, Match
 from db.operating.replaying import Request
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 # A form of 500 events takes 10 KB.
 CHOSEN_MAX = 500
 ACTIONS_MAX = 100
+# Ten thousand events take some seconds.
+TRIAL_LATE_S = 60.0
 _CHOSEN = "event_"
 _CHANGED = "Meanwhile more events match than you were shown. Nothing was retried; look again."
 
@@ -52,6 +55,12 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
     by_state = Counter(match.state for match in matches if match.has_payload)
     trial_id = read_id(fields.get("trial", ""))
     trial = None if trial_id is None else await read_trial(visit.pool, trial_id)
+    has_worker = await _has_worker(visit)
+    # While the page looks again by itself nothing can be typed there.
+    is_trying = trial is not None and trial.finished_at is None and has_worker
+    if trial is not None and is_trying:
+        age_s = (await read_clock(visit.pool) - trial.asked_at).total_seconds()
+        is_trying = age_s < TRIAL_LATE_S
     return visit.page(
         "retry.html",
         status=HTTPStatus.CONFLICT if said else HTTPStatus.OK,
@@ -67,7 +76,9 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
         readable=sum(by_state.values()),
         events_max=EVENTS_MAX,
         trial=trial,
-        has_worker=await _has_worker(visit),
+        has_worker=has_worker,
+        is_trying=is_trying,
+        trial_late_s=TRIAL_LATE_S,
         left_words=SKIPPED,
     )
 
@@ -156,8 +167,8 @@ async def _find(visit: Visit, given: Mapping[str, str], *, upto: int | None = No
             return await find_matches(connection, wanted, upto=upto)
     except TooMuchHistory:
         raise BadInput(
-            "That is more history than a page can look through: give a time from which to look, or"
-            " use `coinfleet replay`."
+            "Those are more events than a page can look through: use `coinfleet replay`, or, for"
+            " events that are settled, give a time from which to look."
         ) from None
 
 

@@ -1,4 +1,4 @@
-// Keys, the address of a filter, and the chart. Every page works without this file.
+// Keys, the address of a filter, a box that ticks all, and the chart. Every page works without this file.
 "use strict";
 
 // `/` goes to the search box, as on other consoles; not while something is typed.
@@ -22,6 +22,14 @@ document.addEventListener("submit", (event) => {
     for (const field of event.target.elements) field.disabled = false;
   }, { once: true });
 });
+
+// One box that ticks all others of its form; without this file it stays hidden.
+for (const box of document.querySelectorAll("input[data-choose-all]")) {
+  box.hidden = false;
+  box.addEventListener("change", () => {
+    for (const each of box.form.querySelectorAll("input[type=checkbox]")) each.checked = box.checked;
+  });
+}
 
 // The chart: a picture of numbers that stand on the page as text, too.
 async function drawRates(place) {

@@ -1,4 +1,4 @@
-"""Ten thousand dead events, retried by a filter in a browser while workers run."""
+"""What operators do in a browser: retry ten thousand dead events, choose some, pause a job."""
 
 from __future__ import annotations
 
@@ -98,6 +98,22 @@ async def test_ten_thousand_dead_events_are_retried_by_filter_while_workers_run(
         (500, "coinfleet_console", "the disk has room again")
     ] * (EVENTS // 500)
     assert await breaches(db) == {}
+
+
+async def test_one_box_chooses_all_events_of_a_page_and_is_hidden_without_javascript(
+    console: Console,
+) -> None:
+    for has_script in (True, False):
+        page = await console.sign_in(Role.OPERATOR, java_script_enabled=has_script)
+        await page.goto(f"{console.base}/events")
+        every = page.get_by_label("Choose all of this page")
+        assert await every.is_visible() == has_script
+        if has_script:
+            await every.check()
+            boxes = await page.get_by_label(re.compile("^Choose event")).all()
+            assert len(boxes) == 3
+            assert all([await box.is_checked() for box in boxes])
+    assert console.complaints == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
