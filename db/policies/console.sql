@@ -67,7 +67,7 @@ grant select (
 ) on fleet.replay_trials to coinfleet_console;
 grant select (job, paused_at, paused_by, reason) on fleet.schedule_pauses to coinfleet_console;
 grant select (job, cadence_s, offset_s, fired_at, missed_total, failed_total) on fleet.schedules to coinfleet_console;
-grant select (apple_customers_consented, hold_expires_days) on fleet.settings to coinfleet_console;
+grant select (hold_expires_days) on fleet.settings to coinfleet_console;
 grant select (event_id, failing_since, setbacks, sqlstate) on fleet.set_aside_events to coinfleet_console;
 grant select (
     id, provider, inquiry_id, event_id, payment_key, store_app, asked_at, deadline, reason, is_sandbox
@@ -151,6 +151,7 @@ grant execute on function fleet.frozen_coins(uuid[]) to coinfleet_console;
 grant execute on function fleet.has_payload(bigint) to coinfleet_console;
 grant execute on function fleet.held_counts() to coinfleet_console;
 grant execute on function fleet.lacks_tables() to coinfleet_console;
+grant execute on function fleet.late_answers() to coinfleet_console;
 grant execute on function fleet.late_confirmations(timestamptz) to coinfleet_console;
 grant execute on function fleet.major_amount(numeric, text) to coinfleet_console;
 grant execute on function fleet.minor_unit_exponent(text) to coinfleet_console;

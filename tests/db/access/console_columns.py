@@ -61,7 +61,7 @@ READABLE: dict[str, str] = {
     "fleet.replay_trials": "id asked_by asked_at finished_at outcome last_error",
     "fleet.schedule_pauses": "job paused_at paused_by reason",
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",
-    "fleet.settings": "apple_customers_consented hold_expires_days",
+    "fleet.settings": "hold_expires_days",
     "fleet.set_aside_events": "event_id failing_since setbacks sqlstate",
     "fleet.store_inquiries": (
         "id provider inquiry_id event_id payment_key store_app asked_at deadline reason is_sandbox"
