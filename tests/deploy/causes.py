@@ -178,6 +178,14 @@ async def miss_ticks(stage: Stage) -> None:
     await stage.db.execute("select * from fleet.open_tick('prove_new_entries', 60, 0)")
 
 
+async def pause_a_schedule(stage: Stage) -> None:
+    await stage.db.execute("select * from fleet.open_tick('prove_new_entries', 60, 0)")
+    await stage.db.execute("select fleet.pause_schedule('prove_new_entries', 'a test', 'a test')")
+    await stage.db.execute(
+        "update fleet.schedule_pauses set paused_at = now() - interval '16 minutes'"
+    )
+
+
 async def break_the_books(stage: Stage) -> None:
     await stage.books.profile(coins=5)
     await stage.db.execute("update public.profiles set coin_balance = coin_balance + 1")
@@ -226,6 +234,7 @@ CAUSES: dict[str, Callable[[Stage], Awaitable[Any]]] = {
     ),
     "CoinfleetTicksFailed": fail_a_tick,
     "CoinfleetTicksMissed": miss_ticks,
+    "CoinfleetSchedulePaused": pause_a_schedule,
     "CoinfleetCallsDead": sql(A_CALL.replace("$1", "'dead'")),
     "CoinfleetCallsWait": sql(A_CALL.replace("$1", "'pending'")),
     "CoinfleetCallsPaused": pause_the_app,

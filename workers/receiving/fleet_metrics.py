@@ -193,7 +193,9 @@ def _schedule_families(signs: VitalSigns) -> Iterator[Metric]:
         labels=["schedule"],
     )
     paused = GaugeMetricFamily(
-        "coinfleet_schedule_paused_seconds", "Time since a person paused the job.", labels=["job"]
+        "coinfleet_schedule_paused_seconds",
+        "Time since a person paused the job.",
+        labels=["schedule"],
     )
     for pause in signs.paused_schedules:
         paused.add_metric([pause.job], pause.paused_s)
