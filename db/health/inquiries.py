@@ -56,21 +56,7 @@ async def read_late_answers(pool: Pool) -> list[LateAnswers]:
     back whole, about which nothing was left to say.
     """
     rows = await pool.fetch(
-        "select i.provider, count(*), (array_agg(i.id order by i.deadline desc))[1],"
-        " (array_agg(c.last_error order by i.deadline desc))[1]"
-        " from fleet.store_inquiries as i cross join fleet.settings as g"
-        " left join fleet.provider_calls as c on c.key = fleet.answer_key(i.provider, i.inquiry_id)"
-        " left join fleet.payment_keys as k on k.provider = i.provider and k.key = i.payment_key"
-        " left join fleet.store_payments as s on s.payment_id = k.payment_id"
-        " where i.deadline between clock_timestamp() - interval '1 day' and clock_timestamp()"
-        " and not i.is_sandbox and case"
-        " when c.id is not null then c.state <> 'done' or c.result ->> 'note' = 'too_late'"
-        " when i.provider = 'apple'"
-        " and (not g.apple_customers_consented or s.provider_payment_id is null) then false"
-        " else not exists (select from public.coin_purchases as cp"
-        " where cp.payment_id = k.payment_id and cp.status in ('refunded', 'chargeback'))"
-        " and coalesce(s.reversed_milli_percent, 0) < 100000 end"
-        " group by i.provider order by i.provider"
+        "select provider, answers, inquiry, last_error from fleet.late_answers()"
     )
     return [LateAnswers(*row) for row in rows]
 
