@@ -31,6 +31,7 @@ from workers.console.sign_in.proxied import recognize
 from workers.console.sign_in.sessions import keep
 from workers.console.table import ACTIONS, PAGES
 from workers.console.visit import BadInput, NotFound, Visit, read_fields, read_form, show
+from workers.outage import Outage
 from workers.processes import CONSOLE
 from workers.sign_in_links import PATH as LINK_PATH
 
@@ -100,6 +101,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             templates=make_environment(),
             feed=feed,
             attempts=Attempts(),
+            sign_in_outage=Outage("sign_in_service", then="nobody can sign in with a password"),
             menu=[MenuItem(each.path, each.title, each.right) for each in PAGES if each.in_menu],
             accounts=accounts,
             forwarded=forwarded,

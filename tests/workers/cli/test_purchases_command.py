@@ -96,7 +96,7 @@ async def test_what_is_held_is_listed_and_needs_a_person(
     header, large, nobodys = listed.stdout.splitlines()
     assert header.split()[:3] == ["Held", "reason", "amount"]
     assert f"{purchase_id} " in large
-    assert "needs_approval  30,000.00 usd  $30,000.00" in large
+    assert "needs_approval  30,000.00 USD  $30,000.00" in large
     assert "event 2" in nobodys
     assert "a person" in nobodys
     told = json.loads((await purchases("held", "--json")).stdout)
@@ -115,13 +115,13 @@ async def test_a_purchase_is_shown_with_what_each_decision_would_do(
     assert shown.stdout.splitlines()[0] == f"Purchase {purchase_id} · held: needs_approval"
     for line in (
         "It is worth $30,000.00; above $25,000.00 a person decides.",
-        "refunded so far: 10,000.00 usd",
+        "refunded so far: 10,000.00 USD",
         (
             "If you approve it, 3,000,000 coins are credited and 1,000,000 coins taken back for"
             " what was refunded; the buyer's balance is 2,000,000 then."
         ),
         (
-            "If you reject it, stripe is asked to refund 20,000.00 usd, and no coins move. It stays"
+            "If you reject it, stripe is asked to refund 20,000.00 USD, and no coins move. It stays"
             " on the list until the refund's event comes."
         ),
     ):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from tests.servers.key_set import SigningKey, key_set, signed
 from tests.servers.sign_in_service import ANON_KEY, CODE, sign_in_service
-from tests.workers.console.site import Site, post, site
+from tests.workers.console.site import BASE, LINK_SECRET, Site, post, site
+from workers.sign_in_links import Role, make_links
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
 HEADER = "cf-access-jwt-assertion"
 AUDIENCE = "the console"
+DEADLINE_S = 20.0
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -133,6 +139,35 @@ async def test_a_factor_that_was_never_verified_asks_for_no_code(console: Site) 
     assert await is_in(browser)
 
 
+@pytest.mark.parametrize("kind", ["phone", "webauthn", "of a later year"])
+async def test_a_second_factor_that_can_not_be_asked_for_here_is_not_passed_over(
+    console: Site, service: SignInService, kind: str
+) -> None:
+    metadata = {"coinfleet_role": "approver"}
+    service.add(f"{kind}@x.example", app_metadata=metadata, has_factor=True, factor_type=kind)
+    browser, answer = await try_to(console, f"{kind}@x.example", code=CODE)
+    assert answer.status_code == 403
+    assert "app that makes codes" in answer.text
+    assert not await is_in(browser)
+    assert service.open_tokens == {}
+
+
+@pytest.mark.parametrize(
+    "email", ["", "   ", "a\0b", "ann@example.com\u200b", "\u202eann@x.example"]
+)
+async def test_an_address_that_can_not_be_told_apart_by_eye_is_no_name(
+    console: Site, service: SignInService, email: str
+) -> None:
+    member = service.add("x@x.example", app_metadata={"coinfleet_role": "viewer"})
+    try:
+        member.told_email = email
+        browser, answer = await try_to(console, "x@x.example")
+    finally:
+        service.members.remove(member)
+    assert answer.status_code == 303
+    assert str(member.user_id) in (await browser.get("/audit")).text
+
+
 @pytest.mark.parametrize("fault", ["unavailable", "no_json", "bad_json", "wrong_key"])
 async def test_a_service_that_fails_signs_nobody_in_and_is_not_the_persons_fault(
     console: Site, service: SignInService, fault: Fault
@@ -144,6 +179,71 @@ async def test_a_service_that_fails_signs_nobody_in_and_is_not_the_persons_fault
         service.fault = None
     assert "does not answer" in answer.text
     assert not await is_in(browser)
+
+
+async def test_why_the_service_can_not_be_asked_is_logged_once_and_its_return_too(
+    console: Site, service: SignInService
+) -> None:
+    await try_to(console, "ann@example.com")
+    with capture_logs() as logged:
+        service.fault = "wrong_key"
+        try:
+            await try_to(console, "ann@example.com")
+            await try_to(console, "ann@example.com")
+        finally:
+            service.fault = None
+        await try_to(console, "ann@example.com")
+    said = [line for line in logged if line["event"].startswith("sign_in_service")]
+    assert [line["event"] for line in said] == [
+        "sign_in_service_unreachable",
+        "sign_in_service_back",
+    ]
+    assert "SUPABASE_ANON_KEY" in said[0]["reason"]
+
+
+async def test_tries_at_the_same_time_are_counted_before_their_answers(
+    console: Site, service: SignInService
+) -> None:
+    before = len(service.asked)
+    service.answers_after = asyncio.Event()
+    try:
+        tries = [asyncio.create_task(try_to(console, "many@example.com")) for _ in range(12)]
+        async with asyncio.timeout(DEADLINE_S):
+            for each in islice(asyncio.as_completed(tries), 7):
+                _, answer = await each
+                assert "wait a minute" in answer.text
+        service.answers_after.set()
+        await asyncio.gather(*tries)
+    finally:
+        service.answers_after = None
+    assert len(service.asked) - before == 5
+
+
+async def test_who_signs_in_often_is_not_one_who_fails(console: Site) -> None:
+    for _ in range(7):
+        _, answer = await try_to(console, "ann@example.com")
+        assert answer.status_code == 303
+
+
+async def test_who_signs_in_anew_leaves_no_session_behind(console: Site) -> None:
+    browser, _ = await try_to(console, "ann@example.com")
+    former = dict(browser.cookies)
+    given = {"email": "ann@example.com", "password": "correct horse", "next": "/"}
+    await post(browser, "/sign-in", given)
+    assert await is_in(browser)
+    again = console.browser()
+    again.cookies.update(former)
+    assert not await is_in(again)
+
+
+async def test_a_link_opened_in_a_browser_ends_what_was_there(console: Site) -> None:
+    browser = await console.signed_in("viewer")
+    former = dict(browser.cookies)
+    link = make_links(BASE, LINK_SECRET)[Role.APPROVER]
+    await browser.get(urlsplit(link).path)
+    again = console.browser()
+    again.cookies.update(former)
+    assert not await is_in(again)
 
 
 async def test_who_fails_too_often_is_not_asked_about_for_a_minute(

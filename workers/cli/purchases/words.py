@@ -27,8 +27,8 @@ def dollars(amount: Decimal | None) -> str:
 
 
 def money(amount: Decimal | None, currency: str | None) -> str:
-    """Give an amount with its currency: 30,000.00 usd."""
-    return "" if amount is None else f"{amount:,} {currency or ''}".rstrip()
+    """Give an amount with its currency as ISO 4217 writes it: 30,000.00 USD."""
+    return "" if amount is None else f"{amount:,} {(currency or '').upper()}".rstrip()
 
 
 def moment(at: datetime) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Where the events that a line of the verdict speaks of are listed, by how the line begins.
 _LISTS = {
     "dead: ": "/events?state=dead",
-    "held (": "/events?state=held",
+    "no exchange rate ": "/approvals?reason=no_fx_rate",
     "given up: ": "/calls?state=dead",
     "missed: ": "/missed",
     "the history of ": "/missed",

@@ -37,8 +37,11 @@ async function drawRates(place) {
   const colours = getComputedStyle(document.documentElement);
   const text = colours.getPropertyValue("--pico-color").trim() || "#888";
   const axis = { stroke: text, grid: { stroke: "rgba(128,128,128,.25)" } };
+  // Times as the tables write them, in UTC: one page has one clock.
+  const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19) + "Z";
+  const times = { ...axis, space: 90, incrs: [1, 5, 10, 30, 60, 300, 600, 1800, 3600], values: (_, marks) => marks.map(clock) };
   const series = [
-    {},
+    { label: "time", value: (_, seconds) => (seconds == null ? "–" : clock(seconds)) },
     { label: "received", stroke: "#0172ad", width: 1.5 },
     { label: "finished", stroke: "#398712", width: 1.5 },
   ];
@@ -50,8 +53,8 @@ async function drawRates(place) {
     if (chart) {
       chart.setData(points);
     } else if (points[0].length > 1) {
-      const size = { width: place.clientWidth, height: 180 };
-      chart = new uPlot({ ...size, axes: [axis, axis], series }, points, place);
+      const size = { width: place.clientWidth, height: 180, padding: [8, 40, 0, 0] };
+      chart = new uPlot({ ...size, axes: [times, axis], series }, points, place);
     }
   }
   await refresh().catch(() => {});

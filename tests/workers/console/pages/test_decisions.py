@@ -118,7 +118,7 @@ async def test_a_page_says_exactly_what_each_decision_does(
         "It is worth $30,000.00; above $25,000.00 a person decides.",
         "3,000,000 coins are credited and 1,000,000 coins taken back for what was refunded",
         f"the buyer&#39;s balance is {before + 2_000_000:,} then",
-        "stripe is asked to refund 20,000.00 usd, and no coins move",
+        "stripe is asked to refund 20,000.00 USD, and no coins move",
         "nothing is refunded, no coins move, and it is closed at once",
         f"https://dashboard.stripe.com/test/payments/{payment.intent}",
     ):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.db.stores.sales import Sale, set_sandbox
 from tests.workers.console.conftest import HOSTILE, LARGE
-from tests.workers.console.holdings import an_address
+from tests.workers.console.holdings import BUYER, PARK, Holdings, an_address
 from tests.workers.console.site import post
 from workers.console.rights import Right
 from workers.console.table import ACTIONS, PAGES, Action, Page
@@ -197,3 +198,21 @@ async def test_the_overview_says_first_what_needs_a_person(viewer: httpx.AsyncCl
 
 async def test_the_banner_says_that_payments_are_tests(viewer: httpx.AsyncClient) -> None:
     assert "Test mode" in (await viewer.get("/")).text
+
+
+async def test_a_purchase_that_a_tester_made_is_shown_as_one(
+    viewer: httpx.AsyncClient, owner: Connection
+) -> None:
+    await owner.execute(PARK.format("waiting"))
+    await set_sandbox(owner, "grant")
+    real, test = Sale("google"), Sale("google")
+    await Holdings(owner).apply(real.sold(BUYER), test.sold(BUYER, is_sandbox=True))
+    await set_sandbox(owner)
+    await owner.execute(PARK.format("pending"))
+    for sale, is_said in ((real, False), (test, True)):
+        number = await owner.fetchval(
+            "select id from public.coin_purchases where provider_payment_id = $1", sale.name
+        )
+        shown = (await viewer.get(f"/approvals/purchases/{number}")).text
+        # In the words of `coinfleet purchases show`.
+        assert ("A test of Google&#39;s, no money was paid" in shown) == is_said
