@@ -358,7 +358,8 @@ NOW = int(time.time())
         {"sub": ""},
         {"sub": "a" * 201},
     ],
-    ids=str,
+    # A time in a name would give every process of the tests other names.
+    ids=lambda changes: "-".join(changes),
 )
 async def test_a_token_that_is_not_for_the_console_signs_nobody_in(
     console: Site, key: SigningKey, changes: dict[str, Any]
