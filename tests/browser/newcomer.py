@@ -33,17 +33,17 @@ async def make_run(folder: Path) -> AsyncIterator[FleetRun]:
 
 async def typed(run: FleetRun, *words: str) -> str:
     """Type `coinfleet …` in the second terminal; return what it prints."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [ROOT / ".venv/bin/coinfleet", *words],
+    process = await asyncio.create_subprocess_exec(
+        str(ROOT / ".venv/bin/coinfleet"),
+        *words,
         cwd=ROOT,
         env={"COINFLEET_DATA_DIR": str(run.folder.path), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    printed, complained = await process.communicate()
+    assert process.returncode == 0, (printed + complained).decode()
+    return printed.decode()
 
 
 @asynccontextmanager

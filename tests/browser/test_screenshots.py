@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from PIL import Image
@@ -19,21 +21,26 @@ from PIL import Image
 from tests.browser.conftest import PHONE
 from tests.browser.deaths import die
 from tests.browser.newcomer import make_run, open_link, owner_of, typed
-from tests.faults.shop import sign_up
+from tests.faults.shop import PRICE_MINOR, deliver, sign_up
 from tests.journeys.fleet_run import ROOT
+from tests.workers.cli.simulate.plans import SECRETS
+from workers.cli.simulate.events import stripe_webhook
+from workers.cli.simulate.stripe import StripePayment, dispute_event
 from workers.sign_in_links import Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from playwright.async_api import Browser
 
     from db.connections.pool import Connection
+    from tests.faults.shop import Purchase
     from tests.journeys.fleet_run import FleetRun
 
 FOLDER = ROOT / "docs" / "images"
 WRITES = bool(os.environ.get("SCREENSHOTS"))
-COLOURS = 96
+COLOURS = 255
+DISPUTES = (("needs_response", 2), ("warning_needs_response", 6), ("needs_response", 8))
 KILOBYTES = 1_500
 VIEWERS = """
     insert into public.active_viewers (stream_id, viewer_id)
@@ -95,12 +102,35 @@ SHOTS = (
 )
 
 
+async def dispute(run: FleetRun, purchases: Sequence[Purchase]) -> None:
+    """Have each of these purchases made and disputed; their deadlines are some days apart."""
+    async with httpx.AsyncClient(base_url=run.url) as client:
+        await deliver(client, purchases)
+        for purchase, (status, days) in zip(purchases, DISPUTES, strict=True):
+            # The simulated deadline is so many seconds after the payment.
+            created_s = int(time.time()) + days * 86_400 - 700_000
+            payment = StripePayment(
+                key=purchase.buyer.hex, amount_minor=PRICE_MINOR, created_s=created_s
+            )
+            key = f"du_{purchase.buyer.hex[:12]}"
+            moved = [(f"txn_{key}", -PRICE_MINOR)] if status == "needs_response" else []
+            event = dispute_event(
+                payment, dispute_id=key, status=status, balance_transactions=moved
+            )
+            webhook = stripe_webhook(event, secret=SECRETS.stripe, at_s=time.time())
+            answer = await client.post(
+                webhook.path, content=webhook.body, headers=dict(webhook.headers)
+            )
+            assert answer.is_success, answer.text
+
+
 async def live(run: FleetRun, owner: Connection) -> dict[str, object]:
     """Give the fleet a day's work and its troubles; return what stands in the addresses."""
     await typed(run, "simulate", "--tour", "--seed", "7", "--duplicates", "2", "--shuffle")
     await typed(run, "simulate", "--events", "900", "--seed", "8", "--rate", "90")
     await owner.execute(VIEWERS)
     await die(owner, await sign_up(owner, 8))
+    await dispute(run, await sign_up(owner, len(DISPUTES)))
     await owner.execute(DEAD_CALLS)
     await typed(run, "schedules", "pause", "leaderboard", "--reason", "an index is built")
     return {
@@ -144,13 +174,18 @@ async def test_a_picture_of_a_page_is_drawn(
         await page.locator("#rates canvas").wait_for()
         # What is live comes with the next reading; it would bring the names back.
         await page.evaluate("document.getElementById('live').removeAttribute('hx-sse:connect')")
-    pairs = [[str(fleet.folder.path), "/var/lib/coinfleet"], [f"{socket.gethostname()}:", "a:"]]
+    host = socket.gethostname()
+    pairs = [
+        [str(fleet.folder.path), "/var/lib/coinfleet"],
+        [f"root@{host}", "ann@desk"],
+        [f"{host}:", "a:"],
+    ]
     await page.evaluate(REPLACE, pairs)
     drawn = Image.open(BytesIO(await page.screenshot()))
     assert drawn.size == (width, shot.height)
     if WRITES:
         FOLDER.mkdir(exist_ok=True)
-        smaller = drawn.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        smaller = drawn.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
         smaller.save(FOLDER / f"{shot.name}.png", optimize=True)
     await page.context.close()
 
