@@ -79,7 +79,7 @@ async def test_a_newcomer_sees_events_arrive_approves_retries_and_reads_a_story(
     await page.get_by_role("link", name=re.compile(r"^\d+$")).click()
     await page.get_by_label("Why do you retry it?").fill("the disk has room again")
     await page.get_by_role("button", name="Retry", exact=True).click()
-    await page.get_by_role("heading", name=re.compile("1 of 1 event")).wait_for()
+    await page.get_by_role("heading", name=re.compile("1 of 1 event done")).wait_for()
     await page.goto(f"{home}profiles/{bought.buyer}")
     assert await page.locator(".figures dd").first.inner_text() == str(COINS)
     assert complaints == []
