@@ -11,7 +11,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.coinfleet/cache/hypothesis
 PIP := .venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11) and f"coinfleet needs Python 3.11 or newer; this is {sys.version.split()[0]}")
 
-.PHONY: help run test test-all test-debian alerts-test assets-test browser-test image-test queue-test hosts-test deploy-lint faults tour lint bench lock
+.PHONY: help run test test-all test-debian alerts-test assets-test browser-test screenshots image-test queue-test hosts-test deploy-lint faults tour lint bench lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,6 +52,9 @@ tour: .venv/.development ## the README's tour with mock providers, typed line by
 
 lint: .venv/.development ## format check, lint, types, import rules, migrations, assets
 	@exec .ci/lint
+
+screenshots: .venv/.browser ## draws the pictures of docs/images anew, of a fleet with a day behind it
+	@exec env SCREENSHOTS=1 .venv/bin/python -m pytest tests/browser/test_screenshots.py -m browser $(ARGS)
 
 browser-test: .venv/.browser ## the console in Debian's chromium; skips with a reason where it is missing
 	@exec .venv/bin/python -m pytest tests/browser -m browser $(ARGS)

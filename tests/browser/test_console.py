@@ -118,6 +118,20 @@ async def test_the_overview_changes_by_itself(console: Console, owner: Connectio
     assert console.complaints == []
 
 
+async def test_the_overview_is_live_also_if_a_script_of_it_comes_late(console: Console) -> None:
+    page = await console.sign_in(Role.VIEWER)
+    began = "new Promise(done => setTimeout(() => setTimeout(() => done(typeof htmx), 50), 50))"
+
+    async def after_htmx(route: Any) -> None:
+        # A slow line: what came before this script has run, with all that it had put off.
+        assert await page.evaluate(began) == "object"
+        await route.continue_()
+
+    await page.route("**/hx-sse*", after_htmx)
+    async with page.expect_response("**/live"):
+        await page.goto(f"{console.base}/", wait_until="commit")
+
+
 @pytest.mark.brief
 async def test_what_somebody_typed_runs_nowhere(console: Console) -> None:
     page = await console.sign_in()

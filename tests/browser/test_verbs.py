@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.conftest import Console
+from tests.browser.deaths import die
 from tests.db.books import breaches
 from tests.faults.fleets import WORKER, Fleet
-from tests.faults.shop import Purchase, sign_up
+from tests.faults.shop import sign_up
 from tests.workers.console.site import site
 from workers.mock_providers.serving import serving
 from workers.sign_in_links import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from playwright.async_api import Browser, Page
@@ -29,20 +29,6 @@ if TYPE_CHECKING:
 EVENTS = 10_000
 # What nobody sells is held for a person when it is judged again.
 HELD = 5
-DEAD = """
-    insert into fleet.inbox_events
-        (provider, provider_event_id, event_type, payload, payload_sha256, state, reason, attempts,
-         processed_at, last_error)
-    select 'stripe', p.event_id, 'payment_intent.succeeded', p.payload, sha256(p.payload), 'dead',
-        'failed', 5, clock_timestamp(), '53100: the disk is full'
-    from unnest($1::text[], $2::bytea[]) as p (event_id, payload)
-"""
-
-
-async def die(db: Connection, purchases: Sequence[Purchase], *, sku: bytes = b"coins") -> None:
-    """Store the event of each purchase as one that failed at all attempts."""
-    bodies = [each.webhook().body.replace(b'"coins"', b'"%b"' % sku) for each in purchases]
-    await db.execute(DEAD, [each.event_id for each in purchases], bodies)
 
 
 async def shown(page: Page, words: str) -> None:

@@ -134,7 +134,7 @@ async def check_events(context: Context) -> list[Finding]:
         )
         for each in await read_waiting(pool, longer_than=WAITING_FOR)
     ]
-    return found or [ok("no event lies")]
+    return found or [ok("no event waits for what never came")]
 
 
 def _for(each: Stranded, now: datetime) -> str:

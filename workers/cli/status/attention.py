@@ -61,7 +61,7 @@ def _dead(dead: Parked) -> str:
     return (
         f"{events}, the oldest with id {oldest.id} ({oldest.last_error or oldest.reason}):"
         " remove the cause, then have it processed again:"
-        f" coinfleet replay --id {oldest.id} --why '…'"
+        f" `coinfleet replay --id {oldest.id} --why '…'`"
     )
 
 
