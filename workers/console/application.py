@@ -73,6 +73,8 @@ def make_app(settings: Settings) -> ASGIApp:
     ]
     handlers: Any = {HTTPStatus.NOT_FOUND: _unknown_page}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    # It would lead to the Host that a proxy wrote, by plain HTTP.
+    app.router.redirect_slashes = False
     return Guard(app, origin=settings.console_origin)
 
 

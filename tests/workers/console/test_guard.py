@@ -104,3 +104,11 @@ async def test_a_body_of_unknown_length_is_refused(viewer: httpx.AsyncClient) ->
     headers = FROM_HERE | {"content-type": "application/x-www-form-urlencoded"}
     answer = await viewer.post("/sign-out", content=parts(), headers=headers)  # type: ignore[arg-type]
     assert answer.status_code == 411
+
+
+@pytest.mark.parametrize("path", ["/events/", "/sign-in/", "/events//"])
+async def test_no_answer_leads_to_the_host_that_a_request_names(console: Site, path: str) -> None:
+    browser = await console.signed_in(Role.VIEWER)
+    answer = await browser.get(path, headers={"host": "evil.example"})
+    assert answer.status_code == 404
+    assert "evil" not in str(answer.headers)
