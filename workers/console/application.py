@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import structlog
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
@@ -167,6 +168,13 @@ async def _explain(desk: Desk, request: Request, visit: Visit | None, error: Exc
         return say(status=HTTPStatus.BAD_REQUEST, title="That can't be used", why=str(error))
     if isinstance(error, NotFound):
         return say(status=HTTPStatus.NOT_FOUND, title="Nothing here", why=str(error))
+    if isinstance(error, ClientDisconnect):
+        # Nobody reads this.
+        return say(
+            status=HTTPStatus.BAD_REQUEST,
+            title="The form is not whole",
+            why="The browser went away while it sent the form. Nothing was changed.",
+        )
     await expire_if_unfit(desk.pool, error)
     if is_transient(error) or is_server_unfit(error):
         why = (
