@@ -31,7 +31,7 @@ from workers.console.sign_in import entering
 from workers.console.sign_in.proxied import recognize
 from workers.console.sign_in.sessions import keep
 from workers.console.table import ACTIONS, PAGES
-from workers.console.visit import BadInput, NotFound, Visit, read_fields, read_form, show
+from workers.console.visit import BadInput, NotFound, NotYours, Visit, read_fields, read_form, show
 from workers.outage import Outage
 from workers.processes import CONSOLE
 from workers.sign_in_links import PATH as LINK_PATH
@@ -168,6 +168,8 @@ async def _explain(desk: Desk, request: Request, visit: Visit | None, error: Exc
         return say(status=HTTPStatus.BAD_REQUEST, title="That can't be used", why=str(error))
     if isinstance(error, NotFound):
         return say(status=HTTPStatus.NOT_FOUND, title="Nothing here", why=str(error))
+    if isinstance(error, NotYours):
+        return say(status=HTTPStatus.FORBIDDEN, title="Not yours", why=str(error))
     if isinstance(error, ClientDisconnect):
         # Nobody reads this.
         return say(
