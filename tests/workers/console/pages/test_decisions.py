@@ -392,31 +392,3 @@ def test_from_where_is_what_the_last_proxy_says_if_there_is_one(
         desk=SimpleNamespace(settings=SimpleNamespace(console_origin=origin)),
     )
     assert origin_of(visit) == told
-
-
-async def test_nobody_decides_about_coins_of_their_own(
-    console: Site, owner: Connection, people: tuple[httpx.AsyncClient, ...]
-) -> None:
-    buyer = await sign_in(console, owner, "buyer", "approver", account=str(BUYER).upper())
-    purchase_id, _ = await hold(owner)
-    before = await coins(owner)
-    page = await buyer.get(f"/approvals/purchases/{purchase_id}")
-    assert "your own purchase" in page.text
-    assert f"/approvals/purchases/{purchase_id}/approve" not in page.text
-    sent = []
-    for verb in ("approve", "reject"):
-        path, fields = await open_form(people[0], purchase_id, verb)
-        sent.append((path, fields | {"refund": "yes"}))
-    reason = {"reason": "it is mine", "seen": "", "profile_id": str(BUYER)}
-    sent += [
-        ("/approvals/purchases/2/release", reason | {"seen": "issfr_1"}),
-        (f"/approvals/events/{HELD_EVENT}/attribute", reason | {"seen": "x"}),
-        (f"/profiles/{BUYER}/adjust", reason | {"amount": "5", "key": "mine", "seen": "1"}),
-    ]
-    for path, fields in sent:
-        answer = await post(buyer, path, fields)
-        assert answer.status_code == 403, path
-        assert "your own profile" in answer.text
-    assert await decided(owner, purchase_id) == []
-    assert await coins(owner) == before
-    await buyer.aclose()
