@@ -1,9 +1,8 @@
-"""Who comes in: with a password, with a code, by a proxy, by a link; and how somebody is out."""
+"""Who comes in: with a password, with a code, by a link; and how somebody is out."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,7 +11,6 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from tests.servers.key_set import SigningKey, key_set, signed
 from tests.servers.sign_in_service import ANON_KEY, CODE, sign_in_service
 from tests.workers.console.site import BASE, LINK_SECRET, Site, post, site
 from workers.sign_in_links import Role, make_links
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.servers.sign_in_service import Fault, SignInService
 
-HEADER = "cf-access-jwt-assertion"
-AUDIENCE = "the console"
 DEADLINE_S = 20.0
 
 
@@ -48,27 +44,14 @@ async def service() -> AsyncIterator[SignInService]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def key() -> SigningKey:
-    return SigningKey("proxy key")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def console(
-    console_database: Database, service: SignInService, key: SigningKey
-) -> AsyncIterator[Site]:
-    """A console at which one signs in with a password or by a proxy."""
-    async with (
-        key_set(key) as keys,
-        site(
-            console_database,
-            supabase_url=service.url,
-            supabase_anon_key=ANON_KEY,
-            console_jwt_header=HEADER,
-            console_jwks_url=keys.url,
-            console_jwt_audience=AUDIENCE,
-            console_approval_aal="aal2",
-        ) as running,
-    ):
+async def console(console_database: Database, service: SignInService) -> AsyncIterator[Site]:
+    """A console at which one signs in with a password."""
+    async with site(
+        console_database,
+        supabase_url=service.url,
+        supabase_anon_key=ANON_KEY,
+        console_approval_aal="aal2",
+    ) as running:
         yield running
 
 
@@ -306,83 +289,6 @@ async def test_a_name_stays_with_its_person_and_another_gets_another(
     assert "cleo@example.com <small>" in (await browser.get("/")).text
     assert "cleo@example.com <small>" in (await renamed.get("/")).text
     assert "cleo@example.com (" in (await other.get("/")).text
-
-
-# By a proxy
-
-
-def token(key: SigningKey, role: str | None = "operator", **changes: Any) -> str:
-    metadata = {} if role is None else {"coinfleet_role": role}
-    given = {"aud": AUDIENCE, "app_metadata": metadata, "email": "dora@example.com"}
-    return signed(key, **given | changes)
-
-
-async def test_a_proxys_token_signs_in_without_a_form(console: Site, key: SigningKey) -> None:
-    browser = console.browser(**{HEADER: token(key)})
-    page = await browser.get("/")
-    assert page.status_code == 200
-    assert "dora@example.com <small>operator" in page.text
-    assert await is_in(browser)
-
-
-async def test_a_session_of_a_proxy_is_nothing_without_its_token(
-    console: Site, key: SigningKey
-) -> None:
-    browser = console.browser(**{HEADER: token(key)})
-    await browser.get("/")
-    del browser.headers[HEADER]
-    assert not await is_in(browser)
-
-
-async def test_a_role_that_was_taken_away_is_gone_with_the_next_token(
-    console: Site, key: SigningKey
-) -> None:
-    browser = console.browser(**{HEADER: token(key, "approver")})
-    assert "<small>approver" in (await browser.get("/")).text
-    browser.headers[HEADER] = token(key, "viewer")
-    assert "<small>viewer" in (await browser.get("/")).text
-
-
-NOW = int(time.time())
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"aud": "another"},
-        {"exp": NOW - 3_600},
-        {"nbf": NOW + 3_600},
-        {"role": None, "app_metadata": {}},
-        {"app_metadata": {"coinfleet_role": "admin"}},
-        {"app_metadata": {}, "user_metadata": {"coinfleet_role": "approver"}},
-        {"sub": ""},
-        {"sub": "a" * 201},
-    ],
-    # A time in a name would give every process of the tests other names.
-    ids=lambda changes: "-".join(changes),
-)
-async def test_a_token_that_is_not_for_the_console_signs_nobody_in(
-    console: Site, key: SigningKey, changes: dict[str, Any]
-) -> None:
-    browser = console.browser(**{HEADER: token(key, **changes)})
-    assert not await is_in(browser)
-
-
-async def test_a_token_of_another_key_signs_nobody_in(console: Site) -> None:
-    for forged in (token(SigningKey("proxy key")), "x.y.z", "none"):
-        assert not await is_in(console.browser(**{HEADER: forged}))
-
-
-async def test_who_signed_out_is_not_brought_back_by_the_same_token(
-    console: Site, key: SigningKey
-) -> None:
-    same = token(key, sub="fay", email="fay@example.com")
-    browser = console.browser(**{HEADER: same})
-    assert await is_in(browser)
-    await post(browser, "/sign-out")
-    assert not await is_in(console.browser(**{HEADER: same}))
-    later = token(key, sub="fay", email="fay@example.com", iat=int(time.time()) + 60)
-    assert await is_in(console.browser(**{HEADER: later}))
 
 
 # By a link

@@ -15,7 +15,6 @@ from workers.sign_in_links import Role
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.sign_in.accounts import Account
     from workers.console.desk import Desk
 
 SAYINGS: Mapping[Cause, str] = {
@@ -66,7 +65,7 @@ async def sign_in(desk: Desk, fields: Mapping[str, str], *, former: str | None) 
         raise SignInFailed(SAYINGS["no_role"])
     claimant = Claimant(
         subject=f"supabase {account.user_id}",
-        name=_name_of(account),
+        name=sessions.name_of(account.email, str(account.user_id)),
         role=account.role,
         aal=account.aal,
         reads_payloads=account.reads_payloads,
@@ -75,9 +74,3 @@ async def sign_in(desk: Desk, fields: Mapping[str, str], *, former: str | None) 
     if token is None:
         raise SignInFailed(UNAVAILABLE)
     return token
-
-
-def _name_of(account: Account) -> str:
-    """Return the address, or the id if no eye could tell the address from another."""
-    email = account.email.strip()
-    return email if email and email.isprintable() else str(account.user_id)

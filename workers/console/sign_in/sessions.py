@@ -43,6 +43,12 @@ def hash_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
+def name_of(email: str, otherwise: str) -> str:
+    """Return the address, or `otherwise` if no eye could tell the address from another."""
+    shown = email.strip()
+    return shown if shown and shown.isprintable() else otherwise
+
+
 async def begin(
     desk: Desk, claimant: Claimant, way: str, *, former: str | None = None
 ) -> str | None:
