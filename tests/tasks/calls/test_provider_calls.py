@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
-from db.errors import DatabaseUnavailable
 from tasks import provider_calls
 from tasks.breaker import OPEN_AFTER
 from tasks.provider_calls import make_provider_calls
@@ -21,102 +19,12 @@ from tasks.providers.calls import (
     ProviderUnreachable,
 )
 from tests.conditions import eventually
+from tests.tasks.calls.shop import AT_ONCE_HERE, Shop, make_due, rows, write
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    import asyncpg
-
     from db.connections.pool import Connection, Pool
-    from db.outbox.provider_calls import ProviderCall
     from tasks.context import Context
-    from tests.clusters import Database
-    from tests.conftest import Connect
-
-    # Waits until the database is away, lets the calls end, and has it back once that was noticed.
-    Outage = Callable[[asyncio.Event], Awaitable[None]]
-
-KIND = "shop.refund"
-AT_ONCE_HERE = 4
-
-
-class Shop:
-    """A provider whose calls do what the test says; it keeps nothing open."""
-
-    name = "shop"
-    calls_at_once_here = AT_ONCE_HERE
-    calls_at_once = 8
-
-    def __init__(self) -> None:
-        self.made: list[str] = []
-        self.fails: dict[str, Exception] = {}
-        self.running = 0
-        self.most = 0
-        self.done: list[str] = []
-        self.turn = asyncio.Event()
-        self.turn.set()
-        self.slow: set[str] = set()
-        self.slow_turn = asyncio.Event()
-        self.kinds = {KIND: self.make}
-
-    def calls(self) -> dict[str, Any]:
-        return self.kinds
-
-    async def check_account(self) -> None:
-        """Its key is ours."""
-
-    async def is_making(self, calls: int) -> None:
-        """Wait until so many calls have begun."""
-
-        async def are_begun() -> bool:
-            return self.running >= calls
-
-        await eventually(are_begun)
-
-    async def make(self, call: ProviderCall) -> dict[str, Any]:
-        self.made.append(call.key)
-        self.running += 1
-        self.most = max(self.most, self.running)
-        try:
-            await self.turn.wait()
-            if call.key in self.slow:
-                await self.slow_turn.wait()
-        finally:
-            self.running -= 1
-        if failure := self.fails.get(call.key):
-            raise failure
-        self.done.append(call.key)
-        return {"key": call.key}
-
-
-@pytest.fixture
-def shop() -> Shop:
-    return Shop()
-
-
-@pytest.fixture
-def context(worker_pool: Pool, shop: Shop) -> Context:
-    """What a worker gives to the task, with one provider."""
-    return make_context(worker_pool, providers={"shop": shop})
-
-
-async def write(db: Connection, *keys: str, kind: str = KIND) -> None:
-    await db.execute(
-        "insert into fleet.provider_calls (kind, key) select $1, k from unnest($2::text[]) as k",
-        kind,
-        list(keys),
-    )
-
-
-async def rows(db: Connection) -> dict[str, asyncpg.Record]:
-    found = await db.fetch("select * from fleet.provider_calls order by id")
-    return {row["key"]: row for row in found}
-
-
-async def make_due(db: Connection) -> None:
-    """Let the pauses of failed calls be over."""
-    await db.execute("update fleet.provider_calls set next_attempt_at = now()")
 
 
 async def test_a_call_is_made_once_and_its_answer_is_stored(
@@ -264,7 +172,7 @@ async def test_a_defect_is_recorded_without_its_message_and_harms_no_other(
     with capture_logs() as logs:
         await make_provider_calls(context)
     found = await rows(db)
-    assert found["a"]["last_error"].startswith("KeyError at test_provider_calls.py:")
+    assert found["a"]["last_error"].startswith("KeyError at shop.py:")
     assert (found["a"]["state"], found["a"]["failures"]) == ("pending", 1)
     assert found["b"]["state"] == "done"
     assert "Jane" not in str(logs)
@@ -360,68 +268,3 @@ async def test_a_process_that_stops_begins_no_more_calls(
     assert await making == AT_ONCE_HERE
     states = [row["state"] for row in (await rows(db)).values()]
     assert states.count("done") == states.count("pending") == AT_ONCE_HERE
-
-
-@pytest_asyncio.fixture
-async def outage(database: Database, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Outage:
-    """Keeps the worker out of the database until how a call ended could not be written."""
-    superuser = await connect("superuser")
-    has_failed = asyncio.Event()
-
-    def noting(write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def try_it(*args: Any, **more: Any) -> Any:
-            try:
-                return await write(*args, **more)
-            except DatabaseUnavailable:
-                has_failed.set()
-                raise
-
-        return try_it
-
-    async def pass_by(let_it_end: asyncio.Event) -> None:
-        await superuser.execute(f"revoke connect on database {database.name} from public")
-        await superuser.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
-            " where datname = current_database() and usename = 'coinfleet_worker'"
-        )
-        let_it_end.set()
-        await asyncio.wait_for(has_failed.wait(), 10)
-        await superuser.execute(f"grant connect on database {database.name} to public")
-
-    monkeypatch.setattr(provider_calls, "WRITE_AGAIN_S", 0.01)
-    for name in ("finish_call", "fail_call"):
-        monkeypatch.setattr(provider_calls, name, noting(getattr(provider_calls, name)))
-    return pass_by
-
-
-@pytest.mark.parametrize(
-    "ended", [(None, "done"), (CallRefused("402 no"), "dead"), (CallFailed("503"), "pending")]
-)
-async def test_how_a_call_ended_is_written_when_the_database_is_back(
-    context: Context,
-    shop: Shop,
-    db: Connection,
-    outage: Outage,
-    ended: tuple[Exception | None, str],
-) -> None:
-    failure, state = ended
-    shop.fails = {"a": failure} if failure else {}
-    await write(db, "a")
-    shop.turn.clear()
-    making = asyncio.create_task(make_provider_calls(context))
-    await shop.is_making(1)
-    await outage(shop.turn)
-    assert await making == 1
-    call = (await rows(db))["a"]
-    assert (call["state"], call["attempts"], call["lease_until"]) == (state, 1, None)
-
-
-async def test_a_call_that_ended_twice_for_one_attempt_failed_once(db: Connection) -> None:
-    await write(db, "a")
-    await db.execute(
-        "select * from fleet.claim_provider_calls('w', array['shop.refund'], 1, 8, 90)"
-    )
-    failing = "select * from fleet.fail_provider_call(1, 1, 'KeyError', 'defect')"
-    assert await db.fetchrow(failing) is not None
-    assert await db.fetchrow(failing) is None
-    assert (await rows(db))["a"]["failures"] == 1
