@@ -359,7 +359,7 @@ NOW = int(time.time())
         {"sub": "a" * 201},
     ],
     # A time in a name would give every process of the tests other names.
-    ids=lambda changes: "-".join(changes),
+    ids="-".join,
 )
 async def test_a_token_that_is_not_for_the_console_signs_nobody_in(
     console: Site, key: SigningKey, changes: dict[str, Any]
