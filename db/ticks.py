@@ -97,9 +97,9 @@ async def hold_tick(
     """Hold the claimed tick while its job runs in the block, and record it as done at its end.
 
     Yields False if another worker has taken the tick; the block must not do the job then. If the
-    block raises, nothing is recorded: call `fail_tick`. While the job runs this holds one
-    connection, with a lock on the tick's row, if the pool has another one for the job. If not, and
-    if not `in_transaction`, it holds none, and extends the claim every KEEP_EVERY_S.
+    block raises, nothing is recorded: call `fail_tick` or `interrupt_tick`. While the job runs this
+    holds one connection, with a lock on the tick's row, if the pool has another one for the job. If
+    not, and if not `in_transaction`, it holds none, and extends the claim every KEEP_EVERY_S.
     """
     if not in_transaction:
         async with _kept(pool, tick, attempt) as is_kept:
@@ -159,6 +159,15 @@ async def fail_tick(database: Pool | Connection, tick: Tick, *, attempt: int, er
         "select fleet.fail_tick($1, $2, $3, $4)", tick.job, tick.number, attempt, error
     )
     return given_up
+
+
+async def interrupt_tick(
+    database: Pool | Connection, tick: Tick, *, attempt: int, error: str
+) -> None:
+    """Record that something that passes stopped the attempt, which is not counted then."""
+    await database.execute(
+        "select fleet.interrupt_tick($1, $2, $3, $4)", tick.job, tick.number, attempt, error
+    )
 
 
 async def read_schedules(database: Pool | Connection) -> list[ScheduleStatus]:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from db.errors import DatabaseUnavailable
 from db.outbox.provider_calls import claim_calls, fail_call, finish_call, pause_calls
 from tasks.providers.calls import AccountNotOurs, CallFailed, CallRefused, CallsUnwanted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from db.outbox.provider_calls import CallFailure, CallFate, ProviderCall
     from tasks.context import Context
@@ -36,6 +40,8 @@ LEASE_S = 90
 LOOK_AGAIN_S = 1.0
 # A call that has failed for so long needs a person: from then on a failure is an error in the log.
 ALARM_AFTER_S = 15 * 60.0
+# While the database is away, how a call ended is written again and again until its lease is over.
+WRITE_AGAIN_S = 0.5
 
 
 async def make_provider_calls(ctx: Context) -> int:
@@ -151,30 +157,52 @@ async def _all_of(*works: Awaitable[T]) -> list[T]:
 async def _make(ctx: Context, provider: Provider, call: ProviderCall, make: MakeCall) -> None:
     """Make one call and record how it ended."""
     breaker = ctx.breakers[provider.name]
+    lease_ends_at = time.monotonic() + LEASE_S
     try:
         async with asyncio.timeout(CALL_LIMIT_S):
             result = await make(call)
     except CallFailed as failure:
         breaker.note_failure(failure)
-        await _fail(ctx, call, str(failure), "transient", failure.retry_after_s)
+        write = partial(_fail, ctx, call, str(failure), "transient", failure.retry_after_s)
     except TimeoutError:
-        await _fail(ctx, call, "not done in time", "transient")
+        write = partial(_fail, ctx, call, "not done in time", "transient")
     except CallRefused as refusal:
         breaker.note_answer()
-        await _fail(ctx, call, str(refusal), "refused")
+        write = partial(_fail, ctx, call, str(refusal), "refused")
     except CallsUnwanted as unwanted:
         breaker.note_answer()
-        await _pause(ctx, call, str(unwanted))
+        write = partial(_pause, ctx, call, str(unwanted))
     # A bug: this call fails alone, and the others are made.
     except Exception as error:  # noqa: BLE001
         # Not its message, which may quote a part of the answer.
         where = extract_tb(error.__traceback__)[-1]
         at = f"{Path(where.filename).name}:{where.lineno}"
-        await _fail(ctx, call, f"{type(error).__name__} at {at}", "defect")
+        write = partial(_fail, ctx, call, f"{type(error).__name__} at {at}", "defect")
     else:
         breaker.note_answer()
-        if await finish_call(ctx.pool, call, result):
-            log.info("provider_call_made", call_id=call.id, kind=call.kind, attempt=call.attempt)
+        write = partial(_finish, ctx, call, result)
+    await _write(ctx, write, until=lease_ends_at)
+
+
+async def _write(ctx: Context, write: Callable[[], Awaitable[None]], *, until: float) -> None:
+    """Write how a call ended, as soon as the database is back if it is away.
+
+    Else the call would wait for its lease, and be made again for nothing. Each way to write it does
+    nothing the second time. Raises DatabaseUnavailable if the process stops, and at `until`.
+    """
+    while True:
+        try:
+            return await write()
+        except DatabaseUnavailable:
+            if time.monotonic() + WRITE_AGAIN_S > until or ctx.stopping.is_set():
+                raise
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ctx.stopping.wait(), WRITE_AGAIN_S)
+
+
+async def _finish(ctx: Context, call: ProviderCall, result: dict[str, Any]) -> None:
+    if await finish_call(ctx.pool, call, result):
+        log.info("provider_call_made", call_id=call.id, kind=call.kind, attempt=call.attempt)
 
 
 async def _pause(ctx: Context, call: ProviderCall, error: str) -> None:

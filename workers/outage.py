@@ -14,7 +14,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-Thing: TypeAlias = Literal["database", "queue", "provider", "collector"]
+Thing: TypeAlias = Literal["database", "queue", "provider", "collector", "sign_in_service"]
 
 # Written out, so that a search for an event of the log finds them.
 UNREACHABLE: dict[Thing, str] = {
@@ -22,12 +22,14 @@ UNREACHABLE: dict[Thing, str] = {
     "queue": "queue_unreachable",
     "provider": "provider_unreachable",
     "collector": "collector_unreachable",
+    "sign_in_service": "sign_in_service_unreachable",
 }
 BACK: dict[Thing, str] = {
     "database": "database_back",
     "queue": "queue_back",
     "provider": "provider_back",
     "collector": "collector_back",
+    "sign_in_service": "sign_in_service_back",
 }
 
 

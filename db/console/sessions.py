@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from db.connections.pool import Connection, Pool
 
 
@@ -67,6 +69,17 @@ async def find_session(pool: Pool | Connection, token_hash: bytes) -> ConsoleSes
     """Return the session with this token if it is good now."""
     row = await pool.fetchrow("select * from fleet.console_session($1)", token_hash)
     return None if row is None else ConsoleSession(*row)
+
+
+async def find_ended(pool: Pool | Connection, session_ids: Sequence[int]) -> frozenset[int]:
+    """Return those of these sessions that are over."""
+    rows = await pool.fetch(
+        "select id from unnest($1::bigint[]) as asked (id) where not exists ("
+        " select from fleet.console_sessions as s where s.id = asked.id"
+        " and s.revoked_at is null and s.expires_at > clock_timestamp())",
+        session_ids,
+    )
+    return frozenset(row["id"] for row in rows)
 
 
 async def end_session(pool: Pool | Connection, token_hash: bytes) -> None:

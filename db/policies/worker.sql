@@ -49,6 +49,7 @@ grant execute on function fleet.hold_tick(text, bigint, integer) to coinfleet_wo
 grant execute on function fleet.keep_tick(text, bigint, integer) to coinfleet_worker;
 grant execute on function fleet.finish_tick(text, bigint, timestamptz) to coinfleet_worker;
 grant execute on function fleet.fail_tick(text, bigint, integer, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.interrupt_tick(text, bigint, integer, text, timestamptz) to coinfleet_worker;
 grant execute on function fleet.report_worker(text, double precision, double precision, bigint, bigint, double precision, bigint[]) to coinfleet_worker;
 grant execute on function fleet.report_work(text, double precision, double precision, jsonb) to coinfleet_worker;
 grant execute on function fleet.event_failures(bigint[]) to coinfleet_worker;

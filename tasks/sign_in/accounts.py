@@ -28,7 +28,7 @@ REQUESTS_PER_S = 20
 ANSWER_BYTES_MAX = 262_144
 
 T = TypeVar("T")
-Cause = Literal["credentials", "needs_code", "code", "no_role", "too_often"]
+Cause = Literal["credentials", "needs_code", "other_factor", "code", "no_role", "too_often"]
 AAL_WITH_CODE = "aal2"
 AAL_WITHOUT = "aal1"
 
@@ -105,7 +105,7 @@ class Accounts:
         granted = await self._with_password(email, password)
         try:
             aal = AAL_WITHOUT
-            factor = _verified_factor(granted.user)
+            factor = _code_factor(granted.user)
             if factor is not None:
                 if not code:
                     raise SignInRefused("needs_code")
@@ -159,11 +159,17 @@ class Accounts:
             raise SignInUnavailable(str(error)) from None
 
 
-def _verified_factor(user: _User) -> UUID | None:
-    """Return the app that makes codes for this account, if it has one."""
-    for factor in user.factors or ():
-        if factor.factor_type == "totp" and factor.status == "verified":
+def _code_factor(user: _User) -> UUID | None:
+    """Return the app that makes codes for this account; None if it has no second factor.
+
+    Raises SignInRefused if it has one of another kind only: the password alone is too little.
+    """
+    verified = [factor for factor in user.factors or () if factor.status == "verified"]
+    for factor in verified:
+        if factor.factor_type == "totp":
             return factor.id
+    if verified:
+        raise SignInRefused("other_factor")
     return None
 
 

@@ -85,9 +85,12 @@ class ForwardedTokens:
             raise NotSignedIn("not_a_user") from None
         if claims.exp + LEEWAY_S <= now_s or claims.nbf - LEEWAY_S > now_s:
             raise NotSignedIn("expired")
+        # One of the future would outlive a sign-out: see fleet.open_console_session.
+        if not 0 <= claims.iat <= now_s + LEEWAY_S:
+            raise NotSignedIn("not_a_user")
         audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
         role = claims.app_metadata.get("coinfleet_role")
-        is_named = 0 < len(claims.sub) <= SUBJECT_MAX and claims.sub.isprintable()
+        is_named = claims.sub.isprintable() and 0 < len(claims.sub.strip()) <= SUBJECT_MAX
         if self._audience not in audiences or not is_named or not isinstance(role, str):
             raise NotSignedIn("not_a_user")
         return Forwarded(

@@ -33,6 +33,7 @@ SCHEMES = ("light", "dark")
 OVERFLOWS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_page_breaks_no_rule_of_its_own_policy_and_asks_nobody_else(
     console: Console, path: str
@@ -53,7 +54,9 @@ async def test_a_page_fits_a_phone(console: Console, path: str) -> None:
     assert not await page.evaluate(OVERFLOWS)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    "scheme", [pytest.param(SCHEMES[0], marks=pytest.mark.brief), *SCHEMES[1:]]
+)
 async def test_axe_finds_nothing(console: Console, scheme: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.async_playwright").Axe()
     page = await console.sign_in(bypass_csp=True, color_scheme=scheme)
@@ -63,6 +66,7 @@ async def test_axe_finds_nothing(console: Console, scheme: Any) -> None:
         assert found.violations_count == 0, f"{path}: {found.generate_report()}"
 
 
+@pytest.mark.brief
 async def test_without_javascript_everything_can_be_read_and_done(console: Console) -> None:
     page = await console.sign_in(java_script_enabled=False)
     assert await page.get_by_role("heading", name=re.compile("a person$")).is_visible()
@@ -100,6 +104,7 @@ async def test_an_empty_filter_stays_out_of_the_address(console: Console) -> Non
     await page.wait_for_url(f"{console.base}/events?state=pending")
 
 
+@pytest.mark.brief
 async def test_the_overview_changes_by_itself(console: Console, owner: Connection) -> None:
     page = await console.sign_in(Role.VIEWER)
     await page.goto(f"{console.base}/")
@@ -127,6 +132,7 @@ async def test_the_overview_is_live_also_if_a_script_of_it_comes_late(console: C
         await page.goto(f"{console.base}/", wait_until="commit")
 
 
+@pytest.mark.brief
 async def test_what_somebody_typed_runs_nowhere(console: Console) -> None:
     page = await console.sign_in()
     dialogs: list[object] = []
@@ -171,6 +177,7 @@ async def proxy(base: str) -> AsyncIterator[str]:
             yield address
 
 
+@pytest.mark.brief
 async def test_it_works_behind_a_proxy_that_rewrites_the_host(console: Console) -> None:
     async with proxy(console.base) as address:
         page = await console.sign_in(base=address, java_script_enabled=False)
@@ -182,6 +189,7 @@ async def test_it_works_behind_a_proxy_that_rewrites_the_host(console: Console) 
         assert await page.get_by_role("heading", name="Sign in").is_visible()
 
 
+@pytest.mark.brief
 async def test_a_form_of_another_site_does_nothing(console: Console) -> None:
     page = await console.sign_in()
     evil = (

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 from tests.browser.conftest import PHONE
@@ -52,6 +53,7 @@ async def approve(page: Page, reason: str) -> None:
     await page.get_by_role("button", name=re.compile("^Approve purchase")).click()
 
 
+@pytest.mark.brief
 async def test_two_people_approve_and_whoever_is_late_or_comes_twice_is_told(
     console: Console, owner: Connection
 ) -> None:

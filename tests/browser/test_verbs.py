@@ -97,7 +97,7 @@ async def test_one_box_chooses_all_events_of_a_page_and_is_hidden_without_javasc
         if has_script:
             await every.check()
             boxes = await page.get_by_label(re.compile("^Choose event")).all()
-            assert len(boxes) == 3
+            assert len(boxes) > 2
             assert all([await box.is_checked() for box in boxes])
     assert console.complaints == []
 

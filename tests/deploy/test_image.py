@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 from contextlib import asynccontextmanager
@@ -185,3 +186,33 @@ async def test_its_worker_joins_a_running_fleet(
         await eventually(is_processed)
         assert await db.fetchval("select count(*) from fleet.worker_reports") == 1
         assert (await web.stopped(), await worker.stopped()) == (0, 0), worker.log.read_text()
+
+
+async def test_its_console_is_ready_and_stops_when_asked(
+    database: Database, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    """Its pages and the files that a browser asks for are in the image."""
+    address = f"http://127.0.0.1:{unused_tcp_port}"
+
+    async def is_ready() -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"{address}/healthz")).status_code == 200
+        except httpx.ConnectError:
+            return False
+
+    settings = {
+        "CONSOLE_DATABASE_URL": database.url("console"),
+        "CONSOLE_PORT": str(unused_tcp_port),
+    }
+    words = ("python", "-m", "workers.console")
+    async with running(tmp_path / "console", *words, **settings) as console:
+        await eventually(is_ready)
+        async with httpx.AsyncClient(base_url=address) as client:
+            page = await client.get("/sign-in")
+            assert page.status_code == 200
+            files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+            assert files
+            for file in files:
+                assert (await client.get(file)).status_code == 200, file
+        assert await console.stopped() == 0, console.log.read_text()

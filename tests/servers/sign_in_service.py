@@ -6,6 +6,7 @@ Written from its HTTP API: POST /token?grant_type=password, /factors/{id}/challe
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,18 +37,21 @@ class Member:
     user_metadata: dict[str, Any] = field(default_factory=dict)
     has_factor: bool = False
     is_factor_verified: bool = True
+    factor_type: str = "totp"
+    told_email: str | None = None
+    """What it says instead of `email`."""
     user_id: UUID = field(default_factory=uuid4)
     factor_id: UUID = field(default_factory=uuid4)
 
     @property
     def told(self) -> dict[str, Any]:
         state = "verified" if self.is_factor_verified else "unverified"
-        factor = {"id": str(self.factor_id), "factor_type": "totp", "status": state}
+        factor = {"id": str(self.factor_id), "factor_type": self.factor_type, "status": state}
         return {
             "id": str(self.user_id),
             "aud": "authenticated",
             "role": "authenticated",
-            "email": self.email,
+            "email": self.email if self.told_email is None else self.told_email,
             "app_metadata": {"provider": "email", **self.app_metadata},
             "user_metadata": self.user_metadata,
             **({"factors": [factor]} if self.has_factor else {}),
@@ -66,6 +70,8 @@ class SignInService:
     fault: Fault | None = None
     open_tokens: dict[str, Member] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    answers_after: asyncio.Event | None = None
+    """Passwords are judged when it is set."""
     _challenges: dict[str, Member] = field(default_factory=dict)
 
     def add(self, email: str, **values: Any) -> Member:
@@ -74,7 +80,10 @@ class SignInService:
         return member
 
     async def token(self, request: Request) -> Response:
-        if (fault := self._faulty(request)) is not None:
+        fault = self._faulty(request)
+        if self.answers_after is not None:
+            await self.answers_after.wait()
+        if fault is not None:
             return fault
         if request.query_params.get("grant_type") != "password":
             return refused(400, "validation_failed")

@@ -6,8 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from structlog.testing import capture_logs
 
+from db.errors import DatabaseUnavailable
 from tasks import provider_calls
 from tasks.breaker import OPEN_AFTER
 from tasks.provider_calls import make_provider_calls
@@ -22,11 +24,18 @@ from tests.conditions import eventually
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import asyncpg
 
     from db.connections.pool import Connection, Pool
     from db.outbox.provider_calls import ProviderCall
     from tasks.context import Context
+    from tests.clusters import Database
+    from tests.conftest import Connect
+
+    # Waits until the database is away, lets the calls end, and has it back once that was noticed.
+    Outage = Callable[[asyncio.Event], Awaitable[None]]
 
 KIND = "shop.refund"
 AT_ONCE_HERE = 4
@@ -351,3 +360,68 @@ async def test_a_process_that_stops_begins_no_more_calls(
     assert await making == AT_ONCE_HERE
     states = [row["state"] for row in (await rows(db)).values()]
     assert states.count("done") == states.count("pending") == AT_ONCE_HERE
+
+
+@pytest_asyncio.fixture
+async def outage(database: Database, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Outage:
+    """Keeps the worker out of the database until how a call ended could not be written."""
+    superuser = await connect("superuser")
+    has_failed = asyncio.Event()
+
+    def noting(write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def try_it(*args: Any, **more: Any) -> Any:
+            try:
+                return await write(*args, **more)
+            except DatabaseUnavailable:
+                has_failed.set()
+                raise
+
+        return try_it
+
+    async def pass_by(let_it_end: asyncio.Event) -> None:
+        await superuser.execute(f"revoke connect on database {database.name} from public")
+        await superuser.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and usename = 'coinfleet_worker'"
+        )
+        let_it_end.set()
+        await asyncio.wait_for(has_failed.wait(), 10)
+        await superuser.execute(f"grant connect on database {database.name} to public")
+
+    monkeypatch.setattr(provider_calls, "WRITE_AGAIN_S", 0.01)
+    for name in ("finish_call", "fail_call"):
+        monkeypatch.setattr(provider_calls, name, noting(getattr(provider_calls, name)))
+    return pass_by
+
+
+@pytest.mark.parametrize(
+    "ended", [(None, "done"), (CallRefused("402 no"), "dead"), (CallFailed("503"), "pending")]
+)
+async def test_how_a_call_ended_is_written_when_the_database_is_back(
+    context: Context,
+    shop: Shop,
+    db: Connection,
+    outage: Outage,
+    ended: tuple[Exception | None, str],
+) -> None:
+    failure, state = ended
+    shop.fails = {"a": failure} if failure else {}
+    await write(db, "a")
+    shop.turn.clear()
+    making = asyncio.create_task(make_provider_calls(context))
+    await shop.is_making(1)
+    await outage(shop.turn)
+    assert await making == 1
+    call = (await rows(db))["a"]
+    assert (call["state"], call["attempts"], call["lease_until"]) == (state, 1, None)
+
+
+async def test_a_call_that_ended_twice_for_one_attempt_failed_once(db: Connection) -> None:
+    await write(db, "a")
+    await db.execute(
+        "select * from fleet.claim_provider_calls('w', array['shop.refund'], 1, 8, 90)"
+    )
+    failing = "select * from fleet.fail_provider_call(1, 1, 'KeyError', 'defect')"
+    assert await db.fetchrow(failing) is not None
+    assert await db.fetchrow(failing) is None
+    assert (await rows(db))["a"]["failures"] == 1

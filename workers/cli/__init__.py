@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.endings import run_command
+from workers.cli.manual import complete_help
 from workers.cli.terminal import write
 from workers.streams import prepare_streams
 from workers.version import release_version
@@ -54,6 +55,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         else:
             settings = getattr(module, "CONTEXT_SETTINGS", None)
             app.command(name, context_settings=settings)(module.command)
+    complete_help(app)
     return app
 
 

@@ -18,7 +18,10 @@ from workers.embedded import DataFolder, DataFolderUnusable
 from workers.settings import load_settings
 from workers.sign_in_links import make_links
 
-group = typer.Typer(no_args_is_help=True, help=__doc__)
+group = typer.Typer(
+    no_args_is_help=True,
+    help="Say who is signed in to the console and end that; print the links of a local fleet.",
+)
 
 
 @group.command("links")

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import structlog
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
@@ -30,7 +31,8 @@ from workers.console.sign_in import entering
 from workers.console.sign_in.proxied import recognize
 from workers.console.sign_in.sessions import keep
 from workers.console.table import ACTIONS, PAGES
-from workers.console.visit import BadInput, NotFound, Visit, read_fields, read_form, show
+from workers.console.visit import BadInput, NotFound, NotYours, Visit, read_fields, read_form, show
+from workers.outage import Outage
 from workers.processes import CONSOLE
 from workers.sign_in_links import PATH as LINK_PATH
 
@@ -72,6 +74,8 @@ def make_app(settings: Settings) -> ASGIApp:
     ]
     handlers: Any = {HTTPStatus.NOT_FOUND: _unknown_page}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    # It would lead to the Host that a proxy wrote, by plain HTTP.
+    app.router.redirect_slashes = False
     return Guard(app, origin=settings.console_origin)
 
 
@@ -100,6 +104,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             templates=make_environment(),
             feed=feed,
             attempts=Attempts(),
+            sign_in_outage=Outage("sign_in_service", then="nobody can sign in with a password"),
             menu=[MenuItem(each.path, each.title, each.right) for each in PAGES if each.in_menu],
             accounts=accounts,
             forwarded=forwarded,
@@ -163,6 +168,15 @@ async def _explain(desk: Desk, request: Request, visit: Visit | None, error: Exc
         return say(status=HTTPStatus.BAD_REQUEST, title="That can't be used", why=str(error))
     if isinstance(error, NotFound):
         return say(status=HTTPStatus.NOT_FOUND, title="Nothing here", why=str(error))
+    if isinstance(error, NotYours):
+        return say(status=HTTPStatus.FORBIDDEN, title="Not yours", why=str(error))
+    if isinstance(error, ClientDisconnect):
+        # Nobody reads this.
+        return say(
+            status=HTTPStatus.BAD_REQUEST,
+            title="The form is not whole",
+            why="The browser went away while it sent the form. Nothing was changed.",
+        )
     await expire_if_unfit(desk.pool, error)
     if is_transient(error) or is_server_unfit(error):
         why = (

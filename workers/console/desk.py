@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workers.console.attempts import Attempts
     from workers.console.feed import Feed
     from workers.console.rights import Right
+    from workers.outage import Outage
     from workers.settings import Settings
 
 
@@ -40,6 +41,7 @@ class Desk:
     templates: Environment
     feed: Feed
     attempts: Attempts
+    sign_in_outage: Outage
     menu: Sequence[MenuItem] = ()
     accounts: Accounts | None = None
     forwarded: ForwardedTokens | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from db.connections.pool import expire_if_unfit
+from db.console.sessions import find_ended
 from db.errors import describe
 from db.health.vital_signs import read_vital_signs
 from workers.cli.status.health import Queue
@@ -36,7 +37,7 @@ WATCHED_S = 2.0
 UNWATCHED_S = 10.0
 POINTS_MAX = 1_800
 TIMEOUT_S = 5.0
-# A browser connects anew after this, and then its session is asked for again.
+# A browser connects anew after this, and then a proxy has to vouch for its person again.
 STREAM_S = 60.0
 WATCHERS_MAX = 100
 # Its questions are as many as those of `coinfleet status`, and it compares the whole schema.
@@ -84,7 +85,8 @@ class Feed:
         self._turn = asyncio.Lock()
         self._next = asyncio.Event()
         self._wanted = asyncio.Event()
-        self._watchers = 0
+        self._watchers: Counter[int] = Counter()
+        self._ended: frozenset[int] = frozenset()
         self._is_closing = False
         self._read_at = self._judged_at = float("-inf")
         self._last_counts: tuple[float, int, int] | None = None
@@ -120,12 +122,15 @@ class Feed:
     @property
     def is_full(self) -> bool:
         """Whether as many look as may."""
-        return self._watchers >= WATCHERS_MAX
+        return self._watchers.total() >= WATCHERS_MAX
 
-    async def watch(self) -> AsyncIterator[Reading]:
-        """Yield each reading as it is taken, for STREAM_S or until the process stops."""
+    async def watch(self, session_id: int) -> AsyncIterator[Reading]:
+        """Yield each reading as it is taken, for STREAM_S.
+
+        It ends before that when the session does, and when the process stops.
+        """
         ends_at = asyncio.get_running_loop().time() + STREAM_S
-        self._watchers += 1
+        self._watchers[session_id] += 1
         self._wanted.set()
         try:
             while True:
@@ -135,11 +140,11 @@ class Feed:
                         await following.wait()
                 except TimeoutError:
                     return
-                if self._is_closing:
+                if self._is_closing or session_id in self._ended:
                     return
                 yield self.latest
         finally:
-            self._watchers -= 1
+            self._watchers -= Counter((session_id,))
             if not self._watchers:
                 self._wanted.clear()
 
@@ -165,6 +170,8 @@ class Feed:
         try:
             signs = await read_vital_signs(self._pool, timeout_s=TIMEOUT_S)
             health = await self._judge() if judges else self.latest.health
+            if self._watchers:
+                self._ended = await find_ended(self._pool, sorted(self._watchers))
             reading = Reading(number, signs, health, per_second=self._note(signs))
         # Whatever it is, an operator has to see it, and the next reading may be good.
         except Exception as error:  # noqa: BLE001

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from workers.sign_in_links import Role
 
@@ -44,6 +45,10 @@ class Person:
     aal: str
     reads_payloads: bool
     expires_at: datetime
+
+    def is_holder_of(self, profile_id: UUID) -> bool:
+        """Return whether the profile is this person's own: the app's users sign in there, too."""
+        return self.subject.rpartition(" ")[2].lower() == str(profile_id)
 
     def may(self, right: Right, *, approval_aal: str = "aal1") -> bool:
         """Return whether this person has the right; approving may ask for a second factor."""

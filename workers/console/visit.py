@@ -36,6 +36,10 @@ class BadInput(Exception):
     """What was typed or sent can't be used; the message is a sentence for the person."""
 
 
+class NotYours(Exception):
+    """Somebody else has to do this; the message is a sentence for the person."""
+
+
 class NotFound(Exception):
     """Nothing has this id; the message is a sentence for the person."""
 

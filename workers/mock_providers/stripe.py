@@ -115,8 +115,9 @@ class StripeServer:
     contexts: list[str | None] = field(default_factory=list)
     silence: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to let answers go that are `lost`, and to end those that are `dripped`."""
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    """Of the next refunds and events."""
     _keys: dict[str, Kept] = field(default_factory=dict)
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def wait(self, *, hours: float) -> None:
         """Let time pass."""
@@ -146,7 +147,7 @@ class StripeServer:
     def add_refund(self, intent: str, amount: int, **metadata: str) -> dict[str, Any]:
         """Refund a part of a payment, as somebody does in Stripe's dashboard."""
         refund = {
-            "id": f"re_{next(self._numbers)}",
+            "id": f"re_{next(self.numbers)}",
             "object": "refund",
             "amount": amount,
             "currency": "usd",
@@ -175,7 +176,7 @@ class StripeServer:
         """Add an event about an object as it is now, in the shape of a version of the API."""
         self.events.append(
             {
-                "id": f"evt_mock{next(self._numbers)}",
+                "id": f"evt_mock{next(self.numbers)}",
                 "object": "event",
                 "api_version": api_version,
                 "created": int(self.now_s),

@@ -6,6 +6,7 @@ It tells the fleet of each refund by signed webhooks. What it knows is gone when
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,7 +57,9 @@ class _Account:
     def __init__(self, secret: str, sender: Sender) -> None:
         self._secret = secret
         self._sender = sender
-        self._stripe = StripeServer()
+        # The fleet keeps its data when it stops: a number of an earlier run would name what that
+        # run told, and the fleet has seen that.
+        self._stripe = StripeServer(numbers=count(time.time_ns()))
         self._stripe.add_endpoint(f"{sender.fleet}/webhooks/{Stripe.name}")
         self._told = 0
         self.server = Starlette(

@@ -12,7 +12,7 @@ import structlog
 
 from db import ticks
 from db.connections.pool import expire_if_unfit
-from db.errors import describe, is_transient
+from db.errors import describe, is_transient, sqlstate_of
 from db.health.readiness import is_passing
 from schedules.timetable import TIMETABLE
 
@@ -29,6 +29,10 @@ log = structlog.get_logger(__name__)
 # The kind of work that an error of a job stops, see interruptions.py.
 JOBS = "jobs"
 ERROR_LENGTH = 500
+# SQLSTATEs, or classes of them, by which a server that lives says that others stopped the job: it
+# only reads, a deadlock, out of sessions or disk, a lock. What ends a session or takes too long may
+# be the job's own doing, on any day, so that is counted.
+STOPPED_BY_OTHERS = ("25006", "40", "53", "55")
 
 
 class Ticks:
@@ -100,7 +104,10 @@ class Ticks:
 async def _record_failure(
     context: Context, tick: Tick, attempt: int, error: Exception, *, is_too_late: bool
 ) -> None:
-    """Log the attempt's error and record it. Raises what the database does, if it can't be."""
+    """Log the attempt's error and record it. Raises what the database does, if it can't be.
+
+    What others did is no failed attempt: a daily job must not wait a day because of a lock of 30 s.
+    """
     await expire_if_unfit(context.pool, error)
     context.meter.note_trouble(("job", tick.job), describe(error))
     will_pass = await is_passing(context.pool, error)
@@ -111,6 +118,9 @@ async def _record_failure(
         log.warning("job_interrupted", attempt=attempt, reason=reason)
     else:
         log.error("job_failed", attempt=attempt, exc_info=error)
+    if will_pass and not is_too_late and (sqlstate_of(error) or "").startswith(STOPPED_BY_OTHERS):
+        await ticks.interrupt_tick(context.pool, tick, attempt=attempt, error=reason)
+        return
     if await ticks.fail_tick(context.pool, tick, attempt=attempt, error=reason):
         # An outage needs no person: the job's next tick does the work.
         give_up = log.warning if will_pass and not is_too_late else log.error

@@ -22,7 +22,8 @@ declare
 begin
     select c.* into v_call
     from fleet.provider_calls as c
-    where c.id = p_id and c.attempts = p_attempt and c.state = 'pending'
+    -- A worker that did not hear that this is written writes it again: then the lease is over, and nothing is.
+    where c.id = p_id and c.attempts = p_attempt and c.state = 'pending' and c.lease_until is not null
     for no key update;
     if not found then
         return;

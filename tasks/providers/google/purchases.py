@@ -123,7 +123,9 @@ def _line_items(purchase: ProductPurchase) -> list[LineItem]:
 def _unknown(event: ClaimedEvent, wanted: Wanted, fetched: Fetched) -> Fact:
     age_s = _age_s(event, fetched)
     if age_s < UNKNOWN_FOR_S:
-        return _question(event, wanted, reason="unknown_token_yet", age_s=age_s)
+        # The last look is when that time is over, and not up to twice as late.
+        pause_s = min(age_s, UNKNOWN_FOR_S - age_s)
+        return _question(event, wanted, reason="unknown_token_yet", age_s=pause_s)
     return wanted.if_unknown or rejected("unknown_token")
 
 

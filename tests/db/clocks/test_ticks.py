@@ -58,6 +58,12 @@ class Clock:
         )
         return given_up
 
+    async def interrupt(self, second: float, attempt: int) -> bool | None:
+        is_ours: bool | None = await self.db.fetchval(
+            "select fleet.interrupt_tick('job', $1, $2, 'a lock', $3)", FIRST, attempt, at(second)
+        )
+        return is_ours
+
     async def due(self, second: float) -> list[int]:
         rows = await self.db.fetch("select tick from fleet.due_ticks($1)", at(second))
         return [row["tick"] for row in rows]
@@ -227,6 +233,27 @@ async def test_a_late_failure_does_not_touch_a_later_attempt(clock: Clock) -> No
     await clock.claim(6)
     await clock.fail(7, attempt=1)
     assert (await clock.row())["last_error"] is None
+
+
+async def test_an_interrupted_attempt_is_taken_back_and_the_tick_due_5_s_later(
+    clock: Clock,
+) -> None:
+    await clock.fire(0)
+    for second in range(0, 60, 6):
+        assert await clock.claim(second) == 1
+        assert await clock.interrupt(second + 0.5, attempt=1)
+        assert await clock.due(second + 5.4) == []
+        assert await clock.due(second + 5.5) == [FIRST]
+    row = await clock.row()
+    assert (row["attempts"], row["outcome"], row["last_error"]) == (0, None, "a lock")
+
+
+async def test_an_attempt_that_another_worker_follows_takes_nothing_back(clock: Clock) -> None:
+    await clock.fire(0)
+    await clock.claim(0)
+    await clock.claim(6)
+    assert await clock.interrupt(7, attempt=1) is None
+    assert (await clock.row())["attempts"] == 2
 
 
 async def test_holding_a_tick_to_the_end_records_it_as_done(

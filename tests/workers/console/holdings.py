@@ -102,20 +102,23 @@ async def hold(owner: Connection, dollars: int = 30_000) -> tuple[int, Payment]:
     return found, payment
 
 
-async def token_of(owner: Connection, name: str, role: str) -> str:
+async def token_of(owner: Connection, name: str, role: str, *, account: str = "") -> str:
     """The cookie of a session of a person with this name."""
     token = secrets.token_urlsafe()
     claimant = Claimant(
-        subject=f"test {name}", name=name, role=role, aal="aal1", reads_payloads=False
+        subject=f"test {account or name}", name=name, role=role, aal="aal1", reads_payloads=False
     )
     assert await open_session(owner, hash_of(token), claimant, lasts_s=3_600) == name
     return token
 
 
-async def sign_in(site: Site, owner: Connection, name: str, role: str) -> httpx.AsyncClient:
-    """A browser of a person with this name."""
+async def sign_in(
+    site: Site, owner: Connection, name: str, role: str, *, account: str = ""
+) -> httpx.AsyncClient:
+    """A browser of a person with this name, and this id at the sign-in service."""
     browser = site.browser()
-    browser.cookies.set("coinfleet", await token_of(owner, name, role), domain="127.0.0.1")
+    token = await token_of(owner, name, role, account=account)
+    browser.cookies.set("coinfleet", token, domain="127.0.0.1")
     return browser
 
 

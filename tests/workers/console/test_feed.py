@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 from db.connections.pool import open_pool
+from db.console.sessions import Claimant, open_session
 from workers.console.feed import Feed, Reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from db.connections.pool import Connection
     from tests.clusters import Database
 
 DEADLINE_S = 20.0
@@ -50,8 +54,38 @@ async def test_however_many_ask_at_once_the_database_is_asked_once(feed: Feed) -
     assert found[0].outage == ""
 
 
-async def test_all_who_watch_get_the_same_reading(feed: Feed) -> None:
-    watching = [feed.watch() for _ in range(5)]
+async def begin(owner: Connection) -> int:
+    """Begin a session; return its id."""
+    claimant = Claimant(
+        subject="test ann", name="ann", role="viewer", aal="aal1", reads_payloads=False
+    )
+    await open_session(owner, secrets.token_bytes(32), claimant, lasts_s=600)
+    found: int = await owner.fetchval("select max(id) from fleet.console_sessions")
+    return found
+
+
+@pytest.mark.parametrize(
+    "ending", ["revoked_at = clock_timestamp(), revoked_by = 'x'", "expires_at = clock_timestamp()"]
+)
+async def test_who_is_signed_out_sees_no_reading_more_and_others_do(
+    feed: Feed, owner: Connection, ending: str
+) -> None:
+    ended, going_on = await begin(owner), await begin(owner)
+    watching = [feed.watch(ended), feed.watch(going_on)]
+    waiting = [asyncio.ensure_future(next_of(each)) for each in watching]
+    await asyncio.sleep(0)
+    await owner.execute(f"update fleet.console_sessions set {ending} where id = $1", ended)
+    await feed.read()
+    told, untold = await asyncio.gather(*reversed(waiting), return_exceptions=True)
+    assert isinstance(told, Reading)
+    assert isinstance(untold, StopAsyncIteration)
+    for each in watching:
+        await each.aclose()  # type: ignore[attr-defined]
+
+
+async def test_all_who_watch_get_the_same_reading(feed: Feed, owner: Connection) -> None:
+    session = await begin(owner)
+    watching = [feed.watch(session) for _ in range(5)]
     waiting = [asyncio.ensure_future(next_of(each)) for each in watching]
     await asyncio.sleep(0)
     await feed.read()
@@ -62,7 +96,7 @@ async def test_all_who_watch_get_the_same_reading(feed: Feed) -> None:
 
 
 async def test_who_watches_is_let_go_when_the_process_stops(feed: Feed) -> None:
-    watching = feed.watch()
+    watching = feed.watch(1)
     waiting = asyncio.ensure_future(next_of(watching))
     await asyncio.sleep(0)
     feed.end_streams()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.datastructures import Headers
+from structlog.testing import capture_logs
 
 from tests.workers.console.site import BASE, FROM_HERE
-from workers.console.guard import BODY_BYTES_MAX, is_from_here
+from workers.console.guard import BODY_BYTES_MAX, FORM, is_from_here
 from workers.sign_in_links import Role
 
 if TYPE_CHECKING:
@@ -104,3 +105,42 @@ async def test_a_body_of_unknown_length_is_refused(viewer: httpx.AsyncClient) ->
     headers = FROM_HERE | {"content-type": "application/x-www-form-urlencoded"}
     answer = await viewer.post("/sign-out", content=parts(), headers=headers)  # type: ignore[arg-type]
     assert answer.status_code == 411
+
+
+@pytest.mark.parametrize("path", ["/events/", "/sign-in/", "/events//"])
+async def test_no_answer_leads_to_the_host_that_a_request_names(console: Site, path: str) -> None:
+    browser = await console.signed_in(Role.VIEWER)
+    answer = await browser.get(path, headers={"host": "evil.example"})
+    assert answer.status_code == 404
+    assert "evil" not in str(answer.headers)
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/events/retry"])
+async def test_who_goes_away_in_the_middle_of_a_form_fails_no_page(
+    console: Site, path: str
+) -> None:
+    browser = await console.signed_in(Role.OPERATOR)
+    cookie = f"coinfleet={browser.cookies['coinfleet']}"
+    told = {**FROM_HERE, "cookie": cookie, "content-type": FORM, "content-length": "500"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in told.items()],
+    }
+    sent = iter(
+        [{"type": "http.request", "body": b"why=", "more_body": True}, {"type": "http.disconnect"}]
+    )
+    answered: list[Any] = []
+
+    async def receive() -> Any:
+        return next(sent)
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    with capture_logs() as logged:
+        await console.app(scope, receive, send)
+    assert [line for line in logged if line["event"] == "page_failed"] == []
+    assert answered[0]["status"] == 400

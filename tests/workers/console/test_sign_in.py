@@ -1,16 +1,19 @@
-"""Who comes in: with a password, with a code, by a proxy, by a link; and how somebody is out."""
+"""Who comes in: with a password, with a code, by a link; and how somebody is out."""
 
 from __future__ import annotations
 
-import time
+import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
-from tests.servers.key_set import SigningKey, key_set, signed
 from tests.servers.sign_in_service import ANON_KEY, CODE, sign_in_service
-from tests.workers.console.site import Site, post, site
+from tests.workers.console.site import BASE, LINK_SECRET, Site, post, site
+from workers.sign_in_links import Role, make_links
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,8 +24,7 @@ if TYPE_CHECKING:
     from tests.clusters import Database
     from tests.servers.sign_in_service import Fault, SignInService
 
-HEADER = "cf-access-jwt-assertion"
-AUDIENCE = "the console"
+DEADLINE_S = 20.0
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -42,27 +44,14 @@ async def service() -> AsyncIterator[SignInService]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def key() -> SigningKey:
-    return SigningKey("proxy key")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def console(
-    console_database: Database, service: SignInService, key: SigningKey
-) -> AsyncIterator[Site]:
-    """A console at which one signs in with a password or by a proxy."""
-    async with (
-        key_set(key) as keys,
-        site(
-            console_database,
-            supabase_url=service.url,
-            supabase_anon_key=ANON_KEY,
-            console_jwt_header=HEADER,
-            console_jwks_url=keys.url,
-            console_jwt_audience=AUDIENCE,
-            console_approval_aal="aal2",
-        ) as running,
-    ):
+async def console(console_database: Database, service: SignInService) -> AsyncIterator[Site]:
+    """A console at which one signs in with a password."""
+    async with site(
+        console_database,
+        supabase_url=service.url,
+        supabase_anon_key=ANON_KEY,
+        console_approval_aal="aal2",
+    ) as running:
         yield running
 
 
@@ -133,6 +122,35 @@ async def test_a_factor_that_was_never_verified_asks_for_no_code(console: Site) 
     assert await is_in(browser)
 
 
+@pytest.mark.parametrize("kind", ["phone", "webauthn", "of a later year"])
+async def test_a_second_factor_that_can_not_be_asked_for_here_is_not_passed_over(
+    console: Site, service: SignInService, kind: str
+) -> None:
+    metadata = {"coinfleet_role": "approver"}
+    service.add(f"{kind}@x.example", app_metadata=metadata, has_factor=True, factor_type=kind)
+    browser, answer = await try_to(console, f"{kind}@x.example", code=CODE)
+    assert answer.status_code == 403
+    assert "app that makes codes" in answer.text
+    assert not await is_in(browser)
+    assert service.open_tokens == {}
+
+
+@pytest.mark.parametrize(
+    "email", ["", "   ", "a\0b", "ann@example.com\u200b", "\u202eann@x.example"]
+)
+async def test_an_address_that_can_not_be_told_apart_by_eye_is_no_name(
+    console: Site, service: SignInService, email: str
+) -> None:
+    member = service.add("x@x.example", app_metadata={"coinfleet_role": "viewer"})
+    try:
+        member.told_email = email
+        browser, answer = await try_to(console, "x@x.example")
+    finally:
+        service.members.remove(member)
+    assert answer.status_code == 303
+    assert str(member.user_id) in (await browser.get("/audit")).text
+
+
 @pytest.mark.parametrize("fault", ["unavailable", "no_json", "bad_json", "wrong_key"])
 async def test_a_service_that_fails_signs_nobody_in_and_is_not_the_persons_fault(
     console: Site, service: SignInService, fault: Fault
@@ -144,6 +162,71 @@ async def test_a_service_that_fails_signs_nobody_in_and_is_not_the_persons_fault
         service.fault = None
     assert "does not answer" in answer.text
     assert not await is_in(browser)
+
+
+async def test_why_the_service_can_not_be_asked_is_logged_once_and_its_return_too(
+    console: Site, service: SignInService
+) -> None:
+    await try_to(console, "ann@example.com")
+    with capture_logs() as logged:
+        service.fault = "wrong_key"
+        try:
+            await try_to(console, "ann@example.com")
+            await try_to(console, "ann@example.com")
+        finally:
+            service.fault = None
+        await try_to(console, "ann@example.com")
+    said = [line for line in logged if line["event"].startswith("sign_in_service")]
+    assert [line["event"] for line in said] == [
+        "sign_in_service_unreachable",
+        "sign_in_service_back",
+    ]
+    assert "SUPABASE_ANON_KEY" in said[0]["reason"]
+
+
+async def test_tries_at_the_same_time_are_counted_before_their_answers(
+    console: Site, service: SignInService
+) -> None:
+    before = len(service.asked)
+    service.answers_after = asyncio.Event()
+    try:
+        tries = [asyncio.create_task(try_to(console, "many@example.com")) for _ in range(12)]
+        async with asyncio.timeout(DEADLINE_S):
+            for each in islice(asyncio.as_completed(tries), 7):
+                _, answer = await each
+                assert "wait a minute" in answer.text
+        service.answers_after.set()
+        await asyncio.gather(*tries)
+    finally:
+        service.answers_after = None
+    assert len(service.asked) - before == 5
+
+
+async def test_who_signs_in_often_is_not_one_who_fails(console: Site) -> None:
+    for _ in range(7):
+        _, answer = await try_to(console, "ann@example.com")
+        assert answer.status_code == 303
+
+
+async def test_who_signs_in_anew_leaves_no_session_behind(console: Site) -> None:
+    browser, _ = await try_to(console, "ann@example.com")
+    former = dict(browser.cookies)
+    given = {"email": "ann@example.com", "password": "correct horse", "next": "/"}
+    await post(browser, "/sign-in", given)
+    assert await is_in(browser)
+    again = console.browser()
+    again.cookies.update(former)
+    assert not await is_in(again)
+
+
+async def test_a_link_opened_in_a_browser_ends_what_was_there(console: Site) -> None:
+    browser = await console.signed_in("viewer")
+    former = dict(browser.cookies)
+    link = make_links(BASE, LINK_SECRET)[Role.APPROVER]
+    await browser.get(urlsplit(link).path)
+    again = console.browser()
+    again.cookies.update(former)
+    assert not await is_in(again)
 
 
 async def test_who_fails_too_often_is_not_asked_about_for_a_minute(
@@ -206,82 +289,6 @@ async def test_a_name_stays_with_its_person_and_another_gets_another(
     assert "cleo@example.com <small>" in (await browser.get("/")).text
     assert "cleo@example.com <small>" in (await renamed.get("/")).text
     assert "cleo@example.com (" in (await other.get("/")).text
-
-
-# By a proxy
-
-
-def token(key: SigningKey, role: str | None = "operator", **changes: Any) -> str:
-    metadata = {} if role is None else {"coinfleet_role": role}
-    given = {"aud": AUDIENCE, "app_metadata": metadata, "email": "dora@example.com"}
-    return signed(key, **given | changes)
-
-
-async def test_a_proxys_token_signs_in_without_a_form(console: Site, key: SigningKey) -> None:
-    browser = console.browser(**{HEADER: token(key)})
-    page = await browser.get("/")
-    assert page.status_code == 200
-    assert "dora@example.com <small>operator" in page.text
-    assert await is_in(browser)
-
-
-async def test_a_session_of_a_proxy_is_nothing_without_its_token(
-    console: Site, key: SigningKey
-) -> None:
-    browser = console.browser(**{HEADER: token(key)})
-    await browser.get("/")
-    del browser.headers[HEADER]
-    assert not await is_in(browser)
-
-
-async def test_a_role_that_was_taken_away_is_gone_with_the_next_token(
-    console: Site, key: SigningKey
-) -> None:
-    browser = console.browser(**{HEADER: token(key, "approver")})
-    assert "<small>approver" in (await browser.get("/")).text
-    browser.headers[HEADER] = token(key, "viewer")
-    assert "<small>viewer" in (await browser.get("/")).text
-
-
-NOW = int(time.time())
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"aud": "another"},
-        {"exp": NOW - 3_600},
-        {"nbf": NOW + 3_600},
-        {"role": None, "app_metadata": {}},
-        {"app_metadata": {"coinfleet_role": "admin"}},
-        {"app_metadata": {}, "user_metadata": {"coinfleet_role": "approver"}},
-        {"sub": ""},
-        {"sub": "a" * 201},
-    ],
-    ids=str,
-)
-async def test_a_token_that_is_not_for_the_console_signs_nobody_in(
-    console: Site, key: SigningKey, changes: dict[str, Any]
-) -> None:
-    browser = console.browser(**{HEADER: token(key, **changes)})
-    assert not await is_in(browser)
-
-
-async def test_a_token_of_another_key_signs_nobody_in(console: Site) -> None:
-    for forged in (token(SigningKey("proxy key")), "x.y.z", "none"):
-        assert not await is_in(console.browser(**{HEADER: forged}))
-
-
-async def test_who_signed_out_is_not_brought_back_by_the_same_token(
-    console: Site, key: SigningKey
-) -> None:
-    same = token(key, sub="fay", email="fay@example.com")
-    browser = console.browser(**{HEADER: same})
-    assert await is_in(browser)
-    await post(browser, "/sign-out")
-    assert not await is_in(console.browser(**{HEADER: same}))
-    later = token(key, sub="fay", email="fay@example.com", iat=int(time.time()) + 60)
-    assert await is_in(console.browser(**{HEADER: later}))
 
 
 # By a link

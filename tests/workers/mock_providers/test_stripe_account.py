@@ -34,6 +34,27 @@ class Sent:
         self.webhooks.append(webhook)
 
 
+async def test_a_mock_that_starts_again_tells_nothing_under_an_id_of_its_last_run(
+    tmp_path: Path,
+) -> None:
+    """The fleet keeps what it was told, and would take the new refund's event for the old one."""
+    (mock,) = [each for each in MOCKS if each.name == Stripe.name]
+    sent: Any = Sent()
+    for intent in ("pi_1", "pi_2"):
+        server = mock.make_server(Settings(stripe_webhook_secrets=(SECRET,)), sent, tmp_path)
+        async with serving(server) as base, httpx.AsyncClient(base_url=base) as client:
+            await client.post("/mock/payments", content=json.dumps({intent: 999}))
+            await client.post(
+                "/v1/refunds",
+                data={"payment_intent": intent},
+                headers={"authorization": f"Bearer {KEY}", "idempotency-key": intent},
+            )
+    told = [json.loads(each.body) for each in sent.webhooks]
+    assert len({event["id"] for event in told}) == len(told) == 4
+    refunds = [each for each in told if each["type"] == "refund.created"]
+    assert len({event["data"]["object"]["id"] for event in refunds}) == 2
+
+
 async def test_a_refund_comes_back_as_webhooks_that_the_fleet_takes(tmp_path: Path) -> None:
     (mock,) = [each for each in MOCKS if each.name == Stripe.name]
     sent: Any = Sent()

@@ -75,6 +75,7 @@ def told(process: Process) -> list[str]:
     return [line["event"] for line in lines if line["level"] != "info"]
 
 
+@pytest.mark.brief
 async def test_a_webhook_rings_a_worker(
     run: Run, db: Connection, database: Database, rabbitmq: RabbitMq
 ) -> None:
@@ -138,6 +139,7 @@ def test_no_more_than_a_few_messages_wait(rabbitmq: RabbitMq) -> None:
     rabbitmq.control("purge_queue", PROCESS_PAYMENT_EVENTS.queue)
 
 
+@pytest.mark.brief
 async def test_while_it_is_gone_events_are_stored_and_applied_all_the_same(
     run: Run, db: Connection, database: Database, rabbitmq: RabbitMq
 ) -> None:
@@ -183,6 +185,7 @@ async def test_a_worker_that_starts_without_it_works(
     assert await worker.ended() == 0
 
 
+@pytest.mark.brief
 async def test_a_frozen_server_holds_up_neither_a_webhook_nor_a_stop(
     run: Run, db: Connection, database: Database, rabbitmq: RabbitMq
 ) -> None:

@@ -40,6 +40,7 @@ def queue(tmp_path: Path) -> Iterator[SentinelQueue]:
 
 
 @pytest.mark.long
+@pytest.mark.brief
 @pytest.mark.skipif(not IS_INSTALLED, reason="apt-get install redis-server redis-sentinel")
 async def test_after_a_failover_the_promoted_server_rings(
     run: Run, db: Connection, database: Database, queue: SentinelQueue

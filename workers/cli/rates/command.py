@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
     from db.operating.rates import NewestRate
 
-group = typer.Typer(no_args_is_help=True, help=__doc__)
+group = typer.Typer(
+    no_args_is_help=True,
+    help="Set and list what other currencies are worth in US dollars.",
+)
 
 # So many purchases are named; the others are counted.
 NAMED_MAX = 10

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from db.operating.schedules import Done
     from workers.cli.status.jobs import Job
 
-group = typer.Typer(no_args_is_help=True, help=__doc__)
+group = typer.Typer(
+    no_args_is_help=True,
+    help="List the jobs of the timetable; pause one, resume it, or have it done now.",
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A job, as `list` names it.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept for good.")]

@@ -44,7 +44,7 @@ async def stream(visit: Visit) -> Response:
         return PlainTextResponse("too many look already", 503)
 
     async def messages() -> AsyncIterator[ServerSentEvent]:
-        async for reading in feed.watch():
+        async for reading in feed.watch(visit.person.session_id):
             html = render(visit.desk.templates, "_overview.html", **_values(reading))
             yield ServerSentEvent(data=html)
 

@@ -41,6 +41,8 @@ CHOSEN_MAX = 500
 ACTIONS_MAX = 100
 # Ten thousand events take some seconds.
 TRIAL_LATE_S = 60.0
+# A worker that has just started reports, and tries, within seconds.
+REPORT_LATE_S = 5.0
 _CHOSEN = "event_"
 _CHANGED = "Meanwhile more events match than you were shown. Nothing was retried; look again."
 
@@ -57,10 +59,10 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
     trial = None if trial_id is None else await read_trial(visit.pool, trial_id)
     has_worker = await _has_worker(visit)
     # While the page looks again by itself nothing can be typed there.
-    is_trying = trial is not None and trial.finished_at is None and has_worker
+    is_trying = trial is not None and trial.finished_at is None
     if trial is not None and is_trying:
         age_s = (await read_clock(visit.pool) - trial.asked_at).total_seconds()
-        is_trying = age_s < TRIAL_LATE_S
+        is_trying = age_s < (TRIAL_LATE_S if has_worker else REPORT_LATE_S)
     return visit.page(
         "retry.html",
         status=HTTPStatus.CONFLICT if said else HTTPStatus.OK,
@@ -70,6 +72,7 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
         wants_all=wants_all,
         is_asked=is_asked,
         back=urlencode(given),
+        again=urlencode({**given, **({"all": "yes"} if wants_all else {}), "trial": trial_id}),
         seen=len(matches),
         upto=max((match.event_id for match in matches), default=0),
         by_state=[(state, by_state[state]) for state in STATES if by_state[state]],

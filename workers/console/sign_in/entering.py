@@ -76,7 +76,9 @@ async def sign_in(desk: Desk, request: Request) -> Response:
     fields = await read_form(request)
     following = safe_path(fields.get("next", ""))
     try:
-        token = await passwords.sign_in(desk, fields)
+        token = await passwords.sign_in(
+            desk, fields, former=sessions.token_of(desk, request.cookies)
+        )
     except passwords.SignInFailed as failed:
         return _form(
             desk,

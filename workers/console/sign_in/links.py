@@ -34,7 +34,9 @@ async def open_link(desk: Desk, request: Request) -> Response | None:
         aal="aal1",
         reads_payloads=role is Role.APPROVER,
     )
-    token = await sessions.begin(desk, claimant, "link")
+    token = await sessions.begin(
+        desk, claimant, "link", former=sessions.token_of(desk, request.cookies)
+    )
     if token is None:
         return None
     # A page, not a redirect: a browser that came from elsewhere would not send the cookie along.

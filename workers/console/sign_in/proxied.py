@@ -68,7 +68,7 @@ async def _claimant_of(desk: Desk, request: Request) -> Claimant | None:
         return None
     return Claimant(
         subject=f"{SUBJECT}{found.subject}",
-        name=found.email or found.subject,
+        name=sessions.name_of(found.email, found.subject),
         role=found.role,
         aal=found.aal,
         reads_payloads=found.reads_payloads,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from db.console.sessions import Claimant, find_session, open_session
+from db.console.sessions import Claimant, end_session, find_session, open_session
 from workers.console.rights import Person
 from workers.sign_in_links import Role
 
@@ -43,12 +43,25 @@ def hash_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
-async def begin(desk: Desk, claimant: Claimant, way: str) -> str | None:
-    """Begin a session; return its token, or None if this claim was signed out since."""
+def name_of(email: str, otherwise: str) -> str:
+    """Return the address, or `otherwise` if no eye could tell the address from another."""
+    shown = email.strip()
+    return shown if shown and shown.isprintable() else otherwise
+
+
+async def begin(
+    desk: Desk, claimant: Claimant, way: str, *, former: str | None = None
+) -> str | None:
+    """Begin a session; return its token, or None if this claim was signed out since.
+
+    It ends that of `former`, the token that the browser is about to forget.
+    """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     person = await open_session(desk.pool, hash_of(token), claimant, lasts_s=SESSION_S)
     if person is None:
         return None
+    if former is not None:
+        await end_session(desk.pool, hash_of(former))
     log.info("signed_in", person=person, role=claimant.role, way=way, aal=claimant.aal)
     return token
 

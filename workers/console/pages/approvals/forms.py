@@ -5,9 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from workers.console.visit import BadInput
+from workers.console.visit import BadInput, NotYours
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from workers.console.visit import Visit
 
 REASON_MAX = 500
@@ -16,6 +18,12 @@ CONFLICT = HTTPStatus.CONFLICT
 
 class StaleForm(Exception):
     """What the person saw is not what is there now, so nothing was done."""
+
+
+def refuse_own(visit: Visit, profile_id: UUID) -> None:
+    """Let nobody decide about coins of their own. Raises NotYours."""
+    if visit.person.is_holder_of(profile_id):
+        raise NotYours("Nothing was done: this is your own profile, so somebody else decides.")
 
 
 def read_reason(visit: Visit) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from db.approvals.decisions import DecisionRefused
+from db.approvals.decisions import DecisionRefused, read_purchase
 from db.approvals.freezes import read_frozen, release
 from db.console.acting import acting
 from workers.console.origin import origin_of
@@ -14,6 +14,7 @@ from workers.console.pages.approvals.forms import (
     StaleForm,
     read_reason,
     read_seen,
+    refuse_own,
     refuse_stale,
 )
 from workers.console.rights import Right
@@ -42,6 +43,9 @@ async def let_go(visit: Visit) -> Response:
     released: Sequence[str] = ()
     try:
         async with acting(visit.pool, origin=origin) as connection:
+            look = await read_purchase(connection, purchase_id)
+            if look is not None:
+                refuse_own(visit, look.profile_id)
             done = await release(
                 connection, purchase_id, reason=reason, typed_by=origin, who=visit.person.name
             )

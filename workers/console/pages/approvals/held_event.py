@@ -21,6 +21,7 @@ from workers.console.pages.approvals.forms import (
     StaleForm,
     read_reason,
     read_seen,
+    refuse_own,
     refuse_stale,
 )
 from workers.console.pages.approvals.held import REASONS
@@ -78,6 +79,7 @@ async def attribute(visit: Visit) -> Response:
         profile_id = UUID(typed)
     except ValueError:
         raise BadInput("A profile's id is a uuid, as the app shows it.") from None
+    refuse_own(visit, profile_id)
 
     async def do(connection: Connection) -> object:
         return await decisions.attribute_event(

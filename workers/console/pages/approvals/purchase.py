@@ -22,6 +22,7 @@ from workers.console.pages.approvals.forms import (
     StaleForm,
     read_reason,
     read_seen,
+    refuse_own,
     refuse_stale,
 )
 from workers.console.pages.approvals.view import PARTIAL, View, is_same, memory, read_coins, view
@@ -95,6 +96,7 @@ async def _decide(
             look = await decisions.read_purchase(connection, purchase_id)
             if look is None:
                 raise NotFound(f"There is no purchase {purchase_id}.")
+            refuse_own(visit, look.profile_id)
             made = await decisions.read_decisions(connection, purchase_id)
             done = await decisions.see(connection, purchase_id, await do(connection))
             found = memory(look, made, done)
@@ -148,6 +150,7 @@ async def _page(
         is_done=bool(visit.query.get("done")),
         decided=[told(each) for each in found.outlook.decisions],
         own=_own(found, visit.person.name),
+        is_buyer=visit.person.is_holder_of(look.profile_id),
         approving=_said("approve", found.outlook.approve, found),
         rejecting=_said("reject", found.outlook.reject, found),
         closing=_said("reject", found.close, found),

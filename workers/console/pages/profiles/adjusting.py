@@ -16,6 +16,7 @@ from workers.console.pages.approvals.forms import (
     CONFLICT,
     StaleForm,
     read_reason,
+    refuse_own,
     refuse_stale,
 )
 from workers.console.pages.profiles.statement import find_holder
@@ -38,6 +39,7 @@ class _Tried(Exception):
 async def adjust(visit: Visit) -> Response:
     """Say what a correction would do; with `seen`, the balance that was shown, do it."""
     holder = await find_holder(visit)
+    refuse_own(visit, holder.profile_id)
     reason, amount, key = read_reason(visit), _read_amount(visit), visit.form.get("key", "")
     if not key or len(key) > KEY_MAX:
         raise BadInput(f"A correction has a key of at most {KEY_MAX} characters.")
