@@ -95,7 +95,7 @@ async def test_a_role_that_was_taken_away_is_gone_with_the_next_token(
         {"iat": -(10**18)},
     ],
     # A time in a name would give every process of the tests other names.
-    ids=lambda changes: "-".join(changes),
+    ids="-".join,
 )
 async def test_a_token_that_is_not_for_the_console_signs_nobody_in(
     console: Site, key: SigningKey, changes: dict[str, Any]
