@@ -15,12 +15,15 @@ security definer
 set search_path = '', pg_temp
 as $$
 begin
-    -- Once per minute is often enough to know whether somebody is there.
-    update fleet.console_sessions as s
-    set last_seen_at = clock_timestamp()
-    where s.token_hash = p_token_hash
-        and s.revoked_at is null
-        and s.last_seen_at < clock_timestamp() - interval '1 minute';
+    -- Where nothing can be written, on a standby or a full disk, people still have to see how things are.
+    if not current_setting('transaction_read_only')::boolean then
+        -- Once per minute is often enough to know whether somebody is there.
+        update fleet.console_sessions as s
+        set last_seen_at = clock_timestamp()
+        where s.token_hash = p_token_hash
+            and s.revoked_at is null
+            and s.last_seen_at < clock_timestamp() - interval '1 minute';
+    end if;
     return query
     select s.id, s.subject, p.person, s.role, s.aal, s.reads_payloads, s.expires_at
     from fleet.console_sessions as s

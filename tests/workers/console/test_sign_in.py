@@ -11,8 +11,10 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from db.console.sessions import find_session
 from tests.servers.sign_in_service import ANON_KEY, CODE, sign_in_service
 from tests.workers.console.site import BASE, LINK_SECRET, Site, post, site
+from workers.console.sign_in.sessions import hash_of
 from workers.sign_in_links import Role, make_links
 
 if TYPE_CHECKING:
@@ -263,6 +265,17 @@ async def test_a_session_ends_by_itself(console: Site, owner: Connection) -> Non
     browser, _ = await try_to(console, "ann@example.com")
     await owner.execute("update fleet.console_sessions set expires_at = clock_timestamp()")
     assert not await is_in(browser)
+
+
+async def test_who_is_signed_in_still_looks_when_the_database_takes_no_writes(
+    console: Site, owner: Connection
+) -> None:
+    browser, _ = await try_to(console, "ann@example.com")
+    await owner.execute("update fleet.console_sessions set last_seen_at = '-infinity'")
+    pool = console.app._app.state.desk.pool  # type: ignore[attr-defined]
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        found = await find_session(connection, hash_of(browser.cookies["coinfleet"]))
+    assert found is not None
 
 
 @pytest.mark.parametrize("token", ["", "x", "a" * 4_000, "..", "\\"])
