@@ -126,7 +126,7 @@ class StripeServer:
     def add_endpoint(self, url: str, **others: Any) -> None:
         """Have events sent to an address; `others` are further fields, or other values."""
         endpoint = {
-            "id": f"we_{next(self._numbers)}",
+            "id": f"we_{next(self.numbers)}",
             "object": "webhook_endpoint",
             "api_version": API_VERSION,
             "enabled_events": ["*"],
