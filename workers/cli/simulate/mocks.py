@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import msgspec
 
+from db.errors import CoinfleetError
 from tasks.providers.app import App
 from tasks.providers.apple import Apple
 from tasks.providers.google import Google
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 TIMEOUT_S = 30.0
+
+
+class MockSilent(CoinfleetError):
+    """A mock provider does not answer."""
 
 
 class _Heard(msgspec.Struct):
@@ -86,4 +91,9 @@ class Mocks:
                 found: bytes = answer.read()
                 return found
 
-        return await asyncio.to_thread(ask)
+        try:
+            return await asyncio.to_thread(ask)
+        except OSError as error:
+            raise MockSilent(
+                f"the mock provider {provider} does not answer ({error}): does the fleet still run?"
+            ) from error

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.workers.cli.simulate.plans import clean_findings, make_plan
 from workers.cli.simulate.heard import Message, of_run
+from workers.cli.simulate.mocks import Mocks, MockSilent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,3 +86,9 @@ def test_messages_of_other_runs_do_not_count() -> None:
     other = Message("gift.applied", {"event_id": "gift-1", "profile_id": "somebody", "coins": 5})
     assert of_run(PLAN, [other]) == []
     assert len(of_run(PLAN, TOLD)) == len(TOLD)
+
+
+async def test_a_mock_that_is_gone_is_named() -> None:
+    with pytest.raises(MockSilent, match="the mock provider app does not answer .*refused"):
+        # Nobody listens on the first port of a machine.
+        await Mocks({"app": 1}).heard()
