@@ -89,6 +89,6 @@ def test_messages_of_other_runs_do_not_count() -> None:
 
 
 async def test_a_mock_that_is_gone_is_named() -> None:
-    with pytest.raises(MockSilent, match="the mock provider app does not answer .*refused"):
+    with pytest.raises(MockSilent, match=r"the mock provider app does not answer .*refused"):
         # Nobody listens on the first port of a machine.
         await Mocks({"app": 1}).heard()
