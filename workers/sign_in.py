@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tasks.sign_in.tokens import AccessTokens, Keys
+    from tasks.sign_in.signatures import Keys
+    from tasks.sign_in.tokens import AccessTokens
     from workers.settings import Settings
 
 
@@ -14,7 +15,8 @@ def build_access_tokens(settings: Settings) -> AccessTokens | None:
     if not (settings.supabase_jwks_url or settings.supabase_jwt_secret):
         return None
     # Here, because only a process that reads tokens has a use for them.
-    from tasks.sign_in.tokens import AccessTokens, SharedSecret  # noqa: PLC0415
+    from tasks.sign_in.signatures import SharedSecret  # noqa: PLC0415
+    from tasks.sign_in.tokens import AccessTokens  # noqa: PLC0415
 
     keys: Keys
     if settings.supabase_jwks_url:

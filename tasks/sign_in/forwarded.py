@@ -1,7 +1,7 @@
 """Tokens that an identity-aware proxy puts into a header, once it has signed somebody in.
 
-Which algorithm may have signed is decided by the key, which the proxy's key set has, and never by
-the token. No token and no part of one stands in an error or in a log.
+The keys are those of the proxy's key set. No token and no part of one stands in an error or in a
+log.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jwt
 import msgspec
 
 from tasks.providers.reading import UNREADABLE_ERRORS
 from tasks.sign_in.refusals import NotSignedIn
-from tasks.sign_in.tokens import LEEWAY_S, TOKEN_BYTES_MAX
+from tasks.sign_in.signatures import LEEWAY_S, TOKEN_BYTES_MAX, Signatures, check_times
 
 if TYPE_CHECKING:
-    from tasks.sign_in.tokens import Keys
+    from tasks.sign_in.signatures import Keys
 
 SUBJECT_MAX = 200
 
@@ -55,36 +54,25 @@ class ForwardedTokens:
     """Reads such tokens. `audience` is whom they must be for."""
 
     def __init__(self, keys: Keys, *, audience: str) -> None:
-        self._keys = keys
+        self._signatures = Signatures(keys)
         self._audience = audience
-        self._signatures = jwt.PyJWS()
 
     async def read(self, token: str, *, now_s: float) -> Forwarded:
         """Return who this is. Raises NotSignedIn and KeysUnavailable."""
         if len(token) > TOKEN_BYTES_MAX:
             raise NotSignedIn("unreadable")
-        try:
-            kid = self._signatures.get_unverified_header(token).get("kid")
-        except (jwt.PyJWTError, *UNREADABLE_ERRORS, TypeError):
-            raise NotSignedIn("unreadable") from None
-        found = await self._keys.find(kid if isinstance(kid, str) else None)
-        try:
-            payload = self._signatures.decode(token, found.key, algorithms=[found.algorithm])
-        except (jwt.PyJWTError, *UNREADABLE_ERRORS, TypeError):
-            raise NotSignedIn("no_match") from None
-        return self._judge(payload, now_s)
+        return self._judge(await self._signatures.verify(token), now_s)
 
     async def close(self) -> None:
         """Close the connection to where the keys are."""
-        await self._keys.close()
+        await self._signatures.close()
 
     def _judge(self, payload: bytes, now_s: float) -> Forwarded:
         try:
             claims = _CLAIMS.decode(payload)
         except UNREADABLE_ERRORS:
             raise NotSignedIn("not_a_user") from None
-        if claims.exp + LEEWAY_S <= now_s or claims.nbf - LEEWAY_S > now_s:
-            raise NotSignedIn("expired")
+        check_times(claims.exp, claims.nbf, now_s=now_s)
         # One of the future would outlive a sign-out: see fleet.open_console_session.
         if not 0 <= claims.iat <= now_s + LEEWAY_S:
             raise NotSignedIn("not_a_user")

@@ -20,7 +20,7 @@ from tasks.providers.calls import CallFailed
 from tasks.providers.http import HttpApi
 from tasks.providers.reading import UNREADABLE_ERRORS
 from tasks.sign_in.refusals import KeysUnavailable, NotSignedIn
-from tasks.sign_in.tokens import Key
+from tasks.sign_in.signatures import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

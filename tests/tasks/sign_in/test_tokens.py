@@ -17,7 +17,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.sign_in.refusals import NotSignedIn
-from tasks.sign_in.tokens import TOKEN_BYTES_MAX, AccessTokens, Key, SharedSecret
+from tasks.sign_in.signatures import TOKEN_BYTES_MAX, Key, SharedSecret
+from tasks.sign_in.tokens import AccessTokens
 from tests.servers.key_set import USER, SigningKey, claims, signed
 
 SECRET = "a legacy secret of a project".ljust(64, ".")
