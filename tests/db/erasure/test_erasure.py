@@ -72,14 +72,14 @@ OF_MACHINES = of(
     gifts="provider_event_id gift_type",
     leaderboard_cache="board period",
     ledger_entries="account reason idempotency_key",
-    fleet_adjustments="idempotency_key who reason",
+    fleet_adjustments="idempotency_key who origin reason",
     fleet_backfills="provider cursor worker last_error",
     fleet_batch_starts="worker",
     fleet_call_pauses="kind reason",
     # Of operators.
     fleet_console_people="subject person",
     fleet_console_sessions="token_hash subject role aal revoked_by",
-    fleet_decisions="verb outcome who reason hold_reason",
+    fleet_decisions="verb outcome who origin reason hold_reason",
     fleet_dispute_transactions="provider dispute_id transaction_id currency",
     fleet_disputes="provider dispute_id status currency",
     fleet_erasures="requested_by reason counts",
@@ -91,7 +91,7 @@ OF_MACHINES = of(
     fleet_joined_purchases="joined_by closed_by closed_reason",
     fleet_leaderboard_sums="board period",
     # The address is an operator's.
-    fleet_operator_actions="action who typed_by client_address reason detail",
+    fleet_operator_actions="action who typed_by client_address origin reason detail",
     fleet_payment_halves="provider provider_event_id sku currency told_by",
     fleet_payment_keys="provider key",
     fleet_payments="held_currency held_reason charge_currency total_currency total_told_by"

@@ -208,7 +208,8 @@ async def test_a_project_with_public_keys_is_asked_for_them(
                 # The legacy secret proves nothing here.
                 assert (await submit(web)).status_code == 401
                 project.fault = None
-                web.server.lifespan.state["submissions"].tokens._keys._tried_at = float("-inf")
+                tokens = web.server.lifespan.state["submissions"].tokens
+                tokens._signatures._keys._tried_at = float("-inf")
                 assert (await submit(web, headers=headers)).status_code == 202
 
 
