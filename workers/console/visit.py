@@ -85,6 +85,13 @@ class Visit:
             raise BadInput(f"`{name}` is a number, as the links have it.")
         return found
 
+    def reason(self, name: str = "why") -> str:
+        """Return why somebody does what the form asks for. Raises BadInput."""
+        reason = self.form.get(name, "")
+        if not reason:
+            raise BadInput("Say why: it is noted in the audit log.")
+        return reason
+
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """Return a page of this template."""
         return show(self.desk, template, visit=self, status=status, **values)

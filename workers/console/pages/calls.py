@@ -111,9 +111,7 @@ async def retry_dead(visit: Visit) -> Response:
 
 
 async def _retry(visit: Visit, call_ids: Sequence[int], noted: dict[str, object]) -> Response:
-    reason = visit.form.get("why", "")
-    if not reason:
-        raise BadInput("Say why: it is noted in the audit log.")
+    reason = visit.reason()
     person = visit.person.name
     kinds = await read_kinds(visit.pool, call_ids)
     messages = [call_id for call_id, kind in kinds.items() if kind == DELIVERIES]
