@@ -1,4 +1,8 @@
-"""Trials of replays that people ask for at the console, who may read no payload there."""
+"""Trials of replays that people ask for at the console, who may read no payload there.
+
+No row of TASKS: no schedule fires it and no message wakes it, because a loop of each worker looks
+for trials by itself.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 
 
+@cache
 def release_version() -> str:
     """Return it; `unknown` if the code runs from a folder and is not installed."""
     try:

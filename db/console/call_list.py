@@ -9,17 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Page
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from db.connections.pool import Connection, Pool
 
-PAGE_ROWS = 50
-LOOKED_AT_MAX = 20_000
 STATES = ("pending", "done", "dead")
 DEAD_MAX = 5_000
-_BIGINT_MAX = 2**63 - 1
 _COLUMNS = (
     "c.id, c.kind, c.key, c.state, c.attempts, c.created_at, c.next_attempt_at, c.lease_until,"
     " c.finished_at, c.worker, c.event_id, c.last_error"
@@ -44,30 +43,21 @@ class ListedCall:
     last_error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CallPage:
-    """A page. `before` is where the next one begins; None if nothing older is left."""
-
-    calls: list[ListedCall]
-    before: int | None
-    is_full: bool
-
-
 async def list_calls(
     database: Pool | Connection,
     *,
     state: str | None = None,
     kind: str | None = None,
     before: int | None = None,
-) -> CallPage:
+) -> Page[ListedCall]:
     """Return the newest calls that match and have a smaller id than `before`."""
-    start = _BIGINT_MAX if before is None else before
+    start = BEYOND_ALL if before is None else before
     rows = await database.fetch(page_query(state), start, kind, state)
     calls = [ListedCall(*row) for row in rows[:PAGE_ROWS]]
     if len(rows) > PAGE_ROWS:
-        return CallPage(calls, calls[-1].id, is_full=True)
+        return Page(calls, calls[-1].id, is_full=True)
     last = await database.fetchval(bound_query(state), start)
-    return CallPage(calls, last, is_full=False)
+    return Page(calls, last, is_full=False)
 
 
 async def list_calls_of(database: Pool | Connection, action_id: int) -> list[ListedCall]:
@@ -95,6 +85,15 @@ async def find_dead_ids(database: Pool | Connection, kind: str) -> list[int]:
         DEAD_MAX + 1,
     )
     return [row[0] for row in rows]
+
+
+async def read_kinds(database: Pool | Connection, call_ids: Sequence[int]) -> dict[int, str]:
+    """Return the kind of each of these calls that there is, in the order of their ids."""
+    rows = await database.fetch(
+        "select c.id, c.kind from fleet.provider_calls as c where c.id = any($1) order by c.id",
+        call_ids,
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def find_note_of(database: Pool | Connection, call_ids: Sequence[int]) -> int | None:

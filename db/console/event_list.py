@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.console.first_id import first_id_from
+from db.console.paging import (
+    BEYOND_ALL,
+    LOOKED_AT_MAX,
+    PAGE_ROWS,
+    Page,
+    first_id_from,
+    place_after,
+)
 from db.operating.matching import INDEXED_STATES
 
 if TYPE_CHECKING:
@@ -17,9 +24,6 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection, Pool
 
-PAGE_ROWS = 50
-LOOKED_AT_MAX = 20_000
-_BIGINT_MAX = 2**63 - 1
 
 _COLUMNS = (
     "e.id, e.provider, e.provider_event_id, e.event_type, e.state, e.reason, e.attempts,"
@@ -55,23 +59,11 @@ class ListedEvent:
     last_error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """A page. `before` is where the next one begins; None if nothing older is left.
-
-    `is_full` says that the page ended because it is full, and not because it had looked at enough.
-    """
-
-    events: list[ListedEvent]
-    before: int | None
-    is_full: bool
-
-
 async def list_events(
     database: Pool | Connection, wanted: EventFilter, *, before: int | None = None
-) -> EventPage:
+) -> Page[ListedEvent]:
     """Return the newest events that match and have a smaller id than `before`."""
-    start = _BIGINT_MAX if before is None else before
+    start = BEYOND_ALL if before is None else before
     if wanted.until is not None:
         start = min(start, await first_id_from(database, "fleet.inbox_events", wanted.until))
     values = (
@@ -86,10 +78,27 @@ async def list_events(
     rows = await database.fetch(page_query(wanted.state), *values)
     events = [ListedEvent(*row) for row in rows[:PAGE_ROWS]]
     if len(rows) > PAGE_ROWS:
-        return EventPage(events, events[-1].id, is_full=True)
+        return Page(events, events[-1].id, is_full=True)
     last = await database.fetchrow(bound_query(wanted.state), start)
-    is_older = last is not None and wanted.since is not None and last[1] < wanted.since
-    return EventPage(events, None if last is None or is_older else last[0], is_full=False)
+    return Page(events, place_after(last, since=wanted.since), is_full=False)
+
+
+async def read_event(database: Pool | Connection, event_id: int) -> tuple[ListedEvent, bool] | None:
+    """Return an event, and whether its payload is kept; None if there is none."""
+    row = await database.fetchrow(
+        f"select {_COLUMNS}, fleet.has_payload(e.id)"  # noqa: S608 - constants of this module
+        " from fleet.inbox_events as e where e.id = $1",
+        event_id,
+    )
+    return None if row is None else (ListedEvent(*row[:-1]), row[-1])
+
+
+async def list_providers(database: Pool | Connection) -> list[str]:
+    """Return the providers that ever told us anything, in order."""
+    rows = await database.fetch(
+        "select distinct c.provider from fleet.event_counts() as c order by c.provider"
+    )
+    return [row[0] for row in rows]
 
 
 def page_query(state: str | None) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Page
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from db.connections.pool import Connection, Pool
-
-PAGE_ROWS = 50
-LOOKED_AT_MAX = 20_000
-_BIGINT_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +24,6 @@ class FoundEvent:
     found_at: datetime
     is_missed: bool
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPage:
-    """A page. `before` is where the next one begins; None if nothing older is left."""
-
-    events: list[FoundEvent]
-    before: int | None
-    is_full: bool
 
 
 PAGE_QUERY = f"""
@@ -59,11 +48,11 @@ BOUND_QUERY = (
 
 async def list_found(
     database: Pool | Connection, *, all_found: bool = False, before: int | None = None
-) -> FoundPage:
+) -> Page[FoundEvent]:
     """Return the newest missed events below an id, or all that were found."""
-    start = _BIGINT_MAX if before is None else before
+    start = BEYOND_ALL if before is None else before
     rows = await database.fetch(PAGE_QUERY, start, all_found)
     events = [FoundEvent(*row) for row in rows[:PAGE_ROWS]]
     if len(rows) > PAGE_ROWS:
-        return FoundPage(events, events[-1].event_id, is_full=True)
-    return FoundPage(events, await database.fetchval(BOUND_QUERY, start), is_full=False)
+        return Page(events, events[-1].event_id, is_full=True)
+    return Page(events, await database.fetchval(BOUND_QUERY, start), is_full=False)

@@ -1,6 +1,6 @@
 """A list of payments for a person: each a purchase, the newest first, in pages of bounded cost.
 
-As the list of events (event_list.py): a page goes on from an id, looks at LOOKED_AT_MAX rows at
+As the list of events: a page goes on from an id, looks at LOOKED_AT_MAX rows at
 most, of the index of its state if there is one, and says how far it came.
 """
 
@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from db.console.first_id import first_id_from
+from db.console.paging import (
+    BEYOND_ALL,
+    LOOKED_AT_MAX,
+    PAGE_ROWS,
+    Page,
+    first_id_from,
+    place_after,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,9 +25,6 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection, Pool
 
-PAGE_ROWS = 50
-LOOKED_AT_MAX = 20_000
-_BIGINT_MAX = 2**63 - 1
 
 State = Literal["held", "confirmed", "refunded", "chargeback", "reversed"]
 STATES: tuple[State, ...] = get_args(State)
@@ -71,23 +75,11 @@ class ListedPayment:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentPage:
-    """A page. `before` is where the next one begins; None if nothing older is left.
-
-    `is_full` says that the page ended because it is full, and not because it had looked at enough.
-    """
-
-    payments: list[ListedPayment]
-    before: int | None
-    is_full: bool
-
-
 async def list_payments(
     database: Pool | Connection, wanted: PaymentFilter, *, before: int | None = None
-) -> PaymentPage:
+) -> Page[ListedPayment]:
     """Return the newest payments that match and have a smaller id than `before`."""
-    start = _BIGINT_MAX if before is None else before
+    start = BEYOND_ALL if before is None else before
     if wanted.until is not None:
         start = min(start, await first_id_from(database, "public.coin_purchases", wanted.until))
     status = wanted.state if wanted.state in ("confirmed", "refunded", "chargeback") else None
@@ -102,10 +94,9 @@ async def list_payments(
     )
     payments = [ListedPayment(*row) for row in rows[:PAGE_ROWS]]
     if len(rows) > PAGE_ROWS:
-        return PaymentPage(payments, payments[-1].id, is_full=True)
+        return Page(payments, payments[-1].id, is_full=True)
     last = await database.fetchrow(bound_query(wanted.state), start)
-    is_older = last is not None and wanted.since is not None and last[1] < wanted.since
-    return PaymentPage(payments, None if last is None or is_older else last[0], is_full=False)
+    return Page(payments, place_after(last, since=wanted.since), is_full=False)
 
 
 def page_query(state: State | None) -> str:

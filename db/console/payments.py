@@ -52,3 +52,13 @@ async def read_payment(connection: Connection, payment_id: int) -> PaymentView |
     if not names and not purchases:
         return None
     return PaymentView(names, purchases, refunds, disputes, freezes, joined, home_id)
+
+
+async def read_payment_of(connection: Connection, purchase_id: int) -> int:
+    """Return the payment of a purchase: the one that it turned out to be of, if that is another."""
+    found: int = await connection.fetchval(
+        "select coalesce(j.payment_id, p.payment_id) from public.coin_purchases as p"
+        " left join fleet.joined_purchases as j on j.purchase_id = p.id where p.id = $1",
+        purchase_id,
+    )
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Page, place_after
 from db.operating.subjects import shorten
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection, Pool
 
-PAGE_ROWS = 50
-LOOKED_AT_MAX = 20_000
-_BIGINT_MAX = 2**63 - 1
 
 Account = Literal["coins", "earnings"]
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
@@ -73,18 +71,6 @@ class Entry:
     def shown_key(self) -> str:
         """The key without what may be a secret token."""
         return shorten(self.key)
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    """A page. `before` is where the next one begins; None if nothing older is left.
-
-    `is_full` says that the page ended because it is full, and not because it had looked at enough.
-    """
-
-    entries: list[Entry]
-    before: int | None
-    is_full: bool
 
 
 # $1 profile, $2 account, $3 where it begins, $4 and on the filter, $7 the number of rows. Inside,
@@ -143,9 +129,9 @@ async def list_entries(
     *,
     before: int | None = None,
     rows_max: int = PAGE_ROWS,
-) -> EntryPage:
+) -> Page[Entry]:
     """Return the newest entries that match and have a smaller number than `before`."""
-    start = _BIGINT_MAX if before is None else before
+    start = BEYOND_ALL if before is None else before
     if wanted.until is not None and before is None:
         start = await _first_seq_from(database, profile_id, wanted.account, wanted.until)
     account = (profile_id, wanted.account, start)
@@ -154,10 +140,9 @@ async def list_entries(
     )
     entries = [Entry(*row) for row in rows[:rows_max]]
     if len(rows) > rows_max:
-        return EntryPage(entries, entries[-1].seq, is_full=True)
+        return Page(entries, entries[-1].seq, is_full=True)
     last = await database.fetchrow(BOUND, *account)
-    is_older = last is not None and wanted.since is not None and last[1] < wanted.since
-    return EntryPage(entries, None if last is None or is_older else last[0], is_full=False)
+    return Page(entries, place_after(last, since=wanted.since), is_full=False)
 
 
 async def _first_seq_from(

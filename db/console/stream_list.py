@@ -8,17 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Page
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from db.connections.pool import Connection, Pool
 
-PAGE_ROWS = 50
-LOOKED_AT_MAX = 20_000
 SHOWN = ("published", "live")
 CHANGES = 50
-_BIGINT_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +35,6 @@ class ListedStream:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamPage:
-    """A page. `before` is where the next one begins; None if nothing older is left."""
-
-    streams: list[ListedStream]
-    before: int | None
-    is_full: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PublishChange:
     """A stream that was published or unpublished."""
 
@@ -55,15 +45,15 @@ class PublishChange:
 
 async def list_streams(
     database: Pool | Connection, *, shown: str | None = None, before: int | None = None
-) -> StreamPage:
+) -> Page[ListedStream]:
     """Return the newest streams, or of them the `published` or `live` ones, below an id."""
-    start = _BIGINT_MAX if before is None else before
+    start = BEYOND_ALL if before is None else before
     rows = await database.fetch(page_query(shown), start, shown == "live")
     streams = [ListedStream(*row) for row in rows[:PAGE_ROWS]]
     if len(rows) > PAGE_ROWS:
-        return StreamPage(streams, streams[-1].id, is_full=True)
+        return Page(streams, streams[-1].id, is_full=True)
     last = await database.fetchval(bound_query(shown), start)
-    return StreamPage(streams, last, is_full=False)
+    return Page(streams, last, is_full=False)
 
 
 async def list_changes(

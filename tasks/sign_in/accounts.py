@@ -69,10 +69,6 @@ class _Challenge(msgspec.Struct):
     id: UUID
 
 
-class _Refusal(msgspec.Struct):
-    error_code: str = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Somebody who has signed in. `role` is what the project's owner wrote, not checked yet."""

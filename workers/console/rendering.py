@@ -5,8 +5,6 @@ A number never passes through JavaScript, which rounds what is 2^53 or more.
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,15 +40,6 @@ def make_environment() -> Environment:
     environment.filters.update(filters)
     environment.globals |= {"asset": asset_url, "counted": counted}
     return environment
-
-
-@cache
-def release_version() -> str:
-    """Return the version of the installed package."""
-    try:
-        return metadata.version("coinfleet")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def show_time(at: datetime | None) -> str:

@@ -23,8 +23,6 @@ log = structlog.get_logger(__name__)
 
 # A page that is being made may take so long before it is cut off.
 DRAIN_TIMEOUT_S = 1
-# Larger than any page's own headers; the cookie and a proxy's token are the largest.
-HEADERS_BYTES_MAX = 32_768
 CONNECTIONS_MAX = 500
 
 

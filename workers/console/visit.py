@@ -74,6 +74,24 @@ class Visit:
             raise NotFound(f"Nothing has the id {text[:40]}.")
         return found
 
+    def place(self, name: str) -> int | None:
+        """Return the id in the address from which a list goes on, or that it is about, if any.
+
+        Raises BadInput.
+        """
+        text = self.query.get(name, "")
+        found = read_id(text)
+        if text and found is None:
+            raise BadInput(f"`{name}` is a number, as the links have it.")
+        return found
+
+    def reason(self, name: str = "why") -> str:
+        """Return why somebody does what the form asks for. Raises BadInput."""
+        reason = self.form.get(name, "")
+        if not reason:
+            raise BadInput("Say why: it is noted in the audit log.")
+        return reason
+
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """Return a page of this template."""
         return show(self.desk, template, visit=self, status=status, **values)

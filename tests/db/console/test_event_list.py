@@ -53,7 +53,7 @@ async def walk(connection: Connection, wanted: EventFilter) -> list[int]:
     found, before = [], None
     for _ in range(50):
         page = await list_events(connection, wanted, before=before)
-        found += [event.id for event in page.events]
+        found += [event.id for event in page.rows]
         if page.before is None:
             return found
         assert before is None or page.before < before
@@ -102,11 +102,11 @@ async def test_events_that_come_meanwhile_move_nothing(inbox: Connection) -> Non
         " payload_sha256) overriding system value values (9999, 'app', 'new', 'x', '')"
     )
     second = await list_events(inbox, EventFilter(), before=first.before)
-    ids = [event.id for event in (*first.events, *second.events)]
+    ids = [event.id for event in (*first.rows, *second.rows)]
     assert ids == [event["id"] for event in reversed(ALL)][:100]
 
 
 async def test_an_empty_inbox_has_an_empty_page(db: Connection) -> None:
     for wanted in (EventFilter(), EventFilter(until=NOON), EventFilter(state="dead")):
         page = await list_events(db, wanted)
-        assert (page.events, page.before) == ([], None)
+        assert (page.rows, page.before) == ([], None)

@@ -28,7 +28,7 @@ async def walk_payments(books: Books, wanted: PaymentFilter) -> list[int]:
     found, before = [], None
     for _ in range(PURCHASES):
         page = await list_payments(books.db, wanted, before=before)
-        found += [each.id for each in page.payments]
+        found += [each.id for each in page.rows]
         if page.before is None:
             return found
         before = page.before
@@ -157,7 +157,7 @@ async def test_a_statement_is_what_the_filter_means_and_its_balances_run(
         before = None
         while True:
             page = await list_entries(books.db, profile, wanted, before=before, rows_max=2)
-            found += page.entries
+            found += page.rows
             before = page.before
             if before is None:
                 break

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db.console.call_list import list_calls
-from db.console.stream_list import PAGE_ROWS, list_changes, list_streams
+from db.console.paging import PAGE_ROWS
+from db.console.stream_list import list_changes, list_streams
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -49,11 +50,11 @@ async def test_pages_of_streams_and_calls_leave_none_out(db: Connection) -> None
     before = None
     for _ in range(3):
         page = await list_streams(db, before=before)
-        streams |= {each.id for each in page.streams}
+        streams |= {each.id for each in page.rows}
         before = page.before
     assert (len(streams), before) == (rows, None)
     for _ in range(3):
         found = await list_calls(db, state="pending", before=before)
-        calls |= {each.id for each in found.calls}
+        calls |= {each.id for each in found.rows}
         before = found.before
     assert (len(calls), before) == (rows, None)

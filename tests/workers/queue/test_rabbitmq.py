@@ -17,15 +17,19 @@ from msgspec import UNSET
 from structlog.testing import capture_logs
 
 from tasks import PROCESS_PAYMENT_EVENTS
+from tasks.findings import Verdict
 from tests.conditions import eventually
 from tests.servers.rabbitmq import IS_INSTALLED, RabbitMq
 from tests.servers.tls import Authority, needs_openssl, tls_before
 from tests.workers.processes import ROOT
 from tests.workers.receiving.serving import Web, a_gift, serving
+from workers.cli.doctor.examining import Context
+from workers.cli.doctor.queue import check_memory, check_queue, check_tls
 from workers.cli.status.command import _read_queue
 from workers.processes import SCHEDULER, WORKER
 from workers.queue.doorbell import WAITING_MESSAGES_MAX, Bell
 from workers.queue.opening import open_probe
+from workers.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -273,3 +277,13 @@ def test_status_tells_how_it_is(rabbitmq: RabbitMq) -> None:
     assert (refused.reachable, refused.refusal) == (True, told)
     gone = _read_queue("amqp://127.0.0.1:1")
     assert (gone.reachable, gone.outage) == (False, "127.0.0.1:1: Connection refused")
+
+
+async def test_the_doctor_tells_how_it_is(rabbitmq: RabbitMq) -> None:
+    given = Context(settings=Settings(broker_url=rabbitmq.url()))
+    for check in (check_queue, check_memory, check_tls):
+        assert {each.verdict for each in await check(given)} == {Verdict.OK}
+    refused = Context(settings=Settings(broker_url=rabbitmq.url(password="hunter2")))
+    (finding,) = await check_queue(refused)
+    assert finding.verdict is Verdict.BROKEN
+    assert "refuses writes: it refuses the user or the password" in finding.what

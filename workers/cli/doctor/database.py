@@ -15,6 +15,7 @@ from db.connections.roles import NotReleased
 from db.errors import CoinfleetError, raising_unavailable
 from db.health.server import read_password_ends, read_server
 from db.health.status import awaited_standbys, read_clock
+from db.reconciliation import read_status
 from db.release.catalog import find_differences
 from db.release.compatibility import is_current
 from tasks.findings import Finding, attention, broken, judge_clock, not_checked, ok
@@ -237,25 +238,23 @@ def _size(number: float) -> str:
 
 async def check_books(context: Context) -> list[Finding]:
     """Say whether the proofs run, and whether they found anything."""
-    row = await context.database.fetchrow(
-        "select p.violations, p.last_full_at, p.last_new_at, clock_timestamp() as now"
-        " from fleet.proof_status() as p"
-    )
+    proofs = await read_status(context.database)
+    now = await read_clock(context.database)
     found = []
-    if row is None:
-        return [not_checked("no proof was made yet")]
-    if row["violations"]:
+    if proofs.last_full_at is None and proofs.last_new_at is None:
+        return [not_checked("no proof was made yet", fix="start a worker and a scheduler")]
+    if proofs.violations:
         found.append(
             broken(
-                f"the proofs found {counted(row['violations'], 'violation')} in the books",
+                f"the proofs found {counted(proofs.violations, 'violation')} in the books",
                 fix="look at `coinfleet status --json` (drift), and at the views in `invariants`",
             )
         )
     for name, at, within in (
-        ("new entries", row["last_new_at"], timedelta(minutes=15)),
-        ("all entries", row["last_full_at"], timedelta(days=2)),
+        ("new entries", proofs.last_new_at, timedelta(minutes=15)),
+        ("all entries", proofs.last_full_at, timedelta(days=2)),
     ):
-        if at is not None and row["now"] - at > within:
+        if at is not None and now - at > within:
             fix = "see that a worker and a scheduler run: `coinfleet status`"
             found.append(attention(f"{name} were last proved at {at:%Y-%m-%d %H:%M}Z", fix=fix))
     return found or [ok("the proofs found no violation")]

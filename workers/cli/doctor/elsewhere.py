@@ -1,4 +1,4 @@
-"""CHECKS of the command: those of table.py, and those that ask the queue and providers."""
+"""All checks of the command: those of table.py, and those that ask the queue and providers."""
 
 from __future__ import annotations
 

@@ -5,53 +5,98 @@ The queue is only a doorbell, so nothing here loses money: what is wrong costs a
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from tasks.findings import Finding, attention, broken, not_checked, ok
 from workers.cli.doctor.certificates import check_certificate
 from workers.cli.doctor.settings import is_local
 from workers.queue.client import SOCKET_TIMEOUT_S
+from workers.queue.opening import open_broker
 from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
+from workers.queue.redis_clients import (
+    SENTINEL,
+    close_async_client,
+    make_async_client,
+    sentinels_of,
+)
+from workers.settings import SettingsFault
 from workers.settings.queue_address import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from workers.cli.doctor.examining import Context
+    from workers.settings import Settings
 
 THEN = "workers look for events once per second meanwhile"
 USED_MAX = 0.8
-UNSET = not_checked("REDIS_URL is not set here", fix="run it where the processes run")
+UNSET = not_checked(
+    "neither REDIS_URL nor BROKER_URL is set here", fix="run it where the processes run"
+)
 NOEVICTION = "noeviction"
+# By what an address begins with: what it begins with over TLS.
+OVER_TLS = {"redis": "rediss://", "amqp": "amqps://"}
+PORTS = {"rediss": 6379, "amqps": 5671}
 
 
 async def check_queue(context: Context) -> list[Finding]:
     """Say whether the queue takes what is written."""
-    url = context.settings.redis_url
+    url, setting = context.settings.queue_url, _setting(context.settings)
     if url is None:
         return [UNSET]
+    server = f"the queue at {server_of(url)}"
+    try:
+        if _is_rabbitmq(url):
+            trouble = await asyncio.to_thread(_trouble_of_rabbitmq, url)
+        else:
+            trouble = await _trouble_of_redis(url)
+    except SettingsFault as fault:
+        return [broken("; ".join(fault.faults), fix="install it here, and where processes run")]
+    if trouble is None:
+        return [ok(f"{server} takes what is written")]
+    what, reason = trouble
+    fix = f"start it, correct {setting} or the user's rights, or free memory there"
+    return [broken(f"{server} {what}: {reason}; {THEN}", fix=fix)]
+
+
+async def _trouble_of_redis(url: str) -> tuple[str, str] | None:
+    """Return what is wrong with it and why; None if it takes what is written."""
     client = _client(url)
     try:
         await client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
     except REFUSALS as error:
-        what = f"the queue at {server_of(url)} refuses writes: {reason_of(error)}; {THEN}"
-        return [broken(what, fix="correct REDIS_URL, the user's rights, or free memory there")]
+        return "refuses writes", reason_of(error)
     except (redis.RedisError, OSError) as error:
-        what = f"the queue at {server_of(url)} is unreachable: {reason_of(error)}; {THEN}"
-        return [broken(what, fix="start it, or correct REDIS_URL")]
+        return "is unreachable", reason_of(error)
     finally:
-        await client.aclose()
-    return [ok(f"the queue at {server_of(url)} takes what is written")]
+        await close_async_client(client)
+    return None
+
+
+def _trouble_of_rabbitmq(url: str) -> tuple[str, str] | None:
+    broker = open_broker(url, middleware=[])
+    try:
+        refusal = broker.write_refusal()
+    except broker.troubles as error:
+        return "is unreachable", broker.reason_of(error)
+    finally:
+        broker.close()
+    return None if refusal is None else ("refuses writes", refusal)
 
 
 async def check_memory(context: Context) -> list[Finding]:
     """Say what the queue does when its memory is full, and whether it keeps what it holds."""
-    url = context.settings.redis_url
+    url, setting = context.settings.queue_url, _setting(context.settings)
     if url is None:
         return [UNSET]
+    if _is_rabbitmq(url):
+        return [ok("RabbitMQ drops nothing when its memory is full: it lets senders wait")]
     client = _client(url)
     try:
         told: Mapping[str, Any] = await client.info("everything")
@@ -59,11 +104,11 @@ async def check_memory(context: Context) -> list[Finding]:
         fix = "give the user the right `+info` (docs/deploying.md)"
         return [not_checked(f"the queue does not tell: {reason_of(error)}", fix=fix)]
     finally:
-        await client.aclose()
-    return [*_memory(told), *judge_persistence(told)]
+        await close_async_client(client)
+    return [*_memory(told, setting), *judge_persistence(told)]
 
 
-def _memory(told: Mapping[str, Any]) -> Iterator[Finding]:
+def _memory(told: Mapping[str, Any], setting: str) -> Iterator[Finding]:
     policy, limit = told.get("maxmemory_policy"), int(told.get("maxmemory", 0))
     if policy is None:
         yield not_checked("the queue does not tell its memory policy")
@@ -82,7 +127,7 @@ def _memory(told: Mapping[str, Any]) -> Iterator[Finding]:
             fix="raise maxmemory, or see what else is stored there",
         )
     if told.get("role") == "slave":
-        yield broken("REDIS_URL names a replica", fix="point it to the primary")
+        yield broken(f"{setting} names a replica", fix="point it to the primary")
 
 
 def judge_persistence(told: Mapping[str, Any]) -> Iterator[Finding]:
@@ -106,24 +151,52 @@ def judge_persistence(told: Mapping[str, Any]) -> Iterator[Finding]:
 
 async def check_tls(context: Context) -> list[Finding]:
     """Say whether the way to the queue is encrypted and proves the server."""
-    url = context.settings.redis_url
+    url, setting = context.settings.queue_url, _setting(context.settings)
     if url is None:
         return [UNSET]
     parts = urlsplit(url)
-    host = parts.hostname or "localhost"
-    if parts.scheme == "unix" or (parts.scheme == "redis" and is_local(host)):
+    places = _places(url)
+    in_the_clear = parts.scheme in OVER_TLS
+    if parts.scheme == "unix" or (in_the_clear and all(is_local(host) for host, _ in places)):
         return [ok("the queue is on this machine")]
-    if parts.scheme != "rediss":
+    if in_the_clear:
         what = f"ids of events go to {server_of(url)} in the clear, with the password"
-        return [broken(what, fix="begin REDIS_URL with rediss://")]
+        return [broken(what, fix=f"begin {setting} with {OVER_TLS[parts.scheme]}")]
     found = []
     if dict(parse_qsl(parts.query)).get("ssl_cert_reqs") in ("none", "optional"):
-        fix = "remove ssl_cert_reqs from REDIS_URL"
+        fix = f"remove ssl_cert_reqs from {setting}"
         found.append(attention("TLS to the queue does not prove the server", fix=fix))
-    return [*found, await check_certificate(host, parts.port or 6379, whose="the queue")]
+    certificates = (
+        check_certificate(
+            host, port, whose="the queue" if len(places) == 1 else f"the queue's {host}:{port}"
+        )
+        for host, port in places
+    )
+    return [*found, *await asyncio.gather(*certificates)]
+
+
+def _setting(settings: Settings) -> str:
+    """Return which setting names the queue."""
+    return "REDIS_URL" if settings.broker_url is None else "BROKER_URL"
+
+
+def _is_rabbitmq(url: str) -> bool:
+    return url.startswith("amqp")
+
+
+def _places(url: str) -> list[tuple[str, int]]:
+    """Return host and port of each server that the address names."""
+    parts = urlsplit(url)
+    if SENTINEL in dict(parse_qsl(parts.query)):
+        return sentinels_of(url)
+    return [(parts.hostname or "localhost", parts.port or PORTS.get(parts.scheme, 0))]
 
 
 def _client(url: str) -> redis.asyncio.Redis:
-    return redis.asyncio.Redis.from_url(
-        url, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=SOCKET_TIMEOUT_S
+    """Return a client that tries once: a check asks for the state of now, and is bounded."""
+    return make_async_client(
+        url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
     )

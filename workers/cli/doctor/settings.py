@@ -154,15 +154,16 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
         for name, password in passwords.items()
         if len(password) < PASSWORD_MIN and not all(map(is_local_host, found[name].hosts))
     ]
-    queue = urlsplit(settings.redis_url or "")
-    if settings.redis_url and not is_local(queue.hostname or "localhost"):
+    setting = "REDIS_URL" if settings.broker_url is None else "BROKER_URL"
+    queue = urlsplit(settings.queue_url or "")
+    if settings.queue_url and not is_local(queue.hostname or "localhost"):
         if not queue.password:
             yield attention(
-                "REDIS_URL has no password, and the queue is on another machine",
+                f"{setting} has no password, and the queue is on another machine",
                 fix="give the queue's user a password (docs/deploying.md)",
             )
         elif len(unquote(queue.password)) < PASSWORD_MIN:
-            short.append("REDIS_URL")
+            short.append(setting)
     if short:
         yield attention(
             f"passwords of fewer than {PASSWORD_MIN} characters: {', '.join(short)}",

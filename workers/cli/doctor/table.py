@@ -1,7 +1,7 @@
-"""CHECKS: everything that `coinfleet doctor` looks at, a row each. A provider's rows are its own.
+"""HERE and SETTINGS: what `coinfleet doctor` looks at without the queue or a provider, a row each.
 
-HERE are those that the console runs too: they ask the database alone. This module imports no queue
-and no provider; elsewhere.py does.
+HERE are those that the console runs too: they ask the database, or read its settings. This module
+imports no queue and no provider; elsewhere.py does, and joins all rows.
 """
 
 from __future__ import annotations

@@ -7,15 +7,15 @@ from urllib.parse import urlencode
 
 from db.console.call_list import (
     DEAD_MAX,
-    PAGE_ROWS,
     STATES,
     count_calls_of,
     find_dead_ids,
     find_note_of,
     list_calls,
     list_calls_of,
+    read_kinds,
 )
-from db.health.status import read_clock
+from db.console.paging import PAGE_ROWS
 from db.health.vital_signs import read_vital_signs
 from db.operating.calls import BATCH_CALLS, replay_calls
 from db.operating.replaying import Request
@@ -41,7 +41,7 @@ async def show(visit: Visit) -> Response:
     state = given.get("state")
     if state is not None and state not in STATES:
         raise BadInput(f"The state of a call is one of {', '.join(STATES)}.")
-    before = _read_before(visit.query.get("before", ""))
+    before = visit.place("before")
     page = await list_calls(visit.pool, state=state, kind=given.get("kind"), before=before)
     signs = await read_vital_signs(visit.pool, timeout_s=5)
     dead = [each for each in signs.calls if each.state == "dead"]
@@ -58,7 +58,6 @@ async def show(visit: Visit) -> Response:
         following=urlencode({**given, "before": page.before}) if page.before else "",
         pause=await read_pause(visit.pool),
         deliveries=DELIVERIES,
-        now=await read_clock(visit.pool),
     )
 
 
@@ -112,17 +111,11 @@ async def retry_dead(visit: Visit) -> Response:
 
 
 async def _retry(visit: Visit, call_ids: Sequence[int], noted: dict[str, object]) -> Response:
-    reason = visit.form.get("why", "")
-    if not reason:
-        raise BadInput("Say why: it is noted in the audit log.")
+    reason = visit.reason()
     person = visit.person.name
-    rows = await visit.pool.fetch(
-        "select c.id, c.kind = $2 from fleet.provider_calls as c where c.id = any($1) order by 1",
-        call_ids,
-        DELIVERIES,
-    )
-    messages = [row[0] for row in rows if row[1]]
-    calls = [row[0] for row in rows if not row[1]]
+    kinds = await read_kinds(visit.pool, call_ids)
+    messages = [call_id for call_id, kind in kinds.items() if kind == DELIVERIES]
+    calls = [call_id for call_id, kind in kinds.items() if kind != DELIVERIES]
     notes = set()
     done = 0
     async with visit.pool.acquire() as connection:
@@ -144,12 +137,3 @@ async def _retry(visit: Visit, call_ids: Sequence[int], noted: dict[str, object]
         "left": len(call_ids) - done,
     }
     return visit.go_to(f"/calls/retried?{urlencode(told)}")
-
-
-def _read_before(text: str) -> int | None:
-    if not text:
-        return None
-    found = read_id(text)
-    if found is None:
-        raise BadInput("`before` is the id of a call.")
-    return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from db.console.event_list import PAGE_ROWS, EventFilter, list_events
+from db.console.event_list import EventFilter, list_events, list_providers, read_event
 from db.operating.subjects import Subject
 from workers.cli.status.health import STATES
 from workers.console.pages.story import tell_lines
 from workers.console.times import read_time
-from workers.console.visit import BadInput, NotFound, read_id
+from workers.console.visit import BadInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ FIELDS = ("state", "provider", "type", "reason", "since", "until")
 async def show(visit: Visit) -> Response:
     """List the events that the filter means, the newest first."""
     given = {name: visit.query[name] for name in FIELDS if visit.query.get(name)}
-    before = _read_before(visit.query.get("before", ""))
+    before = visit.place("before")
     page = await list_events(visit.pool, read_filter(given), before=before)
     following = urlencode({**given, "before": page.before}) if page.before else ""
     return visit.page(
@@ -34,9 +34,8 @@ async def show(visit: Visit) -> Response:
         title="Events",
         given=given,
         states=STATES,
-        providers=await _read_providers(visit),
+        providers=await list_providers(visit.pool),
         page=page,
-        rows_max=PAGE_ROWS,
         is_first=before is None,
         first=urlencode(given),
         following=following,
@@ -46,18 +45,19 @@ async def show(visit: Visit) -> Response:
 async def show_one(visit: Visit, *, payload: str | None = None) -> Response:
     """Tell the story of an event, with its payload if that is handed in."""
     event_id = visit.id_of("event_id")
-    event = await visit.pool.fetchrow(
-        "select e.id, e.provider, e.provider_event_id, e.event_type, e.state, e.reason, e.attempts,"
-        " e.received_at, e.processed_at, e.last_error, fleet.has_payload(e.id) as has_payload"
-        " from fleet.inbox_events as e where e.id = $1",
-        event_id,
-    )
-    if event is None:
+    found = await read_event(visit.pool, event_id)
+    if found is None:
         raise NotFound(f"There is no event {event_id}.")
-    subject = Subject("event", event_id, f"{event['provider']} {event['event_type']}")
+    event, has_payload = found
+    subject = Subject("event", event_id, f"{event.provider} {event.event_type}")
     lines = await tell_lines(visit.pool, subject)
     return visit.page(
-        "event.html", title=f"Event {event_id}", event=event, lines=lines, payload=payload
+        "event.html",
+        title=f"Event {event_id}",
+        event=event,
+        has_payload=has_payload,
+        lines=lines,
+        payload=payload,
     )
 
 
@@ -74,19 +74,3 @@ def read_filter(given: Mapping[str, str]) -> EventFilter:
         since=read_time(given.get("since")),
         until=read_time(given.get("until")),
     )
-
-
-def _read_before(text: str) -> int | None:
-    if not text:
-        return None
-    found = read_id(text)
-    if found is None:
-        raise BadInput("`before` is the id of an event.")
-    return found
-
-
-async def _read_providers(visit: Visit) -> list[str]:
-    rows = await visit.pool.fetch(
-        "select distinct c.provider from fleet.event_counts() as c order by c.provider"
-    )
-    return [row[0] for row in rows]

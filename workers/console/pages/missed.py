@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from db.console.found_list import list_found
 from db.health.status import read_clock
 from db.health.vital_signs import read_vital_signs
 from workers.cli.status.histories import UNREAD_AFTER, find_missed
-from workers.console.visit import BadInput, read_id
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -21,26 +21,22 @@ LISTED_DAYS = 30
 
 async def show(visit: Visit) -> Response:
     """Say first what needs a person, then each history, then the events."""
-    before = _read_before(visit.query.get("before", ""))
+    before = visit.place("before")
     all_found = visit.query.get("all") == "yes"
     now = await read_clock(visit.pool)
     signs = await read_vital_signs(visit.pool, timeout_s=5)
+    page = await list_found(visit.pool, all_found=all_found, before=before)
+    kept = {"all": "yes"} if all_found else {}
     return visit.page(
         "missed.html",
         title="Missed events",
-        now=now,
         attention=await find_missed(visit.pool, now=now),
         histories=signs.backfills,
         unread_after_s=UNREAD_AFTER.total_seconds(),
         listed_s=LISTED_DAYS * 86_400.0,
-        page=await list_found(visit.pool, all_found=all_found, before=before),
+        page=page,
         all_found=all_found,
         is_first=before is None,
+        first=urlencode(kept),
+        following=urlencode({**kept, "before": page.before}) if page.before else "",
     )
-
-
-def _read_before(text: str) -> int | None:
-    found = read_id(text)
-    if text and found is None:
-        raise BadInput("`before` is the id of an event.")
-    return found

@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from schedules.timetable import TIMETABLE
 from workers.cli.status.health import STATES, by_provider, by_state
-from workers.console.rendering import release_version, render
+from workers.console.rendering import render
+from workers.version import release_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -103,7 +103,7 @@ async def try_matching(visit: Visit) -> Response:
 async def retry_matching(visit: Visit) -> Response:
     """Retry all that the filter means, if they are no more than those that were shown."""
     given = _given(visit.form)
-    reason = _reason(visit)
+    reason = visit.reason()
     if not (_is_narrow(given) or visit.form.get("all") == "yes"):
         raise BadInput("An empty filter means every event: say so, or choose a state or a reason.")
     seen, upto = read_id(visit.form.get("seen", "")), read_id(visit.form.get("upto", ""))
@@ -122,7 +122,7 @@ async def retry_matching(visit: Visit) -> Response:
 async def retry_chosen(visit: Visit) -> Response:
     """Retry the events that the form names, each if it is still in the state that was shown."""
     chosen = _chosen(visit.form)
-    reason = _reason(visit)
+    reason = visit.reason()
     if not chosen:
         raise BadInput("No event is chosen. Tick at least one.")
     done = await _retry(visit, chosen, reason, {"ids": [match.event_id for match in chosen]})
@@ -205,13 +205,6 @@ def _given(fields: Mapping[str, str]) -> dict[str, str]:
 def _is_narrow(given: Mapping[str, str]) -> bool:
     """Return whether the filter says which events, as `coinfleet replay` asks for."""
     return bool(given.get("state") or given.get("reason"))
-
-
-def _reason(visit: Visit) -> str:
-    reason = visit.form.get("why", "")
-    if not reason:
-        raise BadInput("Say why: it is noted in the audit log.")
-    return reason
 
 
 def _chosen(form: Mapping[str, str]) -> list[Match]:

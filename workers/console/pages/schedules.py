@@ -81,11 +81,10 @@ async def run(visit: Visit) -> Response:
 
 
 async def _do(visit: Visit, verb: Verb) -> Response:
-    name, reason = visit.form.get("job", ""), visit.form.get("reason", "")
+    name = visit.form.get("job", "")
     if name not in _BY_NAME:
         raise BadInput("This form names no job of the timetable.")
-    if not reason:
-        raise BadInput("Say why: it is noted in the audit log.")
+    reason = visit.reason("reason")
     done = await do(visit.pool, verb, name, typed_by=visit.person.name, reason=reason)
     return visit.go_to(f"/schedules?{urlencode({'job': name, 'done': done})}")
 

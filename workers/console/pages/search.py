@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from db.console.event_list import list_providers
 from db.operating.subjects import find_subjects
 from workers.cli.explain.words import heading
 from workers.console.pages.story import tell_lines
@@ -31,9 +32,9 @@ async def show(visit: Visit) -> Response:
     typed = visit.query.get("id", "")
     if not typed:
         return visit.page("search.html", title="Search", typed="", found=[], heading="", lines=[])
-    counts = await visit.pool.fetch("select distinct provider from fleet.event_counts()")
+    providers = await list_providers(visit.pool)
     async with visit.pool.acquire() as connection:
-        found = await find_subjects(connection, typed, providers=[row[0] for row in counts])
+        found = await find_subjects(connection, typed, providers=providers)
     one = found[0] if len({(each.kind, each.key) for each in found}) == 1 else None
     # A profile's statement tells no story: `profile:` and its id asks for that.
     if one is not None and one.kind in _PAGES and typed != f"profile:{one.key}":

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from db.console.stream_list import SHOWN, list_changes, list_streams
-from db.health.status import read_clock
-from workers.console.visit import BadInput, read_id
+from workers.console.visit import BadInput
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -20,8 +19,8 @@ async def show(visit: Visit) -> Response:
     shown = visit.query.get("state") or None
     if shown is not None and shown not in SHOWN:
         raise BadInput(f"A stream is shown if it is {' or '.join(SHOWN)}; or any.")
-    before = _id_in(visit, "before")
-    stream_id = _id_in(visit, "id")
+    before = visit.place("before")
+    stream_id = visit.place("id")
     page = await list_streams(visit.pool, shown=shown, before=before)
     kept = {"state": shown} if shown else {}
     return visit.page(
@@ -32,16 +31,7 @@ async def show(visit: Visit) -> Response:
         states=SHOWN,
         stream_id=stream_id,
         changes=await list_changes(visit.pool, stream_id=stream_id),
-        now=await read_clock(visit.pool),
         is_first=before is None,
         first=urlencode(kept),
         following=urlencode({**kept, "before": page.before}) if page.before else "",
     )
-
-
-def _id_in(visit: Visit, name: str) -> int | None:
-    text = visit.query.get(name, "")
-    found = read_id(text)
-    if text and found is None:
-        raise BadInput(f"`{name}` is the number of a stream.")
-    return found

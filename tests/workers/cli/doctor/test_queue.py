@@ -113,6 +113,33 @@ async def test_the_way_to_a_queue_elsewhere_is_encrypted() -> None:
     assert (verdict, "in the clear" in what, "secret-word" in what) == (BROKEN, True, False)
 
 
+@pytest.mark.parametrize(
+    ("setting", "url", "server", "begins"),
+    [
+        (
+            "REDIS_URL",
+            "redis://:secret-word@{}:1,{}:2/0?sentinel=main",
+            "main of {}:1,{}:2",
+            "redis",
+        ),
+        ("BROKER_URL", "amqp://fleet:secret-word@{}:1/", "{}:1", "amqp"),
+    ],
+    ids=["sentinel", "rabbitmq"],
+)
+async def test_a_queue_of_each_kind_is_examined_under_the_name_of_its_setting(
+    setting: str, url: str, server: str, begins: str
+) -> None:
+    away = context(**{setting.lower(): url.replace("{}", "127.0.0.1")})
+    (finding,) = await check_queue(away)
+    told = f"{server.replace('{}', '127.0.0.1')} is unreachable"
+    assert (finding.verdict, told in finding.what, setting in finding.fix) == (BROKEN, True, True)
+    assert "secret-word" not in finding.what
+    assert [each.verdict for each in await check_tls(away)] == [Verdict.OK]
+    elsewhere = context(**{setting.lower(): url.replace("{}", "queue.example.com")})
+    (finding,) = await check_tls(elsewhere)
+    assert (finding.verdict, finding.fix) == (BROKEN, f"begin {setting} with {begins}s://")
+
+
 @needs_openssl
 async def test_the_certificate_of_a_queue_is_read(redis_url: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)

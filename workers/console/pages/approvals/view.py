@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db.approvals import decisions
+from db.console.payments import read_payment_of
 from workers.cli.purchases.outlook import Outlook, Prospect, outlook_of, prospect_of
 from workers.console.visit import NotFound
 
@@ -30,7 +31,6 @@ class View:
     outlook: Outlook
     close: Prospect | None
     payment_id: int
-    frozen_by: Sequence[str]
 
     @property
     def look(self) -> Look:
@@ -63,32 +63,12 @@ async def view(connection: Connection, purchase_id: int, *, who: str) -> View:
     close = None
     if outlook.reject is not None:
         close = await prospect_of(connection, look, "reject", without_refund=True, who=who)
-    payment_id = await connection.fetchval(_PAYMENT, purchase_id)
+    payment_id = await read_payment_of(connection, purchase_id)
     return View(
         outlook=outlook,
         close=close,
         payment_id=payment_id,
-        frozen_by=await frozen_by(connection, payment_id),
     )
-
-
-# A purchase that turned out to be of another payment stands under that one's names.
-_PAYMENT = """
-    select coalesce(j.payment_id, p.payment_id)
-    from public.coin_purchases as p
-    left join fleet.joined_purchases as j on j.purchase_id = p.id
-    where p.id = $1
-"""
-
-
-async def frozen_by(connection: Connection, payment_id: int) -> list[str]:
-    """Return what freezes a payment now, each with the provider's id."""
-    rows = await connection.fetch(
-        "select f.source || ' ' || f.source_id from fleet.freezes as f"
-        " where f.payment_id = $1 and f.released_at is null order by 1",
-        payment_id,
-    )
-    return [row[0] for row in rows]
 
 
 def memory(look: Look, made: Sequence[Decision], seen: Foreseen) -> str:

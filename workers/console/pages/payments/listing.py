@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
-from db.console.payment_list import PAGE_ROWS, STATES, PaymentFilter, State, list_payments
+from db.console.event_list import list_providers
+from db.console.payment_list import STATES, PaymentFilter, State, list_payments
 from workers.cli.purchases.words import money
 from workers.console.times import read_time
-from workers.console.visit import BadInput, read_id
+from workers.console.visit import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,20 +33,16 @@ MEANINGS: Mapping[State, str] = {
 async def show(visit: Visit) -> Response:
     """List the payments that the filter means."""
     given = {name: visit.query[name] for name in FIELDS if visit.query.get(name)}
-    before = _read_before(visit.query.get("before", ""))
+    before = visit.place("before")
     page = await list_payments(visit.pool, _read_filter(given), before=before)
-    providers = await visit.pool.fetch(
-        "select distinct c.provider from fleet.event_counts() as c order by c.provider"
-    )
     return visit.page(
         "payments.html",
         title="Payments",
         given=given,
         states=MEANINGS,
-        providers=[row[0] for row in providers],
+        providers=await list_providers(visit.pool),
         page=page,
-        rows=[(each, money(each.amount, each.currency)) for each in page.payments],
-        rows_max=PAGE_ROWS,
+        rows=[(each, money(each.amount, each.currency)) for each in page.rows],
         is_first=before is None,
         first=urlencode(given),
         following=urlencode({**given, "before": page.before}) if page.before else "",
@@ -68,12 +65,3 @@ def _read_filter(given: Mapping[str, str]) -> PaymentFilter:
         since=read_time(given.get("since")),
         until=read_time(given.get("until")),
     )
-
-
-def _read_before(text: str) -> int | None:
-    if not text:
-        return None
-    found = read_id(text)
-    if found is None:
-        raise BadInput("`before` is the number of a purchase.")
-    return found

@@ -58,7 +58,7 @@ async def _pieces(pool: Pool, profile_id: UUID, wanted: EntryFilter) -> AsyncIte
     before: int | None = None
     while True:
         page = await list_entries(pool, profile_id, wanted, before=before, rows_max=PIECE_ROWS)
-        if page.entries:
+        if page.rows:
             yield _written(
                 (
                     # Digits, without separators: amounts are exact whatever their size.
@@ -73,7 +73,7 @@ async def _pieces(pool: Pool, profile_id: UUID, wanted: EntryFilter) -> AsyncIte
                     neutral(each.who),
                     neutral(each.why),
                 )
-                for each in page.entries
+                for each in page.rows
             )
         if page.before is None:
             return

@@ -34,11 +34,7 @@ async def show(visit: Visit) -> Response:
     """Show a page of the statement."""
     holder = await find_holder(visit)
     given = read_given(visit)
-    before = None
-    if text := visit.query.get("before", ""):
-        before = read_id(text)
-        if before is None:
-            raise BadInput("`before` is the number of an entry.")
+    before = visit.place("before")
     page = await list_entries(visit.pool, holder.profile_id, read_filter(given), before=before)
     return visit.page(
         "statement.html",
@@ -48,7 +44,7 @@ async def show(visit: Visit) -> Response:
         account=given.get("account", ACCOUNTS[0]),
         kinds=KINDS,
         page=page,
-        rows=[(each, _link(each.key)) for each in page.entries],
+        rows=[(each, _link(each.key)) for each in page.rows],
         is_first=before is None,
         first=urlencode(given),
         following=urlencode({**given, "before": page.before}) if page.before else "",

@@ -1,19 +1,52 @@
-"""The id from which on rows came at or after a time: where a list that goes by ids begins."""
+"""Pages of a list that goes on from an id: what one holds, how far it looks, where it begins."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import asyncpg
+
     from db.connections.pool import Connection, Pool
+
+Row = TypeVar("Row")
+
+PAGE_ROWS = 50
+LOOKED_AT_MAX = 20_000
+# No id is larger: where the first page begins.
+BEYOND_ALL = 2**63 - 1
 
 Table = Literal["fleet.inbox_events", "public.coin_purchases"]
 _CAME_AT: dict[Table, str] = {
     "fleet.inbox_events": "received_at",
     "public.coin_purchases": "created_at",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """A page. `before` is where the next one begins; None if nothing older is left.
+
+    `is_full` says that the page ended because it is full, and not because it had looked at enough.
+    """
+
+    rows: list[Row]
+    before: int | None
+    is_full: bool
+
+
+def place_after(last: asyncpg.Record | None, *, since: datetime | None) -> int | None:
+    """Return where a page goes on after the last row that was looked at, an id and its time.
+
+    None if there is no older row, or none that can have come at `since` or later.
+    """
+    if last is None or (since is not None and last[1] < since):
+        return None
+    found: int = last[0]
+    return found
 
 
 async def first_id_from(database: Pool | Connection, table: Table, at: datetime) -> int:
