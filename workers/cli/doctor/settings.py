@@ -77,11 +77,11 @@ def _development_secrets(settings: Settings) -> Iterator[Finding]:
     if settings.stripe_livemode or is_public:
         why = "in live mode" if settings.stripe_livemode else "on an address that others reach"
         yield broken(
-            f"secrets for development, which everybody knows, count {why}: {names}",
+            f"values for development, which everybody knows, count {why}: {names}",
             fix="set those of your own accounts; until then anybody can send payments",
         )
     else:
-        yield ok(f"secrets for development, on this machine alone: {names}")
+        yield ok(f"values for development, on this machine alone: {names}")
 
 
 def _overlap(found: object, development: object) -> bool:
