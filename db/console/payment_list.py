@@ -13,9 +13,10 @@ from db.console.paging import (
     BEYOND_ALL,
     LOOKED_AT_MAX,
     PAGE_ROWS,
+    Listing,
     Page,
     first_id_from,
-    place_after,
+    read_page,
 )
 
 if TYPE_CHECKING:
@@ -83,20 +84,17 @@ async def list_payments(
     if wanted.until is not None:
         start = min(start, await first_id_from(database, "public.coin_purchases", wanted.until))
     status = wanted.state if wanted.state in ("confirmed", "refunded", "chargeback") else None
-    rows = await database.fetch(
-        page_query(wanted.state),
+    return await read_page(
+        database,
+        Listing(ListedPayment, page_query(wanted.state), bound_query(wanted.state)),
         start,
         wanted.provider,
         wanted.profile_id,
         wanted.since,
         wanted.until,
         status,
+        since=wanted.since,
     )
-    payments = [ListedPayment(*row) for row in rows[:PAGE_ROWS]]
-    if len(rows) > PAGE_ROWS:
-        return Page(payments, payments[-1].id, is_full=True)
-    last = await database.fetchrow(bound_query(wanted.state), start)
-    return Page(payments, place_after(last, since=wanted.since), is_full=False)
 
 
 def page_query(state: State | None) -> str:
