@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from db.connections.pool import expire_if_unfit, open_pool
 from db.errors import describe, is_server_unfit, is_transient
 from workers.console import assets
-from workers.console.attempts import Attempts
+from workers.console.attempts import Attempts, UsedCodes
 from workers.console.desk import Desk, MenuItem
 from workers.console.feed import Feed
 from workers.console.guard import Guard
@@ -34,6 +34,7 @@ from workers.console.visit import BadInput, NotFound, NotYours, Visit, read_fiel
 from workers.outage import Outage
 from workers.processes import CONSOLE
 from workers.serving.limits import ConnectionLimits
+from workers.serving.repeats import Repeats
 from workers.sign_in_links import PATH as LINK_PATH
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             templates=make_environment(),
             feed=feed,
             attempts=Attempts(),
+            used_codes=UsedCodes(),
+            refusals=Repeats(),
             sign_in_outage=Outage("sign_in_service", then="nobody can sign in with a password"),
             menu=[MenuItem(each.path, each.title, each.right) for each in PAGES if each.in_menu],
             accounts=accounts,
