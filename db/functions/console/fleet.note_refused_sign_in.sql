@@ -21,5 +21,5 @@ $$;
 
 revoke all on function fleet.note_refused_sign_in(text, text) from public, anon, authenticated, service_role;
 comment on function fleet.note_refused_sign_in(text, text) is
-    'Notes that somebody could not sign in to the console, and why; the name is kept only if it is that of a person who '
-    'has signed in before. At most 200 per hour.';
+    'Notes that somebody could not sign in to the console, and why; the name is kept only if it is that of a person '
+    'who has signed in before. At most 200 per hour.';
