@@ -30,7 +30,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "missed.html",
         title="Missed events",
-        attention=await find_missed(visit.pool, now=now),
+        attention=[each.line for each in await find_missed(visit.pool, now=now)],
         histories=signs.backfills,
         unread_after_s=UNREAD_AFTER.total_seconds(),
         listed_s=LISTED_DAYS * 86_400.0,
