@@ -1,7 +1,7 @@
-"""What an examination of the fleet finds: a verdict, what was seen, and the fix in one sentence.
+"""What an examination of the fleet finds: a verdict, a code, what was seen, and the fix.
 
 Values only. A sentence names settings, roles, hosts and codes; no secret and no payload stands in
-it.
+it. A code is a literal where the finding is made, so that the tests can list all of them.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found; `fix` is empty if there is nothing to mend."""
+    """One thing that was found; `fix` and `code` are empty if there is nothing to mend."""
 
     verdict: Verdict
     what: str
     fix: str = ""
     subject: str = ""
     """An id that `coinfleet explain` knows, as `event:42`, if the finding is of one thing."""
+    code: str = ""
+    """What sort of finding it is, for programs: it stays when the sentence is worded anew."""
 
 
 Ask: TypeAlias = Callable[[], Awaitable[list[Finding]]]
@@ -49,14 +51,14 @@ def ok(what: str) -> Finding:
     return Finding(Verdict.OK, what)
 
 
-def attention(what: str, *, fix: str, subject: str = "") -> Finding:
+def attention(code: str, what: str, *, fix: str, subject: str = "") -> Finding:
     """Return that somebody should look."""
-    return Finding(Verdict.ATTENTION, what, fix, subject)
+    return Finding(Verdict.ATTENTION, what, fix, subject, code)
 
 
-def broken(what: str, *, fix: str, subject: str = "") -> Finding:
+def broken(code: str, what: str, *, fix: str, subject: str = "") -> Finding:
     """Return that something does not work."""
-    return Finding(Verdict.BROKEN, what, fix, subject)
+    return Finding(Verdict.BROKEN, what, fix, subject, code)
 
 
 def not_checked(why: str, *, fix: str = "") -> Finding:
@@ -72,4 +74,5 @@ def judge_clock(here: datetime, there: datetime, *, whose: str) -> Finding:
     side = "ahead of" if ahead_s > 0 else "behind"
     what = f"this machine's clock is {abs(ahead_s):,.0f} s {side} {whose}"
     fix = "have both machines' clocks set by NTP (chrony, systemd-timesyncd)"
-    return (broken if abs(ahead_s) > CLOCK_BROKEN_S else attention)(what, fix=fix)
+    judge = broken if abs(ahead_s) > CLOCK_BROKEN_S else attention
+    return judge("clock_off", what, fix=fix)

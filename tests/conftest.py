@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.clusters import Login
 
-pytest_plugins = ["tests.supabase.project"]
+pytest_plugins = ["tests.supabase.project", "tests.provoking"]
 
 # The servers are deleted at the end, so their data need not survive a crash of the machine.
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}

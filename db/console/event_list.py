@@ -13,9 +13,10 @@ from db.console.paging import (
     BEYOND_ALL,
     LOOKED_AT_MAX,
     PAGE_ROWS,
+    Listing,
     Page,
     first_id_from,
-    place_after,
+    read_page,
 )
 from db.operating.matching import INDEXED_STATES
 
@@ -66,7 +67,9 @@ async def list_events(
     start = BEYOND_ALL if before is None else before
     if wanted.until is not None:
         start = min(start, await first_id_from(database, "fleet.inbox_events", wanted.until))
-    values = (
+    return await read_page(
+        database,
+        Listing(ListedEvent, page_query(wanted.state), bound_query(wanted.state)),
         start,
         wanted.provider,
         wanted.event_type,
@@ -74,13 +77,8 @@ async def list_events(
         wanted.since,
         wanted.until,
         wanted.state,
+        since=wanted.since,
     )
-    rows = await database.fetch(page_query(wanted.state), *values)
-    events = [ListedEvent(*row) for row in rows[:PAGE_ROWS]]
-    if len(rows) > PAGE_ROWS:
-        return Page(events, events[-1].id, is_full=True)
-    last = await database.fetchrow(bound_query(wanted.state), start)
-    return Page(events, place_after(last, since=wanted.since), is_full=False)
 
 
 async def read_event(

@@ -13,9 +13,10 @@ from db.console.paging import (
     BEYOND_ALL,
     LOOKED_AT_MAX,
     PAGE_ROWS,
+    Listing,
     Page,
     first_id_from,
-    place_after,
+    read_page,
 )
 
 if TYPE_CHECKING:
@@ -84,21 +85,19 @@ async def list_payments(
         start = min(start, await first_id_from(database, "public.coin_purchases", wanted.until))
     status = wanted.state if wanted.state in ("confirmed", "refunded", "chargeback") else None
     is_of_one = wanted.profile_id is not None
-    rows = await database.fetch(
-        page_query(wanted.state, is_of_one=is_of_one),
+    queries = [query(wanted.state, is_of_one=is_of_one) for query in (page_query, bound_query)]
+    return await read_page(
+        database,
+        Listing(ListedPayment, *queries),
         start,
         wanted.provider,
         wanted.profile_id,
         wanted.since,
         wanted.until,
         status,
+        since=wanted.since,
+        bounded_by=(wanted.profile_id,) if is_of_one else (),
     )
-    payments = [ListedPayment(*row) for row in rows[:PAGE_ROWS]]
-    if len(rows) > PAGE_ROWS:
-        return Page(payments, payments[-1].id, is_full=True)
-    bound = bound_query(wanted.state, is_of_one=is_of_one)
-    last = await database.fetchrow(bound, start, *([wanted.profile_id] if is_of_one else []))
-    return Page(payments, place_after(last, since=wanted.since), is_full=False)
 
 
 def page_query(state: State | None, *, is_of_one: bool = False) -> str:

@@ -33,6 +33,19 @@ class Server:
     """Bytes of the write-ahead log that each unused replication slot keeps."""
 
 
+async def read_version(pool: Pool) -> tuple[str, bool]:
+    """Return the server's version, and whether a release was ever made in the database."""
+    row = await pool.fetchrow(
+        """
+        select
+            current_setting('server_version') as version,
+            to_regclass('fleet.schema_migrations') is not null as is_released
+        """
+    )
+    assert row is not None  # noqa: S101 - one row, whatever is there
+    return row["version"], row["is_released"]
+
+
 async def read_server(pool: Pool) -> Server:
     """Return it."""
     row = await pool.fetchrow(

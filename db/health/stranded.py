@@ -48,6 +48,24 @@ LEASED = """
     group by c.kind
     order by 4
 """
+DEAD = """
+    select count(*)::int8 as events, min(d.id) as oldest_id, min(d.received_at) as oldest_at
+    from (
+        select e.id, e.received_at from fleet.inbox_events as e
+        where e.state = 'dead'
+        order by e.id limit $1
+    ) as d
+"""
+TRIALS = """
+    select 'replay', count(*)::int8 as trials, min(t.id) as oldest_id, min(t.asked_at) as oldest_at
+    from (
+        select r.id, r.asked_at from fleet.replay_trials as r
+        where r.finished_at is null
+        order by r.id limit $2
+    ) as t
+    where t.asked_at < clock_timestamp() - $1::interval
+    having count(*) > 0
+"""
 TICKS = """
     select t.job, 1::int8 as runs, t.tick as oldest_id,
         coalesce(t.started_at, t.enqueued_at) as oldest_at
@@ -81,6 +99,17 @@ async def read_suspects(pool: Pool) -> Suspects | None:
     """Return them, None if there are none."""
     row = await pool.fetchrow(SUSPECTS, LOOKED_AT_MAX)
     return Suspects(*row) if row and row["events"] else None
+
+
+async def read_dead(pool: Pool) -> Stranded | None:
+    """Return the events that nobody tries any more, None if there are none."""
+    row = await pool.fetchrow(DEAD, LOOKED_AT_MAX)
+    return Stranded("dead", *row) if row and row["events"] else None
+
+
+async def read_trials(pool: Pool, *, longer_than: timedelta) -> list[Stranded]:
+    """Return the trials of a replay that nobody has finished for so long, as one sort."""
+    return await _read(pool, TRIALS, longer_than)
 
 
 async def read_waiting(pool: Pool, *, longer_than: timedelta) -> list[Stranded]:

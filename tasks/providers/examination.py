@@ -46,6 +46,7 @@ def judge_failure(error: CallFailed, *, provider: str, setting: str) -> Finding:
     """Return what it means that a request failed in a way that other requests will, too."""
     if isinstance(error, KeyRefused):
         return broken(
+            "key_refused",
             f"{provider} does not take our key ({error}): refunds and all other calls wait",
             fix=f"make a new key there, and set {setting} for `worker`",
         )
@@ -71,13 +72,16 @@ async def probe_address(
     try:
         base = check_base_address(f"{parts.scheme}://{parts.netloc}")
     except ValueError as error:
-        return broken(f"{address} can't be used: it {error}", fix="give it https there")
+        return broken(
+            "address_unsafe", f"{address} can't be used: it {error}", fix="give it https there"
+        )
     http = HttpApi(base, headers={}, requests_per_s=10, timeout_s=PROBE_TIMEOUT_S)
     try:
         answer = await http.send("GET", parts.path)
     except ProviderUnreachable as error:
         if "redirect" in str(error):
             return broken(
+                "address_redirects",
                 f"{address} answers {error}, which no provider follows: no event arrives",
                 fix="set the final address, host and path to the letter, at the provider and here",
             )
@@ -89,6 +93,7 @@ async def probe_address(
         await http.close()
     if answer.status != expected:
         return broken(
+            "address_not_ours",
             f"{address} answers {answer.status}, and not as our `{whose}` does",
             fix=f"point it to `{whose}` with the path unchanged, through each proxy",
         )

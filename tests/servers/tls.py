@@ -50,8 +50,13 @@ class Authority:
             *("-out", "ca.crt"),
         )
 
-    def context(self, names: str = "DNS:localhost,IP:127.0.0.1") -> ssl.SSLContext:
-        """Return the context of a server with these names."""
+    def context(
+        self, names: str = "DNS:localhost,IP:127.0.0.1", *, days: int = 2
+    ) -> ssl.SSLContext:
+        """Return the context of a server with these names, whose certificate ends in so many days.
+
+        With less than none it has ended.
+        """
         (self.folder / "names").write_text(f"subjectAltName={names}")
         self._openssl(
             *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
@@ -59,7 +64,7 @@ class Authority:
         )
         self._openssl(
             *("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key"),
-            *("-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "server.crt"),
+            *("-CAcreateserial", "-days", str(days), "-extfile", "names", "-out", "server.crt"),
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "server.crt", self.folder / "server.key")

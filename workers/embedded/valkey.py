@@ -7,8 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
-import redis
-
 from workers.embedded.account import server_prefix
 from workers.embedded.binaries import queue_server
 from workers.embedded.folder import DataFolder
@@ -51,6 +49,9 @@ class EmbeddedValkey(EmbeddedServer):
 
     def is_ready(self) -> bool:
         """Return whether it answers a ping within a second."""
+        # Each command of a laptop's fleet imports this module, and few start a queue.
+        import redis  # noqa: PLC0415
+
         with redis.Redis.from_url(self.url, socket_timeout=1.0) as client:
             try:
                 return bool(client.ping())

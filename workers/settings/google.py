@@ -14,6 +14,7 @@ from workers.settings.values import DEVELOPMENT, TO_RECEIVE, BaseAddress, CommaS
 
 _PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+")
 _EMAIL = re.compile(r"[^@\s,]{1,128}@[A-Za-z0-9.-]{1,128}")
+_SUBSCRIPTION = re.compile(r"projects/[A-Za-z0-9:.-]{1,128}/subscriptions/[A-Za-z0-9._~+%-]{3,255}")
 _FIELDS = ("client_email", "private_key", "token_uri")
 
 
@@ -65,9 +66,16 @@ def _account_file(value: Path) -> Path:
     return value
 
 
+def _subscription(value: str) -> str:
+    if not _SUBSCRIPTION.fullmatch(value):
+        raise ValueError("must be projects/<project>/subscriptions/<name>")
+    return value
+
+
 PackageName: TypeAlias = Annotated[str, AfterValidator(_package)]
 Audience: TypeAlias = Annotated[str, AfterValidator(_audience)]
 Email: TypeAlias = Annotated[str, AfterValidator(_email)]
+SubscriptionName: TypeAlias = Annotated[str, AfterValidator(_subscription)]
 Address: TypeAlias = Annotated[str, AfterValidator(check_address)]
 AccountFile: TypeAlias = Annotated[Path, AfterValidator(_account_file)]
 
@@ -100,6 +108,10 @@ class GoogleSettings(BaseModel):
     """Where Google's API is; another address is for tests."""
     google_fetch_price: bool = False
     """True asks for the price of each purchase too, which needs the right to see financial data."""
+    google_push_subscription: SubscriptionName | None = None
+    """The push subscription, which `coinfleet doctor` looks at."""
+    google_pubsub_base: BaseAddress = "https://pubsub.googleapis.com"
+    """Where Pub/Sub's API is, which only `coinfleet doctor` asks; another address is for tests."""
 
     @model_validator(mode="after")
     def _account_has_apps(self) -> Self:

@@ -112,6 +112,7 @@ class AppleChecks:
             return [ok("Apple Root CA - G3, and no other")]
         return [
             attention(
+                "apple_root_foreign",
                 f"APPLE_ROOT_CERTIFICATES holds what is not Apple Root CA - G3 (SHA-256"
                 f" {', '.join(each[:16] + '…' for each in others)}): whoever has its key can grant"
                 " coins",
@@ -184,6 +185,7 @@ def _judge(result: str | None, bundle_id: str, environment: str) -> Finding:
     known = RESULTS.get(result)
     said = f"{result}: {known}" if known else result[:40]
     return broken(
+        "apple_notification_refused",
         f"{where}: Apple sent a test notification, and `web` did not take it ({said})",
         fix="in App Store Connect set https://<host>/webhooks/apple, Version 2, for production and"
         " sandbox; then see the log of `web`",
@@ -196,6 +198,7 @@ def _fault(error: CallFailed | CallRefused, bundle_id: str, environment: str) ->
         return judge_failure(error, provider=f"Apple, for {where},", setting=SETTINGS)
     if NO_URL in str(error):
         return broken(
+            "apple_address_missing",
             f"{where}: no address for notifications is set at Apple",
             fix="in App Store Connect set https://<host>/webhooks/apple, Version 2, for production"
             " and sandbox",

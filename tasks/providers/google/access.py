@@ -45,9 +45,9 @@ class AccessTokens:
     Belongs to one event loop. Raises ValueError for a file that holds no key of an account.
     """
 
-    def __init__(self, account: Path) -> None:
+    def __init__(self, account: Path, *, scope: str = SCOPE) -> None:
         self._credentials: Any = service_account.Credentials.from_service_account_file(  # type: ignore[no-untyped-call]
-            str(account), scopes=[SCOPE]
+            str(account), scopes=[scope]
         )
         parts = urlsplit(self._credentials._token_uri)  # noqa: SLF001 - nothing else says it
         self._path = parts.path or "/"

@@ -95,7 +95,7 @@ class GoogleApi:
         answer = await self._http.send(method, f"{APPLICATIONS}/{path}", headers=headers, body=body)
         if answer.status == 401:
             self._access.forget(token)
-        return _checked(answer)
+        return checked(answer)
 
     async def read_purchase(self, package: str, token: str) -> ProductPurchase:
         """Return the purchase with this token, as it is now. Raises as `send` does."""
@@ -137,7 +137,7 @@ def refused(error: GoogleRefused) -> CallRefused:
     return CallRefused(str(error))
 
 
-def _checked(answer: Answer) -> Answer:
+def checked(answer: Answer) -> Answer:
     """Return the answer if it is a success; raise what it is otherwise."""
     status = answer.status
     if 200 <= status < 300:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CERTIFICATES_URL = "https://www.googleapis.com/oauth2/v1/certs"
 API_BASE = "https://androidpublisher.googleapis.com"
+PUBSUB_BASE = "https://pubsub.googleapis.com"
 
 
 class Google(Provider):
@@ -42,7 +43,8 @@ class Google(Provider):
 
     `packages` are the apps whose events count. A push is authentic if its token was made for
     `push_audience` and names the service account `push_email`. With `service_account_file` Google's
-    API is called, at `api_base`; `fetch_price` asks it for prices too.
+    API is called, at `api_base`; `fetch_price` asks it for prices too. `coinfleet doctor` looks at
+    `push_subscription`, at `pubsub_base`.
     """
 
     name = "google"
@@ -60,6 +62,8 @@ class Google(Provider):
         service_account_file: Path | None = None,
         api_base: str = API_BASE,
         fetch_price: bool = False,
+        push_subscription: str | None = None,
+        pubsub_base: str = PUBSUB_BASE,
     ) -> None:
         self._packages = tuple(packages)
         self._tokens: PushTokens | None = None
@@ -67,6 +71,7 @@ class Google(Provider):
             self._tokens = _make_tokens(push_audience, push_email, certificates_url)
         self._account, self._api_base = service_account_file, api_base
         self._fetch_price = fetch_price
+        self._push = (push_subscription, pubsub_base, push_email, push_audience)
         self._calls: GoogleCalls | None = None
         self._history: GoogleHistory | None = None
         if service_account_file:
@@ -120,16 +125,30 @@ class Google(Provider):
         return self._history
 
     def checks(self, *, web_origin: str | None) -> Sequence[ProviderCheck]:
-        """Return checks of the service account."""
-        del web_origin
+        """Return checks of the service account and of the push subscription."""
         # Here, because the HTTP client takes long to import.
-        from tasks.providers.google.checks import GoogleChecks  # noqa: PLC0415
+        from tasks.providers.google.checks.rows import GoogleChecks  # noqa: PLC0415
+        from tasks.providers.google.checks.subscription import SubscriptionCheck  # noqa: PLC0415
 
+        name, base, email, audience = self._push
+        subscription = None
+        if self._account and name:
+            path = f"/webhooks/{self.name}"
+            subscription = SubscriptionCheck(
+                account=self._account,
+                base=base,
+                name=name,
+                path=path,
+                url=f"{web_origin}{path}" if web_origin else None,
+                email=email,
+                audience=audience,
+            )
         return GoogleChecks(
             packages=self._packages,
             account=self._account,
             base=self._api_base,
             fetch_price=self._fetch_price,
+            subscription=subscription,
         ).rows()
 
     async def close(self) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from db.connections.pool import open_connection
 from db.health.heard import HEARD, LATELY, REFUSED
-from db.health.stranded import LEASED, LOOKED_AT_MAX, SUSPECTS, TICKS, WAITING
+from db.health.stranded import (
+    DEAD,
+    LEASED,
+    LOOKED_AT_MAX,
+    SUSPECTS,
+    TICKS,
+    TRIALS,
+    WAITING,
+)
 from tests.db.plans import indexes, plan
 
 if TYPE_CHECKING:
@@ -26,8 +34,8 @@ insert into fleet.inbox_events
      next_attempt_at)
 select case n % 2 when 0 then 'stripe' else 'google' end,
     case n % 2 when 0 then 'evt_' else 'client:' end || n, 'test', '',
-    case n % 500 when 1 then 'waiting' when 3 then 'pending' else 'applied' end,
-    case n % 500 when 1 then 'no_purchase_yet' end,
+    case n % 500 when 1 then 'waiting' when 3 then 'pending' when 5 then 'dead' else 'applied' end,
+    case n % 500 when 1 then 'no_purchase_yet' when 5 then 'failed' end,
     case n % 1000 when 3 then 1 else 0 end,
     now() - n * interval '1 s', now()
 from generate_series({0}, 1, -1) n;
@@ -38,6 +46,9 @@ from generate_series({0}, 1, -1) n;
 insert into fleet.ticks (job, tick, finished_at, outcome)
 select 'job ' || n % 7, n, case when n > 7 then now() end, case when n > 7 then 'done' end
 from generate_series({0}, 1, -1) n;
+insert into fleet.replay_trials (event_ids, states, asked_by, finished_at, last_error)
+select '{{1}}', '{{dead}}', 'ann', case when n > 7 then now() end, case when n > 7 then 'x' end
+from generate_series({0}, 1, -1) n;
 reset session_replication_role;
 analyze;
 """
@@ -45,6 +56,8 @@ DAYS = timedelta(days=3)
 QUESTIONS = [
     (SUSPECTS, (LOOKED_AT_MAX,), "inbox_events_suspect_idx"),
     (WAITING, (DAYS, LOOKED_AT_MAX), "inbox_events_waiting_idx"),
+    (DEAD, (LOOKED_AT_MAX,), "inbox_events_dead_idx"),
+    (TRIALS, (DAYS, LOOKED_AT_MAX), "replay_trials_open_idx"),
     (LEASED, (DAYS, LOOKED_AT_MAX), "provider_calls_leased_idx"),
     (TICKS, (DAYS, LOOKED_AT_MAX), "ticks_unfinished_idx"),
     (REFUSED, (LATELY, ["malformed"]), "inbox_events_pkey"),

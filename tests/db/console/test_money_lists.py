@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from db.console import disputes, held_list, payment_list, statement
+from db.console import disputes, held_list, paging, payment_list, statement
 from db.console.disputes import list_disputes
 from db.console.held_list import list_held
 from db.console.payment_list import PaymentFilter, list_payments
@@ -58,6 +58,7 @@ async def test_payments_are_what_the_filter_means_the_newest_first_and_once(
 ) -> None:
     monkeypatch.setattr(payment_list, "LOOKED_AT_MAX", looked_at)
     monkeypatch.setattr(payment_list, "PAGE_ROWS", 5)
+    monkeypatch.setattr(paging, "PAGE_ROWS", 5)
     meanings: dict[State | None, str] = {
         None: "true",
         "held": "granted_at is null",

@@ -59,7 +59,11 @@ async def test_after_a_failover_the_promoted_server_rings(
         killed = await db.fetchval("select clock_timestamp()")
         # What was rung before may be answered after the kill: a second is long enough for that.
         await eventually(lambda: rings_since(killed), poll_s=0.5)
-        assert (await web.client.get("/readyz")).json()["queue"] == "reachable"
+
+        async def is_reachable() -> bool:
+            return bool((await web.client.get("/readyz")).json()["queue"] == "reachable")
+
+        await eventually(is_reachable, poll_s=0.2)
     worker.signal()
     assert await worker.ended() == 0
     lines = [json.loads(line) for line in worker.text.splitlines()]

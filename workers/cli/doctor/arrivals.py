@@ -37,6 +37,7 @@ async def check_refusals(context: Context) -> list[Finding]:
     refused = await read_refused(context.database, list(REFUSALS))
     found = [
         attention(
+            "events_refused",
             f"{each.provider}: {each.events:,} of its newest {each.of_provider:,} events are"
             f" rejected ({each.reason}), the newest with id {each.newest_id}",
             fix=REFUSALS[each.reason],
@@ -63,7 +64,7 @@ async def check_arrivals(context: Context) -> list[Finding]:
         found.append(
             not_checked(f"no event has come yet of {silent}", fix=FIX)
             if is_young
-            else attention(f"no event ever came of {silent}", fix=FIX)
+            else attention("provider_silent", f"no event ever came of {silent}", fix=FIX)
         )
     others = [each.name for each in PROVIDERS if each.name not in taken]
     if others:

@@ -27,15 +27,15 @@ async def check_certificate(host: str, port: int, *, whose: str) -> Finding:
     writer.transport.abort()
     # The socket is closed in the loop's next round.
     await asyncio.sleep(0)
-    return judge_end(f"the certificate of {whose}", ends_at, datetime.now(UTC)) or ok(
-        f"TLS to {whose}"
-    )
+    what = f"the certificate of {whose}"
+    ending = judge_end(what, ends_at, datetime.now(UTC), code="certificate_ends")
+    return ending or ok(f"TLS to {whose}")
 
 
-def judge_end(what: str, at: datetime | None, now: datetime) -> Finding | None:
-    """Return a finding if this has ended or ends soon."""
+def judge_end(what: str, at: datetime | None, now: datetime, *, code: str) -> Finding | None:
+    """Return a finding of this code if this has ended or ends soon."""
     if at is None or at - now > ENDS_SOON:
         return None
     if at <= now:
-        return broken(f"{what} ended at {at:%Y-%m-%d %H:%M}Z", fix="renew it now")
-    return attention(f"{what} ends at {at:%Y-%m-%d %H:%M}Z", fix="renew it before that")
+        return broken(code, f"{what} ended at {at:%Y-%m-%d %H:%M}Z", fix="renew it now")
+    return attention(code, f"{what} ends at {at:%Y-%m-%d %H:%M}Z", fix="renew it before that")

@@ -87,7 +87,7 @@ def _unreadable(faults: list[str] | tuple[str, ...]) -> Examined:
     return Examined(
         check="settings",
         looks_at="can each setting be read?",
-        findings=[broken(each, fix=fix) for each in faults],
+        findings=[broken("settings_unreadable", each, fix=fix) for each in faults],
     )
 
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from db.connections.explanations import explained_errors
-from db.connections.roles import NotReleased
+from db.connections.pool import result_or_abandon
 from db.errors import CoinfleetError, raising_unavailable
-from db.health.server import read_password_ends, read_server
+from db.health.server import read_password_ends, read_server, read_version
 from db.health.status import awaited_standbys, read_clock
 from db.reconciliation import read_status
 from db.release.catalog import find_differences
@@ -41,6 +41,8 @@ SLOT_BYTES = 1024**3
 FREE_BYTES_ATTENTION = 5 * 1024**3
 FREE_BYTES_BROKEN = 512 * 1024**2
 NAMED_MAX = 5
+# Before the bound of a check, which can't say what a database that is silent means.
+WITHIN_S = 4.0
 
 
 async def reach(context: Context) -> list[Finding]:
@@ -52,18 +54,13 @@ async def reach(context: Context) -> list[Finding]:
         return [not_checked("no database is known here", fix="set DATABASE_URL, or start a fleet")]
     try:
         with explained_errors(), raising_unavailable():
-            version = await context.pool.fetchval("select current_setting('server_version')")
-            await is_current(context.pool)
-            has_schema = await context.pool.fetchval(
-                "select to_regclass('fleet.schema_migrations') is not null"
-            )
-    except NotReleased:
-        return [broken("the database holds no schema of coinfleet", fix=MIGRATE)]
-    except CoinfleetError as error:
+            asked = read_version(context.pool)
+            version, is_released = await result_or_abandon(asked, after_s=WITHIN_S)
+    except (CoinfleetError, TimeoutError) as error:
         fix = "start it, or correct DATABASE_URL; nothing is lost meanwhile, providers send again"
-        return [broken(str(error), fix=fix)]
-    if not has_schema:
-        return [broken("the database holds no schema of coinfleet", fix=MIGRATE)]
+        return [broken("database_away", str(error), fix=fix)]
+    if not is_released:
+        return [broken("no_schema", "the database holds no schema of coinfleet", fix=MIGRATE)]
     return [ok(f"PostgreSQL {version} answers")]
 
 
@@ -71,7 +68,9 @@ async def check_schema(context: Context) -> list[Finding]:
     """Say whether the schema is this release's, and what was lost of it or added to it since."""
     found = []
     if not await is_current(context.database):
-        found.append(broken("the schema is not this release's", fix=MIGRATE))
+        found.append(
+            broken("schema_of_other_release", "the schema is not this release's", fix=MIGRATE)
+        )
     differences = await find_differences(context.database)
     if differences is None:
         return [*found, NOT_COMPARED]
@@ -79,13 +78,21 @@ async def check_schema(context: Context) -> list[Finding]:
     of_tables = [item for each in differences for item in each.lost_of_tables]
     gained = [item for each in differences for item in each.gained if not _is_grant(item)]
     if others := [item for item in lost if item not in of_tables]:
-        found.append(broken(f"the release made it and it is gone: {_few(others)}", fix=MIGRATE))
+        found.append(
+            broken(
+                "objects_lost", f"the release made it and it is gone: {_few(others)}", fix=MIGRATE
+            )
+        )
     if of_tables:
         fix = "make it by hand, as db/migrations has it; no release makes it again"
-        found.append(broken(f"tables lack what a migration made: {_few(of_tables)}", fix=fix))
+        found.append(
+            broken(
+                "tables_damaged", f"tables lack what a migration made: {_few(of_tables)}", fix=fix
+            )
+        )
     if gained:
         fix = f"undo it by hand if it stays after `{MIGRATE.removeprefix('run `')}"
-        found.append(attention(f"somebody added: {_few(gained)}", fix=fix))
+        found.append(attention("objects_added", f"somebody added: {_few(gained)}", fix=fix))
     return found or [ok("each object is as the release made it")]
 
 
@@ -98,11 +105,12 @@ async def check_grants(context: Context) -> list[Finding]:
     gained = [item for each in differences for item in each.gained if _is_grant(item)]
     found = []
     if lost:
-        found.append(broken(f"rights are gone: {_few(lost)}", fix=MIGRATE))
+        found.append(broken("rights_lost", f"rights are gone: {_few(lost)}", fix=MIGRATE))
     if gained:
         by_hand = "; ".join(map(_undone, gained[:NAMED_MAX]))
         found.append(
             broken(
+                "rights_added",
                 f"somebody was given more than db/policies says: {_few(gained)}",
                 fix=f"{MIGRATE}; if it stays, by hand: {by_hand}",
             )
@@ -140,6 +148,7 @@ async def check_server(context: Context) -> list[Finding]:
     if names := await awaited_standbys(context.database):
         found.append(
             broken(
+                "standby_awaited",
                 f"each commit waits for a standby ({names}) and none is connected",
                 fix="connect one, or empty synchronous_standby_names",
             )
@@ -154,12 +163,14 @@ def _version(server: Server) -> str:
 def _durability(server: Server) -> Iterator[Finding]:
     if server.is_read_only:
         yield broken(
+            "database_read_only",
             "the server takes no writes: a standby, or default_transaction_read_only",
             fix="point the addresses to the primary",
         )
     for name in ("fsync", "full_page_writes"):
         if server.settings.get(name) == "off":
             yield broken(
+                "not_durable",
                 f"{name} is off: a crash of the machine loses or damages acknowledged payments",
                 fix=f"`alter system set {name} = on`, then `select pg_reload_conf()`",
             )
@@ -168,20 +179,27 @@ def _durability(server: Server) -> Iterator[Finding]:
 def _future(server: Server) -> Iterator[Finding]:
     major = server.version_num // 10_000
     if major < VERSION_MIN:
-        yield broken(f"PostgreSQL {major} is too old", fix=f"upgrade to {VERSION_MIN} or newer")
+        yield broken(
+            "postgres_too_old",
+            f"PostgreSQL {major} is too old",
+            fix=f"upgrade to {VERSION_MIN} or newer",
+        )
     if major > VERSION_TESTED:
         yield attention(
+            "postgres_untested",
             f"PostgreSQL {major} is newer than what coinfleet was tested with ({VERSION_TESTED})",
             fix="try the release on a copy first",
         )
     if server.settings.get("autovacuum") == "off":
         yield attention(
+            "autovacuum_off",
             "autovacuum is off: tables grow, and the server stops one day",
             fix="`alter system set autovacuum = on`, then `select pg_reload_conf()`",
         )
     if server.xid_age > XID_AGE_ATTENTION:
         judge = broken if server.xid_age > XID_AGE_BROKEN else attention
         yield judge(
+            "transaction_ids_short",
             f"{server.xid_age:,} transactions are not frozen; the server stops at 2,147,483,648",
             fix="end long transactions and unused slots, then `vacuum (freeze)`",
         )
@@ -192,7 +210,13 @@ async def check_sessions(context: Context) -> list[Finding]:
     server = await read_server(context.database)
     told = f"{server.sessions:,} of {server.sessions_max:,} sessions are used"
     if server.sessions >= server.sessions_max * SESSIONS_FULL:
-        return [attention(told, fix="raise max_connections, run fewer processes, or use a pooler")]
+        return [
+            attention(
+                "sessions_full",
+                told,
+                fix="raise max_connections, run fewer processes, or use a pooler",
+            )
+        ]
     return [ok(told)]
 
 
@@ -200,7 +224,10 @@ async def check_passwords(context: Context) -> list[Finding]:
     """Say which passwords end soon: a process whose password has ended can't log in anew."""
     now = await read_clock(context.database)
     ends = await read_password_ends(context.database)
-    found = [judge_end(f"the password of {role}", at, now) for role, at in ends.items()]
+    found = [
+        judge_end(f"the password of {role}", at, now, code="password_ends")
+        for role, at in ends.items()
+    ]
     return [each for each in found if each] or [ok("no role's password ends within three weeks")]
 
 
@@ -209,6 +236,7 @@ async def check_disk(context: Context) -> list[Finding]:
     server = await read_server(context.database)
     found = [
         attention(
+            "slot_keeps_log",
             f"the replication slot {name} is unused and keeps {_size(kept)} of the log",
             fix=f"connect its reader, or `select pg_drop_replication_slot('{name}')`",
         )
@@ -225,7 +253,7 @@ async def check_disk(context: Context) -> list[Finding]:
     if free >= FREE_BYTES_ATTENTION:
         return [*found, ok(told)]
     judge = broken if free < FREE_BYTES_BROKEN else attention
-    return [*found, judge(told, fix="free space; a full disk stops every purchase")]
+    return [*found, judge("disk_full", told, fix="free space; a full disk stops every purchase")]
 
 
 def _size(number: float) -> str:
@@ -246,6 +274,7 @@ async def check_books(context: Context) -> list[Finding]:
     if proofs.violations:
         found.append(
             broken(
+                "books_violated",
                 f"the proofs found {counted(proofs.violations, 'violation')} in the books",
                 fix="look at `coinfleet status --json` (drift), and at the views in `invariants`",
             )
@@ -256,5 +285,9 @@ async def check_books(context: Context) -> list[Finding]:
     ):
         if at is not None and now - at > within:
             fix = "see that a worker and a scheduler run: `coinfleet status`"
-            found.append(attention(f"{name} were last proved at {at:%Y-%m-%d %H:%M}Z", fix=fix))
+            found.append(
+                attention(
+                    "proofs_late", f"{name} were last proved at {at:%Y-%m-%d %H:%M}Z", fix=fix
+                )
+            )
     return found or [ok("the proofs found no violation")]

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from db.connections.pool import result_or_abandon
 from db.errors import CoinfleetError, describe, server_message
 from tasks.findings import Finding, Verdict, broken, not_checked, ok
 
@@ -103,14 +104,18 @@ async def examine(
 
 async def _run(check: Check, context: Context, timeout_s: float) -> Examined:
     try:
-        async with asyncio.timeout(timeout_s):
-            found = await check.run(context)
+        # Nothing is waited for after that: a driver's call to a frozen server ends late.
+        found = await result_or_abandon(check.run(context), after_s=timeout_s)
     except TimeoutError:
         fix = "run it again; if it stays so, look at what it asks"
         found = [not_checked(f"no answer within {timeout_s:g} s", fix=fix)]
     # Whatever it is, the other checks still say what they found.
     except Exception as error:  # noqa: BLE001
-        found = [broken(f"it can't be found out: {_said(error)}", fix="remove that cause")]
+        found = [
+            broken(
+                "check_failed", f"it can't be found out: {_said(error)}", fix="remove that cause"
+            )
+        ]
     return _examined(check, found)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from db.connections.address import Address
 from db.connections.inspection import Login, inspect
+from db.connections.pool import result_or_abandon
 from db.connections.pooler import PoolerUndeclared, Pooling
 from db.connections.tls import asks_for_tls
 from db.errors import CoinfleetError
@@ -30,9 +31,9 @@ APPLICATION = "coinfleet doctor"
 
 
 async def _each(
-    context: Context, judge: Callable[[Process, Address, Login], Iterator[Finding]]
+    context: Context, look: Callable[[Process, Address, Login], Iterator[Finding]]
 ) -> list[Finding]:
-    """Return what `judge` finds of each process whose address is known."""
+    """Return what `look` finds of each process whose address is known."""
 
     async def one(process: Process) -> list[Finding]:
         url: str | None = getattr(context.settings, process.address.lower())
@@ -41,7 +42,7 @@ async def _each(
         seen = await context.once(process.address, lambda: _look(process, url))
         if isinstance(seen, Finding):
             return [seen]
-        return list(judge(process, Address.parse(url), seen))
+        return list(look(process, Address.parse(url), seen))
 
     found = await asyncio.gather(*map(one, PROCESSES.values()))
     return [*(finding for each in found for finding in each), *_unknown(context)]
@@ -61,17 +62,19 @@ def _unknown(context: Context) -> Iterator[Finding]:
 
 async def _look(process: Process, url: str) -> Login | Finding:
     try:
-        return await inspect(
-            url, role=process.role, application_name=APPLICATION, within_s=WITHIN_S
-        )
+        asked = inspect(url, role=process.role, application_name=APPLICATION, within_s=WITHIN_S)
+        return await result_or_abandon(asked, after_s=WITHIN_S)
     except PoolerUndeclared:
         return broken(
+            "pooler_unnamed",
             f"{process.name}: a pooler answers at {process.address}, which does not say so",
             fix="add ?pooler=transaction to the address, or ?pooler=session if it gives sessions",
         )
-    except CoinfleetError as error:
+    except (CoinfleetError, TimeoutError) as error:
         return broken(
-            f"{process.name} can't log in: {error}", fix=f"correct {process.address}, or the role"
+            "login_refused",
+            f"{process.name} can't log in: {error}",
+            fix=f"correct {process.address}, or the role",
         )
 
 
@@ -85,6 +88,7 @@ def judge_role(process: Process, _address: Address, login: Login) -> Iterator[Fi
     name, user = process.name, login.user
     if login.is_superuser:
         yield broken(
+            "login_of_superuser",
             f"{name} logs in as {user}, a superuser: whoever has its password owns the machine",
             fix=f"set {process.address} to the address of {_wanted(process)}",
         )
@@ -92,11 +96,13 @@ def judge_role(process: Process, _address: Address, login: Login) -> Iterator[Fi
         yield from _judge_owner(login)
     elif login.is_role is False and not login.is_owner:
         yield broken(
+            "login_of_other_role",
             f"{name} logs in as {user}, which is not {process.role}",
             fix=f"set {process.address} to the address of {process.role}",
         )
     elif login.is_owner:
         yield attention(
+            "login_of_owner",
             f"{name} logs in as {user}, which owns the schema: its password is worth everything",
             fix=f"set {process.address} to the address of {process.role}",
         )
@@ -111,11 +117,13 @@ def _wanted(process: Process) -> str:
 def _judge_owner(login: Login) -> Iterator[Finding]:
     if login.is_owner is False:
         yield broken(
+            "release_not_owner",
             f"release logs in as {login.user}, which does not own the schema",
             fix="set DATABASE_URL to the address of the schema's owner",
         )
     elif not login.may_create_roles:
         yield broken(
+            "owner_creates_no_roles",
             f"release logs in as {login.user}, which may not create roles",
             fix=f"as a superuser, `alter role {login.user} createrole`",
         )
@@ -133,17 +141,20 @@ def judge_pooler(process: Process, address: Address, login: Login) -> Iterator[F
     name, kind = process.name, address.pooling
     if process is RELEASE and kind is Pooling.TRANSACTION:
         yield broken(
+            "release_through_pooler",
             "release: DATABASE_URL is a transaction pooler's, and a release needs a whole session",
             fix="use the server's direct address there (on Supabase port 5432)",
         )
     elif kind is Pooling.NONE and login.is_pooled:
         yield broken(
+            "pooler_unnamed",
             f"{name}: a pooler answers at {process.address}, which does not say so: prepared"
             " statements and settings of sessions get lost",
             fix="add ?pooler=transaction to the address, or ?pooler=session if it gives sessions",
         )
     elif kind is Pooling.TRANSACTION and not login.is_pooled:
         yield attention(
+            "pooler_not_there",
             f"{name}: {process.address} says pooler=transaction, and the server itself answers:"
             " statements are prepared anew each time",
             fix="remove ?pooler= from the address",
@@ -167,12 +178,14 @@ def judge_tls(process: Process, address: Address, login: Login) -> Iterator[Find
         yield ok(f"{name}: the database is on this machine")
     elif not login.uses_tls:
         yield broken(
+            "database_in_clear",
             f"{name}: passwords and payments go to {address} in the clear",
             fix=f"add sslmode=verify-full&sslrootcert=… to {process.address}",
         )
     elif not proves:
         allows = "" if asks_for_tls(address.tls) else ", and may fall back to none"
         yield attention(
+            "database_unproved",
             f"{name}: TLS to {address} does not prove the server (sslmode={mode or 'prefer'})"
             f"{allows}",
             fix=f"add sslmode=verify-full&sslrootcert=… to {process.address}",
@@ -180,5 +193,6 @@ def judge_tls(process: Process, address: Address, login: Login) -> Iterator[Find
     else:
         yield ok(f"{name}: TLS proves {address}")
     what = f"{name}: the certificate of {address}"
-    if (end := judge_end(what, login.certificate_ends_at, login.now)) is not None:
+    ends_at = login.certificate_ends_at
+    if (end := judge_end(what, ends_at, login.now, code="certificate_ends")) is not None:
         yield end

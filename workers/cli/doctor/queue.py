@@ -6,7 +6,7 @@ The queue is only a doorbell, so nothing here loses money: what is wrong costs a
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import redis.asyncio
@@ -45,6 +45,14 @@ OVER_TLS = {"redis": "rediss://", "amqp": "amqps://"}
 PORTS = {"rediss": 6379, "amqps": 5671}
 
 
+class Trouble(NamedTuple):
+    """What keeps the queue from taking what is written: a finding's code, and its words."""
+
+    code: Literal["queue_refuses", "queue_unreachable"]
+    what: str
+    reason: str
+
+
 async def check_queue(context: Context) -> list[Finding]:
     """Say whether the queue takes what is written."""
     url, setting = context.settings.queue_url, _setting(context.settings)
@@ -57,37 +65,45 @@ async def check_queue(context: Context) -> list[Finding]:
         else:
             trouble = await _trouble_of_redis(url)
     except SettingsFault as fault:
-        return [broken("; ".join(fault.faults), fix="install it here, and where processes run")]
+        return [
+            broken(
+                "queue_client_missing",
+                "; ".join(fault.faults),
+                fix="install it here, and where processes run",
+            )
+        ]
     if trouble is None:
         return [ok(f"{server} takes what is written")]
-    what, reason = trouble
+    code, what, reason = trouble
     fix = f"start it, correct {setting} or the user's rights, or free memory there"
-    return [broken(f"{server} {what}: {reason}; {THEN}", fix=fix)]
+    return [broken(code, f"{server} {what}: {reason}; {THEN}", fix=fix)]
 
 
-async def _trouble_of_redis(url: str) -> tuple[str, str] | None:
+async def _trouble_of_redis(url: str) -> Trouble | None:
     """Return what is wrong with it and why; None if it takes what is written."""
     client = _client(url)
     try:
         await client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
     except REFUSALS as error:
-        return "refuses writes", reason_of(error)
+        return Trouble("queue_refuses", "refuses writes", reason_of(error))
     except (redis.RedisError, OSError) as error:
-        return "is unreachable", reason_of(error)
+        return Trouble("queue_unreachable", "is unreachable", reason_of(error))
     finally:
         await close_async_client(client)
     return None
 
 
-def _trouble_of_rabbitmq(url: str) -> tuple[str, str] | None:
+def _trouble_of_rabbitmq(url: str) -> Trouble | None:
     broker = open_broker(url, middleware=[])
     try:
         refusal = broker.write_refusal()
     except broker.troubles as error:
-        return "is unreachable", broker.reason_of(error)
+        return Trouble("queue_unreachable", "is unreachable", broker.reason_of(error))
     finally:
         broker.close()
-    return None if refusal is None else ("refuses writes", refusal)
+    if refusal is None:
+        return None
+    return Trouble("queue_refuses", "refuses writes", refusal)
 
 
 async def check_memory(context: Context) -> list[Finding]:
@@ -114,6 +130,7 @@ def _memory(told: Mapping[str, Any], setting: str) -> Iterator[Finding]:
         yield not_checked("the queue does not tell its memory policy")
     elif policy != NOEVICTION:
         yield attention(
+            "queue_evicts",
             f"maxmemory-policy is {policy}: when memory is full, messages are dropped unseen",
             fix="`config set maxmemory-policy noeviction`, and in its configuration",
         )
@@ -123,17 +140,22 @@ def _memory(told: Mapping[str, Any], setting: str) -> Iterator[Finding]:
         yield ok("no memory limit is set: the machine's is the limit")
     elif told.get("used_memory", 0) > limit * USED_MAX:
         yield attention(
+            "queue_memory_full",
             f"{told['used_memory'] / limit:.0%} of the queue's memory is used",
             fix="raise maxmemory, or see what else is stored there",
         )
     if told.get("role") == "slave":
-        yield broken(f"{setting} names a replica", fix="point it to the primary")
+        yield broken(
+            "queue_is_replica", f"{setting} names a replica", fix="point it to the primary"
+        )
 
 
 def judge_persistence(told: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what is known of what it keeps, from its INFO."""
     if told.get("loading"):
-        yield attention("the queue is loading its data", fix="wait; workers go on meanwhile")
+        yield attention(
+            "queue_loading", "the queue is loading its data", fix="wait; workers go on meanwhile"
+        )
     failed = [
         name
         for key, name in (("rdb_last_bgsave_status", "snapshot"), ("aof_last_write_status", "log"))
@@ -141,6 +163,7 @@ def judge_persistence(told: Mapping[str, Any]) -> Iterator[Finding]:
     ]
     if failed:
         yield attention(
+            "queue_saves_fail",
             f"the queue's last {' and '.join(failed)} failed: it may refuse writes soon",
             fix="free its disk, or switch persistence off: coinfleet does not need it",
         )
@@ -161,11 +184,15 @@ async def check_tls(context: Context) -> list[Finding]:
         return [ok("the queue is on this machine")]
     if in_the_clear:
         what = f"ids of events go to {server_of(url)} in the clear, with the password"
-        return [broken(what, fix=f"begin {setting} with {OVER_TLS[parts.scheme]}")]
+        return [
+            broken("queue_in_clear", what, fix=f"begin {setting} with {OVER_TLS[parts.scheme]}")
+        ]
     found = []
     if dict(parse_qsl(parts.query)).get("ssl_cert_reqs") in ("none", "optional"):
         fix = f"remove ssl_cert_reqs from {setting}"
-        found.append(attention("TLS to the queue does not prove the server", fix=fix))
+        found.append(
+            attention("queue_unproved", "TLS to the queue does not prove the server", fix=fix)
+        )
     certificates = (
         check_certificate(
             host, port, whose="the queue" if len(places) == 1 else f"the queue's {host}:{port}"

@@ -27,6 +27,7 @@ BASES = {
     "APPLE_API_BASE": ".apple.com",
     "APPLE_SANDBOX_API_BASE": ".apple.com",
     "GOOGLE_API_BASE": ".googleapis.com",
+    "GOOGLE_PUBSUB_BASE": ".googleapis.com",
     "GOOGLE_CERTIFICATES_URL": ".googleapis.com",
 }
 
@@ -45,7 +46,7 @@ def _needs(process: Process, context: Context) -> Finding:
     missing = lacking(process, context.environment)
     if missing:
         what = f"{process.name} would not start: {'; '.join(missing)}"
-        return broken(what, fix="set what is missing")
+        return broken("settings_missing", what, fix="set what is missing")
     return ok(f"{process.name} has all that it needs")
 
 
@@ -77,6 +78,7 @@ def _development_secrets(settings: Settings) -> Iterator[Finding]:
     if settings.stripe_livemode or is_public:
         why = "in live mode" if settings.stripe_livemode else "on an address that others reach"
         yield broken(
+            "development_secrets",
             f"values for development, which everybody knows, count {why}: {names}",
             fix="set those of your own accounts; until then anybody can send payments",
         )
@@ -95,11 +97,13 @@ def _not_for_live_mode(settings: Settings) -> Iterator[Finding]:
         host = urlsplit(getattr(settings, name.lower())).hostname or ""
         if not host.endswith(end):
             yield broken(
+                "base_not_of_provider",
                 f"{name} names {host} in live mode, which is not the provider",
                 fix=f"remove {name}",
             )
     if settings.store_sandbox == "grant":
         yield broken(
+            "sandbox_grants",
             "STORE_SANDBOX=grant in live mode: anybody with a test account gets coins for nothing",
             fix="remove STORE_SANDBOX, and name the app's reviewers in SANDBOX_PROFILES",
         )
@@ -113,6 +117,7 @@ async def check_secrets(context: Context) -> list[Finding]:
     if key.startswith("sk_"):
         found.append(
             attention(
+                "stripe_key_unrestricted",
                 "STRIPE_API_KEY is a secret key, which may do everything in the account",
                 fix="make a restricted key (rk_…) with the rights that docs/providers.md lists",
             )
@@ -128,6 +133,7 @@ def _lists(settings: Settings) -> Iterator[Finding]:
     for name, secrets in lists.items():
         if max(Counter(secrets).values(), default=0) > 1:
             yield attention(
+                "secret_twice",
                 f"{name} holds the same secret twice",
                 fix="while a secret is replaced, write the old and the new one; else one of them",
             )
@@ -137,6 +143,7 @@ def _lists(settings: Settings) -> Iterator[Finding]:
             where.setdefault(secret, []).append(name)
     for names in sorted({tuple(each) for each in where.values() if len(each) > 1}):
         yield broken(
+            "secret_shared",
             f"{' and '.join(names)} share a secret: who knows one can speak as the other",
             fix="make a secret of its own for each",
         )
@@ -159,6 +166,7 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
     if settings.queue_url and not is_local(queue.hostname or "localhost"):
         if not queue.password:
             yield attention(
+                "queue_without_password",
                 f"{setting} has no password, and the queue is on another machine",
                 fix="give the queue's user a password (docs/deploying.md)",
             )
@@ -166,12 +174,14 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             short.append(setting)
     if short:
         yield attention(
+            "password_short",
             f"passwords of fewer than {PASSWORD_MIN} characters: {', '.join(short)}",
             fix="set longer ones: `openssl rand -hex 16`",
         )
     for names in _same(passwords):
         if {found[name].user for name in names} != {found[names[0]].user}:
             yield attention(
+                "password_shared",
                 f"{' and '.join(names)} have the same password",
                 fix="give each role its own, so that each is worth only what its process may do",
             )
@@ -215,6 +225,7 @@ async def check_people(context: Context) -> list[Finding]:
     if settings.console_origin is None and not is_here:
         found.append(
             broken(
+                "console_origin_missing",
                 "the console listens for other machines, and CONSOLE_ORIGIN is not set",
                 fix="put a proxy with TLS before it, and set CONSOLE_ORIGIN to its address",
             )
@@ -226,6 +237,7 @@ async def check_people(context: Context) -> list[Finding]:
     ):
         found.append(
             attention(
+                "second_factor_missing",
                 "in live mode people approve without a second factor",
                 fix="have them add one, and set CONSOLE_APPROVAL_AAL=aal2",
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from workers.cli.doctor import arrivals, database, logins, settings, work
+from workers.cli.doctor import arrivals, database, decisions, logins, settings, work
 from workers.cli.doctor.examining import Check
 
 _asks = partial(Check, asks_database=True)
@@ -25,7 +25,9 @@ HERE: tuple[Check, ...] = (
     _asks("processes", "who reports?", work.check_processes),
     _asks("schedules", "is each job run?", work.check_schedules),
     _asks("calls", "is each call to a provider made?", work.check_calls),
-    _asks("events", "does an event lie?", work.check_events),
+    _asks("events", "is an event dead, or does one lie?", work.check_events),
+    _asks("trials", "is each replay that people want tried?", work.check_trials),
+    _asks("decisions", "does anything wait for a person?", decisions.check_decisions),
     _asks("arrivals", "did each provider ever tell us anything?", arrivals.check_arrivals),
     _asks("refusals", "can what providers tell be used?", arrivals.check_refusals),
     Check("logins", "is each process logged in as its own role?", logins.check_roles),

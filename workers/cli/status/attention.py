@@ -15,6 +15,7 @@ from workers.cli.words import counted, duration
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from workers.cli.status.faults import Fault
     from workers.cli.status.health import FleetHealth, Parked
 
 # An event takes milliseconds; after a minute no worker runs, or something keeps them from working.
@@ -24,9 +25,9 @@ CLOCK_TOLERANCE_S = 5
 _WITHOUT_QUEUE = "workers look for events once per second"
 
 
-def judged(health: FleetHealth, *, found: Sequence[str] = ()) -> FleetHealth:
-    """Return it with its verdict; `found` are lines that other checks add to its attention."""
-    attention = [*_find_faults(health), *found]
+def judged(health: FleetHealth, *, found: Sequence[Fault] = ()) -> FleetHealth:
+    """Return it with its verdict; `found` is what other checks add to its attention."""
+    attention = [*_find_faults(health), *(each.line for each in found)]
     return replace(health, attention=attention, healthy=not attention)
 
 
@@ -40,13 +41,14 @@ def _find_faults(health: FleetHealth) -> Iterator[str]:
         yield f"an event has been pending for {duration(health.oldest_pending_s or 0)}"
     if health.drift.violations:
         yield f"the proofs found {counted(health.drift.violations, 'violation')} in the books"
-    yield from job_faults(
-        health.schedules, fired_at=health.scheduler_fired_at, now=health.checked_at
-    )
+    fired_at, now = health.scheduler_fired_at, health.checked_at
+    for fault in job_faults(health.schedules, fired_at=fired_at, now=now):
+        yield fault.line
     yield from _clock(health)
     if not any(worker.is_alive for worker in health.workers):
         yield "no worker reports"
-    yield from judge_webs(health.webs, health.checked_at)
+    for fault in judge_webs(health.webs, now):
+        yield fault.line
     if health.queue.reachable is False:
         yield f"the queue is unreachable: {health.queue.outage}; {_WITHOUT_QUEUE}"
     if refusal := health.queue.refusal:

@@ -1,13 +1,13 @@
 """Further questions of `coinfleet status` to the database, one per function, listed in CHECKS.
 
-To add one, write a function that returns the lines to show (none if all is well) and append it to
-CHECKS. Each runs with the rights of the schema's owner and for a bounded time. One that fails is
-shown as a line, and the others still run.
+To add one, write a function that returns the faults (none if all is well) and append it to CHECKS;
+the doctor shows what it finds, too. Each runs with the rights of the schema's owner or of the
+console, and for a bounded time. One that fails is a fault, and the others still run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -33,6 +33,7 @@ from db.health.status import (
 from db.release.catalog import find_differences
 from workers.cli.status.confirmations import find_late
 from workers.cli.status.disputes import find_due
+from workers.cli.status.faults import Fault
 from workers.cli.status.histories import find_missed
 from workers.cli.status.inquiries import find_open_inquiries
 from workers.cli.status.messages import find_untold
@@ -53,18 +54,19 @@ class CheckContext:
     held_after: timedelta
 
 
-Check: TypeAlias = Callable[[CheckContext], Awaitable[list[str]]]
+Check: TypeAlias = Callable[[CheckContext], Awaitable[list[Fault]]]
 
 
-async def find_read_only_server(context: CheckContext) -> list[str]:
-    """Return a line if the server is read-only."""
+async def find_read_only_server(context: CheckContext) -> list[Fault]:
+    """Return a fault if the server is read-only."""
     if not await is_read_only(context.pool):
         return []
-    return ["the database is read-only: nothing is stored or applied; is this a standby?"]
+    what = "the database is read-only: nothing is stored or applied; is this a standby?"
+    return [Fault("database_read_only", what)]
 
 
-async def find_lost_standby(context: CheckContext) -> list[str]:
-    """Return a line if commits wait for a synchronous standby that is not connected."""
+async def find_lost_standby(context: CheckContext) -> list[Fault]:
+    """Return a fault if commits wait for a synchronous standby that is not connected."""
     names = await awaited_standbys(context.pool)
     if names is None:
         return []
@@ -73,11 +75,11 @@ async def find_lost_standby(context: CheckContext) -> list[str]:
         " none is connected: nothing is stored or applied until one connects, or until that setting"
         " is empty"
     )
-    return [line]
+    return [Fault("standby_awaited", line)]
 
 
-async def find_held_money(context: CheckContext) -> list[str]:
-    """Return a line per reason for what is held for longer than STATUS_HELD_AFTER_MINUTES."""
+async def find_held_money(context: CheckContext) -> list[Fault]:
+    """Return a fault per reason for what is held for longer than STATUS_HELD_AFTER_MINUTES."""
     return [
         _held(held, now=context.now)
         for held in await read_held_counts(context.pool)
@@ -86,18 +88,20 @@ async def find_held_money(context: CheckContext) -> list[str]:
     ]
 
 
-def _held(held: HeldCount, *, now: datetime) -> str:
+def _held(held: HeldCount, *, now: datetime) -> Fault:
     worth = f" worth {held.worth_usd:,.2f} USD" if held.worth_usd else ""
     age = ago((now - held.oldest_at).total_seconds())
-    return (
+    return Fault(
+        "held_long",
         f"held ({held.reason}): {counted(held.events, 'event')}{worth},"
-        f" the oldest (id {held.oldest_id}) {age}: a person must decide"
+        f" the oldest (id {held.oldest_id}) {age}: a person must decide",
+        subject=f"event:{held.oldest_id}",
     )
 
 
-async def find_damaged_schema(context: CheckContext) -> list[str]:
+async def find_damaged_schema(context: CheckContext) -> list[Fault]:
     """Return what the database lost of this release, as after a restore, and what was added."""
-    return await find_damage(context.pool)
+    return [Fault("schema_damaged", line) for line in await find_damage(context.pool)]
 
 
 async def find_damage(pool: Pool) -> list[str]:
@@ -129,12 +133,16 @@ def _few(items: list[str]) -> str:
     return "; ".join(items[:NAMED_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
-async def find_double_grants(context: CheckContext) -> list[str]:
-    """Return a line per payment that was granted twice, until a person closes it."""
+async def find_double_grants(context: CheckContext) -> list[Fault]:
+    """Return a fault per payment that was granted twice, until a person closes it."""
     return [
-        f"granted twice: purchases {' and '.join(map(str, grant.purchase_ids))} are one payment"
-        f" ({counted(grant.coins, 'coin')} in all): close it with"
-        f" select fleet.close_double_grant({grant.purchase_ids[-1]}, true, 'who', 'why');"
+        Fault(
+            "granted_twice",
+            f"granted twice: purchases {' and '.join(map(str, grant.purchase_ids))} are one payment"
+            f" ({counted(grant.coins, 'coin')} in all)",
+            "close it with"
+            f" select fleet.close_double_grant({grant.purchase_ids[-1]}, true, 'who', 'why');",
+        )
         for grant in await read_double_grants(context.pool)
     ]
 
@@ -143,11 +151,15 @@ async def find_double_grants(context: CheckContext) -> list[str]:
 FAILING_AFTER = timedelta(minutes=15)
 
 
-async def find_failing_events(context: CheckContext) -> list[str]:
-    """Return a line per event that fails for a cause that should have passed by now."""
+async def find_failing_events(context: CheckContext) -> list[Fault]:
+    """Return a fault per event that fails for a cause that should have passed by now."""
     return [
-        f"event {failing.event_id} ({failing.provider}) has been failing for"
-        f" {duration(failing.failing_s)}: {failing.error}; attempts go on"
+        Fault(
+            "event_fails",
+            f"event {failing.event_id} ({failing.provider}) has been failing for"
+            f" {duration(failing.failing_s)}: {failing.error}; attempts go on",
+            subject=f"event:{failing.event_id}",
+        )
         for failing in await read_passing_failures(context.pool, longer_than=FAILING_AFTER)
     ]
 
@@ -157,42 +169,51 @@ UNTRIED_AFTER = timedelta(minutes=1)
 _MAKE_AGAIN = "`coinfleet replay calls {} --why WHY`"
 
 
-async def find_dead_calls(context: CheckContext) -> list[str]:
-    """Return a line for calls to providers that are not made any more."""
+async def find_dead_calls(context: CheckContext) -> list[Fault]:
+    """Return a fault for calls to providers that are not made any more."""
     dead = await read_dead_calls(context.pool)
     if dead is None:
         return []
     calls, oldest = dead
     waits = f", for which event {oldest.event_id} waits" if oldest.event_id else ""
-    line = (
+    fault = Fault(
+        "calls_dead",
         f"dead: {counted(calls, 'call')} to providers, the oldest with id {oldest.id}"
-        f" ({oldest.kind}: {oldest.last_error}){waits}:"
-        f" remove the cause, then have it made again: {_MAKE_AGAIN.format(oldest.id)}"
+        f" ({oldest.kind}: {oldest.last_error}){waits}",
+        f"remove the cause, then have it made again: {_MAKE_AGAIN.format(oldest.id)}",
+        subject=f"call:{oldest.id}",
     )
-    return [line]
+    return [fault]
 
 
-async def find_failing_calls(context: CheckContext) -> list[str]:
-    """Return a line per call that fails for a cause that should have passed by now."""
+async def find_failing_calls(context: CheckContext) -> list[Fault]:
+    """Return a fault per call that fails for a cause that should have passed by now."""
     failing = await read_failing_calls(context.pool, longer_than=FAILING_AFTER)
     more = len(failing) - NAMED_MAX
-    lines = [_failing_call(each) for each in failing[:NAMED_MAX]]
-    return [*lines, f"{counted(more, 'more call')} like that"] if more > 0 else lines
+    found = [_failing_call(each) for each in failing[:NAMED_MAX]]
+    if more > 0:
+        found.append(Fault("call_fails", f"{counted(more, 'more call')} like that"))
+    return found
 
 
-def _failing_call(call: ParkedCall) -> str:
-    return (
+def _failing_call(call: ParkedCall) -> Fault:
+    return Fault(
+        "call_fails",
         f"call {call.id} ({call.kind}) has been failing for {duration(call.failing_s)}:"
-        f" {call.last_error}; attempts go on"
+        f" {call.last_error}; attempts go on",
+        subject=f"call:{call.id}",
     )
 
 
-async def find_untried_calls(context: CheckContext) -> list[str]:
-    """Return a line per provider to whom calls wait that no worker makes."""
+async def find_untried_calls(context: CheckContext) -> list[Fault]:
+    """Return a fault per provider to whom calls wait that no worker makes."""
     return [
-        f"calls to {waiting.provider}: {waiting.calls:,} untried, the oldest for"
-        f" {duration(waiting.oldest_s)}, because no worker can make them:"
-        f" set {' and '.join(_keys(waiting.provider))} for `worker`"
+        Fault(
+            "calls_untried",
+            f"calls to {waiting.provider}: {waiting.calls:,} untried, the oldest for"
+            f" {duration(waiting.oldest_s)}, because no worker can make them",
+            f"set {' and '.join(_keys(waiting.provider))} for `worker`",
+        )
         for waiting in await read_untried_calls(context.pool, longer_than=UNTRIED_AFTER)
     ]
 
@@ -205,13 +226,13 @@ def _keys(provider: str) -> list[str]:
 UNREFUNDED_AFTER = timedelta(days=1)
 
 
-async def find_missing_refunds(context: CheckContext) -> list[str]:
-    """Return a line per payment that a person rejected and whose money does not go back."""
+async def find_missing_refunds(context: CheckContext) -> list[Fault]:
+    """Return a fault per payment that a person rejected and whose money does not go back."""
     missing = await read_missing_refunds(context.pool, longer_than=UNREFUNDED_AFTER)
     return [_missing_refund(each) for each in missing]
 
 
-def _missing_refund(missing: MissingRefund) -> str:
+def _missing_refund(missing: MissingRefund) -> Fault:
     what = f"event {missing.event_id}"
     if missing.purchase_id:
         what = f"purchase {missing.purchase_id} ({counted(missing.coins or 0, 'coin')})"
@@ -231,35 +252,36 @@ def _missing_refund(missing: MissingRefund) -> str:
             error = f" ({missing.call_error})" if missing.call_error else ""
             why = f"call {missing.call_id} waits to be made{error}"
             remedy = f"remove the cause; `coinfleet explain call:{missing.call_id}` tells more"
-    return f"{what} was rejected {ago(missing.age_s)} and is not refunded: {why}: {remedy}"
+    told = f"{what} was rejected {ago(missing.age_s)} and is not refunded: {why}"
+    return Fault("refund_missing", told, remedy, subject=f"call:{missing.call_id}")
 
 
-async def find_late_confirmations(context: CheckContext) -> list[str]:
-    """Return a line for purchases that a store refunds, or whose buyers cannot buy again."""
+async def find_late_confirmations(context: CheckContext) -> list[Fault]:
+    """Return a fault for purchases that a store refunds, or whose buyers cannot buy again."""
     return await find_late(context.pool)
 
 
-async def find_questions_of_stores(context: CheckContext) -> list[str]:
-    """Return a line per store that asks about refunds."""
+async def find_questions_of_stores(context: CheckContext) -> list[Fault]:
+    """Return a fault per store that asks about refunds."""
     return await find_open_inquiries(context.pool, now=context.now)
 
 
-async def find_missed_webhooks(context: CheckContext) -> list[str]:
+async def find_missed_webhooks(context: CheckContext) -> list[Fault]:
     """Return what webhooks did not bring, and what is not looked for any more."""
     return await find_missed(context.pool, now=context.now)
 
 
-async def find_stale_rates(context: CheckContext) -> list[str]:
+async def find_stale_rates(context: CheckContext) -> list[Fault]:
     """Return which currencies that are paid in have no rate that counts."""
     return await find_stale(context.pool, now=context.now)
 
 
-async def find_due_disputes(context: CheckContext) -> list[str]:
-    """Return a line per provider that waits for evidence, if its time is nearly over."""
+async def find_due_disputes(context: CheckContext) -> list[Fault]:
+    """Return a fault per provider that waits for evidence, if its time is nearly over."""
     return await find_due(context.pool, now=context.now)
 
 
-async def find_untold_app(context: CheckContext) -> list[str]:
+async def find_untold_app(context: CheckContext) -> list[Fault]:
     """Return what the app is not told although it should be."""
     return await find_untold(context.pool)
 
@@ -284,14 +306,14 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-async def run_checks(context: CheckContext) -> list[str]:
-    """Return the lines of all checks, in their order."""
-    return [line for check in CHECKS for line in await _run(check, context)]
+async def run_checks(context: CheckContext, *, but: Collection[Check] = ()) -> list[Fault]:
+    """Return the faults that all checks find, in their order, but those left out."""
+    return [fault for check in CHECKS if check not in but for fault in await _run(check, context)]
 
 
-async def _run(check: Check, context: CheckContext) -> list[str]:
+async def _run(check: Check, context: CheckContext) -> list[Fault]:
     try:
         with explained_errors():
             return await check(context)
     except CoinfleetError as error:
-        return [f"{check.__name__.replace('_', ' ')}: {error}"]
+        return [Fault("check_failed", f"{check.__name__.replace('_', ' ')}: {error}")]

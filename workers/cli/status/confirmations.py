@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db.health.confirmations import read_late_confirmations
+from workers.cli.status.faults import Fault
 from workers.cli.words import counted, duration
 
 if TYPE_CHECKING:
@@ -17,10 +18,13 @@ _MEANINGS = {
 }
 
 
-async def find_late(pool: Pool) -> list[str]:
-    """Return a line per store and per kind of what is late."""
+async def find_late(pool: Pool) -> list[Fault]:
+    """Return a fault per store and per kind of what is late."""
     return [
-        f"no {late.lacks} at {late.provider}: {counted(late.purchases, 'purchase')}, the oldest"
-        f" for {duration(late.oldest_s)}: {_MEANINGS[late.lacks]}"
+        Fault(
+            "confirmation_late",
+            f"no {late.lacks} at {late.provider}: {counted(late.purchases, 'purchase')}, the oldest"
+            f" for {duration(late.oldest_s)}: {_MEANINGS[late.lacks]}",
+        )
         for late in await read_late_confirmations(pool)
     ]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from db.health.disputes import read_due_disputes
+from workers.cli.status.faults import Fault
 from workers.cli.words import counted, duration
 
 if TYPE_CHECKING:
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 SOON = timedelta(days=3)
 
 
-async def find_due(pool: Pool, *, now: datetime) -> list[str]:
-    """Return a line per provider that takes evidence for a dispute for less than SOON."""
+async def find_due(pool: Pool, *, now: datetime) -> list[Fault]:
+    """Return a fault per provider that takes evidence for a dispute for less than SOON."""
     return [
-        f"{each.provider} takes evidence for {counted(each.disputes, 'dispute')} for less than"
-        f" {SOON.days} days: for the first ({each.dispute_id})"
-        f" for {duration((each.due_at - now).total_seconds())}"
+        Fault(
+            "dispute_due",
+            f"{each.provider} takes evidence for {counted(each.disputes, 'dispute')} for less than"
+            f" {SOON.days} days: for the first ({each.dispute_id})"
+            f" for {duration((each.due_at - now).total_seconds())}",
+        )
         for each in await read_due_disputes(pool, now=now, within=SOON)
     ]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from db.health.backfills import read_missed_events, read_unread_histories
+from workers.cli.status.faults import Fault
 from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ UNREAD_AFTER = timedelta(days=1)
 TYPES_NAMED = 3
 
 
-async def find_missed(pool: Pool, *, now: datetime) -> list[str]:
-    """Return a line per provider for the events that its webhooks did not bring.
+async def find_missed(pool: Pool, *, now: datetime) -> list[Fault]:
+    """Return a fault per provider for the events that its webhooks did not bring.
 
     And one per provider whose history is not read any more.
     """
@@ -34,21 +35,26 @@ async def find_missed(pool: Pool, *, now: datetime) -> list[str]:
             for provider in sorted({each.provider for each in missed})
         ),
         *(
-            f"the history of {each.provider} is read only up to {duration(each.reached_s or 0)} ago"
-            f" ({each.last_error or 'no worker reads it'}): missed events are not found"
+            Fault(
+                "history_unread",
+                f"the history of {each.provider} is read only up to"
+                f" {duration(each.reached_s or 0)} ago ({each.last_error or 'no worker reads it'}):"
+                " missed events are not found",
+            )
             for each in unread
         ),
     ]
 
 
-def _missed(provider: str, missed: list[MissedEvents], now: datetime) -> str:
+def _missed(provider: str, missed: list[MissedEvents], now: datetime) -> Fault:
     total = sum(each.events for each in missed)
     types = ", ".join(f"{each.event_type} {each.events:,}" for each in missed[:TYPES_NAMED])
     more = len(missed) - TYPES_NAMED
     others = f" and {counted(more, 'other type')}" if more > 0 else ""
     newest = ago((now - max(each.newest_at for each in missed)).total_seconds())
-    return (
+    return Fault(
+        "events_missed",
         f"missed: {counted(total, 'event')} of {provider} within a day that no webhook brought"
-        f" ({types}{others}), the newest found {newest}: they are stored now, but find out why:"
-        f" are these types sent here, and was `web` up?"
+        f" ({types}{others}), the newest found {newest}",
+        "they are stored now, but find out why: are these types sent here, and was `web` up?",
     )

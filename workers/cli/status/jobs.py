@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workers.cli.status.faults import Fault
 from workers.cli.words import ago, counted, duration
 from workers.processes import SCHEDULER
 
@@ -98,35 +99,39 @@ def _judge(
     )
 
 
-def job_faults(jobs: list[Job], *, fired_at: datetime | None, now: datetime) -> Iterator[str]:
-    """Yield a line for each job that needs a person, or one line if no scheduler fires any."""
+def job_faults(jobs: list[Job], *, fired_at: datetime | None, now: datetime) -> Iterator[Fault]:
+    """Yield what is wrong with each job that needs a person, or that no scheduler fires any."""
     silent_s = (now - fired_at).total_seconds() if fired_at else None
     if silent_s is None or silent_s > SCHEDULER_SILENT_AFTER_S:
         since = "no job was ever fired" if silent_s is None else f"the last fired {ago(silent_s)}"
         overdue = sum(job.overdue for job in jobs)
-        yield (
+        yield Fault(
+            "no_scheduler",
             f"no scheduler: {since}, {counted(overdue, 'job')} overdue;"
-            f" start `python -m {SCHEDULER.module}`"
+            f" start `python -m {SCHEDULER.module}`",
         )
         return
     for job in jobs:
         if job.paused is not None:
             yield from _long_pause(job, job.paused, now)
         elif job.outcome == "failed" and not _is_soon_done(job):
-            yield f"{job.job} failed, and runs again at its next time: {job.last_error}"
+            what = f"{job.job} failed, and runs again at its next time: {job.last_error}"
+            yield Fault("job_failed", what)
         elif job.overdue:
             is_failing = job.last_error and job.outcome != "done"
             error = f"; its last error: {job.last_error}" if is_failing else ""
-            yield f"{job.job} is overdue: {_last_done(job, now)}{error}"
+            yield Fault("job_overdue", f"{job.job} is overdue: {_last_done(job, now)}{error}")
 
 
-def _long_pause(job: Job, pause: SchedulePause, now: datetime) -> Iterator[str]:
-    """Yield a line if the pause has kept the job from a run, and is no short one."""
+def _long_pause(job: Job, pause: SchedulePause, now: datetime) -> Iterator[Fault]:
+    """Yield a fault if the pause has kept the job from a run, and is no short one."""
     paused_s = (now - pause.paused_at).total_seconds()
     if paused_s >= max(job.every_s, PAUSED_AT_LEAST_S):
-        yield (
+        yield Fault(
+            "job_paused",
             f"{job.job} has been paused for {duration(paused_s)} by {pause.paused_by}"
-            f" ({pause.reason}): coinfleet schedules resume {job.job} --reason '…'"
+            f" ({pause.reason})",
+            f"coinfleet schedules resume {job.job} --reason '…'",
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workers.cli.status.faults import Fault
 from workers.cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
@@ -40,24 +41,27 @@ _REMEDIES = {
 }
 
 
-def judge_webs(webs: list[WebStatus], now: datetime) -> list[str]:
-    """Return a line for each thing that needs a person; none if no web ever reported."""
+def judge_webs(webs: list[WebStatus], now: datetime) -> list[Fault]:
+    """Return a fault for each thing that needs a person; none if no web ever reported."""
     alive = [web for web in webs if web.is_alive]
     if webs and not alive:
         newest = max(webs, key=lambda web: web.reported_at)
         age = ago((now - newest.reported_at).total_seconds())
-        return [
-            f"no web process reports: the last report, of {newest.web}, was {age}; does it run?"
-        ]
-    return [line for web in alive for line in _judge(web)]
+        what = f"no web process reports: the last report, of {newest.web}, was {age}; does it run?"
+        return [Fault("no_web", what)]
+    return [fault for web in alive for fault in _judge(web)]
 
 
-def judge_workers(workers: list[WorkerReport]) -> list[str]:
-    """Return a line for each worker that can't work, or asks nothing of a provider."""
+def judge_workers(workers: list[WorkerReport]) -> list[Fault]:
+    """Return a fault for each worker that can't work, or asks nothing of a provider."""
     return [
         *(
-            f"worker {worker.worker} asks nothing of {fault.provider}: {fault.fault}: refunds and"
-            " all else wait; set the right key, or add the account, and restart `worker`"
+            Fault(
+                "worker_asks_nothing",
+                f"worker {worker.worker} asks nothing of {fault.provider}: {fault.fault}",
+                "refunds and all else wait; set the right key, or add the account, and restart"
+                " `worker`",
+            )
             for worker in workers
             if worker.report_age_s < TROUBLE_RECENT_S
             for fault in worker.detail.faults
@@ -66,9 +70,11 @@ def judge_workers(workers: list[WorkerReport]) -> list[str]:
     ]
 
 
-def _in_trouble(workers: list[WorkerReport]) -> list[str]:
+def _in_trouble(workers: list[WorkerReport]) -> list[Fault]:
     return [
-        f"worker {worker.worker} can't work: {_with_remedy(trouble.error)}"
+        Fault(
+            "worker_in_trouble", f"worker {worker.worker} can't work: {_with_remedy(trouble.error)}"
+        )
         for worker in workers
         if worker.report_age_s < TROUBLE_RECENT_S
         and (trouble := _standing(worker.detail.trouble, TROUBLE_RECENT_S)) is not None
@@ -90,18 +96,20 @@ def _with_remedy(error: str) -> str:
     return "; ".join([error, *remedies])
 
 
-def _judge(web: WebStatus) -> Iterator[str]:
+def _judge(web: WebStatus) -> Iterator[Fault]:
     detail = web.detail
     # An error stays until the next webhook is stored, and providers retry less and less often.
     if (trouble := _standing(detail.trouble, RECENT_S)) is not None:
-        yield f"web {web.web} could not store webhooks: {_with_remedy(trouble.error)}"
+        what = f"web {web.web} could not store webhooks: {_with_remedy(trouble.error)}"
+        yield Fault("web_in_trouble", what)
     for refused in detail.refused:
         if refused.webhooks >= REFUSED_FROM and refused.newest_age_s < RECENT_S:
-            yield f"web {web.web} refused {_refused(refused)}"
+            yield Fault("webhooks_refused", f"web {web.web} refused {_refused(refused)}")
     if detail.clock_ahead_s is not None and abs(detail.clock_ahead_s) > SKEW_FROM_S:
         side = "ahead of" if detail.clock_ahead_s > 0 else "behind"
         off = duration(abs(detail.clock_ahead_s))
-        yield f"the clock of web {web.web} is {off} {side} the database's: correct it"
+        what = f"the clock of web {web.web} is {off} {side} the database's"
+        yield Fault("clock_off", what, "correct it")
 
 
 def _refused(refused: RefusedInARow) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from db.operating.rates import read_stale_rates
+from workers.cli.status.faults import Fault
 from workers.cli.words import ago
 
 if TYPE_CHECKING:
@@ -18,25 +19,28 @@ if TYPE_CHECKING:
 
 # fleet.usd_per_minor_unit reads no older one; fleet.stale_rates names them two days sooner.
 COUNTS_FOR = timedelta(days=7)
+SET = "run `coinfleet rates set CURRENCY USD_PER_UNIT`"
 
 
-async def find_stale(pool: Pool, *, now: datetime) -> list[str]:
-    """Return a line for used currencies without a rate that counts, and one for those near that."""
+async def find_stale(pool: Pool, *, now: datetime) -> list[Fault]:
+    """Return a fault for currencies without a rate that counts, and one for those near that."""
     stale = await read_stale_rates(pool)
     gone = [each for each in stale if _age(each, now=now) > COUNTS_FOR]
     old = [each for each in stale if each not in gone]
-    lines = []
+    found = []
     if gone:
-        lines.append(
+        what = (
             f"no exchange rate of the last 7 days: {_named(gone, now=now)}; payments are held for"
-            " want of one: run `coinfleet rates set CURRENCY USD_PER_UNIT`"
+            " want of one"
         )
+        found.append(Fault("rates_gone", what, SET))
     if old:
-        lines.append(
+        what = (
             f"exchange rates older than 5 days: {_named(old, now=now)}; after 7 days payments are"
-            " held for want of one: run `coinfleet rates set CURRENCY USD_PER_UNIT`"
+            " held for want of one"
         )
-    return lines
+        found.append(Fault("rates_old", what, SET))
+    return found
 
 
 def _age(rate: StaleRate, *, now: datetime) -> timedelta:

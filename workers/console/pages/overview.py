@@ -41,7 +41,7 @@ async def show(visit: Visit) -> Response:
 async def stream(visit: Visit) -> Response:
     """Send the live part anew as often as it is read."""
     feed = visit.desk.feed
-    if feed.is_full:
+    if feed.is_full(visit.person.session_id):
         return PlainTextResponse("too many look already", 503)
 
     async def messages() -> AsyncIterator[ServerSentEvent]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from workers.mock_providers.google.store import Sold
 
 SCOPE = "https://www.googleapis.com/auth/androidpublisher"
+PUBSUB_SCOPE = "https://www.googleapis.com/auth/pubsub"
 VOIDS_ARE_LISTED_S = 30 * 86_400
 BATCH_MAX = 1_000
 
@@ -84,6 +85,8 @@ class GoogleServer:
     """The packages whose voided purchases it lists; None: any."""
     silence: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to let answers go that are `lost`, and to end those that are `dripped`."""
+    pubsub: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What Pub/Sub answers, by the path after /v1/: subscriptions, and policies of topics."""
     _access_tokens: set[str] = field(default_factory=set)
 
     async def answer(self, request: Request) -> Response:
@@ -129,22 +132,23 @@ class GoogleServer:
             )
         except jwt.PyJWTError:
             return JSONResponse({"error": "invalid_grant"}, 400)
-        if told["iss"] != ACCOUNT_EMAIL or told["scope"] != SCOPE:
+        if told["iss"] != ACCOUNT_EMAIL or told["scope"] not in (SCOPE, PUBSUB_SCOPE):
             return JSONResponse({"error": "invalid_scope"}, 400)
         token = f"ya29.mock-access-token-{self.token_fetches}"
         self._access_tokens.add(token)
         return JSONResponse({"access_token": token, "expires_in": 3_599, "token_type": "Bearer"})
 
     async def _api(self, request: Request, path: str) -> Response:  # noqa: PLR0911 - a table
+        if path.startswith("/v1/"):
+            found = self.pubsub.get(path.removeprefix("/v1/"))
+            return _error(404, "NOT_FOUND") if found is None else JSONResponse(found)
         package, _, rest = path.removeprefix("/androidpublisher/v3/applications/").partition("/")
         if package in self.forbidden_apps:
             return _error(*REFUSALS["forbidden"])
         match request.method, rest.split("/"):
             case "GET", ["purchases", "productsv2", "tokens", token]:
-                found = self._sold(package, token)
-                return (
-                    found if isinstance(found, Response) else JSONResponse(purchase_answer(found))
-                )
+                sold = self._sold(package, token)
+                return sold if isinstance(sold, Response) else JSONResponse(purchase_answer(sold))
             case "POST", ["purchases", "products", product_id, "tokens", ending]:
                 token, _, verb = ending.partition(":")
                 return self._deliver(package, product_id, token, verb)

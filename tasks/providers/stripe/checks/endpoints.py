@@ -83,6 +83,7 @@ class EndpointCheck:
             at = self._url or f"an address that ends in {self._path}"
             return [
                 broken(
+                    "stripe_endpoint_missing",
                     f"Stripe has no endpoint at {at}: it tells us of no payment",
                     fix="add one in the dashboard (Developers, Webhooks) with the events of"
                     " docs/providers.md",
@@ -122,6 +123,7 @@ class EndpointCheck:
             ok(f"the event destination {each.id} sends thin events to {url}")
             if each.status == "enabled"
             else broken(
+                "stripe_destination_disabled",
                 f"the event destination {each.id} is {each.status}: it is sent nothing",
                 fix="enable it in the dashboard, then `coinfleet backfill stripe --since …`",
             )
@@ -137,24 +139,28 @@ class EndpointCheck:
         name = f"the endpoint {endpoint.id}"
         if endpoint.status != "enabled":
             yield broken(
+                "stripe_endpoint_disabled",
                 f"{name} is {endpoint.status}: it is sent nothing",
                 fix="enable it in the dashboard, then `coinfleet backfill stripe --since …`",
             )
         if endpoint.livemode != self._livemode:
             mode = "live" if endpoint.livemode else "test"
             yield broken(
+                "stripe_endpoint_mode",
                 f"{name} is of {mode} mode, and STRIPE_LIVEMODE says the other",
                 fix="make the endpoint in the mode of STRIPE_LIVEMODE, or correct that",
             )
         wanted = set() if ALL_EVENTS in endpoint.enabled_events else set(EVENT_TYPES)
         if lacking := sorted(wanted - set(endpoint.enabled_events)):
             yield attention(
+                "stripe_events_lacking",
                 f"{name} is not sent {', '.join(lacking)}",
                 fix="add them to the endpoint's events; docs/providers.md lists all",
             )
         # Events of any older version are read; `2026-10-28.endive` begins with its date.
         if (endpoint.api_version or "")[:10] > API_VERSION[:10]:
             yield attention(
+                "stripe_version_newer",
                 f"{name} has the API version {endpoint.api_version}, newer than {API_VERSION},"
                 " which was tested",
                 fix=f"make an endpoint of version {API_VERSION}, or update coinfleet",
@@ -182,6 +188,7 @@ def _twice(endpoints: Sequence[Endpoint]) -> Iterator[Finding]:
     for url, number in counts.items():
         if number > 1:
             yield attention(
+                "stripe_endpoint_twice",
                 f"{number} endpoints send to {url}: each event comes {number} times, and each"
                 " endpoint has a secret of its own",
                 fix="remove all but the one whose secret STRIPE_WEBHOOK_SECRETS holds",

@@ -115,7 +115,11 @@ class StripeChecks:
             answer = await api.get(ACCOUNT_PATH)
         except KeyLacksRight as error:
             what = f"the key may not read its account ({error}), so it is trusted as it is"
-            return [attention(what, fix="give it the right to read the account")]
+            return [
+                attention(
+                    "stripe_account_unread", what, fix="give it the right to read the account"
+                )
+            ]
         found = [ok(f"Stripe takes the key, of {mode} mode")]
         if answer.dated_at is not None:
             found.append(judge_clock(datetime.now(UTC), answer.dated_at, whose="Stripe's"))
@@ -123,7 +127,7 @@ class StripeChecks:
             await AccountCheck(api, self._accounts).check()
         except AccountNotOurs as error:
             fix = "set the key of our account, or add this one to STRIPE_ACCOUNTS"
-            found.append(broken(str(error), fix=fix))
+            found.append(broken("stripe_account_foreign", str(error), fix=fix))
         return found
 
     async def check_undelivered(self, api: StripeApi) -> list[Finding]:
@@ -138,6 +142,7 @@ class StripeChecks:
         number = f"{'at least ' if any(page.has_more for page in pages) else ''}{len(found)}"
         return [
             attention(
+                "stripe_undelivered",
                 f"not taken by some endpoint: {number} of our events, the oldest listed"
                 f" ({found[0].id}) of {since}; Stripe forgets them after 30 days",
                 fix=f"mend the endpoint, then `coinfleet backfill stripe --since {since}`",

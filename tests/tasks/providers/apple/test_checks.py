@@ -13,6 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from tasks.findings import Finding, Verdict
 from tasks.providers.apple.api import AppStoreApi
 from tasks.providers.apple.checks import ASKED_TIMES, AppleChecks
+from tests.provoking import noted
 from tests.tasks.providers.apple.apps import chain
 from workers.mock_providers.apple.account import account_key
 from workers.mock_providers.apple.server import ISSUER_ID, KEY_ID, AppleServer, apple_server
@@ -47,7 +48,9 @@ class Apple:
             found = await {row.name: row for row in checks.rows()}["apple notification"].ask()
         finally:
             await api.close()
-        assert all(each.fix for each in found if each.verdict in (BROKEN, ATTENTION))
+        assert all(
+            each.fix and each.code for each in noted(found) if each.verdict in (BROKEN, ATTENTION)
+        )
         assert not any("Jane" in f"{each.what}{each.fix}" for each in found)
         return found
 
@@ -93,6 +96,7 @@ async def test_a_notification_that_comes_is_well(apple: Apple) -> None:
         ("OF_LATER_TIMES", "(OF_LATER_TIMES)"),
     ],
 )
+@pytest.mark.provokes("apple_notification_refused")
 async def test_a_notification_that_web_does_not_take_is_found(
     apple: Apple, result: str, said: str
 ) -> None:
@@ -108,6 +112,7 @@ async def test_a_notification_that_is_not_sent_yet_is_asked_for_some_times(apple
     assert len(apple.production.requests) == 1 + ASKED_TIMES
 
 
+@pytest.mark.provokes("apple_address_missing")
 async def test_an_app_without_an_address_is_found(apple: Apple) -> None:
     apple.production.has_address = False
     assert told(await apple.ask()) == [
@@ -129,6 +134,7 @@ async def test_an_app_that_was_never_released_is_asked_for_in_the_sandbox(apple:
     ]
 
 
+@pytest.mark.provokes("key_refused")
 async def test_a_key_that_apple_does_not_take_is_found(apple: Apple) -> None:
     ((verdict, what),) = told(await apple.ask(key_id="OF_NOBODY1"))
     assert (verdict, "does not take our key" in what) == (BROKEN, True)
@@ -148,6 +154,7 @@ async def test_without_a_key_nothing_is_asked() -> None:
         assert finding.verdict is NOT_CHECKED
 
 
+@pytest.mark.provokes("apple_root_foreign")
 async def test_a_root_that_is_not_apples_is_found() -> None:
     pem = load_pem_x509_certificate(DEVELOPMENT_ROOT.read_bytes())
     development = pem.public_bytes(Encoding.DER)
@@ -157,7 +164,7 @@ async def test_a_root_that_is_not_apples_is_found() -> None:
         ([development, chain().root], ATTENTION),
     ):
         checks = AppleChecks(bundle_ids=[BUNDLE_ID], roots=roots, api=None)
-        (finding,) = await checks.check_root()
+        (finding,) = noted(await checks.check_root())
         assert finding.verdict is verdict
 
 

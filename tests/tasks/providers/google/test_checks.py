@@ -8,7 +8,8 @@ import pytest
 
 from tasks.findings import Finding, Verdict
 from tasks.providers.google import Google
-from tasks.providers.google.checks import GoogleChecks
+from tasks.providers.google.checks.rows import GoogleChecks
+from tests.provoking import noted
 from workers.mock_providers.google import PACKAGE
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ async def ask(google: GoogleServer, account: Path | None, **settings: Any) -> li
     """Run the check."""
     # Not by the provider: each of its parts would read the key, which takes a while.
     given: dict[str, Any] = {"packages": (PACKAGE,), "fetch_price": False} | settings
-    (row,) = GoogleChecks(account=account, base=google.base, **given).rows()
+    row, _ = GoogleChecks(account=account, base=google.base, **given).rows()
     found = await row.ask()
-    assert all(each.fix for each in found if each.verdict in (BROKEN, ATTENTION))
+    assert all(
+        each.fix and each.code for each in noted(found) if each.verdict in (BROKEN, ATTENTION)
+    )
     assert not any(
         secret in f"{each.what}{each.fix}" for each in found for secret in ("Jane", "ya29")
     )
@@ -47,13 +50,14 @@ async def test_without_a_key_nothing_is_asked(google: GoogleServer) -> None:
 
 async def test_an_account_with_its_rights_is_well(google: GoogleServer, account: Path) -> None:
     provider = Google(packages=(PACKAGE,), service_account_file=account, api_base=google.base)
-    (row,) = provider.checks(web_origin=None)
+    row, _ = provider.checks(web_origin=None)
     assert told(await row.ask()) == [(OK, f"{PACKAGE}: purchases may be read")]
     assert told(await ask(google, account, fetch_price=True))[1:] == [
         (OK, f"{PACKAGE}: orders may be read")
     ]
 
 
+@pytest.mark.provokes("key_refused")
 async def test_an_account_that_google_does_not_know_is_found(
     google: GoogleServer, account: Path
 ) -> None:
@@ -62,6 +66,7 @@ async def test_an_account_that_google_does_not_know_is_found(
     assert (verdict, what.startswith("Google does not take our key")) == (BROKEN, True)
 
 
+@pytest.mark.provokes("google_right_missing")
 async def test_an_account_without_rights_in_the_app_is_found(
     google: GoogleServer, account: Path
 ) -> None:
@@ -71,6 +76,7 @@ async def test_an_account_without_rights_in_the_app_is_found(
 
 
 @pytest.mark.long
+@pytest.mark.provokes("google_right_missing")
 async def test_an_account_that_may_not_see_money_is_found_if_prices_are_asked_for(
     google: GoogleServer, account: Path
 ) -> None:
@@ -80,6 +86,7 @@ async def test_an_account_that_may_not_see_money_is_found_if_prices_are_asked_fo
     assert (verdict, "GOOGLE_FETCH_PRICE" in what) == (BROKEN, True)
 
 
+@pytest.mark.provokes("google_app_unknown")
 async def test_an_app_that_google_does_not_know_is_found(
     google: GoogleServer, account: Path
 ) -> None:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from tasks.findings import Finding, Verdict
 from tasks.providers.stripe import Stripe
 from tasks.providers.stripe.interpret import EVENT_TYPES
+from tests.provoking import case, noted
 from workers.mock_providers.serving import serving
 from workers.mock_providers.stripe import ACCOUNT, API_VERSION, KEY
 
@@ -50,7 +51,9 @@ async def ask(
     given = {"api_key": KEY, "api_base": stripe.base} | settings
     rows = {row.name: row for row in Stripe(**given).checks(web_origin=web_origin)}
     found = await rows[f"stripe {name}"].ask()
-    assert all(each.fix for each in found if each.verdict in (BROKEN, ATTENTION))
+    assert all(
+        each.fix and each.code for each in noted(found) if each.verdict in (BROKEN, ATTENTION)
+    )
     # The mock's errors name a buyer, as Stripe's do.
     assert not any("Jane" in f"{each.what}{each.fix}" or KEY in each.what for each in found)
     return found
@@ -75,6 +78,7 @@ async def test_an_account_that_fits_is_well(stripe: StripeServer, origin: str) -
         assert {each.verdict for each in await ask(stripe, name, web_origin=origin)} == {OK}
 
 
+@pytest.mark.provokes("key_refused")
 async def test_a_key_that_is_not_taken_is_found_by_each_check(stripe: StripeServer) -> None:
     for name in ("key", "endpoint", "undelivered"):
         (finding,) = await ask(stripe, name, api_key="rk_test_of_somebody_else")
@@ -89,6 +93,7 @@ async def test_a_stripe_that_is_away_is_not_checked(stripe: StripeServer, fault:
     assert {each.verdict for each in await ask(stripe, "endpoint")} == {NOT_CHECKED}
 
 
+@pytest.mark.provokes("stripe_account_unread")
 async def test_a_key_that_lacks_a_right_says_which(stripe: StripeServer) -> None:
     for name, verdict in (("key", ATTENTION), ("endpoint", NOT_CHECKED)):
         stripe.faults = ["forbidden"]
@@ -97,6 +102,7 @@ async def test_a_key_that_lacks_a_right_says_which(stripe: StripeServer) -> None
         assert "right" in finding.fix
 
 
+@pytest.mark.provokes("stripe_account_foreign")
 async def test_a_key_of_another_account_is_found(stripe: StripeServer) -> None:
     stripe.now_s = time.time()
     assert {each.verdict for each in await ask(stripe, "key", accounts=[ACCOUNT])} == {OK}
@@ -106,6 +112,7 @@ async def test_a_key_of_another_account_is_found(stripe: StripeServer) -> None:
     ]
 
 
+@pytest.mark.provokes("clock_off")
 async def test_a_clock_that_differs_from_stripes_is_found(stripe: StripeServer) -> None:
     stripe.now_s = time.time() + 300
     found = told(await ask(stripe, "key"))
@@ -113,6 +120,7 @@ async def test_a_clock_that_differs_from_stripes_is_found(stripe: StripeServer) 
     assert what.endswith("behind Stripe's")
 
 
+@pytest.mark.provokes("stripe_endpoint_missing")
 async def test_no_endpoint_at_our_address_is_found(stripe: StripeServer, origin: str) -> None:
     stripe.add_endpoint("https://old.example.com/webhooks/stripe")
     ((verdict, what),) = told(await ask(stripe, "endpoint", web_origin=origin))
@@ -126,14 +134,28 @@ async def test_no_endpoint_at_our_address_is_found(stripe: StripeServer, origin:
 @pytest.mark.parametrize(
     ("others", "verdict", "said"),
     [
-        ({"status": "disabled"}, BROKEN, "is disabled: it is sent nothing"),
-        ({"livemode": True}, BROKEN, "is of live mode, and STRIPE_LIVEMODE says the other"),
-        (
+        case(
+            "stripe_endpoint_disabled",
+            *({"status": "disabled"}, BROKEN, "is disabled: it is sent nothing"),
+        ),
+        case(
+            "stripe_endpoint_mode",
+            {"livemode": True},
+            BROKEN,
+            "is of live mode, and STRIPE_LIVEMODE says the other",
+        ),
+        case(
+            "stripe_events_lacking",
             {"enabled_events": [each for each in EVENT_TYPES if each != "charge.refunded"]},
             ATTENTION,
             "is not sent charge.refunded",
         ),
-        ({"api_version": "2027-01-01.fig"}, ATTENTION, "has the API version 2027-01-01.fig, newer"),
+        case(
+            "stripe_version_newer",
+            {"api_version": "2027-01-01.fig"},
+            ATTENTION,
+            "has the API version 2027-01-01.fig, newer",
+        ),
         ({"api_version": "2020-08-27"}, OK, "one endpoint, enabled"),
         ({"api_version": None}, OK, "one endpoint, enabled"),
         ({"api_version": API_VERSION}, OK, "one endpoint, enabled"),
@@ -147,6 +169,7 @@ async def test_an_endpoint_that_does_not_fit_is_found(
     assert (how, said in what) == (verdict, True), what
 
 
+@pytest.mark.provokes("stripe_endpoint_twice")
 async def test_two_endpoints_at_one_address_are_found(stripe: StripeServer, origin: str) -> None:
     for _ in range(2):
         stripe.add_endpoint(f"{origin}/webhooks/stripe")
@@ -162,11 +185,19 @@ async def test_the_endpoint_is_looked_for_on_all_pages(stripe: StripeServer, ori
     assert {each.verdict for each in await ask(stripe, "endpoint", web_origin=origin)} == {OK}
 
 
+@pytest.mark.provokes("address_redirects")
 async def test_an_address_that_redirects_is_found(stripe: StripeServer) -> None:
     async with web(301) as moved:
         stripe.add_endpoint(f"{moved}/webhooks/stripe")
         ((verdict, what),) = told(await ask(stripe, "endpoint", web_origin=moved))
     assert (verdict, "answers 301: a redirect" in what) == (BROKEN, True)
+
+
+@pytest.mark.provokes("address_unsafe")
+async def test_an_endpoint_without_tls_is_found(stripe: StripeServer) -> None:
+    stripe.add_endpoint("http://pay.example.com/webhooks/stripe")
+    verdict, what = told(await ask(stripe, "endpoint"))[0]
+    assert (verdict, what.startswith("http://pay.example.com")) == (BROKEN, True), what
 
 
 async def test_without_our_address_endpoints_are_known_by_their_path(
@@ -182,7 +213,10 @@ async def test_without_our_address_endpoints_are_known_by_their_path(
 
 
 @pytest.mark.long_but_first
-@pytest.mark.parametrize(("status", "verdict"), [("enabled", OK), ("disabled", BROKEN)])
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [("enabled", OK), case("stripe_destination_disabled", "disabled", BROKEN)],
+)
 async def test_a_destination_of_thin_events_counts_as_an_endpoint(
     stripe: StripeServer, origin: str, status: str, verdict: Verdict
 ) -> None:
@@ -193,6 +227,7 @@ async def test_a_destination_of_thin_events_counts_as_an_endpoint(
     assert (how, "event destination ed_1" in what) == (verdict, True)
 
 
+@pytest.mark.provokes("stripe_undelivered")
 async def test_events_that_were_not_delivered_are_found(stripe: StripeServer) -> None:
     stripe.now_s = time.time() - 2 * 3_600
     for event_type in ("charge.refunded", "customer.created", "charge.refunded"):

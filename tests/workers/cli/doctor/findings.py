@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.findings import Verdict
+from tests.provoking import noted
 from workers.cli.doctor.examining import Context
 from workers.settings import Settings
 
@@ -34,8 +35,8 @@ def context(
 
 def wrong(findings: Sequence[Finding]) -> list[tuple[Verdict, str]]:
     """What needs a person; each such finding names its fix."""
-    found = [each for each in findings if each.verdict in WRONG]
-    assert all(each.fix for each in found)
+    found = [each for each in noted(findings) if each.verdict in WRONG]
+    assert all(each.fix and each.code for each in found)
     return [(each.verdict, each.what) for each in found]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.findings import Finding, Verdict, attention, broken, not_checked, ok
+from tests.provoking import case, note, noted
 from tests.workers.cli.doctor.findings import context
 from workers.cli.doctor.command import examine_all
 from workers.cli.doctor.elsewhere import all_checks
@@ -92,6 +93,7 @@ async def test_without_any_address_all_that_can_be_checked_is(
     assert "no database is known here" in ended.out
 
 
+@pytest.mark.provokes("settings_unreadable")
 async def test_settings_that_cannot_be_read_are_findings(
     typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +101,7 @@ async def test_settings_that_cannot_be_read_are_findings(
     monkeypatch.setenv("STRIPE_API_KEY", "whsec_in-the-wrong-place")
     ended = await typed("doctor", "--json")
     told = json.loads(ended.out)
+    note(each["code"] for check in told["checks"] for each in check["findings"])
     assert ended.code == 2
     assert sorted(line.split(":")[1].strip() for line in told["attention"]) == [
         "PORT",
@@ -118,7 +121,9 @@ async def run(*findings: Finding) -> list[Finding]:
 
 
 async def test_the_worst_stands_first_and_a_check_always_says_something() -> None:
-    found = await run(ok("a"), not_checked("b"), broken("c", fix="x"), attention("d", fix="x"))
+    found = await run(
+        ok("a"), not_checked("b"), broken("c", "c", fix="x"), attention("d", "d", fix="x")
+    )
     assert [each.verdict for each in found] == list(Verdict)
     assert [each.verdict for each in await run()] == [Verdict.OK]
 
@@ -127,8 +132,14 @@ async def test_the_worst_stands_first_and_a_check_always_says_something() -> Non
     ("error", "verdict", "said"),
     [
         (TimeoutError(), Verdict.NOT_CHECKED, "no answer within 5 s"),
-        (ValueError("a secret"), Verdict.BROKEN, "it can't be found out: ValueError"),
-        (RuntimeError("a secret"), Verdict.BROKEN, "it can't be found out: RuntimeError"),
+        case(
+            "check_failed",
+            *(ValueError("a secret"), Verdict.BROKEN, "it can't be found out: ValueError"),
+        ),
+        case(
+            "check_failed",
+            *(RuntimeError("a secret"), Verdict.BROKEN, "it can't be found out: RuntimeError"),
+        ),
     ],
 )
 async def test_a_check_that_fails_is_a_finding_and_the_others_go_on(
@@ -142,6 +153,7 @@ async def test_a_check_that_fails_is_a_finding_and_the_others_go_on(
 
     rows = [Check("a", "?", fails), Check("b", "?", works)]
     _, failed, well = await examine(rows, context(), reach=REACH)
+    noted(failed.findings)
     assert [(each.verdict, each.what) for each in failed.findings] == [(verdict, said)]
     assert well.verdict is Verdict.OK
 
@@ -152,7 +164,11 @@ def test_the_headline_counts_what_needs_a_person() -> None:
 
     well = [examined(ok("a")), examined(not_checked("b"))]
     assert (is_healthy(well), headline(well)) == (True, "nothing is wrong; 1 thing not checked")
-    ill = [*well, examined(broken("c", fix="x"), ok("d")), examined(attention("e", fix="x"))]
+    ill = [
+        *well,
+        examined(broken("c", "c", fix="x"), ok("d")),
+        examined(attention("e", "e", fix="x")),
+    ]
     said = "2 findings need a person, 1 broken; 1 thing not checked"
     assert (is_healthy(ill), headline(ill)) == (False, said)
 
@@ -168,7 +184,8 @@ async def test_each_row_is_run_and_each_has_a_name_of_its_own(tmp_path: Path) ->
 
 
 @pytest.mark.long
-async def test_servers_that_never_answer_are_findings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("queue", ["redis_url", "broker_url"])
+async def test_servers_that_never_answer_are_findings(tmp_path: Path, queue: str) -> None:
     """Nothing waits for long, and nothing is raised: a database, a queue, and two providers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = f"127.0.0.1:{silent.getsockname()[1]}"
@@ -176,19 +193,22 @@ async def test_servers_that_never_answer_are_findings(tmp_path: Path) -> None:
             coinfleet_data_dir=tmp_path,
             database_url=f"postgresql://x:a-password@{place}/x",
             web_database_url=f"postgresql://x:a-password@{place}/x",
-            redis_url=f"redis://:a-password@{place}",
+            google_push_subscription="projects/shop/subscriptions/play",
+            google_pubsub_base=f"http://{place}",
             web_origin=f"http://{place}",
             stripe_api_key="rk_test_a_password1",
             stripe_api_base=f"http://{place}",
             google_packages=(PACKAGE,),
             google_service_account_file=account_file(tmp_path, f"http://{place}"),
             google_api_base=f"http://{place}",
+            **{queue: f"{'redis' if queue == 'redis_url' else 'amqp'}://u:a-password@{place}"},  # type: ignore[arg-type]
         )
         examined = await examine_all(settings, {})
     checks = {each.check: each.verdict for each in examined}
     assert checks["database"] in (Verdict.BROKEN, Verdict.NOT_CHECKED)
     assert checks["queue"] is Verdict.BROKEN
-    for name in ("public address", "stripe key", "stripe endpoint", "google account"):
+    of_providers = ("stripe key", "stripe endpoint", "google account", "google subscription")
+    for name in ("public address", *of_providers):
         assert checks[name] is Verdict.NOT_CHECKED
     said = " ".join(finding.what for each in examined for finding in each.findings)
     assert "a-password" not in said

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from db.connections.pool import open_connection, open_pool
-from db.health.server import read_server
 from tasks.findings import Verdict
+from tasks.reconciliation import prove_everything
+from tests.provoking import case, note, noted
+from tests.tasks.contexts import make_context
 from tests.workers.cli.doctor.findings import context, found, wrong
-from workers.cli.doctor import database as checks
 from workers.cli.doctor.database import (
-    FREE_BYTES_ATTENTION,
-    SLOT_BYTES,
-    XID_AGE_ATTENTION,
-    XID_AGE_BROKEN,
     check_books,
     check_clock,
     check_disk,
@@ -26,17 +25,13 @@ from workers.cli.doctor.database import (
     check_passwords,
     check_schema,
     check_server,
-    check_sessions,
     reach,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from db.connections.pool import Connection
-    from db.health.server import Server
+    from db.connections.pool import Connection, Pool
     from tests.clusters import Database
+    from tests.conftest import Connect
 
 BROKEN, ATTENTION = Verdict.BROKEN, Verdict.ATTENTION
 
@@ -47,9 +42,11 @@ async def reached(url: str) -> tuple[Verdict, str]:
         (finding,) = await reach(context(pool))
     finally:
         pool.terminate()
+    noted([finding])
     return finding.verdict, finding.what
 
 
+@pytest.mark.provokes("database_away", "no_schema")
 async def test_a_database_that_is_away_or_not_ours_is_a_finding(
     shared_database: Database, empty_database: Database
 ) -> None:
@@ -71,14 +68,22 @@ MORE = """
     for each row execute function public.update_viewer_count()
 """
 CHANGES = [
-    ("drop trigger trigger_update_viewer_count on public.active_viewers", BROKEN, "it is gone"),
-    ("alter table public.gifts drop column slot_index", BROKEN, "tables lack"),
-    (
-        MORE,
-        ATTENTION,
-        "somebody added: trigger t",
+    case(
+        "objects_lost",
+        "drop trigger trigger_update_viewer_count on public.active_viewers",
+        BROKEN,
+        "it is gone",
     ),
-    ("delete from fleet.schema_migrations", BROKEN, "the schema is not this release's"),
+    case(
+        "tables_damaged", "alter table public.gifts drop column slot_index", BROKEN, "tables lack"
+    ),
+    case("objects_added", MORE, ATTENTION, "somebody added: trigger t"),
+    case(
+        "schema_of_other_release",
+        "delete from fleet.schema_migrations",
+        BROKEN,
+        "the schema is not this release's",
+    ),
 ]
 
 
@@ -101,18 +106,26 @@ async def test_a_schema_as_released_is_well(session: Connection) -> None:
 @pytest.mark.parametrize(
     ("change", "verdict", "said"),
     [
-        (
+        case(
+            "rights_lost",
             "revoke usage on schema fleet from coinfleet_scheduler",
             BROKEN,
             "rights are gone: grant usage on schema fleet to coinfleet_scheduler",
         ),
-        (
+        case(
+            "rights_added",
             "grant select on fleet.inbox_events to coinfleet_web",
             BROKEN,
             "somebody was given more than db/policies says: grant select on fleet.inbox_events",
         ),
-        ("grant delete on public.ledger_entries to anon", BROKEN, "somebody was given more"),
-        (
+        case(
+            "rights_added",
+            "grant delete on public.ledger_entries to anon",
+            BROKEN,
+            "somebody was given more",
+        ),
+        case(
+            "objects_lost",
             "alter table public.gifts disable row level security",
             BROKEN,
             "it is gone",
@@ -150,12 +163,14 @@ async def test_the_clock_is_compared_with_the_databases(session: Connection) -> 
     assert wrong(await check_clock(context(session))) == []
 
 
+@pytest.mark.provokes("not_durable")
 async def test_a_server_that_may_lose_what_it_acknowledged_is_broken(session: Connection) -> None:
     # The server of the tests is one.
     findings = wrong(await check_server(context(session)))
     assert {what.split()[0] for _, what in findings} == {"fsync", "full_page_writes"}
 
 
+@pytest.mark.provokes("database_read_only")
 async def test_a_server_that_takes_no_writes_is_broken(shared_database: Database) -> None:
     url = f"{shared_database.url()}?options=-c%20default_transaction_read_only%3Don"
     pool = await open_pool(url, application_name="test", min_size=0, max_size=1)
@@ -167,59 +182,13 @@ async def test_a_server_that_takes_no_writes_is_broken(shared_database: Database
     assert first[1].startswith("the server takes no writes")
 
 
-async def server(session: Connection, **others: Any) -> Server:
-    known: Server = await read_server(session)  # type: ignore[arg-type]
-    safe = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}
-    return replace(known, **({"settings": safe, "version_num": 180004} | others))
-
-
 @pytest.mark.parametrize(
-    ("others", "verdict", "said"),
+    ("until", "verdict"),
     [
-        ({}, None, ""),
-        ({"version_num": 140010}, BROKEN, "PostgreSQL 14 is too old"),
-        ({"version_num": 190001}, ATTENTION, "PostgreSQL 19 is newer"),
-        ({"settings": {"autovacuum": "off"}}, ATTENTION, "autovacuum is off"),
-        ({"xid_age": XID_AGE_ATTENTION + 1}, ATTENTION, "1,000,000,001 transactions"),
-        ({"xid_age": XID_AGE_BROKEN + 1}, BROKEN, "1,800,000,001 transactions"),
+        ("30 days", None),
+        case("password_ends", "5 days", ATTENTION),
+        case("password_ends", "-1 days", BROKEN),
     ],
-)
-async def test_a_server_has_a_future(
-    session: Connection,
-    monkeypatch: pytest.MonkeyPatch,
-    others: dict[str, Any],
-    verdict: Verdict | None,
-    said: str,
-) -> None:
-    told = await server(session, **others)
-    monkeypatch.setattr(checks, "read_server", returning(told))
-    findings = wrong(await check_server(context(session)))
-    assert [(how, what.startswith(said)) for how, what in findings] == (
-        [(verdict, True)] if verdict else []
-    )
-
-
-async def test_commits_that_wait_for_a_standby_are_found(
-    session: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checks, "read_server", returning(await server(session)))
-    monkeypatch.setattr(checks, "awaited_standbys", returning("s1"))
-    verdict, what = await found(check_server, context(session))
-    assert (verdict, "waits for a standby (s1)" in what) == (BROKEN, True)
-
-
-async def test_sessions_run_out(session: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert wrong(await check_sessions(context(session))) == []
-    told = await server(session, sessions=90, sessions_max=100)
-    monkeypatch.setattr(checks, "read_server", returning(told))
-    assert await found(check_sessions, context(session)) == (
-        ATTENTION,
-        "90 of 100 sessions are used",
-    )
-
-
-@pytest.mark.parametrize(
-    ("until", "verdict"), [("30 days", None), ("5 days", ATTENTION), ("-1 days", BROKEN)]
 )
 async def test_a_password_that_ends_soon_is_found(
     session: Connection, shared_database: Database, until: str, verdict: Verdict | None
@@ -236,59 +205,83 @@ async def test_a_password_that_ends_soon_is_found(
     assert [how for how, _ in findings] == ([verdict] if verdict else [])
 
 
-async def test_a_disk_runs_full(
-    session: Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+async def test_the_disk_of_a_server_elsewhere_is_not_known(
+    session: Connection, tmp_path: Path
 ) -> None:
     of_a_server = context(session, coinfleet_data_dir=tmp_path)
     assert [each.verdict for each in await check_disk(of_a_server)] == [Verdict.NOT_CHECKED]
-    (tmp_path / "postgres").mkdir()
-    for free, verdict in (
-        (FREE_BYTES_ATTENTION, Verdict.OK),
-        (FREE_BYTES_ATTENTION - 1, ATTENTION),
-        (1, BROKEN),
-    ):
-        usage = SimpleNamespace(free=free)
-        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
-        assert [each.verdict for each in await check_disk(of_a_server)] == [verdict]
-    told = await server(session, slots_behind={"s1": SLOT_BYTES + 1, "s2": 1})
-    monkeypatch.setattr(checks, "read_server", returning(told))
-    findings = wrong(await check_disk(of_a_server))
-    assert [each for each in findings if "slot" in each[1]] == [
-        (ATTENTION, "the replication slot s1 is unused and keeps 1.0 GB of the log")
-    ]
 
 
-async def test_a_slot_that_nobody_reads_is_seen(
-    session: Connection, shared_database: Database
+IN_A_SMALL_DISK = (
+    'mount -t tmpfs -o "size=$1" small "$2" && mkdir "$2/postgres" && exec "$3" doctor --json'
+)
+UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
+COMMAND = str(Path(sys.executable).with_name("coinfleet"))
+CAN_MOUNT = (
+    subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "true"],
+        check=False,
+        capture_output=True,
+    ).returncode
+    == 0
+)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not CAN_MOUNT, reason="no namespace of its own, in which a disk is mounted")
+@pytest.mark.parametrize(
+    ("size", "verdict"),
+    [
+        ("6g", "ok"),
+        case("disk_full", "4g", "attention"),
+        case("disk_full", "400m", "broken"),
+    ],
+)
+def test_a_disk_runs_full(
+    shared_database: Database, tmp_path: Path, size: str, verdict: str
 ) -> None:
-    superuser = await open_connection(shared_database.url("superuser"), application_name="test")
-    try:
-        await superuser.execute("select pg_create_physical_replication_slot('of_nobody', true)")
-        try:
-            assert "of_nobody" in (await server(session)).slots_behind
-        finally:
-            await superuser.execute("select pg_drop_replication_slot('of_nobody')")
-    finally:
-        superuser.terminate()
+    """The command itself looks at a disk of that size, of which nothing is used."""
+    ended = subprocess.run(
+        [*UNSHARE, "sh", "-c", IN_A_SMALL_DISK, "sh", size, str(tmp_path), COMMAND],
+        env={
+            "PATH": os.environ["PATH"],
+            "COINFLEET_DATA_DIR": str(tmp_path),
+            "DATABASE_URL": shared_database.url(),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    checks = {each["check"]: each for each in json.loads(ended.stdout)["checks"]}
+    note(each["code"] for each in checks["disk"]["findings"])
+    assert checks["disk"]["verdict"] == verdict, ended.stderr
 
 
-async def test_books_that_are_wrong_or_not_proved_are_found(session: Connection) -> None:
+@pytest.mark.provokes("proofs_late")
+async def test_books_that_are_not_proved_are_found(session: Connection) -> None:
     (unproved,) = await check_books(context(session))
     assert (unproved.verdict, unproved.what) == (Verdict.NOT_CHECKED, "no proof was made yet")
     await session.execute(
         "insert into fleet.proofs (kind, violations, started_at, finished_at)"
-        " select k, v, clock_timestamp() - a, clock_timestamp() - a from (values"
-        " ('full', 3, interval '3 days'), ('new', 0, interval '1 hour')) as p (k, v, a)"
+        " select k, 0, clock_timestamp() - a, clock_timestamp() - a from (values"
+        " ('full', interval '3 days'), ('new', interval '1 hour')) as p (k, a)"
     )
     said = [what for _, what in wrong(await check_books(context(session)))]
-    assert said[0] == "the proofs found 3 violations in the books"
-    assert [what.split(" were")[0] for what in said[1:]] == ["new entries", "all entries"]
+    assert [what.split(" were")[0] for what in said] == ["new entries", "all entries"]
 
 
-def returning(value: object) -> Callable[..., Any]:
-    """A coroutine function that returns this."""
-
-    async def returned(*_: object) -> object:
-        return value
-
-    return returned
+@pytest.mark.provokes("books_violated")
+async def test_books_that_somebody_broke_are_found(
+    database: Database, pool: Pool, worker_pool: Pool, connect: Connect
+) -> None:
+    db = await connect()
+    buyer = await db.fetchval("insert into auth.users (id) values (gen_random_uuid()) returning id")
+    await db.execute(
+        "select public.update_coin_balance_via_ledger($1, 100, 'adjustment', 'a')", buyer
+    )
+    tampering = await connect("superuser")
+    await tampering.execute("set session_replication_role = replica")
+    await tampering.execute("update public.profiles set coin_balance = 200 where id = $1", buyer)
+    await prove_everything(make_context(worker_pool))
+    verdict, what = await found(check_books, context(pool))
+    assert (verdict, "in the books" in what) == (BROKEN, True), what

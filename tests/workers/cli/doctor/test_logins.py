@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from db.connections.address import Address
-from db.connections.inspection import Login
 from tasks.findings import Verdict
+from tests.provoking import case
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.servers.tls import Authority, needs_openssl, tls_before
 from tests.workers.cli.doctor.findings import context, found, wrong
-from workers.cli.doctor import logins
 from workers.cli.doctor.logins import check_poolers, check_roles, check_tls
-from workers.processes import RELEASE, WEB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,18 +19,13 @@ if TYPE_CHECKING:
     from tests.clusters import Database
 
 BROKEN, ATTENTION = Verdict.BROKEN, Verdict.ATTENTION
-NOW = datetime(2026, 12, 2, tzinfo=UTC)
-SEEN = Login(
-    user="coinfleet_web",
-    is_superuser=False,
-    may_create_roles=False,
-    is_role=True,
-    is_owner=False,
-    is_pooled=False,
-    uses_tls=True,
-    certificate_ends_at=NOW + timedelta(days=90),
-    now=NOW,
-)
+# An address of this machine that the doctor takes for another's: by Linux it is loopback, too.
+ELSEWHERE = "0.0.0.0"  # noqa: S104 -- nobody listens there
+
+
+def elsewhere(url: str) -> str:
+    """The same address under that name."""
+    return url.replace("@127.0.0.1:", f"@{ELSEWHERE}:")
 
 
 def addresses(database: Database, **others: str) -> dict[str, Any]:
@@ -63,10 +53,22 @@ async def test_addresses_that_are_not_known_are_told_except_to_the_console() -> 
 @pytest.mark.parametrize(
     ("setting", "login", "verdict", "said"),
     [
-        ("web", "scheduler", BROKEN, "web logs in as coinfleet_scheduler, which is not"),
-        ("web", "owner", ATTENTION, "web logs in as coinfleet_owner, which owns the schema"),
-        ("worker", "superuser", BROKEN, "worker logs in as postgres, a superuser"),
-        ("", "web", BROKEN, "release logs in as coinfleet_web, which does not own the schema"),
+        case(
+            "login_of_other_role",
+            *("web", "scheduler", BROKEN, "web logs in as coinfleet_scheduler, which is not"),
+        ),
+        case(
+            "login_of_owner",
+            *("web", "owner", ATTENTION, "web logs in as coinfleet_owner, which owns the schema"),
+        ),
+        case(
+            "login_of_superuser",
+            *("worker", "superuser", BROKEN, "worker logs in as postgres, a superuser"),
+        ),
+        case(
+            "release_not_owner",
+            *("", "web", BROKEN, "release logs in as coinfleet_web, which does not own the schema"),
+        ),
     ],
 )
 async def test_a_wrong_login_is_found(
@@ -78,6 +80,7 @@ async def test_a_wrong_login_is_found(
     assert (how, what.startswith(said)) == (verdict, True), what
 
 
+@pytest.mark.provokes("login_refused")
 async def test_an_address_that_is_refused_is_found_without_its_password(
     shared_database: Database,
 ) -> None:
@@ -87,15 +90,8 @@ async def test_an_address_that_is_refused_is_found_without_its_password(
     assert "a-wrong-password" not in what
 
 
-async def test_an_owner_who_may_not_create_roles_cannot_release() -> None:
-    owner = replace(SEEN, is_owner=True)
-    (finding,) = logins.judge_role(RELEASE, Address(), owner)
-    assert (finding.verdict, "may not create roles" in finding.what) == (BROKEN, True)
-    (finding,) = logins.judge_role(RELEASE, Address(), replace(owner, may_create_roles=True))
-    assert finding.verdict is Verdict.OK
-
-
 @needs_pgbouncer
+@pytest.mark.provokes("pooler_unnamed")
 async def test_a_pooler_is_found_whether_or_not_the_address_says_so(
     database: Database, server_folder: Path
 ) -> None:
@@ -126,6 +122,7 @@ async def test_a_pooler_is_found_whether_or_not_the_address_says_so(
 
 @pytest.mark.long
 @needs_pgbouncer
+@pytest.mark.provokes("pooler_unnamed")
 async def test_a_pooler_that_refuses_what_a_session_asks_for_is_found(
     database: Database, server_folder: Path
 ) -> None:
@@ -139,6 +136,7 @@ async def test_a_pooler_that_refuses_what_a_session_asks_for_is_found(
         pooler.stop()
 
 
+@pytest.mark.provokes("pooler_not_there", "release_through_pooler")
 async def test_an_address_that_names_a_pooler_for_nothing_is_found(
     shared_database: Database,
 ) -> None:
@@ -150,40 +148,58 @@ async def test_an_address_that_names_a_pooler_for_nothing_is_found(
     assert (verdict, "a release needs a whole session" in what) == (BROKEN, True)
 
 
-REMOTE = "postgresql://coinfleet_web@db.example.com/coinfleet"
-
-
+@needs_openssl
 @pytest.mark.parametrize(
-    ("query", "others", "verdict", "said"),
+    ("query", "verdict", "said"),
     [
-        ("?sslmode=verify-full", {}, None, ""),
-        ("?sslrootcert=system", {}, None, ""),
-        ("", {"uses_tls": False}, BROKEN, "go to db.example.com:5432 in the clear"),
-        ("", {}, ATTENTION, "(sslmode=prefer), and may fall back to none"),
-        ("?sslmode=require", {}, ATTENTION, "(sslmode=require)"),
-        (
-            "?sslmode=verify-full",
-            {"certificate_ends_at": NOW + timedelta(days=20)},
+        ("sslmode=verify-full&sslrootcert={}", None, ""),
+        ("sslmode=verify-ca&sslrootcert={}", None, ""),
+        case("database_unproved", "sslmode=require", ATTENTION, "(sslmode=require)"),
+        case(
+            "database_unproved",
+            "sslmode=prefer",
             ATTENTION,
-            "ends at 2026-12-22 00:00Z",
-        ),
-        (
-            "?sslmode=verify-ca",
-            {"certificate_ends_at": NOW - timedelta(days=1)},
-            BROKEN,
-            "ended at 2026-12-01 00:00Z",
+            "(sslmode=prefer), and may fall back to none",
         ),
     ],
 )
-def test_the_way_to_a_database_elsewhere_is_encrypted_and_proves_it(
-    query: str, others: dict[str, Any], verdict: Verdict | None, said: str
+async def test_the_way_to_a_database_elsewhere_is_encrypted_and_proves_it(
+    shared_database: Database, tmp_path: Path, query: str, verdict: Verdict | None, said: str
 ) -> None:
-    seen = replace(SEEN, **others)
-    findings = wrong(list(logins.judge_tls(WEB, Address.parse(REMOTE + query), seen)))
+    """ELSEWHERE leads to this machine, and is no name of it: no test leaves it."""
+    authority = Authority(tmp_path)
+    authority.make()
+    tls = authority.context(f"IP:{ELSEWHERE}", days=90)
+    with tls_before(shared_database.url("web"), tls) as through:
+        url = f"{elsewhere(through)}?{query.format(authority.certificate)}"
+        findings = wrong(await check_tls(context(web_database_url=url)))
     assert [(how, said in what) for how, what in findings] == ([(verdict, True)] if verdict else [])
 
 
+@pytest.mark.provokes("database_in_clear")
+async def test_a_database_elsewhere_without_tls_is_found(shared_database: Database) -> None:
+    url = elsewhere(shared_database.url("web"))
+    verdict, what = await found(check_tls, context(web_database_url=url))
+    assert (verdict, f"go to {ELSEWHERE}:" in what, "in the clear" in what) == (BROKEN, True, True)
+    assert ":test@" not in what
+
+
 @needs_openssl
+@pytest.mark.provokes("certificate_ends")
+async def test_a_certificate_that_has_ended_is_found(
+    shared_database: Database, tmp_path: Path
+) -> None:
+    """A driver takes one, unless it is to prove the server."""
+    authority = Authority(tmp_path)
+    authority.make()
+    with tls_before(shared_database.url("web"), authority.context(days=-1)) as through:
+        given = context(web_database_url=f"{through}?sslmode=require")
+        verdict, what = await found(check_tls, given)
+    assert (verdict, " ended at 20" in what) == (BROKEN, True), what
+
+
+@needs_openssl
+@pytest.mark.provokes("certificate_ends")
 async def test_the_certificate_of_the_server_itself_is_read(
     shared_database: Database, tmp_path: Path
 ) -> None:

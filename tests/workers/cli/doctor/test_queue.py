@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,9 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tasks.findings import Verdict
+from tests.provoking import case, noted
 from tests.servers.tls import Authority, needs_openssl, tls_before
 from tests.workers.cli.doctor.findings import context, found, wrong
-from workers.cli.doctor import queue
 from workers.cli.doctor.providers import check_console_address, check_public_address
 from workers.cli.doctor.queue import check_memory, check_queue, check_tls
 from workers.mock_providers.serving import serving
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BROKEN, ATTENTION = Verdict.BROKEN, Verdict.ATTENTION
-ALL_WELL = {"maxmemory_policy": "noeviction", "maxmemory": 0, "role": "master"}
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ async def test_without_an_address_nothing_is_checked() -> None:
         assert {each.verdict for each in await check(context())} == {Verdict.NOT_CHECKED}
 
 
+@pytest.mark.provokes("queue_unreachable", "queue_refuses")
 async def test_a_queue_that_is_away_or_refuses_is_found(
     redis_url: str, server: redis.Redis
 ) -> None:
@@ -72,12 +73,14 @@ async def test_a_user_who_may_not_ask_is_no_finding(redis_url: str, server: redi
     assert {each.verdict for each in await check_memory(given)} == {Verdict.NOT_CHECKED}
 
 
+@pytest.mark.provokes("queue_evicts")
 async def test_a_queue_that_drops_messages_is_found(redis_url: str, server: redis.Redis) -> None:
     server.config_set("maxmemory-policy", "allkeys-lru")
     verdict, what = await found(check_memory, context(redis_url=redis_url))
     assert (verdict, what.startswith("maxmemory-policy is allkeys-lru")) == (ATTENTION, True)
 
 
+@pytest.mark.provokes("queue_memory_full")
 async def test_a_queue_whose_memory_is_nearly_full_is_found(
     redis_url: str, server: redis.Redis
 ) -> None:
@@ -86,6 +89,7 @@ async def test_a_queue_whose_memory_is_nearly_full_is_found(
     assert (verdict, what.endswith("of the queue's memory is used")) == (ATTENTION, True)
 
 
+@pytest.mark.provokes("queue_is_replica", "queue_refuses")
 async def test_a_replica_is_found(redis_url: str, server: redis.Redis) -> None:
     server.execute_command("replicaof", "127.0.0.1", "1")
     given = context(redis_url=redis_url)
@@ -94,19 +98,20 @@ async def test_a_replica_is_found(redis_url: str, server: redis.Redis) -> None:
     assert (verdict, "refuses writes" in what) == (BROKEN, True)
 
 
-@pytest.mark.parametrize(
-    ("told", "said"),
-    [
-        ({"rdb_last_bgsave_status": "err"}, "the queue's last snapshot failed"),
-        ({"aof_last_write_status": "err"}, "the queue's last log failed"),
-        ({"loading": 1}, "the queue is loading its data"),
-    ],
-)
-def test_persistence_that_fails_is_found(told: dict[str, Any], said: str) -> None:
-    ((verdict, what),) = wrong(list(queue.judge_persistence(ALL_WELL | told)))
-    assert (verdict, what.startswith(said)) == (ATTENTION, True)
+@pytest.mark.provokes("queue_client_missing")
+async def test_a_queue_whose_client_is_not_installed_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As without the extra `rabbitmq`: no module of that name can be imported."""
+    for name in [each for each in sys.modules if each.startswith(("pika", "workers.queue.rabbit"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pika", None)
+    verdict, what = await found(check_queue, context(broker_url="amqp://u:p@127.0.0.1:1/"))
+    assert verdict is BROKEN
+    assert "BROKER_URL" in what, what
 
 
+@pytest.mark.provokes("queue_in_clear")
 async def test_the_way_to_a_queue_elsewhere_is_encrypted() -> None:
     given = context(redis_url="redis://:secret-word@queue.example.com")
     verdict, what = await found(check_tls, given)
@@ -141,6 +146,7 @@ async def test_a_queue_of_each_kind_is_examined_under_the_name_of_its_setting(
 
 
 @needs_openssl
+@pytest.mark.provokes("queue_unproved", "certificate_ends")
 async def test_the_certificate_of_a_queue_is_read(redis_url: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.make()
@@ -166,10 +172,12 @@ async def answering(status: int, **headers: str) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("status", "verdict", "said"),
     [
-        (301, BROKEN, "answers 301: a redirect, which no provider follows"),
+        case(
+            "address_redirects", 301, BROKEN, "answers 301: a redirect, which no provider follows"
+        ),
         (405, None, ""),
-        (404, BROKEN, "answers 404, and not as our `web` does"),
-        (200, BROKEN, "answers 200, and not as our `web` does"),
+        case("address_not_ours", 404, BROKEN, "answers 404, and not as our `web` does"),
+        case("address_not_ours", 200, BROKEN, "answers 200, and not as our `web` does"),
     ],
 )
 async def test_the_address_that_providers_know_leads_to_web(
@@ -187,18 +195,26 @@ async def test_an_address_that_nobody_answers_at_is_not_checked() -> None:
 
 
 @pytest.mark.long_but_first
-@pytest.mark.parametrize(("status", "verdict"), [(404, BROKEN), (301, BROKEN), (200, Verdict.OK)])
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        case("address_not_ours", 404, BROKEN),
+        case("address_redirects", 301, BROKEN),
+        (200, Verdict.OK),
+    ],
+)
 async def test_the_address_that_people_open_leads_to_the_console(
     status: int, verdict: Verdict
 ) -> None:
     (unset,) = await check_console_address(context())
     assert unset.verdict is Verdict.NOT_CHECKED
     async with answering(status, location="/elsewhere") as base:
-        (finding,) = await check_console_address(context(console_origin=base))
+        (finding,) = noted(await check_console_address(context(console_origin=base)))
     assert (finding.verdict, base in finding.what) == (verdict, True)
 
 
 @needs_openssl
+@pytest.mark.provokes("certificate_ends")
 async def test_the_certificate_of_web_is_read(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.make()

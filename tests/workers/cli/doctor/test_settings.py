@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.findings import Verdict
+from tests.provoking import case
 from tests.workers.cli.doctor.findings import context, found, wrong
 from workers.cli.doctor.settings import check_mode, check_needs, check_people, check_secrets
 from workers.settings import DEVELOPMENT_SECRETS, Settings
@@ -22,6 +23,7 @@ def development() -> dict[str, str]:
     return {name.lower(): value for name, value in DEVELOPMENT_SECRETS.items()}
 
 
+@pytest.mark.provokes("settings_missing")
 async def test_a_process_that_would_not_start_is_named_with_what_it_lacks() -> None:
     given = {"WEB_DATABASE_URL": "postgresql://x", "STRIPE_WEBHOOK_SECRETS": STRIPE}
     findings = await check_needs(context(environment=given))
@@ -41,6 +43,7 @@ async def test_a_process_that_would_not_start_is_named_with_what_it_lacks() -> N
         ({"web_origin": "https://pay.example.com"}, "on an address that others reach"),
     ],
 )
+@pytest.mark.provokes("development_secrets")
 async def test_secrets_that_everybody_knows_count_on_this_machine_alone(
     settings: dict[str, Any], why: str
 ) -> None:
@@ -53,10 +56,22 @@ async def test_secrets_that_everybody_knows_count_on_this_machine_alone(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"stripe_api_base": "http://127.0.0.1:1"}, "STRIPE_API_BASE names 127.0.0.1 in live mode"),
-        ({"apple_api_base": "https://x.example"}, "APPLE_API_BASE names x.example in live mode"),
-        ({"google_api_base": "https://evilgoogleapis.com"}, "GOOGLE_API_BASE names evilgoogle"),
-        ({"store_sandbox": "grant"}, "STORE_SANDBOX=grant in live mode"),
+        case(
+            "base_not_of_provider",
+            {"stripe_api_base": "http://127.0.0.1:1"},
+            "STRIPE_API_BASE names 127.0.0.1 in live mode",
+        ),
+        case(
+            "base_not_of_provider",
+            {"apple_api_base": "https://x.example"},
+            "APPLE_API_BASE names x.example in live mode",
+        ),
+        case(
+            "base_not_of_provider",
+            {"google_api_base": "https://evilgoogleapis.com"},
+            "GOOGLE_API_BASE names evilgoogle",
+        ),
+        case("sandbox_grants", {"store_sandbox": "grant"}, "STORE_SANDBOX=grant in live mode"),
     ],
 )
 async def test_what_is_for_tests_must_not_count_in_live_mode(
@@ -71,37 +86,44 @@ async def test_what_is_for_tests_must_not_count_in_live_mode(
 @pytest.mark.parametrize(
     ("settings", "verdict", "said"),
     [
-        (
+        case(
+            "secret_twice",
             {"stripe_webhook_secrets": f"{STRIPE},{STRIPE}"},
             ATTENTION,
             "STRIPE_WEBHOOK_SECRETS holds the same secret twice",
         ),
-        (
+        case(
+            "secret_shared",
             {"app_webhook_secrets": APP, "app_events_secrets": APP},
             BROKEN,
             "APP_WEBHOOK_SECRETS and APP_EVENTS_SECRETS share a secret",
         ),
-        (
+        case(
+            "stripe_key_unrestricted",
             {"stripe_api_key": "sk_test_0123456789abcdef"},
             ATTENTION,
             "STRIPE_API_KEY is a secret key",
         ),
-        (
+        case(
+            "password_short",
             {"web_database_url": URL.format(user="coinfleet_web", password="short")},
             ATTENTION,
             "passwords of fewer than 16 characters: WEB_DATABASE_URL",
         ),
-        (
+        case(
+            "password_short",
             {"redis_url": "redis://:short@queue.example.com"},
             ATTENTION,
             "passwords of fewer than 16 characters: REDIS_URL",
         ),
-        (
+        case(
+            "queue_without_password",
             {"redis_url": "redis://queue.example.com"},
             ATTENTION,
             "REDIS_URL has no password",
         ),
-        (
+        case(
+            "password_shared",
             {
                 "web_database_url": URL.format(user="coinfleet_web", password=LONG),
                 "worker_database_url": URL.format(user="coinfleet_worker", password=LONG),
@@ -110,7 +132,6 @@ async def test_what_is_for_tests_must_not_count_in_live_mode(
             "WEB_DATABASE_URL and WORKER_DATABASE_URL have the same password",
         ),
     ],
-    ids=lambda value: value if isinstance(value, str) else None,
 )
 async def test_a_weak_or_shared_secret_is_found_and_not_shown(
     settings: dict[str, Any], verdict: Verdict, said: str
@@ -136,6 +157,7 @@ async def test_good_secrets_are_well() -> None:
     assert wrong(await check_secrets(given)) == []
 
 
+@pytest.mark.provokes("console_origin_missing", "second_factor_missing")
 async def test_people_sign_in_safely() -> None:
     assert {each.verdict for each in await check_people(context())} == {Verdict.NOT_CHECKED}
     given: dict[str, Any] = {"supabase_url": "https://x.supabase.co", "supabase_anon_key": "anon"}

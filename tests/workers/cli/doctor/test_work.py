@@ -9,10 +9,17 @@ import pytest_asyncio
 
 from schedules.timetable import TIMETABLE
 from tasks.findings import Verdict
+from tests.provoking import case, noted
 from tests.workers.cli.doctor.findings import context, found, wrong
 from tests.workers.cli.status.conftest import A_FLEET_AT_WORK
 from workers.cli.doctor.arrivals import check_arrivals, check_refusals
-from workers.cli.doctor.work import check_calls, check_events, check_processes, check_schedules
+from workers.cli.doctor.work import (
+    check_calls,
+    check_events,
+    check_processes,
+    check_schedules,
+    check_trials,
+)
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -55,11 +62,12 @@ async def at_work(session: Connection) -> Connection:
 
 
 async def test_a_fleet_at_work_is_well(at_work: Connection) -> None:
-    checks = (check_processes, check_schedules, check_calls, check_events, check_refusals)
-    for check in checks:
+    work = (check_processes, check_schedules, check_calls, check_events, check_trials)
+    for check in (*work, check_refusals):
         assert wrong(await check(context(at_work))) == []
 
 
+@pytest.mark.provokes("no_worker", "no_web")
 async def test_silent_processes_are_found(session: Connection) -> None:
     assert wrong(await check_processes(context(session))) == [
         (BROKEN, "no worker reports: nothing is applied"),
@@ -77,47 +85,130 @@ async def test_a_worker_that_ended_is_told_and_needs_nobody(at_work: Connection)
     assert "workers of the last hour that ended: gone:1" in [each.what for each in findings]
 
 
-async def test_webhooks_that_web_refuses_in_a_row_are_found(at_work: Connection) -> None:
-    await at_work.execute(
-        "update fleet.web_reports set detail = detail || $1::jsonb",
-        '{"refused": [{"provider": "stripe", "cause": "no_match", "webhooks": 7,'
-        ' "newest_age_s": 5}]}',
-    )
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        case(
+            "webhooks_refused",
+            '{"refused": [{"provider": "stripe", "cause": "no_match", "webhooks": 7,'
+            ' "newest_age_s": 5}]}',
+            "refused 7 webhooks of stripe in a row (no_match)",
+        ),
+        case(
+            "web_in_trouble",
+            '{"trouble": {"error": "53100: could not extend file", "age_s": 5}}',
+            "could not store webhooks: 53100: could not extend file; free space on",
+        ),
+        case("clock_off", '{"clock_ahead_s": 90}', "is 2 min ahead of the database's"),
+    ],
+)
+async def test_what_web_reports_of_itself_is_found(
+    at_work: Connection, report: str, said: str
+) -> None:
+    """As `web` writes it: each report is made by its cause in tests/workers/receiving."""
+    await at_work.execute("update fleet.web_reports set detail = detail || $1::jsonb", report)
     verdict, what = await found(check_processes, context(at_work))
-    assert (verdict, "refused 7 webhooks of stripe in a row (no_match)" in what) == (
-        ATTENTION,
-        True,
-    )
+    assert (verdict, said in what) == (ATTENTION, True), what
 
 
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        case(
+            "worker_asks_nothing",
+            '{"faults": [{"provider": "stripe", "fault": "401 unknown key"}]}',
+            "asks nothing of stripe: 401 unknown key",
+        ),
+        case(
+            "worker_in_trouble",
+            '{"trouble": {"error": "42501: permission denied", "age_s": 5}}',
+            "can't work: 42501: permission denied; run `coinfleet migrate`",
+        ),
+    ],
+)
+async def test_what_a_worker_reports_of_itself_is_found(
+    at_work: Connection, report: str, said: str
+) -> None:
+    await at_work.execute("update fleet.worker_reports set detail = $1::jsonb", report)
+    verdict, what = await found(check_processes, context(at_work))
+    assert (verdict, said in what) == (ATTENTION, True), what
+
+
+@pytest.mark.provokes("no_scheduler")
 async def test_jobs_that_nobody_fires_are_found(session: Connection) -> None:
     verdict, what = await found(check_schedules, context(session))
     assert (verdict, what.startswith("no scheduler: no job was ever fired")) == (BROKEN, True)
 
 
+JOB = TIMETABLE[0].name
+
+
+@pytest.mark.parametrize(
+    ("cause", "verdict", "said"),
+    [
+        case(
+            "job_failed",
+            "update fleet.ticks set outcome = 'failed', last_error = 'ValueError: no such period'"
+            " where job = 'leaderboard'",
+            BROKEN,
+            "leaderboard failed, and runs again at its next time: ValueError: no such period",
+        ),
+        case(
+            "job_overdue",
+            "update fleet.ticks set finished_at = clock_timestamp() - interval '121 seconds'"
+            " where job = 'new_entries_proof'",
+            BROKEN,
+            "new_entries_proof is overdue: last done 2 min ago",
+        ),
+        case(
+            "job_paused",
+            "select fleet.pause_schedule('publish_state', 'ann', 'a repair');"
+            " update fleet.schedule_pauses set paused_at = paused_at - interval '20 minutes'",
+            ATTENTION,
+            "publish_state has been paused for 20 min by ann (a repair)",
+        ),
+    ],
+)
+async def test_a_job_that_needs_a_person_is_found(
+    at_work: Connection, cause: str, verdict: Verdict, said: str
+) -> None:
+    await at_work.execute(cause)
+    how, what = await found(check_schedules, context(at_work))
+    assert (how, said in what) == (verdict, True), what
+
+
+async def test_a_job_that_was_just_paused_is_told_and_needs_nobody(at_work: Connection) -> None:
+    await at_work.execute("select fleet.pause_schedule('publish_state', 'ann', 'a repair')")
+    (finding,) = await check_schedules(context(at_work))
+    assert finding.verdict is Verdict.OK
+    assert finding.what == "paused by a person, not for long yet: publish_state"
+
+
+@pytest.mark.provokes("run_unclaimed")
 async def test_a_run_that_no_worker_claims_is_found(at_work: Connection) -> None:
-    job = TIMETABLE[0].name
     await at_work.execute(
         "insert into fleet.ticks (job, tick, enqueued_at, claimable_at)"
         " select $1, 2, t, t from (select clock_timestamp() - interval '20 min') as x (t)",
-        job,
+        JOB,
     )
     said = [what for _, what in wrong(await check_schedules(context(at_work)))]
-    assert f"a run of {job} can be claimed since 20 min ago, and no worker does" in said
+    assert f"a run of {JOB} can be claimed since 20 min ago, and no worker does" in said
 
 
+@pytest.mark.provokes("calls_abandoned")
 async def test_a_call_that_its_worker_left_is_found_once_it_was_due_long_ago(
     at_work: Connection,
 ) -> None:
     await at_work.fetchval(CALL, "k1", 1, "1 min")
     assert wrong(await check_calls(context(at_work))) == []
     call_id = await at_work.fetchval(CALL, "k2", 1, "6 min")
-    (finding,) = await check_calls(context(at_work))
+    (finding,) = noted(await check_calls(context(at_work)))
     assert finding.verdict is BROKEN
     assert finding.what.startswith("stripe.refund: 1 call begun by a worker that is gone")
     assert finding.subject == f"call:{call_id}"
 
 
+@pytest.mark.provokes("calls_untried")
 async def test_calls_that_no_worker_can_make_are_found(at_work: Connection) -> None:
     call_id = await at_work.fetchval(CALL, "k1", 0, "1 s")
     await at_work.execute(
@@ -127,26 +218,71 @@ async def test_calls_that_no_worker_can_make_are_found(at_work: Connection) -> N
     assert (verdict, what) == (BROKEN, "stripe: 1 call never tried, the oldest for 1 h")
 
 
+@pytest.mark.provokes("events_dead")
+async def test_events_that_are_dead_are_found(at_work: Connection) -> None:
+    """A worker that can't read an event fails it, again and again."""
+    event_id = await at_work.fetchval(EVENT, "stripe", "e1", "pending", None, 0, "1 hour")
+    states = [
+        await at_work.fetchval("select fleet.fail_event($1, 'ValueError')", event_id)
+        for _ in range(10)
+    ]
+    assert "dead" in states
+    (finding,) = noted(await check_events(context(at_work)))
+    assert finding.verdict is BROKEN
+    assert finding.what == (
+        f"1 event dead: nobody tries them any more; the oldest (id {event_id}) came 1 h ago"
+    )
+    assert finding.subject == f"event:{event_id}"
+
+
+@pytest.mark.provokes("events_not_taken")
+async def test_an_event_that_no_worker_takes_is_found(at_work: Connection) -> None:
+    await at_work.fetchval(EVENT, "stripe", "e1", "pending", None, 0, "5 minutes")
+    await at_work.execute(
+        "update fleet.inbox_events set next_attempt_at = clock_timestamp() - interval '61 seconds'"
+    )
+    verdict, what = await found(check_events, context(at_work))
+    assert (verdict, what) == (
+        BROKEN,
+        "an event has been due for 1 min, and no worker takes it",
+    )
+
+
+@pytest.mark.provokes("trial_hangs")
+async def test_a_trial_that_nobody_makes_is_found(at_work: Connection) -> None:
+    assert wrong(await check_trials(context(at_work))) == []
+    event_id = await at_work.fetchval(EVENT, "stripe", "e1", "dead", "failed", 0, "1 hour")
+    await at_work.execute(
+        "select fleet.ask_trial(array[$1::bigint], array['dead'], 'ann')", event_id
+    )
+    assert wrong(await check_trials(context(at_work))) == []
+    await at_work.execute("update fleet.replay_trials set asked_at = asked_at - interval '1 hour'")
+    verdict, what = await found(check_trials, context(at_work))
+    assert (verdict, what.startswith("1 trial of a replay not made")) == (ATTENTION, True)
+
+
+@pytest.mark.provokes("events_of_dead_workers")
 async def test_events_of_dead_workers_are_found(at_work: Connection) -> None:
     event_id = await at_work.fetchval(EVENT, "stripe", "e1", "pending", None, 2, "1 min")
-    (finding,) = await check_events(context(at_work))
+    (finding,) = noted(await check_events(context(at_work)))
     assert finding.verdict is ATTENTION
     assert finding.what.startswith("1 pending event in the hands of workers that died, up to 2 ti")
     assert finding.subject == f"event:{event_id}"
 
 
+@pytest.mark.provokes("events_wait_long")
 async def test_events_whose_other_half_never_came_are_found(at_work: Connection) -> None:
     await at_work.fetchval(EVENT, "stripe", "e1", "waiting", "no_purchase_yet", 0, "2 days")
     assert wrong(await check_events(context(at_work))) == []
     event_id = await at_work.fetchval(
         EVENT, "stripe", "e2", "waiting", "no_purchase_yet", 0, "4 days"
     )
-    (finding,) = await check_events(context(at_work))
+    (finding,) = noted(await check_events(context(at_work)))
     assert (finding.verdict, finding.subject) == (ATTENTION, f"event:{event_id}")
     assert finding.what.startswith("1 event waiting (no_purchase_yet) for what never came")
 
 
-@pytest.mark.parametrize("days", [0, 2])
+@pytest.mark.parametrize("days", [0, case("provider_silent", 2)])
 async def test_a_provider_that_never_told_anything_is_found_after_a_day(
     at_work: Connection, days: int
 ) -> None:
@@ -156,7 +292,7 @@ async def test_a_provider_that_never_told_anything_is_found_after_a_day(
     await at_work.fetchval(EVENT, "stripe", "evt_1", "pending", None, 0, "1 min")
     # What clients submit does not come from Google.
     await at_work.fetchval(EVENT, "google", "client:1:2", "pending", None, 0, "1 min")
-    findings = await check_arrivals(context(at_work))
+    findings = noted(await check_arrivals(context(at_work)))
     told = {each.what: each.verdict for each in findings}
     silent = next(what for what in told if "google" in what)
     assert told[silent] is (ATTENTION if days else Verdict.NOT_CHECKED)
@@ -172,6 +308,7 @@ async def test_a_provider_that_never_told_anything_is_found_after_a_day(
         ("account_mismatch", "STRIPE_ACCOUNTS"),
     ],
 )
+@pytest.mark.provokes("events_refused")
 async def test_events_that_a_setting_refuses_are_found(
     at_work: Connection, reason: str, said: str
 ) -> None:
@@ -182,7 +319,7 @@ async def test_events_that_a_setting_refuses_are_found(
         " from unnest(array[$1, 'no_purchase']) as r cross join generate_series(1, 3) as n",
         reason,
     )
-    (finding,) = await check_refusals(context(at_work))
+    (finding,) = noted(await check_refusals(context(at_work)))
     assert finding.verdict is ATTENTION
     assert finding.what.startswith(
         f"google: 3 of its newest 6 events are rejected ({reason}), the newest with id"

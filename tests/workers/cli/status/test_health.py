@@ -13,6 +13,7 @@ from schedules.timetable import TIMETABLE
 from tests.workers.cli.status.questions import NOWHERE, health_of, store_event
 from workers.cli.status import checks as status_checks
 from workers.cli.status.command import read_health
+from workers.cli.status.faults import Fault
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -227,11 +228,11 @@ async def test_an_event_whose_cause_should_have_passed_is_named_with_its_sqlstat
 async def test_a_check_that_fails_is_shown_and_the_others_still_run(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def find_nothing_at_all(context: CheckContext) -> list[str]:
+    async def find_nothing_at_all(context: CheckContext) -> list[Fault]:
         raise CoinfleetError("no such thing")
 
-    async def find_something(context: CheckContext) -> list[str]:
-        return ["something"]
+    async def find_something(context: CheckContext) -> list[Fault]:
+        return [Fault("something", "something")]
 
     monkeypatch.setattr(status_checks, "CHECKS", (find_nothing_at_all, find_something))
     assert (await health_of(database)).attention == [

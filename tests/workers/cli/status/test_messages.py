@@ -44,7 +44,7 @@ async def test_an_app_that_wants_no_messages_needs_a_person(
     )
     (line,) = (await health_of(database)).attention
     assert line == (
-        "the app is told nothing for 2 h (410: no): 1 message waiting;"
+        "the app is told nothing for 2 h (410: no): 1 message waiting:"
         " mend its address, then: `coinfleet replay deliveries`"
     )
     (paused,) = (await read_vital_signs(web_pool, timeout_s=5)).paused_calls

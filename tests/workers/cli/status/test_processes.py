@@ -43,7 +43,7 @@ def a_web(**detail: Any) -> WebStatus:
 
 
 def judged(*webs: WebStatus) -> list[str]:
-    return judge_webs(list(webs), datetime.now(UTC))
+    return [fault.line for fault in judge_webs(list(webs), datetime.now(UTC))]
 
 
 def test_a_web_process_that_stores_webhooks_needs_nobody() -> None:

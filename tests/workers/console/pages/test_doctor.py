@@ -72,6 +72,23 @@ async def test_a_finding_is_shown_with_its_fix_and_what_it_is_of(
     assert text.index(">broken<") < text.index(">attention<") < text.index("found nothing wrong")
 
 
+async def test_the_page_does_not_call_a_fleet_well_whose_events_are_dead(
+    operator: httpx.AsyncClient, owner: Connection
+) -> None:
+    event_id, *before = await owner.fetchrow(
+        "select id, state, reason from fleet.inbox_events where provider = 'apple' limit 1"
+    )
+    change = "update fleet.inbox_events set state = $2, reason = $3 where id = $1"
+    await owner.execute(change, event_id, "dead", "failed")
+    try:
+        text = (await operator.get("/doctor")).text
+    finally:
+        await owner.execute(change, event_id, *before)
+    assert "Nothing is wrong" not in text
+    assert "nobody tries them any more" in text
+    assert "<code>coinfleet explain event:" in text
+
+
 async def test_the_page_says_what_it_cannot_see_and_what_does_the_rest(
     operator: httpx.AsyncClient,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Whether Google's account fits the fleet: the service account, and its rights in each app."""
+"""Whether Google's account fits the fleet: the service account, its rights, the subscription."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tasks.providers.google.checks.subscription import SubscriptionCheck
+
 SETTING = "GOOGLE_SERVICE_ACCOUNT_FILE"
 # No order has it. Who may see orders is told that it is not there, and who may not, that it is not
 # for them.
@@ -27,12 +29,19 @@ class GoogleChecks:
     """The rows for Google."""
 
     def __init__(
-        self, *, packages: Sequence[str], account: Path | None, base: str, fetch_price: bool
+        self,
+        *,
+        packages: Sequence[str],
+        account: Path | None,
+        base: str,
+        fetch_price: bool,
+        subscription: SubscriptionCheck | None = None,
     ) -> None:
         self._packages = packages
         self._account = account
         self._base = base
         self._fetch_price = fetch_price
+        self._subscription = subscription
 
     def rows(self) -> Sequence[ProviderCheck]:
         """Return the checks."""
@@ -42,7 +51,22 @@ class GoogleChecks:
                 "does Google know the service account, and may it read each app?",
                 self.check_account if self._account else without(SETTING),
             ),
+            ProviderCheck(
+                "google subscription",
+                "do Google Play's notifications come here?",
+                self.check_subscription if self._account else without(SETTING),
+            ),
         )
+
+    async def check_subscription(self) -> list[Finding]:
+        """Say whether the subscription leads here, and Google Play may publish to its topic."""
+        if self._subscription is None:
+            fix = "set it to projects/<project>/subscriptions/<name>, where `coinfleet doctor` runs"
+            return [not_checked("GOOGLE_PUSH_SUBSCRIPTION is not set here", fix=fix)]
+        try:
+            return await self._subscription.check()
+        except CallFailed as error:
+            return [judge_failure(error, provider="Google", setting=SETTING)]
 
     async def check_account(self) -> list[Finding]:
         """Say for each app whether its purchases may be read, and its orders where that counts."""
@@ -88,12 +112,17 @@ def _forbidden(package: str, error: CallFailed, what: str) -> Finding:
     """Return that a right is missing; raise any other failure."""
     if not str(error).startswith("403"):
         raise error
-    return broken(f"{package}: the service account may not read {what} ({error})", fix=GRANT)
+    return broken(
+        "google_right_missing",
+        f"{package}: the service account may not read {what} ({error})",
+        fix=GRANT,
+    )
 
 
 def _refused(package: str, error: GoogleRefused) -> Finding:
     if error.status == 404:
         return broken(
+            "google_app_unknown",
             f"{package}: Google knows no such app ({error})",
             fix="correct GOOGLE_PACKAGES, or publish the app on a test track first",
         )

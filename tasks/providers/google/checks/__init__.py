@@ -1,0 +1,1 @@
+"""What `coinfleet doctor` looks at in Google's account."""
