@@ -12,8 +12,8 @@ import structlog
 
 from workers.logs import configure_logging
 from workers.processes import WEB
-from workers.receiving.connections.descriptors import plan_connections
 from workers.receiving.server import make_server
+from workers.serving.descriptors import plan_connections
 from workers.settings import load_settings
 from workers.signals import start_signals
 from workers.termination import Termination

@@ -21,7 +21,8 @@ _PARTS = (
     """
     select a.acted_at as at, 'c' || lpad(a.id::text, 20, '0') collate "C" as key, a.action,
         case
-            when a.origin is not null and a.who <> session_user then a.who
+            -- An answer or a release keeps the person as who, and from where as typed_by.
+            when a.typed_by = a.origin then a.who
             else a.typed_by || case when a.who = session_user then '' else ' (' || a.who || ')' end
         end as who,
         a.reason,
@@ -62,10 +63,29 @@ _PARTS = (
     """
     select s.created_at as at, 's' || lpad(s.id::text, 20, '0') collate "C" as key,
         'sign in' as action, p.person as who, '' as reason,
-        s.role || ', ' || s.aal as subject, null as link, null as origin
+        s.role || ', ' || s.aal as subject, null as link, s.origin
     from fleet.console_sessions as s
     join fleet.console_people as p on p.subject = s.subject
     where s.created_at <= $1
+    """,
+    """
+    select s.revoked_at as at, 'o' || lpad(s.id::text, 20, '0') collate "C" as key,
+        case when s.revoked_by = p.person then 'sign out' else 'revoke session' end as action,
+        s.revoked_by as who, '' as reason,
+        case when s.revoked_by = p.person then '' else 'of ' || p.person end as subject,
+        null as link, s.ended_origin as origin
+    from fleet.console_sessions as s
+    join fleet.console_people as p on p.subject = s.subject
+    where s.revoked_at <= $1
+    """,
+    """
+    select r.refused_at as at, 'r' || lpad(r.id::text, 20, '0') collate "C" as key,
+        'sign-in refused' as action, 'somebody' as who, replace(r.cause, '_', ' ') as reason,
+        coalesce('as ' || p.person, 'with an address that never signed in') as subject,
+        null as link, r.origin
+    from fleet.refused_sign_ins as r
+    left join fleet.console_people as p on p.subject = r.subject
+    where r.refused_at <= $1
     """,
 )
 

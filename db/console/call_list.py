@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Page
+from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Listing, Page, read_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +52,8 @@ async def list_calls(
 ) -> Page[ListedCall]:
     """Return the newest calls that match and have a smaller id than `before`."""
     start = BEYOND_ALL if before is None else before
-    rows = await database.fetch(page_query(state), start, kind, state)
-    calls = [ListedCall(*row) for row in rows[:PAGE_ROWS]]
-    if len(rows) > PAGE_ROWS:
-        return Page(calls, calls[-1].id, is_full=True)
-    last = await database.fetchval(bound_query(state), start)
-    return Page(calls, last, is_full=False)
+    calls = Listing(ListedCall, page_query(state), bound_query(state))
+    return await read_page(database, calls, start, kind, state)
 
 
 async def list_calls_of(database: Pool | Connection, action_id: int) -> list[ListedCall]:

@@ -13,9 +13,10 @@ from db.console.paging import (
     BEYOND_ALL,
     LOOKED_AT_MAX,
     PAGE_ROWS,
+    Listing,
     Page,
     first_id_from,
-    place_after,
+    read_page,
 )
 from db.operating.matching import INDEXED_STATES
 
@@ -66,7 +67,9 @@ async def list_events(
     start = BEYOND_ALL if before is None else before
     if wanted.until is not None:
         start = min(start, await first_id_from(database, "fleet.inbox_events", wanted.until))
-    values = (
+    return await read_page(
+        database,
+        Listing(ListedEvent, page_query(wanted.state), bound_query(wanted.state)),
         start,
         wanted.provider,
         wanted.event_type,
@@ -74,23 +77,24 @@ async def list_events(
         wanted.since,
         wanted.until,
         wanted.state,
+        since=wanted.since,
     )
-    rows = await database.fetch(page_query(wanted.state), *values)
-    events = [ListedEvent(*row) for row in rows[:PAGE_ROWS]]
-    if len(rows) > PAGE_ROWS:
-        return Page(events, events[-1].id, is_full=True)
-    last = await database.fetchrow(bound_query(wanted.state), start)
-    return Page(events, place_after(last, since=wanted.since), is_full=False)
 
 
-async def read_event(database: Pool | Connection, event_id: int) -> tuple[ListedEvent, bool] | None:
-    """Return an event, and whether its payload is kept; None if there is none."""
+async def read_event(
+    database: Pool | Connection, event_id: int
+) -> tuple[ListedEvent, bool, str | None] | None:
+    """Return an event, whether its payload is kept, and the id of its trace if it has one.
+
+    None if there is no such event.
+    """
     row = await database.fetchrow(
-        f"select {_COLUMNS}, fleet.has_payload(e.id)"  # noqa: S608 - constants of this module
+        f"select {_COLUMNS}, fleet.has_payload(e.id),"  # noqa: S608 - constants of this module
+        " split_part(e.traceparent, '-', 2)"
         " from fleet.inbox_events as e where e.id = $1",
         event_id,
     )
-    return None if row is None else (ListedEvent(*row[:-1]), row[-1])
+    return None if row is None else (ListedEvent(*row[:-2]), row[-2], row[-1])
 
 
 async def list_providers(database: Pool | Connection) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Page
+from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Listing, Page, read_page
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,8 +51,5 @@ async def list_found(
 ) -> Page[FoundEvent]:
     """Return the newest missed events below an id, or all that were found."""
     start = BEYOND_ALL if before is None else before
-    rows = await database.fetch(PAGE_QUERY, start, all_found)
-    events = [FoundEvent(*row) for row in rows[:PAGE_ROWS]]
-    if len(rows) > PAGE_ROWS:
-        return Page(events, events[-1].event_id, is_full=True)
-    return Page(events, await database.fetchval(BOUND_QUERY, start), is_full=False)
+    found = Listing(FoundEvent, PAGE_QUERY, BOUND_QUERY)
+    return await read_page(database, found, start, all_found)

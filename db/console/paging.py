@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,6 +48,38 @@ def place_after(last: asyncpg.Record | None, *, since: datetime | None) -> int |
         return None
     found: int = last[0]
     return found
+
+
+class Listing(NamedTuple, Generic[Row]):
+    """How a list is read: what a row becomes, and its two queries, whose $1 is where a page begins.
+
+    `page` returns rows with their id first, one more than a page has. `bound` returns the id, and
+    the time where one counts, of the last row that `page` looks at, if there are older ones.
+    """
+
+    row: Callable[..., Row]
+    page: str
+    bound: str
+
+
+async def read_page(
+    database: Pool | Connection,
+    wanted: Listing[Row],
+    start: int,
+    *values: object,
+    since: datetime | None = None,
+    bounded_by: tuple[object, ...] = (),
+) -> Page[Row]:
+    """Return the page of rows with a smaller id than `start`; `values` are the list's filter.
+
+    `bounded_by` is what of it the query of the bound takes, too.
+    """
+    rows = await database.fetch(wanted.page, start, *values)
+    made = [wanted.row(*row) for row in rows[:PAGE_ROWS]]
+    if len(rows) > PAGE_ROWS:
+        return Page(made, rows[PAGE_ROWS - 1][0], is_full=True)
+    last = await database.fetchrow(wanted.bound, start, *bounded_by)
+    return Page(made, place_after(last, since=since), is_full=False)
 
 
 async def first_id_from(database: Pool | Connection, table: Table, at: datetime) -> int:

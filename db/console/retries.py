@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from db.console.acting import acting_on
 from db.operating.matching import INDEXED_STATES, find_events
 from db.operating.replaying import BATCH_EVENTS, replay
 
@@ -108,8 +109,13 @@ async def find_matches(
     return [found[event_id] for event_id in sorted(found) if event_id <= last]
 
 
-async def retry(connection: Connection, matches: Sequence[Match], request: Request) -> Retried:
-    """Make up to EVENTS_MAX of these events pending, batch by batch, each with its note."""
+async def retry(
+    connection: Connection, matches: Sequence[Match], request: Request, *, origin: str
+) -> Retried:
+    """Make up to EVENTS_MAX of these events pending, batch by batch, each with its note.
+
+    Each note keeps `origin`, from where it was asked for.
+    """
     done = Retried()
     ends_at = time.monotonic() + BUDGET_S
     begun = 0
@@ -118,7 +124,7 @@ async def retry(connection: Connection, matches: Sequence[Match], request: Reque
             break
         batch = matches[at : at + BATCH_EVENTS]
         begun += len(batch)
-        async with connection.transaction():
+        async with acting_on(connection, origin=origin):
             replayed = await replay(connection, batch, request)
             done.skipped |= replayed.skipped
             if replayed.endings:

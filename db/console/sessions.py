@@ -87,6 +87,11 @@ async def end_session(pool: Pool | Connection, token_hash: bytes) -> None:
     await pool.execute("select fleet.end_console_session($1)", token_hash)
 
 
+async def note_refused(pool: Pool | Connection, name: str, *, cause: str) -> None:
+    """Note that somebody could not sign in under this name, and why, for the audit log."""
+    await pool.execute("select fleet.note_refused_sign_in($1, $2)", name, cause)
+
+
 async def revoke_sessions(connection: Connection, person: str, *, by: str) -> int:
     """End all sessions of a person, as the schema's owner; return how many there were."""
     ended: int = await connection.fetchval(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Page
+from db.console.paging import BEYOND_ALL, LOOKED_AT_MAX, PAGE_ROWS, Listing, Page, read_page
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,12 +48,8 @@ async def list_streams(
 ) -> Page[ListedStream]:
     """Return the newest streams, or of them the `published` or `live` ones, below an id."""
     start = BEYOND_ALL if before is None else before
-    rows = await database.fetch(page_query(shown), start, shown == "live")
-    streams = [ListedStream(*row) for row in rows[:PAGE_ROWS]]
-    if len(rows) > PAGE_ROWS:
-        return Page(streams, streams[-1].id, is_full=True)
-    last = await database.fetchval(bound_query(shown), start)
-    return Page(streams, last, is_full=False)
+    streams = Listing(ListedStream, page_query(shown), bound_query(shown))
+    return await read_page(database, streams, start, shown == "live")
 
 
 async def list_changes(

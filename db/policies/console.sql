@@ -17,7 +17,8 @@ grant select (
 grant select (kind, reason, paused_at) on fleet.call_pauses to coinfleet_console;
 grant select (subject, person, first_seen_at) on fleet.console_people to coinfleet_console;
 grant select (
-    id, subject, role, aal, reads_payloads, created_at, expires_at, last_seen_at, revoked_at, revoked_by
+    id, subject, role, aal, reads_payloads, created_at, expires_at, last_seen_at, revoked_at, revoked_by, origin,
+    ended_origin
 ) on fleet.console_sessions to coinfleet_console;
 grant select (
     id, purchase_id, event_id, verb, outcome, who, reason, hold_reason, coins, profile_id, needs_second, decided_at,
@@ -38,7 +39,7 @@ grant select (purchase_id, profile_id) on fleet.frozen_purchases to coinfleet_co
 grant select (event_id, judgements, judged_at) on fleet.hold_judgements to coinfleet_console;
 grant select (
     id, provider, provider_event_id, event_type, state, reason, attempts, starts, payment_id, received_at,
-    next_attempt_at, processed_at, last_error
+    next_attempt_at, processed_at, last_error, traceparent
 ) on fleet.inbox_events to coinfleet_console;
 grant select (
     purchase_id, payment_id, joined_by, joined_at, is_taken_back, closed_at, closed_by, closed_reason
@@ -62,6 +63,7 @@ grant select (id, stream_id, is_published, changed_at) on fleet.publish_changes 
 grant select (
     provider, refund_id, payment_id, amount_minor, status, created_at, undone_at
 ) on fleet.refunds to coinfleet_console;
+grant select (id, refused_at, subject, cause, origin) on fleet.refused_sign_ins to coinfleet_console;
 grant select (
     id, asked_by, asked_at, finished_at, outcome, last_error
 ) on fleet.replay_trials to coinfleet_console;
@@ -155,6 +157,7 @@ grant execute on function fleet.late_answers() to coinfleet_console;
 grant execute on function fleet.late_confirmations(timestamptz) to coinfleet_console;
 grant execute on function fleet.major_amount(numeric, text) to coinfleet_console;
 grant execute on function fleet.minor_unit_exponent(text) to coinfleet_console;
+grant execute on function fleet.note_refused_sign_in(text, text) to coinfleet_console;
 grant execute on function fleet.open_console_session(bytea, text, text, text, text, boolean, integer, double precision) to coinfleet_console;
 grant execute on function fleet.passing_failures(interval, integer) to coinfleet_console;
 grant execute on function fleet.payload_of(bigint, text, text) to coinfleet_console;

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from db.errors import CoinfleetError, is_transient, server_message
-from db.release.schema import path_of
+from db.release.schema import Kind, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What follows is the hash of a definition, which tells a person nothing.
 _HASH = " = "
+_GRANT = "grant "
 # A table's own parts: only a migration makes them, and no release makes them again.
 _OF_TABLES = ("column ", "constraint ", "index ")
 # The functions of the schema fleet that are needed to compare.
@@ -109,13 +110,14 @@ async def record(
     changed: Iterable[Step],
     *,
     everything: bool,
-    before: Iterable[Difference] = (),
+    before: Collection[Difference] | None,
 ) -> list[Difference]:
     """Record what the catalog holds of the changed files; return what differs still.
 
     A file that was only applied again keeps its record: what still differs is somebody's change.
-    `before` is what differed when the release began: if a table lacked something then and still
-    does, no migration of this release dropped it, and it stays reported.
+    `before` is what differed when the release began, or None if that is not known: if a table
+    lacked something then and still does, no migration of this release dropped it, and it stays
+    reported.
     """
     if await find_differences(connection) is None:
         return []
@@ -132,9 +134,44 @@ async def record(
         set items = o.items || array(select i from unnest($3::text[]) as i where i <> all(o.items))
         where o.kind = $1 and o.name = $2
         """,
-        [(each.kind, each.name, each.lost_of_tables) for each in before if each.lost_of_tables],
+        [
+            (each.kind, each.name, each.lost_of_tables)
+            for each in before or ()
+            if each.lost_of_tables
+        ],
     )
+    if before is not None and any(step.kind == Kind.POLICY for step in steps):
+        await _record_grants(connection, before)
     return await find_differences(connection) or []
+
+
+async def _record_grants(connection: Connection, before: Collection[Difference]) -> None:
+    """Record the grants of functions that the changed policies made or left out.
+
+    They belong to the functions' files, which did not change. What differed before is not ours.
+    """
+    known = {(each.kind, each.name): {*each.lacking, *each.added} for each in before}
+    for each in await find_differences(connection) or []:
+        earlier = known.get((each.kind, each.name), set())
+        made, left_out = (
+            [item for item in items if item.startswith(_GRANT) and item not in earlier]
+            for items in (each.added, each.lacking)
+        )
+        if made or left_out:
+            await connection.execute(
+                """
+                update fleet.schema_objects as o
+                set items = array(
+                    select i from unnest(o.items || $3::text[]) as i
+                    where i <> all($4::text[]) order by i
+                )
+                where o.kind = $1 and o.name = $2
+                """,
+                each.kind,
+                each.name,
+                made,
+                left_out,
+            )
 
 
 def keys(differences: Collection[Difference]) -> set[tuple[str, str]]:

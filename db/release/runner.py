@@ -121,8 +121,9 @@ async def bring_up(
     await make_records(connection)
     records = await read_records(connection)
     wanted = await _files_for(connection, files)
-    differences = await _find_differences(connection) if makes_good else []
-    steps = plan.plan(wanted, records, _damaged(differences, wanted))
+    differences = await _find_differences(connection) if makes_good else None
+    damaged = _damaged(differences, wanted) if makes_good else set()
+    steps = plan.plan(wanted, records, damaged)
     for step in steps:
         await take_step(connection, step, is_new=(step.kind, step.name) not in records)
         if on_step:
@@ -131,7 +132,7 @@ async def bring_up(
     migrated = any(step.kind == Kind.MIGRATION for step in changed)
     async with connection.transaction():
         different = await catalog.record(
-            connection, changed, everything=migrated, before=differences or []
+            connection, changed, everything=migrated, before=differences
         )
     return Report(tuple(steps), different=tuple(different))
 

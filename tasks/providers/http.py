@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,7 +21,7 @@ from tasks.providers.base_address import check_base_address
 from tasks.providers.calls import ProviderUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # For a whole exchange. httpx counts between two reads only, so a server that sends a byte now and
 # then would keep a call for ever.
@@ -29,6 +31,10 @@ ANSWER_BYTES_MAX = 1_048_576
 # A number above this is a time, in milliseconds since 1970 as Apple gives it; as seconds it would
 # be 30 years.
 CLOCK_MS_FROM = 1_000_000_000
+# The one coding that we ask for, and decode no further than the bound. httpx decodes whole whatever
+# it receives at once, and 64 KB may become 64 MB.
+CODING = "gzip"
+_WITH_GZIP_HEADER = zlib.MAX_WBITS | 16
 
 
 class AnswerTooLarge(ProviderUnreachable):
@@ -81,7 +87,7 @@ class HttpApi:
         reads_only_bytes: int | None = None,
     ) -> None:
         self._base = check_base_address(base)
-        self._headers = dict(headers)
+        self._headers = {"accept-encoding": CODING, **headers}
         self._interval_s = 1 / requests_per_s
         self._timeout_s = timeout_s
         self._answer_bytes_max = answer_bytes_max
@@ -136,14 +142,23 @@ class HttpApi:
         async with self._client.stream(
             method, path, headers=dict(headers), content=body
         ) as response:
-            received = bytearray()
-            async for part in response.aiter_bytes():
+            return Answer(response.status_code, response.headers, await self._read(response))
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        """Return the body, decoded, or with `reads_only_bytes` its beginning as it was sent."""
+        received = bytearray()
+        if self._reads_only_bytes:
+            async for part in response.aiter_raw():
                 received += part
-                if self._reads_only_bytes and len(received) >= self._reads_only_bytes:
+                if len(received) >= self._reads_only_bytes:
                     break
-                if len(received) > self._answer_bytes_max:
-                    raise AnswerTooLarge("the answer is too large")
-            return Answer(response.status_code, response.headers, bytes(received))
+            return bytes(received)
+        decode = _decoder(response.headers.get("content-encoding", ""))
+        async for part in response.aiter_raw():
+            received += decode(part, self._answer_bytes_max + 1 - len(received))
+            if len(received) > self._answer_bytes_max:
+                raise AnswerTooLarge("the answer is too large")
+        return bytes(received)
 
     async def _turn(self) -> None:
         """Wait for this request's turn."""
@@ -152,6 +167,26 @@ class HttpApi:
         self._next_at = at + self._interval_s
         if at > now:
             await asyncio.sleep(at - now)
+
+
+def _decoder(coding: str) -> Callable[[bytes, int], bytes]:
+    """Return what decodes the next part of a body to at most so many bytes, which is never 0.
+
+    Raises ProviderUnreachable for a coding that nobody asked for.
+    """
+    match coding.strip().lower():
+        case "" | "identity":
+            return lambda part, bytes_max: part[:bytes_max]
+        case "gzip":
+            return partial(_unzip, zlib.decompressobj(_WITH_GZIP_HEADER))
+    raise ProviderUnreachable("the answer has a coding that nobody asked for")
+
+
+def _unzip(decoder: zlib._Decompress, part: bytes, bytes_max: int) -> bytes:
+    try:
+        return decoder.decompress(part, bytes_max)
+    except zlib.error:
+        raise ProviderUnreachable("the answer can't be decoded") from None
 
 
 def read_retry_after(value: str | None, *, now_s: float) -> float | None:

@@ -20,11 +20,15 @@ from tasks.providers.http import HttpApi
 from tasks.providers.reading import UNREADABLE_ERRORS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.providers.http import Answer
 
-# Whoever signs in waits for up to four answers.
+# Whoever signs in waits for four answers, and for two more per further app that makes codes.
 TIMEOUT_S = 5.0
 REQUESTS_PER_S = 20
+# More than the service lets anybody have, unless its owner raised that.
+FACTORS_MAX = 10
 ANSWER_BYTES_MAX = 262_144
 
 T = TypeVar("T")
@@ -101,11 +105,11 @@ class Accounts:
         granted = await self._with_password(email, password)
         try:
             aal = AAL_WITHOUT
-            factor = _code_factor(granted.user)
-            if factor is not None:
+            factors = _code_factors(granted.user)
+            if factors:
                 if not code:
                     raise SignInRefused("needs_code")
-                granted = await self._with_code(granted.access_token, factor, code)
+                granted = await self._with_any(granted.access_token, factors, code)
                 aal = AAL_WITH_CODE
             return _read_account(granted.user, aal)
         finally:
@@ -122,6 +126,19 @@ class Accounts:
         if answer.status != 200:
             raise SignInRefused(_cause(answer, "credentials"))
         return _read(answer, _Granted)
+
+    async def _with_any(self, token: str, factors: Sequence[UUID], code: str) -> _Granted:
+        """Answer a challenge of each factor until one takes the code: it does not say whose it is.
+
+        Raises SignInRefused if none does.
+        """
+        for factor in factors[:FACTORS_MAX]:
+            try:
+                return await self._with_code(token, factor, code)
+            except SignInRefused as refused:
+                if refused.cause != "code":
+                    raise
+        raise SignInRefused("code")
 
     async def _with_code(self, token: str, factor: UUID, code: str) -> _Granted:
         """Answer a challenge of the factor. Raises SignInRefused for a wrong or late code."""
@@ -155,18 +172,16 @@ class Accounts:
             raise SignInUnavailable(str(error)) from None
 
 
-def _code_factor(user: _User) -> UUID | None:
-    """Return the app that makes codes for this account; None if it has no second factor.
+def _code_factors(user: _User) -> list[UUID]:
+    """Return the apps that make codes for this account; none if it has no second factor.
 
     Raises SignInRefused if it has one of another kind only: the password alone is too little.
     """
     verified = [factor for factor in user.factors or () if factor.status == "verified"]
-    for factor in verified:
-        if factor.factor_type == "totp":
-            return factor.id
-    if verified:
+    found = [factor.id for factor in verified if factor.factor_type == "totp"]
+    if verified and not found:
         raise SignInRefused("other_factor")
-    return None
+    return found
 
 
 def _read_account(user: _User, aal: str) -> Account:

@@ -42,11 +42,20 @@ class Member:
     """What it says instead of `email`."""
     user_id: UUID = field(default_factory=uuid4)
     factor_id: UUID = field(default_factory=uuid4)
+    further_codes: dict[UUID, str] = field(default_factory=dict)
+    """The codes of further apps, by their factors."""
+
+    @property
+    def codes(self) -> dict[UUID, str]:
+        return {self.factor_id: CODE, **self.further_codes}
 
     @property
     def told(self) -> dict[str, Any]:
         state = "verified" if self.is_factor_verified else "unverified"
-        factor = {"id": str(self.factor_id), "factor_type": self.factor_type, "status": state}
+        factors = [
+            {"id": str(each), "factor_type": self.factor_type, "status": state}
+            for each in self.codes
+        ]
         return {
             "id": str(self.user_id),
             "aud": "authenticated",
@@ -54,7 +63,7 @@ class Member:
             "email": self.email if self.told_email is None else self.told_email,
             "app_metadata": {"provider": "email", **self.app_metadata},
             "user_metadata": self.user_metadata,
-            **({"factors": [factor]} if self.has_factor else {}),
+            **({"factors": factors} if self.has_factor else {}),
         }
 
 
@@ -72,7 +81,7 @@ class SignInService:
     asked: list[str] = field(default_factory=list)
     answers_after: asyncio.Event | None = None
     """Passwords are judged when it is set."""
-    _challenges: dict[str, Member] = field(default_factory=dict)
+    _challenges: dict[str, tuple[Member, UUID]] = field(default_factory=dict)
 
     def add(self, email: str, **values: Any) -> Member:
         member = Member(email, **values)
@@ -94,19 +103,20 @@ class SignInService:
         return refused(400, "invalid_credentials")
 
     async def challenge(self, request: Request) -> Response:
-        member = self._member(request)
-        if member is None or str(member.factor_id) != request.path_params["factor"]:
+        member, factor = self._member(request), UUID(request.path_params["factor"])
+        if member is None or factor not in member.codes:
             return refused(404, "mfa_factor_not_found")
         challenge = str(uuid4())
-        self._challenges[challenge] = member
+        self._challenges[challenge] = member, factor
         return JSONResponse({"id": challenge, "type": "totp", "expires_at": 4_000_000_000})
 
     async def verify(self, request: Request) -> Response:
         member, sent = self._member(request), await request.json()
+        factor = UUID(request.path_params["factor"])
         asked = self._challenges.pop(sent.get("challenge_id", ""), None)
-        if member is None or asked is not member:
+        if member is None or asked != (member, factor):
             return refused(422, "mfa_challenge_expired")
-        if sent.get("code") != CODE:
+        if sent.get("code") != member.codes[factor]:
             return refused(422, "mfa_verification_failed")
         del self.open_tokens[self._bearer(request)]
         return self._granted(member)

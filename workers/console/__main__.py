@@ -6,9 +6,11 @@ import sys
 
 import structlog
 
+from workers.console.application import CONNECTIONS_MAX
 from workers.console.server import make_server
 from workers.logs import configure_logging
 from workers.processes import CONSOLE
+from workers.serving.descriptors import plan_connections
 from workers.settings import load_settings
 from workers.termination import Termination
 
@@ -23,7 +25,8 @@ def main() -> None:
     termination = Termination(deadline_s=STOP_DEADLINE_S)
     settings = load_settings(CONSOLE)
     configure_logging(settings.log_format)
-    server = make_server(settings)
+    connections_max, backlog = plan_connections(wanted=CONNECTIONS_MAX)
+    server = make_server(settings, connections_max=connections_max, backlog=backlog)
 
     def stop() -> None:
         server.should_exit = True

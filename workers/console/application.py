@@ -14,14 +14,13 @@ from urllib.parse import quote
 
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from db.connections.pool import expire_if_unfit, open_pool
 from db.errors import describe, is_server_unfit, is_transient
 from workers.console import assets
-from workers.console.attempts import Attempts
+from workers.console.attempts import Attempts, UsedCodes
 from workers.console.desk import Desk, MenuItem
 from workers.console.feed import Feed
 from workers.console.guard import Guard
@@ -34,6 +33,8 @@ from workers.console.table import ACTIONS, PAGES
 from workers.console.visit import BadInput, NotFound, NotYours, Visit, read_fields, read_form, show
 from workers.outage import Outage
 from workers.processes import CONSOLE
+from workers.serving.limits import ConnectionLimits
+from workers.serving.repeats import Repeats
 from workers.sign_in_links import PATH as LINK_PATH
 
 if TYPE_CHECKING:
@@ -51,17 +52,27 @@ log = structlog.get_logger(__name__)
 POOL_SIZE = 8
 # Whoever looks at a page would rather be told than wait.
 STATEMENT_TIMEOUT_S = 8.0
+# Each person has a few, and one for the live numbers; a proxy has as many as people use at once.
+CONNECTIONS_MAX = 500
+# For headers and forms that are not answered yet; the process stays under 150 MB with them.
+HELD_BYTES_MAX = 16 * 1024 * 1024
 
 
-def make_app(settings: Settings) -> ASGIApp:
+def make_app(settings: Settings, *, connections_max: int = CONNECTIONS_MAX) -> ASGIApp:
     """Return the application behind its guard."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with open_desk(settings) as desk:
             app.state.desk = desk
+            limits = ConnectionLimits(
+                # It has no metrics; its log says it.
+                note_refused=lambda _: None,
+                connections_max=connections_max,
+                held_bytes_max=HELD_BYTES_MAX,
+            )
             # In the server's own state, too, which ends the streams when it stops.
-            yield {"desk": desk}
+            yield {"desk": desk, "limits": limits}
 
     routes = [
         *(_route(page.path, page.right, page.show, "GET") for page in PAGES),
@@ -104,6 +115,8 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             templates=make_environment(),
             feed=feed,
             attempts=Attempts(),
+            used_codes=UsedCodes(),
+            refusals=Repeats(),
             sign_in_outage=Outage("sign_in_service", then="nobody can sign in with a password"),
             menu=[MenuItem(each.path, each.title, each.right) for each in PAGES if each.in_menu],
             accounts=accounts,
@@ -170,13 +183,6 @@ async def _explain(desk: Desk, request: Request, visit: Visit | None, error: Exc
         return say(status=HTTPStatus.NOT_FOUND, title="Nothing here", why=str(error))
     if isinstance(error, NotYours):
         return say(status=HTTPStatus.FORBIDDEN, title="Not yours", why=str(error))
-    if isinstance(error, ClientDisconnect):
-        # Nobody reads this.
-        return say(
-            status=HTTPStatus.BAD_REQUEST,
-            title="The form is not whole",
-            why="The browser went away while it sent the form. Nothing was changed.",
-        )
     await expire_if_unfit(desk.pool, error)
     if is_transient(error) or is_server_unfit(error):
         why = (

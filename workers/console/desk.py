@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from db.connections.pool import Pool
     from tasks.sign_in.accounts import Accounts
     from tasks.sign_in.forwarded import ForwardedTokens
-    from workers.console.attempts import Attempts
+    from workers.console.attempts import Attempts, UsedCodes
     from workers.console.feed import Feed
     from workers.console.rights import Right
     from workers.outage import Outage
+    from workers.serving.repeats import Repeats
     from workers.settings import Settings
 
 
@@ -41,6 +42,8 @@ class Desk:
     templates: Environment
     feed: Feed
     attempts: Attempts
+    used_codes: UsedCodes
+    refusals: Repeats
     sign_in_outage: Outage
     menu: Sequence[MenuItem] = ()
     accounts: Accounts | None = None

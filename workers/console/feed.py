@@ -40,6 +40,8 @@ TIMEOUT_S = 5.0
 # A browser connects anew after this, and then a proxy has to vouch for its person again.
 STREAM_S = 60.0
 WATCHERS_MAX = 100
+# Of one session: a browser ends the stream of a tab that nobody sees.
+WATCHERS_OF_SESSION_MAX = 8
 # Its questions are as many as those of `coinfleet status`, and it compares the whole schema.
 HEALTH_S = 15.0
 FINISHED = ("applied", "ignored", "rejected", "dead")
@@ -119,16 +121,21 @@ class Feed:
                 await self._take(judges=True)
             return self.latest
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many look as may."""
-        return self._watchers.total() >= WATCHERS_MAX
+    def is_full(self, session_id: int) -> bool:
+        """Return whether as many look as may, in all or by this session."""
+        return (
+            self._watchers.total() >= WATCHERS_MAX
+            or self._watchers[session_id] >= WATCHERS_OF_SESSION_MAX
+        )
 
     async def watch(self, session_id: int) -> AsyncIterator[Reading]:
         """Yield each reading as it is taken, for STREAM_S.
 
-        It ends before that when the session does, and when the process stops.
+        It ends before that when the session does, when the process stops, and at once if others
+        came first.
         """
+        if self.is_full(session_id):
+            return
         ends_at = asyncio.get_running_loop().time() + STREAM_S
         self._watchers[session_id] += 1
         self._wanted.set()

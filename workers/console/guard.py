@@ -1,4 +1,4 @@
-"""The guard around every page: security headers, forms of our own pages only, bounded bodies.
+"""The guard around every page: security headers, forms of our own pages only, bounded forms.
 
 Knows neither people nor pages. A form counts if the browser says that it comes from the same
 origin (`Sec-Fetch-Site`), or, where a browser does not say that (plain HTTP), if its `Origin` is
@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
+
+from workers.serving.body import HungUp, TooLarge, TooSlow, read_body
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -56,10 +58,18 @@ class Guard:
             await send(message)
 
         refusal = self._refuse(scope["method"], Headers(scope=scope))
+        if refusal is None and scope["method"] not in SAFE:
+            form = await _read_form(scope, receive)
+            if form is None:
+                return
+            if isinstance(form, bytes):
+                receive = _handing_on(form, receive)
+            else:
+                refusal = form
         if refusal is not None:
             await refusal(scope, receive, send_guarded)
             return
-        await self._app(scope, _bounded(receive), send_guarded)
+        await self._app(scope, receive, send_guarded)
 
     def _refuse(self, method: str, headers: Headers) -> PlainTextResponse | None:
         if method not in METHODS:
@@ -72,18 +82,11 @@ class Guard:
                 " console, set CONSOLE_ORIGIN to the address that people open.",
                 403,
             )
-        return _refuse_body(headers)
-
-
-def _refuse_body(headers: Headers) -> PlainTextResponse | None:
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        return PlainTextResponse("Refused: this is not a form.", 415)
-    length = headers.get("content-length", "")
-    if not length.isascii() or not length.isdigit():
-        return PlainTextResponse("Refused: the form's length is missing.", 411)
-    if len(length) > 9 or int(length) > BODY_BYTES_MAX:
-        return PlainTextResponse("Refused: the form is too large.", 413)
-    return None
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+            return PlainTextResponse("Refused: this is not a form.", 415)
+        if not headers.get("content-length", "").isdigit():
+            return PlainTextResponse("Refused: the form's length is missing.", 411)
+        return None
 
 
 def is_from_here(headers: Headers, *, origin: str | None) -> bool:
@@ -102,17 +105,28 @@ def is_from_here(headers: Headers, *, origin: str | None) -> bool:
         return False
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Return a `receive` that hands on at most BODY_BYTES_MAX, whatever the length said."""
-    read = 0
+async def _read_form(scope: Scope, receive: Receive) -> bytes | PlainTextResponse | None:
+    """Return the form, or the answer to one that is refused; None if nobody waits for one."""
+    closing = {"connection": "close"}
+    try:
+        return await read_body(dict(scope["headers"]), receive, bytes_max=BODY_BYTES_MAX)
+    except TooLarge:
+        return PlainTextResponse("Refused: the form is too large.", 413, closing)
+    except TooSlow:
+        return PlainTextResponse("Refused: the form did not come in time.", 408, closing)
+    except HungUp:
+        return None
 
-    async def bounded() -> Message:
-        nonlocal read
-        message = await receive()
-        if message["type"] == "http.request":
-            read += len(message.get("body", b""))
-            if read > BODY_BYTES_MAX:
-                return {"type": "http.disconnect"}
-        return message
 
-    return bounded
+def _handing_on(form: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that hands on this form, then whatever comes."""
+    is_read = False
+
+    async def handing_on() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": form, "more_body": False}
+
+    return handing_on

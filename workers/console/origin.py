@@ -6,19 +6,22 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workers.console.visit import Visit
+    from starlette.requests import Request
+
+    from workers.console.desk import Desk
 
 
-def origin_of(visit: Visit) -> str:
+def origin_of(desk: Desk, request: Request) -> str:
     """Return the address of the browser: console, 10.0.0.7.
 
     Behind a proxy (CONSOLE_ORIGIN is set) it is the last address in `X-Forwarded-For`, which the
     proxy adds; the ones before it are what a browser says.
     """
-    client = visit.request.client
+    client = request.client
     found = client.host if client else "unknown"
-    if visit.desk.settings.console_origin is not None:
-        told = visit.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    if desk.settings.console_origin is not None:
+        # A proxy may add a line of its own after the browser's.
+        told = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
         found = f"{told} by the proxy {found}" if _is_address(told) else f"the proxy {found}"
     return f"console, {found}"
 

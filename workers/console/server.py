@@ -1,21 +1,22 @@
-"""uvicorn around the console: where it listens, and how it stops while people look on."""
+"""The server of `console`: where it listens, and how it stops while people look on."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 
-from db.connections.roles import check_login
-from db.errors import DatabaseRefused, describe
-from workers.console.application import STATEMENT_TIMEOUT_S, make_app
+from db.errors import describe
+from workers.console.application import CONNECTIONS_MAX, STATEMENT_TIMEOUT_S, make_app
+from workers.console.guard import BODY_BYTES_MAX
 from workers.processes import CONSOLE
+from workers.serving import server
+from workers.serving.answer import Answer
+from workers.serving.connection import BoundedConnection
+from workers.serving.descriptors import BACKLOG_MAX
+from workers.serving.protocol import count_instead_of_logging
 
 if TYPE_CHECKING:
-    from socket import socket
-
     from workers.console.desk import Desk
     from workers.settings import Settings
 
@@ -23,72 +24,47 @@ log = structlog.get_logger(__name__)
 
 # A page that is being made may take so long before it is cut off.
 DRAIN_TIMEOUT_S = 1
-CONNECTIONS_MAX = 500
+# A person looks at a page for longer before the next.
+KEEP_ALIVE_S = 5
 
 
-class Server(uvicorn.Server):
+class ConsoleConnection(BoundedConnection):
+    """A connection of a browser, or of the proxy before the console."""
+
+    body_bytes_max = BODY_BYTES_MAX
+    not_served = Answer(503, "busy", (b"retry-after", b"5"))
+
+
+class Server(server.Server):
     """Ends the live streams first, because a browser would keep them open for ever."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
-        super().__init__(config)
-        self._settings = settings
-        self._address_check: asyncio.Task[None] | None = None
-        self.is_address_refused = False
-        """Whether the process stops because the database refused its address."""
+    process = CONSOLE
+    not_started = "console_not_started"
+    settings_of_address = ("CONSOLE_HOST", "CONSOLE_PORT")
+    check_timeout_s = STATEMENT_TIMEOUT_S
 
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Begin to listen; check the database's address meanwhile."""
-        try:
-            await super().startup(sockets)
-        except SystemExit as end:
-            if isinstance(end.__context__, OSError):
-                reason = (
-                    f"can't listen on {self._settings.console_host}, port"
-                    f" {self._settings.console_port}: CONSOLE_HOST must name addresses of this"
-                    " machine, and no other process may listen at CONSOLE_PORT"
-                )
-                log.error("console_not_started", reason=reason)  # noqa: TRY400 - it says it all
-            raise
-        if self.started:
-            self._address_check = asyncio.create_task(self._check_address())
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Take no more connections, and stop once the pages that are being made are sent."""
+    def begin_to_stop(self) -> None:
+        """End the live streams."""
         desk: Desk = self.lifespan.state["desk"]
         desk.feed.end_streams()
-        if self._address_check:
-            self._address_check.cancel()
-        await super().shutdown(sockets)
 
-    async def _check_address(self) -> None:
-        """Stop the process if the database refuses the address for good."""
-        url = self._settings.url_for(CONSOLE, warn=False)
-        try:
-            await check_login(CONSOLE, url=url, within_s=STATEMENT_TIMEOUT_S)
-        except DatabaseRefused as error:
-            log.error("console_not_started", reason=str(error))  # noqa: TRY400 - as above
-            self.is_address_refused = self.should_exit = True
-        # What passes by waiting: each page says it until then.
-        except Exception as error:  # noqa: BLE001
-            log.warning("database_unreachable", reason=describe(error), then="pages say so")
+    def note_unreachable(self, error: Exception) -> None:
+        """Log it; each page says it until it is over."""
+        log.warning("database_unreachable", reason=describe(error), then="pages say so")
 
 
-def make_server(settings: Settings) -> Server:
+def make_server(
+    settings: Settings, *, connections_max: int = CONNECTIONS_MAX, backlog: int = BACKLOG_MAX
+) -> Server:
     """Return the console behind its server, which listens once it is run."""
-    config = uvicorn.Config(
-        make_app(settings),
-        # uvicorn hands several on to the loop as they are.
-        host=settings.console_host.split(","),  # type: ignore[arg-type]
+    count_instead_of_logging()
+    config = server.configure(
+        make_app(settings, connections_max=connections_max),
+        ConsoleConnection,
+        hosts=settings.console_host.split(","),
         port=settings.console_port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=CONNECTIONS_MAX,
-        timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
+        keep_alive_s=KEEP_ALIVE_S,
+        drain_timeout_s=DRAIN_TIMEOUT_S,
+        backlog=backlog,
     )
     return Server(config, settings)

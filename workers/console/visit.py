@@ -13,16 +13,19 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from db.console.acting import acting
+from workers.console.origin import origin_of
 from workers.console.rendering import render
 from workers.console.rights import Right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from db.connections.pool import Pool
+    from db.connections.pool import Connection, Pool
     from workers.console.desk import Desk
     from workers.console.rights import Person
 
@@ -61,6 +64,15 @@ class Visit:
     def pool(self) -> Pool:
         """The sessions of coinfleet_console."""
         return self.desk.pool
+
+    @property
+    def origin(self) -> str:
+        """From where the person acts."""
+        return origin_of(self.desk, self.request)
+
+    def acting(self) -> AbstractAsyncContextManager[Connection]:
+        """Open a transaction in which the person acts: what is done keeps from where."""
+        return acting(self.pool, origin=self.origin)
 
     def may(self, right: Right) -> bool:
         """Return whether the person has this right."""

@@ -19,7 +19,6 @@ from workers.processes import WEB
 from workers.providers import build_enabled_providers
 from workers.queue.doorbell import Doorbell
 from workers.queue.opening import open_probe
-from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.intake import Intake
 from workers.receiving.metrics import Metrics
 from workers.receiving.probes import PROBE_TIMEOUT_S, Probes
@@ -30,6 +29,7 @@ from workers.receiving.reporter import WebReporter
 from workers.receiving.routes import make_router
 from workers.receiving.verification import Verification
 from workers.receiving.web import Web
+from workers.serving.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.sign_in import build_access_tokens
 from workers.signals import open_tracing
 
@@ -137,7 +137,6 @@ async def _open_web(settings: Settings, tracing: Tracing | None) -> AsyncIterato
             refusals=refusals,
         )
         yield Web(
-            database_url=url,
             state_pool=state_pool,
             probes=Probes(
                 probe_pool,

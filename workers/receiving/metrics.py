@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from db.health.vital_signs import VitalSigns
     from db.inbox.arrivals import Stored
     from workers.queue.probe import QueueState
-    from workers.receiving.answers import Answer
-    from workers.receiving.connections.limits import ConnectionLimits
+    from workers.serving.answer import Answer
+    from workers.serving.limits import ConnectionLimits
 
 log = structlog.get_logger(__name__)
 

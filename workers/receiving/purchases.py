@@ -25,11 +25,12 @@ from workers.receiving.answers import (
     SUBMITTED,
     SUBMITTED_BEFORE,
     UNKNOWN_PROVIDER,
-    Answer,
     too_often,
 )
 from workers.receiving.intake import NotStored
-from workers.receiving.receiver import HungUp, read_body
+from workers.receiving.receiver import take_body
+from workers.serving.answer import Answer
+from workers.serving.body import HungUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +59,7 @@ class Submissions:
     async def take(self, provider: Provider, scope: Scope, receive: Receive) -> Answer:
         """Read one request; return its answer. Raises HungUp if its sender is gone."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_body(headers, receive)
+        body = await take_body(headers, receive)
         if isinstance(body, Answer):
             return body
         try:

@@ -6,7 +6,6 @@ logs a header or a body.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,15 +22,16 @@ from workers.receiving.answers import (
     TOO_LARGE,
     TOO_SLOW,
     UNKNOWN_PROVIDER,
-    Answer,
 )
 from workers.receiving.intake import NotStored
 from workers.receiving.verification import NotVerified
+from workers.serving.answer import Answer
+from workers.serving.body import HungUp, TooLarge, TooSlow, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from tasks.providers.provider import Provider
     from workers.receiving.intake import Intake
@@ -39,14 +39,6 @@ if TYPE_CHECKING:
     from workers.receiving.verification import Verification
 
 BODY_BYTES_MAX = 256 * 1024
-# So much of a body that is too large is read, so that its sender reads the answer.
-DISCARDED_BYTES_MAX = 4 * 1024 * 1024
-# A provider sends the whole body at once; a slow sender is not one.
-BODY_TIMEOUT_S = 10.0
-
-
-class HungUp(Exception):
-    """The sender closed the connection before its body was complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +58,7 @@ class Receiver:
         if sender is None:
             return UNKNOWN_PROVIDER
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_body(headers, receive)
+        body = await take_body(headers, receive)
         if isinstance(body, Answer):
             return body
         return await self._store(sender, body, headers)
@@ -118,45 +110,11 @@ class WebhookEndpoint:
         await answer.send(send)
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Answer:
+async def take_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Answer:
     """Return the body, or the answer to one that is too large or too slow. Raises HungUp."""
-    declares_too_much = _declared_bytes(headers) > BODY_BYTES_MAX
-    # A sender that waits before it sends the body need not send one that is refused anyway.
-    if declares_too_much and b"expect" in headers:
-        return TOO_LARGE
     try:
-        body = await _read_parts(receive)
-    except TimeoutError:
-        return TOO_LARGE if declares_too_much else TOO_SLOW
-    return TOO_LARGE if body is None else body
-
-
-def _declared_bytes(headers: Mapping[bytes, bytes]) -> int:
-    declared = headers.get(b"content-length", b"0")
-    return int(declared) if declared.isdigit() and len(declared) < 20 else 0
-
-
-async def _read_parts(receive: Receive) -> bytes | None:
-    """Read the body, or None if it is too large, whatever its content-length said.
-
-    Raises TimeoutError for a slow sender.
-    """
-    parts: list[bytes] = []
-    size = 0
-    async with asyncio.timeout(BODY_TIMEOUT_S):
-        while size <= DISCARDED_BYTES_MAX:
-            message = await _next(receive)
-            part: bytes = message.get("body", b"")
-            size += len(part)
-            if size <= BODY_BYTES_MAX:
-                parts.append(part)
-            if not message.get("more_body"):
-                break
-    return b"".join(parts) if size <= BODY_BYTES_MAX else None
-
-
-async def _next(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise HungUp
-    return message
+        return await read_body(headers, receive, bytes_max=BODY_BYTES_MAX)
+    except TooLarge:
+        return TOO_LARGE
+    except TooSlow:
+        return TOO_SLOW

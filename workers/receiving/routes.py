@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from tasks.providers.provider import Provider
-    from workers.receiving.answers import Answer
     from workers.receiving.web import Web
+    from workers.serving.answer import Answer
     from workers.signals.tracing import Tracing
 
 

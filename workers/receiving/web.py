@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class Web:
     """What the endpoints and the server use, open for as long as the application runs."""
 
-    database_url: str = field(repr=False)
     state_pool: Pool
     """For senders who ask what became of an event."""
     probes: Probes

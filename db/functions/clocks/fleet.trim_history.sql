@@ -26,6 +26,7 @@ begin
     get diagnostics v_proofs = row_count;
     delete from fleet.publish_changes as c where c.changed_at < v_now - interval '1 day';
     delete from fleet.replay_trials as t where t.asked_at < v_now - interval '1 day';
+    delete from fleet.refused_sign_ins as r where r.refused_at < v_now - interval '30 days';
     delete from fleet.set_aside_events as s
     using fleet.inbox_events as e
     where e.id = s.event_id and e.state <> 'pending';

@@ -8,7 +8,8 @@ set search_path = '', pg_temp
 as $$
     update fleet.console_sessions as s
     set revoked_at = clock_timestamp(),
-        revoked_by = (select p.person from fleet.console_people as p where p.subject = s.subject)
+        revoked_by = (select p.person from fleet.console_people as p where p.subject = s.subject),
+        ended_origin = nullif(current_setting('coinfleet.origin', true), '')
     where s.token_hash = p_token_hash and s.revoked_at is null
 $$;
 

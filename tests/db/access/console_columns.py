@@ -17,7 +17,7 @@ READABLE: dict[str, str] = {
     "fleet.console_people": "subject person first_seen_at",
     "fleet.console_sessions": (
         "id subject role aal reads_payloads created_at expires_at last_seen_at revoked_at "
-        "revoked_by"
+        "revoked_by origin ended_origin"
     ),
     "fleet.decisions": (
         "id purchase_id event_id verb outcome who reason hold_reason coins profile_id "
@@ -36,7 +36,7 @@ READABLE: dict[str, str] = {
     "fleet.hold_judgements": "event_id judgements judged_at",
     "fleet.inbox_events": (
         "id provider provider_event_id event_type state reason attempts starts payment_id "
-        "received_at next_attempt_at processed_at last_error"
+        "received_at next_attempt_at processed_at last_error traceparent"
     ),
     "fleet.joined_purchases": (
         "purchase_id payment_id joined_by joined_at is_taken_back closed_at closed_by closed_reason"
@@ -58,6 +58,7 @@ READABLE: dict[str, str] = {
     ),
     "fleet.publish_changes": "id stream_id is_published changed_at",
     "fleet.refunds": "provider refund_id payment_id amount_minor status created_at undone_at",
+    "fleet.refused_sign_ins": "id refused_at subject cause origin",
     "fleet.replay_trials": "id asked_by asked_at finished_at outcome last_error",
     "fleet.schedule_pauses": "job paused_at paused_by reason",
     "fleet.schedules": "job cadence_s offset_s fired_at missed_total failed_total",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from db.console import disputes, held_list, payment_list, statement
+from db.console import disputes, held_list, paging, payment_list, statement
 from db.console.disputes import list_disputes
 from db.console.held_list import list_held
 from db.console.payment_list import PaymentFilter, list_payments
@@ -58,6 +58,7 @@ async def test_payments_are_what_the_filter_means_the_newest_first_and_once(
 ) -> None:
     monkeypatch.setattr(payment_list, "LOOKED_AT_MAX", looked_at)
     monkeypatch.setattr(payment_list, "PAGE_ROWS", 5)
+    monkeypatch.setattr(paging, "PAGE_ROWS", 5)
     meanings: dict[State | None, str] = {
         None: "true",
         "held": "granted_at is null",
@@ -75,6 +76,16 @@ async def test_payments_are_what_the_filter_means_the_newest_first_and_once(
             )
             wanted = PaymentFilter(state=state, profile_id=buyer)
             assert await walk_payments(books, wanted) == expected, (state, buyer)
+
+
+async def test_all_payments_of_a_buyer_are_found_however_many_others_paid_since(
+    books: Books, sold: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payment_list, "LOOKED_AT_MAX", 7)
+    page = await list_payments(books.db, PaymentFilter(profile_id=sold[0]))
+    assert len(page.rows) == 5
+    assert {each.profile_id for each in page.rows} == {sold[0]}
+    assert page.before is None
 
 
 async def test_disputes_to_answer_are_listed_by_their_deadline_and_each_once(

@@ -12,6 +12,7 @@ from db.console.sessions import (
     end_session,
     find_session,
     list_sessions,
+    note_refused,
     open_session,
     read_payload,
     revoke_sessions,
@@ -92,6 +93,34 @@ async def test_revoking_ends_all_sessions_of_one_person_once(db: Connection) -> 
     assert await revoke_sessions(db, "ann@example.com", by="me") == 0
     assert [each.person for each in await list_sessions(db)] == ["ben"]
     assert await find_session(db, a_hash(1)) is None
+
+
+async def test_a_refused_sign_in_keeps_the_name_of_a_known_person_alone(db: Connection) -> None:
+    await open_session(db, a_hash(1), ann(), lasts_s=60)
+    for name in (" ANN@example.com", "stranger@example.com", ""):
+        await note_refused(db, name, cause="code")
+    rows = await db.fetch("select subject, cause from fleet.refused_sign_ins order by id")
+    assert [tuple(row) for row in rows] == [
+        ("supabase 1", "code"),
+        (None, "code"),
+        (None, "code"),
+    ]
+
+
+async def test_who_goes_on_guessing_fills_no_table(db: Connection) -> None:
+    count = "select count(*) from fleet.refused_sign_ins"
+    await db.execute(
+        "insert into fleet.refused_sign_ins (cause) select 'code' from generate_series(1, 199)"
+    )
+    for _ in range(3):
+        await note_refused(db, "", cause="code")
+    assert await db.fetchval(count) == 200
+    await db.execute("update fleet.refused_sign_ins set refused_at = now() - interval '61 min'")
+    await note_refused(db, "", cause="code")
+    assert await db.fetchval(count) == 201
+    await db.execute("update fleet.refused_sign_ins set refused_at = now() - interval '31 days'")
+    await db.execute("select fleet.trim_history()")
+    assert await db.fetchval(count) == 0
 
 
 async def test_a_payload_that_is_read_is_noted_and_one_that_is_gone_is_not(db: Connection) -> None:

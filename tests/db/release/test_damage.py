@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_connection
 from db.release import catalog
-from db.release.runner import migrate, status
+from db.release.runner import apply_files, migrate, status
 from db.release.schema import Kind, expected, login_roles
 from tests.db.release.damages import (
     ADDITIONS,
@@ -71,6 +72,29 @@ async def test_a_database_made_from_this_one_as_template_lacks_its_roles_setting
     steps = [step.name for step in (await migrate(clone.url())).steps]
     await cluster.drop(clone)
     assert "sessions" in steps
+
+
+async def test_what_only_a_changed_policy_grants_is_the_releases_own(
+    released: Database, db: Connection, pool: Pool
+) -> None:
+    grant = "grant execute on function fleet.stray_freezes() to coinfleet_web;"
+    changed = [
+        replace(file, text=f"{file.text}\n{grant}\n")
+        if (file.kind, file.name) == (Kind.POLICY, "web")
+        else file
+        for file in expected()
+        if file.kind is not Kind.LEGACY
+    ]
+    may = "select has_function_privilege('coinfleet_web', 'fleet.stray_freezes()', 'execute')"
+    assert not await db.fetchval(may)
+    assert (await apply_files(released.url(), changed)).different == ()
+    assert await db.fetchval(may)
+    assert await told(pool) == []
+    # The release after it grants it no longer.
+    assert (await migrate(released.url())).different == ()
+    assert not await db.fetchval(may)
+    assert await told(pool) == []
+    assert (await migrate(released.url())).steps == ()
 
 
 @pytest.mark.long_but_first

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tasks.providers import http
 from tasks.providers.base_address import check_base_address
 from tasks.providers.calls import ProviderUnreachable
 from tasks.providers.http import ANSWER_BYTES_MAX, HttpApi, read_retry_after
@@ -32,17 +34,18 @@ class Server:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.base = ""
+        self.body, self.coding = b"", ""
         self.is_over = asyncio.Event()
 
     async def answer(self, request: Request) -> Response:
         self.asked.append(request.url.path)
+        if self.coding:
+            return Response(self.body, headers={"content-encoding": self.coding})
         match request.url.path:
             case "/redirect":
                 return RedirectResponse(f"{self.base}/elsewhere")
-            case "/large":
-                return Response(b"x" * (ANSWER_BYTES_MAX + 1))
-            case "/largest":
-                return Response(b"x" * ANSWER_BYTES_MAX)
+            case "/largest" | "/large" as path:
+                return Response(b"x" * (ANSWER_BYTES_MAX + (path == "/large")))
             case "/drip":
                 return StreamingResponse(self._drip())
             case "/silent":
@@ -104,6 +107,46 @@ async def test_an_answer_is_read_up_to_a_limit(api: HttpApi) -> None:
     assert len((await api.send("GET", "/largest")).body) == ANSWER_BYTES_MAX
     with pytest.raises(ProviderUnreachable, match="too large"):
         await api.send("GET", "/large")
+
+
+async def test_an_answer_is_decoded(api: HttpApi, server: Server) -> None:
+    server.body, server.coding = gzip.compress(b"x" * ANSWER_BYTES_MAX), "gzip"
+    assert (await api.send("GET", "/coded")).body == b"x" * ANSWER_BYTES_MAX
+
+
+async def test_an_answer_is_decoded_no_further_than_it_is_read(
+    api: HttpApi, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.body, server.coding = gzip.compress(bytes(64 * ANSWER_BYTES_MAX)), "gzip"
+    most = 0
+
+    def watched(*arguments: Any) -> bytes:
+        nonlocal most
+        part = unzip(*arguments)
+        most = max(most, len(part))
+        return part
+
+    unzip = http._unzip
+    monkeypatch.setattr("tasks.providers.http._unzip", watched)
+    with pytest.raises(ProviderUnreachable, match="too large"):
+        await api.send("GET", "/coded")
+    assert 0 < most <= ANSWER_BYTES_MAX + 1
+
+
+@pytest.mark.parametrize("coding", ["deflate", "br", "gzip, gzip", "gzip"])
+async def test_an_answer_that_is_coded_otherwise_is_not_read(
+    api: HttpApi, server: Server, coding: str
+) -> None:
+    server.body, server.coding = b"{}", coding
+    with pytest.raises(ProviderUnreachable, match=r"coding|decoded"):
+        await api.send("GET", "/coded")
+
+
+async def test_where_only_the_status_counts_no_coding_matters(server: Server) -> None:
+    server.body, server.coding = gzip.compress(bytes(64 * ANSWER_BYTES_MAX)), "gzip, br"
+    api = HttpApi(server.base, headers={}, requests_per_s=1_000, reads_only_bytes=10)
+    assert (await api.send("GET", "/coded")).status == 200
+    await api.close()
 
 
 async def test_no_redirect_is_followed(api: HttpApi, server: Server) -> None:

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_pool
 from db.console.sessions import Claimant, open_session
-from workers.console.feed import Feed, Reading
+from workers.console.feed import WATCHERS_OF_SESSION_MAX, Feed, Reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -92,7 +92,28 @@ async def test_all_who_watch_get_the_same_reading(feed: Feed, owner: Connection)
     assert len({id(reading) for reading in await asyncio.gather(*waiting)}) == 1
     for each in watching:
         await each.aclose()  # type: ignore[attr-defined]
-    assert not feed.is_full
+    assert not feed.is_full(session)
+
+
+async def test_one_session_takes_no_more_than_its_share_of_the_streams(
+    feed: Feed, owner: Connection
+) -> None:
+    session, other = await begin(owner), await begin(owner)
+    # They asked before any of them was counted.
+    assert not feed.is_full(session)
+    watching = [feed.watch(session) for _ in range(WATCHERS_OF_SESSION_MAX + 1)]
+    waiting = [asyncio.ensure_future(next_of(each)) for each in watching]
+    async with asyncio.timeout(DEADLINE_S):
+        while not feed.is_full(session):  # noqa: ASYNC110 - nothing else tells that they began
+            await asyncio.sleep(0)
+    assert not feed.is_full(other)
+    await feed.read()
+    *told, untold = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(each, Reading) for each in told)
+    assert isinstance(untold, StopAsyncIteration)
+    for each in watching:
+        await each.aclose()  # type: ignore[attr-defined]
+    assert not feed.is_full(session)
 
 
 async def test_who_watches_is_let_go_when_the_process_stops(feed: Feed) -> None:

@@ -143,4 +143,5 @@ async def test_who_goes_away_in_the_middle_of_a_form_fails_no_page(
     with capture_logs() as logged:
         await console.app(scope, receive, send)
     assert [line for line in logged if line["event"] == "page_failed"] == []
-    assert answered[0]["status"] == 400
+    # Nobody is there to read an answer.
+    assert answered == []

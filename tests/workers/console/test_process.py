@@ -49,9 +49,14 @@ async def started(run: Run) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
                 return False
 
         await eventually(answers)
-        link = make_links(url, SECRET)[Role.VIEWER]
-        assert (await browser.get(urlsplit(link).path)).status_code == 200
+        await sign_in(browser)
         yield process, browser
+
+
+async def sign_in(browser: httpx.AsyncClient) -> None:
+    """Begin a session of a viewer."""
+    path = make_links("", SECRET)[Role.VIEWER]
+    assert (await browser.get(path)).status_code == 200
 
 
 async def test_it_stops_while_people_look_and_stays_small(run: Run) -> None:
@@ -59,11 +64,13 @@ async def test_it_stops_while_people_look_and_stays_small(run: Run) -> None:
 
         async def look() -> int:
             seen = 0
-            async with browser.stream("GET", "/live") as stream:
-                assert stream.status_code == 200
-                looking.release()
-                async for line in stream.aiter_lines():
-                    seen += line.startswith("data: ")
+            async with httpx.AsyncClient(base_url=browser.base_url) as own:
+                await sign_in(own)
+                async with own.stream("GET", "/live") as stream:
+                    assert stream.status_code == 200
+                    looking.release()
+                    async for line in stream.aiter_lines():
+                        seen += line.startswith("data: ")
             return seen
 
         looking = asyncio.Semaphore(0)

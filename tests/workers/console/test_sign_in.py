@@ -6,14 +6,17 @@ import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from db.console.audit import list_deeds
 from db.console.sessions import find_session
 from tests.servers.sign_in_service import ANON_KEY, CODE, sign_in_service
 from tests.workers.console.site import BASE, LINK_SECRET, Site, post, site
+from workers.console.attempts import CODE_KEPT_S, Attempts, UsedCodes
 from workers.console.sign_in.sessions import hash_of
 from workers.sign_in_links import Role, make_links
 
@@ -94,7 +97,7 @@ async def test_the_cookie_is_for_this_site_alone_and_says_nothing(console: Site)
         ({"email": "nobody@example.com"}, "do not belong together"),
         ({"email": "", "password": ""}, "do not belong together"),
         ({"email": "ben@example.com"}, "second factor"),
-        ({"email": "ben@example.com", "code": "000000"}, "not the one"),
+        ({"email": "ben@example.com", "code": "000000"}, "not the code"),
         ({"email": "eve@example.com"}, "no role"),
         ({"email": "odd@example.com"}, "no role"),
     ],
@@ -117,6 +120,43 @@ async def test_a_code_signs_in_with_a_second_factor(console: Site, owner: Connec
     assert CODE == "123456"
     aal = await owner.fetchval("select aal from fleet.console_sessions order by id desc limit 1")
     assert aal == "aal2"
+
+
+@pytest.mark.parametrize(("code", "is_good"), [(CODE, True), ("222222", True), ("333333", False)])
+async def test_the_code_of_any_of_the_persons_apps_signs_in(
+    console: Site, service: SignInService, code: str, *, is_good: bool
+) -> None:
+    member = service.add("two@x.example", has_factor=True, further_codes={uuid4(): "222222"})
+    member.app_metadata = {"coinfleet_role": "approver"}
+    try:
+        browser, answer = await try_to(console, "two@x.example", code=code)
+    finally:
+        service.members.remove(member)
+    assert (answer.status_code == 303) is is_good
+    assert await is_in(browser) is is_good
+    assert service.open_tokens == {}
+
+
+async def test_a_code_signs_in_once(console: Site, service: SignInService) -> None:
+    # The service takes a code again as long as the app shows it, from whoever looked on, too.
+    member = service.add("seen@x.example", app_metadata={"coinfleet_role": "viewer"})
+    member.has_factor = True
+    await try_to(console, "seen@x.example", code=CODE)
+    browser, answer = await try_to(console, "seen@x.example", code=f" {CODE}")
+    assert "used already" in answer.text
+    assert not await is_in(browser)
+
+
+def test_a_code_is_forgotten_once_nothing_takes_it_any_more() -> None:
+    now = 0.0
+    used = UsedCodes(clock=lambda: now)
+    ann, ben = uuid4(), uuid4()
+    assert used.use(ann, CODE)
+    assert used.use(ben, CODE)
+    assert not used.use(ann, CODE)
+    now = CODE_KEPT_S + 1
+    assert used.use(ann, CODE)
+    assert len(used._used) == 1
 
 
 async def test_a_factor_that_was_never_verified_asks_for_no_code(console: Site) -> None:
@@ -184,6 +224,35 @@ async def test_why_the_service_can_not_be_asked_is_logged_once_and_its_return_to
         "sign_in_service_back",
     ]
     assert "SUPABASE_ANON_KEY" in said[0]["reason"]
+
+
+async def test_a_refused_sign_in_is_in_the_audit_log_and_a_strangers_address_is_not(
+    console: Site, owner: Connection
+) -> None:
+    await try_to(console, "ann@example.com")
+    await try_to(console, " ANN@example.com", password="wrong")
+    await try_to(console, "stranger@evil.example", password="wrong")
+    await try_to(console, "ben@example.com", code="000001")
+    found = [(each.action, each.subject, each.reason) for each in (await list_deeds(owner))[:3]]
+    assert found == [
+        ("sign-in refused", "as ben@example.com", "code"),
+        ("sign-in refused", "with an address that never signed in", "credentials"),
+        ("sign-in refused", "as ann@example.com", "credentials"),
+    ]
+
+
+def test_a_guesser_keeps_out_nobody_who_is_elsewhere() -> None:
+    attempts = Attempts(clock=lambda: 0.0)
+    tries = [attempts.begin("ann@x.example", "there") for _ in range(10)]
+    assert [each is not None for each in tries] == [True] * 5 + [False] * 5
+    assert attempts.begin("Ann@x.example", "here")
+    for number in range(100):
+        attempts.begin(f"{number}@x.example", "there")
+    assert attempts.begin("ben@x.example", "there") is None
+    assert attempts.begin("ben@x.example", "here")
+    for number in range(100):
+        attempts.begin("ann@x.example", f"from {number}")
+    assert attempts.begin("ann@x.example", "here") is None
 
 
 async def test_tries_at_the_same_time_are_counted_before_their_answers(

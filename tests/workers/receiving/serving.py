@@ -6,21 +6,21 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, socket
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
 
 from tasks.providers import stripe
+from tests.workers.serving.listening import listening
 from workers.cli.simulate.events import Webhook, app_webhook, gift_sent, stripe_webhook
 from workers.cli.simulate.stripe import StripePayment, payment_intent_succeeded
-from workers.receiving.connections.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.receiving.server import Server, make_server
+from workers.serving.limits import CONNECTIONS_MAX, ConnectionLimits
 from workers.settings import DEVELOPMENT_SECRETS, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from db.connections.pool import Connection
 
@@ -75,18 +75,11 @@ async def serving(
         "app_webhook_secrets": (APP_SECRET,),
     }
     server = make_server(Settings(**given | settings), connections_max=connections_max)
-    # Only with the protocol named does asyncio turn off Nagle's algorithm.
-    with socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await until(lambda: server.started or task.done())
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-                yield Web(port, client, server)
-        finally:
-            server.should_exit = True
-            await task
+    async with (
+        listening(server) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        yield Web(port, client, server)
 
 
 def a_purchase(key: str = "1") -> Webhook:
@@ -108,13 +101,6 @@ def authentic(body: bytes) -> Webhook:
     """Sign any bytes as Stripe would."""
     headers = stripe.sign(body, secret=STRIPE_SECRET, timestamp_s=int(time.time()))
     return Webhook("/webhooks/stripe", headers, body)
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    """Wait for a condition, for ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what happens elsewhere sets no event here
-            await asyncio.sleep(0.01)
 
 
 async def inbox(db: Connection) -> list[dict[str, Any]]:

@@ -11,10 +11,11 @@ import pytest_asyncio
 from db.inbox.arrivals import Arrival, Stored
 from tasks.providers.provider import Provider
 from tasks.providers.signed import NotAuthentic, arrival
-from workers.receiving.answers import NOT_STORED, STORED, Answer
+from workers.receiving.answers import NOT_STORED, STORED
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
 from workers.receiving.verification import THREADS, Verification
+from workers.serving.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

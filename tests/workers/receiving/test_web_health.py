@@ -16,7 +16,8 @@ from db.health.readiness import Readiness, ask_readiness
 from db.health.vital_signs import read_vital_signs
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import DEADLINE_S, somebody_waits_for_a_lock
-from tests.workers.receiving.serving import NOBODY, Web, a_gift, a_purchase, inbox, serving, until
+from tests.workers.receiving.serving import NOBODY, Web, a_gift, a_purchase, inbox, serving
+from tests.workers.serving.listening import until
 from workers.receiving.probes import FOUND_AGE_MAX_S
 
 if TYPE_CHECKING:

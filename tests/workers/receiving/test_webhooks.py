@@ -29,7 +29,8 @@ from tests.workers.receiving.serving import (
     serving,
 )
 from workers.cli.simulate.events import Webhook, app_webhook, gift_sent
-from workers.receiving.receiver import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
+from workers.receiving.receiver import BODY_BYTES_MAX
+from workers.serving.body import DISCARDED_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -221,7 +222,7 @@ async def test_a_sender_that_asks_first_need_not_send_a_larger_body(web: Web, si
 async def test_a_larger_body_that_is_announced_and_never_sent_is_too_large(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.receiving.receiver.BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("workers.serving.body.BODY_TIMEOUT_S", 0.05)
     head = b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: 262145\r\n\r\n"
     assert (await web.send(head + b"x")).startswith(b"HTTP/1.1 413")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from db.console.acting import acting_on
 from db.console.call_list import (
     DEAD_MAX,
     STATES,
@@ -21,6 +22,7 @@ from db.operating.calls import BATCH_CALLS, replay_calls
 from db.operating.replaying import Request
 from db.outbox.deliveries import KIND as DELIVERIES
 from db.outbox.deliveries import Order, read_pause, send_again
+from workers.console.pages.links import links_of
 from workers.console.visit import BadInput, read_id
 
 if TYPE_CHECKING:
@@ -52,10 +54,7 @@ async def show(visit: Visit) -> Response:
         states=STATES,
         counts=signs.calls,
         dead=[each for each in dead if given.get("kind") in (None, each.kind)],
-        page=page,
-        is_first=before is None,
-        first=urlencode(given),
-        following=urlencode({**given, "before": page.before}) if page.before else "",
+        **links_of(page, given, before=before),
         pause=await read_pause(visit.pool),
         deliveries=DELIVERIES,
     )
@@ -121,13 +120,15 @@ async def _retry(visit: Visit, call_ids: Sequence[int], noted: dict[str, object]
     async with visit.pool.acquire() as connection:
         if messages:
             order = Order(typed_by=person, reason=reason, detail=noted)
-            sent, _ = await send_again(connection, messages, order)
+            async with acting_on(connection, origin=visit.origin):
+                sent, _ = await send_again(connection, messages, order)
             done += sent
             notes.add(await find_note_of(connection, messages))
         request = Request(typed_by=person, reason=reason, filter=noted)
         for at in range(0, len(calls), BATCH_CALLS):
             batch = calls[at : at + BATCH_CALLS]
-            skipped = await replay_calls(connection, batch, request)
+            async with acting_on(connection, origin=visit.origin):
+                skipped = await replay_calls(connection, batch, request)
             made = [call_id for call_id in batch if call_id not in skipped]
             done += len(made)
             if made:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from db.console.event_list import EventFilter, list_events, list_providers, read_event
 from db.operating.subjects import Subject
 from workers.cli.status.health import STATES
+from workers.console.pages.links import links_of
 from workers.console.pages.story import tell_lines
 from workers.console.times import read_time
 from workers.console.visit import BadInput, NotFound
@@ -28,17 +28,13 @@ async def show(visit: Visit) -> Response:
     given = {name: visit.query[name] for name in FIELDS if visit.query.get(name)}
     before = visit.place("before")
     page = await list_events(visit.pool, read_filter(given), before=before)
-    following = urlencode({**given, "before": page.before}) if page.before else ""
     return visit.page(
         "events.html",
         title="Events",
         given=given,
         states=STATES,
         providers=await list_providers(visit.pool),
-        page=page,
-        is_first=before is None,
-        first=urlencode(given),
-        following=following,
+        **links_of(page, given, before=before),
     )
 
 
@@ -48,7 +44,7 @@ async def show_one(visit: Visit, *, payload: str | None = None) -> Response:
     found = await read_event(visit.pool, event_id)
     if found is None:
         raise NotFound(f"There is no event {event_id}.")
-    event, has_payload = found
+    event, has_payload, trace_id = found
     subject = Subject("event", event_id, f"{event.provider} {event.event_type}")
     lines = await tell_lines(visit.pool, subject)
     return visit.page(
@@ -56,6 +52,7 @@ async def show_one(visit: Visit, *, payload: str | None = None) -> Response:
         title=f"Event {event_id}",
         event=event,
         has_payload=has_payload,
+        trace_id=trace_id,
         lines=lines,
         payload=payload,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from db.console.found_list import list_found
 from db.health.status import read_clock
 from db.health.vital_signs import read_vital_signs
 from workers.cli.status.histories import UNREAD_AFTER, find_missed
+from workers.console.pages.links import links_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -34,9 +34,6 @@ async def show(visit: Visit) -> Response:
         histories=signs.backfills,
         unread_after_s=UNREAD_AFTER.total_seconds(),
         listed_s=LISTED_DAYS * 86_400.0,
-        page=page,
         all_found=all_found,
-        is_first=before is None,
-        first=urlencode(kept),
-        following=urlencode({**kept, "before": page.before}) if page.before else "",
+        **links_of(page, kept, before=before),
     )

@@ -41,7 +41,7 @@ async def show(visit: Visit) -> Response:
 async def stream(visit: Visit) -> Response:
     """Send the live part anew as often as it is read."""
     feed = visit.desk.feed
-    if feed.is_full:
+    if feed.is_full(visit.person.session_id):
         return PlainTextResponse("too many look already", 503)
 
     async def messages() -> AsyncIterator[ServerSentEvent]:
@@ -79,6 +79,8 @@ def _values(reading: Reading) -> dict[str, Any]:
         "reasons": {schedule.name: schedule.why for schedule in TIMETABLE},
         "oldest_held": _oldest_held(health),
         "version": release_version(),
+        # What each worker runs; a web process's report is read with its version.
+        "versions": {each.worker: each.detail.version for each in signs.workers} if signs else {},
     }
 
 

@@ -21,7 +21,8 @@ async def show(visit: Visit) -> Response:
     reason = visit.form.get("reason", "")
     if not reason:
         raise BadInput("Say why you read this payload: it is noted in the audit log.")
-    payload = await read_payload(visit.pool, event_id, who=visit.person.name, reason=reason)
+    async with visit.acting() as connection:
+        payload = await read_payload(connection, event_id, who=visit.person.name, reason=reason)
     if payload is None:
         raise NotFound(f"The payload of event {event_id} is not kept any more.")
     return await events.show_one(visit, payload=_readable(payload))

@@ -184,7 +184,7 @@ async def _retry(
 ) -> Retried:
     request = Request(typed_by=visit.person.name, reason=reason, filter=noted)
     async with visit.pool.acquire() as connection:
-        return await retry(connection, matches, request)
+        return await retry(connection, matches, request, origin=visit.origin)
 
 
 def _tell(visit: Visit, done: Retried, given: Mapping[str, str]) -> Response:

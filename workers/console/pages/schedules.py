@@ -85,7 +85,8 @@ async def _do(visit: Visit, verb: Verb) -> Response:
     if name not in _BY_NAME:
         raise BadInput("This form names no job of the timetable.")
     reason = visit.reason("reason")
-    done = await do(visit.pool, verb, name, typed_by=visit.person.name, reason=reason)
+    async with visit.acting() as connection:
+        done = await do(connection, verb, name, typed_by=visit.person.name, reason=reason)
     return visit.go_to(f"/schedules?{urlencode({'job': name, 'done': done})}")
 
 

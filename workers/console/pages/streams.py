@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from db.console.stream_list import SHOWN, list_changes, list_streams
+from workers.console.pages.links import links_of
 from workers.console.visit import BadInput
 
 if TYPE_CHECKING:
@@ -26,12 +26,9 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "streams.html",
         title="Streams",
-        page=page,
         shown=shown,
         states=SHOWN,
         stream_id=stream_id,
         changes=await list_changes(visit.pool, stream_id=stream_id),
-        is_first=before is None,
-        first=urlencode(kept),
-        following=urlencode({**kept, "before": page.before}) if page.before else "",
+        **links_of(page, kept, before=before),
     )

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from tasks.sign_in.accounts import Accounts
 from tasks.sign_in.forwarded import ForwardedTokens
 from tasks.sign_in.keys import PublicKeys
+from workers.console.origin import origin_of
 from workers.console.sign_in import links, passwords, sessions
 from workers.console.visit import read_fields, read_form, show
 
@@ -75,11 +76,14 @@ async def sign_in(desk: Desk, request: Request) -> Response:
     """Sign in with a password, and go on to where somebody wanted to go."""
     fields = await read_form(request)
     following = safe_path(fields.get("next", ""))
+    origin = origin_of(desk, request)
+    former = sessions.token_of(desk, request.cookies)
     try:
-        token = await passwords.sign_in(
-            desk, fields, former=sessions.token_of(desk, request.cookies)
-        )
+        token = await passwords.sign_in(desk, fields, origin=origin, former=former)
     except passwords.SignInFailed as failed:
+        if failed.cause is not None:
+            name = fields.get("email", "")
+            await sessions.note_refusal(desk, failed.cause, origin=origin, name=name)
         return _form(
             desk,
             following=following,
@@ -97,6 +101,7 @@ async def open_link(desk: Desk, request: Request) -> Response:
     response = await links.open_link(desk, request)
     if response is not None:
         return response
+    await sessions.note_refusal(desk, "link", origin=origin_of(desk, request))
     return _form(
         desk,
         following="/",

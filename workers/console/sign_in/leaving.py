@@ -17,7 +17,8 @@ async def sign_out(visit: Visit) -> Response:
     """End the session."""
     token = sessions.token_of(visit.desk, visit.request.cookies)
     if token is not None:
-        await end_session(visit.pool, sessions.hash_of(token))
+        async with visit.acting() as connection:
+            await end_session(connection, sessions.hash_of(token))
     response = visit.go_to("/sign-in?out=1")
     sessions.forget(visit.desk, response)
     return response

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse
 
 from db.console.sessions import Claimant
+from workers.console.origin import origin_of
 from workers.console.rendering import render
 from workers.console.sign_in import sessions
 from workers.sign_in_links import Role, read_link
@@ -35,7 +36,11 @@ async def open_link(desk: Desk, request: Request) -> Response | None:
         reads_payloads=role is Role.APPROVER,
     )
     token = await sessions.begin(
-        desk, claimant, "link", former=sessions.token_of(desk, request.cookies)
+        desk,
+        claimant,
+        "link",
+        origin=origin_of(desk, request),
+        former=sessions.token_of(desk, request.cookies),
     )
     if token is None:
         return None

@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import structlog
-
 from db.console.sessions import Claimant
 from tasks.sign_in.refusals import KeysUnavailable, NotSignedIn
+from workers.console.origin import origin_of
 from workers.console.sign_in import sessions
 from workers.sign_in_links import Role
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from workers.console.desk import Desk
     from workers.console.rights import Person
 
-log = structlog.get_logger(__name__)
-
 SUBJECT = "proxy "
 
 
@@ -31,14 +28,15 @@ async def recognize(desk: Desk, request: Request) -> tuple[Person | None, str | 
     """Return who sends this request, and the token of a session that was begun for it."""
     token = sessions.token_of(desk, request.cookies)
     person = await sessions.find_person(desk, token)
-    claimant = await _claimant_of(desk, request)
+    origin = origin_of(desk, request)
+    claimant = await _claimant_of(desk, request, origin=origin)
     if claimant is None:
         # A session that a proxy vouched for is good only as long as it does.
         is_vouched = person is not None and person.subject.startswith(SUBJECT)
         return (None if is_vouched else person), None
     if person is not None and _is_of(person, claimant):
         return person, None
-    begun = await sessions.begin(desk, claimant, "proxy")
+    begun = await sessions.begin(desk, claimant, "proxy", origin=origin)
     return (await sessions.find_person(desk, begun)), begun
 
 
@@ -48,7 +46,7 @@ def _is_of(person: Person, claimant: Claimant) -> bool:
     return held == claimed
 
 
-async def _claimant_of(desk: Desk, request: Request) -> Claimant | None:
+async def _claimant_of(desk: Desk, request: Request, *, origin: str) -> Claimant | None:
     """Return whom the proxy's token names; None if there is no good one."""
     header = desk.settings.console_jwt_header
     if desk.forwarded is None or header is None:
@@ -59,12 +57,12 @@ async def _claimant_of(desk: Desk, request: Request) -> Claimant | None:
     try:
         found = await desk.forwarded.read(token, now_s=time.time())
     except NotSignedIn as refused:
-        log.warning("proxy_token_refused", cause=refused.cause)
+        await sessions.note_refusal(desk, f"proxy_{refused.cause}", origin=origin)
         return None
     except KeysUnavailable:
         return None
     if found.role not in set(Role):
-        log.warning("proxy_token_refused", cause="no_role")
+        await sessions.note_refusal(desk, "proxy_no_role", origin=origin)
         return None
     return Claimant(
         subject=f"{SUBJECT}{found.subject}",

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from db.console.sessions import Claimant, end_session, find_session, open_session
+from db.console.acting import acting
+from db.console.sessions import (
+    Claimant,
+    end_session,
+    find_session,
+    note_refused,
+    open_session,
+)
 from workers.console.rights import Person
 from workers.sign_in_links import Role
 
@@ -50,20 +57,30 @@ def name_of(email: str, otherwise: str) -> str:
 
 
 async def begin(
-    desk: Desk, claimant: Claimant, way: str, *, former: str | None = None
+    desk: Desk, claimant: Claimant, way: str, *, origin: str, former: str | None = None
 ) -> str | None:
     """Begin a session; return its token, or None if this claim was signed out since.
 
     It ends that of `former`, the token that the browser is about to forget.
     """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    person = await open_session(desk.pool, hash_of(token), claimant, lasts_s=SESSION_S)
-    if person is None:
-        return None
-    if former is not None:
-        await end_session(desk.pool, hash_of(former))
+    async with acting(desk.pool, origin=origin) as connection:
+        person = await open_session(connection, hash_of(token), claimant, lasts_s=SESSION_S)
+        if person is None:
+            return None
+        if former is not None:
+            await end_session(connection, hash_of(former))
     log.info("signed_in", person=person, role=claimant.role, way=way, aal=claimant.aal)
     return token
+
+
+async def note_refusal(desk: Desk, cause: str, *, origin: str, name: str = "") -> None:
+    """Note for the audit log, and at most once a minute in the log, that nobody was signed in."""
+    async with acting(desk.pool, origin=origin) as connection:
+        await note_refused(connection, name, cause=cause)
+    since_last_logged = desk.refusals.note(cause)
+    if since_last_logged is not None:
+        log.warning("sign_ins_refused", cause=cause, since_last_logged=since_last_logged)
 
 
 def keep(desk: Desk, response: Response, token: str) -> None:

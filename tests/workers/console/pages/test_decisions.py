@@ -376,19 +376,18 @@ async def test_an_approver_without_a_second_factor_is_told_what_is_missing(
 @pytest.mark.parametrize(
     ("origin", "forwarded", "told"),
     [
-        (None, "192.0.2.1", "console, 127.0.0.1"),
-        (BASE, "198.51.100.9, 192.0.2.1", "console, 192.0.2.1 by the proxy 127.0.0.1"),
-        (BASE, "", "console, the proxy 127.0.0.1"),
-        (BASE, "<script>", "console, the proxy 127.0.0.1"),
+        (None, ["192.0.2.1"], "console, 127.0.0.1"),
+        (BASE, ["198.51.100.9, 192.0.2.1"], "console, 192.0.2.1 by the proxy 127.0.0.1"),
+        # Some proxies add a line of their own below the browser's.
+        (BASE, ["198.51.100.9", "192.0.2.1"], "console, 192.0.2.1 by the proxy 127.0.0.1"),
+        (BASE, [], "console, the proxy 127.0.0.1"),
+        (BASE, ["<script>"], "console, the proxy 127.0.0.1"),
     ],
 )
 def test_from_where_is_what_the_last_proxy_says_if_there_is_one(
-    origin: str | None, forwarded: str, told: str
+    origin: str | None, forwarded: list[str], told: str
 ) -> None:
-    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    headers = [(b"x-forwarded-for", each.encode()) for each in forwarded]
     scope = {"type": "http", "client": ("127.0.0.1", 5), "headers": headers}
-    visit: Any = SimpleNamespace(
-        request=Request(scope),
-        desk=SimpleNamespace(settings=SimpleNamespace(console_origin=origin)),
-    )
-    assert origin_of(visit) == told
+    desk: Any = SimpleNamespace(settings=SimpleNamespace(console_origin=origin))
+    assert origin_of(desk, Request(scope)) == told

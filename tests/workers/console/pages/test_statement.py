@@ -91,10 +91,14 @@ async def test_a_file_has_every_entry_in_digits_and_no_formula(
     assert earned == []
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "  =1"])
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "  =1", "\uff1d1"])
 def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
     assert neutral(text) == f"'{text}"
     assert neutral(f"x{text}") == f"x{text}"
+
+
+def test_a_cell_stays_one_where_lines_are_split_at_semicolons() -> None:
+    assert neutral("paid; =1+1;-2") == "paid;' =1+1;'-2"
 
 
 @pytest.mark.requirement("I1")

@@ -44,6 +44,14 @@ def read_seen(visit: Visit) -> str:
     return seen
 
 
+def read_refund(visit: Visit) -> bool:
+    """Return whether a rejected payment is refunded. Raises BadInput."""
+    refund = visit.form.get("refund")
+    if refund not in ("yes", "no"):
+        raise BadInput("Say whether the payment is refunded.")
+    return refund == "yes"
+
+
 def refuse_stale(*, is_same: bool) -> None:
     """Raise StaleForm unless what the person saw is what is there."""
     if not is_same:

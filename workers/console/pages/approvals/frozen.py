@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from db.approvals.decisions import DecisionRefused, read_purchase
 from db.approvals.freezes import read_frozen, release
-from db.console.acting import acting
-from workers.console.origin import origin_of
 from workers.console.pages.approvals.forms import (
     CONFLICT,
     StaleForm,
@@ -39,15 +37,14 @@ async def let_go(visit: Visit) -> Response:
     """Release one for good: only what is new freezes it again."""
     purchase_id = visit.id_of("purchase_id")
     reason, seen = read_reason(visit), read_seen(visit)
-    origin = origin_of(visit)
     released: Sequence[str] = ()
     try:
-        async with acting(visit.pool, origin=origin) as connection:
+        async with visit.acting() as connection:
             look = await read_purchase(connection, purchase_id)
             if look is not None:
                 refuse_own(visit, look.profile_id)
             done = await release(
-                connection, purchase_id, reason=reason, typed_by=origin, who=visit.person.name
+                connection, purchase_id, reason=reason, typed_by=visit.origin, who=visit.person.name
             )
             released = done.released
             refuse_stale(is_same=sorted(released) == sorted(seen.split(", ")))

@@ -10,16 +10,15 @@ from uuid import UUID
 
 from db.approvals import decisions
 from db.approvals.decisions import Decision, DecisionRefused
-from db.console.acting import acting
 from db.console.held_list import read_event_decisions, read_event_state, read_held_event
 from db.errors import DecidedBefore, DecidedMeanwhile, UnknownProfile
 from workers.cli.purchases.links import page_of
 from workers.cli.purchases.words import dollars, money, told
-from workers.console.origin import origin_of
 from workers.console.pages.approvals.forms import (
     CONFLICT,
     StaleForm,
     read_reason,
+    read_refund,
     read_seen,
     refuse_own,
     refuse_stale,
@@ -92,16 +91,14 @@ async def attribute(visit: Visit) -> Response:
 async def reject(visit: Visit) -> Response:
     """Reject it, with or without a refund as the form says."""
     event_id = visit.id_of("held_event_id")
-    reason, refund = read_reason(visit), visit.form.get("refund")
-    if refund not in ("yes", "no"):
-        raise BadInput("Say whether the payment is refunded.")
+    reason, is_refunded = read_reason(visit), read_refund(visit)
 
     async def do(connection: Connection) -> object:
         return await decisions.reject_event(
             connection,
             event_id,
             reason=reason,
-            without_refund=refund == "no",
+            without_refund=not is_refunded,
             who=visit.person.name,
         )
 
@@ -112,7 +109,7 @@ async def _decide(visit: Visit, event_id: int, do: Deed) -> Response:
     seen = read_seen(visit)
     fault, status = "", CONFLICT
     try:
-        async with acting(visit.pool, origin=origin_of(visit)) as connection:
+        async with visit.acting() as connection:
             found = await _view(connection, event_id)
             refuse_stale(is_same=found.seen == seen)
             await do(connection)

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from db.approvals.decisions import DecisionRefused
 from db.approvals.inquiries import Inquiry, answer_inquiry, read_open_inquiries
-from db.console.acting import acting
 from db.errors import DecidedBefore, DecidedMeanwhile
 from workers.cli.purchases.inquiries import BLOCKED, choices_of, known
-from workers.console.origin import origin_of
 from workers.console.pages.approvals.forms import (
     CONFLICT,
     StaleForm,
@@ -42,15 +40,19 @@ async def answer(visit: Visit) -> Response:
     reason, seen, choice = read_reason(visit), read_seen(visit), visit.form.get("choice", "")
     if not choice:
         raise BadInput("Choose what the store is told.")
-    origin = origin_of(visit)
     fault, status, call_id = "", CONFLICT, 0
     try:
-        async with acting(visit.pool, origin=origin) as connection:
+        async with visit.acting() as connection:
             asked = await _asked(connection, number)
             refuse_stale(is_same=asked is None or memory(asked) == seen)
             # Of one that is open no more the function knows why.
             done = await answer_inquiry(
-                connection, number, choice, reason=reason, typed_by=origin, who=visit.person.name
+                connection,
+                number,
+                choice,
+                reason=reason,
+                typed_by=visit.origin,
+                who=visit.person.name,
             )
             call_id = done.call_id
     except DecidedBefore:

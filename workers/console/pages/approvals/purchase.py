@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from db.approvals import decisions
 from db.approvals.decisions import DecisionRefused
-from db.console.acting import acting
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice
 from db.operating.subjects import Subject, shorten
 from workers.cli.purchases.links import page_of
 from workers.cli.purchases.words import NO_PRICE, dollars, money, prospect, story, told
-from workers.console.origin import origin_of
 from workers.console.pages.approvals.forms import (
     CONFLICT,
     StaleForm,
     read_reason,
+    read_refund,
     read_seen,
     refuse_own,
     refuse_stale,
@@ -68,10 +67,8 @@ async def approve(visit: Visit) -> Response:
 async def reject(visit: Visit) -> Response:
     """Reject it, with or without a refund as the form says."""
     purchase_id = visit.id_of("purchase_id")
-    reason, refund = read_reason(visit), visit.form.get("refund")
-    if refund not in ("yes", "no"):
-        raise BadInput("Say whether the payment is refunded.")
-    seen = visit.form.get("seen_refund" if refund == "yes" else "seen_close")
+    reason, is_refunded = read_reason(visit), read_refund(visit)
+    seen = visit.form.get("seen_refund" if is_refunded else "seen_close")
     if not seen:
         raise BadInput("This form lacks what you saw: open its page again.")
 
@@ -80,7 +77,7 @@ async def reject(visit: Visit) -> Response:
             connection,
             purchase_id,
             reason=reason,
-            without_refund=refund == "no",
+            without_refund=not is_refunded,
             who=visit.person.name,
         )
 
@@ -92,7 +89,7 @@ async def _decide(
 ) -> Response:
     """Decide, and compare what it came to with what the person saw; undo it if that differs."""
     try:
-        async with acting(visit.pool, origin=origin_of(visit)) as connection:
+        async with visit.acting() as connection:
             look = await decisions.read_purchase(connection, purchase_id)
             if look is None:
                 raise NotFound(f"There is no purchase {purchase_id}.")

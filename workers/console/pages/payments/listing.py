@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
-from urllib.parse import urlencode
 from uuid import UUID
 
 from db.console.event_list import list_providers
 from db.console.payment_list import STATES, PaymentFilter, State, list_payments
 from workers.cli.purchases.words import money
+from workers.console.pages.links import links_of
 from workers.console.times import read_time
 from workers.console.visit import BadInput
 
@@ -41,11 +41,8 @@ async def show(visit: Visit) -> Response:
         given=given,
         states=MEANINGS,
         providers=await list_providers(visit.pool),
-        page=page,
         rows=[(each, money(each.amount, each.currency)) for each in page.rows],
-        is_first=before is None,
-        first=urlencode(given),
-        following=urlencode({**given, "before": page.before}) if page.before else "",
+        **links_of(page, given, before=before),
     )
 
 

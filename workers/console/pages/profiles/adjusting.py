@@ -9,9 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from db.adjustments import AdjustmentRefused, correct
-from db.console.acting import acting
 from db.errors import IdempotencyConflict, InsufficientCoins
-from workers.console.origin import origin_of
 from workers.console.pages.approvals.forms import (
     CONFLICT,
     StaleForm,
@@ -47,7 +45,7 @@ async def adjust(visit: Visit) -> Response:
     made: Adjustment | None = None
     status, fault = HTTPStatus.OK, ""
     try:
-        async with acting(visit.pool, origin=origin_of(visit)) as connection:
+        async with visit.acting() as connection:
             made = await correct(
                 connection,
                 holder.profile_id,

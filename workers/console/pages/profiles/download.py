@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 from starlette.responses import StreamingResponse
@@ -30,8 +31,10 @@ HEADER = (
     *("number", "time_utc", "account", "kind", "amount", "balance_after", "key"),
     *("transaction", "by", "why"),
 )
-# A spreadsheet takes a cell that begins so for a formula, or drops what stands before it.
-_RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet takes a cell that begins so for a formula, or drops what stands before it. Where
+# people write decimals with a comma, it splits lines at semicolons; some take the wide forms of
+# these characters (U+FF1D …) for the same.
+_RUNS = re.compile(r"^[\t\r\n]|(?:^|(?<=;))[ \u00a0\u3000]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 async def show(visit: Visit) -> Response:
@@ -48,9 +51,7 @@ async def show(visit: Visit) -> Response:
 
 def neutral(text: str | None) -> str:
     """Return a text that no spreadsheet takes for a formula: with an apostrophe before it."""
-    if not text:
-        return ""
-    return f"'{text}" if text.lstrip(" ").startswith(_RUNS) else text
+    return _RUNS.sub(r"'\g<0>", text or "")
 
 
 async def _pieces(pool: Pool, profile_id: UUID, wanted: EntryFilter) -> AsyncIterator[str]:

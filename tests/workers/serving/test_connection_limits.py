@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from workers.receiving.connections.descriptors import plan_connections
-from workers.receiving.connections.limits import ConnectionLimits
+from workers.serving.descriptors import plan_connections
+from workers.serving.limits import ConnectionLimits
 
 
 class Stub:
@@ -75,7 +75,7 @@ def test_each_cause_is_counted_and_logged_once_per_minute(monkeypatch: pytest.Mo
     def warning(_event: str, *, cause: str, since_last_logged: int, **_: object) -> None:
         logged.append((now, cause, since_last_logged))
 
-    monkeypatch.setattr("workers.receiving.connections.limits.log.warning", warning)
+    monkeypatch.setattr("workers.serving.limits.log.warning", warning)
     noted = ConnectionLimits(note_refused=counted.append, clock=lambda: now)
     for second in range(125):
         now = float(second)

@@ -20,7 +20,7 @@ HEALTHY = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.receiving.connections.connection.HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("workers.serving.connection.HEAD_TIMEOUT_S", 0.2)
 
 
 @pytest_asyncio.fixture

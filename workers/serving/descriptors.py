@@ -9,7 +9,7 @@ import resource
 
 import structlog
 
-from workers.receiving.connections.limits import CONNECTIONS_MAX, EXCESS_MAX
+from workers.serving.limits import CONNECTIONS_MAX, EXCESS_MAX
 
 log = structlog.get_logger(__name__)
 
@@ -22,19 +22,19 @@ CONNECTIONS_MIN = 8
 DESCRIPTORS_MAX = 65_536
 
 
-def plan_connections() -> tuple[int, int]:
+def plan_connections(*, wanted: int = CONNECTIONS_MAX) -> tuple[int, int]:
     """Raise the soft limit of descriptors to the hard one; return connections and backlog."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     descriptors = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))
     backlog = min(BACKLOG_MAX, descriptors // 4)
     room = max(descriptors - backlog - EXCESS_MAX - DESCRIPTORS_OF_OURS, CONNECTIONS_MIN)
-    if room < CONNECTIONS_MAX:
+    if room < wanted:
         log.warning(
             "few_descriptors",
             descriptors=descriptors,
             connections_max=room,
-            wanted=CONNECTIONS_MAX,
+            wanted=wanted,
             remedy="raise the limit of open files (ulimit -n, LimitNOFILE=)",
         )
-    return min(CONNECTIONS_MAX, room), backlog
+    return min(wanted, room), backlog

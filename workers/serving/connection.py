@@ -1,4 +1,4 @@
-"""One HTTP connection of `web` with bounds, which uvicorn leaves open.
+"""One HTTP connection with bounds, which uvicorn leaves open.
 
 Closes a connection that sends headers without end or none at all, chunks and trailers rather than a
 body, or requests without waiting for the answers, and one that reads no answer. What all
@@ -8,30 +8,33 @@ connections may use together is kept in limits.py; a request above that is answe
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from workers.receiving.answers import NOT_STORED
-from workers.receiving.connections.limits import ConnectionLimits
-from workers.receiving.connections.protocol import HttpConnection
-from workers.receiving.receiver import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
+from workers.serving.body import DISCARDED_BYTES_MAX
+from workers.serving.limits import ConnectionLimits
+from workers.serving.protocol import HttpConnection
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-# Providers send under 2 KB of headers, proxies add as much; other servers allow 8 to 64 KB.
+    from workers.serving.answer import Answer
+
+# Providers and browsers send under 4 KB of headers, proxies add as much; other servers allow 8 to
+# 64 KB.
 HEAD_BYTES_MAX = 64 * 1024
-# A field of six bytes costs 150 once it is read. Providers send ten, proxies twenty more.
+# A field of six bytes costs 150 once it is read. Browsers send twenty, proxies twenty more.
 HEAD_FIELDS_MAX = 128
 # Bytes for sizes and extensions of chunks and for trailers, besides one per byte of the body.
 # Chunks of ten bytes, which nobody sends, need half of that.
 FRAMING_BYTES_MAX = HEAD_BYTES_MAX
 # Each costs some microseconds, whatever is in it. One more is accepted per 8 bytes of the body.
 CHUNKS_MAX = 4_096
-# A provider sends its headers at once. A silent connection takes the place of another.
+# Headers are sent at once. A silent connection takes the place of another.
 HEAD_TIMEOUT_S = 10.0
-# Requests that may wait behind the one that is being answered. Providers wait for each answer.
+# Requests that may wait behind the one that is being answered. Providers and browsers wait for
+# each answer.
 PIPELINED_MAX = 8
-# An answer has a few bytes, the metrics some 10 KB: a peer that accepts neither reads nothing.
+# Of a large answer a peer has to read some 50 KB in this time.
 WRITE_TIMEOUT_S = 10.0
 
 
@@ -44,7 +47,13 @@ class _AboveBound(Exception):
 
 
 class BoundedConnection(HttpConnection):
-    """A connection with bounds of time, size and number for its requests."""
+    """A connection with bounds of time, size and number for its requests.
+
+    A process says in a subclass how large a body it reads, and what it answers for want of room.
+    """
+
+    body_bytes_max: ClassVar[int]
+    not_served: ClassVar[Answer]
 
     held_bytes = 0
     _awaited_head: asyncio.TimerHandle | None = None
@@ -128,7 +137,7 @@ class BoundedConnection(HttpConnection):
             return
         cycle = self._answered
         if cycle is not None and not cycle.response_started and not self.pipeline:
-            self.transport.write(NOT_STORED.closing_bytes)
+            self.transport.write(self.not_served.closing_bytes)
         self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -173,7 +182,7 @@ class BoundedConnection(HttpConnection):
         if self._body_parts > CHUNKS_MAX + self._body_bytes // 8:
             self._refuse_framing()
             raise _AboveBound
-        kept = min(len(body), BODY_BYTES_MAX - self._body_bytes)
+        kept = min(len(body), self.body_bytes_max - self._body_bytes)
         if kept > 0:
             self._body_bytes += kept
             self._body_unheld += kept
@@ -286,9 +295,8 @@ class BoundedConnection(HttpConnection):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if self._limits.is_over:
             self._limits.note_refused("crowded")
-            app = _send_not_stored
+            app = self._send_not_served
         super()._start_asgi_task(cycle, app)
 
-
-async def _send_not_stored(_scope: Scope, _receive: Receive, send: Send) -> None:
-    await NOT_STORED.send(send)
+    async def _send_not_served(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await self.not_served.send(send)

@@ -1,4 +1,4 @@
-"""What the connections of `web` may use together: descriptors, and memory for what they send.
+"""What the connections of a process may use together: descriptors, and memory for what they send.
 
 If there are too many, it closes the connection that has been idle, or has had half of a request,
 for longest: a provider sends a request at once. Counts what it refuses, and logs each cause at most
@@ -8,10 +8,11 @@ once per minute. Reads and writes nothing itself.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+
+from workers.serving.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ CONNECTIONS_MAX = 2_000
 HELD_BYTES_MAX = 64 * 1024 * 1024
 # Connections above the limit whose requests are answered with 503.
 EXCESS_MAX = 64
-LOG_EVERY_S = 60.0
 
 
 class Connection(Protocol):
@@ -61,8 +61,7 @@ class ConnectionLimits:
         # Each with the time since when; the oldest comes first.
         self._idle: dict[Connection, float] = {}
         self._arriving: dict[Connection, float] = {}
-        self._unlogged: Counter[str] = Counter()
-        self._logged_at: dict[str, float] = {}
+        self._repeats = Repeats(clock=clock)
 
     @property
     def connections(self) -> int:
@@ -140,14 +139,12 @@ class ConnectionLimits:
     def note_refused(self, cause: str) -> None:
         """Count a refusal; at most one log line per minute and cause says how many there were."""
         self._note_refused(cause)
-        self._unlogged[cause] += 1
-        now = self._clock()
-        if now - self._logged_at.get(cause, float("-inf")) >= LOG_EVERY_S:
-            self._logged_at[cause] = now
+        since_last_logged = self._repeats.note(cause)
+        if since_last_logged is not None:
             log.warning(
                 "requests_refused",
                 cause=cause,
-                since_last_logged=self._unlogged.pop(cause),
+                since_last_logged=since_last_logged,
                 connections=self.connections,
                 connections_max=self.connections_max,
             )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.workers.receiving.serving import Web, a_purchase, inbox, serving, until
-from workers.receiving.connections import connection
+from tests.workers.receiving.serving import Web, a_purchase, inbox, serving
+from tests.workers.serving.listening import until
 from workers.receiving.receiver import BODY_BYTES_MAX
+from workers.serving import connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,9 +96,7 @@ async def test_of_very_small_chunks_a_bounded_number_is_read(
         on_body(self, body)
 
     on_body = connection.BoundedConnection.on_body
-    monkeypatch.setattr(
-        "workers.receiving.connections.connection.BoundedConnection.on_body", counted
-    )
+    monkeypatch.setattr("workers.serving.connection.BoundedConnection.on_body", counted)
     async with peer(web) as (_, writer):
         writer.write(CHUNKED + b"\r\n" + b"%x\r\n%s\r\n" % (size, b"a" * size) * 40_000)
         await until(lambda: parts > connection.CHUNKS_MAX)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.workers.receiving.serving import Web, a_purchase, inbox, serving, until
-from workers.receiving.connections import connection
+from tests.workers.receiving.serving import Web, a_purchase, inbox, serving
+from tests.workers.serving.listening import until
 from workers.receiving.probes import Found, Probes
 from workers.receiving.receiver import BODY_BYTES_MAX
+from workers.serving import connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -111,9 +112,7 @@ async def test_of_more_requests_a_bounded_number_is_read_and_then_it_closes(
         start(self, cycle, app)
 
     start = connection.BoundedConnection._start_asgi_task
-    monkeypatch.setattr(
-        "workers.receiving.connections.connection.BoundedConnection._start_asgi_task", watched
-    )
+    monkeypatch.setattr("workers.serving.connection.BoundedConnection._start_asgi_task", watched)
     async with peer(web) as one:
         one.send(request_ * number)
         answers = (await one.rest()).count(b"HTTP/1.1 ")
@@ -216,7 +215,7 @@ async def test_a_webhook_before_an_unreadable_request_is_still_answered(
 async def test_a_connection_that_reads_no_answers_is_closed(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.receiving.connections.connection.WRITE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("workers.serving.connection.WRITE_TIMEOUT_S", 0.05)
     async with peer(web) as one:
         one.writer.transport.pause_reading()  # type: ignore[attr-defined]
         scrape = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n"

@@ -1,1 +1,0 @@
-"""HTTP connections of `web`: their bounds, and what all of them may use together."""
