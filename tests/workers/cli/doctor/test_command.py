@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from threading import Event
+from threading import Event, current_thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -199,8 +199,10 @@ async def test_each_row_is_run_and_each_has_a_name_of_its_own(tmp_path: Path) ->
 def test_a_thread_that_hangs_does_not_keep_the_command_from_ending() -> None:
     """As one that looks up a name, while the name server is silent."""
     let_go, ended = Event(), Event()
+    waits_at_exit = []
 
     def hang() -> None:
+        waits_at_exit.append(not current_thread().daemon)
         let_go.wait(DEADLINE_S)
         ended.set()
 
@@ -213,7 +215,7 @@ def test_a_thread_that_hangs_does_not_keep_the_command_from_ending() -> None:
 
     try:
         assert asyncio.run(ask()) == "DONE"
-        assert not ended.is_set()
+        assert (waits_at_exit, ended.is_set()) == ([False], False)
     finally:
         let_go.set()
     assert ended.wait(DEADLINE_S)
