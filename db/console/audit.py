@@ -21,7 +21,8 @@ _PARTS = (
     """
     select a.acted_at as at, 'c' || lpad(a.id::text, 20, '0') collate "C" as key, a.action,
         case
-            when a.origin is not null and a.who <> session_user then a.who
+            -- An answer or a release keeps the person as who, and from where as typed_by.
+            when a.typed_by = a.origin then a.who
             else a.typed_by || case when a.who = session_user then '' else ' (' || a.who || ')' end
         end as who,
         a.reason,

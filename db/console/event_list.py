@@ -81,14 +81,20 @@ async def list_events(
     )
 
 
-async def read_event(database: Pool | Connection, event_id: int) -> tuple[ListedEvent, bool] | None:
-    """Return an event, and whether its payload is kept; None if there is none."""
+async def read_event(
+    database: Pool | Connection, event_id: int
+) -> tuple[ListedEvent, bool, str | None] | None:
+    """Return an event, whether its payload is kept, and the id of its trace if it has one.
+
+    None if there is no such event.
+    """
     row = await database.fetchrow(
-        f"select {_COLUMNS}, fleet.has_payload(e.id)"  # noqa: S608 - constants of this module
+        f"select {_COLUMNS}, fleet.has_payload(e.id),"  # noqa: S608 - constants of this module
+        " split_part(e.traceparent, '-', 2)"
         " from fleet.inbox_events as e where e.id = $1",
         event_id,
     )
-    return None if row is None else (ListedEvent(*row[:-1]), row[-1])
+    return None if row is None else (ListedEvent(*row[:-2]), row[-2], row[-1])
 
 
 async def list_providers(database: Pool | Connection) -> list[str]:

@@ -68,13 +68,17 @@ async def read_page(
     start: int,
     *values: object,
     since: datetime | None = None,
+    bounded_by: tuple[object, ...] = (),
 ) -> Page[Row]:
-    """Return the page of rows with a smaller id than `start`; `values` are the list's filter."""
+    """Return the page of rows with a smaller id than `start`; `values` are the list's filter.
+
+    `bounded_by` is what of it the query of the bound takes, too.
+    """
     rows = await database.fetch(wanted.page, start, *values)
     made = [wanted.row(*row) for row in rows[:PAGE_ROWS]]
     if len(rows) > PAGE_ROWS:
         return Page(made, rows[PAGE_ROWS - 1][0], is_full=True)
-    last = await database.fetchrow(wanted.bound, start)
+    last = await database.fetchrow(wanted.bound, start, *bounded_by)
     return Page(made, place_after(last, since=since), is_full=False)
 
 

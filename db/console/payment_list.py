@@ -1,7 +1,7 @@
 """A list of payments for a person: each a purchase, the newest first, in pages of bounded cost.
 
 As the list of events: a page goes on from an id, looks at LOOKED_AT_MAX rows at
-most, of the index of its state if there is one, and says how far it came.
+most, of the buyer or of the index of its state if there is one, and says how far it came.
 """
 
 from __future__ import annotations
@@ -84,9 +84,11 @@ async def list_payments(
     if wanted.until is not None:
         start = min(start, await first_id_from(database, "public.coin_purchases", wanted.until))
     status = wanted.state if wanted.state in ("confirmed", "refunded", "chargeback") else None
+    is_of_one = wanted.profile_id is not None
+    queries = [query(wanted.state, is_of_one=is_of_one) for query in (page_query, bound_query)]
     return await read_page(
         database,
-        Listing(ListedPayment, page_query(wanted.state), bound_query(wanted.state)),
+        Listing(ListedPayment, *queries),
         start,
         wanted.provider,
         wanted.profile_id,
@@ -94,12 +96,16 @@ async def list_payments(
         wanted.until,
         status,
         since=wanted.since,
+        bounded_by=(wanted.profile_id,) if is_of_one else (),
     )
 
 
-def page_query(state: State | None) -> str:
-    """Return the query of a page: $1 is where it begins, the others are the filter."""
-    # Inside, the newest rows of the state's index or of all; outside, the filter.
+def page_query(state: State | None, *, is_of_one: bool = False) -> str:
+    """Return the query of a page: $1 is where it begins, the others are the filter.
+
+    With `is_of_one` it reads the payments of the buyer $3 alone, which are few.
+    """
+    # Inside, the newest rows of the buyer, of the state's index, or of all; outside, the filter.
     return f"""
         select
             w.id, w.payment_id, w.profile_id, w.provider, w.provider_payment_id, w.sku,
@@ -111,7 +117,7 @@ def page_query(state: State | None) -> str:
                 p.coin_amount, p.refunded_coins, p.amount_minor, p.currency, p.status,
                 p.hold_reason, p.decision, p.created_at
             from public.coin_purchases as p
-            where p.id < $1{_of_state(state)}
+            where p.id < $1{_of_state(state)}{" and p.profile_id = $3" if is_of_one else ""}
             order by p.id desc
             limit {LOOKED_AT_MAX}
         ) as w
@@ -125,11 +131,15 @@ def page_query(state: State | None) -> str:
     """  # noqa: S608 - constants of this module
 
 
-def bound_query(state: State | None) -> str:
-    """Return the query of the last payment that a page looks at, if there are older ones."""
+def bound_query(state: State | None, *, is_of_one: bool = False) -> str:
+    """Return the query of the last payment that a page looks at, if there are older ones.
+
+    $1 is where the page begins, $2 the buyer if it reads of one alone.
+    """
+    of_one = " and p.profile_id = $2" if is_of_one else ""
     return (
         "select p.id, p.created_at from public.coin_purchases as p"  # noqa: S608 - as above
-        f" where p.id < $1{_of_state(state)} order by p.id desc"
+        f" where p.id < $1{_of_state(state)}{of_one} order by p.id desc"
         f" offset {LOOKED_AT_MAX - 1} limit 1"
     )
 

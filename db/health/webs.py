@@ -32,7 +32,7 @@ class WebDetail(msgspec.Struct, frozen=True):
     `clock_ahead_s` is its machine's clock less the database's; None until it was measured.
     `refused` has the causes that only a setting or a clock can mend: no_match, stale. `providers`
     are those whose webhooks it takes, `purchases_from` those whose purchases clients may submit;
-    None from a process of the release before.
+    None from a process of the release before. `version` is the release that it runs.
     """
 
     clock_ahead_s: float | None = None
@@ -40,6 +40,7 @@ class WebDetail(msgspec.Struct, frozen=True):
     trouble: Trouble | None = None
     providers: tuple[str, ...] | None = None
     purchases_from: tuple[str, ...] | None = None
+    version: str = ""
 
 
 class WebStatus(msgspec.Struct, frozen=True):

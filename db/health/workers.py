@@ -50,7 +50,7 @@ class WorkDetail(msgspec.Struct, frozen=True):
     """What else a worker counted; empty if the worker is of the last release.
 
     `latency_buckets` counts applied events by the time since they were received; the bounds are
-    tasks.context.LATENCY_BUCKETS_S.
+    tasks.context.LATENCY_BUCKETS_S. `version` is the release that the worker runs.
     """
 
     outcomes: tuple[OutcomeCount, ...] = ()
@@ -59,6 +59,7 @@ class WorkDetail(msgspec.Struct, frozen=True):
     latency_buckets: tuple[int, ...] = ()
     trouble: Trouble | None = None
     faults: tuple[ProviderFault, ...] = ()
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ grant select (purchase_id, profile_id) on fleet.frozen_purchases to coinfleet_co
 grant select (event_id, judgements, judged_at) on fleet.hold_judgements to coinfleet_console;
 grant select (
     id, provider, provider_event_id, event_type, state, reason, attempts, starts, payment_id, received_at,
-    next_attempt_at, processed_at, last_error
+    next_attempt_at, processed_at, last_error, traceparent
 ) on fleet.inbox_events to coinfleet_console;
 grant select (
     purchase_id, payment_id, joined_by, joined_at, is_taken_back, closed_at, closed_by, closed_reason

@@ -1,4 +1,4 @@
-"""Row 7: a sweep and a recompute over a large audience, by how much of it changed.
+"""Row 7: a sweep and a recompute over a large audience, by how much of it changed; and its notes.
 
 The reference has the same rows and no trigger: it deletes silent viewers and writes every stream.
 The bench sets the time: a round is a second. Viewers who stay were heard late enough for all
@@ -7,6 +7,7 @@ rounds, so heartbeats that change nothing need not be sent.
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from db.connections.pool import open_connection
-from tests.bench.measurements import Budget, Pairs, Row
+from tests.bench.measurements import Budget, Pairs, Row, interleave
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -35,6 +36,9 @@ SHARES = tuple(BOUNDS)
 # It takes seconds to prepare a round.
 PAIRS = 3
 CALL = 1_000
+# As many as one recompute notes for the console, and what their notes may cost.
+NOTED = 200
+NOTES_BOUND = 1.5
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 _FOLDER = Path(__file__).parent
@@ -43,6 +47,7 @@ create schema bench;
 create schema textbook;
 create function bench.streams() returns bigint language sql immutable as 'select {}::bigint';
 """
+_NOTES = re.compile(r",\s*-- For the console.*?limit \d+\s*\)", re.DOTALL)
 _DELETE_SILENT = """
 delete from textbook.active_viewers where last_active_at <= $1::timestamptz - interval '60 seconds'
 """
@@ -125,6 +130,39 @@ class Crowd:
         assert deleted == f"DELETE {len(a_round.silent)}", "others were deleted than fell silent"
         return took_ms
 
+    async def compare_notes(self, now: datetime, *, pairs: int) -> Pairs:
+        """Have streams published by the recompute, and by its text without what notes them."""
+        text = await self.db.fetchval(
+            "select pg_get_functiondef('fleet.recompute_publish_state(timestamptz, integer)'"
+            "::regprocedure)"
+        )
+        without, found = _NOTES.subn("", text)
+        assert found == 1, "the recompute notes its switches in another way"
+        await self.db.execute(without.replace("fleet.recompute_publish_state", "bench.recompute"))
+        rows = await self.db.fetch(
+            "select id from public.live_streams where is_published order by id limit $1", NOTED
+        )
+        streams = [row["id"] for row in rows]
+        return await interleave(
+            lambda: self._publish(streams, "fleet.recompute_publish_state", now),
+            lambda: self._publish(streams, "bench.recompute", now),
+            pairs=pairs,
+        )
+
+    async def _publish(self, streams: Sequence[int], function: str, now: datetime) -> float:
+        """Switch streams off and on; return the ms in which the function publishes them again."""
+        for is_on in (False, True):
+            await self.db.execute(
+                "update public.live_streams set live_available = $1 where id = any($2)",
+                is_on,
+                streams,
+            )
+        started = time.perf_counter()
+        switched = await self.db.fetch(f"select * from {function}($1)", now)
+        took_ms = (time.perf_counter() - started) * 1e3
+        assert len(switched) == len(streams), "others were switched"
+        return took_ms
+
     async def check(self, a_round: Round) -> None:
         """Check that recomputing by change led to the same as recomputing everything."""
         await self.db.execute("update fleet.publish_horizon set everything_at = null")
@@ -201,11 +239,13 @@ async def measure(
             for sample, values in sides if number % 2 == 0 else reversed(sides):
                 values.append(await sample(each))
         await crowd.check(rounds[-1])
-    return rows(costs, of=f"of {viewers:,} viewers on {streams:,} streams")
+        # A sample takes milliseconds.
+        noted = await crowd.compare_notes(rounds[-1].now, pairs=5 * pairs)
+    return rows(costs, noted, of=f"of {viewers:,} viewers on {streams:,} streams")
 
 
-def rows(costs: dict[float, Pairs], *, of: str) -> list[Row]:
-    """Return the rows: the time for the largest share, and each share's ratio to the textbook."""
+def rows(costs: dict[float, Pairs], noted: Pairs, *, of: str) -> list[Row]:
+    """Return the rows: the time for the largest share, and each ratio."""
     seconds = [ms / 1e3 for ms in costs[SHARES[0]].ours]
     return [
         Row(
@@ -224,6 +264,13 @@ def rows(costs: dict[float, Pairs], *, of: str) -> list[Row]:
                 unit="ms",
             )
             for share, pairs in costs.items()
+        ),
+        Row.of_ratio(
+            7,
+            f"recompute that publishes {NOTED} streams, noted for the console, against not noted",
+            noted,
+            budget=Budget(NOTES_BOUND, at_most=True),
+            unit="ms",
         ),
     ]
 

@@ -96,6 +96,23 @@ async def test_keys_lead_through_the_page(console: Console) -> None:
     assert await page.get_by_role("searchbox").input_value() == "a/b"
 
 
+@pytest.mark.parametrize("has_clipboard", [True, False])
+async def test_an_id_is_copied_on_plain_http_too(console: Console, *, has_clipboard: bool) -> None:
+    page = await console.sign_in(permissions=["clipboard-read", "clipboard-write"])
+    if not has_clipboard:
+        # As at an address that is neither https nor this machine.
+        await page.add_init_script(
+            "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+        )
+    await page.goto(f"{console.base}/events/1")
+    await page.get_by_role("button", name="Copy evt_1").click()
+    await page.get_by_text("Copied").wait_for()
+    await page.keyboard.press("/")
+    await page.keyboard.press("Control+V")
+    assert await page.get_by_role("searchbox").input_value() == "evt_1"
+    assert console.complaints == []
+
+
 async def test_an_empty_filter_stays_out_of_the_address(console: Console) -> None:
     page = await console.sign_in()
     await page.goto(f"{console.base}/events")

@@ -17,6 +17,7 @@ from db.connections.pool import answered
 from db.errors import describe, is_transient
 from db.health.webs import WebDetail, report_web
 from db.health.workers import Trouble
+from workers.version import release_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -95,6 +96,7 @@ class WebReporter:
             trouble=Trouble(trouble[0], now - trouble[1]) if trouble else None,
             providers=self._providers,
             purchases_from=self._purchases_from,
+            version=release_version(),
         )
         asked_at = time.time()
         reporting = report_web(self._pool, self.web, uptime_s=now - self._started, detail=detail)

@@ -19,6 +19,7 @@ from db.health.workers import (
     WorkerReport,
     report_worker,
 )
+from workers.version import release_version
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
@@ -71,4 +72,5 @@ def work_detail(meter: Meter) -> WorkDetail:
         latency_buckets=tuple(meter.latency_buckets),
         trouble=Trouble(*trouble) if trouble else None,
         faults=tuple(ProviderFault(*each) for each in sorted(meter.faults.items())),
+        version=release_version(),
     )

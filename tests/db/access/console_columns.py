@@ -36,7 +36,7 @@ READABLE: dict[str, str] = {
     "fleet.hold_judgements": "event_id judgements judged_at",
     "fleet.inbox_events": (
         "id provider provider_event_id event_type state reason attempts starts payment_id "
-        "received_at next_attempt_at processed_at last_error"
+        "received_at next_attempt_at processed_at last_error traceparent"
     ),
     "fleet.joined_purchases": (
         "purchase_id payment_id joined_by joined_at is_taken_back closed_at closed_by closed_reason"

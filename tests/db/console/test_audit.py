@@ -79,6 +79,18 @@ async def test_a_deed_says_who_what_and_why(log: Connection) -> None:
     )
 
 
+async def test_a_deed_of_the_console_is_its_persons_whatever_role_it_had(db: Connection) -> None:
+    here = "console, 10.0.0.7"
+    await db.execute(
+        "insert into fleet.operator_actions (action, who, typed_by, reason, origin) values"
+        " ('replay', 'another_role', 'fay', 'a retry', $1),"
+        " ('purchases answer', 'gus', $1, 'an answer', $1)",
+        here,
+    )
+    deeds = {deed.reason: (deed.who, deed.origin) for deed in await list_deeds(db)}
+    assert deeds == {"a retry": ("fay (another_role)", here), "an answer": ("gus", here)}
+
+
 async def test_it_tells_who_came_in_who_left_who_was_put_out_and_who_was_refused(
     log: Connection,
 ) -> None:

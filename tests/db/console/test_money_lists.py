@@ -78,6 +78,16 @@ async def test_payments_are_what_the_filter_means_the_newest_first_and_once(
             assert await walk_payments(books, wanted) == expected, (state, buyer)
 
 
+async def test_all_payments_of_a_buyer_are_found_however_many_others_paid_since(
+    books: Books, sold: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payment_list, "LOOKED_AT_MAX", 7)
+    page = await list_payments(books.db, PaymentFilter(profile_id=sold[0]))
+    assert len(page.rows) == 5
+    assert {each.profile_id for each in page.rows} == {sold[0]}
+    assert page.before is None
+
+
 async def test_disputes_to_answer_are_listed_by_their_deadline_and_each_once(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,8 +61,8 @@ async def test_status_names_a_pause_that_is_long_and_does_not_call_it_overdue(
     health = await read_health(database.url(), None)
     found = [line for line in health.attention if line.startswith(JOB)]
     line = (
-        f"{JOB} has been paused for {minutes} min by ann (why): coinfleet schedules resume {JOB}"
-        " --reason '…'"
+        f"{JOB} has been paused for {minutes} min by ann (why): `coinfleet schedules resume {JOB}"
+        " --reason '…'`"
     )
     assert found == [line] * lines
 

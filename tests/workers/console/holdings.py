@@ -131,5 +131,8 @@ def fields_of(page: str, action: str) -> dict[str, str]:
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
         if attributes.get("type") == "radio" and "checked" not in tag:
             continue
+        # A box that ticks all others is sent nowhere.
+        if "name" not in attributes:
+            continue
         fields[attributes["name"]] = attributes.get("value", "").replace("&#34;", '"')
     return fields

@@ -19,6 +19,7 @@ from workers.cli.simulate.events import Webhook
 from workers.outage import Outage
 from workers.receiving.refusals import LOG_EVERY_S, Refusals
 from workers.receiving.reporter import WebReporter
+from workers.version import release_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -149,6 +150,7 @@ async def test_a_clock_that_is_off_is_measured_and_logged_once(
     await ours.report()
     (report,) = await read_webs(db)
     assert report.detail.clock_ahead_s == pytest.approx(0, abs=5)
+    assert report.detail.version == release_version()
 
 
 async def test_an_error_of_storing_is_reported_by_its_sqlstate(

@@ -15,6 +15,7 @@ from db.inbox.arrivals import Arrival, store_arrivals
 from tasks import PROCESS_PAYMENT_EVENTS
 from tests.conditions import eventually, somebody_waits_for_a_lock
 from workers.queue.doorbell import Bell
+from workers.version import release_version
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -116,8 +117,8 @@ async def test_a_worker_that_stops_has_reported_all_it_counted_and_frees_its_nam
         await eventually(lambda: event_is_done(db))
         worker.signal()
         assert await worker.ended() == 0
-        reported = await db.fetch("select worker from fleet.worker_reports")
-        assert [row["worker"] for row in reported] == ["box:1"]
+        reported = await db.fetch("select worker, detail ->> 'version' from fleet.worker_reports")
+        assert [tuple(row) for row in reported] == [("box:1", release_version())]
         counted.append(await db.fetchval(COUNTED))
     # The second found nothing to do.
     assert counted == [1, None]

@@ -25,6 +25,7 @@ from workers.cli.words import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from db.connections.pool import Pool
     from db.health.server import Server
     from workers.cli.doctor.examining import Context
 
@@ -53,15 +54,21 @@ async def reach(context: Context) -> list[Finding]:
     if context.pool is None:
         return [not_checked("no database is known here", fix="set DATABASE_URL, or start a fleet")]
     try:
-        with explained_errors(), raising_unavailable():
-            asked = read_version(context.pool)
-            version, is_released = await result_or_abandon(asked, after_s=WITHIN_S)
+        asked = _read_version(context.pool)
+        version, is_released = await result_or_abandon(asked, after_s=WITHIN_S)
     except (CoinfleetError, TimeoutError) as error:
+        is_silent = isinstance(error, TimeoutError)
+        what = f"the database gives no answer within {WITHIN_S:g} s" if is_silent else str(error)
         fix = "start it, or correct DATABASE_URL; nothing is lost meanwhile, providers send again"
-        return [broken("database_away", str(error), fix=fix)]
+        return [broken("database_away", what, fix=fix)]
     if not is_released:
         return [broken("no_schema", "the database holds no schema of coinfleet", fix=MIGRATE)]
     return [ok(f"PostgreSQL {version} answers")]
+
+
+async def _read_version(pool: Pool) -> tuple[str, bool]:
+    with explained_errors(), raising_unavailable():
+        return await read_version(pool)
 
 
 async def check_schema(context: Context) -> list[Finding]:

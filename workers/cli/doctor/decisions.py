@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from db.health.status import read_clock
-from tasks.findings import Finding, attention, broken, ok
+from db.release.compatibility import is_current
+from tasks.findings import Finding, attention, broken, not_checked, ok
 from workers.cli.status.checks import (
     CheckContext,
     find_damaged_schema,
@@ -49,6 +50,8 @@ FIXES = {
 
 async def check_decisions(context: Context) -> list[Finding]:
     """Say what waits for a person, as `coinfleet status` does."""
+    if not await is_current(context.database):
+        return [not_checked("the database is not this release's", fix="see `schema`")]
     asked = CheckContext(
         pool=context.database,
         now=await read_clock(context.database),

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 TIMEOUT_S = 5.0
 ORDER = tuple(Verdict)
+# What a database says of what it lacks before its release: a function, table, column or schema.
+LACKING = ("42883", "42P01", "42703", "3F000")
 _NO_DATABASE = "the database can't be asked"
 
 
@@ -111,11 +113,14 @@ async def _run(check: Check, context: Context, timeout_s: float) -> Examined:
         found = [not_checked(f"no answer within {timeout_s:g} s", fix=fix)]
     # Whatever it is, the other checks still say what they found.
     except Exception as error:  # noqa: BLE001
-        found = [
-            broken(
-                "check_failed", f"it can't be found out: {_said(error)}", fix="remove that cause"
-            )
-        ]
+        said = _said(error)
+        if said.startswith(LACKING):
+            found = [
+                not_checked(f"the database is not this release's ({said})", fix="see `schema`")
+            ]
+        else:
+            what = f"it can't be found out: {said}"
+            found = [broken("check_failed", what, fix="remove that cause")]
     return _examined(check, found)
 
 

@@ -31,21 +31,35 @@ APPLICATION = "coinfleet doctor"
 
 
 async def _each(
-    context: Context, look: Callable[[Process, Address, Login], Iterator[Finding]]
+    context: Context,
+    look: Callable[[Process, Address, Login], Iterator[Finding]],
+    *,
+    tells: str = "",
 ) -> list[Finding]:
-    """Return what `look` finds of each process whose address is known."""
+    """Return what `look` finds of each process whose address is known.
+
+    Why one can't be looked at is told by the check that `tells` findings of that code; others name
+    the process.
+    """
+    unseen = []
 
     async def one(process: Process) -> list[Finding]:
         url: str | None = getattr(context.settings, process.address.lower())
         if url is None:
             return []
         seen = await context.once(process.address, lambda: _look(process, url))
-        if isinstance(seen, Finding):
+        if isinstance(seen, Login):
+            return list(look(process, Address.parse(url), seen))
+        if seen.code == tells:
             return [seen]
-        return list(look(process, Address.parse(url), seen))
+        unseen.append(process.name)
+        return []
 
-    found = await asyncio.gather(*map(one, PROCESSES.values()))
-    return [*(finding for each in found for finding in each), *_unknown(context)]
+    found = [each for part in await asyncio.gather(*map(one, PROCESSES.values())) for each in part]
+    if unseen:
+        what = f"not logged in as {', '.join(unseen)}"
+        found.append(not_checked(what, fix="see `logins` and `poolers`: they say why"))
+    return [*found, *_unknown(context)]
 
 
 def _unknown(context: Context) -> Iterator[Finding]:
@@ -80,7 +94,7 @@ async def _look(process: Process, url: str) -> Login | Finding:
 
 async def check_roles(context: Context) -> list[Finding]:
     """Say whether each process logs in as its own role, which may do its work and no more."""
-    return await _each(context, judge_role)
+    return await _each(context, judge_role, tells="login_refused")
 
 
 def judge_role(process: Process, _address: Address, login: Login) -> Iterator[Finding]:
@@ -133,7 +147,7 @@ def _judge_owner(login: Login) -> Iterator[Finding]:
 
 async def check_poolers(context: Context) -> list[Finding]:
     """Say whether each address names the pooler that answers there."""
-    return await _each(context, judge_pooler)
+    return await _each(context, judge_pooler, tells="pooler_unnamed")
 
 
 def judge_pooler(process: Process, address: Address, login: Login) -> Iterator[Finding]:

@@ -6,15 +6,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tasks.findings import Verdict
+from workers.cli.doctor.examining import Examined
 from workers.cli.terminal import print_lines, width_of, wrapped
 from workers.cli.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from workers.cli.doctor.examining import Examined
+    from tasks.findings import Finding
 
 MARKS = {
     Verdict.BROKEN: "✗",
@@ -60,6 +61,8 @@ def show(console: Console, examined: Sequence[Examined], *, is_whole: bool) -> N
         chosen = [each for each in examined if each.verdict is verdict]
         if chosen:
             console.print()
+        if verdict is Verdict.NOT_CHECKED:
+            chosen = list(_joined(chosen))
         for each in chosen:
             if verdict is Verdict.OK and not is_whole:
                 line = f"✓ {each.check}: {_in_short(each)}"
@@ -78,6 +81,20 @@ def show(console: Console, examined: Sequence[Examined], *, is_whole: bool) -> N
                 if finding.fix:
                     fix = f"    → {finding.fix}"
                     print_lines(console, wrapped(fix, width=width, indent="      "))
+
+
+def _joined(examined: Sequence[Examined]) -> Iterator[Examined]:
+    """Yield those that found the same as one, for it would be told many times."""
+    by_findings: dict[tuple[Finding, ...], list[Examined]] = {}
+    for each in examined:
+        by_findings.setdefault(tuple(each.findings), []).append(each)
+    for same in by_findings.values():
+        first = same[0]
+        if len(same) == 1:
+            yield first
+        else:
+            names = ", ".join(each.check for each in same)
+            yield Examined(check=names, looks_at="not looked at", findings=first.findings)
 
 
 def _in_short(each: Examined) -> str:

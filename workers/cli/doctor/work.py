@@ -48,7 +48,7 @@ UNTRIED_TRIAL_FOR = timedelta(minutes=10)
 # An event takes milliseconds, and workers look each second.
 PENDING_MAX_S = 60.0
 TIMEOUT_S = 4.0
-START = "start it: `coinfleet up`, or the process's line of the Procfile"
+START = "start it, or restart one that hangs: `coinfleet up`, or the process's line of the Procfile"
 NO_WORKER = broken("no_worker", "no worker reports: nothing is applied", fix=START)
 NO_WEB = broken("no_web", "no web reports: nothing is received", fix=START)
 # By the code of what is wrong with a job.

@@ -131,7 +131,7 @@ def _long_pause(job: Job, pause: SchedulePause, now: datetime) -> Iterator[Fault
             "job_paused",
             f"{job.job} has been paused for {duration(paused_s)} by {pause.paused_by}"
             f" ({pause.reason})",
-            f"coinfleet schedules resume {job.job} --reason '…'",
+            f"`coinfleet schedules resume {job.job} --reason '…'`",
         )
 
 

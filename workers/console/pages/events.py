@@ -44,7 +44,7 @@ async def show_one(visit: Visit, *, payload: str | None = None) -> Response:
     found = await read_event(visit.pool, event_id)
     if found is None:
         raise NotFound(f"There is no event {event_id}.")
-    event, has_payload = found
+    event, has_payload, trace_id = found
     subject = Subject("event", event_id, f"{event.provider} {event.event_type}")
     lines = await tell_lines(visit.pool, subject)
     return visit.page(
@@ -52,6 +52,7 @@ async def show_one(visit: Visit, *, payload: str | None = None) -> Response:
         title=f"Event {event_id}",
         event=event,
         has_payload=has_payload,
+        trace_id=trace_id,
         lines=lines,
         payload=payload,
     )

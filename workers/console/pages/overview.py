@@ -79,6 +79,8 @@ def _values(reading: Reading) -> dict[str, Any]:
         "reasons": {schedule.name: schedule.why for schedule in TIMETABLE},
         "oldest_held": _oldest_held(health),
         "version": release_version(),
+        # What each worker runs; a web process's report is read with its version.
+        "versions": {each.worker: each.detail.version for each in signs.workers} if signs else {},
     }
 
 

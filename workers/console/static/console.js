@@ -1,4 +1,5 @@
-// Keys, the address of a filter, a box that ticks all, and the chart. Every page works without this file.
+// Keys, the address of a filter, a box that ticks all, buttons that copy, and the chart. Every page works without
+// this file.
 "use strict";
 
 // `/` goes to the search box, as on other consoles; not while something is typed.
@@ -29,6 +30,36 @@ for (const box of document.querySelectorAll("input[data-choose-all]")) {
   box.addEventListener("change", () => {
     for (const each of box.form.querySelectorAll("input[type=checkbox]")) each.checked = box.checked;
   });
+}
+
+// A button beside each id. On plain HTTP a browser gives scripts no clipboard, so there the text is selected.
+async function copy(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "visually-hidden";
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
+
+for (const place of document.querySelectorAll("[data-copy]")) {
+  const id = place.textContent.trim();
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy secondary outline";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", `Copy ${id}`);
+  button.addEventListener("click", async () => {
+    await copy(id);
+    button.textContent = "Copied";
+    button.focus();
+  });
+  place.after(" ", button);
 }
 
 // The chart: a picture of numbers that stand on the page as text, too.

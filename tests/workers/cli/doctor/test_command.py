@@ -93,6 +93,15 @@ async def test_without_any_address_all_that_can_be_checked_is(
     assert "no database is known here" in ended.out
 
 
+async def test_what_is_not_checked_for_one_cause_is_told_once(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    monkeypatch.setattr(type(database), "url", lambda *_: "postgresql://x:x@127.0.0.1:1/x")
+    shown = await typed("doctor")
+    assert shown.out.count("the database can't be asked") == 1
+    assert "? schema, grants, passwords," in shown.out
+
+
 @pytest.mark.provokes("settings_unreadable")
 async def test_settings_that_cannot_be_read_are_findings(
     typed: Typed, monkeypatch: pytest.MonkeyPatch

@@ -27,6 +27,8 @@ from workers.cli.doctor.database import (
     check_server,
     reach,
 )
+from workers.cli.doctor.examining import examine
+from workers.cli.doctor.table import HERE, REACH
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -61,6 +63,25 @@ async def test_a_database_that_is_away_or_not_ours_is_a_finding(
     )
     (unknown,) = await reach(context())
     assert unknown.verdict is Verdict.NOT_CHECKED
+
+
+async def test_a_database_of_another_release_is_told_once(session: Connection) -> None:
+    """As while the first release is made: what asks functions that are not there yet says so."""
+    for statement in (
+        "delete from fleet.schema_objects where name like 'fleet.vital_signs%'",
+        "drop function fleet.vital_signs()",
+    ):
+        await session.execute(statement)
+    # One by one, for they share a session.
+    examined = [(await examine([row], context(session), reach=REACH))[1] for row in HERE]
+    found = {each.check: each for each in examined}
+    assert found["schema"].verdict is BROKEN
+    assert {found[name].verdict for name in ("events", "decisions")} == {Verdict.NOT_CHECKED}
+    assert {each.findings[0].fix for each in (found["events"], found["decisions"])} == {
+        "see `schema`"
+    }
+    codes = {finding.code for each in examined for finding in each.findings}
+    assert "check_failed" not in codes
 
 
 MORE = """

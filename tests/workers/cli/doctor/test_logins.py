@@ -90,6 +90,14 @@ async def test_an_address_that_is_refused_is_found_without_its_password(
     assert "a-wrong-password" not in what
 
 
+async def test_who_cannot_log_in_is_told_once(shared_database: Database) -> None:
+    url = shared_database.url("web").replace(":test@", ":a-wrong-password@")
+    for check in (check_poolers, check_tls):
+        findings = await check(context(web_database_url=url))
+        assert wrong(findings) == []
+        assert findings[0].what == "not logged in as web"
+
+
 @needs_pgbouncer
 @pytest.mark.provokes("pooler_unnamed")
 async def test_a_pooler_is_found_whether_or_not_the_address_says_so(
