@@ -77,9 +77,11 @@ async def test_strangers_who_hold_connections_keep_nobody_out(
     for _, writer in held:
         writer.write(HEALTHY[:20])
     assert (await exchange(port, CLOSING)).startswith(b"HTTP/1.1 200")
+    closed = [reader.read() for reader, _ in held[: 2 * CONNECTIONS_MAX]]
     async with asyncio.timeout(10):
-        ends = [await reader.read() for reader, _ in held[: 2 * CONNECTIONS_MAX]]
-    assert set(ends) == {b""}
+        ends = await asyncio.gather(*closed, return_exceptions=True)
+    # Where the server had not read yet, its end is a reset.
+    assert all(each == b"" or isinstance(each, ConnectionError) for each in ends)
     for _, writer in held:
         writer.close()
 
