@@ -28,17 +28,19 @@ begin
         v_person := v_name || ' (' || left(encode(sha256(convert_to(p_subject, 'UTF8')), 'hex'), 8) || ')';
         insert into fleet.console_people (subject, person) values (p_subject, v_person);
     end if;
-    -- A token that a proxy keeps sending must not bring back a session that was ended after it was issued.
+    -- A token that a proxy keeps sending must not bring back a session that was ended after it was issued, nor, where
+    -- the proxy's clock is ahead, the session that it began.
     if exists (
         select from fleet.console_sessions as s
-        where s.subject = p_subject and s.revoked_at >= to_timestamp(p_issued_s)
+        where s.subject = p_subject and s.revoked_at is not null
+            and greatest(s.revoked_at, s.issued_at) >= to_timestamp(p_issued_s)
     ) then
         return null;
     end if;
-    insert into fleet.console_sessions (token_hash, subject, role, aal, reads_payloads, expires_at)
+    insert into fleet.console_sessions (token_hash, subject, role, aal, reads_payloads, expires_at, issued_at)
     values (
         p_token_hash, p_subject, p_role, p_aal, p_reads_payloads,
-        clock_timestamp() + make_interval(secs => least(p_lasts_s, 86400))
+        clock_timestamp() + make_interval(secs => least(p_lasts_s, 86400)), to_timestamp(p_issued_s)
     );
     return v_person;
 end

@@ -394,8 +394,7 @@ async def columns(db: Connection, table: str) -> dict[str, str]:
     """The columns of a table, with their types."""
     rows = await db.fetch(
         "select attname, format_type(atttypid, null) as type from pg_attribute"
-        " where attrelid = $1::text::regclass"
-        " and attnum > 0 and not attisdropped",
+        " where attrelid = $1::text::regclass and attnum > 0 and not attisdropped",
         table,
     )
     return {row["attname"]: row["type"] for row in rows}

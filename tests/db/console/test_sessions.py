@@ -85,6 +85,17 @@ async def test_a_claim_from_before_a_sign_out_begins_nothing(db: Connection) -> 
     assert await open_session(db, a_hash(3), later, lasts_s=60)
 
 
+async def test_a_claim_of_a_clock_that_is_ahead_does_not_outlive_its_sign_out(
+    db: Connection,
+) -> None:
+    now = await db.fetchval("select extract(epoch from clock_timestamp())::float8")
+    claim = ann(issued_s=now + 9)
+    assert await open_session(db, a_hash(1), claim, lasts_s=60)
+    await end_session(db, a_hash(1))
+    assert await open_session(db, a_hash(2), claim, lasts_s=60) is None
+    assert await open_session(db, a_hash(3), ann(issued_s=now + 10), lasts_s=60)
+
+
 async def test_revoking_ends_all_sessions_of_one_person_once(db: Connection) -> None:
     await open_session(db, a_hash(1), ann(), lasts_s=60)
     await open_session(db, a_hash(2), ann(), lasts_s=60)

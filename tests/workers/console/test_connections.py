@@ -68,14 +68,20 @@ async def test_headers_without_end_are_refused(port: int) -> None:
     assert answer.startswith(b"HTTP/1.1 400")
 
 
-async def test_strangers_who_hold_connections_keep_nobody_out(port: int) -> None:
+async def test_strangers_who_hold_connections_keep_nobody_out(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing but the want of room closes one here.
+    monkeypatch.setattr("workers.serving.connection.HEAD_TIMEOUT_S", 3_600)
     held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3 * CONNECTIONS_MAX)]
     for _, writer in held:
         writer.write(HEALTHY[:20])
     assert (await exchange(port, CLOSING)).startswith(b"HTTP/1.1 200")
+    closed = [reader.read() for reader, _ in held[: 2 * CONNECTIONS_MAX]]
     async with asyncio.timeout(10):
-        ends = [await reader.read() for reader, _ in held[: 2 * CONNECTIONS_MAX]]
-    assert set(ends) == {b""}
+        ends = await asyncio.gather(*closed, return_exceptions=True)
+    # Where the server had not read yet, its end is a reset.
+    assert all(each == b"" or isinstance(each, ConnectionError) for each in ends)
     for _, writer in held:
         writer.close()
 

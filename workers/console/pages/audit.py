@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from db.console.audit import PAGE_ROWS, list_deeds
+from workers.console.times import read_time
 from workers.console.visit import BadInput
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from starlette.responses import Response
 
     from workers.console.visit import Visit
@@ -37,10 +39,7 @@ def _read_before(text: str) -> tuple[datetime, str] | None:
     if not text:
         return None
     at, _, key = text.partition(" ")
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        raise BadInput("`before` is a place in the list, as the links have it.") from None
-    if moment.tzinfo is None or not key:
+    moment = read_time(at)
+    if moment is None or not key:
         raise BadInput("`before` is a place in the list, as the links have it.")
     return moment, key

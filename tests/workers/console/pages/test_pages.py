@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -96,6 +97,19 @@ async def test_whatever_is_typed_gets_a_page_and_comes_back_escaped(
             assert "<script>alert" not in answer.text
             assert str(1234567 * 7) not in answer.text
         tried |= set(left)
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+async def test_a_time_that_no_calendar_of_the_database_has_gets_a_page(
+    approver: httpx.AsyncClient, at: str
+) -> None:
+    for address in (
+        f"/audit?before={quote(f'{at} x')}",
+        f"/approvals?after={quote(f'{at} 1 1')}",
+        f"/payments/disputes?after={quote(f'{at} stripe dp_1')}",
+        f"/events?since={quote(at)}",
+    ):
+        assert (await approver.get(address)).status_code in (200, 400), address
 
 
 @pytest.mark.parametrize("event_id", ["0", "999999", "x", "9" * 25, "1%00", "-1", "1.5", "٤"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from uuid import UUID
 
 from db.console.statement import (
@@ -15,6 +15,7 @@ from db.console.statement import (
     list_entries,
     read_holder,
 )
+from workers.console.pages.links import links_of
 from workers.console.rights import Right
 from workers.console.times import read_time
 from workers.console.visit import BadInput, NotFound, read_id
@@ -43,11 +44,8 @@ async def show(visit: Visit) -> Response:
         given=given,
         account=given.get("account", ACCOUNTS[0]),
         kinds=KINDS,
-        page=page,
         rows=[(each, _link(each.key)) for each in page.rows],
-        is_first=before is None,
-        first=urlencode(given),
-        following=urlencode({**given, "before": page.before}) if page.before else "",
+        **links_of(page, given, before=before),
         # A form that is sent twice moves coins once.
         key=new_key(),
         may_adjust=visit.may(Right.APPROVE),
