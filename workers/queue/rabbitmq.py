@@ -61,6 +61,16 @@ REFUSALS = (
 )
 # A new connection would be refused in the same way.
 REFUSALS_FOR_GOOD = REFUSALS[:-1]
+# What the server does not say itself.
+REASONS = {
+    pika.exceptions.ConnectionBlockedTimeout: (
+        "it takes no messages: its memory or its disk is full"
+    ),
+    pika.exceptions.AuthenticationError: "it refuses the user or the password",
+    pika.exceptions.ProbableAuthenticationError: "it refuses the user or the password",
+    pika.exceptions.ProbableAccessDeniedError: "it refuses the virtual host",
+    AMQPConnectorStackTimeout: "it takes connections and does not answer",
+}
 # No queue has this name: the server confirms what is sent there, and drops it.
 PROBE_ROUTE = "coinfleet.probe"
 
@@ -109,17 +119,12 @@ def within(seconds: float, command: Callable[[], object]) -> None:
 def reason_of(error: BaseException) -> str:
     """Return why the queue can't be used, in words for an operator."""
     found = _cause_of(error)
+    for kind, words in REASONS.items():
+        if isinstance(found, kind):
+            return words
     match found:
-        case pika.exceptions.ConnectionBlockedTimeout():
-            return "it takes no messages: its memory or its disk is full"
-        case pika.exceptions.AuthenticationError() | pika.exceptions.ProbableAuthenticationError():
-            return "it refuses the user or the password"
-        case pika.exceptions.ProbableAccessDeniedError():
-            return "it refuses the virtual host"
         case pika.exceptions.ConnectionClosed() | pika.exceptions.ChannelClosed():
             return str(found.reply_text)[:300]
-        case AMQPConnectorStackTimeout():
-            return "it takes connections and does not answer"
         case OSError():
             return found.strerror or type(found).__name__
         case _:

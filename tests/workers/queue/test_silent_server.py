@@ -1,6 +1,6 @@
-"""A RabbitMQ that is frozen takes connections and says nothing: it is away, and not a fault of ours.
+"""A RabbitMQ that is frozen takes connections and says nothing: it is away, and no fault of ours.
 
-Stood in for by a port that nobody answers at; tests/workers/queue/test_rabbitmq.py freezes a server.
+Stood in for by a port that nobody answers at; tests/workers/queue/test_rabbitmq.py freezes one.
 """
 
 from __future__ import annotations
