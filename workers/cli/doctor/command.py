@@ -17,6 +17,7 @@ from workers.cli.doctor.logins import APPLICATION
 from workers.cli.doctor.report import as_json as to_json
 from workers.cli.doctor.report import is_asked, is_healthy, show
 from workers.cli.doctor.table import REACH
+from workers.cli.doctor.threads import LooseThreads
 from workers.cli.endings import NEEDS_A_PERSON, NOT_ASKED, CommandEnded
 from workers.cli.env import read_known
 from workers.cli.terminal import make_console, write
@@ -69,6 +70,7 @@ def _exit_code(examined: list[Examined]) -> int:
 
 
 async def _examine() -> list[Examined]:
+    asyncio.get_running_loop().set_default_executor(LooseThreads())
     try:
         folder = DataFolder(load_settings().coinfleet_data_dir)
         environment = read_known(folder)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+from threading import Event, current_thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.findings import Finding, Verdict, attention, broken, not_checked, ok
+from tests.conditions import DEADLINE_S
 from tests.provoking import case, note, noted
 from tests.workers.cli.doctor.findings import context
 from workers.cli.doctor.command import examine_all
@@ -16,6 +19,7 @@ from workers.cli.doctor.elsewhere import all_checks
 from workers.cli.doctor.examining import Check, Examined, examine
 from workers.cli.doctor.report import headline, is_healthy
 from workers.cli.doctor.table import HERE, REACH
+from workers.cli.doctor.threads import LooseThreads
 from workers.mock_providers.google import PACKAGE, account_file
 from workers.settings import Settings
 
@@ -190,6 +194,31 @@ async def test_each_row_is_run_and_each_has_a_name_of_its_own(tmp_path: Path) ->
     assert {row.name for row in (*HERE, REACH)} < set(names)
     assert {row.name for row in all_checks([], web_origin=None)} < set(names)
     assert {each.verdict for each in examined} <= {Verdict.OK, Verdict.NOT_CHECKED}
+
+
+def test_a_thread_that_hangs_does_not_keep_the_command_from_ending() -> None:
+    """As one that looks up a name, while the name server is silent."""
+    let_go, ended = Event(), Event()
+    waits_at_exit = []
+
+    def hang() -> None:
+        waits_at_exit.append(not current_thread().daemon)
+        let_go.wait(DEADLINE_S)
+        ended.set()
+
+    async def ask() -> str:
+        asyncio.get_running_loop().set_default_executor(LooseThreads())
+        hanging = asyncio.create_task(asyncio.to_thread(hang))
+        said = await asyncio.to_thread(str.upper, "done")
+        hanging.cancel()
+        return said
+
+    try:
+        assert asyncio.run(ask()) == "DONE"
+        assert (waits_at_exit, ended.is_set()) == ([False], False)
+    finally:
+        let_go.set()
+    assert ended.wait(DEADLINE_S)
 
 
 @pytest.mark.long

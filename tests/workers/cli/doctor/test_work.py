@@ -9,6 +9,8 @@ import pytest_asyncio
 
 from schedules.timetable import TIMETABLE
 from tasks.findings import Verdict
+from tests.db.books import Books, Payment
+from tests.db.races import kill_session
 from tests.provoking import case, noted
 from tests.workers.cli.doctor.findings import context, found, wrong
 from tests.workers.cli.status.conftest import A_FLEET_AT_WORK
@@ -22,7 +24,8 @@ from workers.cli.doctor.work import (
 )
 
 if TYPE_CHECKING:
-    from db.connections.pool import Connection
+    from db.connections.pool import Connection, Pool
+    from tests.conftest import Connect
 
 BROKEN, ATTENTION = Verdict.BROKEN, Verdict.ATTENTION
 WEB = """
@@ -199,9 +202,19 @@ async def test_a_run_that_no_worker_claims_is_found(at_work: Connection) -> None
 async def test_a_call_that_its_worker_left_is_found_once_it_was_due_long_ago(
     at_work: Connection,
 ) -> None:
-    await at_work.fetchval(CALL, "k1", 1, "1 min")
+    """A worker claims a call for 90 seconds, and is not heard of again."""
+    claim = (
+        "select id from fleet.claim_provider_calls('w', array['stripe.refund'], 1, 9, 90,"
+        " clock_timestamp() - interval '5 minutes')"
+    )
+    await at_work.execute(CALL, "k1", 0, "1 s")
+    await at_work.execute("update fleet.provider_calls set lease_until = null")
+    call_id = await at_work.fetchval(claim)
+    assert call_id is not None
     assert wrong(await check_calls(context(at_work))) == []
-    call_id = await at_work.fetchval(CALL, "k2", 1, "6 min")
+    await at_work.execute(
+        "update fleet.provider_calls set lease_until = lease_until - interval '2 minutes'"
+    )
     (finding,) = noted(await check_calls(context(at_work)))
     assert finding.verdict is BROKEN
     assert finding.what.startswith("stripe.refund: 1 call begun by a worker that is gone")
@@ -262,12 +275,25 @@ async def test_a_trial_that_nobody_makes_is_found(at_work: Connection) -> None:
 
 
 @pytest.mark.provokes("events_of_dead_workers")
-async def test_events_of_dead_workers_are_found(at_work: Connection) -> None:
-    event_id = await at_work.fetchval(EVENT, "stripe", "e1", "pending", None, 2, "1 min")
-    (finding,) = noted(await check_events(context(at_work)))
-    assert finding.verdict is ATTENTION
-    assert finding.what.startswith("1 pending event in the hands of workers that died, up to 2 ti")
-    assert finding.subject == f"event:{event_id}"
+async def test_an_event_whose_worker_died_is_found(
+    own_session: Connection, pool: Pool, connect: Connect
+) -> None:
+    books = Books(own_session)
+    (event_id,) = await books.receive(Payment().refund(1))
+    worker = await connect("worker")
+    await worker.execute("begin")
+    (claimed,) = await worker.fetch("select * from fleet.claim_events(500, $1)", books.now)
+    note = "select fleet.note_batch_start($1::text::xid8, $2, 'w')"
+    await own_session.execute(note, str(claimed["xact_id"]), [event_id])
+    await kill_session(own_session, worker)
+    # The next worker finds out, and has the event to itself.
+    async with own_session.transaction():
+        await books.claim()
+    verdict = {each.code: each for each in await check_events(context(pool))}
+    finding = verdict["events_of_dead_workers"]
+    assert (finding.verdict, finding.subject) == (ATTENTION, f"event:{event_id}")
+    assert finding.what.startswith("1 pending event in the hands of workers that died, up to 1 ti")
+    noted([finding])
 
 
 @pytest.mark.provokes("events_wait_long")
