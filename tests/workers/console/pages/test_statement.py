@@ -112,10 +112,15 @@ async def test_a_correction_is_shown_first_and_then_made_once_with_who_why_and_f
     assert f"from {LARGE:,} to {LARGE - 5:,}" in shown.text
     assert await Holdings(owner).coins(profile) == LARGE
     confirmed = fields_of(shown.text, path)
-    for expected in ("done", "again"):
+    for _ in range(2):
         answer = await post(ann, path, confirmed)
-        assert answer.headers["location"] == f"/profiles/{profile}?adjusted={expected}"
+        assert answer.status_code == 303
         assert await Holdings(owner).coins(profile) == LARGE - 5
+    told = "The balance is corrected by -5 coins, once: ann, "
+    assert told in (await ann.get(answer.headers["location"])).text
+    # A link that names no correction of this profile says nothing.
+    for key in ("done", "again", ""):
+        assert "is corrected" not in (await ann.get(f"/profiles/{profile}?adjusted={key}")).text
     kept = await owner.fetch(
         "select who, reason, amount, origin from fleet.adjustments"
         " where profile_id = $1 and amount < 0",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from db.adjustments import AdjustmentRefused, correct
 from db.errors import IdempotencyConflict, InsufficientCoins
@@ -71,8 +72,7 @@ async def adjust(visit: Visit) -> Response:
         status, fault = HTTPStatus.BAD_REQUEST, f"Nothing was done: {error}."
     if seen is None or fault:
         return _page(visit, holder, made, amount, status=status, fault=fault)
-    done = "again" if made and made.replayed else "done"
-    return visit.go_to(f"/profiles/{holder.profile_id}?adjusted={done}")
+    return visit.go_to(f"/profiles/{holder.profile_id}?{urlencode({'adjusted': key})}")
 
 
 def _check(made: Adjustment, amount: int, seen: str | None) -> None:
