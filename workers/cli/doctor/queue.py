@@ -116,9 +116,12 @@ async def check_memory(context: Context) -> list[Finding]:
     client = _client(url)
     try:
         told: Mapping[str, Any] = await client.info("everything")
-    except (redis.RedisError, OSError) as error:
+    except REFUSALS as error:
         fix = "give the user the right `+info` (docs/deploying.md)"
         return [not_checked(f"the queue does not tell: {reason_of(error)}", fix=fix)]
+    except (redis.RedisError, OSError) as error:
+        what = f"the queue does not answer: {reason_of(error)}"
+        return [not_checked(what, fix="see `queue`")]
     finally:
         await close_async_client(client)
     return [*_memory(told, setting), *judge_persistence(told)]

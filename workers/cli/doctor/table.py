@@ -25,7 +25,7 @@ HERE: tuple[Check, ...] = (
     _asks("processes", "who reports?", work.check_processes),
     _asks("schedules", "is each job run?", work.check_schedules),
     _asks("calls", "is each call to a provider made?", work.check_calls),
-    _asks("events", "is an event dead, or does one lie?", work.check_events),
+    _asks("events", "is an event dead, or not applied?", work.check_events),
     _asks("trials", "is each replay that people want tried?", work.check_trials),
     _asks("decisions", "does anything wait for a person?", decisions.check_decisions),
     _asks("arrivals", "did each provider ever tell us anything?", arrivals.check_arrivals),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -262,20 +263,44 @@ def test_a_disk_runs_full(
     shared_database: Database, tmp_path: Path, size: str, verdict: str
 ) -> None:
     """The command itself looks at a disk of that size, of which nothing is used."""
+    words = [*UNSHARE, "sh", "-c", IN_A_SMALL_DISK, "sh", size, str(tmp_path), COMMAND]
+    found = examined_by(words, shared_database, tmp_path)
+    assert found["disk"]["verdict"] == verdict
+
+
+FAKETIME = shutil.which("faketime")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(FAKETIME is None, reason="apt-get install faketime")
+@pytest.mark.provokes("clock_off")
+@pytest.mark.parametrize(("ahead", "verdict"), [("+20s", "attention"), ("-100s", "broken")])
+def test_a_machine_whose_clock_is_wrong_is_found(
+    shared_database: Database, tmp_path: Path, ahead: str, verdict: str
+) -> None:
+    words = [str(FAKETIME), "-f", ahead, COMMAND, "doctor", "--json"]
+    found = examined_by(words, shared_database, tmp_path)
+    assert found["clock"]["verdict"] == verdict
+
+
+def examined_by(words: list[str], database: Database, folder: Path) -> dict[str, Any]:
+    """What the command says when it is run by these words."""
     ended = subprocess.run(
-        [*UNSHARE, "sh", "-c", IN_A_SMALL_DISK, "sh", size, str(tmp_path), COMMAND],
+        words,
         env={
             "PATH": os.environ["PATH"],
-            "COINFLEET_DATA_DIR": str(tmp_path),
-            "DATABASE_URL": shared_database.url(),
+            "COINFLEET_DATA_DIR": str(folder),
+            "DATABASE_URL": database.url(),
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         },
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         check=False,
     )
+    assert ended.stdout, ended.stderr
     checks = {each["check"]: each for each in json.loads(ended.stdout)["checks"]}
-    note(each["code"] for each in checks["disk"]["findings"])
-    assert checks["disk"]["verdict"] == verdict, ended.stderr
+    note(finding["code"] for each in checks.values() for finding in each["findings"])
+    return checks
 
 
 @pytest.mark.provokes("proofs_late")
