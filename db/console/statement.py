@@ -73,6 +73,15 @@ class Entry:
         return shorten(self.key)
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A person's correction of a balance."""
+
+    amount: int
+    who: str
+    at: datetime
+
+
 # $1 profile, $2 account, $3 where it begins, $4 and on the filter, $7 the number of rows. Inside,
 # the newest entries of the account; outside, the filter; then what a person said of a correction.
 PAGE = f"""
@@ -120,6 +129,19 @@ async def read_holder(database: Pool | Connection, profile_id: UUID) -> Holder |
         profile_id,
     )
     return Holder(*row) if row else None
+
+
+async def read_correction(
+    database: Pool | Connection, profile_id: UUID, key: str
+) -> Correction | None:
+    """Return the correction of a profile's balance that has this key; None if there is none."""
+    row = await database.fetchrow(
+        "select a.amount, a.who, a.adjusted_at from fleet.adjustments as a"
+        " where a.idempotency_key = $1 and a.profile_id = $2",
+        key,
+        profile_id,
+    )
+    return Correction(*row) if row else None
 
 
 async def list_entries(

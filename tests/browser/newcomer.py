@@ -57,9 +57,16 @@ async def owner_of(run: FleetRun) -> AsyncIterator[Connection]:
         connection.terminate()
 
 
+def link_of(run: FleetRun, role: Role) -> str:
+    """The link that was printed for this role."""
+    link: str
+    (link,) = re.findall(rf"console as {role}: (\S+)", run.output)
+    return link
+
+
 async def open_link(run: FleetRun, browser: Browser, role: Role, **options: Any) -> Page:
     """A page of somebody who has opened the link that was printed for this role."""
-    (link,) = re.findall(rf"console as {role}: (\S+)", run.output)
+    link = link_of(run, role)
     context = await browser.new_context(**{"viewport": DESK} | options)
     context.set_default_timeout(30_000)
     page = await context.new_page()

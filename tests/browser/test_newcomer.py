@@ -11,7 +11,7 @@ import psutil
 import pytest_asyncio
 
 from tests.browser.deaths import die
-from tests.browser.newcomer import make_run, open_link, owner_of, typed
+from tests.browser.newcomer import link_of, make_run, open_link, owner_of, typed
 from tests.faults.shop import COINS, sign_up
 from workers.sign_in_links import Role
 
@@ -90,11 +90,11 @@ async def test_twenty_people_who_look_cost_little_and_hold_up_nothing(
     fleet: FleetRun, chromium: Browser
 ) -> None:
     page = await open_link(fleet, chromium, Role.VIEWER)
-    (cookie,) = await page.context.cookies()
-    signed_in = {cookie["name"]: cookie["value"]}
     async with AsyncExitStack() as looking:
-        client = await looking.enter_async_context(httpx.AsyncClient(cookies=signed_in))
         for _ in range(VIEWERS):
+            # Each has a session of their own, as people do.
+            client = await looking.enter_async_context(httpx.AsyncClient())
+            await client.get(link_of(fleet, Role.VIEWER))
             stream = await looking.enter_async_context(client.stream("GET", f"{page.url}live"))
             assert stream.status_code == httpx.codes.OK
             assert await anext(stream.aiter_text())

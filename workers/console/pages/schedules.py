@@ -30,6 +30,11 @@ _BY_NAME = {schedule.name: schedule for schedule in TIMETABLE}
 _DONE: tuple[Done, ...] = (
     *("paused", "paused_already", "resumed", "not_paused", "asked", "running", "never_fired"),
 )
+# What is true of a job after these.
+_IS_PAUSED: dict[str | None, bool] = {
+    **dict.fromkeys(("paused", "paused_already"), True),
+    **dict.fromkeys(("resumed", "not_paused"), False),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ async def show(visit: Visit) -> Response:
     wanted = visit.query.get("job", "")
     chosen = next((row for row in rows if row.job.job == wanted), None)
     done = next((each for each in _DONE if each == visit.query.get("done")), None)
+    # What the row says counts, whatever the address does.
+    is_so = chosen is not None and _IS_PAUSED.get(done) in (None, chosen.job.paused is not None)
     return visit.page(
         "schedules.html",
         title="Schedules",
@@ -61,7 +68,7 @@ async def show(visit: Visit) -> Response:
         now=now,
         chosen=chosen,
         runs=await list_runs(visit.pool, wanted) if chosen else [],
-        told=said(done, wanted) if done and chosen else "",
+        told=said(done, wanted) if done and is_so else "",
     )
 
 

@@ -112,10 +112,15 @@ async def test_a_correction_is_shown_first_and_then_made_once_with_who_why_and_f
     assert f"from {LARGE:,} to {LARGE - 5:,}" in shown.text
     assert await Holdings(owner).coins(profile) == LARGE
     confirmed = fields_of(shown.text, path)
-    for expected in ("done", "again"):
+    for _ in range(2):
         answer = await post(ann, path, confirmed)
-        assert answer.headers["location"] == f"/profiles/{profile}?adjusted={expected}"
+        assert answer.status_code == 303
         assert await Holdings(owner).coins(profile) == LARGE - 5
+    told = "The balance is corrected by -5 coins, once: ann, "
+    assert told in (await ann.get(answer.headers["location"])).text
+    # A link that names no correction of this profile says nothing.
+    for key in ("done", "again", ""):
+        assert "is corrected" not in (await ann.get(f"/profiles/{profile}?adjusted={key}")).text
     kept = await owner.fetch(
         "select who, reason, amount, origin from fleet.adjustments"
         " where profile_id = $1 and amount < 0",
@@ -146,6 +151,22 @@ async def test_a_correction_of_a_balance_that_moved_is_answered_and_not_made(
     answers = await asyncio.gather(post(ann, path, again), post(ann, path, second))
     assert sorted(each.status_code for each in answers) == [303, 409]
     assert await Holdings(owner).coins(profile) == LARGE + 11
+
+
+@pytest.mark.parametrize(
+    ("amount", "coins"),
+    [("1,500", 1_500), ("-1 234 567", -1_234_567), ("+7", 7), ("\N{MINUS SIGN}5", -5),
+     ("1,5", None), ("100,00", None), ("1,2345", None),
+     ("1,000 000", None), (",500", None), ("1.000", None)],
+)  # fmt: skip
+async def test_an_amount_with_separators_counts_in_thousands_and_never_as_a_decimal(
+    ann: httpx.AsyncClient, profile: UUID, amount: str, coins: int | None
+) -> None:
+    fields = {"amount": amount, "reason": "why", "key": "k"}
+    shown = await post(ann, f"/profiles/{profile}/adjust", fields)
+    assert shown.status_code == (400 if coins is None else 200)
+    if coins is not None:
+        assert f"to {LARGE + coins:,}" in shown.text
 
 
 @pytest.mark.long_but_first

@@ -94,6 +94,7 @@ async def _page(
 ) -> Response:
     found = await read_open_inquiries(visit.pool, limit=SHOWN_MAX)
     answered = visit.query.get("answered", "")
+    asked = {str(each.id) for each in found}
     return visit.page(
         "inquiries.html",
         status=status,
@@ -113,7 +114,8 @@ async def _page(
         fault=fault,
         number=number,
         typed=visit.form,
-        answered=answered if answered.isdigit() else "",
+        # What is on the list waits for an answer, whatever the address says.
+        answered=answered if answered.isdigit() and answered not in asked else "",
         call=call if (call := visit.query.get("call", "")).isdigit() else "",
         may_decide=visit.may(Right.APPROVE),
     )

@@ -13,6 +13,7 @@ from db.console.statement import (
     EntryFilter,
     Holder,
     list_entries,
+    read_correction,
     read_holder,
 )
 from workers.console.pages.links import links_of
@@ -49,7 +50,10 @@ async def show(visit: Visit) -> Response:
         # A form that is sent twice moves coins once.
         key=new_key(),
         may_adjust=visit.may(Right.APPROVE),
-        adjusted=visit.query.get("adjusted", ""),
+        # Read back: a link may say anything.
+        corrected=await read_correction(
+            visit.pool, holder.profile_id, visit.query.get("adjusted", "")
+        ),
     )
 
 
