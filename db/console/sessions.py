@@ -118,7 +118,7 @@ async def list_sessions(connection: Connection) -> list[LiveSession]:
         " from fleet.console_sessions as s join fleet.console_people as p on p.subject = s.subject"
         " where s.revoked_at is null and s.expires_at > clock_timestamp()"
         # None lasts longer than a day.
-        " and s.created_at > clock_timestamp() - interval '2 days'"
+        " and s.created_at > (select clock_timestamp() - interval '2 days')"
         " order by s.created_at desc, s.id desc"
     )
     return [LiveSession(*row) for row in rows]

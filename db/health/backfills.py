@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from db.connections.pool import Pool
+    from db.connections.pool import Connection, Pool
 
 
 class HistoryStatus(msgspec.Struct, frozen=True):
@@ -40,15 +40,18 @@ class MissedEvents:
     newest_at: datetime
 
 
-async def read_missed_events(pool: Pool, *, within: timedelta) -> list[MissedEvents]:
-    """Return what was missed and found within this time, by provider and the most first."""
+async def read_missed_events(pool: Pool | Connection, *, since: datetime) -> list[MissedEvents]:
+    """Return what was missed and found since a time, by provider and the most first.
+
+    Given as a value, the time tells the planner that this is little of what was ever missed.
+    """
     rows = await pool.fetch(
         "select f.provider, f.event_type, count(*), max(f.found_at)"
         " from (select distinct b.provider from fleet.backfills as b) as p"
         " join fleet.found_events as f on f.provider = p.provider and f.is_missed"
-        " and f.found_at > clock_timestamp() - $1::interval"
+        " and f.found_at > $1"
         " group by f.provider, f.event_type order by f.provider, count(*) desc, f.event_type",
-        within,
+        since,
     )
     return [MissedEvents(*row) for row in rows]
 

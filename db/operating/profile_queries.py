@@ -46,7 +46,8 @@ ENTRIES_OF_GIFTS: Mapping[str, str] = {
     """,
 }
 
-# Keys: profiles.
+# Keys: profiles; but for "balance" a single one, which the planner can look up in an index that is
+# in the order of time. What is asked for several it would read whole, and sort.
 ABOUT_PROFILES: Mapping[str, str] = {
     "signed_up": """
         select pr.created_at as at, null::bigint as id, pr.id as profile_id
@@ -61,28 +62,28 @@ ABOUT_PROFILES: Mapping[str, str] = {
             fleet.major_amount(p.amount_minor, p.currency) as amount,
             p.hold_reason, p.decision, p.refunded_coins, p.granted_at, p.requires_approval
         from public.coin_purchases as p
-        where p.profile_id = any($1)
+        where p.profile_id = ($1::uuid[])[1]
         order by p.purchased_at desc
     """,
-    "entry": f"{ENTRY} where l.profile_id = any($1) order by l.created_at desc",
+    "entry": f"{ENTRY} where l.profile_id = ($1::uuid[])[1] order by l.created_at desc",
     "stream": """
         select
             s.started_at as at, s.id, s.profile_id, s.live_available, s.is_published,
             s.active_viewer_count, s.recent_gift_coins, s.ended_at
         from public.live_streams as s
-        where s.profile_id = any($1)
+        where s.profile_id = ($1::uuid[])[1]
         order by s.id desc
     """,
     "adjustment": """
         select a.adjusted_at as at, null::bigint as id, a.profile_id, a.amount, a.who, a.reason
         from fleet.adjustments as a
-        where a.profile_id = any($1)
+        where a.profile_id = ($1::uuid[])[1]
         order by a.adjusted_at desc
     """,
     "erased": """
         select e.erased_at as at, e.id, e.profile_id, e.requested_by, e.reason
         from fleet.erasures as e
-        where e.profile_id = any($1)
+        where e.profile_id = ($1::uuid[])[1]
         order by e.erased_at desc
     """,
     "balance": """
@@ -96,7 +97,7 @@ ABOUT_PROFILES: Mapping[str, str] = {
     """,
 }
 
-# Keys: streams.
+# Keys: a single stream, see above.
 ABOUT_STREAMS: Mapping[str, str] = {
     "stream": """
         select
@@ -111,7 +112,7 @@ ABOUT_STREAMS: Mapping[str, str] = {
             g.created_at as at, g.id, g.sender_id, g.recipient_id, g.stream_id, g.gift_type,
             g.quantity, g.coin_amount, g.streamer_revenue, g.platform_revenue
         from public.gifts as g
-        where g.stream_id = any($1)
+        where g.stream_id = ($1::bigint[])[1]
         order by g.created_at desc
     """,
 }

@@ -48,6 +48,20 @@ CALL = """
         c.next_attempt_at, c.last_error
     from fleet.provider_calls as c
 """
+# Few notes name one event or call. In a query of their own, because the planner would else walk
+# back through all notes until it has found as many as are shown.
+NOTES_OF_EVENTS = """
+    select n.acted_at, n.id, n.who, n.typed_by, n.reason, n.action, n.detail, n.event_ids
+    from fleet.operator_actions as n
+    where n.event_ids && $1::bigint[]
+    offset 0
+"""
+NOTES_OF_CALLS = """
+    select n.acted_at, n.id, n.who, n.typed_by, n.reason, n.action, n.call_ids
+    from fleet.operator_actions as n
+    where n.call_ids && $1::bigint[]
+    offset 0
+"""
 # The key of a message about a hold may end with a transaction's number: then it is found by what
 # stands before that. The character after "-" is ".".
 _HOLDS_TOLD = f"""
@@ -238,10 +252,19 @@ ENTRIES_OF_REVERSALS: Mapping[str, str] = {
         select r.*
         from public.coin_purchases as p
         cross join lateral (
+            select f.seq
+            from public.ledger_entries as f
+            where f.profile_id = p.profile_id and f.account = 'coins'
+                and f.created_at >= p.granted_at
+            order by f.created_at
+            limit 1
+        ) as b
+        -- By numbers, which have no gaps: a limit would come after the sorting of all that follow.
+        cross join lateral (
             {ENTRY}
-            where l.profile_id = p.profile_id and l.created_at >= p.granted_at
-            order by l.created_at
-            limit {ENTRIES_MAX}
+            where l.profile_id = p.profile_id and l.account = 'coins'
+                and l.seq >= b.seq and l.seq < b.seq + {ENTRIES_MAX}
+            offset 0
         ) as r
         where p.id in ({_PURCHASES}) and p.granted_at is not null
             and starts_with(r.idempotency_key, 'reversal:' || p.id || ':')
@@ -303,19 +326,19 @@ AROUND_EVENTS: Mapping[str, str] = {
         where q.event_id = any($1)
         order by q.asked_at desc
     """,
-    "replay": """
+    "replay": f"""
         select
             a.acted_at as at, a.id, a.who, a.typed_by, a.reason,
             cardinality(a.event_ids) as events
-        from fleet.operator_actions as a
-        where a.event_ids && $1::bigint[] and a.action <> 'purchases answer'
+        from ({NOTES_OF_EVENTS}) as a
+        where a.action <> 'purchases answer'
         order by a.id desc
     """,
-    "answer": """
+    "answer": f"""
         select
             a.acted_at as at, a.id, a.who, a.typed_by, a.reason, a.detail ->> 'choice' as choice
-        from fleet.operator_actions as a
-        where a.event_ids && $1::bigint[] and a.action = 'purchases answer'
+        from ({NOTES_OF_EVENTS}) as a
+        where a.action = 'purchases answer'
         order by a.id desc
     """,
 }
@@ -323,12 +346,11 @@ AROUND_EVENTS: Mapping[str, str] = {
 # Keys: calls.
 ABOUT_CALLS: Mapping[str, str] = {"call": f"{CALL} where c.id = any($1) order by c.id desc"}
 REPLAYS_OF_CALLS: Mapping[str, str] = {
-    "replayed_call": """
+    "replayed_call": f"""
         select
             a.acted_at as at, a.id, a.who, a.typed_by, a.reason, a.action,
             cardinality(a.call_ids) as calls
-        from fleet.operator_actions as a
-        where a.call_ids && $1::bigint[]
+        from ({NOTES_OF_CALLS}) as a
         order by a.id desc
     """,
 }

@@ -6,6 +6,7 @@ Opens the desk when the server starts it. An error of the database becomes a pag
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
@@ -18,12 +19,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from db.connections.pool import expire_if_unfit, open_pool
-from db.errors import describe, is_server_unfit, is_transient
 from workers.console import assets
 from workers.console.attempts import Attempts, UsedCodes
 from workers.console.desk import Desk, MenuItem
 from workers.console.feed import Feed
 from workers.console.guard import Guard
+from workers.console.outages import outage_of
 from workers.console.rendering import make_environment
 from workers.console.rights import Right
 from workers.console.sign_in import entering
@@ -136,9 +137,11 @@ async def _visit(request: Request, *, right: Right, do: Show) -> Response:
         person, begun = await recognize(desk, request)
         if person is None:
             return await entering.ask_to_sign_in(desk, request)
+        # Also for a page that says what is wrong with its fields.
+        visit = Visit(request=request, desk=desk, person=person)
         query = read_fields(request.url.query)
         form = await read_form(request) if request.method == "POST" else {}
-        visit = Visit(request=request, desk=desk, person=person, query=query, form=form)
+        visit = replace(visit, query=query, form=form)
         response = await do(visit) if visit.may(right) else _refuse(visit, right)
         if begun is not None:
             keep(desk, response, begun)
@@ -184,13 +187,12 @@ async def _explain(desk: Desk, request: Request, visit: Visit | None, error: Exc
     if isinstance(error, NotYours):
         return say(status=HTTPStatus.FORBIDDEN, title="Not yours", why=str(error))
     await expire_if_unfit(desk.pool, error)
-    if is_transient(error) or is_server_unfit(error):
-        why = (
-            f"The database does not answer ({describe(error)}). Nothing is lost: what is not"
-            " stored is sent again by its provider. Try again in some seconds."
-        )
+    found = outage_of(error, is_form=request.method == "POST")
+    if found is not None:
+        if not found.passes:
+            log.error("page_failed", path=request.url.path, exc_info=error)
         status = HTTPStatus.SERVICE_UNAVAILABLE
-        response = say(status=status, title="The database is unreachable", why=why)
+        response = say(status=status, title=found.title, why=found.why)
         response.headers["retry-after"] = "5"
         return response
     log.error("page_failed", path=request.url.path, exc_info=error)

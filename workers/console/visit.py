@@ -51,7 +51,7 @@ class NotFound(Exception):
 class Visit:
     """`form` holds the fields of a POST, `query` those of the address; the last of a name counts.
 
-    In both, texts are at most TEXT_MAX characters and hold no NUL.
+    In both, texts are at most TEXT_MAX characters, hold no NUL, and end in something that is seen.
     """
 
     request: Request
@@ -141,7 +141,13 @@ def read_fields(text: str) -> dict[str, str]:
     for _, value in pairs:
         if "\0" in value or len(value) > TEXT_MAX:
             raise BadInput(f"A field holds a NUL, or more than {TEXT_MAX} characters.")
-    return {name: value.strip() for name, value in pairs}
+    return {name: _trimmed(value) for name, value in pairs}
+
+
+def _trimmed(text: str) -> str:
+    """Return it without what nobody sees at its ends: blanks, and marks that come with a copy."""
+    seen = [at for at, each in enumerate(text) if each.isprintable() and not each.isspace()]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
 
 
 async def read_form(request: Request) -> dict[str, str]:

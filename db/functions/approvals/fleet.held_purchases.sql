@@ -63,6 +63,8 @@ as $$
         from fleet.store_payments as t
         cross join lateral fleet.price_line_items(t.provider, fleet.line_items_of_payment(t.payment_id)) as k
         where t.payment_id = e.payment_id
+        -- So that the payments of stores are priced that are held, and no others.
+        limit 1
     ) as s on true
     where e.state = 'held'
         and not exists (

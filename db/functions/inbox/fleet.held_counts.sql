@@ -21,8 +21,11 @@ as $$
             least(e.received_at, e.processed_at) as since,
             row_number() over (partition by coalesce(cp.id, -e.id) order by e.id) as nth
         from fleet.inbox_events as e
-        left join public.coin_purchases as cp on cp.payment_id = e.payment_id
-        left join fleet.payments as p on p.id = e.payment_id
+        -- Each by its key: a plan for many would read the tables whole.
+        left join lateral (
+            select c.* from public.coin_purchases as c where c.payment_id = e.payment_id limit 1
+        ) as cp on true
+        left join lateral (select q.rejection from fleet.payments as q where q.id = e.payment_id limit 1) as p on true
         -- An event that a person rejected waits for its refund, not for a person.
         where e.state = 'held' and cp.decision is distinct from 'rejected' and p.rejection is null
     ) as h

@@ -15,7 +15,10 @@ as $$
     left join fleet.provider_calls as c on c.key = fleet.answer_key(i.provider, i.inquiry_id)
     left join fleet.payment_keys as k on k.provider = i.provider and k.key = i.payment_key
     left join fleet.store_payments as s on s.payment_id = k.payment_id
-    where i.deadline between clock_timestamp() - interval '1 day' and clock_timestamp() and not i.is_sandbox
+    -- In queries of their own, because what changes while a statement runs is no bound for an index.
+    where i.deadline > (select clock_timestamp() - interval '1 day')
+        and i.deadline <= (select clock_timestamp())
+        and not i.is_sandbox
         and case
             when c.id is not null then c.state <> 'done' or c.result ->> 'note' = 'too_late'
             -- Apple may not be told without the customer's consent, and not of a transaction that nobody knows.

@@ -94,7 +94,8 @@ as $$
             when i.provider = 'google' and p.order_id is null then 'unknown_order'
         end as blocked_by
     ) as a
-    where i.deadline > clock_timestamp()
+    -- In a query of its own, because what changes while a statement runs is no bound for an index.
+    where i.deadline > (select clock_timestamp())
         -- Not answered; or the answer was not taken, and the store has asked again.
         and (
             c.id is null

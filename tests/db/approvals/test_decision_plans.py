@@ -14,6 +14,26 @@ if TYPE_CHECKING:
 GROWING = {"coin_purchases", "inbox_events"}
 
 
+@pytest.mark.commits
+async def test_payments_of_stores_that_are_not_held_are_not_priced(db: Connection) -> None:
+    await db.execute(
+        "insert into fleet.store_payments (payment_id, provider, store_app, told_at)"
+        " select n, 'google', 'com.example', now() from generate_series(1, 1000) as n;"
+        " insert into fleet.inbox_events (provider, provider_event_id, event_type, payload_sha256,"
+        " state, reason, payment_id)"
+        " select 'google', 'evt_' || n, 'test', '', 'held', 'unknown_buyer', n"
+        " from generate_series(801, 1000) as n;"
+        " analyze fleet.store_payments, fleet.inbox_events"
+    )
+    read = (
+        "select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
+        " where relid = 'fleet.store_payments'::regclass"
+    )
+    before = await db.fetchval(read)
+    assert len(await db.fetch("select * from fleet.held_purchases(1000)")) == 200
+    assert await db.fetchval(read) - before <= 200
+
+
 @pytest.mark.parametrize(
     ("function", "argument", "value"),
     [

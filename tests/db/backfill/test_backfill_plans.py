@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from db.backfills import find_unseen
+from db.health.backfills import read_missed_events
 from tests.db.backfill.readings import Readings
 from tests.db.plans import indexes, plan, statement
 
@@ -48,6 +50,19 @@ async def test_a_page_is_stored_by_keys(many: Readings, books: Books) -> None:
     assert counts == (49, 49, 51)
     whole, rows = await read(db)
     assert (whole, rows - before[1] < 1_000) == (before[0], True)
+
+
+async def test_what_was_missed_long_ago_is_not_read(many: Readings, books: Books) -> None:
+    await books.db.execute(
+        "update fleet.found_events set found_at = now(), is_missed = true"
+        " where event_id = (select max(f.event_id) from fleet.found_events as f)"
+    )
+    _, before = await read(books.db)
+    since = datetime.now(UTC) - timedelta(days=1)
+    [missed] = await read_missed_events(books.db, since=since)
+    _, after = await read(books.db)
+    assert missed.events == 1
+    assert after - before <= 20
 
 
 async def read(db: Connection) -> tuple[int, int]:

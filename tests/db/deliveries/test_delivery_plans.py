@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from db.outbox.deliveries import KIND, UNDELIVERED
 from tests.db.books import Payment, gift
 from tests.db.calls.outbox import Outbox
+from tests.db.plans import indexes, plan
 
 if TYPE_CHECKING:
     from tests.db.books import Books
@@ -46,6 +48,15 @@ async def read(books: Books, *tables: str) -> tuple[int, int]:
     row = await books.db.fetchrow(READ, list(tables))
     assert row is not None
     return int(row[0]), int(row[1])
+
+
+@pytest.mark.parametrize("state", ["pending", "dead"])
+async def test_what_is_undelivered_is_read_by_the_index_of_its_state(
+    history: Outbox, books: Books, state: str
+) -> None:
+    index = {"pending": "provider_calls_open_idx", "dead": "provider_calls_dead_idx"}[state]
+    nodes = await plan(books.db, UNDELIVERED[state], KIND, None)
+    assert indexes(nodes) == {index}
 
 
 async def test_a_message_is_written_without_reading_the_outbox(

@@ -130,7 +130,7 @@ insert into public.live_streams (profile_id)
 select ('00000000-0000-4000-8000-' || lpad((n % 1000)::text, 12, '0'))::uuid from old;
 
 insert into fleet.operator_actions (action, typed_by, reason, event_ids, call_ids)
-select 'replay', 'ann', 'a test', array[n], array[n] from old where n <= 20000;
+select 'replay', 'ann', 'a test', array[n], array[n] from old;
 
 insert into public.fx_rates (currency, usd_per_unit, as_of)
 select chr(97 + n % 26) || 'ab', 1, at from old where chr(97 + n % 26) || 'ab' <> 'usd';

@@ -27,7 +27,7 @@ async def find_missed(pool: Pool, *, now: datetime) -> list[Fault]:
 
     And one per provider whose history is not read any more.
     """
-    missed = await read_missed_events(pool, within=MISSED_WITHIN)
+    missed = await read_missed_events(pool, since=now - MISSED_WITHIN)
     unread = await read_unread_histories(pool, longer_than=UNREAD_AFTER)
     return [
         *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from db.console.event_list import EventFilter, list_events, list_providers, read_event
+from db.console.held_list import read_event_state
 from db.operating.subjects import Subject
 from workers.cli.status.health import STATES
 from workers.console.pages.links import links_of
@@ -47,12 +48,16 @@ async def show_one(visit: Visit, *, payload: str | None = None) -> Response:
     event, has_payload, trace_id = found
     subject = Subject("event", event_id, f"{event.provider} {event.event_type}")
     lines = await tell_lines(visit.pool, subject)
+    kin = await read_event_state(visit.pool, event_id)
+    _, payment_id, purchase_id = kin or ("", None, None)
     return visit.page(
         "event.html",
         title=f"Event {event_id}",
         event=event,
         has_payload=has_payload,
         trace_id=trace_id,
+        payment_id=payment_id,
+        purchase_id=purchase_id,
         lines=lines,
         payload=payload,
     )

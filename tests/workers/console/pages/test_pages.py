@@ -12,7 +12,7 @@ from db.health.webs import WebDetail, report_web
 from db.health.workers import WorkDetail, WorkerReport, report_worker
 from tests.db.stores.sales import Sale, set_sandbox
 from tests.workers.console.conftest import HOSTILE, LARGE
-from tests.workers.console.holdings import BUYER, PARK, Holdings, an_address
+from tests.workers.console.holdings import BUYER, HELD_EVENT, PARK, Holdings, an_address
 from tests.workers.console.hostile import SOME_TYPED, Asked, quoted
 from tests.workers.console.site import post, site
 from workers.console.rights import Right
@@ -231,3 +231,36 @@ async def test_a_purchase_that_a_tester_made_is_shown_as_one(
         shown = (await viewer.get(f"/approvals/purchases/{number}")).text
         # In the words of `coinfleet purchases show`.
         assert ("A test of Google&#39;s, no money was paid" in shown) == is_said
+
+
+async def test_an_id_is_found_with_the_marks_that_a_copy_brings(viewer: httpx.AsyncClient) -> None:
+    answer = await viewer.get("/search?id=%E2%80%8Bevt_1%EF%BB%BF")
+    assert answer.headers["location"].startswith("/events/")
+
+
+@pytest.mark.parametrize("path", ["/events?type=%00", "/events?type=" + "x" * 1_001])
+async def test_whoever_is_refused_a_field_is_still_signed_in(
+    viewer: httpx.AsyncClient, path: str
+) -> None:
+    answer = await viewer.get(path)
+    assert answer.status_code == 400
+    assert "viewer of this machine" in answer.text
+    assert "sign in</a>" not in answer.text.lower()
+
+
+async def test_a_held_event_leads_to_where_it_is_decided(viewer: httpx.AsyncClient) -> None:
+    without, bought = [(await viewer.get(f"/events/{each}")).text for each in (HELD_EVENT, 4)]
+    assert f'href="/approvals/events/{HELD_EVENT}"' in without
+    assert 'href="/approvals/purchases/1"' in bought
+    assert 'href="/payments/' in bought
+
+
+async def test_the_audit_log_shows_what_was_done_by_a_clock_that_was_ahead(
+    viewer: httpx.AsyncClient, owner: Connection
+) -> None:
+    await owner.execute(
+        "insert into fleet.operator_actions (action, who, typed_by, reason, detail, acted_at)"
+        " values ('replay', 'x', 'x', 'done before the clock was set back', '{}',"
+        " clock_timestamp() + interval '1 day')"
+    )
+    assert "done before the clock was set back" in (await viewer.get("/audit")).text

@@ -57,7 +57,15 @@ async def test_a_paused_job_is_shown_as_paused_with_who_and_why(
     assert "Run now" not in text
 
 
-@pytest.mark.parametrize("sent", [{"job": "nothing", "reason": "x"}, {"job": "leaderboard"}])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"job": "nothing", "reason": "x"},
+        {"job": "leaderboard"},
+        # Nobody sees these characters, so nobody would see why.
+        {"job": "leaderboard", "reason": "\u200b \u202e\u2060"},
+    ],
+)
 async def test_a_form_without_a_known_job_and_a_reason_is_refused(
     approver: httpx.AsyncClient, sent: dict[str, str]
 ) -> None:

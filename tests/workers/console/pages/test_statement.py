@@ -153,6 +153,22 @@ async def test_a_correction_of_a_balance_that_moved_is_answered_and_not_made(
     assert await Holdings(owner).coins(profile) == LARGE + 11
 
 
+@pytest.mark.parametrize(
+    ("amount", "coins"),
+    [("1,500", 1_500), ("-1 234 567", -1_234_567), ("+7", 7), ("\N{MINUS SIGN}5", -5),
+     ("1,5", None), ("100,00", None), ("1,2345", None),
+     ("1,000 000", None), (",500", None), ("1.000", None)],
+)  # fmt: skip
+async def test_an_amount_with_separators_counts_in_thousands_and_never_as_a_decimal(
+    ann: httpx.AsyncClient, profile: UUID, amount: str, coins: int | None
+) -> None:
+    fields = {"amount": amount, "reason": "why", "key": "k"}
+    shown = await post(ann, f"/profiles/{profile}/adjust", fields)
+    assert shown.status_code == (400 if coins is None else 200)
+    if coins is not None:
+        assert f"to {LARGE + coins:,}" in shown.text
+
+
 @pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("amount", "status"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from workers.console.visit import Visit
 
 REASON_MAX = 500
+# A bigint with its separators.
+DIGITS_MAX = 26
+_DIGITS = re.compile(
+    r"[0-9]+|[0-9]{1,3}([, \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}])[0-9]{3}(\1[0-9]{3})*"
+)
 CONFLICT = HTTPStatus.CONFLICT
 
 
@@ -34,6 +40,16 @@ def read_reason(visit: Visit) -> str:
     if len(reason) > REASON_MAX:
         raise BadInput(f"A reason has at most {REASON_MAX} characters.")
     return reason
+
+
+def read_digits(text: str) -> int | None:
+    """Return a number of digits, which may stand in groups of three; None for anything else.
+
+    `1,5` is not 15: half of the world writes decimals so, and coins have none.
+    """
+    if len(text) > DIGITS_MAX or not _DIGITS.fullmatch(text):
+        return None
+    return int(re.sub(r"\D", "", text))
 
 
 def read_seen(visit: Visit) -> str:

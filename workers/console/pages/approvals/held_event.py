@@ -59,9 +59,12 @@ class View:
 
     @property
     def seen(self) -> str:
-        """What a form carries."""
+        """What a form carries; the payment's name, too, for a restore may give a number again."""
         held = self.held
-        told_of = (held.reason, held.amount, held.currency, held.profile_id) if held else ()
+        told_of: tuple[object, ...] = ()
+        if held:
+            name = held.provider_payment_id
+            told_of = (name, held.reason, held.amount, held.currency, held.profile_id)
         return ";".join(map(str, (len(self.made), self.state, *told_of)))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from db.approvals import decisions
 from db.console.payments import read_payment_of
 from workers.cli.purchases.outlook import Outlook, Prospect, outlook_of, prospect_of
+from workers.console.pages.approvals.forms import read_digits
 from workers.console.visit import NotFound
 
 if TYPE_CHECKING:
@@ -74,12 +75,16 @@ async def view(connection: Connection, purchase_id: int, *, who: str) -> View:
 def memory(look: Look, made: Sequence[Decision], seen: Foreseen) -> str:
     """Return what counts of a decision's outcome, as a text to compare: coins and money in digits.
 
-    The buyer's balance is not part of it: gifts move it while somebody reads.
+    It names the payment and its buyer: after a restore of an older backup a number that a page
+    showed is given again, to another purchase. The buyer's balance is not part of it: gifts move it
+    while somebody reads.
     """
     return ";".join(
         str(each)
         for each in (
             len(made),
+            look.profile_id,
+            look.provider_payment_id,
             look.hold_reason,
             look.refunded or 0,
             seen.decided.decision,
@@ -103,7 +108,7 @@ def read_coins(text: str) -> int | None:
     """Return the coins that a form names; None if it names none. Raises ValueError."""
     if not text:
         return None
-    digits = text.replace(",", "").replace(" ", "")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+    coins = read_digits(text)
+    if coins is None:
         raise ValueError(text)
-    return int(digits)
+    return coins

@@ -14,6 +14,7 @@ from db.errors import IdempotencyConflict, InsufficientCoins
 from workers.console.pages.approvals.forms import (
     CONFLICT,
     StaleForm,
+    read_digits,
     read_reason,
     refuse_own,
     refuse_stale,
@@ -105,15 +106,11 @@ def _page(
 
 def _read_amount(visit: Visit) -> int:
     """Return the coins to add, or with a minus to take. Raises BadInput."""
-    text = (
-        visit.form.get("amount", "")
-        .replace(",", "")
-        .replace(" ", "")
-        .replace("\N{MINUS SIGN}", "-")
-    )
-    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
-        raise BadInput("An amount is written in digits, with a minus to take coins.")
-    if not 0 < int(digits) <= BIGINT_MAX:
+    text = visit.form.get("amount", "").replace("\N{MINUS SIGN}", "-")
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    coins = read_digits(rest)
+    if coins is None:
+        raise BadInput("An amount is whole coins in digits, with a minus to take coins.")
+    if not 0 < coins <= BIGINT_MAX:
         raise BadInput("So many coins can't be moved.")
-    return sign * int(digits)
+    return sign * coins
