@@ -32,11 +32,11 @@ DIFFERENT_REMEDY = (
 async def release(settings: Settings) -> Report:
     """Migrate, write the rules of the settings to the database, and return what changed.
 
-    Logs what only a person can undo. Raises CoinfleetError.
+    Logs each rule that changed, and what only a person can undo. Raises CoinfleetError.
     """
     assert settings.database_url is not None  # noqa: S101 -- load_settings asks for it
     report = await migrate(settings.database_url, on_step=_log_step)
-    await rules.configure(
+    changes = await rules.configure(
         settings.database_url,
         purchase_limit_usd=settings.purchase_limit_usd,
         approval_threshold_usd=settings.approval_threshold_usd,
@@ -50,6 +50,9 @@ async def release(settings: Settings) -> Report:
         app_is_told=settings.app_events_url is not None,
         apple_customers_consented=settings.apple_customers_consented,
     )
+    for change in changes:
+        # A shell without the release's settings would put the defaults in force unseen.
+        structlog.get_logger().warning("rule_changed", **change._asdict())
     if report.profiles_made is None:
         structlog.get_logger().warning("older_users_not_read", remedy=OLDER_USERS_REMEDY)
     for difference in report.different:

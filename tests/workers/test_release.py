@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from db.connections.pool import Connection, open_connection
 from db.errors import DatabaseRefused, DatabaseUnavailable
@@ -38,6 +40,39 @@ async def test_each_release_writes_the_environments_rules(database: Database) ->
     settings = Settings(database_url=database.url(), purchase_limit_usd=Decimal("777.00"))
     await release(settings)
     assert await rules(database) == before | {"purchase_limit_usd": Decimal("777.00")}
+
+
+async def test_a_release_logs_each_rule_that_it_changes(database: Database) -> None:
+    plain = Settings(database_url=database.url())
+    strict = Settings(
+        database_url=database.url(),
+        second_approver_above_usd=Decimal("100.00"),
+        app_events_url="https://app.example.com/secret-path",
+        sandbox_profiles=[uuid4()],
+    )
+
+    async def logged(settings: Settings) -> list[tuple[str, object, object]]:
+        with capture_logs() as logs:
+            await release(settings)
+        assert "secret-path" not in str(logs)
+        told = [each for each in logs if each["event"] == "rule_changed"]
+        assert {each["log_level"] for each in told} <= {"warning"}
+        return [(each["setting"], each["before"], each["now"]) for each in told]
+
+    await release(plain)
+    assert await logged(plain) == []
+    assert await logged(strict) == [
+        ("APP_EVENTS_URL", None, "set"),
+        ("SANDBOX_PROFILES", "0", "1"),
+        ("SECOND_APPROVER_ABOVE_USD", None, "100.00"),
+    ]
+    assert await logged(strict) == []
+    # As a person does who has only the owner's address at hand.
+    assert await logged(plain) == [
+        ("APP_EVENTS_URL", "set", None),
+        ("SANDBOX_PROFILES", "1", "0"),
+        ("SECOND_APPROVER_ABOVE_USD", "100.00", None),
+    ]
 
 
 async def test_a_release_says_whether_the_app_is_told(database: Database, db: Connection) -> None:

@@ -11,6 +11,7 @@ import logging
 import ssl
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,6 +20,10 @@ import pika.exceptions
 import structlog
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
+from pika.adapters.utils.connection_workflow import (
+    AMQPConnectorException,
+    AMQPConnectorStackTimeout,
+)
 
 from workers.queue.trouble import QueueOutage, QueueTrouble
 from workers.settings.queue_address import server_of
@@ -45,7 +50,8 @@ UNREACHABLE_PAUSE_S = 1.0
 CLOSE_TIMEOUT_S = 1.0
 # Messages past their age are kept this long, for a person who looks for the cause.
 DEAD_MESSAGE_TTL_MS = 600_000
-TROUBLES = (pika.exceptions.AMQPError, ConnectionClosed, OSError)
+# A server that accepts a connection and then says nothing is told by a class outside of AMQPError.
+TROUBLES = (pika.exceptions.AMQPError, AMQPConnectorException, ConnectionClosed, OSError)
 REFUSALS = (
     pika.exceptions.AuthenticationError,
     pika.exceptions.ProbableAuthenticationError,
@@ -55,6 +61,18 @@ REFUSALS = (
 )
 # A new connection would be refused in the same way.
 REFUSALS_FOR_GOOD = REFUSALS[:-1]
+# What the server does not say itself.
+REASONS = {
+    pika.exceptions.ConnectionBlockedTimeout: (
+        "it takes no messages: its memory or its disk is full"
+    ),
+    pika.exceptions.AuthenticationError: "it refuses the user or the password",
+    pika.exceptions.ProbableAuthenticationError: "it refuses the user or the password",
+    pika.exceptions.ProbableAccessDeniedError: "it refuses the virtual host",
+    AMQPConnectorStackTimeout: "it takes connections and does not answer",
+}
+# No queue has this name: the server confirms what is sent there, and drops it.
+PROBE_ROUTE = "coinfleet.probe"
 
 
 def parameters_of(url: str) -> pika.ConnectionParameters:
@@ -101,13 +119,10 @@ def within(seconds: float, command: Callable[[], object]) -> None:
 def reason_of(error: BaseException) -> str:
     """Return why the queue can't be used, in words for an operator."""
     found = _cause_of(error)
+    for kind, words in REASONS.items():
+        if isinstance(found, kind):
+            return words
     match found:
-        case pika.exceptions.ConnectionBlockedTimeout():
-            return "it takes no messages: its memory or its disk is full"
-        case pika.exceptions.AuthenticationError() | pika.exceptions.ProbableAuthenticationError():
-            return "it refuses the user or the password"
-        case pika.exceptions.ProbableAccessDeniedError():
-            return "it refuses the virtual host"
         case pika.exceptions.ConnectionClosed() | pika.exceptions.ChannelClosed():
             return str(found.reply_text)[:300]
         case OSError():
@@ -128,6 +143,15 @@ def _cause_of(error: BaseException) -> BaseException:
     return seen
 
 
+def try_write(channel: Any) -> None:
+    """Have the server confirm a message that no queue gets. Raises what keeps it from that.
+
+    A full memory and a missing right show only when something is sent, and a full memory only by
+    a body, which the server leaves unread. The channel confirms.
+    """
+    channel.basic_publish(exchange="", routing_key=PROBE_ROUTE, body=b"probe")
+
+
 class RabbitQueueBroker(RabbitmqBroker):
     """A broker that raises QueueTrouble for each trouble with its queue, and logs each once."""
 
@@ -136,7 +160,8 @@ class RabbitQueueBroker(RabbitmqBroker):
     reason_of = staticmethod(reason_of)
 
     def __init__(self, url: str, *, middleware: list[Middleware]) -> None:
-        super().__init__(middleware=middleware)
+        # Unconfirmed, the first message of a connection counts as sent to a server that is full.
+        super().__init__(middleware=middleware, confirm_delivery=True)
         self.parameters = parameters_of(url)
         self.server = server_of(url)
         self._outage = QueueOutage(self.server)
@@ -201,10 +226,11 @@ class RabbitQueueBroker(RabbitmqBroker):
         )
 
     def write_refusal(self) -> str | None:
-        """Connect and open a channel; return why that is refused, or None. Raises `troubles`."""
+        """Send something, and return why that is refused, or None. Raises `troubles`."""
         try:
-            self.channel  # noqa: B018 -- opens one
+            try_write(self.channel)
         except REFUSALS as error:
+            del self.connection
             return reason_of(error)
         return None
 
@@ -311,8 +337,13 @@ class RabbitProbe:
     def _ask(self) -> QueueState:
         try:
             connection = pika.BlockingConnection(self._parameters)
-            connection.channel()
-            connection.close()
+            try:
+                channel = connection.channel()
+                channel.confirm_delivery()
+                try_write(channel)
+            finally:
+                with suppress(pika.exceptions.AMQPError):
+                    connection.close()
         except REFUSALS:
             return "refuses_writes"
         except TROUBLES:

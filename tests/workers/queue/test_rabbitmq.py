@@ -47,6 +47,7 @@ pytestmark = [
 NO_REDIS = "redis://127.0.0.1:1"
 RANG = "select last_doorbell_at is not null from fleet.worker_reports"
 RANG_SINCE = "select max(last_doorbell_at) > $1 from fleet.worker_reports"
+SILENT = "it takes connections and does not answer"
 WORKER_MODULE, SCHEDULER_MODULE = WORKER.module, SCHEDULER.module
 
 
@@ -202,10 +203,18 @@ async def test_a_frozen_server_holds_up_neither_a_webhook_nor_a_stop(
         try:
             await send(web)
             await eventually(lambda: all_done(db))
+            answer = await web.client.get("/readyz")
+            assert (answer.status_code, answer.json()["queue"]) == (200, "unreachable")
+            assert "coinfleet_queue_up 0.0" in (await web.client.get("/metrics")).text
+            found = await asyncio.to_thread(_read_queue, rabbitmq.url())
+            assert found.outage == f"127.0.0.1:{rabbitmq.port}: {SILENT}"
+            given = Context(settings=Settings(broker_url=rabbitmq.url()))
+            assert [each.verdict for each in await check_queue(given)] == [Verdict.BROKEN]
             worker.signal()
             assert await worker.ended() == 0
         finally:
             rabbitmq.thaw()
+    assert set(told(worker)) <= {"queue_unreachable"}
 
 
 def test_a_wrong_password_is_logged_once_as_a_refusal(rabbitmq: RabbitMq) -> None:
@@ -222,21 +231,38 @@ def test_a_wrong_password_is_logged_once_as_a_refusal(rabbitmq: RabbitMq) -> Non
     assert "hunter2" not in str(logs)
 
 
-def test_a_server_whose_memory_is_full_is_a_refusal_and_holds_up_no_ring(
+async def refuses(url: str) -> None:
+    """Assert that whoever asks how the queue is hears that it takes nothing."""
+    assert await open_probe(url, timeout_s=2).ask() == "refuses_writes"
+    assert (await asyncio.to_thread(_read_queue, url)).refusal
+    (finding,) = await check_queue(Context(settings=Settings(broker_url=url)))
+    assert finding.verdict is Verdict.BROKEN
+    assert "refuses writes" in finding.what
+
+
+async def test_a_user_that_lost_its_rights_is_told_by_whoever_asks(rabbitmq: RabbitMq) -> None:
+    rabbitmq.control("add_user", "poor", "secret")
+    rabbitmq.control("set_permissions", "-p", "/", "poor", "", "", "")
+    await refuses(f"amqp://poor:secret@127.0.0.1:{rabbitmq.port}/%2F")
+
+
+async def test_a_server_whose_memory_is_full_is_a_refusal_and_holds_up_no_ring(
     rabbitmq: RabbitMq,
 ) -> None:
     bell = Bell(rabbitmq.url())
     rabbitmq.control("set_vm_memory_high_watermark", "absolute", "1")
     try:
+        await refuses(rabbitmq.url())
         with capture_logs() as logs:
             began = time.monotonic()
             for _ in range(3):
-                bell.ring(PROCESS_PAYMENT_EVENTS)
+                await asyncio.to_thread(bell.ring, PROCESS_PAYMENT_EVENTS)
             took_s = time.monotonic() - began
     finally:
         rabbitmq.control("set_vm_memory_high_watermark", "0.4")
     bell.close()
-    [line] = [each for each in logs if each["log_level"] == "warning"]
+    # Once, and no word between that it is back.
+    [line] = [each for each in logs if each["event"].startswith("queue_")]
     assert line["event"] == "queue_refuses"
     assert "memory or its disk is full" in line["reason"]
     assert took_s < 30  # Not for ever, which is what pika does by default.

@@ -144,7 +144,7 @@ async def retry_chosen(visit: Visit) -> Response:
     if not chosen:
         raise BadInput("No event is chosen. Tick at least one.")
     done = await _retry(visit, chosen, reason, {"ids": [match.event_id for match in chosen]})
-    return _tell(visit, done, {})
+    return _tell(visit, done, _given(visit.form))
 
 
 async def show(visit: Visit) -> Response:
@@ -210,11 +210,11 @@ def _tell(visit: Visit, done: Retried, given: Mapping[str, str], *, gone: int = 
     left = Counter(done.skipped.values())
     if gone:
         left["changed"] += gone
-    told: dict[str, Any] = {"actions": ",".join(map(str, done.action_ids))}
+    told: dict[str, Any] = {"actions": ",".join(map(str, done.action_ids)), **given}
     if left:
         told["left"] = ",".join(f"{why}:{events}" for why, events in left.items())
     if done.left:
-        told |= {"rest": done.left, **given}
+        told["rest"] = done.left
     return visit.go_to(f"/retried?{urlencode(told)}")
 
 

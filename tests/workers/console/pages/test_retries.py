@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.console import retries
+from tests.workers.console.holdings import fields_of
 from tests.workers.console.site import post
 
 if TYPE_CHECKING:
@@ -82,6 +83,21 @@ async def test_only_the_chosen_are_retried_and_only_in_the_state_that_was_shown(
         {"applied"},
         {"dead"},
     ]
+
+
+async def test_the_filter_is_kept_after_a_retry(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    [event_id] = await dead(owner, "kept", 1)
+    wanted = "state=dead&type=retry.kept"
+    shown = (await approver.get(f"/events?{wanted}")).text
+    fields = fields_of(shown, "/events/retry")
+    assert fields.pop(f"event_{event_id}") == "dead"
+    sent = {**fields, f"event_{event_id}": "dead", "why": "mended"}
+    answer = await post(approver, "/events/retry", sent)
+    told = (await approver.get(answer.headers["location"])).text
+    assert "1 of 1 event still to do" in told
+    assert f'href="/events?{wanted.replace("&", "&amp;")}"' in told
 
 
 async def test_all_that_match_are_counted_first_and_then_retried(
