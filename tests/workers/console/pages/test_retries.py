@@ -218,6 +218,40 @@ async def test_a_trial_is_asked_for_and_its_outcome_stands_above_the_confirmatio
     assert await states(owner, ids) == {"dead"}
 
 
+async def test_a_trial_of_other_events_than_match_now_says_so(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    await dead(owner, "before", 2)
+    await dead(owner, "others", 1)
+    answer = await post(approver, "/retry/try", {"state": "dead", "type": "retry.before"})
+    address = answer.headers["location"]
+    await owner.execute(
+        "update fleet.replay_trials set finished_at = now(), outcome = '{\"batches\": 1}'"
+    )
+    said = "tried with other events than match now"
+    assert said not in (await approver.get(address)).text
+    of_another_filter = (await approver.get(address.replace("retry.before", "retry.others"))).text
+    await owner.execute(
+        "update fleet.inbox_events set state = 'applied' where event_type = 'retry.before'"
+        " and id = (select max(id) from fleet.inbox_events where event_type = 'retry.before')"
+    )
+    for text in (of_another_filter, (await approver.get(address)).text):
+        assert said in text
+        assert 'action="/retry/try"' in text
+
+
+async def test_an_event_that_was_shown_and_matches_no_more_is_told_of(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    ids = await dead(owner, "fewer", 3)
+    fields = hidden((await approver.get("/retry?state=dead&type=retry.fewer")).text)
+    await owner.execute("update fleet.inbox_events set state = 'applied' where id = $1", ids[0])
+    answer = await post(approver, "/retry", {**fields, "why": "mended"})
+    told = (await approver.get(answer.headers["location"])).text
+    assert "2 of 2 events" in told
+    assert "1 event changed since it was looked up" in told
+
+
 async def test_without_a_filter_nothing_is_tried(
     approver: httpx.AsyncClient, owner: Connection
 ) -> None:
