@@ -28,9 +28,11 @@ def noted(findings: Findings) -> Findings:
     return findings
 
 
-def note(codes: Iterable[str]) -> None:
-    """Note what a check found."""
-    _seen.update(codes)
+def note(codes: Iterable[str]) -> set[str]:
+    """Note what a check found, and return it."""
+    found = {code for code in codes if code}
+    _seen.update(found)
+    return found
 
 
 def case(code: str, *values: Any) -> ParameterSet:

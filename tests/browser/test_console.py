@@ -135,6 +135,28 @@ async def test_the_overview_changes_by_itself(console: Console, owner: Connectio
     assert console.complaints == []
 
 
+async def test_numbers_that_are_live_no_more_say_so(console: Console, owner: Connection) -> None:
+    page = await console.sign_in(Role.VIEWER)
+    await page.goto(f"{console.base}/")
+    told = page.get_by_role("alert").filter(has_text="These numbers are old")
+    assert await told.is_hidden()
+    await owner.execute(
+        "update fleet.console_sessions set revoked_at = clock_timestamp(), revoked_by = 'a test'"
+    )
+    await told.wait_for()
+    await told.get_by_role("link", name="Look again").click()
+    await page.wait_for_url(f"{console.base}/sign-in**")
+
+
+async def test_numbers_of_which_only_the_stream_is_gone_say_so(console: Console) -> None:
+    page = await console.sign_in(Role.VIEWER)
+    await page.route("**/live", lambda route: route.abort())
+    await page.goto(f"{console.base}/")
+    # As after readings that did not come here.
+    await page.locator("[data-reading]").evaluate("shown => { shown.dataset.reading = -99; }")
+    await page.get_by_role("alert").filter(has_text="These numbers are old").wait_for()
+
+
 async def test_the_overview_is_live_also_if_a_script_of_it_comes_late(console: Console) -> None:
     page = await console.sign_in(Role.VIEWER)
     began = "new Promise(done => setTimeout(() => setTimeout(() => done(typeof htmx), 50), 50))"

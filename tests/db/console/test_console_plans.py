@@ -5,7 +5,6 @@ What it shares with `coinfleet status` and `explain` is proved where those are.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from db.console import disputes, payment_list, statement
 from db.console.audit import PAGE_ROWS, part_queries
 from db.console.event_list import bound_query, page_query
 from db.health.disputes import DUE
-from tests.db.plans import indexes, plan
+from tests.db.console.histories import History, history_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,54 +87,29 @@ analyze;
 @pytest.fixture(scope="module", params=[100, pytest.param(100_000, marks=pytest.mark.long)])
 def history(
     cluster: Cluster, template: Database, request: pytest.FixtureRequest
-) -> Iterator[tuple[Database, int]]:
+) -> Iterator[History]:
     """A database with so many rows in each table that the pages read."""
-
-    async def load(database: Database) -> None:
-        connection = await open_connection(
-            database.url("superuser"), application_name="test", statement_timeout="120000"
-        )
-        await connection.execute(HISTORY.format(request.param, BUYER))
-        await connection.close()
-
-    database = asyncio.run(cluster.create(template.name))
-    asyncio.run(load(database))
-    yield database, request.param
-    asyncio.run(cluster.drop(database))
-
-
-async def used(history: tuple[Database, int], sql: str, *values: object) -> set[str | None]:
-    """The indexes that the console's plan uses; None is a table that is read whole."""
-    database, rows = history
-    connection = await open_connection(database.url("console"), application_name="test")
-    try:
-        if rows == 100:
-            # At this size a table is as cheap as its index, so only whether there is one counts.
-            await connection.execute("set enable_seqscan = off; set enable_bitmapscan = off")
-        return indexes(await plan(connection, sql, *values))
-    finally:
-        connection.terminate()
+    sql = HISTORY.format(request.param, BUYER)
+    with history_of(cluster, template, sql, request.param) as made:
+        yield made
 
 
 @pytest.mark.parametrize("state", STATES, ids=str)
 async def test_a_list_of_events_reads_the_index_of_its_state_or_of_the_ids(
-    history: tuple[Database, int], state: str | None
+    history: History, state: str | None
 ) -> None:
     expected = {BY_STATE.get(state or "", "inbox_events_pkey")}
     values = (2**62, "stripe", "none", None, None, None, state)
-    assert await used(history, page_query(state), *values) == expected
-    assert await used(history, bound_query(state), 2**62) == expected
+    assert await history.used(page_query(state), *values) == expected
+    assert await history.used(bound_query(state), 2**62) == expected
 
 
 @pytest.mark.parametrize("part", range(len(part_queries())))
-async def test_the_audit_log_reads_each_table_by_its_time(
-    history: tuple[Database, int], part: int
-) -> None:
-    database, _ = history
-    connection = await open_connection(database.url(), application_name="test")
+async def test_the_audit_log_reads_each_table_by_its_time(history: History, part: int) -> None:
+    connection = await open_connection(history.database.url(), application_name="test")
     at = await connection.fetchval("select clock_timestamp() - interval '50 s'")
     connection.terminate()
-    found = await used(history, part_queries()[part], at, "~", PAGE_ROWS + 1)
+    found = await history.used(part_queries()[part], at, "~", PAGE_ROWS + 1)
     by_time = {name for name in found if name and name.endswith("_at_idx")}
     assert len(by_time) == 1
     # A person's name is looked up by the subject, among few.
@@ -152,35 +126,35 @@ BY_PAYMENT_STATE |= dict.fromkeys(
 
 @pytest.mark.parametrize("state", [None, *payment_list.STATES], ids=str)
 async def test_a_list_of_payments_reads_the_index_of_its_state_or_of_the_ids(
-    history: tuple[Database, int], state: payment_list.State | None
+    history: History, state: payment_list.State | None
 ) -> None:
     expected = {BY_PAYMENT_STATE.get(state or "", "coin_purchases_pkey")}
     values = (2**62, "stripe", None, None, None, state)
-    assert await used(history, payment_list.page_query(state), *values) == expected
-    assert await used(history, payment_list.bound_query(state), 2**62) == expected
+    assert await history.used(payment_list.page_query(state), *values) == expected
+    assert await history.used(payment_list.bound_query(state), 2**62) == expected
 
 
 @pytest.mark.parametrize("place", [None, ("2030-01-01", "stripe", "dp_1")])
 async def test_disputes_are_read_by_their_deadline_among_the_open_ones(
-    history: tuple[Database, int], place: tuple[str, str, str] | None
+    history: History, place: tuple[str, str, str] | None
 ) -> None:
     values = (list(disputes.UNDER_REVIEW), False, *(place or (None, None, None)))
-    found = await used(history, disputes.PAGE, *values)
+    found = await history.used(disputes.PAGE, *values)
     assert "disputes_open_idx" in found
     assert found == {"disputes_open_idx", *(each for each in found if "payment" in str(each))}
 
 
-async def test_what_is_due_soon_is_read_by_its_deadline(history: tuple[Database, int]) -> None:
+async def test_what_is_due_soon_is_read_by_its_deadline(history: History) -> None:
     since = datetime(2026, 1, 1, tzinfo=UTC)
-    found = await used(history, DUE, since, since + timedelta(days=3))
+    found = await history.used(DUE, since, since + timedelta(days=3))
     assert found == {"disputes_open_idx"}
 
 
 async def test_a_statement_reads_the_entries_of_its_account_by_their_numbers(
-    history: tuple[Database, int],
+    history: History,
 ) -> None:
     account = (BUYER, "coins", 2**62)
     entries = "ledger_entries_profile_id_account_seq_idx"
-    assert await used(history, statement.BOUND, *account) == {entries}
-    found = await used(history, statement.PAGE, *account, "purchase", None, None, 51)
+    assert await history.used(statement.BOUND, *account) == {entries}
+    found = await history.used(statement.PAGE, *account, "purchase", None, None, 51)
     assert found == {entries, "adjustments_pkey"}

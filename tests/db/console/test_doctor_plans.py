@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from db.connections.pool import open_connection
 from db.health.heard import HEARD, LATELY, REFUSED
 from db.health.stranded import (
     DEAD,
@@ -19,7 +17,7 @@ from db.health.stranded import (
     TRIALS,
     WAITING,
 )
-from tests.db.plans import indexes, plan
+from tests.db.console.histories import History, history_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,34 +73,17 @@ QUESTIONS = [
 )
 def history(
     cluster: Cluster, template: Database, request: pytest.FixtureRequest
-) -> Iterator[tuple[Database, int]]:
+) -> Iterator[History]:
     """A database with so much history."""
-
-    async def load(database: Database) -> None:
-        connection = await open_connection(
-            database.url("superuser"), application_name="test", statement_timeout="240000"
-        )
-        await connection.execute(HISTORY.format(request.param), timeout=240)
-        await connection.close()
-
-    database = asyncio.run(cluster.create(template.name))
-    asyncio.run(load(database))
-    yield database, request.param
-    asyncio.run(cluster.drop(database))
+    sql = HISTORY.format(request.param)
+    with history_of(cluster, template, sql, request.param) as made:
+        yield made
 
 
 @pytest.mark.parametrize(
     ("sql", "values", "expected"), QUESTIONS, ids=[each[2] for each in QUESTIONS]
 )
 async def test_a_question_reads_the_index_of_what_is_open(
-    history: tuple[Database, int], sql: str, values: tuple[object, ...], expected: str
+    history: History, sql: str, values: tuple[object, ...], expected: str
 ) -> None:
-    database, rows = history
-    connection = await open_connection(database.url("console"), application_name="test")
-    try:
-        if rows == 100:
-            # At this size a table is as cheap as its index, so only whether there is one counts.
-            await connection.execute("set enable_seqscan = off; set enable_bitmapscan = off")
-        assert indexes(await plan(connection, sql, *values)) == {expected}
-    finally:
-        connection.terminate()
+    assert await history.used(sql, *values) == {expected}

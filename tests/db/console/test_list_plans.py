@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from db.connections.pool import open_connection
 from db.console import call_list, found_list, retries, schedule_runs, stream_list
-from tests.db.plans import indexes, plan
+from tests.db.console.histories import History, history_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,79 +51,63 @@ analyze;
 )
 def history(
     cluster: Cluster, template: Database, request: pytest.FixtureRequest
-) -> Iterator[tuple[Database, int]]:
+) -> Iterator[History]:
     """A database with so many rows in each table that the pages read."""
-
-    async def load(database: Database) -> None:
-        connection = await open_connection(
-            database.url("superuser"), application_name="test", statement_timeout="600000"
-        )
-        await connection.execute(HISTORY.format(request.param), timeout=600)
-        # Pages look through GIN indexes that are as they are after a vacuum.
-        await connection.execute("vacuum fleet.operator_actions")
-        await connection.close()
-
-    database = asyncio.run(cluster.create(template.name))
-    asyncio.run(load(database))
-    yield database, request.param
-    asyncio.run(cluster.drop(database))
-
-
-async def used(history: tuple[Database, int], sql: str, *values: object) -> set[str | None]:
-    """The indexes that the console's plan uses; None is a table that is read whole."""
-    database, rows = history
-    connection = await open_connection(database.url("console"), application_name="test")
-    try:
-        if rows == 100:
-            # At this size a table is as cheap as its index, so only whether there is one counts.
-            await connection.execute("set enable_seqscan = off; set enable_sort = off")
-        return indexes(await plan(connection, sql, *values))
-    finally:
-        connection.terminate()
+    sql = HISTORY.format(request.param)
+    # Pages look through GIN indexes that are as they are after a vacuum.
+    with history_of(
+        cluster,
+        template,
+        sql,
+        request.param,
+        then="vacuum fleet.operator_actions",
+        off="enable_sort",
+    ) as made:
+        yield made
 
 
 @pytest.mark.parametrize("state", [None, *call_list.STATES], ids=str)
 async def test_a_list_of_calls_reads_the_ids_or_what_is_dead(
-    history: tuple[Database, int], state: str | None
+    history: History, state: str | None
 ) -> None:
     expected = {"provider_calls_dead_idx" if state == "dead" else "provider_calls_pkey"}
-    assert await used(history, call_list.page_query(state), 2**62, "none", state) == expected
-    assert await used(history, call_list.bound_query(state), 2**62) == expected
+    assert await history.used(call_list.page_query(state), 2**62, "none", state) == expected
+    assert await history.used(call_list.bound_query(state), 2**62) == expected
 
 
-async def test_found_events_are_read_by_id(history: tuple[Database, int]) -> None:
+async def test_found_events_are_read_by_id(history: History) -> None:
     expected = {"found_events_pkey"}
-    found = await used(history, found_list.PAGE_QUERY, 2**62, False)  # noqa: FBT003
+    found = await history.used(found_list.PAGE_QUERY, 2**62, False)  # noqa: FBT003
     assert found == expected | {"inbox_events_pkey"}
-    assert await used(history, found_list.BOUND_QUERY, 2**62) == expected
+    assert await history.used(found_list.BOUND_QUERY, 2**62) == expected
 
 
 @pytest.mark.parametrize("shown", [None, *stream_list.SHOWN], ids=str)
 async def test_a_list_of_streams_reads_the_ids_or_what_is_published(
-    history: tuple[Database, int], shown: str | None
+    history: History, shown: str | None
 ) -> None:
     index = "live_streams_published_idx" if shown == "published" else "live_streams_pkey"
-    assert await used(history, stream_list.page_query(shown), 2**62, shown == "live") == {index}
-    assert await used(history, stream_list.bound_query(shown), 2**62) == {index}
+    assert await history.used(stream_list.page_query(shown), 2**62, shown == "live") == {index}
+    assert await history.used(stream_list.bound_query(shown), 2**62) == {index}
 
 
 async def test_switches_and_runs_are_read_from_the_newest_on(
-    history: tuple[Database, int],
+    history: History,
 ) -> None:
-    assert await used(history, stream_list.CHANGES_QUERY) == {"publish_changes_pkey"}
-    assert await used(history, stream_list.CHANGES_OF_ONE_QUERY, 7) == {
+    assert await history.used(stream_list.CHANGES_QUERY) == {"publish_changes_pkey"}
+    assert await history.used(stream_list.CHANGES_OF_ONE_QUERY, 7) == {
         "publish_changes_stream_id_idx"
     }
-    assert await used(history, schedule_runs.RUNS_QUERY, "job_1") == {"ticks_pkey"}
+    assert await history.used(schedule_runs.RUNS_QUERY, "job_1") == {"ticks_pkey"}
 
 
-async def test_what_became_of_a_retry_is_read_by_its_notes(history: tuple[Database, int]) -> None:
+async def test_what_became_of_a_retry_is_read_by_its_notes(history: History) -> None:
     notes = {"operator_actions_pkey"}
     for query in (retries.CHANGES_QUERY, retries.UNWELL_QUERY):
-        assert await used(history, query, [1, 2]) == notes | {"inbox_events_pkey"}
-    assert await used(history, call_list.NOTED_QUERY, 1) == notes | {"provider_calls_pkey"}
-    assert await used(history, retries.NOTE_QUERY, 7) == {"operator_actions_event_ids_idx"}
-    assert await used(history, call_list.NOTE_QUERY, [7]) == {"operator_actions_call_ids_idx"}
-    assert await used(history, "select outcome from fleet.replay_trials where id = $1", 1) == {
+        assert await history.used(query, [1, 2]) == notes | {"inbox_events_pkey"}
+    assert await history.used(call_list.NOTED_QUERY, 1) == notes | {"provider_calls_pkey"}
+    assert await history.used(retries.NOTE_QUERY, 7) == {"operator_actions_event_ids_idx"}
+    assert await history.used(call_list.NOTE_QUERY, [7]) == {"operator_actions_call_ids_idx"}
+    assert await history.used("select outcome from fleet.replay_trials where id = $1", 1) == {
         "replay_trials_pkey"
     }

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 FEW = 1_000
 # Of a table that has ten rows then the planner may make a hash, which it can't be talked out of.
 FEW_MAX = 100
-# A list looks at 20,000 rows, and once more to say how far it came; what is open is one in 200.
-READ_MAX = 100_000
+# A list looks at 20,000 rows, and once more to say how far it came. Of the million 8,000 things are
+# open, and the overview asks several questions of each.
+READ_MAX = 200_000
 # Read whole, so much of a table is no history.
 WHOLE_MAX = 5_000
 IDS = {

@@ -44,9 +44,11 @@ def command(
     """Examine what the fleet stands on; each finding is told with its fix.
 
     Settings, logins and grants, poolers, TLS, clocks, disk, the queue,
-    stranded work, and with their keys the providers: Stripe's endpoint,
-    Google's account, and the way of a test notification, which Apple is
-    asked to send. It changes nothing and shows no secret.
+    stranded work, what waits for a person, and with their keys the
+    providers: Stripe's endpoint, Google's account and push subscription,
+    and the way of a test notification, which Apple is asked to send. It
+    changes nothing and shows no secret. docs/doctor.md says what the code
+    of each finding in --json means.
 
     It looks at the settings of this environment, and at the fleet on the
     data folder. Run it where `web` and `worker` run: what is not set here

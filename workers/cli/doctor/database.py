@@ -38,6 +38,9 @@ VERSION_TESTED = 18
 XID_AGE_ATTENTION = 1_000_000_000
 XID_AGE_BROKEN = 1_800_000_000
 SESSIONS_FULL = 0.9
+# The server's SQLSTATE for it.
+TOO_MANY_SESSIONS = "53300"
+FEWER_SESSIONS = "raise max_connections, run fewer processes, or use a pooler"
 SLOT_BYTES = 1024**3
 FREE_BYTES_ATTENTION = 5 * 1024**3
 FREE_BYTES_BROKEN = 512 * 1024**2
@@ -59,6 +62,8 @@ async def reach(context: Context) -> list[Finding]:
     except (CoinfleetError, TimeoutError) as error:
         is_silent = isinstance(error, TimeoutError)
         what = f"the database gives no answer within {WITHIN_S:g} s" if is_silent else str(error)
+        if TOO_MANY_SESSIONS in what:
+            return [broken("sessions_full", what, fix=FEWER_SESSIONS)]
         fix = "start it, or correct DATABASE_URL; nothing is lost meanwhile, providers send again"
         return [broken("database_away", what, fix=fix)]
     if not is_released:
@@ -221,7 +226,7 @@ async def check_sessions(context: Context) -> list[Finding]:
             attention(
                 "sessions_full",
                 told,
-                fix="raise max_connections, run fewer processes, or use a pooler",
+                fix=FEWER_SESSIONS,
             )
         ]
     return [ok(told)]

@@ -26,20 +26,22 @@ from workers.console.pages.links import links_of
 from workers.console.visit import BadInput, read_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.responses import Response
 
     from db.console.call_list import ListedCall
     from workers.console.visit import Visit
 
+# The fields of the filter, as they stand in the address.
+FIELDS = ("state", "kind")
 CHOSEN_MAX = 500
 _CHOSEN = "call_"
 
 
 async def show(visit: Visit) -> Response:
     """List the calls that the filter means, the newest first, and say what waits or is dead."""
-    given = {name: visit.query[name] for name in ("state", "kind") if visit.query.get(name)}
+    given = _given(visit.query)
     state = given.get("state")
     if state is not None and state not in STATES:
         raise BadInput(f"The state of a call is one of {', '.join(STATES)}.")
@@ -79,6 +81,7 @@ async def show_retried(visit: Visit) -> Response:
         counts=counts,
         calls=calls[:PAGE_ROWS],
         left=read_id(visit.query.get("left", "")) or 0,
+        following=urlencode(_given(visit.query)),
     )
 
 
@@ -136,5 +139,11 @@ async def _retry(visit: Visit, call_ids: Sequence[int], noted: dict[str, object]
     told = {
         "actions": ",".join(str(note) for note in sorted(filter(None, notes))),
         "left": len(call_ids) - done,
+        **_given(visit.form),
     }
     return visit.go_to(f"/calls/retried?{urlencode(told)}")
+
+
+def _given(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the filter, as it stands in an address or a form."""
+    return {name: fields[name] for name in FIELDS if fields.get(name)}

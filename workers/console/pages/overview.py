@@ -53,14 +53,19 @@ async def stream(visit: Visit) -> Response:
 
 
 async def rates(visit: Visit) -> Response:
-    """Return the points of the chart: times, then received and finished events per second."""
-    points = list(visit.desk.feed.points)
+    """Return the points of the chart: times, then received and finished events per second.
+
+    Its header `x-reading` is the number of the newest reading, by which a page knows its age.
+    """
+    feed = visit.desk.feed
+    points = list(feed.points)
     return JSONResponse(
         [
             [round(point.at, 1) for point in points],
             [round(point.received, 2) for point in points],
             [round(point.finished, 2) for point in points],
-        ]
+        ],
+        headers={"x-reading": str(feed.latest.number)},
     )
 
 

@@ -6,6 +6,7 @@ All that match is a page with the exact count first; its form carries the filter
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -55,6 +56,7 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
     is_asked = _is_narrow(given) or wants_all
     matches = await _find(visit, given) if is_asked else []
     by_state = Counter(match.state for match in matches if match.has_payload)
+    tried = _mark([match for match in matches if match.has_payload])
     trial_id = read_id(fields.get("trial", ""))
     trial = None if trial_id is None else await read_trial(visit.pool, trial_id)
     has_worker = await _has_worker(visit)
@@ -72,13 +74,22 @@ async def preview(visit: Visit, *, said: str = "") -> Response:
         wants_all=wants_all,
         is_asked=is_asked,
         back=urlencode(given),
-        again=urlencode({**given, **({"all": "yes"} if wants_all else {}), "trial": trial_id}),
+        again=urlencode(
+            {
+                **given,
+                **({"all": "yes"} if wants_all else {}),
+                "trial": trial_id,
+                "tried": fields.get("tried", ""),
+            }
+        ),
         seen=len(matches),
         upto=max((match.event_id for match in matches), default=0),
         by_state=[(state, by_state[state]) for state in STATES if by_state[state]],
         readable=sum(by_state.values()),
         events_max=EVENTS_MAX,
         trial=trial,
+        # Of another filter, or from before further events came or changed.
+        is_of_others=fields.get("tried") != tried,
         has_worker=has_worker,
         is_trying=is_trying,
         trial_late_s=TRIAL_LATE_S,
@@ -97,7 +108,14 @@ async def try_matching(visit: Visit) -> Response:
         if readable:
             person = visit.person.name
             address["trial"] = await ask_trial(visit.pool, readable, typed_by=person)
+            address["tried"] = _mark(readable)
     return visit.go_to(f"/retry?{urlencode(address)}")
+
+
+def _mark(matches: Sequence[Match]) -> str:
+    """Return what tells the events that one form retries from any others."""
+    ids = ",".join(str(match.event_id) for match in matches[:EVENTS_MAX])
+    return sha256(ids.encode()).hexdigest()[:16]
 
 
 async def retry_matching(visit: Visit) -> Response:
@@ -116,7 +134,7 @@ async def retry_matching(visit: Visit) -> Response:
     readable = [match for match in matches if match.has_payload]
     done = await _retry(visit, readable, reason, noted)
     done.skipped |= {match.event_id: "no_payload" for match in matches if not match.has_payload}
-    return _tell(visit, done, given)
+    return _tell(visit, done, given, gone=seen - len(matches))
 
 
 async def retry_chosen(visit: Visit) -> Response:
@@ -126,7 +144,7 @@ async def retry_chosen(visit: Visit) -> Response:
     if not chosen:
         raise BadInput("No event is chosen. Tick at least one.")
     done = await _retry(visit, chosen, reason, {"ids": [match.event_id for match in chosen]})
-    return _tell(visit, done, {})
+    return _tell(visit, done, _given(visit.form))
 
 
 async def show(visit: Visit) -> Response:
@@ -187,13 +205,16 @@ async def _retry(
         return await retry(connection, matches, request, origin=visit.origin)
 
 
-def _tell(visit: Visit, done: Retried, given: Mapping[str, str]) -> Response:
+def _tell(visit: Visit, done: Retried, given: Mapping[str, str], *, gone: int = 0) -> Response:
+    """Lead to what became of them; `gone` were shown, and match no more."""
     left = Counter(done.skipped.values())
-    told: dict[str, Any] = {"actions": ",".join(map(str, done.action_ids))}
+    if gone:
+        left["changed"] += gone
+    told: dict[str, Any] = {"actions": ",".join(map(str, done.action_ids)), **given}
     if left:
         told["left"] = ",".join(f"{why}:{events}" for why, events in left.items())
     if done.left:
-        told |= {"rest": done.left, **given}
+        told["rest"] = done.left
     return visit.go_to(f"/retried?{urlencode(told)}")
 
 

@@ -75,12 +75,16 @@ async def begin(
 
 
 async def note_refusal(desk: Desk, cause: str, *, origin: str, name: str = "") -> None:
-    """Note for the audit log, and at most once a minute in the log, that nobody was signed in."""
-    async with acting(desk.pool, origin=origin) as connection:
-        await note_refused(connection, name, cause=cause)
+    """Note for the audit log, and at most once a minute in the log, that nobody was signed in.
+
+    A refusal without a name, which costs a stranger nothing, asks the database as seldom.
+    """
     since_last_logged = desk.refusals.note(cause)
     if since_last_logged is not None:
         log.warning("sign_ins_refused", cause=cause, since_last_logged=since_last_logged)
+    if name or since_last_logged is not None:
+        async with acting(desk.pool, origin=origin) as connection:
+            await note_refused(connection, name, cause=cause)
 
 
 def keep(desk: Desk, response: Response, token: str) -> None:

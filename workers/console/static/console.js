@@ -62,6 +62,15 @@ for (const place of document.querySelectorAll("[data-copy]")) {
   place.after(" ", button);
 }
 
+// Numbers that are live no more look as they did: whoever reads them has to be told.
+const stale = document.getElementById("stale");
+// Readings are taken every two seconds, and the stream begins anew each minute.
+const READINGS_MAX = 10;
+function isStale(answer) {
+  const shown = document.querySelector("[data-reading]");
+  return !shown || Math.abs(answer.headers.get("x-reading") - shown.dataset.reading) > READINGS_MAX;
+}
+
 // The chart: a picture of numbers that stand on the page as text, too.
 async function drawRates(place) {
   let chart = null;
@@ -78,8 +87,14 @@ async function drawRates(place) {
   ];
   async function refresh() {
     if (document.hidden) return;
-    const answer = await fetch(place.dataset.source, { redirect: "error" });
-    if (!answer.ok) return;
+    let answer;
+    try {
+      answer = await fetch(place.dataset.source, { redirect: "error", signal: AbortSignal.timeout(4000) });
+    } catch {
+      // It is stopped, frozen or out of reach; or the session is over, which would lead to signing in.
+    }
+    stale.hidden = Boolean(answer?.ok) && !isStale(answer);
+    if (!answer?.ok) return;
     const points = await answer.json();
     if (chart) {
       chart.setData(points);

@@ -140,6 +140,21 @@ async def test_sessions_run_out(postgres: OwnPostgres, own_database: Database) -
         assert wrong(await check_sessions(given)) == [(ATTENTION, "7 of 7 sessions are used")]
 
 
+@pytest.mark.usefixtures("_first_settings")
+@pytest.mark.provokes("sessions_full")
+async def test_a_server_that_has_no_session_left_says_so(
+    postgres: OwnPostgres, own_database: Database
+) -> None:
+    postgres.restart_with(max_connections="10", max_wal_senders="0")
+    url = own_database.url()
+    async with AsyncExitStack() as opened, asked(url) as given:
+        for _ in range(7):
+            other = await open_connection(url, application_name="test")
+            opened.callback(other.terminate)
+        ((verdict, what),) = wrong(await reach(given))
+    assert (verdict, "reserved for" in what, "53300" in what) == (BROKEN, True, True), what
+
+
 @pytest.mark.provokes("database_read_only")
 async def test_a_standby_is_found_and_all_else_can_still_be_asked(
     postgres: OwnPostgres, own_database: Database

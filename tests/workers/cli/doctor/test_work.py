@@ -108,7 +108,7 @@ async def test_a_worker_that_ended_is_told_and_needs_nobody(at_work: Connection)
 async def test_what_web_reports_of_itself_is_found(
     at_work: Connection, report: str, said: str
 ) -> None:
-    """As `web` writes it: each report is made by its cause in tests/workers/receiving."""
+    """As `web` writes it; in test_fleet.py a receiver really meets it."""
     await at_work.execute("update fleet.web_reports set detail = detail || $1::jsonb", report)
     verdict, what = await found(check_processes, context(at_work))
     assert (verdict, said in what) == (ATTENTION, True), what

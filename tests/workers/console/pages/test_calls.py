@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.workers.console.holdings import fields_of
 from tests.workers.console.site import post
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ async def test_chosen_calls_and_messages_are_made_again_and_read_back(
     text = (await approver.get("/calls?state=dead")).text
     assert "HTTP 500 boom" in text
     assert "4242" not in text
-    sent = {f"call_{call}": "on", f"call_{message}": "on", "why": "mended"}
+    kept = {"state": "dead"}
+    assert fields_of(text, "/calls/retry")["state"] == "dead"
+    sent = {f"call_{call}": "on", f"call_{message}": "on", "why": "mended", **kept}
     answer = await post(approver, "/calls/retry", sent)
     assert answer.status_code == 303
     assert [await state(owner, each) for each in (call, message)] == ["pending", "pending"]
     address = answer.headers["location"]
-    assert "2 calls pending" in (await approver.get(address)).text
+    told = (await approver.get(address)).text
+    assert "2 calls pending" in told
+    assert 'href="/calls?state=dead"' in told
     await owner.execute("update fleet.provider_calls set state = 'dead' where id = $1", call)
     assert "1 call dead" in (await approver.get(address)).text
     noted = await owner.fetch(

@@ -60,6 +60,9 @@ async def test_a_link_that_is_refused_is_seen_by_an_operator(
     console: Site, owner: Connection
 ) -> None:
     link = make_links("", "another secret")[Role.APPROVER]
-    assert (await console.browser().get(link)).status_code == 403
-    newest = (await list_deeds(owner))[0]
+    for _ in range(5):
+        assert (await console.browser().get(link)).status_code == 403
+    newest, before = (await list_deeds(owner))[:2]
     assert (newest.action, newest.reason, newest.origin) == ("sign-in refused", "link", HERE)
+    # Whoever opens many costs the database one row a minute.
+    assert before.action != newest.action

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.console import retries
+from tests.workers.console.holdings import fields_of
 from tests.workers.console.site import post
 
 if TYPE_CHECKING:
@@ -82,6 +83,21 @@ async def test_only_the_chosen_are_retried_and_only_in_the_state_that_was_shown(
         {"applied"},
         {"dead"},
     ]
+
+
+async def test_the_filter_is_kept_after_a_retry(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    [event_id] = await dead(owner, "kept", 1)
+    wanted = "state=dead&type=retry.kept"
+    shown = (await approver.get(f"/events?{wanted}")).text
+    fields = fields_of(shown, "/events/retry")
+    assert fields.pop(f"event_{event_id}") == "dead"
+    sent = {**fields, f"event_{event_id}": "dead", "why": "mended"}
+    answer = await post(approver, "/events/retry", sent)
+    told = (await approver.get(answer.headers["location"])).text
+    assert "1 of 1 event still to do" in told
+    assert f'href="/events?{wanted.replace("&", "&amp;")}"' in told
 
 
 async def test_all_that_match_are_counted_first_and_then_retried(
@@ -200,6 +216,40 @@ async def test_a_trial_is_asked_for_and_its_outcome_stands_above_the_confirmatio
     assert "2 profiles would gain 9,007,199,254,740,993" in text
     assert "Retry 2 events" in text
     assert await states(owner, ids) == {"dead"}
+
+
+async def test_a_trial_of_other_events_than_match_now_says_so(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    await dead(owner, "before", 2)
+    await dead(owner, "others", 1)
+    answer = await post(approver, "/retry/try", {"state": "dead", "type": "retry.before"})
+    address = answer.headers["location"]
+    await owner.execute(
+        "update fleet.replay_trials set finished_at = now(), outcome = '{\"batches\": 1}'"
+    )
+    said = "tried with other events than match now"
+    assert said not in (await approver.get(address)).text
+    of_another_filter = (await approver.get(address.replace("retry.before", "retry.others"))).text
+    await owner.execute(
+        "update fleet.inbox_events set state = 'applied' where event_type = 'retry.before'"
+        " and id = (select max(id) from fleet.inbox_events where event_type = 'retry.before')"
+    )
+    for text in (of_another_filter, (await approver.get(address)).text):
+        assert said in text
+        assert 'action="/retry/try"' in text
+
+
+async def test_an_event_that_was_shown_and_matches_no_more_is_told_of(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    ids = await dead(owner, "fewer", 3)
+    fields = hidden((await approver.get("/retry?state=dead&type=retry.fewer")).text)
+    await owner.execute("update fleet.inbox_events set state = 'applied' where id = $1", ids[0])
+    answer = await post(approver, "/retry", {**fields, "why": "mended"})
+    told = (await approver.get(answer.headers["location"])).text
+    assert "2 of 2 events" in told
+    assert "1 event changed since it was looked up" in told
 
 
 async def test_without_a_filter_nothing_is_tried(
