@@ -313,6 +313,20 @@ async def roleless(released: Database, cluster: Cluster) -> AsyncIterator[Databa
     await superuser.close()
 
 
+async def test_that_the_backend_passes_row_level_security_is_no_addition(
+    released: Database, db: Connection
+) -> None:
+    """PostgreSQL 15 lets only a superuser give it, after the release as well as before."""
+    recorded = await db.fetchval(
+        "update fleet.schema_objects"
+        " set items = array_remove(items, 'role service_role: bypassrls')"
+        " where kind = 'shim' and name = '10_roles'"
+        " returning 'role service_role' = any(items)"
+    )
+    assert recorded
+    assert await catalog.find_differences(db) == []
+
+
 @pytest.mark.long
 async def test_lost_roles_are_made_again_with_all_their_rights(
     roleless: Database, cluster: Cluster
