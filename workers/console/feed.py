@@ -140,7 +140,8 @@ class Feed:
         self._watchers[session_id] += 1
         self._wanted.set()
         try:
-            while True:
+            # Asked before each wait, too: a reading may have been taken since the streams ended.
+            while not self._is_closing:
                 following = self._next
                 try:
                     async with asyncio.timeout_at(ends_at):
