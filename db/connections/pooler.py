@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from db.errors import CoinfleetError
+from db.errors import CoinfleetError, DatabaseRefused
 
 PARAMETER = "pooler"
 _SUPABASE_TRANSACTION_PORT = 6543
@@ -39,8 +39,8 @@ class SessionNeeded(CoinfleetError):
         )
 
 
-class PoolerUndeclared(CoinfleetError):
-    """A pooler answers at an address that doesn't say so."""
+class PoolerUndeclared(DatabaseRefused):
+    """A pooler answers at an address that doesn't say so: a fault of configuration."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -28,7 +28,8 @@ def origin_of(desk: Desk, request: Request) -> str:
 
 def _is_address(text: str) -> bool:
     try:
-        ip_address(text)
+        found = ip_address(text)
     except ValueError:
         return False
-    return True
+    # Behind a percent sign, an address of IPv6 may hold any text.
+    return getattr(found, "scope_id", None) is None

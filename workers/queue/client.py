@@ -88,7 +88,7 @@ class QueueBroker(RedisBroker):
                 answer = run(queue_name, *args)
             except redis.RedisError as error:
                 self.note_trouble(error)
-                raise QueueTrouble(str(error)) from error
+                raise QueueTrouble(reason_of(error)) from error
             self.note_back()
             return answer
 

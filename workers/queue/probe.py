@@ -22,6 +22,8 @@ PROBE_TTL_MS = 60_000
 # password or a right that is missing. Waiting alone doesn't cure it.
 REFUSALS = (redis.ResponseError, redis.AuthenticationError, redis.exceptions.AuthorizationError)
 
+# How redis-py writes each Sentinel before what it answered: a client with all its settings.
+_SENTINEL_CLIENT = re.compile(r"<redis\..*?\)>\)>\)> - ")
 # The place in one of Dramatiq's scripts where the error was raised.
 _IN_SCRIPT = re.compile(r"\.? script: (\w+, )?on @\S+$")
 
@@ -31,7 +33,7 @@ def reason_of(error: Exception) -> str:
     text = str(error)
     if text.startswith("HELLO must be called with the client already authenticated"):
         return "it asks for a password, and the address has none (NOAUTH)"
-    return _IN_SCRIPT.sub("", text).rstrip(".")
+    return _IN_SCRIPT.sub("", _SENTINEL_CLIENT.sub("", text)).rstrip(".")
 
 
 async def probe_queue(client: redis.asyncio.Redis) -> QueueState:

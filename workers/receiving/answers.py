@@ -28,6 +28,14 @@ CONFLICT = Answer(409, "conflict")
 TOO_LARGE = Answer(413, "too_large", _CLOSE)
 NOT_READ = Answer(503, "not_read", _RETRY_LATER)
 NOT_STORED = Answer(503, "not_stored", _RETRY_LATER)
+# What the sender of a webhook can be told.
+WEBHOOK_RESULTS = sorted(
+    {
+        answer.result
+        for answer in (STORED, SEEN, MALFORMED, TOO_SLOW, CONFLICT, TOO_LARGE, NOT_STORED)
+    }
+    | {answer.result for answer in NOT_AUTHENTIC.values()}
+)
 
 # To a client of the app that submits a purchase.
 SUBMITTED = Answer(202, "stored")

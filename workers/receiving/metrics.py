@@ -19,6 +19,7 @@ from db.errors import describe
 from db.health.vital_signs import read_vital_signs
 from tasks.providers import PROVIDERS
 from tasks.providers.signed import Cause
+from workers.receiving.answers import WEBHOOK_RESULTS
 from workers.receiving.fleet_metrics import FleetMetrics
 
 if TYPE_CHECKING:
@@ -71,8 +72,10 @@ class Metrics:
             "provider",
             "cause",
         )
-        # Each label exists from the start: a rate needs a value before the first refusal.
+        # Each label exists from the start: a rate needs a value before the first of its kind.
         for provider in PROVIDERS:
+            for result in WEBHOOK_RESULTS:
+                self._received.labels(provider.name, result)
             for cause in get_args(Cause):
                 self._refused.labels(provider.name, cause)
         self._submitted = self._counter(

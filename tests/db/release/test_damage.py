@@ -12,7 +12,7 @@ import pytest_asyncio
 from db.connections.pool import open_connection
 from db.release import catalog
 from db.release.runner import apply_files, migrate, status
-from db.release.schema import Kind, expected, login_roles
+from db.release.schema import Kind, SchemaFile, expected, login_roles
 from tests.db.release.damages import (
     ADDITIONS,
     DAMAGES,
@@ -74,27 +74,39 @@ async def test_a_database_made_from_this_one_as_template_lacks_its_roles_setting
     assert "sessions" in steps
 
 
-async def test_what_only_a_changed_policy_grants_is_the_releases_own(
-    released: Database, db: Connection, pool: Pool
-) -> None:
-    grant = "grant execute on function fleet.stray_freezes() to coinfleet_web;"
-    changed = [
-        replace(file, text=f"{file.text}\n{grant}\n")
+GRANT = "grant execute on function fleet.stray_freezes() to coinfleet_web;"
+MAY = "select has_function_privilege('coinfleet_web', 'fleet.stray_freezes()', 'execute')"
+
+
+def with_a_grant() -> list[SchemaFile]:
+    """The files of a release that changed a policy alone."""
+    return [
+        replace(file, text=f"{file.text}\n{GRANT}\n")
         if (file.kind, file.name) == (Kind.POLICY, "web")
         else file
         for file in expected()
         if file.kind is not Kind.LEGACY
     ]
-    may = "select has_function_privilege('coinfleet_web', 'fleet.stray_freezes()', 'execute')"
-    assert not await db.fetchval(may)
-    assert (await apply_files(released.url(), changed)).different == ()
-    assert await db.fetchval(may)
+
+
+async def test_what_only_a_changed_policy_grants_is_the_releases_own(
+    database: Database, db: Connection, pool: Pool
+) -> None:
+    assert not await db.fetchval(MAY)
+    assert (await apply_files(database.url(), with_a_grant())).different == ()
+    assert await db.fetchval(MAY)
     assert await told(pool) == []
-    # The release after it grants it no longer.
-    assert (await migrate(released.url())).different == ()
-    assert not await db.fetchval(may)
+
+
+@pytest.mark.long
+async def test_what_a_policy_grants_no_longer_is_not_lost(
+    database: Database, db: Connection, pool: Pool
+) -> None:
+    await apply_files(database.url(), with_a_grant())
+    assert (await migrate(database.url())).different == ()
+    assert not await db.fetchval(MAY)
     assert await told(pool) == []
-    assert (await migrate(released.url())).steps == ()
+    assert (await migrate(database.url())).steps == ()
 
 
 @pytest.mark.long_but_first
@@ -299,6 +311,20 @@ async def roleless(released: Database, cluster: Cluster) -> AsyncIterator[Databa
         await superuser.execute(f"drop role if exists {name}")
         await superuser.execute(f"alter role away_{name} rename to {name}")
     await superuser.close()
+
+
+async def test_that_the_backend_passes_row_level_security_is_no_addition(
+    released: Database, db: Connection
+) -> None:
+    """PostgreSQL 15 lets only a superuser give it, after the release as well as before."""
+    recorded = await db.fetchval(
+        "update fleet.schema_objects"
+        " set items = array_remove(items, 'role service_role: bypassrls')"
+        " where kind = 'shim' and name = '10_roles'"
+        " returning 'role service_role' = any(items)"
+    )
+    assert recorded
+    assert await catalog.find_differences(db) == []
 
 
 @pytest.mark.long

@@ -117,7 +117,7 @@ async def test_an_answer_is_decoded(api: HttpApi, server: Server) -> None:
 async def test_an_answer_is_decoded_no_further_than_it_is_read(
     api: HttpApi, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.body, server.coding = gzip.compress(bytes(64 * ANSWER_BYTES_MAX)), "gzip"
+    server.body, server.coding = gzip.compress(bytes(8 * ANSWER_BYTES_MAX)), "gzip"
     most = 0
 
     def watched(*arguments: Any) -> bytes:
@@ -133,17 +133,15 @@ async def test_an_answer_is_decoded_no_further_than_it_is_read(
     assert 0 < most <= ANSWER_BYTES_MAX + 1
 
 
-@pytest.mark.parametrize("coding", ["deflate", "br", "gzip, gzip", "gzip"])
-async def test_an_answer_that_is_coded_otherwise_is_not_read(
-    api: HttpApi, server: Server, coding: str
-) -> None:
-    server.body, server.coding = b"{}", coding
-    with pytest.raises(ProviderUnreachable, match=r"coding|decoded"):
-        await api.send("GET", "/coded")
+async def test_an_answer_that_is_coded_otherwise_is_not_read(api: HttpApi, server: Server) -> None:
+    server.body = b"{}"
+    for server.coding in ("deflate", "br", "gzip, gzip", "gzip"):
+        with pytest.raises(ProviderUnreachable, match=r"coding|decoded"):
+            await api.send("GET", "/coded")
 
 
 async def test_where_only_the_status_counts_no_coding_matters(server: Server) -> None:
-    server.body, server.coding = gzip.compress(bytes(64 * ANSWER_BYTES_MAX)), "gzip, br"
+    server.body, server.coding = gzip.compress(bytes(8 * ANSWER_BYTES_MAX)), "gzip, br"
     api = HttpApi(server.base, headers={}, requests_per_s=1_000, reads_only_bytes=10)
     assert (await api.send("GET", "/coded")).status == 200
     await api.close()

@@ -10,11 +10,14 @@ import msgspec
 import pytest
 
 from tests.conditions import eventually
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.workers.processes import Process
 from workers.processes import CONSOLE, SCHEDULER, WEB, WORKER
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.clusters import Database
     from tests.conftest import Connect
     from tests.workers.conftest import Run
@@ -68,6 +71,25 @@ async def test_the_role_of_another_process_stops_a_process_and_both_are_named(
     assert await process.ended() == 1
     assert f"logged us in as {OTHERS[program].role}" in reason_of(process)
     assert f"this needs {program.role}" in reason_of(process)
+
+
+@needs_pgbouncer
+@pytest.mark.long_but_first
+@pytest.mark.parametrize("program", OTHERS, ids=str)
+async def test_a_pooler_that_the_address_does_not_name_stops_a_process(
+    run: Run, database: Database, server_folder: Path, program: Program
+) -> None:
+    folder = server_folder / f"pooler-{database.name}"
+    pooler = PgBouncer(folder, [database.url(program.login)], sessions=2)
+    pooler.start()
+    try:
+        url = pooler.url(database.url(program.login)).replace("?pooler=transaction", "")
+        process = await run_process(run, program, url)
+        assert await process.ended() == 1
+        assert "add ?pooler=transaction" in reason_of(process)
+        assert "database_unreachable" not in process.text
+    finally:
+        pooler.stop()
 
 
 async def test_web_listens_on_both_families_at_once(run: Run, database: Database) -> None:

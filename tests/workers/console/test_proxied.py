@@ -118,6 +118,13 @@ async def test_a_token_of_another_key_signs_nobody_in(console: Site) -> None:
         assert not await is_in(console.browser(**{HEADER: forged}))
 
 
+async def test_where_no_proxy_is_named_its_token_is_nothing(
+    console_database: Database, key: SigningKey
+) -> None:
+    async with site(console_database) as running:
+        assert not await is_in(running.browser(**{HEADER: token(key, "approver")}))
+
+
 async def test_who_signed_out_is_not_brought_back_by_the_same_token(
     console: Site, key: SigningKey
 ) -> None:

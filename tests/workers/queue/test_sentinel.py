@@ -5,6 +5,7 @@ On Debian's servers, by `make queue-test`; what an address must look like is alw
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -14,6 +15,9 @@ import pytest
 from tests.conditions import eventually
 from tests.servers.sentinel import IS_INSTALLED, SentinelQueue
 from tests.workers.receiving.serving import a_gift, serving
+from workers.cli.doctor.examining import Context
+from workers.cli.doctor.queue import check_queue
+from workers.cli.status.command import _read_queue
 from workers.processes import WORKER
 from workers.queue.redis_clients import make_client, sentinels_of
 from workers.settings import Settings
@@ -77,6 +81,19 @@ def test_an_address_names_the_sentinels_and_what_they_watch() -> None:
     assert sentinels_of(url) == [("a", 1), ("b", 2), ("c", 26379)]
     told = make_client(url).connection_pool.connection_kwargs
     assert (told["username"], told["password"], told["db"]) == ("ann", "p@ss", 3)
+
+
+async def test_sentinels_that_do_not_answer_are_named_with_the_cause_and_no_more() -> None:
+    url = "redis://:hunter2@127.0.0.1:1,127.0.0.1:2/0?sentinel=wakeups&sentinel_password=hush"
+    outage = (await asyncio.to_thread(_read_queue, url)).outage
+    (finding,) = await check_queue(Context(settings=Settings(redis_url=url)))
+    for told in (str(outage), finding.what):
+        assert "127.0.0.1:1,127.0.0.1:2" in told
+        assert "No master found for 'wakeups'" in told
+        # As the client names it, once per Sentinel.
+        assert told.count("ConnectionError") == 2
+        assert "<" not in told
+        assert "hush" not in told
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,14 @@ def received(text: str, provider: str, result: str) -> float:
     )
 
 
+async def test_each_answer_is_counted_from_nothing_on(web: Web) -> None:
+    """An increase is seen only of what was scraped before the first of its kind."""
+    text = (await web.client.get("/metrics")).text
+    for provider in ("stripe", "apple", "google", "app"):
+        for result in ("stored", "seen", "not_stored", "not_authentic", "malformed"):
+            assert received(text, provider, result) == 0
+
+
 async def test_metrics_show_what_was_received_and_what_waits(web: Web) -> None:
     await asyncio.gather(*(web.post(a_gift(f"gift-{number}")) for number in range(5)))
     await web.post(a_gift("gift-0"))

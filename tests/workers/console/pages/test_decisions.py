@@ -382,6 +382,8 @@ async def test_an_approver_without_a_second_factor_is_told_what_is_missing(
         (BASE, ["198.51.100.9", "192.0.2.1"], "console, 192.0.2.1 by the proxy 127.0.0.1"),
         (BASE, [], "console, the proxy 127.0.0.1"),
         (BASE, ["<script>"], "console, the proxy 127.0.0.1"),
+        (BASE, ["fe80::1%by the owner"], "console, the proxy 127.0.0.1"),
+        (BASE, ["2001:db8::1"], "console, 2001:db8::1 by the proxy 127.0.0.1"),
     ],
 )
 def test_from_where_is_what_the_last_proxy_says_if_there_is_one(
