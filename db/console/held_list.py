@@ -1,6 +1,6 @@
 """What is held, for a person: the longest held first, in pages that go on from a moment.
 
-A page costs as much as is held, which is little of what was ever paid.
+A page finds its place among what is held, and looks closely only at what it shows.
 """
 
 from __future__ import annotations
@@ -44,12 +44,11 @@ async def list_held(
     rows = await database.fetch(
         f"select {_COLUMNS},"  # noqa: S608 -- names of ours
         " extract(epoch from clock_timestamp() - h.held_since)::float8 as age_s"
-        " from fleet.held_purchases(2147483647) as h"
-        " where ($1::text is null or h.reason = $1)"
-        f" and ($2::timestamptz is null or {_PLACE} > ($2, $3::bigint, $4::bigint))"
-        f" order by {_PLACE} limit {PAGE_ROWS + 1}",
+        " from fleet.held_page($1, $2, $3, $4, $5) as h"
+        f" order by {_PLACE}",
         reason,
         *(after or (None, None, None)),
+        PAGE_ROWS + 1,
     )
     held = [Held(**row) for row in rows[:PAGE_ROWS]]
     days = await database.fetchval("select s.hold_expires_days from fleet.settings as s")
@@ -65,8 +64,8 @@ async def read_held_event(database: Pool | Connection, event_id: int) -> Held | 
     row = await database.fetchrow(
         f"select {_COLUMNS},"  # noqa: S608 -- as above
         " extract(epoch from clock_timestamp() - h.held_since)::float8 as age_s"
-        " from fleet.held_purchases(2147483647) as h"
-        " where h.event_id = $1 and h.purchase_id is null",
+        " from fleet.held_page(null, null, null, null, 2, p_event_id => $1) as h"
+        " where h.purchase_id is null",
         event_id,
     )
     return Held(**row) if row else None

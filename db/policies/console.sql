@@ -139,6 +139,7 @@ grant execute on function public.reject_held_event(bigint, text, text, boolean) 
 grant execute on function public.release_coin_purchase(bigint, text, text, text) to coinfleet_console;
 grant execute on function fleet.open_freezes(integer) to coinfleet_console;
 grant execute on function fleet.held_purchases(integer) to coinfleet_console;
+grant execute on function fleet.held_page(text, timestamptz, bigint, bigint, integer, bigint) to coinfleet_console;
 grant execute on function fleet.purchase_for_decision(bigint) to coinfleet_console;
 grant execute on function fleet.purchase_decisions(bigint) to coinfleet_console;
 grant execute on function fleet.answer_key(text, text) to coinfleet_console;

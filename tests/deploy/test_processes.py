@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from db.release import rules
 from workers.processes import PROCESSES, Process
 from workers.settings import Settings
 
@@ -91,6 +93,34 @@ def test_each_setting_that_is_given_exists() -> None:
     given = {name for environment in ours for name in environment}
     given |= {item["name"] for each in containers().values() for item in each.get("env", ())}
     assert given - SETTINGS == set()
+
+
+def test_compose_gives_the_release_each_rule_that_it_puts_in_force() -> None:
+    parameters = list(inspect.signature(rules.configure).parameters)[1:]
+    wanted = {name.upper() for name in parameters} - {"APP_IS_TOLD"} | {"APP_EVENTS_URL"}
+    assert wanted - set(compose()["release"]["environment"]) == set()
+
+
+@EVERY
+def test_kubernetes_gives_each_process_files_of_its_own(process: Process) -> None:
+    """None sees the key of another; without files the Secret may be missing."""
+    pods = [
+        each["spec"]["template"]["spec"]
+        for each in manifests()
+        if "template" in each.get("spec", {})
+    ]
+    (pod,) = (pod for pod in pods if pod["containers"][0]["name"] == process.name)
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    assert mount == {"name": "files", "mountPath": "/etc/coinfleet", "readOnly": True}
+    secret = {"secretName": f"coinfleet-{process.name}-files", "optional": True}
+    assert pod["volumes"] == [{"name": "files", "secret": secret}]
+
+
+def test_what_systemd_hides_from_a_process_is_no_example_of_a_file() -> None:
+    """/etc/coinfleet is root's alone there, and the processes read such files themselves."""
+    page = (DEPLOY.parent / "docs" / "deploying.md").read_text(encoding="utf-8")
+    assert "install -d -m 0700 /etc/coinfleet" in page
+    assert re.findall(r"(?:sslrootcert|ssl_ca_certs)=/etc/coinfleet", page) == []
 
 
 def test_each_password_that_compose_asks_for_stands_in_its_example() -> None:

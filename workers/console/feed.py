@@ -140,20 +140,25 @@ class Feed:
         self._watchers[session_id] += 1
         self._wanted.set()
         try:
-            while True:
+            # Asked before each wait, too: a reading may have been taken since the streams ended.
+            while not self._ends(session_id):
                 following = self._next
                 try:
                     async with asyncio.timeout_at(ends_at):
                         await following.wait()
                 except TimeoutError:
                     return
-                if self._is_closing or session_id in self._ended:
+                if self._ends(session_id):
                     return
                 yield self.latest
         finally:
             self._watchers -= Counter((session_id,))
             if not self._watchers:
                 self._wanted.clear()
+
+    def _ends(self, session_id: int) -> bool:
+        """Return whether a stream of this session has to end."""
+        return self._is_closing or session_id in self._ended
 
     async def _poll(self) -> None:
         while True:

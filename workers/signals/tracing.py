@@ -101,6 +101,8 @@ class SpanSender(OTLPSpanExporter):
         self._outage = Outage("collector", then="spans are dropped", server=endpoint)
         # It would log each try, and each batch that it gives up as an error.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+        # It takes a sampler that it doesn't know for one that sends all, and says so here alone.
+        logging.getLogger("opentelemetry.sdk.trace.sampling").setLevel(logging.WARNING)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send them; returns whether that succeeded."""

@@ -23,60 +23,10 @@ stable
 security definer
 set search_path = '', pg_temp
 as $$
-    select
-        cp.id, e.id, cp.provider, cp.provider_payment_id, cp.hold_reason, cp.profile_id, cp.sku, cp.quantity,
-        cp.coin_amount, cp.amount_minor, fleet.major_amount(cp.amount_minor, cp.currency), cp.currency, cp.usd_amount,
-        cp.created_at,
-        case
-            when cp.refund_requested then 'refund'
-            when a.people is not null then 'second_approver'
-            else 'decision'
-        end,
-        coalesce(a.people, '{}')
-    from public.coin_purchases as cp
-    left join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
-    left join lateral (
-        select array_agg(d.who order by d.id) as people
-        from fleet.decisions as d
-        where d.purchase_id = cp.id and d.outcome = 'first_approval'
-    ) as a on true
-    where cp.granted_at is null and cp.status = 'pending' and (cp.decision is null or cp.refund_requested)
-    union all
-    -- Held without a purchase, as for want of a buyer.
-    select
-        null, e.id, e.provider, coalesce(s.provider_payment_id, p.name), e.reason,
-        coalesce(h.profile_id, s.buyer_id), coalesce(h.sku, s.products), coalesce(h.quantity, s.quantity),
-        null, p.held_minor, fleet.major_amount(p.held_minor, p.held_currency), p.held_currency,
-        fleet.usd_amount(p.held_minor, p.held_currency, now()), e.received_at,
-        case when p.rejection is not null then 'refund' else 'decision' end, '{}'
-    from fleet.inbox_events as e
-    left join lateral (
-        select q.held_minor, q.held_currency, q.rejection, min(k.key) as name
-        from fleet.payments as q
-        left join fleet.payment_keys as k on k.payment_id = q.id and k.provider = e.provider
-        where q.id = e.payment_id
-        group by q.id
-    ) as p on true
-    left join fleet.payment_halves as h on h.provider = e.provider and h.provider_event_id = e.provider_event_id
-    left join lateral (
-        select t.provider_payment_id, t.buyer_id, t.quantity, k.products
-        from fleet.store_payments as t
-        cross join lateral fleet.price_line_items(t.provider, fleet.line_items_of_payment(t.payment_id)) as k
-        where t.payment_id = e.payment_id
-        -- So that the payments of stores are priced that are held, and no others.
-        limit 1
-    ) as s on true
-    where e.state = 'held'
-        and not exists (
-            select 1
-            from public.coin_purchases as own
-            where own.provider_event_id = e.provider_event_id and own.provider = e.provider and own.granted_at is null
-        )
-    order by 14, 2
-    limit p_limit
+    select h.* from fleet.held_page(null, null, null, null, p_limit) as h
 $$;
 
 revoke all on function fleet.held_purchases(integer) from public, anon, authenticated, service_role;
 comment on function fleet.held_purchases(integer) is
-    'What waits for a person, or for the refund that a person asked for, the longest held first. Costs as much as is '
-    'held.';
+    'What waits for a person, or for the refund that a person asked for, the longest held first: the first page of '
+    'fleet.held_page.';

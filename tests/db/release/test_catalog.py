@@ -41,6 +41,7 @@ DYNAMIC_FUNCTIONS = {
 }
 # What reads by a time that its caller names, and writes nothing.
 READS_BY_TIME = {
+    ("coinfleet_console", "fleet.held_page"),
     ("coinfleet_console", "fleet.late_confirmations"),
     ("coinfleet_console", "fleet.passing_failures"),
     ("coinfleet_console", "fleet.stale_rates"),

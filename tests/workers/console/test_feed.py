@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from db.connections.pool import open_pool
 from db.console.sessions import Claimant, open_session
-from workers.console.feed import WATCHERS_OF_SESSION_MAX, Feed, Reading
+from workers.console.feed import HEALTH_S, WATCHERS_OF_SESSION_MAX, Feed, Reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -114,6 +114,23 @@ async def test_one_session_takes_no_more_than_its_share_of_the_streams(
     for each in watching:
         await each.aclose()  # type: ignore[attr-defined]
     assert not feed.is_full(session)
+
+
+async def test_a_reading_after_the_end_keeps_nobody(feed: Feed, owner: Connection) -> None:
+    session = await begin(owner)
+    watching = feed.watch(session)
+    first = asyncio.ensure_future(next_of(watching))
+    await asyncio.sleep(0)
+    await feed.read()
+    await first
+    # Its browser takes what it was sent, the streams end, and a reading that had begun is over.
+    feed.end_streams()
+    clock = feed._clock
+    assert isinstance(clock, Clock)
+    clock.now += HEALTH_S
+    await feed.read()
+    with pytest.raises(StopAsyncIteration):
+        await next_of(watching)
 
 
 async def test_who_watches_is_let_go_when_the_process_stops(feed: Feed) -> None:

@@ -206,6 +206,18 @@ async def test_a_collector_that_is_gone_is_logged_once_and_holds_up_nothing(
     assert [line["event"] for line in logs] == ["collector_unreachable"]
 
 
+@pytest.mark.parametrize(("sampler", "rate"), [("tracidratio", "0.01"), ("traceidratio", "1 %")])
+def test_a_sampler_that_is_misspelt_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sampler: str, rate: str
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", rate)
+    Tracing("http://127.0.0.1:1", "web")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "sampler" in record.message.lower()
+
+
 async def test_without_the_setting_nothing_is_traced_or_imported(
     database: Database, redis_url: str, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
