@@ -11,14 +11,16 @@ import os
 import shutil
 import sys
 import textwrap
+import traceback
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import structlog
 
+from db.errors import describe, sqlstate_of
 from workers.streams import prepare_streams
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor, WrappedLogger
+    from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 
@@ -57,12 +59,40 @@ def configure_logging(log_format: LogFormat = "auto") -> None:
 
 def _renderers(log_format: LogFormat) -> list[Processor]:
     if log_format == "console" or (log_format == "auto" and sys.stdout.isatty()):
-        return [structlog.processors.format_exc_info, ConsoleLine(colours=_has_colours())]
+        return [_show_stack, ConsoleLine(colours=_has_colours())]
     return [
-        structlog.processors.format_exc_info,
+        _show_stack,
         _event_first,
         structlog.processors.JSONRenderer(),
     ]
+
+
+def _stack_of(exc_info: ExcInfo) -> str:
+    """Return an error's stack; what a database said is told without rows and values."""
+    text = "".join(traceback.format_exception(*exc_info))
+    for error in _all_of(exc_info[1]):
+        if sqlstate_of(error):
+            # Line by line, because within a group each is indented.
+            first, *rows = str(error).splitlines() or [""]
+            for row in filter(None, rows):
+                text = text.replace(row, "…")
+            text = text.replace(first, describe(error)) if first else text
+    return text.rstrip("\n")
+
+
+def _all_of(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it came from, or holds."""
+    found, left = [], [error]
+    while left:
+        each = left.pop()
+        if each not in found:
+            found.append(each)
+            held = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            left += [one for one in (each.__cause__, each.__context__, *held) if one]
+    return found
+
+
+_show_stack = structlog.processors.ExceptionRenderer(_stack_of)
 
 
 class ConsoleLine:

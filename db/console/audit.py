@@ -30,10 +30,22 @@ _PARTS = (
         case
             when cardinality(a.event_ids) = 1 then 'event ' || a.event_ids[1]
             when cardinality(a.event_ids) > 1 then cardinality(a.event_ids) || ' events'
-            when cardinality(a.call_ids) > 0 then cardinality(a.call_ids) || ' calls'
+            when cardinality(a.call_ids) = 1 then 'call ' || a.call_ids[1]
+            when cardinality(a.call_ids) > 1 then cardinality(a.call_ids) || ' calls'
+            when a.detail ? 'purchase_id' then 'purchase ' || (a.detail ->> 'purchase_id')
+            when jsonb_array_length(a.detail -> 'rates') = 1
+            then (a.detail -> 'rates' -> 0 ->> 0) || ' ' || (a.detail -> 'rates' -> 0 ->> 1)
+            when a.detail ? 'rates' then jsonb_array_length(a.detail -> 'rates') || ' rates'
             else coalesce(a.detail ->> 'job', '')
-        end as subject,
-        case when cardinality(a.event_ids) = 1 then 'event:' || a.event_ids[1] end as link,
+        end || coalesce(': ' || lower(replace(a.detail ->> 'choice', '_', '-')), '')
+            as subject,
+        case
+            when cardinality(a.event_ids) = 1 then 'event:' || a.event_ids[1]
+            when a.action = 'replay' then '/retried?actions=' || a.id
+            when cardinality(a.call_ids) = 1 then 'call:' || a.call_ids[1]
+            when cardinality(a.call_ids) > 1 then '/calls/retried?actions=' || a.id
+            when a.detail ? 'purchase_id' then 'purchase:' || (a.detail ->> 'purchase_id')
+        end as link,
         coalesce(a.origin, host(a.client_address)) as origin
     from fleet.operator_actions as a
     where a.acted_at <= $1
@@ -93,7 +105,10 @@ _PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What somebody did; `link` is what a search for its subject asks for, `origin` from where."""
+    """What somebody did; `origin` is from where.
+
+    `link` is what a search for its subject asks for, or the page that lists what it is of.
+    """
 
     at: datetime
     key: str

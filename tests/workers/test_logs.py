@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 import structlog
 
 from workers.logs import LogFormat, configure_logging
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +68,30 @@ def test_an_exception_shows_no_values(
     except ValueError:
         structlog.get_logger().exception("it_failed")
     assert str(number) not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_an_error_of_the_database_shows_no_row_and_no_value(
+    db: Connection, capsys: pytest.CaptureFixture[str], log_format: LogFormat
+) -> None:
+    await db.execute("create temp table kept (address text check (address not like '%@%'))")
+    configure_logging(log_format)
+    for query in (
+        "insert into kept values ('ann@example.com')",
+        "select 'ann@example.com'::uuid",
+    ):
+        try:
+            try:
+                await db.execute(query)
+            except asyncpg.PostgresError as error:
+                raise ExceptionGroup("of many", [error, ValueError()]) from error
+        except ExceptionGroup:
+            structlog.get_logger().exception("it_failed")
+    said = capsys.readouterr().out
+    assert "ann@" not in said
+    for sqlstate in ("23514", "22P02"):
+        assert f"{sqlstate}: " in said
+    assert "Traceback" in said
 
 
 def test_entries_of_single_requests_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,8 @@ as $$
     join fleet.store_payments as s on s.payment_id = p.payment_id
     -- Google alone has orders; its index has this condition.
     where p.provider = 'google'
-        and p.purchased_at > coalesce(p_now, clock_timestamp()) - interval '60 days'
+        -- In a query of its own, because what changes while a statement runs is no bound for an index.
+        and p.purchased_at > (select coalesce(p_now, clock_timestamp()) - interval '60 days')
         and (p.purchased_at, p.id) > (p_after_at, p_after_id)
         and fleet.payment_key_kind(k.key) = 'order'
     order by p.purchased_at, p.id

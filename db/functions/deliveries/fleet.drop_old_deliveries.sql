@@ -8,13 +8,15 @@ set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
 declare
+    -- A variable, because what changes while a statement runs is no bound for an index.
+    v_before timestamptz := coalesce(p_now, clock_timestamp()) - interval '7 days';
     v_ids bigint[];
 begin
     v_ids := array(
         select c.id
         from fleet.provider_calls as c
         where c.kind = 'app.deliver' and c.state = 'done' and c.request <> '{}'
-            and c.finished_at < coalesce(p_now, clock_timestamp()) - interval '7 days'
+            and c.finished_at < v_before
         order by c.finished_at
         limit p_limit
         for no key update skip locked

@@ -94,3 +94,21 @@ async def test_known_orders_are_found_by_their_index(many: Readings, books: Book
     used = indexes(await plan(books.db, sql))
     assert "coin_purchases_google_idx" in used
     assert None not in used
+
+
+async def test_orders_that_google_forgot_are_not_read(db: Connection) -> None:
+    buyer = await db.fetchval("insert into auth.users (id) values (gen_random_uuid()) returning id")
+    await db.execute(
+        "insert into public.coin_purchases (payment_id, profile_id, provider, provider_event_id,"
+        " provider_payment_id, coin_amount, status, purchased_at, granted_at)"
+        " select n, $1, 'google', 'old_' || n, 'token_' || n, 100, 'confirmed',"
+        " now() - interval '61 days' + n * interval '1 s', now() from generate_series(1, 500) as n",
+        buyer,
+    )
+    read = (
+        "select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
+        " where relid = 'public.coin_purchases'::regclass"
+    )
+    before = await db.fetchval(read)
+    assert not await db.fetch("select * from fleet.known_orders('-infinity', 0, 10)")
+    assert await db.fetchval(read) == before

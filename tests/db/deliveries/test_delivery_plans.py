@@ -84,6 +84,19 @@ async def test_messages_that_wait_for_hours_cost_a_claim_nothing(
     assert (whole_then, after - before < FEW) == (whole, True)
 
 
+async def test_messages_of_this_week_are_not_read_to_find_the_old_ones(
+    history: Outbox, books: Books
+) -> None:
+    await books.db.execute(
+        "update fleet.provider_calls set finished_at = clock_timestamp() where state = 'done'"
+    )
+    _, before = await read(books, "provider_calls")
+    # By the clock of the database, as a worker calls it.
+    assert await books.db.fetchval("select fleet.drop_old_deliveries(10)") == 0
+    _, after = await read(books, "provider_calls")
+    assert after - before < FEW
+
+
 async def test_old_messages_are_found_by_their_age(history: Outbox, books: Books) -> None:
     whole, before = await read(books, "provider_calls")
     await books.db.execute("select fleet.drop_old_deliveries(10, $1)", books.now)

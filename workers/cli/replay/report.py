@@ -121,10 +121,12 @@ def show(console: Console, done: Replay) -> None:
 
 
 def _rest(done: Replay) -> Iterator[str]:
+    # Who is in two batches counts twice.
+    most = "at most " if done.batches > 1 else ""
     for account, (gained, gainers, lost, losers) in done.moved.items():
         yield (
-            f"{account}: {counted(gainers, 'profile')} would gain {gained:,},"
-            f" {counted(losers, 'profile')} would lose {lost:,}"
+            f"{account}: {most}{counted(gainers, 'profile')} would gain {gained:,},"
+            f" {most}{counted(losers, 'profile')} would lose {lost:,}"
         )
     if done.dry_run and done.endings and not done.moved:
         yield "No coin would move."

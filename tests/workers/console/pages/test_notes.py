@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from db import ticks
+from tests.db.books import Payment
+from tests.workers.console.holdings import BUYER, PARK, Holdings, fields_of
 from tests.workers.console.pages.test_calls import dead_call
 from tests.workers.console.pages.test_retries import dead, hidden
 from tests.workers.console.site import post
@@ -59,5 +62,46 @@ async def test_each_verb_is_noted_with_who_why_and_from_where(
     told = [row for row in rows if WHY in row]
     assert len(told) == len(actions)
     for row in told:
+        assert "<td></td>" not in row, "it says of what"
         assert HERE in row
         assert "<td>approver of this machine</td>" in row
+
+
+async def test_a_release_and_an_answer_are_noted_with_of_what(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    await owner.execute(PARK.format("waiting"))
+    payment = Payment()
+    await Holdings(owner).apply(payment.bought(BUYER), payment.freeze("issfr_noted"))
+    frozen = await owner.fetchval(
+        "select id from public.coin_purchases where provider_payment_id = $1", payment.intent
+    )
+    for at, action, told in (
+        ("frozen", f"/approvals/purchases/{frozen}/release", f">purchase {frozen}</a>"),
+        ("inquiries", "/approvals/inquiries/1/answer", ": decline</a>"),
+    ):
+        fields = fields_of((await approver.get(f"/approvals/{at}")).text, action)
+        fields |= {"choice": "decline", "reason": f"for {action}"}
+        answer = await post(approver, action, fields)
+        assert answer.status_code == 303, answer.text
+        rows = (await approver.get("/audit")).text.split("<tr>")
+        [row] = [row for row in rows if f"for {action}" in row]
+        assert told in row
+
+
+async def test_what_was_done_of_several_leads_to_all_of_them(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    await dead(owner, "several", 2)
+    shown = await approver.get("/retry?state=dead&type=retry.several")
+    await post(approver, "/retry", {**hidden(shown.text), "why": "of several"})
+    await owner.execute(
+        "select fleet.record_action('rates set', 'x', 'of a rate',"
+        """ '{"rates": [["eur", "1.0843", "2026-05-04"]]}')"""
+    )
+    rows = (await approver.get("/audit")).text.split("<tr>")
+    [several] = [row for row in rows if "of several" in row]
+    assert (found := re.search(r'href="(/retried[^"]+)">2 events</a>', several))
+    assert "retry.several" in (await approver.get(found[1])).text
+    [rate] = [row for row in rows if "of a rate" in row]
+    assert "eur 1.0843" in rate

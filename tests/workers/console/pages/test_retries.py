@@ -215,6 +215,11 @@ async def test_a_trial_is_asked_for_and_its_outcome_stands_above_the_confirmatio
     text = (await approver.get(address)).text
     assert "2 profiles would gain 9,007,199,254,740,993" in text
     assert "Retry 2 events" in text
+    # Whoever is in two batches is counted in both.
+    await owner.execute(
+        "update fleet.replay_trials set outcome = replace(outcome::text, ': 1,', ': 2,')::jsonb"
+    )
+    assert "at most 2 profiles would gain" in (await approver.get(address)).text
     assert await states(owner, ids) == {"dead"}
 
 
