@@ -5,6 +5,7 @@ Each question reads an index. An id of a refund or a dispute means its payment.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 from uuid import UUID
@@ -20,6 +21,9 @@ Kind = Literal[
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BIGINT_MAX = 2**63 - 1
+# Stands around an id where people write: quotes, brackets, the end of a sentence.
+_AROUND = " \t\n\"'`()<>[]{},;.\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+_NAMED = re.compile(rf"(?:held )?({'|'.join(KINDS)})\s*[ :#]\s*#?([0-9]+)", re.IGNORECASE)
 # No id of a provider is longer.
 LENGTH_MAX = 1_000
 # A purchase token of Google's is longer, and whoever has it may submit it.
@@ -30,6 +34,8 @@ FOUND_MAX = 20
 # $1 is the id, as a number.
 BY_NUMBER: Mapping[Kind, str] = {
     "event": "select id, provider || ' ' || event_type from fleet.inbox_events where id = $1",
+    "payment": "select payment_id, min(provider || ' ' || key) from fleet.payment_keys"
+    " where payment_id = $1 group by payment_id",
     "purchase": "select id, provider || ' ' || provider_payment_id from public.coin_purchases"
     " where id = $1",
     "gift": "select id, quantity || ' ' || gift_type from public.gifts where id = $1",
@@ -86,8 +92,27 @@ async def find_subjects(
 ) -> list[Subject]:
     """Return all that an id may mean, in the order of KINDS; none if nothing has it.
 
-    `event:42` means only the event.
+    `event:42` means only the event. What nothing has as it is typed is read as pages, commands and
+    dashboards write it: `Purchase 42`, an id in quotes, the address of a payment.
     """
+    found = await _find_typed(connection, typed, providers)
+    if not found and (read := read_id(typed)) != typed:
+        found = await _find_typed(connection, read, providers)
+    return found
+
+
+def read_id(typed: str) -> str:
+    """Return the id in a text that was copied from a page, a message or a provider's dashboard."""
+    text = typed.strip(_AROUND)
+    if "://" in text:
+        return text.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2]
+    named = _NAMED.fullmatch(text)
+    return f"{named[1].lower()}:{named[2]}" if named else text
+
+
+async def _find_typed(
+    connection: Connection, typed: str, providers: Sequence[str]
+) -> list[Subject]:
     kind, colon, rest = typed.partition(":")
     if colon and kind in KINDS:
         found = await _find(connection, rest, providers)

@@ -72,6 +72,17 @@ def test_systemd_starts_it(process: Process) -> None:
     assert f"EnvironmentFile=/etc/coinfleet/{process.name}.env\n" in text
 
 
+def test_the_target_of_systemd_starts_only_what_is_enabled() -> None:
+    """One machine may have only a worker: what is not enabled there has no settings there."""
+    target = (DEPLOY / "systemd" / "coinfleet.target").read_text(encoding="utf-8")
+    assert re.findall(r"coinfleet-\w+", target) == []
+    for process in PROCESSES.values():
+        (unit,) = (DEPLOY / "systemd").glob(f"coinfleet-{process.name}*.service")
+        text = unit.read_text(encoding="utf-8")
+        assert ("WantedBy=coinfleet.target\n" in text) is process.is_long_lived
+        assert ("PartOf=coinfleet.target\n" in text) is process.is_long_lived
+
+
 @EVERY
 def test_what_stops_it_waits_for_longer_than_it_takes(process: Process) -> None:
     """No process takes longer than 10 s to stop."""

@@ -238,6 +238,32 @@ async def test_an_id_is_found_with_the_marks_that_a_copy_brings(viewer: httpx.As
     assert answer.headers["location"].startswith("/events/")
 
 
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("Purchase 1", "/approvals/purchases/1"),
+        ("held event #5", "/events/5"),
+        ("payment:1", "/payments/1"),
+        ("payment 1", "/payments/1"),
+        ('"evt_1".', "/events/1"),
+        ("(evt_1)", "/events/1"),
+        ("https://dashboard.stripe.com/test/events/evt_1?tab=x#y", "/events/1"),
+    ],
+)
+async def test_an_id_is_found_as_pages_and_people_write_it(
+    viewer: httpx.AsyncClient, typed: str, found: str
+) -> None:
+    answer = await viewer.get(f"/search?id={quote(typed)}")
+    assert answer.headers.get("location") == found
+
+
+@pytest.mark.parametrize("typed", ["purchase 99999", "purchase", "https://", "://", '""', "()"])
+async def test_what_only_looks_like_an_id_is_found_nowhere(
+    viewer: httpx.AsyncClient, typed: str
+) -> None:
+    assert (await viewer.get(f"/search?id={quote(typed)}")).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/events?type=%00", "/events?type=" + "x" * 1_001])
 async def test_whoever_is_refused_a_field_is_still_signed_in(
     viewer: httpx.AsyncClient, path: str
