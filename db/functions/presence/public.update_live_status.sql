@@ -15,6 +15,10 @@ begin
         new.ended_at := null;
         insert into fleet.publish_marks (stream_id) values (new.id);
     else
+        if tg_op = 'UPDATE' and old.is_published then
+            -- For the console, as a recompute notes what it switches.
+            insert into fleet.publish_changes (stream_id, is_published) values (new.id, false);
+        end if;
         new.is_published := false;
         new.ended_at := case when tg_op = 'INSERT' then new.ended_at else clock_timestamp() end;
     end if;

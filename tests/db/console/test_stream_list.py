@@ -33,6 +33,20 @@ async def test_a_recompute_notes_what_it_switched(
     assert await list_changes(audience.db) == []
 
 
+async def test_what_its_streamer_ends_is_noted_if_it_was_published(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    switch = "update public.live_streams set live_available = $1 where id = $2"
+    for is_on in (False, True, False, True):
+        await audience.db.execute(switch, is_on, stream)
+    assert await list_changes(audience.db, stream_id=stream) == []
+    await audience.heartbeat(viewer, stream)
+    await audience.recompute()
+    await audience.db.execute(switch, False, stream)  # noqa: FBT003
+    changes = await list_changes(audience.db, stream_id=stream)
+    assert [each.is_published for each in changes] == [False, True]
+
+
 async def test_pages_of_streams_and_calls_leave_none_out(db: Connection) -> None:
     await db.execute("insert into auth.users (id) values (gen_random_uuid())")
     rows = 2 * PAGE_ROWS + 1
