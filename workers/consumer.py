@@ -6,7 +6,6 @@ a whole process group sends two. Here a second signal changes nothing, and stopp
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,7 +17,7 @@ from workers.processes import WORKER
 from workers.queue.broker import make_broker
 from workers.settings import load_settings
 from workers.signals import start_signals
-from workers.termination import Termination
+from workers.termination import Termination, end_process
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -57,7 +56,7 @@ def main() -> None:
     settings = load_settings(WORKER)
     configure_logging(settings.log_format)
     start_signals(settings, WORKER)
-    sys.exit(run(settings, termination))
+    end_process(run(settings, termination))
 
 
 if __name__ == "__main__":

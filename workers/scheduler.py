@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -29,7 +28,7 @@ from workers.queue.doorbell import Bell
 from workers.running.start_check import check_at_start
 from workers.settings import load_settings
 from workers.signals import start_signals
-from workers.termination import Termination
+from workers.termination import Termination, end_process
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -162,7 +161,7 @@ def main() -> None:
     settings = load_settings(SCHEDULER)
     configure_logging(settings.log_format)
     start_signals(settings, SCHEDULER)
-    sys.exit(asyncio.run(run(settings, termination)))
+    end_process(asyncio.run(run(settings, termination)))
 
 
 if __name__ == "__main__":

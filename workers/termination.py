@@ -6,11 +6,13 @@ and the process ends by its deadline even if its main thread hangs.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def end_process(status: int) -> NoReturn:
+    """Exit with this status, without Python's last search for what nobody uses.
+
+    That takes a fifth of a second of processor: on a busy machine more than is left before a
+    supervisor kills the process, and the user of a command waits for it.
+    """
+    gc.freeze()
+    sys.exit(status)
 
 
 class Termination:

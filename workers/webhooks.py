@@ -6,8 +6,6 @@ for public keys: a webhook is verified, stored and acknowledged, and workers are
 
 from __future__ import annotations
 
-import sys
-
 import structlog
 
 from workers.logs import configure_logging
@@ -16,7 +14,7 @@ from workers.receiving.server import make_server
 from workers.serving.descriptors import plan_connections
 from workers.settings import load_settings
 from workers.signals import start_signals
-from workers.termination import Termination
+from workers.termination import Termination, end_process
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +44,7 @@ def main() -> None:
     )
     server.run()
     log.info("web_stopped")
-    sys.exit(server.is_address_refused)
+    end_process(int(server.is_address_refused))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from workers.cli.endings import run_command
 from workers.cli.manual import complete_help
 from workers.cli.terminal import write
 from workers.streams import prepare_streams
+from workers.termination import end_process
 from workers.version import release_version
 
 # Each command as typed, and its module.
@@ -94,4 +95,4 @@ def main() -> None:
         _check_folder()
         make_app(typed or COMMANDS)()
 
-    sys.exit(run_command(command, as_json="--json" in sys.argv[1:]))
+    end_process(run_command(command, as_json="--json" in sys.argv[1:]))

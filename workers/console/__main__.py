@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import structlog
 
 from workers.console.application import CONNECTIONS_MAX
@@ -12,7 +10,7 @@ from workers.logs import configure_logging
 from workers.processes import CONSOLE
 from workers.serving.descriptors import plan_connections
 from workers.settings import load_settings
-from workers.termination import Termination
+from workers.termination import Termination, end_process
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +33,7 @@ def main() -> None:
     log.info("console_starting", url=settings.console_url)
     server.run()
     log.info("console_stopped")
-    sys.exit(server.is_address_refused)
+    end_process(int(server.is_address_refused))
 
 
 if __name__ == "__main__":

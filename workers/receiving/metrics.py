@@ -48,6 +48,7 @@ class Metrics:
         self._pool = pool
         self._reading = asyncio.Lock()
         self._read_at = float("-inf")
+        self._is_unread = False
         self._fleet = FleetMetrics()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self._fleet)
@@ -160,12 +161,17 @@ class Metrics:
     async def _read(self) -> VitalSigns | None:
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT_S):
-                return await read_vital_signs(self._pool, timeout_s=SNAPSHOT_TIMEOUT_S)
+                signs = await read_vital_signs(self._pool, timeout_s=SNAPSHOT_TIMEOUT_S)
         # Without the database this process still has its own counters.
         except Exception as error:  # noqa: BLE001
             await expire_if_unfit(self._pool, error)
-            log.warning("vital_signs_unreadable", error=describe(error))
+            # Once: who scrapes comes again, and an outage may last.
+            if not self._is_unread:
+                log.warning("vital_signs_unreadable", error=describe(error))
+            self._is_unread = True
             return None
+        self._is_unread = False
+        return signs
 
     async def _note_queue(self) -> None:
         if self._ask_queue is not None:

@@ -38,6 +38,7 @@ GROWING = frozenset(
         "profiles",
         "provider_calls",
         "publish_changes",
+        "refused_sign_ins",
         "refunds",
         "replay_trials",
         "store_inquiries",
@@ -175,10 +176,14 @@ insert into fleet.erasures (profile_id, requested_by, reason, counts, erased_at)
 select gen_random_uuid(), 'ann', 'why', '{{{{}}}}', at from old order by n;
 insert into fleet.console_people (subject, person) select 's' || n, 'p' || n from old where n <= 20;
 insert into fleet.console_sessions (
-    token_hash, subject, role, aal, reads_payloads, created_at, expires_at
+    token_hash, subject, role, aal, reads_payloads, created_at, expires_at, revoked_at, revoked_by
 )
-select sha256(n::text::bytea), 's' || n % 20 + 1, 'viewer', 'aal1', false, at, at
+select
+    sha256(n::text::bytea), 's' || n % 20 + 1, 'viewer', 'aal1', false, at, at,
+    case when n % 3 = 0 then at end, case when n % 3 = 0 then 'p' || n % 20 + 1 end
 from old order by n;
+insert into fleet.refused_sign_ins (refused_at, subject, cause)
+select at, case when n % 2 = 0 then 's' || n % 20 + 1 end, 'credentials' from old order by n;
 insert into fleet.replay_trials (event_ids, states, asked_by, asked_at, finished_at, last_error)
 select array[n], array['dead'], 'ann', at, at, 'why' from old;
 insert into public.gifts (

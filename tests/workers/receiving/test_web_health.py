@@ -107,6 +107,17 @@ async def test_it_is_not_ready_while_commits_hang(
         assert (await web.post(a_purchase())).status_code == 200
 
 
+async def test_scrapes_of_one_outage_log_it_once(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.receiving.metrics.SNAPSHOT_AGE_MAX_S", 0)
+    async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
+        with capture_logs() as logs:
+            for _ in range(3):
+                await web.client.get("/metrics")
+    assert [each["event"] for each in logs].count("vital_signs_unreadable") == 1
+
+
 async def test_without_the_database_metrics_still_answer(redis_url: str) -> None:
     async with serving(f"postgresql://x@{NOBODY}/x", redis_url) as web:
         await web.post(a_purchase())
