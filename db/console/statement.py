@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Account = Literal["coins", "earnings"]
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
-ERASED_QUERY = "select max(x.erased_at) from fleet.erasures as x where x.profile_id = {}"
 # Why an entry is made; entries of older platforms may have others.
 KINDS = ("purchase", "gift", "refund", "chargeback", "reinstatement", "adjustment")
 
@@ -131,7 +130,8 @@ async def read_holder(database: Pool | Connection, profile_id: UUID) -> Holder |
         "select p.id, p.coin_balance, p.earnings_balance,"
         " coalesce((select sum(f.coins) from fleet.frozen_coins(array[p.id]) as f), 0)::bigint,"
         " p.total_purchased, p.total_spent, p.created_at,"
-        f" ({ERASED_QUERY.format('p.id')}) from public.profiles as p where p.id = $1",  # noqa: S608
+        " (select max(x.erased_at) from fleet.erasures as x where x.profile_id = p.id)"
+        " from public.profiles as p where p.id = $1",
         profile_id,
     )
     return Holder(*row) if row else None
@@ -139,7 +139,9 @@ async def read_holder(database: Pool | Connection, profile_id: UUID) -> Holder |
 
 async def read_erased_at(connection: Connection, profile_id: UUID) -> datetime | None:
     """Return when this person was erased; None if not."""
-    found: datetime | None = await connection.fetchval(ERASED_QUERY.format("$1"), profile_id)
+    found: datetime | None = await connection.fetchval(
+        "select max(x.erased_at) from fleet.erasures as x where x.profile_id = $1", profile_id
+    )
     return found
 
 
