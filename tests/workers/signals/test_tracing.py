@@ -233,5 +233,5 @@ def test_without_its_packages_the_process_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     monkeypatch.delitem(sys.modules, "workers.signals.tracing")
-    with pytest.raises(SettingsFault, match=r"pip install 'coinfleet\[opentelemetry\]'"):
+    with pytest.raises(SettingsFault, match=r"pip install '\.\[opentelemetry\]'"):
         open_tracing(Settings(otel_exporter_otlp_endpoint="http://127.0.0.1:1"), WEB)
