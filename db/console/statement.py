@@ -27,7 +27,10 @@ KINDS = ("purchase", "gift", "refund", "chargeback", "reinstatement", "adjustmen
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A profile's balances; `frozen` are coins that can't be spent now."""
+    """A profile's balances; `frozen` are coins that can't be spent now.
+
+    `erased_at` is of a person who was erased: nobody is there any more who could spend them.
+    """
 
     profile_id: UUID
     coin_balance: int
@@ -36,6 +39,7 @@ class Holder:
     total_purchased: int
     total_spent: int
     created_at: datetime
+    erased_at: datetime | None
 
     @property
     def spendable(self) -> int:
@@ -125,10 +129,20 @@ async def read_holder(database: Pool | Connection, profile_id: UUID) -> Holder |
     row = await database.fetchrow(
         "select p.id, p.coin_balance, p.earnings_balance,"
         " coalesce((select sum(f.coins) from fleet.frozen_coins(array[p.id]) as f), 0)::bigint,"
-        " p.total_purchased, p.total_spent, p.created_at from public.profiles as p where p.id = $1",
+        " p.total_purchased, p.total_spent, p.created_at,"
+        " (select max(x.erased_at) from fleet.erasures as x where x.profile_id = p.id)"
+        " from public.profiles as p where p.id = $1",
         profile_id,
     )
     return Holder(*row) if row else None
+
+
+async def read_erased_at(connection: Connection, profile_id: UUID) -> datetime | None:
+    """Return when this person was erased; None if not."""
+    found: datetime | None = await connection.fetchval(
+        "select max(x.erased_at) from fleet.erasures as x where x.profile_id = $1", profile_id
+    )
+    return found
 
 
 async def read_correction(

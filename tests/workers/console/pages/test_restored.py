@@ -1,8 +1,9 @@
-"""A form that was open while an older backup was restored: its number is another's by then."""
+"""A form that was open while a backup was restored, or its buyer erased: it is of another now."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -60,3 +61,26 @@ async def test_a_form_of_an_event_decides_the_payment_that_its_page_showed(
     assert late.status_code == 409
     kept = "select count(*) from fleet.decisions where event_id = $1"
     assert await owner.fetchval(kept, other) == 0
+
+
+async def test_a_buyer_who_was_erased_is_told_of_before_anything_is_credited(
+    approver: httpx.AsyncClient, owner: Connection
+) -> None:
+    buyer = uuid4()
+    await owner.execute("insert into auth.users (id) values ($1)", buyer)
+    payment = Payment()
+    await Holdings(owner).apply_one(payment.worth(buyer, 30_000))
+    purchase_id = await owner.fetchval(
+        "select id from public.coin_purchases where provider_payment_id = $1", payment.intent
+    )
+    path = f"/approvals/purchases/{purchase_id}/approve"
+    before = fields_of((await approver.get(f"/approvals/purchases/{purchase_id}")).text, path)
+    await owner.execute("select fleet.erase_profile($1, 'a test', 'asked for it')", buyer)
+    late = await post(approver, path, before | {"reason": "a known customer"})
+    assert late.status_code == 409
+    assert "Its buyer was erased at" in late.text
+    assert await Holdings(owner).coins(buyer) == 0
+    assert "erased at" in (await approver.get(f"/profiles/{buyer}")).text
+    # Whoever wants it all the same has seen it now.
+    again = await post(approver, path, fields_of(late.text, path) | {"reason": "all the same"})
+    assert again.status_code == 303

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from db.approvals import decisions
 from db.approvals.decisions import DecisionRefused
+from db.console.statement import read_erased_at
 from db.errors import DecidedBefore, DecidedMeanwhile, NoPrice
 from db.operating.subjects import Subject, shorten
 from workers.cli.purchases.links import page_of
@@ -96,7 +97,8 @@ async def _decide(
             refuse_own(visit, look.profile_id)
             made = await decisions.read_decisions(connection, purchase_id)
             done = await decisions.see(connection, purchase_id, await do(connection))
-            found = memory(look, made, done)
+            erased_at = await read_erased_at(connection, look.profile_id)
+            found = memory(look, made, done, erased_at=erased_at)
             refuse_stale(is_same=is_same(seen, found, names_coins=names_coins))
     except (StaleForm, DecidedBefore, DecidedMeanwhile) as error:
         now = await _look(visit, purchase_id)
@@ -122,6 +124,8 @@ def _meanwhile(found: View, seen: str, error: Exception) -> str:
         what = "; ".join(map(told, later))
     elif not found.is_open:
         what = story(found.look, made)
+    elif found.erased_at is not None:
+        what = "its buyer was erased, or what the decision does has changed. It stands below"
     else:
         what = "what the decision does has changed. It stands below as it is now"
     return f"Nothing was done. Since you opened the page: {what}."

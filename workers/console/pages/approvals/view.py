@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from db.approvals import decisions
 from db.console.payments import read_payment_of
+from db.console.statement import read_erased_at
 from workers.cli.purchases.outlook import Outlook, Prospect, outlook_of, prospect_of
 from workers.console.pages.approvals.forms import read_digits
 from workers.console.visit import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from db.approvals.decisions import Decision, Foreseen, Look
     from db.connections.pool import Connection
@@ -32,6 +34,8 @@ class View:
     outlook: Outlook
     close: Prospect | None
     payment_id: int
+    erased_at: datetime | None
+    """When its buyer was erased, if so."""
 
     @property
     def look(self) -> Look:
@@ -52,7 +56,7 @@ class View:
         }[verb]
         if found is None or found.foreseen is None:
             return ""
-        return memory(self.look, self.outlook.decisions, found.foreseen)
+        return memory(self.look, self.outlook.decisions, found.foreseen, erased_at=self.erased_at)
 
 
 async def view(connection: Connection, purchase_id: int, *, who: str) -> View:
@@ -69,10 +73,13 @@ async def view(connection: Connection, purchase_id: int, *, who: str) -> View:
         outlook=outlook,
         close=close,
         payment_id=payment_id,
+        erased_at=await read_erased_at(connection, look.profile_id),
     )
 
 
-def memory(look: Look, made: Sequence[Decision], seen: Foreseen) -> str:
+def memory(
+    look: Look, made: Sequence[Decision], seen: Foreseen, *, erased_at: datetime | None
+) -> str:
     """Return what counts of a decision's outcome, as a text to compare: coins and money in digits.
 
     It names the payment and its buyer: after a restore of an older backup a number that a page
@@ -85,6 +92,7 @@ def memory(look: Look, made: Sequence[Decision], seen: Foreseen) -> str:
             len(made),
             look.profile_id,
             look.provider_payment_id,
+            erased_at is not None,
             look.hold_reason,
             look.refunded or 0,
             seen.decided.decision,
