@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,7 @@ from tests.deploy.monitoring import (
     rules,
     samples,
 )
+from tests.deploy.promtool import ask, firing, judge, needs_promtool
 from workers.receiving.fleet_metrics import FleetMetrics
 
 if TYPE_CHECKING:
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
     from tests.deploy.conftest import Scrapes
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
-PROMTOOL = shutil.which("promtool")
-# Minutes. Whatever a rule waits for has passed by then, and the longest range is an hour.
-HEALTHY_FOR, BROKEN_FOR = 65, 30
-NAMED = {name for rule in rules().values() for name in METRIC.findall(rule["expr"])}
 NOTHING_YET = VitalSigns([], None, 0, None, None, [], [])
 WEBS = ("web-1:8000", "web-2:8000")
 
@@ -108,24 +103,21 @@ def innermost_aggregation(before: str) -> str | None:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing: apt-get install prometheus")
+@needs_promtool
 def test_each_alert_fires_by_its_cause_and_by_nothing_before(
     scrapes: dict[str, Scrapes], tmp_path: Path
 ) -> None:
     """Prometheus' own rules engine runs them, over the scrapes of two web processes."""
-    tests = [firing(alert, scrapes[alert]) for alert in rules()]
-    suite = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": tests}
-    file = tmp_path / "alerts_test.yml"
-    file.write_text(yaml.safe_dump(suite), encoding="utf-8")
-    assert PROMTOOL is not None
-    run = subprocess.run(
-        [PROMTOOL, "test", "rules", file], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr + run.stdout
+    tests = [
+        firing(alert, dict.fromkeys(WEBS, before), dict.fromkeys(WEBS, after))
+        for alert in rules()
+        for before, after in [scrapes[alert]]
+    ]
+    judge(tests, tmp_path)
 
 
 @pytest.mark.long
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing: apt-get install prometheus")
+@needs_promtool
 def test_prometheus_can_read_each_expression_of_the_board(tmp_path: Path) -> None:
     rules = [
         {"record": f"board:{no}", "expr": each.replace("$__rate_interval", "5m")}
@@ -133,65 +125,10 @@ def test_prometheus_can_read_each_expression_of_the_board(tmp_path: Path) -> Non
     ]
     file = tmp_path / "board.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": rules}]}))
-    assert PROMTOOL is not None
-    run = subprocess.run(
-        [PROMTOOL, "check", "rules", file], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr + run.stdout
+    ask("check", "rules", file)
 
 
 @pytest.mark.long
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing: apt-get install prometheus")
+@needs_promtool
 def test_prometheus_takes_its_configuration() -> None:
-    file = ALERTS.with_name("prometheus.yml")
-    assert PROMTOOL is not None
-    run = subprocess.run(
-        [PROMTOOL, "check", "config", file], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr + run.stdout
-
-
-def firing(alert: str, scrapes: Scrapes) -> dict[str, object]:
-    """A test of promtool: nothing fires while all is well, and the alert some time after."""
-    before, after = (samples(text) for text in scrapes)
-    series = [
-        {"series": with_instance(name, web), "values": values(name, before, after)}
-        for name in before | after
-        if name.partition("{")[0] in NAMED
-        for web in WEBS
-    ]
-    fires = f'max(ALERTS{{alertname="{alert}", alertstate="firing"}})'
-    return {
-        "name": alert,
-        "interval": "1m",
-        "input_series": series,
-        "promql_expr_test": [
-            {
-                "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
-                "eval_time": f"{HEALTHY_FOR}m",
-                "exp_samples": [],
-            },
-            {
-                "expr": fires,
-                "eval_time": f"{HEALTHY_FOR + BROKEN_FOR}m",
-                "exp_samples": [{"labels": "{}", "value": 1}],
-            },
-        ],
-    }
-
-
-def with_instance(name: str, web: str) -> str:
-    """The series with the label that Prometheus adds to it."""
-    metric, _, labels = name.partition("{")
-    return f'{metric}{{instance="{web}"' + (f",{labels}" if labels else "}")
-
-
-def values(name: str, before: dict[str, float], after: dict[str, float]) -> str:
-    """The values of a series: gauges keep what they were set to, counters go on as they did."""
-    was, became = before.get(name), after.get(name)
-    healthy = f"_x{HEALTHY_FOR + 1}" if was is None else f"{was}x{HEALTHY_FOR}"
-    if became is None:
-        return f"{healthy} stale _x{BROKEN_FOR}"
-    grows = name.partition("{")[0].endswith(("_total", "_bucket", "_count", "_sum"))
-    step = became - (was or 0) if grows else 0
-    return f"{healthy} {became}+{step}x{BROKEN_FOR}"
+    ask("check", "config", ALERTS.with_name("prometheus.yml"))

@@ -33,13 +33,16 @@ class Fleet:
         self._stack = stack
         self._started = 0
 
-    async def start(self, *command: str, **environment: str) -> Process:
-        """Start `python -m command` with the settings of the fleet."""
+    async def start(
+        self, *command: str, descriptors: int | None = None, **environment: str
+    ) -> Process:
+        """Start `python -m command` with the settings of the fleet; it may open so many files."""
         self._started += 1
         return await self._stack.enter_async_context(
             running(
                 self._folder / f"{self._started}-{command[0]}.log",
                 *command,
+                descriptors=descriptors,
                 **DEVELOPMENT_SECRETS,
                 **self.database.addresses()
                 | {"REDIS_URL": self.redis_url, "LOG_FORMAT": "json"}
@@ -47,9 +50,11 @@ class Fleet:
             )
         )
 
-    async def start_web(self, port: int, **environment: str) -> Process:
+    async def start_web(
+        self, port: int, *, descriptors: int | None = None, **environment: str
+    ) -> Process:
         """Start a receiver and wait until it is ready."""
-        web = await self.start(WEB, PORT=str(port), **environment)
+        web = await self.start(WEB, descriptors=descriptors, PORT=str(port), **environment)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
 
             async def is_ready() -> bool:

@@ -1,0 +1,125 @@
+"""Each alert fires by its real cause: incidents of a real fleet, judged by Prometheus' engine.
+
+test_alerts.py is the quick form, on a database alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from db.connections.pool import open_connection
+from tests.clusters import Cluster
+from tests.conftest import NOT_DURABLE
+from tests.deploy.incidents.machinery import FAKETIME, MACHINERY
+from tests.deploy.incidents.scene import Scene, play
+from tests.deploy.promtool import firing, judge, needs_promtool
+from tests.faults.conftest import RestartablePostgres
+from tests.faults.fleets import Fleet
+from workers.embedded import EmbeddedValkey
+from workers.mock_providers.app import MockApp, make_app
+from workers.mock_providers.app_listener import SECRET
+from workers.mock_providers.serving import serving
+from workers.mock_providers.stripe import KEY, stripe_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from pathlib import Path
+
+    from tests.clusters import Database
+    from tests.deploy.incidents.scene import Seen
+
+pytestmark = [pytest.mark.long, needs_promtool]
+
+
+@pytest.fixture(scope="module")
+def postgres(server_folder: Path) -> Iterator[RestartablePostgres]:
+    """A server that may be stopped."""
+    server = RestartablePostgres(server_folder / "incidents", settings=NOT_DURABLE)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def template(postgres: RestartablePostgres) -> Database:
+    """The migrated database of these tests; it is deleted with the server."""
+    cluster = Cluster(postgres.superuser_url)
+    try:
+        return asyncio.run(cluster.make_template())
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def valkey_server(server_folder: Path) -> Iterator[EmbeddedValkey]:
+    """A queue that may be killed."""
+    server = EmbeddedValkey(server_folder / "incidents")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture
+async def scene(
+    tmp_path: Path,
+    postgres: RestartablePostgres,
+    template: Database,
+    valkey_server: EmbeddedValkey,
+) -> AsyncIterator[Scene]:
+    """A fleet that is well."""
+    cluster = Cluster(postgres.superuser_url)
+    database = await cluster.create(template.name)
+    cluster.close()
+    async with AsyncExitStack() as stack:
+        stripe = await stack.enter_async_context(stripe_server())
+        stripe.now_s = datetime.now(UTC).timestamp()
+        app = MockApp(secrets=[SECRET])
+        listening = await stack.enter_async_context(serving(make_app(app)))
+        sessions = [
+            await open_connection(database.url(login), application_name="test")
+            for login in ("owner", "superuser")
+        ]
+        for each in sessions:
+            stack.callback(each.terminate)
+        found = Scene(
+            fleet=Fleet(tmp_path, database, valkey_server.url, stack),
+            postgres=postgres,
+            valkey=valkey_server,
+            db=sessions[0],
+            superuser=sessions[1],
+            stripe=stripe,
+            app=app,
+            providers={
+                "STRIPE_API_KEY": KEY,
+                "STRIPE_API_BASE": stripe.base,
+                "APP_EVENTS_URL": f"{listening}/coins",
+                "APP_EVENTS_SECRETS": SECRET,
+            },
+        )
+        await found.begin()
+        yield found
+
+
+def judge_all(seen: Mapping[str, Seen], folder: Path) -> None:
+    """Each alert fires after its incident; before it none but those of earlier incidents."""
+    alerts = list(seen)
+    judge(
+        [
+            firing(alert, seen[alert].before, seen[alert].after, happened=alerts[:number])
+            for number, alert in enumerate(alerts)
+        ],
+        folder,
+    )
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="apt-get install faketime")
+async def test_each_alert_about_processes_and_servers_fires_by_its_cause(
+    scene: Scene, tmp_path: Path
+) -> None:
+    judge_all(await play(scene, MACHINERY), tmp_path)
