@@ -16,7 +16,7 @@ import httpx
 
 from tests.conditions import eventually
 from tests.faults.fleets import SCHEDULER, kill
-from workers.cli.simulate.events import Webhook, stripe_webhook
+from workers.cli.simulate.events import stripe_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ async def sign_with_another_secret(scene: Scene) -> None:
 
 
 async def connect_too_often(scene: Scene) -> None:
-    web = await scene.start_small_web(descriptors=FEW)
+    web = await scene.start_web(descriptors=FEW)
     host, _, port = web.partition(":")
     with ExitStack() as stack:
         for _ in range(CROWD):

@@ -64,7 +64,7 @@ class Scene:
 
     async def begin(self) -> None:
         """Start the processes, and wait until all is well: everything has been done once."""
-        self.buyers = [each.buyer for each in await sign_up(self.db, 8)]
+        self.buyers = [each.buyer for each in await sign_up(self.db, 12)]
         await self.db.execute("update fleet.settings set app_told_since = now()")
         self.worker = await self.fleet.start(WORKER, **self.providers)
         self.scheduler = await self.fleet.start(SCHEDULER)
@@ -75,12 +75,8 @@ class Scene:
         for kind in ("new", "full"):
             await self.shows("coinfleet_proof_age_seconds", lambda age: age < 60, kind=kind)
 
-    async def start_web(self, **environment: str) -> str:
-        """Start one more web process; return its address."""
-        return await self.start_small_web(descriptors=None, **environment)
-
-    async def start_small_web(self, *, descriptors: int | None, **environment: str) -> str:
-        """Start one that may open so many files; return its address."""
+    async def start_web(self, *, descriptors: int | None = None, **environment: str) -> str:
+        """Start one more web process, which may open so many files; return its address."""
         port = free_port()
         web = await self.fleet.start_web(port, descriptors=descriptors, **environment)
         self.webs[f"127.0.0.1:{port}"] = web
@@ -119,14 +115,14 @@ class Scene:
 
         await eventually(do_all_show, poll_s=0.1)
 
-    def buys(self, *, coins: int = 1) -> tuple[UUID, Webhook]:
+    def buys(self, *, packages: int = 1) -> tuple[UUID, Webhook]:
         """Return a buyer, another at each call, and the signed event of what was paid."""
         buyer = self.buyers.pop()
         payment = StripePayment(
             key=buyer.hex,
-            amount_minor=PRICE_MINOR * coins,
+            amount_minor=PRICE_MINOR * packages,
             created_s=int(time.time()),
-            metadata={"profile_id": str(buyer), "sku": "coins", "quantity": str(coins)},
+            metadata={"profile_id": str(buyer), "sku": "coins", "quantity": str(packages)},
         )
         event = payment_intent_succeeded(payment)
         return buyer, stripe_webhook(event, secret=SECRETS.stripe, at_s=time.time())
@@ -141,9 +137,9 @@ class Scene:
             )
         return answer.status_code
 
-    async def post_paid(self, *, coins: int = 1) -> UUID:
+    async def post_paid(self, *, packages: int = 1) -> UUID:
         """Have a purchase stored; return its buyer."""
-        buyer, webhook = self.buys(coins=coins)
+        buyer, webhook = self.buys(packages=packages)
         assert await self.post(webhook) == httpx.codes.OK
         return buyer
 
@@ -175,6 +171,9 @@ async def play(
     seen = {}
     for alert, happen in incidents.items():
         before = await scene.scrape()
-        await happen(scene)
+        try:
+            await happen(scene)
+        except AssertionError as error:
+            raise AssertionError(f"{alert}: its cause had no effect") from error
         seen[alert] = Seen(before, await scene.scrape())
     return seen
