@@ -29,7 +29,7 @@ test-all: .venv/.development ## every test, the long ones too
 test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
 	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)
 
-alerts-test: .venv/.development ## each alert by its cause, in a real fleet and in rows, judged by Prometheus (apt-get install prometheus)
+alerts-test: .venv/.development ## each alert by its cause in a real fleet, judged by promtool (apt-get install prometheus faketime)
 	@exec .venv/bin/python -m pytest -rs tests/deploy/test_alerts.py tests/deploy/test_incidents.py $(ARGS)
 
 image-test: .venv/.development ## builds the image and runs its processes (BASE=python:3.13-slim; apt-get install buildah)

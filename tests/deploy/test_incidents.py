@@ -132,11 +132,18 @@ def judge_all(seen: Mapping[str, Seen], folder: Path) -> None:
 
 @pytest.mark.long
 @needs_promtool
-@pytest.mark.skipif(FAKETIME is None, reason="apt-get install faketime")
 async def test_each_alert_about_processes_and_servers_fires_by_its_cause(
     scene: Scene, tmp_path: Path
 ) -> None:
-    judge_all(await play(scene, MACHINERY), tmp_path)
+    needs_faketime = "CoinfleetClockSkewed"
+    incidents = {
+        alert: happen
+        for alert, happen in MACHINERY.items()
+        if FAKETIME is not None or alert != needs_faketime
+    }
+    judge_all(await play(scene, incidents), tmp_path)
+    if FAKETIME is None:
+        pytest.skip(f"all but {needs_faketime} fired: apt-get install faketime")
 
 
 @pytest.mark.long

@@ -150,7 +150,7 @@ async def reject_purchase(scene: Scene, *, is_known: bool) -> None:
     query = "select id::text from public.coin_purchases where profile_id = $1"
     await scene.is_true(query, buyer)
     purchase = await scene.db.fetchval(query, buyer)
-    await scene.type("purchases", "reject", purchase, "--reason", "a test")
+    await scene.type("purchases", "reject", purchase)
 
 
 EVENTS: dict[str, Callable[[Scene], Awaitable[object]]] = {
