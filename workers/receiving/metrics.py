@@ -21,6 +21,7 @@ from tasks.providers import PROVIDERS
 from tasks.providers.signed import Cause
 from workers.receiving.answers import WEBHOOK_RESULTS
 from workers.receiving.fleet_metrics import FleetMetrics
+from workers.serving.limits import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -90,6 +91,8 @@ class Metrics:
             "Requests and connections refused before a signature was checked, by cause.",
             "cause",
         )
+        for refusal in get_args(Refusal):
+            self._requests_refused.labels(refusal)
         self._waiting = self._gauge(
             "arrivals_waiting", "Arrivals that wait for a statement in flight."
         )
@@ -122,7 +125,7 @@ class Metrics:
         self._connections.set_function(lambda: limits.connections)
         self._held_bytes.set_function(lambda: limits.held_bytes)
 
-    def note_refused(self, cause: str) -> None:
+    def note_refused(self, cause: Refusal) -> None:
         """Count a request or connection that was refused before it came to a route."""
         self._requests_refused.labels(cause).inc()
 

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workers.serving.body import DISCARDED_BYTES_MAX
-from workers.serving.limits import ConnectionLimits
+from workers.serving.limits import ConnectionLimits, Refusal
 from workers.serving.protocol import HttpConnection
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class BoundedConnection(HttpConnection):
         if not self._is_ending:
             self._refuse("unreadable", msg)
 
-    def close_for_others(self, cause: str) -> None:
+    def close_for_others(self, cause: Refusal) -> None:
         """Close, and answer 503 first if a request is waiting for an answer."""
         if self.transport.is_closing():
             return
@@ -251,7 +251,7 @@ class BoundedConnection(HttpConnection):
         self._limits.note_refused("reads_no_answer")
         self.transport.abort()
 
-    def _refuse(self, cause: str, message: str) -> None:
+    def _refuse(self, cause: Refusal, message: str) -> None:
         """Answer 400, or only close if earlier requests still wait for their answers."""
         cycle: Any = self.cycle
         is_answered = cycle is None or cycle.response_complete
@@ -262,7 +262,7 @@ class BoundedConnection(HttpConnection):
         else:
             self._end(cause)
 
-    def _end(self, cause: str) -> None:
+    def _end(self, cause: Refusal) -> None:
         """Close once the requests that are here are answered."""
         self._limits.note_refused(cause)
         self._is_ending = True

@@ -8,7 +8,7 @@ once per minute. Reads and writes nothing itself.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import structlog
 
@@ -27,13 +27,27 @@ HELD_BYTES_MAX = 64 * 1024 * 1024
 # Connections above the limit whose requests are answered with 503.
 EXCESS_MAX = 64
 
+# Why a request or a connection is refused before its signature is checked.
+Refusal: TypeAlias = Literal[
+    "badly_framed",
+    "body_unasked",
+    "crowded",
+    "head_too_large",
+    "reads_no_answer",
+    "slow_head",
+    "stopping",
+    "too_many_bytes",
+    "too_many_requests",
+    "unreadable",
+]
+
 
 class Connection(Protocol):
     """What the limits use of a connection."""
 
     held_bytes: int
 
-    def close_for_others(self, cause: str) -> None:
+    def close_for_others(self, cause: Refusal) -> None:
         """Close, and answer 503 first if a request is waiting for an answer."""
 
 
@@ -47,7 +61,7 @@ class ConnectionLimits:
     def __init__(
         self,
         *,
-        note_refused: Callable[[str], None],
+        note_refused: Callable[[Refusal], None],
         connections_max: int = CONNECTIONS_MAX,
         held_bytes_max: int = HELD_BYTES_MAX,
         clock: Callable[[], float] = time.monotonic,
@@ -114,7 +128,7 @@ class ConnectionLimits:
             self.release(oldest)
             oldest.close_for_others("too_many_bytes")
 
-    def refuse_arriving(self, cause: str) -> None:
+    def refuse_arriving(self, cause: Refusal) -> None:
         """Refuse each request of which a part has not arrived yet."""
         for connection in list(self._arriving):
             self.release(connection)
@@ -136,7 +150,7 @@ class ConnectionLimits:
         oldest_arriving = next(iter(self._arriving.items()), longest_idle)
         return min(longest_idle, oldest_arriving, key=lambda each: each[1])[0]
 
-    def note_refused(self, cause: str) -> None:
+    def note_refused(self, cause: Refusal) -> None:
         """Count a refusal; at most one log line per minute and cause says how many there were."""
         self._note_refused(cause)
         since_last_logged = self._repeats.note(cause)

@@ -78,7 +78,7 @@ OF_MACHINES = of(
     fleet_call_pauses="kind reason",
     # Of operators.
     fleet_console_people="subject person",
-    fleet_console_sessions="token_hash subject role aal revoked_by",
+    fleet_console_sessions="token_hash subject role aal revoked_by origin ended_origin",
     fleet_decisions="verb outcome who origin reason hold_reason",
     fleet_dispute_transactions="provider dispute_id transaction_id currency",
     fleet_disputes="provider dispute_id status currency",
@@ -99,6 +99,8 @@ OF_MACHINES = of(
     fleet_proofs="kind detail",
     fleet_provider_calls="kind key state provider worker last_error",
     fleet_refunds="provider refund_id status",
+    # Operators, too: what a stranger typed is not kept.
+    fleet_refused_sign_ins="subject cause origin",
     fleet_replay_trials="states asked_by outcome last_error",
     fleet_schedule_pauses="job paused_by reason",
     fleet_schedules="job",

@@ -259,6 +259,7 @@ async def test_each_answer_is_counted_from_nothing_on(web: Web) -> None:
     for provider in ("stripe", "apple", "google", "app"):
         for result in ("stored", "seen", "not_stored", "not_authentic", "malformed"):
             assert received(text, provider, result) == 0
+    assert metric(text, 'coinfleet_requests_refused_total{cause="crowded"}') == 0
 
 
 async def test_metrics_show_what_was_received_and_what_waits(web: Web) -> None:

@@ -72,10 +72,11 @@ async def peer(web: Web) -> AsyncIterator[Peer]:
 
 
 async def refused(web: Web) -> dict[str, int]:
-    """Return how often each cause was refused."""
+    """Return how often each cause was refused that was."""
     lines = (await web.client.get("/metrics")).text.splitlines()
     found = (line for line in lines if line.startswith("coinfleet_requests_refused_total{"))
-    return {line.split('"')[1]: int(float(line.rpartition(" ")[2])) for line in found}
+    counts = {line.split('"')[1]: int(float(line.rpartition(" ")[2])) for line in found}
+    return {cause: count for cause, count in counts.items() if count}
 
 
 def connections(web: Web) -> list[Any]:
