@@ -15,6 +15,8 @@ import httpx
 from db.simulation import Package
 from tests.conditions import eventually
 from tests.faults.shop import Purchase
+from tests.workers.cli.simulate.plans import SECRETS
+from workers.cli.simulate.events import stripe_webhook
 from workers.cli.simulate.sale import Sale
 from workers.cli.simulate.stores import apple
 from workers.mock_providers.stripe import Payment
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 # Each costs a dollar, and one purchase may be worth 50,000.
 OVER_THE_LIMIT = 60_000
+TOO_OLD_S = 600
 STATE = "select state = '{state}' from fleet.inbox_events where provider_event_id = $1"
 IS_APPLIED, IS_DEAD, IS_HELD = (STATE.format(state=each) for each in ("applied", "dead", "held"))
 REFUSE_ONE = """
@@ -66,6 +69,14 @@ async def fail_one_event(scene: Scene) -> None:
 
     await eventually(is_dead, poll_s=0.1)
     await scene.shows("coinfleet_events_dead", lambda n: n == 1)
+
+
+async def deliver_old_signatures(scene: Scene) -> None:
+    """Something between Stripe and the fleet keeps webhooks back, or a clock is wrong."""
+    for number in range(6):
+        event = {"id": f"evt_{number}", "object": "event"}
+        webhook = stripe_webhook(event, secret=SECRETS.stripe, at_s=time.time() - TOO_OLD_S)
+        assert await scene.post(webhook) == httpx.codes.BAD_REQUEST
 
 
 async def buy_over_the_limit(scene: Scene) -> None:
@@ -155,6 +166,7 @@ async def reject_purchase(scene: Scene, *, is_known: bool) -> None:
 
 EVENTS: dict[str, Callable[[Scene], Awaitable[object]]] = {
     "CoinfleetSlow": apply_late,
+    "CoinfleetSignaturesRefused, stale": deliver_old_signatures,
     "CoinfleetEventHeld": buy_over_the_limit,
     "CoinfleetStoreAsks": be_asked_by_apple,
     "CoinfleetEventsDead": fail_one_event,

@@ -92,6 +92,12 @@ async def leave_an_event(scene: Scene) -> None:
     await scene.shows("coinfleet_backlog_seconds", lambda age: age > 60)
 
 
+async def prove_nothing_for_a_day(scene: Scene) -> None:
+    """The worker was killed before, and nobody proves the whole of the books."""
+    await scene.age("proofs", "31 hours", "started_at", "finished_at", where="kind = 'full'")
+    await scene.shows("coinfleet_proof_age_seconds", lambda age: age > 108_000, kind="full")
+
+
 async def stop_the_database(scene: Scene) -> None:
     scene.postgres.stop()
     await scene.shows("coinfleet_database_up", lambda up: not up)
@@ -121,6 +127,7 @@ MACHINERY: dict[str, Callable[[Scene], Awaitable[object]]] = {
     "CoinfleetTicksMissed": start_the_scheduler_late,
     "CoinfleetNoWorker": kill_the_worker,
     "CoinfleetBacklog": leave_an_event,
+    "CoinfleetNotProved, all of it": prove_nothing_for_a_day,
     "CoinfleetDatabaseUnreachable": stop_the_database,
     "CoinfleetWebhooksNotStored": receive_without_a_database,
     "CoinfleetNotScraped": stop_all_webs,
