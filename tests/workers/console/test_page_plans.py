@@ -85,6 +85,8 @@ FILTERS: dict[str, list[dict[str, object]]] = {
 ADDRESSES = [
     pytest.param(
         page.path.format_map(IDS) + (f"?{urlencode(query)}" if query else ""),
+        # Without the times in it: each process that runs tests must find the same ones.
+        id=f"{page.path} {number}",
         marks=[] if number < 2 else [pytest.mark.long],
     )
     for page in PAGES
