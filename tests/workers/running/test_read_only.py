@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from tests.conftest import Connect
     from tests.workers.conftest import Run
 
+# Returns whether no session of a worker is left, and ends those that are between statements.
+END_IDLE_SESSIONS = """
+select coalesce(
+    bool_and(case when state = 'idle' then pg_terminate_backend(pid, 5000) else false end), true
+)
+from pg_stat_activity
+where datname = current_database() and usename = 'coinfleet_worker'
+"""
+
 
 @asynccontextmanager
 async def read_only(connect: Connect, database: Database) -> AsyncIterator[None]:
@@ -104,10 +113,8 @@ async def test_a_worker_that_its_server_refuses_later_waits_until_it_is_accepted
     await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.worker_reports"))
     try:
         await superuser.execute("alter role coinfleet_worker password 'another'")
-        await superuser.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
-            " where datname = current_database() and usename = 'coinfleet_worker'"
-        )
+        # Between its statements: one that is ended would be the reason that the log names.
+        await eventually(lambda: superuser.fetchval(END_IDLE_SESSIONS))
         await worker.said("database_unreachable")
         await worker.said("password")
     finally:
