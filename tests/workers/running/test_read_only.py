@@ -102,7 +102,8 @@ async def test_a_scheduler_that_met_a_read_only_server_fires_once_it_writes(
         await scheduler.said("database_unreachable")
         await scheduler.said("scheduler_started")
     await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.ticks"))
-    assert warnings(scheduler.text) == ["database_unreachable"]
+    # Twice, if the first job that succeeds and one that began before it meet.
+    assert set(warnings(scheduler.text)) == {"database_unreachable"}
 
 
 async def test_a_worker_that_its_server_refuses_later_waits_until_it_is_accepted(
