@@ -17,7 +17,12 @@ from starlette.routing import Route
 
 from tasks.providers.google import Google
 from workers.mock_providers.google.keys import account_file, read_account_key, signing_key
-from workers.mock_providers.google.pushes import push_of, signed_token
+from workers.mock_providers.google.pushes import (
+    SUBSCRIPTION,
+    pubsub_of,
+    push_of,
+    signed_token,
+)
 from workers.mock_providers.google.server import GoogleServer
 from workers.mock_providers.google.store import Item, Store
 from workers.mock_providers.sender import Outgoing
@@ -63,6 +68,8 @@ class MockGoogle:
         return {
             "GOOGLE_API_BASE": base,
             "GOOGLE_CERTIFICATES_URL": f"{base}/oauth2/v1/certs",
+            "GOOGLE_PUBSUB_BASE": base,
+            "GOOGLE_PUSH_SUBSCRIPTION": SUBSCRIPTION,
             "GOOGLE_SERVICE_ACCOUNT_FILE": str(account_file(folder, base)),
         }
 
@@ -82,6 +89,11 @@ class _Account:
             account=read_account_key(folder),
             certificates=[self._key],
             store=Store(orders=f"GPA.{self._run}"),
+            pubsub=pubsub_of(
+                f"http://{settings.hosts[0]}:{settings.port}/webhooks/{Google.name}",
+                email=settings.google_push_email,
+                audience=settings.google_push_audience,
+            ),
         )
         self._store = self._google.store
         self._told = 0

@@ -20,6 +20,30 @@ if TYPE_CHECKING:
 AUDIENCE = "https://coinfleet.example.com/pushes"
 PUSH_EMAIL = "pushes@example.iam.gserviceaccount.com"
 SUBSCRIPTION = "projects/example/subscriptions/play-coinfleet"
+TOPIC = "projects/example/topics/play"
+PLAY = "serviceAccount:google-play-developer-notifications@system.gserviceaccount.com"
+
+
+def pubsub_of(endpoint: str, *, email: str | None, audience: str | None) -> dict[str, Any]:
+    """Return what Pub/Sub answers of a subscription that is in order, by the path after /v1/."""
+    return {
+        SUBSCRIPTION: {
+            "name": SUBSCRIPTION,
+            "topic": TOPIC,
+            "pushConfig": {
+                "pushEndpoint": endpoint,
+                "oidcToken": {"serviceAccountEmail": email, "audience": audience},
+            },
+            "ackDeadlineSeconds": 10,
+            "retainAckedMessages": True,
+            "messageRetentionDuration": "604800s",
+            "state": "ACTIVE",
+        },
+        f"{TOPIC}:getIamPolicy": {
+            "etag": "BwU",
+            "bindings": [{"role": "roles/pubsub.publisher", "members": [PLAY]}],
+        },
+    }
 
 
 def claims(**changes: Any) -> dict[str, Any]:
