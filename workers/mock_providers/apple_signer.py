@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from base64 import b64encode, urlsafe_b64encode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha512
 from typing import TYPE_CHECKING, Any
@@ -142,10 +142,6 @@ class AppleSigner:
     bundle_id: str = BUNDLE_ID
     app_apple_id: int = APP_APPLE_ID
     environment: str = "Production"
-
-    def with_leaf(self, leaf: Leaf) -> AppleSigner:
-        """Return one that signs with another certificate."""
-        return replace(self, leaf=leaf)
 
     def transaction(self, transaction_id: str, at: datetime, **fields: Any) -> dict[str, Any]:
         """Return a consumable's transaction as of `at`; None in `fields` leaves a field out."""
