@@ -30,3 +30,15 @@ select d.purchase_id, d.verb, d.outcome
 from fleet.decisions as d
 where d.outcome = 'refund_requested'
     and not exists (select 1 from fleet.provider_calls as c where c.key = 'coinfleet:refund:' || d.id)
+union all
+-- An event without a purchase that counts as rejected was rejected by a person.
+select e.id, e.state, e.reason
+from fleet.inbox_events as e
+left join fleet.payments as p on p.id = e.payment_id
+where e.state = 'rejected' and e.reason = 'by_decision' and p.rejection is null
+    and not exists (select 1 from fleet.decisions as d where d.event_id = e.id)
+    and not exists (
+        select 1
+        from public.coin_purchases as cp
+        where cp.provider = e.provider and cp.provider_event_id = e.provider_event_id and cp.decision = 'rejected'
+    )

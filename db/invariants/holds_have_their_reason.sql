@@ -46,3 +46,17 @@ where e.state = 'held'
     and not exists (select 1 from fleet.decisions as d where d.purchase_id = cp.id)
     and not exists (select 1 from fleet.payments as p where p.id = e.payment_id and p.rejection is not null)
     and w.since < now() - interval '30 minutes' and e.processed_at < now() - interval '30 minutes'
+union all
+-- Without a rate a dispute takes all coins of its payment. Once there is one, its event has to be processed again.
+select e.id, e.reason, r.since
+from fleet.inbox_events as e
+join fleet.disputes as d on d.payment_id = e.payment_id and d.payment_rate is null
+join public.coin_purchases as cp on cp.payment_id = e.payment_id
+cross join lateral (
+    select min(r.as_of) as since
+    from public.fx_rates as r
+    where r.currency = d.currency and r.as_of between now() - interval '7 days' and now()
+) as r
+where e.state = 'applied' and e.reason = 'no_fx_rate' and e.event_type like 'charge.dispute.%'
+    and d.status not in ('won', 'prevented', 'warning_closed') and d.currency <> cp.currency
+    and r.since < now() - interval '30 minutes'

@@ -12,6 +12,8 @@ grant select on fleet.schema_migrations, fleet.schema_objects to coinfleet_worke
 
 -- Functions. What isn't listed any more is revoked, in the same transaction.
 select fleet.revoke_functions('coinfleet_worker');
+-- An invariant reads what was told.
+grant execute on function fleet.event_object(bytea) to coinfleet_worker;
 grant execute on function fleet.lacks_tables() to coinfleet_worker;
 grant execute on function fleet.claim_events(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.note_batch_start(xid8, bigint[], text) to coinfleet_worker;

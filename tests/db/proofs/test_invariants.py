@@ -23,8 +23,33 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.requirement("C10")
 
 LEDGER = "public.ledger_entries"
+
+
+def told(event_type: str, said: str, *, refund_id: str = "re_stored") -> str:
+    """Let an event have told this of the payment that has a refund, which is known by this id."""
+    return (
+        f"update fleet.refunds set refund_id = '{refund_id}' where payment_id in"
+        " (select payment_id from public.coin_purchases);"
+        f" update fleet.inbox_events as e set event_type = '{event_type}', payload = convert_to("
+        f' \'{{"created": 1, "data": {{"object": {{"payment_intent": "\' || k.key'
+        f" || '\", {said}}}}}}}', 'UTF8')"
+        " from fleet.refunds as r join fleet.payment_keys as k on k.payment_id = r.payment_id"
+        " where e.payment_id = r.payment_id and e.state = 'applied' and k.key like 'pi_%'"
+        f" and r.refund_id = '{refund_id}'"
+    )
+
+
+HELD_PAYMENT = (
+    "update fleet.payments as p set {} from fleet.inbox_events as e"
+    " where e.payment_id = p.id and e.state = 'held' and p.held_minor is not null"
+)
 # For each invariant one way to break it, which only a superuser can do.
 BREAKAGES = {
+    "amounts_paid_are_as_told": (
+        "update fleet.inbox_events as e set event_type = 'payment_intent.succeeded', payload ="
+        ' convert_to(\'{"data": {"object": {"amount_received": 1, "currency": "usd"}}}\', \'UTF8\')'
+        " from public.coin_purchases as cp where cp.provider_event_id = e.provider_event_id"
+    ),
     "adjustments_are_in_the_ledger": "update fleet.adjustments set amount = amount + 1",
     "accounts_have_no_gaps": (
         f"update {LEDGER} set seq = seq + 1 where id = (select max(id) from {LEDGER}"
@@ -75,6 +100,13 @@ BREAKAGES = {
     ),
     "open_events_have_no_purchase": (
         "update fleet.inbox_events set state = 'waiting' where state = 'applied'"
+    ),
+    "own_payments_are_not_ignored": (
+        "insert into fleet.payment_halves (provider, provider_event_id, payment_id, sku)"
+        " select 'stripe', 'evt_of_half', payment_id, 'coins_100' from fleet.inbox_events"
+        " where state = 'held' and reason = 'unknown_buyer' on conflict do nothing;"
+        " update fleet.inbox_events set event_type = 'payment_intent.succeeded',"
+        " state = 'ignored', reason = 'not_ours' where state = 'held' and reason = 'unknown_buyer'"
     ),
     "payments_are_granted_once": (
         "insert into fleet.joined_purchases (purchase_id, payment_id, joined_by)"
@@ -131,12 +163,17 @@ BREAKAGES = {
         "delete from fleet.provider_calls where key like 'purchase-held-%';"
         " update public.coin_purchases set created_at = now()"
     ),
+    "told_reversals_are_known": told("refund.updated", '"id": "re_unknown", "amount": 40'),
     "totals_match_ledger": (
         "update public.profiles set total_gifts_received = total_gifts_received + 1"
     ),
     "transactions_are_whole": f"update {LEDGER} set reason = 'other' where leg = 1",
     "transactions_sum_to_zero": f"update {LEDGER} set amount = amount - 1 where leg = 1",
     "viewer_counts_match_viewers": "delete from public.active_viewers",
+    "waits_end": (
+        "update fleet.inbox_events set state = 'waiting', next_attempt_at = 'infinity'"
+        " where state = 'held'"
+    ),
     "awaited_sessions_have_not_come": (
         "with come as (update fleet.payment_halves set told_by = 'session')"
         " update fleet.inbox_events set state = 'waiting', reason = 'no_session_yet'"
@@ -238,6 +275,107 @@ async def test_an_invariant_sees_what_it_is_for(tampering: Connection, invariant
     ],
 )
 async def test_coins_granted_to_the_wrong_person_are_found(
+    tampering: Connection, breakage: str, invariant: str
+) -> None:
+    assert await tampering.execute(breakage) != "UPDATE 0"
+    assert invariant in await breaches(tampering)
+
+
+@pytest.mark.parametrize(
+    ("breakage", "invariant"),
+    [
+        # A total and a dispute that nothing is known of; refunds that are known otherwise.
+        (
+            told("charge.dispute.closed", '"id": "dp_unknown", "amount": 40, "status": "lost"'),
+            "told_reversals_are_known",
+        ),
+        (
+            told("charge.refunded", '"id": "ch_1", "amount_refunded": 40'),
+            "told_reversals_are_known",
+        ),
+        (
+            told("refund.updated", '"id": "re_stored", "amount": 41'),
+            "told_reversals_are_known",
+        ),
+        (
+            told("refund.failed", '"id": "re_stored", "amount": 40, "status": "failed"'),
+            "told_reversals_are_known",
+        ),
+        # Held although a total or a dispute says that all of it went back.
+        (
+            HELD_PAYMENT.format("refund_total_minor = 100, refund_total_at = now()"),
+            "held_events_are_not_refunded",
+        ),
+        (
+            (
+                "insert into fleet.disputes (provider, dispute_id, payment_id, amount_minor,"
+                " status) select 'stripe', 'dp_2', payment_id, 60, 'lost' from fleet.inbox_events"
+                " where state = 'held' and reason = 'unknown_buyer'"
+            ),
+            "held_events_are_not_refunded",
+        ),
+        # Closed although only a part went back, and rejected by nobody.
+        (
+            (
+                "update fleet.inbox_events set state = 'applied', reason = 'refunded_while_held'"
+                " where state = 'held' and reason = 'unknown_buyer'"
+            ),
+            "held_events_are_not_refunded",
+        ),
+        (
+            (
+                "update fleet.inbox_events set state = 'rejected', reason = 'by_decision'"
+                " where state = 'held' and reason = 'unknown_buyer'"
+            ),
+            "decisions_are_carried_out",
+        ),
+        # All coins taken for want of a rate that has come since.
+        (
+            (
+                "insert into fleet.disputes (provider, dispute_id, payment_id, amount_minor,"
+                " status, currency) select 'stripe', 'dp_' || id, payment_id, 60, 'lost', 'sek'"
+                " from public.coin_purchases; insert into public.fx_rates (currency, usd_per_unit,"
+                " as_of) values ('sek', 0.1, now() - interval '2 hours'); update"
+                " fleet.inbox_events set event_type = 'charge.dispute.closed',"
+                " reason = 'no_fx_rate' where state = 'applied'"
+            ),
+            "holds_have_their_reason",
+        ),
+        # Housekeeping ran, and an event still waits.
+        (
+            (
+                "insert into fleet.ticks (job, tick, finished_at, outcome)"
+                " values ('housekeeping', 1, now(), 'done'); update fleet.inbox_events set"
+                " state = 'waiting', next_attempt_at = now() - interval '1 hour'"
+                " where state = 'held'"
+            ),
+            "waits_end",
+        ),
+        # A charge and its intent were granted, and the event that names both was not read.
+        (
+            (
+                BREAKAGES["sessions_are_granted_once"]
+                .replace("cs_1", "ch_1")
+                .replace("checkout.session.completed", "charge.succeeded")
+            ),
+            "sessions_are_granted_once",
+        ),
+    ],
+    ids=[
+        "unknown dispute",
+        "unknown total",
+        "smaller refund",
+        "failed refund",
+        "held and refunded in total",
+        "held and charged back",
+        "closed and not refunded",
+        "rejected by nobody",
+        "disputed without a rate",
+        "waits too long",
+        "charge and intent",
+    ],
+)
+async def test_money_that_went_wrong_with_the_facts_is_found(
     tampering: Connection, breakage: str, invariant: str
 ) -> None:
     assert await tampering.execute(breakage) != "UPDATE 0"
