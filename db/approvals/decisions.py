@@ -14,7 +14,7 @@ import asyncpg
 
 from db.connections.pool import open_connection
 from db.connections.servers import CONNECT_TIMEOUT_S
-from db.errors import CoinfleetError, DatabaseRefused, refusal
+from db.errors import AccountFull, CoinfleetError, DatabaseRefused, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -346,6 +346,11 @@ def refusals() -> Iterator[None]:
     except asyncpg.InvalidParameterValueError as error:
         raise DecisionRefused(str(error)) from error
     except asyncpg.PostgresError as error:
-        if refused := refusal(error):
+        refused = refusal(error)
+        if isinstance(refused, AccountFull):
+            raise DecisionRefused(
+                "the buyer's account can't hold so many coins: reject it"
+            ) from error
+        if refused:
             raise refused from error
         raise

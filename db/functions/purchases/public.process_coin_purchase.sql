@@ -68,6 +68,10 @@ begin
                 end if;
         end;
     end loop;
+    -- Where coins move, the ledger sees to it.
+    if v_outcome.replayed or v_outcome.state is distinct from 'applied' then
+        perform fleet.commit_durably();
+    end if;
     return query
     select cp.id, cp.status, pr.coin_balance, v_outcome.replayed
     from public.coin_purchases as cp
