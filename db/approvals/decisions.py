@@ -16,7 +16,7 @@ from db.connections.address import Address
 from db.connections.pool import open_connection
 from db.connections.roles import NotReleased
 from db.connections.servers import CONNECT_TIMEOUT_S
-from db.errors import CoinfleetError, DatabaseRefused, refusal
+from db.errors import AccountFull, CoinfleetError, DatabaseRefused, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -357,6 +357,11 @@ def refusals() -> Iterator[None]:
     except asyncpg.InvalidParameterValueError as error:
         raise DecisionRefused(str(error)) from error
     except asyncpg.PostgresError as error:
-        if refused := refusal(error):
+        refused = refusal(error)
+        if isinstance(refused, AccountFull):
+            raise DecisionRefused(
+                "the buyer's account can't hold so many coins: reject it"
+            ) from error
+        if refused:
             raise refused from error
         raise

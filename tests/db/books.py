@@ -218,6 +218,15 @@ class Books:
         """Sign several people up."""
         return [await self.profile(coins) for _ in range(number)]
 
+    async def unlucky(self) -> UUID:
+        """Sign somebody up whose purchases fail for a reason that nobody foresaw."""
+        profile_id = await self.profile()
+        await self.db.execute(
+            "alter table public.coin_purchases"
+            f" add constraint unforeseen check (profile_id <> '{profile_id}')"
+        )
+        return profile_id
+
     async def adjust(self, profile_id: UUID, amount: int, key: str | None = None) -> int:
         """Move coins as an operator does."""
         balance: int = await self.db.fetchval(

@@ -60,6 +60,9 @@ begin
                     when q.usd_amount is null then 'no_fx_rate'
                     when q.direct_coins is null and not q.price_matches then 'wrong_amount'
                     when q.usd_amount > q.purchase_limit_usd then 'over_limit'
+                    -- More coins than the account can count.
+                    when q.most_coins > 4611686018427387903 - q.coin_amount
+                        and not fleet.has_room(q.profile_id, q.coin_amount, true) then 'over_limit'
                     when q.usd_amount > q.approval_threshold_usd then 'needs_approval'
                 end as hold_reason
             from (
@@ -114,6 +117,7 @@ begin
                     s.purchase_limit_usd,
                     s.approval_threshold_usd,
                     buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
+                    greatest(buyer.coin_balance, buyer.total_purchased) as most_coins,
                     -- Of a payment's events the first that tells everything by itself, else the first.
                     coalesce(
                         min(u.ordinality) filter (
