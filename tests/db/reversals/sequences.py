@@ -63,6 +63,14 @@ async def left(books: Books, payment: Payment) -> tuple[int, str]:
     return await books.coins(purchase["profile_id"]), purchase["status"]
 
 
+async def ending_of(books: Books, events: EventSequence) -> tuple[int, str]:
+    """Return the ending if each event comes once, in this order, in a batch of its own."""
+    payment = await bought(books)
+    for event in events:
+        await books.apply(event(payment))
+    return await left(books, payment)
+
+
 async def endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]]:
     """Return all endings: in any order, in one batch, repeated, before the payment."""
     endings = set()
