@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from db.facts import Fact
-from tests.db.books import NOON, Books, Payment
+from tests.db.books import APPLIED, NOON, Books, Payment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,7 +67,7 @@ async def ending_of(books: Books, events: EventSequence) -> tuple[int, str]:
     """Return the ending if each event comes once, in this order, in a batch of its own."""
     payment = await bought(books)
     for event in events:
-        await books.apply(event(payment))
+        assert await books.apply_one(event(payment)) == APPLIED
     return await left(books, payment)
 
 
@@ -79,7 +79,7 @@ async def endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]
     for no, order in enumerate(orders):
         payment = await bought(books)
         for event in order:
-            await books.apply(event(payment))
+            assert await books.apply_one(event(payment)) == APPLIED
             if no % 3 == 0:
                 await books.apply(event(payment))
         endings.add(await left(books, payment))
