@@ -38,9 +38,11 @@ begin
             f.quantity, f.slot_index, f.received_at, sender.coin_balance, t.streamer_share_bps,
             least(t.coin_cost::numeric * f.quantity, 9223372036854775807)::bigint as coin_amount,
             known.id as known_gift_id,
-            -- The gift would bring an account, or the sum of all gifts sent or received, beyond what can be counted.
+            -- The gift would bring an account, the sum of all gifts sent or received, or what the stream was given of
+            -- late beyond what can be counted.
             greatest(
-                sender.total_spent, sender.total_gifts_sent, recipient.earnings_balance, recipient.total_gifts_received
+                sender.total_spent, sender.total_gifts_sent, recipient.earnings_balance, recipient.total_gifts_received,
+                stream.recent_gift_coins
             ) > 9223372036854775807 - least(t.coin_cost::numeric * f.quantity, 9223372036854775807) as is_full,
             dense_rank() over (order by f.sender_id) as sender_no,
             case

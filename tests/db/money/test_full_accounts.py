@@ -164,6 +164,22 @@ async def test_a_sender_who_has_given_all_that_can_be_counted_gives_no_more(
     assert await books.coins(sender) == HALF
 
 
+async def test_a_stream_is_given_no_more_than_can_be_counted(books: Books, dear: str) -> None:
+    (first, second), (streamer, guest) = await senders(books, 2), await books.profiles(2)
+    stream = await books.db.fetchval(
+        "insert into public.live_streams (profile_id) values ($1) returning id", streamer
+    )
+    await books.db.execute("update fleet.recent_gifts_horizon set counted_from = '-infinity'")
+    given = [
+        gift(first, streamer, 1, gift_type=dear, stream_id=stream),
+        gift(second, guest, 1, gift_type=dear, stream_id=stream),
+    ]
+    assert await books.apply(*given) == [APPLIED, FULL]
+    assert await books.apply_one(given[1]) == FULL
+    assert await books.apply_one(gift(second, guest, 1, gift_type=dear)) == APPLIED
+    assert await books.breaches() == {}
+
+
 async def test_whoever_is_short_of_coins_is_told_that_first(books: Books, dear: str) -> None:
     (first,), streamer = await senders(books, 1), await books.profile()
     await books.apply_one(gift(first, streamer, 1, gift_type=dear))
