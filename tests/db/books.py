@@ -299,6 +299,14 @@ class Books:
         (outcome,) = await self.apply(fact)
         return outcome
 
+    async def try_again(self, event_id: int) -> None:
+        """Make an event pending, as another event of its payment does, or a person."""
+        await self.db.execute(
+            "update fleet.inbox_events set state = 'pending', next_attempt_at = $2 where id = $1",
+            event_id,
+            self.now,
+        )
+
     async def wake(self) -> int:
         """Make events pending that have waited long enough, as housekeeping does."""
         woken: int = await self.db.fetchval("select fleet.wake_waiting_events(100, $1)", self.now)

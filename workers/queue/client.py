@@ -14,7 +14,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from workers.queue.messages import QueueConsumer
-from workers.queue.probe import PROBE, REFUSALS, reason_of, refusal_of
+from workers.queue.probe import REFUSALS, reason_of, write_probe
 from workers.queue.redis_clients import close_client, make_client
 from workers.queue.trouble import QueueOutage, QueueTrouble
 from workers.settings.queue_address import server_of
@@ -70,14 +70,11 @@ class QueueBroker(RedisBroker):
 
     def write_refusal(self) -> str | None:
         """Write something, and return why that is refused, or None. Raises RedisError."""
-        pipeline = self.client.pipeline(transaction=False)
-        for command in PROBE:
-            pipeline.execute_command(*command)
         try:
-            refusal = refusal_of(pipeline.execute(raise_on_error=False))
+            write_probe(self.client)
         except REFUSALS as error:
             return reason_of(error)
-        return reason_of(refusal) if refusal else None
+        return None
 
     def close(self) -> None:
         """Close the client's connections."""

@@ -51,26 +51,21 @@ def reason_of(error: Exception) -> str:
     return _IN_SCRIPT.sub("", _SENTINEL_CLIENT.sub("", text)).rstrip(".")
 
 
-def refusal_of(answers: Iterable[object]) -> redis.ResponseError | None:
-    """Return what the queue refused of the commands of `PROBE`, given what it answered to each."""
-    refusals = (each for each in answers if isinstance(each, redis.ResponseError))
-    return next((each for each in refusals if not isinstance(each, NoScriptError)), None)
-
-
-async def write_probe(client: redis.asyncio.Redis) -> None:
+def write_probe(client: redis.Redis) -> None:
     """Write and remove something, as a doorbell does. Raises what the queue answers to that."""
     pipeline = client.pipeline(transaction=False)
     for command in PROBE:
-        pipeline.execute_command(*command)
-    refusal = refusal_of(await pipeline.execute(raise_on_error=False))
-    if refusal is not None:
-        raise refusal
+        pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+    _raise_refusal(pipeline.execute(raise_on_error=False))
 
 
 async def probe_queue(client: redis.asyncio.Redis) -> QueueState:
     """Return how the queue is: whether it answers, and whether it takes what is written."""
     try:
-        await write_probe(client)
+        pipeline = client.pipeline(transaction=False)
+        for command in PROBE:
+            pipeline.execute_command(*command)
+        _raise_refusal(await pipeline.execute(raise_on_error=False))
     except REFUSALS as error:
         if isinstance(error, redis.exceptions.ReadOnlyError):
             # A failover may have left us with a replica: the next probe connects anew, to the
@@ -106,3 +101,10 @@ class RedisProbe:
     async def close(self) -> None:
         """Close the connections."""
         await close_async_client(self._client)
+
+
+def _raise_refusal(answers: Iterable[object]) -> None:
+    """Raise the first refusal among the answers to the commands of `PROBE`."""
+    for answer in answers:
+        if isinstance(answer, redis.ResponseError) and not isinstance(answer, NoScriptError):
+            raise answer

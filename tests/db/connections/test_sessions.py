@@ -13,6 +13,7 @@ from db.connections.pool import open_pool
 from db.connections.spare_session import execute_on_spare
 from db.errors import DatabaseUnavailable, describe, is_out_of_sessions
 from db.facts import Verdict
+from db.inbox import batch_starts
 from db.inbox.claims import Inbox
 from tests.db.books import Payment
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
@@ -146,6 +147,24 @@ async def test_a_statement_on_a_spare_session_that_takes_too_long_is_given_up(
 
 
 # Batches
+
+
+@pytest.mark.parametrize(("claimed_in_s", "free_within_s"), [(0, 0.05), (0.1, 0.15)])
+async def test_a_batch_waits_for_a_second_session_for_50_ms_and_as_long_as_its_claim_took(
+    worker_pool: Pool, monkeypatch: pytest.MonkeyPatch, claimed_in_s: float, free_within_s: float
+) -> None:
+    waited = []
+
+    async def none_is_free(*_: object, free_within_s: float) -> bool:
+        waited.append(free_within_s)
+        return False
+
+    monkeypatch.setattr(batch_starts, "execute_on_spare", none_is_free)
+    notes = batch_starts.StartNotes(worker_pool, worker="test")
+    with pytest.raises(batch_starts.NoSpareSession):
+        await notes.note_beside(batch_starts.StartNote(1, []), claimed_in_s=claimed_in_s)
+    assert waited == [pytest.approx(free_within_s)]
+    assert notes.must_be_ahead
 
 
 async def process(pool: Pool, books: Books, *, batches: int = 3) -> None:

@@ -291,6 +291,8 @@ async def test_incomplete_metadata_are_held_after_15_minutes(
     await books.work()
     books.wait(minutes=14, seconds=59)
     assert await books.wake() == 0
+    await books.try_again(half)
+    assert await books.work() == {half: INCOMPLETE}
     books.wait(seconds=1)
     assert await books.wake() == 1
     assert await books.work() == {half: expected}
