@@ -168,6 +168,26 @@ async def test_halves_that_name_different_buyers_are_held(
     assert (await books.coins(buyer), await books.db.fetchval(GRANTED)) == (0, 0)
 
 
+@pytest.mark.parametrize("order", ORDERS)
+async def test_references_to_different_buyers_are_held(
+    books: Books, order: tuple[int, int]
+) -> None:
+    (buyer, other), payment = await books.profiles(2), Payment()
+    one = session(payment, buyer, by_reference=True, sku="coins_100")
+    two = session(payment, other, by_reference=True)
+    assert await apply_in(books, "one batch", *in_order(order, one, two)) == [UNKNOWN_BUYER] * 2
+    assert [await books.coins(each) for each in (buyer, other)] == [0, 0]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_buyer_who_can_not_be_read_holds_the_other_half_at_once(
+    books: Books, order: tuple[int, int]
+) -> None:
+    payment = Payment()
+    facts = (intent(payment, buyer_unreadable=True), session(payment, sku="coins_100"))
+    assert await apply_in(books, "one batch", *in_order(order, *facts)) == [UNKNOWN_BUYER] * 2
+
+
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], Outcome]] = [
     ({"sku": "coins_100"}, {"sku": "coins_7"}, UNKNOWN_PRODUCT),
     ({"sku": "coins_100", "quantity": 1}, {"quantity": 2}, WRONG_AMOUNT),

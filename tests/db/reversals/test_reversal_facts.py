@@ -72,6 +72,9 @@ REFUNDS: list[tuple[EventSequence, int]] = [
     ),
     # Succeeded, and reported as pending in the same second: the furthest status counts.
     ([refund(400, 3, status="failed"), refund(400, 1, status="pending")], 1_000),
+    # Also if the older event says that it was made earlier, or that it was more.
+    ([refund(400, 3, status="failed", made=3), refund(400, 1, status="pending")], 1_000),
+    ([refund(400, 3, status="failed"), refund(500, 1, status="pending")], 1_000),
 ]
 
 
