@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from db.facts import Names
 from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import (
     APPLIED,
@@ -281,6 +282,20 @@ async def test_halves_under_two_names_meet_when_the_names_join(books: Books) -> 
             # A refund alone grants nothing: the next event of the payment finds both.
             await books.apply_one(intent(payment, buyer, payment_keys=[payment.intent]))
         assert await books.coins(buyer) == 60
+
+
+async def test_what_is_held_under_one_name_is_closed_when_it_joins_a_granted_one(
+    books: Books,
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    by_session = [f"cs_{payment.number}"]
+    half = session(payment, sku="coins_100", payment_keys=by_session)
+    assert await apply_in(books, "after 15 minutes", half) == [UNKNOWN_BUYER]
+    await books.apply_one(payment.bought(buyer, payment_keys=[payment.intent]))
+    await books.apply_one(Names(payment_keys=[payment.intent, *by_session]))
+    reasons = "select reason from fleet.inbox_events where state in ('held', 'waiting')"
+    assert await books.db.fetch(reasons) == []
+    assert await books.coins(buyer) == COINS
 
 
 async def test_a_half_is_kept_only_while_nothing_is_granted(books: Books) -> None:
