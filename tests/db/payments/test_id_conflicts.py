@@ -12,6 +12,7 @@ from db.errors import IdempotencyConflict
 from tests.db.books import APPLIED, COINS, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
 from tests.db.money.calls import buy
 from tests.db.money.refusals import refused
+from tests.db.races import second_waits_for_first
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -135,6 +136,26 @@ async def test_an_event_recorded_for_another_payment_is_held_and_loses_nothing(
     assert await books.coins(buyer) == 2 * COINS
     await books.apply_one(second.refund(40))
     assert await books.coins(buyer) == 160
+
+
+async def test_a_session_that_is_recorded_while_its_event_waits_for_the_buyer_is_no_conflict(
+    books: Books, backend: Connection, connect: Connect
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(payment.refund(40))
+    (event_id,) = await books.receive(payment.bought(buyer), ids=["evt_1"])
+    _, outcomes = await second_waits_for_first(
+        await connect("superuser"),
+        first=backend,
+        first_work=buy(backend, buyer, "evt_1", "cs_1", provider="stripe"),
+        second=books.db,
+        second_work=books.work(),
+    )
+    assert outcomes == {event_id: Outcome("pending")}
+    books.wait(seconds=1)
+    assert await books.work() == {event_id: DUPLICATE}
+    assert await books.coins(buyer) == 60
+    assert await books.breaches() == {}
 
 
 async def test_beside_an_event_with_ids_of_its_own_a_clashing_one_is_a_duplicate(
