@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from db.connections.address import Address
 from db.errors import DatabaseRefused
+from db.release.records import lacks_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,57 @@ async def check_release_rights(connection: Connection, *, roles: Sequence[str]) 
     if not row["is_released"]:
         await _check_cluster(connection, roles)
     await _check_role_rights(connection, got, roles)
+    if not await lacks_records(connection):
+        await _check_objects(connection, got)
+
+
+async def _check_objects(connection: Connection, got: str) -> None:
+    """Raise UnfitOwner if something of the release's belongs to a role that we are not.
+
+    A restore by a superuser with --no-owner leaves that. A function with its owner's rights would
+    have a superuser's.
+    """
+    rows = await connection.fetch(
+        """
+        select o.what, pg_catalog.pg_get_userbyid(o.owner) as owner, count(*) over () as count
+        from (
+            select format('function %s', p.oid::regprocedure), p.proowner
+            from pg_catalog.pg_proc as p
+            join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+            join fleet.schema_objects as s
+                on s.kind = 'function' and s.name = n.nspname || '.' || p.proname
+            union all
+            select format('table %s', c.oid::regclass), c.relowner
+            from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p') and (
+                n.nspname = 'fleet'
+                or exists (
+                    select from fleet.schema_objects as s
+                    where s.kind = 'policy' and s.name = n.nspname || '.' || c.relname
+                )
+            )
+            union all
+            select format('view %s', c.oid::regclass), c.relowner
+            from pg_catalog.pg_class as c
+            where c.relnamespace = to_regnamespace('invariants') and c.relkind = 'v'
+            union all
+            select format('schema %I', n.nspname), n.nspowner
+            from pg_catalog.pg_namespace as n
+            where n.nspname = 'invariants'
+        ) as o (what, owner)
+        where not pg_has_role(current_user, o.owner, 'usage')
+        order by 1
+        limit 1
+        """
+    )
+    for row in rows:
+        others = f" and {row['count'] - 1} more" if row["count"] > 1 else ""
+        raise UnfitOwner(
+            f"it logged us in as {got}, but {row['what']}{others} of the release belongs to"
+            f" {row['owner']}: as a superuser, `alter {row['what']} owner to {got}`, and the same"
+            ' for the others (docs/backup.md, "Owners")'
+        )
 
 
 async def _check_cluster(connection: Connection, roles: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ as $$
     with ours as (
         select
             r.oid, r.rolname::text as role,
-            r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls,
+            r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, r.rolreplication,
             case when r.rolname like 'coinfleet\_%' then 'login' else 'shim' end as made_by_kind,
             case when r.rolname like 'coinfleet\_%' then r.rolname else '10_roles' end as made_by,
             case when r.rolname like 'coinfleet\_%' then substr(r.rolname, char_length('coinfleet_') + 1) else 'clients'
@@ -78,7 +78,7 @@ as $$
     cross join lateral (
         values
         (true, null), (r.rolcanlogin, ': login'), (r.rolbypassrls, ': bypassrls'), (r.rolsuper, ': superuser'),
-        (r.rolcreaterole, ': createrole'), (r.rolcreatedb, ': createdb')
+        (r.rolcreaterole, ': createrole'), (r.rolcreatedb, ': createdb'), (r.rolreplication, ': replication')
     ) as a (holds, attribute)
     where a.holds
     union all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import pytest_asyncio
@@ -144,6 +144,35 @@ async def test_a_statement_on_a_spare_session_that_takes_too_long_is_given_up(
         if idle:
             await pool.fetchval("select 1")
         assert await execute_on_spare(pool, "select pg_sleep(60)", free_within_s=5) is None
+
+
+class LateSession:
+    """A pool with one session, which opens when it is told, and notes what it executes."""
+
+    def __init__(self) -> None:
+        self.opens, self.is_back = asyncio.Event(), asyncio.Event()
+        self.executed: list[str] = []
+
+    def get_idle_size(self) -> int:
+        return 0
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float) -> AsyncIterator[LateSession]:  # noqa: ASYNC109
+        del timeout
+        await self.opens.wait()
+        yield self
+        self.is_back.set()
+
+    async def execute(self, statement: str) -> None:
+        self.executed.append(statement)
+
+
+async def test_a_session_that_opens_too_late_executes_nothing_and_is_kept() -> None:
+    late = LateSession()
+    assert await execute_on_spare(cast("Pool", late), "select", free_within_s=0) is False
+    late.opens.set()
+    await late.is_back.wait()
+    assert late.executed == []
 
 
 # Batches

@@ -8,8 +8,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from db.errors import IdempotencyConflict
 from tests.db.books import APPLIED, COINS, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
 from tests.db.money.calls import buy
+from tests.db.money.refusals import refused
 from tests.db.races import second_waits_for_first
 
 if TYPE_CHECKING:
@@ -258,6 +260,17 @@ async def test_a_refund_alone_of_a_purchase_recorded_for_another_provider_is_fou
     assert list(await books.breaches()) == ["refunds_reach_their_purchase"]
     await books.db.execute(CLOSE, refund, "ann", "the app sent it")
     assert (await books.coins(buyer), await books.outcome(refund)) == (60, APPLIED)
+
+
+async def test_a_name_of_another_providers_payment_is_a_conflict(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(payment.bought(buyer))
+    # Its purchase is recorded under the intent, and the charge is one more name of it.
+    call = buy(backend, buyer, "evt_app", payment.charge, provider="app")
+    assert isinstance(await refused(call), IdempotencyConflict)
+    assert await books.coins(buyer) == COINS
 
 
 async def test_only_a_clash_of_ids_is_closed_so(books: Books) -> None:

@@ -63,12 +63,14 @@ async def left(books: Books, payment: Payment) -> tuple[int, str]:
     return await books.coins(purchase["profile_id"]), purchase["status"]
 
 
-async def ending_of(books: Books, events: EventSequence) -> tuple[int, str]:
-    """Return the ending if each event comes once, in this order, in a batch of its own."""
-    payment = await bought(books)
+async def short_endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]]:
+    """Return the endings if each event has a batch of its own, and all are in one, both ways."""
+    apart, *together = [await bought(books) for _ in range(3)]
     for event in events:
-        assert await books.apply_one(event(payment)) == APPLIED
-    return await left(books, payment)
+        assert await books.apply_one(event(apart)) == APPLIED
+    for payment, order in zip(together, (events, events[::-1]), strict=True):
+        assert set(await books.apply(*[event(payment) for event in order])) == {APPLIED}
+    return {await left(books, payment) for payment in (apart, *together)}
 
 
 async def endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]]:

@@ -16,11 +16,11 @@ from tests.db.reversals.sequences import (
     EventSequence,
     bought,
     dispute,
-    ending_of,
     endings_of,
     left,
     refund,
     set_rate,
+    short_endings_of,
     total,
 )
 
@@ -72,6 +72,14 @@ REFUNDS: list[tuple[EventSequence, int]] = [
     ),
     # Succeeded, and reported as pending in the same second: the furthest status counts.
     ([refund(400, 3, status="failed"), refund(400, 1, status="pending")], 1_000),
+    # Also if the older event says that it was made earlier, or that it was more.
+    ([refund(400, 3, status="failed", made=3), refund(400, 1, status="pending")], 1_000),
+    ([refund(400, 3, status="failed"), refund(500, 1, status="pending")], 1_000),
+    # It failed when the first event says so, and was made when the first one says so.
+    ([refund(400, 2, status="failed"), total(400, 3), refund(500, 5, status="failed")], 600),
+    ([total(400, 2), refund(400, 3, made=3), refund(400, 4, status="failed", made=1)], 1_000),
+    # Of two totals of one second the larger.
+    ([total(700, 1), total(300, 1)], 300),
 ]
 
 
@@ -79,7 +87,8 @@ REFUNDS: list[tuple[EventSequence, int]] = [
 async def test_which_refunds_of_a_payment_count(
     books: Books, events: EventSequence, coins: int
 ) -> None:
-    assert await ending_of(books, events) == (coins, "confirmed" if coins else "refunded")
+    status = "confirmed" if coins else "refunded"
+    assert await short_endings_of(books, events) == {(coins, status)}
 
 
 @pytest.mark.long_but_first
@@ -122,6 +131,7 @@ UNCAPTURED: list[tuple[EventSequence, int]] = [
     ([total(750, 2, 0)], 250),
     # More was captured after that.
     ([total(500, 1, 500), total(500, 2, 250)], 750),
+    ([total(500, 1, 500), total(500, 1, 250)], 750),
     # Less was refunded than was never captured: that pays no part of a dispute.
     ([total(250, 1, 500), dispute(-400, minor=400, status="needs_response", minute=2)], 600),
 ]
@@ -131,7 +141,8 @@ UNCAPTURED: list[tuple[EventSequence, int]] = [
 async def test_what_was_captured_of_a_payment_counts(
     books: Books, events: EventSequence, coins: int
 ) -> None:
-    assert await ending_of(books, events) == (coins, "confirmed" if coins else "refunded")
+    status = "confirmed" if coins else "refunded"
+    assert await short_endings_of(books, events) == {(coins, status)}
 
 
 @pytest.mark.long_but_first

@@ -20,7 +20,7 @@ from workers.cli.doctor.certificates import check_certificate
 from workers.cli.doctor.settings import is_local
 from workers.queue.client import SOCKET_TIMEOUT_S
 from workers.queue.opening import open_broker
-from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
+from workers.queue.probe import REFUSALS, reason_of, write_probe
 from workers.queue.redis_clients import (
     SENTINEL,
     make_client,
@@ -82,7 +82,7 @@ def _trouble_of_redis(url: str) -> Trouble | None:
     """Return what is wrong with it and why; None if it takes what is written."""
     client = _client(url)
     try:
-        client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
+        write_probe(client)
     except REFUSALS as error:
         return Trouble("queue_refuses", "refuses writes", reason_of(error))
     except (redis.RedisError, OSError) as error:
