@@ -129,12 +129,14 @@ async def _check_cluster(connection: Connection, roles: Sequence[str]) -> None:
     """Raise UnfitOwner if the processes' roles serve a fleet of another owner.
 
     The owner of a fleet is the owner of its schema. A server shows the dependencies of all its
-    databases on roles, and so the schemas on which these roles have rights.
+    databases on roles, and so the schemas on which these roles have rights. A superuser passes for
+    a member of every role, so it is the owner only of what it owns.
     """
     other = await connection.fetchrow(
         """
         select d.datname::text as database, coalesce(o.refobjid, 10)::regrole::text as owner
         from pg_catalog.pg_shdepend as a
+        join pg_catalog.pg_roles as u on u.rolname = current_user
         join pg_catalog.pg_database as d on d.oid = a.dbid
         left join pg_catalog.pg_shdepend as o
             on o.dbid = a.dbid and o.classid = a.classid and o.objid = a.objid
@@ -144,7 +146,10 @@ async def _check_cluster(connection: Connection, roles: Sequence[str]) -> None:
             and a.classid = 'pg_catalog.pg_namespace'::regclass
             and a.deptype = 'a'
             and d.datname <> current_database()
-            and not pg_has_role(current_user, coalesce(o.refobjid, 10), 'member')
+            and not case
+                when u.rolsuper then u.oid = coalesce(o.refobjid, 10)
+                else pg_has_role(u.oid, coalesce(o.refobjid, 10), 'member')
+            end
         order by 1
         limit 1
         """,

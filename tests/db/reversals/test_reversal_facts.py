@@ -131,6 +131,7 @@ UNCAPTURED: list[tuple[EventSequence, int]] = [
     ([total(750, 2, 0)], 250),
     # More was captured after that.
     ([total(500, 1, 500), total(500, 2, 250)], 750),
+    ([total(500, 1, 500), total(500, 1, 250)], 750),
     # Less was refunded than was never captured: that pays no part of a dispute.
     ([total(250, 1, 500), dispute(-400, minor=400, status="needs_response", minute=2)], 600),
 ]
