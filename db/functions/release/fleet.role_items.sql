@@ -25,6 +25,13 @@ as $$
         cross join lateral aclexplode(n.nspacl) as a
         where a.grantee = r.oid and n.nspname in ('public', 'fleet', 'invariants')
         union all
+        -- Where the shim made the schema; without this right a policy that asks who calls is an error.
+        select '20_auth', format('grant %s on schema %I to %s', lower(a.privilege_type), n.nspname, r.role)
+        from ours as r
+        cross join pg_catalog.pg_namespace as n
+        cross join lateral aclexplode(n.nspacl) as a
+        where a.grantee = r.oid and n.nspname = 'auth' and r.made_by_kind = 'shim'
+        union all
         select 'clients', format('grant %s on schema %I to public', lower(a.privilege_type), n.nspname)
         from pg_catalog.pg_namespace as n
         cross join lateral aclexplode(n.nspacl) as a
@@ -86,7 +93,7 @@ as $$
     from ours as r
     join pg_catalog.pg_auth_members as m on m.member = r.oid
     union all
-    select case t.name when '30_default_privileges' then 'shim' else 'policy' end, t.name, t.item
+    select case when t.name in ('20_auth', '30_default_privileges') then 'shim' else 'policy' end, t.name, t.item
     from rights as t
     union all
     select 'policy', 'sessions', format('setting of role %s: %s', r.role, c.setting)

@@ -71,9 +71,10 @@ DAMAGES = {
     "alter default privileges in schema public revoke all on tables from anon": (
         "grant select on later tables of schema public to anon"
     ),
-    "revoke usage on schema auth from authenticated; drop function auth.role()": (
-        "function auth.role()"
+    "revoke usage on schema auth from authenticated": (
+        "grant usage on schema auth to authenticated"
     ),
+    "drop function auth.role()": "function auth.role()",
 }
 
 ADDITIONS = {
