@@ -47,7 +47,8 @@ begin
             v_mended := v_mended + 1;
         end if;
     end loop;
-    -- A reversal's number stands in the key of its entries only. It has two entries at least, so their ids are beyond it.
+    -- A reversal's number stands in the key of its entries only. It has two entries at least, so their ids are beyond
+    -- it.
     if v_mended > 0 then
         select max(e.id) into v_newest from public.ledger_entries as e;
         select r.last_value into v_last from fleet.reversal_no as r;
