@@ -10,7 +10,7 @@ import asyncpg
 from db.connections.pool import open_connection
 from db.connections.roles import check_owner
 from db.connections.servers import CONNECT_TIMEOUT_S
-from db.errors import CoinfleetError, refusal
+from db.errors import AccountFull, CoinfleetError, refusal
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -81,7 +81,10 @@ async def correct(
     except asyncpg.NumericValueOutOfRangeError as error:
         raise AdjustmentRefused("no balance can be so large") from error
     except asyncpg.PostgresError as error:
-        if refused := refusal(error):
+        refused = refusal(error)
+        if isinstance(refused, AccountFull):
+            raise AdjustmentRefused("no balance can be so large") from error
+        if refused:
             raise refused from error
         raise
     assert row is not None  # noqa: S101 -- one row, or an error

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
+from db.connections.address import Address
 from db.connections.pool import open_connection
+from db.connections.roles import NotReleased
 from db.connections.servers import CONNECT_TIMEOUT_S
-from db.errors import CoinfleetError, DatabaseRefused, refusal
+from db.errors import AccountFull, CoinfleetError, DatabaseRefused, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -130,20 +132,29 @@ class Foreseen:
 async def deciding(url: str) -> AsyncIterator[Connection]:
     """Open a session of somebody who may decide.
 
-    Raises NotYours, DatabaseUnavailable, and asyncpg's own errors where there is no schema.
+    Raises NotYours, NotReleased where there is no schema, and DatabaseUnavailable.
     """
     connection = await open_connection(
         url, application_name="coinfleet purchases", command_timeout_s=TIMEOUT_S
     )
     try:
         row = await connection.fetchrow(
-            "select session_user::text as who, has_function_privilege("
-            "'public.approve_coin_purchase(bigint, text, text, bigint)', 'execute') as may"
+            "select session_user::text as who, current_database()::text as database,"
+            " has_function_privilege(to_regprocedure("
+            "'public.approve_coin_purchase(bigint, text, text, bigint)'), 'execute') as may"
         )
-        if row is not None and not row["may"]:
+        assert row is not None  # noqa: S101 - one row, whatever is there
+        address = Address.parse(url)
+        if row["may"] is None:
+            raise NotReleased(
+                f"The database {row['database']} at {address} lacks the functions of this release:"
+                " run `coinfleet migrate`, or correct the address"
+            )
+        if not row["may"]:
             raise NotYours(
-                f"{row['who']} may not decide what is held: set OPERATOR_DATABASE_URL to the"
-                " address of a role that inherits coinfleet_operator"
+                f"The database at {address} logged us in as {row['who']}, which may not decide what"
+                " is held: set OPERATOR_DATABASE_URL to the address of a role that inherits"
+                " coinfleet_operator"
             )
         yield connection
     finally:
@@ -346,6 +357,11 @@ def refusals() -> Iterator[None]:
     except asyncpg.InvalidParameterValueError as error:
         raise DecisionRefused(str(error)) from error
     except asyncpg.PostgresError as error:
-        if refused := refusal(error):
+        refused = refusal(error)
+        if isinstance(refused, AccountFull):
+            raise DecisionRefused(
+                "the buyer's account can't hold so many coins: reject it"
+            ) from error
+        if refused:
             raise refused from error
         raise

@@ -94,9 +94,11 @@ class Address:
         hosts = _hosts(parts["hosts"], told)
         return cls(
             hosts=hosts,
-            user=unquoted(user) or told.text("user"),
-            password=unquoted(password) or told.text("password"),
-            database=unquoted(parts["path"] or "") or told.text("dbname", "database"),
+            user=_once("user", unquoted(user), told.text("user")),
+            password=_once("password", unquoted(password), told.text("password")),
+            database=_once(
+                "database", unquoted(parts["path"] or ""), told.text("dbname", "database")
+            ),
             pooling=_pooling(hosts, told),
             target_session_attrs=told.one_of("target_session_attrs", SERVERS_THAT_WRITE),
             tls=_tls(told),
@@ -117,6 +119,13 @@ class Address:
 
     def __str__(self) -> str:
         return ",".join(map(str, self.hosts))
+
+
+def _once(what: str, written: str, told: str | None) -> str | None:
+    """Return what the address names in its usual place or as a parameter."""
+    if written and told:
+        raise AddressFault(f"names its {what} twice: in its usual place and as a parameter")
+    return written or told
 
 
 def _hosts(written: str, told: Parameters) -> tuple[Host, ...]:

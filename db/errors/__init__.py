@@ -16,6 +16,7 @@ from db.errors.descriptions import argument_fault, describe, server_message, sql
 from db.errors.fates import FATES, Fate, fate, fate_of_sqlstate, is_timeout, is_transient
 from db.errors.refusals import (
     SQLSTATES,
+    AccountFull,
     AppendOnly,
     DecidedBefore,
     DecidedMeanwhile,
@@ -37,6 +38,7 @@ from db.errors.translation import raising_unavailable, unavailable
 __all__ = [
     "FATES",
     "SQLSTATES",
+    "AccountFull",
     "AppendOnly",
     "CoinfleetError",
     "DatabaseRefused",

@@ -91,6 +91,12 @@ class NoPrice(Refused):
     sqlstate = "CF013"
 
 
+class AccountFull(Refused):
+    """With so many coins more, an account holds more than can be counted."""
+
+    sqlstate = "CF014"
+
+
 SQLSTATES: dict[str, type[Refused]] = {
     refused.sqlstate: refused
     for refused in (
@@ -106,6 +112,7 @@ SQLSTATES: dict[str, type[Refused]] = {
         DecidedBefore,
         DecidedMeanwhile,
         NoPrice,
+        AccountFull,
     )
 }
 

@@ -60,8 +60,8 @@ class Difference:
 
     @property
     def lost_of_tables(self) -> list[str]:
-        """The lost columns, constraints and indexes, which no release makes again."""
-        return [item for item in self.lacking if item.startswith(_OF_TABLES)]
+        """The lost columns, constraints and indexes, which no release makes again, in words."""
+        return [item for item in self.lost if item.startswith(_OF_TABLES)]
 
     @property
     def gained(self) -> list[str]:
@@ -135,7 +135,7 @@ async def record(
         where o.kind = $1 and o.name = $2
         """,
         [
-            (each.kind, each.name, each.lost_of_tables)
+            (each.kind, each.name, [item for item in each.lacking if item.startswith(_OF_TABLES)])
             for each in before or ()
             if each.lost_of_tables
         ],

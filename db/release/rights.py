@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from db.connections.address import Address
 from db.errors import DatabaseRefused
+from db.release.records import lacks_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,18 +72,71 @@ async def check_release_rights(connection: Connection, *, roles: Sequence[str]) 
     if not row["is_released"]:
         await _check_cluster(connection, roles)
     await _check_role_rights(connection, got, roles)
+    if not await lacks_records(connection):
+        await _check_objects(connection, got)
+
+
+async def _check_objects(connection: Connection, got: str) -> None:
+    """Raise UnfitOwner if something of the release's belongs to a role that we are not.
+
+    A restore by a superuser with --no-owner leaves that. A function with its owner's rights would
+    have a superuser's.
+    """
+    rows = await connection.fetch(
+        """
+        select o.what, pg_catalog.pg_get_userbyid(o.owner) as owner, count(*) over () as count
+        from (
+            select format('function %s', p.oid::regprocedure), p.proowner
+            from pg_catalog.pg_proc as p
+            join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+            join fleet.schema_objects as s
+                on s.kind = 'function' and s.name = n.nspname || '.' || p.proname
+            union all
+            select format('table %s', c.oid::regclass), c.relowner
+            from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p') and (
+                n.nspname = 'fleet'
+                or exists (
+                    select from fleet.schema_objects as s
+                    where s.kind = 'policy' and s.name = n.nspname || '.' || c.relname
+                )
+            )
+            union all
+            select format('view %s', c.oid::regclass), c.relowner
+            from pg_catalog.pg_class as c
+            where c.relnamespace = to_regnamespace('invariants') and c.relkind = 'v'
+            union all
+            select format('schema %I', n.nspname), n.nspowner
+            from pg_catalog.pg_namespace as n
+            where n.nspname = 'invariants'
+        ) as o (what, owner)
+        where not pg_has_role(current_user, o.owner, 'usage')
+        order by 1
+        limit 1
+        """
+    )
+    for row in rows:
+        others = f" and {row['count'] - 1} more" if row["count"] > 1 else ""
+        raise UnfitOwner(
+            f"it logged us in as {got}, but {row['what']}{others} of the release belongs to"
+            f" {row['owner']}: as a superuser, `alter {row['what']} owner to {got}`, and the same"
+            ' for the others (docs/backup.md, "Owners")'
+        )
 
 
 async def _check_cluster(connection: Connection, roles: Sequence[str]) -> None:
     """Raise UnfitOwner if the processes' roles serve a fleet of another owner.
 
     The owner of a fleet is the owner of its schema. A server shows the dependencies of all its
-    databases on roles, and so the schemas on which these roles have rights.
+    databases on roles, and so the schemas on which these roles have rights. A superuser passes for
+    a member of every role, so it is the owner only of what it owns.
     """
     other = await connection.fetchrow(
         """
         select d.datname::text as database, coalesce(o.refobjid, 10)::regrole::text as owner
         from pg_catalog.pg_shdepend as a
+        join pg_catalog.pg_roles as u on u.rolname = current_user
         join pg_catalog.pg_database as d on d.oid = a.dbid
         left join pg_catalog.pg_shdepend as o
             on o.dbid = a.dbid and o.classid = a.classid and o.objid = a.objid
@@ -92,7 +146,10 @@ async def _check_cluster(connection: Connection, roles: Sequence[str]) -> None:
             and a.classid = 'pg_catalog.pg_namespace'::regclass
             and a.deptype = 'a'
             and d.datname <> current_database()
-            and not pg_has_role(current_user, coalesce(o.refobjid, 10), 'member')
+            and not case
+                when u.rolsuper then u.oid = coalesce(o.refobjid, 10)
+                else pg_has_role(u.oid, coalesce(o.refobjid, 10), 'member')
+            end
         order by 1
         limit 1
         """,

@@ -71,13 +71,15 @@ class Report:
 async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) -> Report:
     """Bring the database to this release's schema; a second call finds nothing to do.
 
-    Users who signed up before the schema was here get their profiles.
+    Users who signed up before the schema was here get their profiles. Sequences that a move left
+    behind their tables go on after the newest row.
     `url` is the schema owner's. `on_step` is called with each step once it is committed. Raises
     SchemaProblem, with the steps before it kept, and DatabaseUnavailable.
     """
     async with _release_session(url) as connection:
         report = await bring_up(connection, expected(), on_step=on_step)
         await mend_freezes(connection)
+        await connection.fetchval("select fleet.mend_sequences()")
         return replace(report, profiles_made=await make_profiles(connection))
 
 

@@ -1,6 +1,7 @@
 -- The part of Supabase's auth schema that the platform needs.
 create schema if not exists auth;
 comment on schema auth is 'Stand-in for Supabase''s auth schema; a real Supabase keeps its own.';
+-- Policies ask `auth.uid()`, so without this right each of them is an error.
 grant usage on schema auth to anon, authenticated, service_role;
 
 create table if not exists auth.users (

@@ -218,6 +218,15 @@ class Books:
         """Sign several people up."""
         return [await self.profile(coins) for _ in range(number)]
 
+    async def unlucky(self) -> UUID:
+        """Sign somebody up whose purchases fail for a reason that nobody foresaw."""
+        profile_id = await self.profile()
+        await self.db.execute(
+            "alter table public.coin_purchases"
+            f" add constraint unforeseen check (profile_id <> '{profile_id}')"
+        )
+        return profile_id
+
     async def adjust(self, profile_id: UUID, amount: int, key: str | None = None) -> int:
         """Move coins as an operator does."""
         balance: int = await self.db.fetchval(
@@ -289,6 +298,14 @@ class Books:
         """Receive and apply one event."""
         (outcome,) = await self.apply(fact)
         return outcome
+
+    async def try_again(self, event_id: int) -> None:
+        """Make an event pending, as another event of its payment does, or a person."""
+        await self.db.execute(
+            "update fleet.inbox_events set state = 'pending', next_attempt_at = $2 where id = $1",
+            event_id,
+            self.now,
+        )
 
     async def wake(self) -> int:
         """Make events pending that have waited long enough, as housekeeping does."""

@@ -92,3 +92,66 @@ def test_an_outage_that_comes_again_soon_is_over_once_nothing_failed_for_a_while
     outage.begin("reading", reason="reset")
     outage.end()
     assert events(logs)[4:] == ["queue_unreachable", "queue_back"]
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, as the module under test reads it."""
+    now = [1_000.0]
+    monkeypatch.setattr("workers.outage.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def reasons(logs: list[EventDict]) -> list[str]:
+    """The reasons that were logged so far."""
+    return [line["reason"] for line in logs if "reason" in line]
+
+
+def test_an_outage_with_another_reason_by_now_is_logged_again(
+    logs: list[EventDict], now: list[float]
+) -> None:
+    """As of sessions that are ended while their role gets another password."""
+    outage = Outage("database", then="work waits")
+    outage.begin("batches", reason="the sessions were ended")
+    for _ in range(20):
+        now[0] += 1
+        outage.begin("batches", reason="wrong password")
+        outage.begin("reports", reason="wrong password")
+    assert reasons(logs) == ["the sessions were ended", "wrong password"]
+    assert events(logs) == ["database_unreachable"] * 2
+    outage.end()
+    outage.begin("batches", reason="wrong password")
+    assert reasons(logs)[2:] == ["wrong password"]
+
+
+def test_a_reason_that_passes_at_once_is_not_logged_again(
+    logs: list[EventDict], now: list[float]
+) -> None:
+    """As of a server that is restarted."""
+    outage = Outage("database", then="work waits")
+    for reason in ("the sessions were ended", "connection refused", "it starts up"):
+        outage.begin("batches", reason=reason)
+        now[0] += 1
+    outage.end()
+    assert reasons(logs) == ["the sessions were ended"]
+
+
+def test_reasons_that_take_turns_are_logged_once_a_minute_at_most(
+    logs: list[EventDict], now: list[float]
+) -> None:
+    outage = Outage("queue", then="workers look each second")
+    for turn in range(3_600):
+        outage.begin("reading", reason=("no answer", "reset", "refused")[turn % 3])
+        now[0] += 1
+    assert 30 <= len(logs) <= 61
+
+
+def test_two_kinds_of_work_with_two_reasons_log_each_once(
+    logs: list[EventDict], now: list[float]
+) -> None:
+    outage = Outage("database", then="work waits")
+    for _ in range(3_600):
+        outage.begin("batches", reason="a lock")
+        outage.begin("reports", reason="no answer")
+        now[0] += 1
+    assert reasons(logs) == ["a lock", "no answer"]

@@ -32,11 +32,12 @@ def show_links() -> None:
     """
     folder = DataFolder(load_settings().coinfleet_data_dir)
     fleet = folder.read_fleet()
-    if fleet is None:
+    if fleet is None and load_settings().database_url is None:
         raise CommandFailed(f"coinfleet: {folder.explain_no_fleet()}")
-    if fleet.postgres_port is None or fleet.console_url is None:
+    # A fleet elsewhere, which DATABASE_URL names, has none either.
+    if fleet is None or fleet.postgres_port is None or fleet.console_url is None:
         raise CommandFailed(
-            "coinfleet: this fleet uses a database of its own, and has no links: people sign in at"
+            "coinfleet: the fleet uses a database of its own, and has no links: people sign in at"
             " Supabase Auth or by a proxy"
         )
     try:

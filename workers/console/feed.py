@@ -93,6 +93,7 @@ class Feed:
         self._read_at = self._judged_at = float("-inf")
         self._last_counts: tuple[float, int, int] | None = None
         self._polling: asyncio.Task[None] | None = None
+        self._is_outage_told = False
         self.latest = Reading(0, outage="not asked yet")
         self.points: deque[Point] = deque(maxlen=POINTS_MAX)
 
@@ -185,10 +186,14 @@ class Feed:
             if self._watchers:
                 self._ended = await find_ended(self._pool, sorted(self._watchers))
             reading = Reading(number, signs, health, per_second=self._note(signs))
+            if self._is_outage_told:
+                self._is_outage_told = False
+                log.info("fleet_read_again")
         # Whatever it is, an operator has to see it, and the next reading may be good.
         except Exception as error:  # noqa: BLE001
             await expire_if_unfit(self._pool, error)
             if not self.latest.outage:
+                self._is_outage_told = True
                 log.warning("fleet_not_read", reason=describe(error), then="it is asked again")
             reading = Reading(number, outage=describe(error))
         self.latest = reading

@@ -14,7 +14,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from workers.queue.messages import QueueConsumer
-from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
+from workers.queue.probe import REFUSALS, reason_of, write_probe
 from workers.queue.redis_clients import close_client, make_client
 from workers.queue.trouble import QueueOutage, QueueTrouble
 from workers.settings.queue_address import server_of
@@ -71,7 +71,7 @@ class QueueBroker(RedisBroker):
     def write_refusal(self) -> str | None:
         """Write something, and return why that is refused, or None. Raises RedisError."""
         try:
-            self.client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
+            write_probe(self.client)
         except REFUSALS as error:
             return reason_of(error)
         return None

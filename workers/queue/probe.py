@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 
 from workers.queue.redis_clients import close_async_client, make_async_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 QueueState: TypeAlias = Literal["reachable", "refuses_writes", "unreachable"]
 
 # Writing this key shows whether the queue takes writes; it is gone soon after.
 PROBE_KEY = "dramatiq:probe"
 PROBE_TTL_MS = 60_000
+# What a doorbell's script does, each with a right of its own: a user may have some of them. There
+# is no script of this name, and a server says so only to a user who may run scripts.
+_SCRATCH_KEYS = tuple(f"{PROBE_KEY}.{number}" for number in range(3))
+PROBE = (
+    ("SET", PROBE_KEY, "", "PX", PROBE_TTL_MS),
+    ("EVALSHA", "0" * 40, 0),
+    ("ZADD", _SCRATCH_KEYS[0], 0, ""),
+    ("HSET", _SCRATCH_KEYS[1], "", ""),
+    ("RPUSH", _SCRATCH_KEYS[2], ""),
+    ("DEL", *_SCRATCH_KEYS),
+)
 # The queue answers, and does not do what it is asked: no memory left, a failed save, a replica, a
 # password or a right that is missing. Waiting alone doesn't cure it.
 REFUSALS = (redis.ResponseError, redis.AuthenticationError, redis.exceptions.AuthorizationError)
@@ -36,10 +51,21 @@ def reason_of(error: Exception) -> str:
     return _IN_SCRIPT.sub("", _SENTINEL_CLIENT.sub("", text)).rstrip(".")
 
 
+def write_probe(client: redis.Redis) -> None:
+    """Write and remove something, as a doorbell does. Raises what the queue answers to that."""
+    pipeline = client.pipeline(transaction=False)
+    for command in PROBE:
+        pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+    _raise_refusal(pipeline.execute(raise_on_error=False))
+
+
 async def probe_queue(client: redis.asyncio.Redis) -> QueueState:
     """Return how the queue is: whether it answers, and whether it takes what is written."""
     try:
-        await client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
+        pipeline = client.pipeline(transaction=False)
+        for command in PROBE:
+            pipeline.execute_command(*command)
+        _raise_refusal(await pipeline.execute(raise_on_error=False))
     except REFUSALS as error:
         if isinstance(error, redis.exceptions.ReadOnlyError):
             # A failover may have left us with a replica: the next probe connects anew, to the
@@ -75,3 +101,10 @@ class RedisProbe:
     async def close(self) -> None:
         """Close the connections."""
         await close_async_client(self._client)
+
+
+def _raise_refusal(answers: Iterable[object]) -> None:
+    """Raise the first refusal among the answers to the commands of `PROBE`."""
+    for answer in answers:
+        if isinstance(answer, redis.ResponseError) and not isinstance(answer, NoScriptError):
+            raise answer

@@ -68,6 +68,8 @@ class BoundedConnection(HttpConnection):
     # Bytes of the body that the limits don't count yet.
     _body_unheld = 0
     _framing_bytes = 0
+    # Of a request that has its answer already.
+    _unasked_bytes = 0
     _in_head = False
     _is_between = False
     # Whether it reads no more requests, and closes once those that it has are answered.
@@ -167,7 +169,7 @@ class BoundedConnection(HttpConnection):
         if len(self.pipeline) >= PIPELINED_MAX:
             self._end("too_many_requests")
             raise _TooManyRequests
-        self._body_bytes = self._body_parts = self._framing_bytes = 0
+        self._body_bytes = self._body_parts = self._framing_bytes = self._unasked_bytes = 0
         self._limits.begun(self)
         super().on_headers_complete()
         self._limits.hold(self, max(self._head_size - self._head_held, 0))
@@ -175,16 +177,14 @@ class BoundedConnection(HttpConnection):
     def on_body(self, body: bytes) -> None:
         """Count and keep a part of a body; what is above the largest size is neither."""
         super().on_body(body)
-        if self.cycle.response_complete:
-            return
         self._framing_bytes -= len(body)
         self._body_parts += 1
         if self._body_parts > CHUNKS_MAX + self._body_bytes // 8:
             self._refuse_framing()
             raise _AboveBound
-        kept = min(len(body), self.body_bytes_max - self._body_bytes)
-        if kept > 0:
-            self._body_bytes += kept
+        kept = max(min(len(body), self.body_bytes_max - self._body_bytes), 0)
+        self._body_bytes += kept
+        if not self.cycle.response_complete:
             self._body_unheld += kept
 
     def on_message_complete(self) -> None:
@@ -235,16 +235,20 @@ class BoundedConnection(HttpConnection):
             self._limits.hold(self, unheld)
 
     def _refuse_framing(self) -> None:
-        self._refuse("badly_framed", "Too little of this request is its body.")
+        if self.cycle.response_complete:
+            self._end("badly_framed")
+        else:
+            self._refuse("badly_framed", "Too little of this request is its body.")
 
     def _bound_framing(self, size: int) -> None:
-        """Bound what is not body; count what the parser may keep of it."""
+        """Bound what is not body, and what nobody reads; count what the parser may keep of it."""
         if self.cycle.response_complete:
-            if self._framing_bytes > DISCARDED_BYTES_MAX:
-                self._end("body_unasked")
+            self._unasked_bytes += size
+        if self._unasked_bytes > DISCARDED_BYTES_MAX:
+            self._end("body_unasked")
         elif self._framing_bytes > FRAMING_BYTES_MAX + self._body_bytes:
             self._refuse_framing()
-        elif self._framing_bytes > 0:
+        elif self._framing_bytes > 0 and not self.cycle.response_complete:
             self._limits.hold(self, min(size, self._framing_bytes))
 
     def _give_up_writing(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -15,7 +14,8 @@ def _secret(value: str) -> str:
     """Check a secret of the Standard Webhooks specification, which asks for 24 to 64 bytes."""
     try:
         key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
+    # ValueError: a character that is none of ASCII.
+    except ValueError:
         key = b""
     if not value.startswith("whsec_") or not 24 <= len(key) <= 64:
         raise ValueError(

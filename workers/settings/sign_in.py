@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -12,6 +13,9 @@ from workers.settings.values import receiving_secret
 
 # HMAC with SHA-256 asks for a key of at least its own length; Supabase's have 40 bytes or more.
 SECRET_BYTES_MIN = 32
+_QUOTES = "\"'`"
+# No secret, but a line of a file of settings, or a place where a secret was to be put.
+_NOT_A_SECRET = re.compile(r"(export\s|set\s|[A-Z][A-Z0-9_]*=[^=]|\$[A-Z{(]|<.*>$)")
 
 
 def _address(value: str) -> str:
@@ -28,8 +32,18 @@ def _address(value: str) -> str:
 
 
 def _secret(value: str) -> str:
-    if len(value.encode()) < SECRET_BYTES_MIN:
+    if not value.isascii():
+        raise ValueError("has a character that is none of ASCII: copy it anew")
+    if len(value) < SECRET_BYTES_MIN:
         raise ValueError(f"must have at least {SECRET_BYTES_MIN} characters, as Supabase shows it")
+    # All of it is the key: with one character too many it is another key, and no token matches.
+    if not value.isprintable() or value != value.strip() or value[0] in _QUOTES:
+        raise ValueError(
+            "must be the secret alone, as Supabase shows it, without a line break, blanks or"
+            " quotation marks around it"
+        )
+    if _NOT_A_SECRET.match(value):
+        raise ValueError("must be the secret alone, not a line of a file of settings")
     return value
 
 

@@ -13,7 +13,7 @@ from workers.settings.values import BaseAddress, CommaSeparated, api_key, webhoo
 # a secret. A value with any other character was meant as several secrets: it matches nothing.
 _SECRET = re.compile(r"whsec_[A-Za-z0-9_+/=-]{10,250}")
 # A secret or a restricted key, of one mode.
-_API_KEY = re.compile(r"(sk|rk)_(live|test)_[A-Za-z0-9_]{10,250}")
+_API_KEY = re.compile(r"(sk|rk)_(live|test)_(?!\w*(sk|rk)_(live|test)_)[A-Za-z0-9_]{10,250}")
 _ACCOUNT = re.compile(r"(acct|org)_[A-Za-z0-9_]{1,200}")
 
 

@@ -60,6 +60,9 @@ begin
         raise exception 'this purchase is worth % coins; fewer are for a wrong amount or an unknown product', v_most
             using errcode = 'invalid_parameter_value';
     end if;
+    if not fleet.has_room(v_purchase.profile_id, v_coins, true) then
+        perform fleet.raise_refusal('account_full');
+    end if;
     v_usd := fleet.usd_of_purchase(v_purchase, v_now);
     v_needs_second := fleet.needs_second_approver(v_usd);
     if v_needs_second and v_coins <> v_first then
@@ -88,4 +91,5 @@ from public, anon, authenticated, service_role;
 comment on function public.approve_coin_purchase(bigint, text, text, bigint) is
     'A person approves a held purchase: it is priced again and granted, less what was refunded; or it waits for a '
     'second_approver. p_coins grants fewer where the amount or the product was wrong. Raises CF011 if this person has '
-    'decided it before, CF012 if it was decided otherwise meanwhile, CF013 if there is nothing to price it by.';
+    'decided it before, CF012 if it was decided otherwise meanwhile, CF013 if there is nothing to price it by, CF014 '
+    'if the account can''t count so many coins.';

@@ -39,4 +39,4 @@ revoke all on function fleet.adjust_balance(uuid, bigint, text, text, text)
 from public, anon, authenticated, service_role;
 comment on function fleet.adjust_balance(uuid, bigint, text, text, text) is
     'For the owner and the console: corrects a balance through the ledger, once per key, and keeps who did it, why and '
-    'from where. Returns the balance after it, on a replay the one of then. Raises CF001, CF006, CF008.';
+    'from where. Returns the balance after it, on a replay the one of then. Raises CF001, CF006, CF008, CF014.';

@@ -9,6 +9,7 @@ declare
     v_gifts fleet.gift_decision[];
     v_eligible boolean[];
     v_costs bigint[];
+    v_full boolean[];
     v_senders bigint[];
     v_balances bigint[];
     v_left bigint[];
@@ -27,15 +28,22 @@ begin
         ),
         array_agg(g.refusal is null and g.known_gift_id is null order by g.ordinality),
         array_agg(g.coin_amount order by g.ordinality),
+        array_agg(g.is_full order by g.ordinality),
         array_agg(g.sender_no order by g.ordinality),
         array_agg(g.coin_balance order by g.ordinality)
-    into v_gifts, v_eligible, v_costs, v_senders, v_balances
+    into v_gifts, v_eligible, v_costs, v_full, v_senders, v_balances
     from (
         select
             f.event_id, f.ordinality, f.provider_event_id, f.sender_id, f.recipient_id, f.stream_id, f.gift_type,
             f.quantity, f.slot_index, f.received_at, sender.coin_balance, t.streamer_share_bps,
             least(t.coin_cost::numeric * f.quantity, 9223372036854775807)::bigint as coin_amount,
             known.id as known_gift_id,
+            -- The gift would bring an account, the sum of all gifts sent or received, or what the stream was given of
+            -- late beyond what can be counted.
+            greatest(
+                sender.total_spent, sender.total_gifts_sent, recipient.earnings_balance, recipient.total_gifts_received,
+                stream.recent_gift_coins
+            ) > 9223372036854775807 - least(t.coin_cost::numeric * f.quantity, 9223372036854775807) as is_full,
             dense_rank() over (order by f.sender_id) as sender_no,
             case
                 when f.id_is_a_clients then 'reserved_event_id'
@@ -78,10 +86,12 @@ begin
         if v_eligible[v_i] then
             v_balances[v_i] := coalesce(v_left[v_senders[v_i]], v_balances[v_i]);
             -- Compared before the subtraction: a debt less the dearest gift is more than bigint holds.
-            if v_balances[v_i] >= v_costs[v_i] then
-                v_left[v_senders[v_i]] := v_balances[v_i] - v_costs[v_i];
-            else
+            if v_balances[v_i] < v_costs[v_i] then
                 v_gifts[v_i].refusal := 'insufficient_coins';
+            elsif v_full[v_i] then
+                v_gifts[v_i].refusal := 'account_full';
+            else
+                v_left[v_senders[v_i]] := v_balances[v_i] - v_costs[v_i];
             end if;
         end if;
     end loop;

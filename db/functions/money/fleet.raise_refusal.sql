@@ -22,6 +22,7 @@ declare
         when 'decided_before' then 'CF011'
         when 'decided_meanwhile' then 'CF012'
         when 'no_price' then 'CF013'
+        when 'account_full' then 'CF014'
     end;
 begin
     raise exception '%', p_reason using errcode = v_sqlstate;

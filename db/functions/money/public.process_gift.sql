@@ -63,6 +63,10 @@ begin
     ) then
         perform fleet.raise_refusal('idempotency_conflict');
     end if;
+    -- Where coins move, the ledger sees to it.
+    if v_outcome.replayed then
+        perform fleet.commit_durably();
+    end if;
     return query
     select v_outcome.gift_id, pr.coin_balance, v_outcome.replayed
     from public.profiles as pr
@@ -75,4 +79,4 @@ from public, anon, authenticated, service_role;
 comment on function public.process_gift(uuid, text, text, integer, bigint, integer) is
     'Sends a gift from the signed-in profile, once per idempotency key of that profile; returns the sender''s balance. '
     'Coins of payments that are frozen can''t be given; then CF001 has a hint. '
-    'Raises CF001, CF004, CF005, CF006, CF007, CF008.';
+    'Raises CF001, CF004, CF005, CF006, CF007, CF008, CF014.';

@@ -15,6 +15,7 @@ as $$
 declare
     v_entry public.ledger_entries;
     v_balance bigint;
+    v_most bigint;
 begin
     if p_amount is null or p_amount = 0 or coalesce(p_reason, '') = '' or coalesce(p_idempotency_key, '') = '' then
         raise exception 'amount, reason and idempotency key are needed' using errcode = 'invalid_parameter_value';
@@ -43,12 +44,20 @@ begin
         then
             perform fleet.raise_refusal('idempotency_conflict');
         end if;
+        perform fleet.commit_durably();
         return v_entry.balance_after;
     end if;
-    select pr.coin_balance into v_balance from public.profiles as pr where pr.id = p_profile_id;
+    select pr.coin_balance, greatest(pr.coin_balance, pr.total_purchased) into v_balance, v_most
+    from public.profiles as pr
+    where pr.id = p_profile_id;
     -- In numeric, because a debt less the largest amount is more than bigint holds.
     if p_amount < 0 and v_balance + p_amount::numeric < 0 then
         perform fleet.raise_refusal('insufficient_coins');
+    end if;
+    if p_amount > 0 and v_most > 4611686018427387903 - p_amount
+        and not fleet.has_room(p_profile_id, p_amount, false)
+    then
+        perform fleet.raise_refusal('account_full');
     end if;
     begin
         perform fleet.post_ledger(array[
@@ -69,4 +78,4 @@ revoke all on function public.update_coin_balance_via_ledger(uuid, bigint, text,
 from public, anon, authenticated, service_role;
 comment on function public.update_coin_balance_via_ledger(uuid, bigint, text, text, text) is
     'Moves a profile''s coins against a platform account, once per idempotency key. Returns the balance after it; a '
-    'repeated call returns the balance after the first. Raises CF001, CF006, CF008.';
+    'repeated call returns the balance after the first. Raises CF001, CF006, CF008, CF014.';

@@ -19,6 +19,7 @@ begin
         raise exception 'closing a double grant needs a purchase, whether its coins are taken back, who decided and why'
             using errcode = 'invalid_parameter_value';
     end if;
+    perform fleet.commit_durably();
     select k.provider, array[k.key] into v_fact.provider, v_fact.payment_keys
     from fleet.joined_purchases as j
     join fleet.payment_keys as k on k.payment_id = j.payment_id

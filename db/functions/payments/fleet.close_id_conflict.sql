@@ -16,6 +16,7 @@ begin
         raise exception 'closing a clash of ids needs an event, who decided and why'
             using errcode = 'invalid_parameter_value';
     end if;
+    perform fleet.commit_durably();
     select e.provider, e.provider_event_id, e.payment_id, k.key into v_event
     from fleet.inbox_events as e
     join fleet.payment_keys as k on k.payment_id = e.payment_id and k.provider = e.provider

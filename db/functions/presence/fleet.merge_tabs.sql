@@ -40,7 +40,9 @@ begin
             where not p_beats ? k.key
         ) as h
         where h.heard_at > p_now - interval '60 seconds' and h.heard_at <= p_now + interval '15 seconds'
-        order by h.is_new desc, h.heard_at desc
+        -- A gateway's call may name more than 8 tabs, all heard at one time: none of them is the oldest, and one that
+        -- watches is kept before one that does not.
+        order by h.is_new desc, h.heard_at desc, h.is_watching desc
         limit 8
     ) as t;
 end

@@ -85,7 +85,7 @@ begin
         case when own.id is null then d.reason when own.granted_at is null then own.hold_reason end,
         d.payment_id, d.purchase_id, null::bigint,
         d.purchase_id is not null and not d.creates,
-        case when d.state = 'waiting' then d.received_at + interval '15 minutes' end,
+        case d.state when 'waiting' then d.received_at + interval '15 minutes' when 'pending' then p_now end,
         null::text
     from unnest(v_decisions) as d
     -- A held purchase that was judged again because of another event of this batch.

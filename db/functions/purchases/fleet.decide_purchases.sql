@@ -31,7 +31,7 @@ begin
                 when f.is_rejected then 'rejected'
                 when f.is_duplicate then 'applied'
                 when f.creates then case when f.hold_reason is null then 'applied' else 'held' end
-                when f.ids_are_taken then 'held'
+                when f.ids_are_taken then case when f.is_to_be_joined then 'pending' else 'held' end
                 when f.names_nobody then 'held'
                 when f.received_at > p_now - interval '15 minutes' then 'waiting'
                 else 'held'
@@ -41,7 +41,7 @@ begin
                 when f.is_rejected then 'by_decision'
                 when f.is_duplicate then 'duplicate_payment'
                 when f.creates then f.hold_reason
-                when f.ids_are_taken then 'id_conflict'
+                when f.ids_are_taken then case when not f.is_to_be_joined then 'id_conflict' end
                 when f.names_nobody then 'unknown_buyer'
                 when f.received_at > p_now - interval '15 minutes' then 'incomplete_metadata'
                 when f.profile_id is null then 'unknown_buyer'
@@ -54,12 +54,22 @@ begin
                 q.known_purchase_id is null and not q.is_rejected and q.ordinality is not distinct from q.first_complete
                     as creates,
                 q.known_purchase_id is not null or q.ordinality <> q.first_complete as is_duplicate,
+                -- A direct call recorded this event while this transaction waited for the buyer's lock. Tried again,
+                -- the event has the call's name too.
+                case
+                    when q.ids_are_taken and q.is_events_purchase then
+                        fleet.was_recorded_meanwhile(q.provider, q.provider_event_id, q.payment_keys)
+                    else false
+                end as is_to_be_joined,
                 case
                     when q.halves_differ is not null then q.halves_differ
                     when q.direct_coins is null and not q.has_package then 'unknown_product'
                     when q.usd_amount is null then 'no_fx_rate'
                     when q.direct_coins is null and not q.price_matches then 'wrong_amount'
                     when q.usd_amount > q.purchase_limit_usd then 'over_limit'
+                    -- More coins than the account can count.
+                    when q.most_coins > 4611686018427387903 - q.coin_amount
+                        and not fleet.has_room(q.profile_id, q.coin_amount, true) then 'over_limit'
                     when q.usd_amount > q.approval_threshold_usd then 'needs_approval'
                 end as hold_reason
             from (
@@ -85,6 +95,8 @@ begin
                     -- Ids are unique over all purchases: a purchase under another provider's name, or of another
                     -- payment, has these.
                     cp.id is null and (own.id is not null or named.id is not null) as ids_are_taken,
+                    own.id is not null as is_events_purchase,
+                    u.payment_keys,
                     priced.sku is not null as has_package,
                     -- Above bigint no price matches, so the purchase is held and its number of coins does not matter.
                     coalesce(
@@ -114,6 +126,7 @@ begin
                     s.purchase_limit_usd,
                     s.approval_threshold_usd,
                     buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
+                    greatest(buyer.coin_balance, buyer.total_purchased) as most_coins,
                     -- Of a payment's events the first that tells everything by itself, else the first.
                     coalesce(
                         min(u.ordinality) filter (

@@ -21,6 +21,8 @@ declare
     v_fact fleet.fact;
     v_outcome fleet.outcome;
     v_tries integer := 0;
+    -- Blanks at either end, and characters that can't be seen.
+    v_miscopied constant text := '^\s|\s$|[\u0001-\u001f\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060\ufeff]';
 begin
     if p_profile_id is null or coalesce(p_coin_amount, 0) <= 0 or coalesce(p_usd_amount, -1) < 0
         or p_usd_amount > 9999999999.99 or p_usd_amount <> round(p_usd_amount, 2)
@@ -34,6 +36,11 @@ begin
     end if;
     if coalesce(p_provider, '') not in ('stripe', 'apple', 'google', 'app') then
         raise exception 'no such provider: pass stripe, apple, google or app, in lower case'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    -- Such an id was copied wrongly: the provider's own event has another, and would grant the payment once more.
+    if p_provider_event_id ~ v_miscopied or p_provider_payment_id ~ v_miscopied then
+        raise exception 'an id must have no blanks around it, and no character that can''t be seen'
             using errcode = 'invalid_parameter_value';
     end if;
     if starts_with(p_provider_payment_id, 'event:') then
@@ -68,6 +75,10 @@ begin
                 end if;
         end;
     end loop;
+    -- Where coins move, the ledger sees to it.
+    if v_outcome.replayed or v_outcome.state is distinct from 'applied' then
+        perform fleet.commit_durably();
+    end if;
     return query
     select cp.id, cp.status, pr.coin_balance, v_outcome.replayed
     from public.coin_purchases as cp

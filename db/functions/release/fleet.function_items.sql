@@ -34,9 +34,14 @@ as $$
     join pg_catalog.pg_trigger as t on t.tgfoid = f.oid and not t.tgisinternal
     join pg_catalog.pg_class as c on c.oid = t.tgrelid
     where c.relnamespace::regnamespace::text in ('public', 'fleet', 'auth')
+    union all
+    select f.kind, f.name, format('owner of function %s: %I', f.oid::regprocedure, pg_get_userbyid(f.proowner))
+    from ours as f
+    join pg_catalog.pg_namespace as n on n.nspname = 'fleet' and n.nspowner <> f.proowner
+    where f.kind <> 'shim'
 $$;
 
 revoke all on function fleet.function_items() from public, anon, authenticated, service_role;
 comment on function fleet.function_items() is
-    'What the catalog holds of each function''s file: its text, who may execute it, its triggers. See '
-    'fleet.catalog_items.';
+    'What the catalog holds of each function''s file: its text, who may execute it, its triggers, and its owner if it '
+    'is not the schema''s. See fleet.catalog_items.';

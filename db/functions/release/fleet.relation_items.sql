@@ -30,6 +30,11 @@ as $$
     from ours as r
     where r.relkind = 'v'
     union all
+    select r.kind, r.name, format('owner of %s: %I', r.oid::regclass, pg_get_userbyid(r.relowner))
+    from ours as r
+    join pg_catalog.pg_namespace as n on n.nspname = 'fleet' and n.nspowner <> r.relowner
+    where r.relkind = 'v'
+    union all
     select
         r.kind, r.name,
         format('row level security on %s%s', r.oid::regclass, case when r.relforcerowsecurity then ', forced' end)

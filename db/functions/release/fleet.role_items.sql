@@ -9,7 +9,7 @@ as $$
     with ours as (
         select
             r.oid, r.rolname::text as role,
-            r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls,
+            r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls, r.rolreplication,
             case when r.rolname like 'coinfleet\_%' then 'login' else 'shim' end as made_by_kind,
             case when r.rolname like 'coinfleet\_%' then r.rolname else '10_roles' end as made_by,
             case when r.rolname like 'coinfleet\_%' then substr(r.rolname, char_length('coinfleet_') + 1) else 'clients'
@@ -24,6 +24,13 @@ as $$
         cross join pg_catalog.pg_namespace as n
         cross join lateral aclexplode(n.nspacl) as a
         where a.grantee = r.oid and n.nspname in ('public', 'fleet', 'invariants')
+        union all
+        -- Where the shim made the schema; without this right a policy that asks who calls is an error.
+        select '20_auth', format('grant %s on schema %I to %s', lower(a.privilege_type), n.nspname, r.role)
+        from ours as r
+        cross join pg_catalog.pg_namespace as n
+        cross join lateral aclexplode(n.nspacl) as a
+        where a.grantee = r.oid and n.nspname = 'auth' and r.made_by_kind = 'shim'
         union all
         select 'clients', format('grant %s on schema %I to public', lower(a.privilege_type), n.nspname)
         from pg_catalog.pg_namespace as n
@@ -78,7 +85,7 @@ as $$
     cross join lateral (
         values
         (true, null), (r.rolcanlogin, ': login'), (r.rolbypassrls, ': bypassrls'), (r.rolsuper, ': superuser'),
-        (r.rolcreaterole, ': createrole'), (r.rolcreatedb, ': createdb')
+        (r.rolcreaterole, ': createrole'), (r.rolcreatedb, ': createdb'), (r.rolreplication, ': replication')
     ) as a (holds, attribute)
     where a.holds
     union all
@@ -86,7 +93,7 @@ as $$
     from ours as r
     join pg_catalog.pg_auth_members as m on m.member = r.oid
     union all
-    select case t.name when '30_default_privileges' then 'shim' else 'policy' end, t.name, t.item
+    select case when t.name in ('20_auth', '30_default_privileges') then 'shim' else 'policy' end, t.name, t.item
     from rights as t
     union all
     select 'policy', 'sessions', format('setting of role %s: %s', r.role, c.setting)

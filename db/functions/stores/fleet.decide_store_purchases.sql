@@ -62,7 +62,11 @@ begin
                 case
                     when q.coins is null then 'unknown_product'
                     when q.usd_amount is null then 'no_fx_rate'
-                    when q.usd_amount > q.purchase_limit_usd or q.coins > 9223372036854775807 then 'over_limit'
+                    when q.usd_amount > q.purchase_limit_usd then 'over_limit'
+                    -- More coins than an account can count, or than this one can.
+                    when q.coins > 9223372036854775807 then 'over_limit'
+                    when q.most_coins > 4611686018427387903 - q.coin_amount
+                        and not fleet.has_room(q.profile_id, q.coin_amount, true) then 'over_limit'
                     when q.usd_amount > q.approval_threshold_usd then 'needs_approval'
                 end as hold_reason
             from (
@@ -97,6 +101,7 @@ begin
                     u.purchase_limit_usd,
                     u.approval_threshold_usd,
                     buyer.id is null and (u.profile_id is not null or u.buyer_unreadable) as names_nobody,
+                    greatest(buyer.coin_balance, buyer.total_purchased) as most_coins,
                     -- Of a payment's events the first that may buy something.
                     min(u.ordinality) filter (
                         where buyer.id is not null and own.id is null and named.id is null

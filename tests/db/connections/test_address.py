@@ -178,3 +178,19 @@ def test_a_value_that_is_not_supported_is_told_with_those_that_are(
         Address.parse(f"postgresql://u:p@h/d?{parameter}")
     assert values in str(fault.value)
     assert "remove it" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "what"),
+    [
+        ("host=h2", "host"),
+        ("port=5433", "port"),
+        ("user=v", "user"),
+        (f"password={SECRET}", "password"),
+        ("dbname=e", "database"),
+    ],
+)
+def test_what_an_address_names_twice_is_said_to_be_named_twice(parameter: str, what: str) -> None:
+    with pytest.raises(AddressFault, match=f"names its {what} twice") as fault:
+        Address.parse(f"postgresql://u:{SECRET}@h:5432/d?{parameter}")
+    assert SECRET not in str(fault.value)

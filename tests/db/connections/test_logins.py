@@ -183,6 +183,7 @@ ALL = "grant create on database {database} to {role}"
         ("nocreaterole", ALL, "may not create roles"),
         ("createrole", "select 1", "may not create schemas"),
         ("createrole bypassrls", ALL, "roles belong to the cluster"),
+        ("superuser", ALL, "roles belong to the cluster"),
     ],
 )
 async def test_an_owner_that_could_not_finish_is_refused_before_anything_is_made(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import pytest_asyncio
@@ -13,6 +13,7 @@ from db.connections.pool import open_pool
 from db.connections.spare_session import execute_on_spare
 from db.errors import DatabaseUnavailable, describe, is_out_of_sessions
 from db.facts import Verdict
+from db.inbox import batch_starts
 from db.inbox.claims import Inbox
 from tests.db.books import Payment
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
@@ -145,7 +146,54 @@ async def test_a_statement_on_a_spare_session_that_takes_too_long_is_given_up(
         assert await execute_on_spare(pool, "select pg_sleep(60)", free_within_s=5) is None
 
 
+class LateSession:
+    """A pool with one session, which opens when it is told, and notes what it executes."""
+
+    def __init__(self) -> None:
+        self.opens, self.is_back = asyncio.Event(), asyncio.Event()
+        self.executed: list[str] = []
+
+    def get_idle_size(self) -> int:
+        return 0
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float) -> AsyncIterator[LateSession]:  # noqa: ASYNC109
+        del timeout
+        await self.opens.wait()
+        yield self
+        self.is_back.set()
+
+    async def execute(self, statement: str) -> None:
+        self.executed.append(statement)
+
+
+async def test_a_session_that_opens_too_late_executes_nothing_and_is_kept() -> None:
+    late = LateSession()
+    assert await execute_on_spare(cast("Pool", late), "select", free_within_s=0) is False
+    late.opens.set()
+    await late.is_back.wait()
+    assert late.executed == []
+
+
 # Batches
+
+
+@pytest.mark.parametrize(("claimed_in_s", "free_within_s"), [(0, 0.05), (0.1, 0.15)])
+async def test_a_batch_waits_for_a_second_session_for_50_ms_and_as_long_as_its_claim_took(
+    worker_pool: Pool, monkeypatch: pytest.MonkeyPatch, claimed_in_s: float, free_within_s: float
+) -> None:
+    waited = []
+
+    async def none_is_free(*_: object, free_within_s: float) -> bool:
+        waited.append(free_within_s)
+        return False
+
+    monkeypatch.setattr(batch_starts, "execute_on_spare", none_is_free)
+    notes = batch_starts.StartNotes(worker_pool, worker="test")
+    with pytest.raises(batch_starts.NoSpareSession):
+        await notes.note_beside(batch_starts.StartNote(1, []), claimed_in_s=claimed_in_s)
+    assert waited == [pytest.approx(free_within_s)]
+    assert notes.must_be_ahead
 
 
 async def process(pool: Pool, books: Books, *, batches: int = 3) -> None:

@@ -31,6 +31,7 @@ select fleet.store_events(
 )
 """
 BUY = "select public.process_coin_purchase($1, 'stripe', 'evt_1', 'pi_1', 100, 1.00)"
+BUY_DEAR = "select public.process_coin_purchase($1, 'stripe', 'evt_1', 'pi_1', 100, 30000)"
 GIVE = "select public.process_gift($1, 'rose', 'key')"
 MOVE = "select public.update_coin_balance_via_ledger($1, 5, 'gift of the house', 'key')"
 ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
@@ -73,6 +74,44 @@ async def test_a_gift_is_on_disk_before_it_is_acknowledged(
 ) -> None:
     streamer = await books.profile()
     assert await commits_with(await signed_in(buyer), GIVE, streamer) == "on"
+
+
+async def test_a_direct_purchase_that_is_held_is_on_disk_before_it_is_acknowledged(
+    signed_in: SignIn, buyer: UUID
+) -> None:
+    assert await commits_with(await signed_in(role="service_role"), BUY_DEAR, buyer) == "on"
+
+
+async def test_what_was_done_before_is_on_disk_before_that_is_said(
+    books: Books, signed_in: SignIn, buyer: UUID
+) -> None:
+    streamer, backend = await books.profile(), await signed_in(role="service_role")
+    viewer = await signed_in(buyer)
+    for caller, sql, value in (
+        (backend, BUY, buyer),
+        (viewer, GIVE, streamer),
+        (books.db, MOVE, buyer),
+    ):
+        await caller.execute(sql, value)
+        assert await commits_with(caller, sql, value) == "on", sql
+
+
+async def test_what_the_owner_closes_is_on_disk_before_it_is_acknowledged(
+    books: Books, signed_in: SignIn, buyer: UUID
+) -> None:
+    backend, payment, clashing = await signed_in(role="service_role"), Payment(), Payment()
+    buy = "select public.process_coin_purchase($1, $2, $3, $4, 100, 1.00)"
+    await backend.execute(buy, buyer, "stripe", "evt_by_charge", payment.charge)
+    await backend.execute(buy, buyer, "stripe", "evt_by_intent", payment.intent)
+    await backend.execute(buy, buyer, "app", "evt_by_app", clashing.intent)
+    await books.apply_one(payment.bought(buyer))
+    (event_id,) = await books.receive(clashing.bought(buyer))
+    await books.work()
+    twice = await books.db.fetchval("select min(purchase_id) from fleet.joined_purchases")
+    close = "select fleet.close_double_grant($1, false, 'ann', 'a gift')"
+    assert await commits_with(books.db, close, twice) == "on"
+    close = "select fleet.close_id_conflict($1, 'ann', 'the same')"
+    assert await commits_with(books.db, close, event_id) == "on"
 
 
 @pytest.mark.parametrize("sql", [MOVE, ERASE])

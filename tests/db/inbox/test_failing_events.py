@@ -82,7 +82,7 @@ async def test_half_a_payment_beside_a_poison_event_is_a_duplicate_of_the_whole(
     books: Books, half: dict[str, Any]
 ) -> None:
     buyer, payment = await books.profile(), Payment()
-    poison = Payment().bought(await books.profile(coins=2**63 - 1))
+    poison = Payment().bought(await books.unlucky())
     incomplete, _, _ = await books.receive(
         payment.bought(buyer, **half), poison, payment.bought(buyer)
     )

@@ -234,7 +234,6 @@ async def test_a_payment_id_can_not_pass_for_an_event(books: Books, backend: Con
 # Purchases repeated with other facts
 
 
-@pytest.mark.long_but_first
 @pytest.mark.parametrize(("event", "payment"), [("evt", "pay"), ("new", "pay"), ("evt", "new")])
 @pytest.mark.parametrize("changed", ["buyer", "coins", "provider"])
 async def test_a_purchases_ids_for_other_facts_are_a_conflict(
@@ -363,6 +362,9 @@ async def test_two_payments_each_recorded_are_a_conflict_in_one_call(
         ("evt", "pay", "app", "other"),
         ("evt", "new", "google", "same"),
         ("new", "pay", "google", "same"),
+        # Another provider and another buyer: no lock but that of the id itself is waited for.
+        ("evt", "new", "google", "other"),
+        ("new", "pay", "google", "other"),
     ],
 )
 async def test_ids_that_clash_at_once_are_a_conflict(  # noqa: PLR0917

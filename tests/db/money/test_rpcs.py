@@ -44,6 +44,25 @@ async def test_a_purchase_told_again_by_event_or_payment_credits_nothing(
     assert await buy(backend, buyer, event, payment) == ("confirmed", 100, True)
 
 
+@pytest.mark.parametrize(
+    "copied",
+    [
+        *("{}\n", "{}\r\n", " {}", "{} ", "\t{}", " ", "{}\u00a0", "\ufeff{}", "{}\u200b"),
+        *("{0}\x1f{0}", "{0}\u200d{0}"),
+    ],
+    ids=ascii,
+)
+async def test_an_id_that_was_copied_wrongly_is_refused(
+    books: Books, signed_in: SignIn, copied: str
+) -> None:
+    buyer, backend = await books.profile(), await signed_in(role="service_role")
+    for event, payment in (("evt", copied.format("pay")), (copied.format("evt"), "pay")):
+        with pytest.raises(asyncpg.InvalidParameterValueError, match="no blanks around it"):
+            await buy(backend, buyer, event, payment)
+    assert await books.coins(buyer) == 0
+    assert await buy(backend, buyer, "an event", "order 7/é") == ("confirmed", COINS, False)
+
+
 async def test_a_purchase_by_rpc_and_its_webhook_are_one(books: Books, signed_in: SignIn) -> None:
     buyer, backend, payment = await books.profile(), await signed_in(role="service_role"), Payment()
     await backend.execute(

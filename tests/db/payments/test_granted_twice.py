@@ -120,7 +120,7 @@ async def test_the_event_that_shows_two_grants_to_be_one_payment_says_so_once(
 
 
 @pytest.mark.long_but_first
-@pytest.mark.parametrize("kind", ["session", "without metadata", "refund", "dispute"])
+@pytest.mark.parametrize("kind", ["without metadata", "session", "refund", "dispute"])
 async def test_whatever_event_joins_two_direct_grants_is_granted_twice(
     books: Books, backend: Connection, kind: str
 ) -> None:

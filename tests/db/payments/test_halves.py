@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from db.facts import Names
 from tests.conditions import somebody_waits_for_a_lock
 from tests.db.books import (
     APPLIED,
@@ -168,6 +169,26 @@ async def test_halves_that_name_different_buyers_are_held(
     assert (await books.coins(buyer), await books.db.fetchval(GRANTED)) == (0, 0)
 
 
+@pytest.mark.parametrize("order", ORDERS)
+async def test_references_to_different_buyers_are_held(
+    books: Books, order: tuple[int, int]
+) -> None:
+    (buyer, other), payment = await books.profiles(2), Payment()
+    one = session(payment, buyer, by_reference=True, sku="coins_100")
+    two = session(payment, other, by_reference=True)
+    assert await apply_in(books, "one batch", *in_order(order, one, two)) == [UNKNOWN_BUYER] * 2
+    assert [await books.coins(each) for each in (buyer, other)] == [0, 0]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_buyer_who_can_not_be_read_holds_the_other_half_at_once(
+    books: Books, order: tuple[int, int]
+) -> None:
+    payment = Payment()
+    facts = (intent(payment, buyer_unreadable=True), session(payment, sku="coins_100"))
+    assert await apply_in(books, "one batch", *in_order(order, *facts)) == [UNKNOWN_BUYER] * 2
+
+
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], Outcome]] = [
     ({"sku": "coins_100"}, {"sku": "coins_7"}, UNKNOWN_PRODUCT),
     ({"sku": "coins_100", "quantity": 1}, {"quantity": 2}, WRONG_AMOUNT),
@@ -263,6 +284,20 @@ async def test_halves_under_two_names_meet_when_the_names_join(books: Books) -> 
         assert await books.coins(buyer) == 60
 
 
+async def test_what_is_held_under_one_name_is_closed_when_it_joins_a_granted_one(
+    books: Books,
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    by_session = [f"cs_{payment.number}"]
+    half = session(payment, sku="coins_100", payment_keys=by_session)
+    assert await apply_in(books, "after 15 minutes", half) == [UNKNOWN_BUYER]
+    await books.apply_one(payment.bought(buyer, payment_keys=[payment.intent]))
+    await books.apply_one(Names(payment_keys=[payment.intent, *by_session]))
+    reasons = "select reason from fleet.inbox_events where state in ('held', 'waiting')"
+    assert await books.db.fetch(reasons) == []
+    assert await books.coins(buyer) == COINS
+
+
 async def test_a_half_is_kept_only_while_nothing_is_granted(books: Books) -> None:
     buyer, payment = await books.profile(), Payment()
     await books.apply(
@@ -276,12 +311,12 @@ async def test_a_half_is_kept_only_while_nothing_is_granted(books: Books) -> Non
 
 
 async def test_halves_meet_in_a_batch_that_is_tried_in_parts(books: Books) -> None:
-    (buyer, second), rich = await books.profiles(2), await books.profile(coins=2**63 - 1)
+    (buyer, second), unlucky = await books.profiles(2), await books.unlucky()
     payment, held = Payment(), Payment()
     outcomes = await books.apply(
         intent(payment, buyer),
         session(held, second, sku="coins_100", amount_minor=2 * PRICE_MINOR),
-        Payment().bought(rich),
+        Payment().bought(unlucky),
         session(payment, sku="coins_100"),
         intent(held, second, quantity=2, amount_minor=2 * PRICE_MINOR),
     )

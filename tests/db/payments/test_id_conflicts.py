@@ -8,8 +8,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from db.errors import IdempotencyConflict
 from tests.db.books import APPLIED, COINS, DUPLICATE, NO_PURCHASE_YET, Books, Outcome, Payment
 from tests.db.money.calls import buy
+from tests.db.money.refusals import refused
+from tests.db.races import second_waits_for_first
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -135,6 +138,26 @@ async def test_an_event_recorded_for_another_payment_is_held_and_loses_nothing(
     assert await books.coins(buyer) == 160
 
 
+async def test_a_session_that_is_recorded_while_its_event_waits_for_the_buyer_is_no_conflict(
+    books: Books, backend: Connection, connect: Connect
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(payment.refund(40))
+    (event_id,) = await books.receive(payment.bought(buyer), ids=["evt_1"])
+    _, outcomes = await second_waits_for_first(
+        await connect("superuser"),
+        first=backend,
+        first_work=buy(backend, buyer, "evt_1", "cs_1", provider="stripe"),
+        second=books.db,
+        second_work=books.work(),
+    )
+    assert outcomes == {event_id: Outcome("pending")}
+    books.wait(seconds=1)
+    assert await books.work() == {event_id: DUPLICATE}
+    assert await books.coins(buyer) == 60
+    assert await books.breaches() == {}
+
+
 async def test_beside_an_event_with_ids_of_its_own_a_clashing_one_is_a_duplicate(
     books: Books, backend: Connection
 ) -> None:
@@ -237,6 +260,17 @@ async def test_a_refund_alone_of_a_purchase_recorded_for_another_provider_is_fou
     assert list(await books.breaches()) == ["refunds_reach_their_purchase"]
     await books.db.execute(CLOSE, refund, "ann", "the app sent it")
     assert (await books.coins(buyer), await books.outcome(refund)) == (60, APPLIED)
+
+
+async def test_a_name_of_another_providers_payment_is_a_conflict(
+    books: Books, backend: Connection
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    await books.apply_one(payment.bought(buyer))
+    # Its purchase is recorded under the intent, and the charge is one more name of it.
+    call = buy(backend, buyer, "evt_app", payment.charge, provider="app")
+    assert isinstance(await refused(call), IdempotencyConflict)
+    assert await books.coins(buyer) == COINS
 
 
 async def test_only_a_clash_of_ids_is_closed_so(books: Books) -> None:

@@ -113,6 +113,8 @@ async def test_an_intent_of_a_wrong_amount_waits_15_minutes_for_its_session(book
     assert await books.db.fetchval("select count(*) from public.coin_purchases") == 0
     books.wait(minutes=14, seconds=59)
     assert await books.wake() == 0
+    await books.try_again(early)
+    assert await books.work() == {early: NO_SESSION_YET}
     books.wait(seconds=1)
     assert await books.wake() == 1
     assert await books.work() == {early: WRONG_AMOUNT}

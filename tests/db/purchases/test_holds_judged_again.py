@@ -180,6 +180,19 @@ async def test_a_purchase_judged_again_is_not_its_own_neighbour(
     assert await books.outcome(event_id) == outcome
 
 
+@pytest.mark.parametrize(("others", "outcome"), [(3, APPLIED), (4, Outcome("held", "velocity"))])
+async def test_two_that_are_judged_again_together_are_counted_once_each(
+    books: Books, others: int, outcome: Outcome
+) -> None:
+    buyer = await books.profile()
+    wanted = [Payment().bought(buyer, sku=NEW_SKU) for _ in range(2)]
+    event_ids = [await held(books, each, "unknown_product") for each in wanted]
+    await books.apply(*(Payment().bought(buyer) for _ in range(others)))
+    await list_package(books)
+    assert await judge(books) == 2
+    assert {await books.outcome(event_id) for event_id in event_ids} == {outcome}
+
+
 @pytest.mark.parametrize(("refunded", "left"), [(40, 60), (99, 1)])
 async def test_what_was_refunded_meanwhile_is_not_granted(
     books: Books, refunded: int, left: int

@@ -64,6 +64,16 @@ async def test_velocity_finds_a_minute_that_starts_before_and_ends_after(books: 
 
 
 @pytest.mark.requirement("C7", "H9")
+async def test_a_purchase_told_last_and_made_first_is_within_a_minute_of_the_others_or_not(
+    books: Books,
+) -> None:
+    buyer = await books.profile()
+    await books.apply(*bought_at(buyer, 60, 60, 60, 60, 60))
+    assert await books.apply(*bought_at(buyer, 0)) == [APPLIED]
+    assert await books.apply(*bought_at(buyer, 1)) == [VELOCITY]
+
+
+@pytest.mark.requirement("C7", "H9")
 async def test_a_held_purchase_counts_for_velocity_until_it_is_rejected(books: Books) -> None:
     buyer, large = await books.profile(), Payment()
     await books.apply(large.worth(buyer, 30_000), *bought_at(buyer, 0, 0, 0, 0))

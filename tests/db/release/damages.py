@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from db.release import catalog
+
+if TYPE_CHECKING:
+    from db.connections.pool import Pool
+
 LEDGER = "public.ledger_entries"
 
 # What somebody does, and what the report says about it.
@@ -64,9 +71,10 @@ DAMAGES = {
     "alter default privileges in schema public revoke all on tables from anon": (
         "grant select on later tables of schema public to anon"
     ),
-    "revoke usage on schema auth from authenticated; drop function auth.role()": (
-        "function auth.role()"
+    "revoke usage on schema auth from authenticated": (
+        "grant usage on schema auth to authenticated"
     ),
+    "drop function auth.role()": "function auth.role()",
 }
 
 ADDITIONS = {
@@ -106,10 +114,10 @@ LEFT_TO_A_PERSON = {
 # Losses of what only a migration made: no release makes it again.
 LOST_OF_TABLES = {
     "alter table public.gifts drop constraint gifts_sender_id_fkey": (
-        "constraint gifts_sender_id_fkey on public.gifts"
+        "constraint gifts_sender_id_fkey on public.gifts: foreign key, valid"
     ),
     "alter table public.profiles drop constraint bio_at_most_2000_characters": (
-        "constraint bio_at_most_2000_characters on public.profiles"
+        "constraint bio_at_most_2000_characters on public.profiles: check, valid"
     ),
     "alter table public.gifts alter coin_amount drop not null": (
         "column coin_amount of public.gifts: bigint not null"
@@ -121,7 +129,42 @@ LOST_OF_TABLES = {
         "column is_muted of public.user_grid_slots: boolean not null default"
     ),
     "drop index fleet.inbox_events_pending_idx": (
-        "index fleet.inbox_events_pending_idx on fleet.inbox_events"
+        "index fleet.inbox_events_pending_idx on fleet.inbox_events: (id) where"
+    ),
+    # The same names, and less than the release made.
+    "drop index fleet.console_sessions_token_hash_idx; create index console_sessions_token_hash_idx"
+    " on fleet.console_sessions (token_hash)": (
+        "index fleet.console_sessions_token_hash_idx on fleet.console_sessions: unique (token_hash)"
+    ),
+    "alter table public.gifts drop constraint gifts_recipient_id_fkey, add constraint"
+    " gifts_recipient_id_fkey foreign key (recipient_id) references public.profiles not valid": (
+        "constraint gifts_recipient_id_fkey on public.gifts: foreign key, valid"
+    ),
+}
+
+# The same in words, and another definition.
+REDEFINED_IN_TABLES = {
+    "drop index fleet.provider_calls_event_id_idx; create index provider_calls_event_id_idx"
+    " on fleet.provider_calls (event_id) where event_id > 5": (
+        "index fleet.provider_calls_event_id_idx on fleet.provider_calls: (event_id) where"
+    ),
+    "alter table public.coin_purchases drop constraint decision_known,"
+    " add constraint decision_known check (true)": (
+        "constraint decision_known on public.coin_purchases: check, valid"
+    ),
+    "alter table public.gift_types alter active set default false": (
+        "column active of public.gift_types: boolean not null default"
+    ),
+    "alter table public.coin_purchases alter id set generated always": (
+        "column id of public.coin_purchases: bigint not null identity"
+    ),
+}
+
+# What a table must not be, whoever made it so and whenever: no release undoes it.
+NEVER_OF_TABLES = {
+    "alter table public.active_viewers set unlogged": "unlogged table public.active_viewers",
+    "create rule nothing as on insert to fleet.inbox_events do instead nothing": (
+        "rule nothing on fleet.inbox_events"
     ),
 }
 
@@ -134,3 +177,10 @@ OPERATORS_OWN = (
     "alter role coinfleet_worker in database {database} set synchronous_commit = remote_apply",
     "alter role coinfleet_worker in database {database} set work_mem = '64MB'",
 )
+
+
+async def told(pool: Pool) -> list[str]:
+    """Return the catalog's differences in words."""
+    differences = await catalog.find_differences(pool)
+    assert differences is not None
+    return [line for each in differences for line in (*each.lost, *each.gained)]

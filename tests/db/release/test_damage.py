@@ -18,8 +18,8 @@ from tests.db.release.damages import (
     DAMAGES,
     LEDGER,
     LEFT_TO_A_PERSON,
-    LOST_OF_TABLES,
     OPERATORS_OWN,
+    told,
 )
 from workers.cli.status.checks import find_damage
 
@@ -30,20 +30,6 @@ if TYPE_CHECKING:
     from db.release.generations import Generation
     from tests.clusters import Cluster, Database
     from tests.db.legacy.platforms import Finished, Look
-
-
-@pytest_asyncio.fixture
-async def released(database: Database) -> Database:
-    """The test's database; a release has just found that nothing is lost."""
-    assert (await migrate(database.url())).steps == ()
-    return database
-
-
-async def told(pool: Pool) -> list[str]:
-    """Return the catalog's differences in words."""
-    differences = await catalog.find_differences(pool)
-    assert differences is not None
-    return [line for each in differences for line in (*each.lost, *each.gained)]
 
 
 async def test_each_role_that_a_file_makes_is_watched(db: Connection) -> None:
@@ -166,46 +152,6 @@ async def test_what_no_file_undoes_is_reported_until_a_person_undoes_it(
             LEFT_TO_A_PERSON.values()
         )
         assert [line for each in different for line in each.lost] == []
-
-
-@pytest.mark.long_but_first
-@pytest.mark.parametrize("release", ["the same", "with a migration", "on another server"])
-async def test_what_a_table_lost_is_reported_until_a_person_makes_it_again(
-    released: Database, db: Connection, pool: Pool, release: str
-) -> None:
-    """No release makes it again, and none takes the loss for its own work."""
-    for damage in LOST_OF_TABLES:
-        await db.execute(damage)
-    if release == "with a migration":
-        # Nothing depends on this migration, so it may be applied once more.
-        await db.execute("delete from fleet.schema_migrations where name like '%_what_tables_have'")
-    if release == "on another server":
-        await db.execute("update fleet.schema_objects set server_version = 14")
-    for _ in range(2):
-        different = (await migrate(released.url())).different
-        assert sorted(line for each in different for line in each.lost_of_tables) == sorted(
-            LOST_OF_TABLES.values()
-        )
-    [line] = await find_damage(pool)
-    assert line.startswith("tables lack what a migration made: ")
-    assert "db/migrations" in line
-    await db.execute("create index inbox_events_pending_idx on fleet.inbox_events (id)")
-    assert "inbox_events_pending_idx" not in " ".join(await told(pool))
-
-
-async def test_a_table_of_another_owner_is_reported(
-    released: Database, db: Connection, pool: Pool, cluster: Cluster
-) -> None:
-    superuser = await open_connection(
-        cluster.superuser_url.rpartition("/")[0] + f"/{released.name}", application_name="test"
-    )
-    await superuser.execute(f"alter table {LEDGER} owner to current_user")
-    name = await superuser.fetchval("select current_user")
-    assert await told(pool) == [f"owner of {LEDGER}: {name}"]
-    owner = await db.fetchval("select current_user")
-    await superuser.execute(f"alter table {LEDGER} owner to {owner}")
-    assert await told(pool) == []
-    await superuser.close()
 
 
 async def test_what_is_an_operators_own_business_is_not_reported(

@@ -1,4 +1,4 @@
-"""A ledger of another cluster, dumped and restored here: its transaction ids mean nothing here."""
+"""A ledger of another cluster: its transaction ids mean nothing here, its sequences may be lost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import pytest
 import pytest_asyncio
 
 from db import reconciliation
+from db.release.runner import migrate
 from tasks.reconciliation import prove_new_entries
-from tests.db.books import Books, breaches, gift
+from tests.db.books import Books, Payment, breaches, gift
 from tests.db.social.boards import GIFTERS, PERIODS, STREAMERS, board, refresh
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
+    from tests.clusters import Database
     from tests.conftest import Connect
 
 # After so many transactions this cluster reaches the ids of the other one.
@@ -159,3 +161,49 @@ async def test_a_first_database_is_proved_from_its_first_entry(
     proof = await reconciliation.prove_new_entries(worker_pool)
     assert proof is not None
     assert proof.entries_checked > 0
+
+
+BEHIND = """
+do $$
+declare
+    v_one regclass;
+begin
+    for v_one in
+        select oid from pg_class
+        where relkind = 'S' and relnamespace::regnamespace::text in ('public', 'fleet')
+    loop
+        perform setval(v_one, 1, false);
+    end loop;
+end
+$$
+"""
+# The same question in other words than the function's.
+VALUES = """
+select sequencename, coalesce(last_value, 0) from pg_sequences
+where schemaname in ('public', 'fleet') order by 1
+"""
+
+
+async def test_sequences_that_were_not_moved_with_their_rows_go_on_after_the_newest(
+    books: Books, database: Database
+) -> None:
+    sender, streamer = await books.profiles(2)
+    first = Payment()
+    await books.apply(first.bought(sender, units=3), first.refund(40), gift(sender, streamer, 7))
+    coins = await books.coins(sender)
+    await books.db.execute(BEHIND)
+    assert (await migrate(database.url())).steps == ()
+    second = Payment()
+    await books.apply(second.bought(sender, units=1), gift(sender, streamer, 7), first.refund(50))
+    await books.apply(second.refund(30))
+    assert await books.coins(sender) == coins + 100 - 7 - 10 - 30
+    assert await books.breaches() == {}
+
+
+async def test_a_sequence_that_is_ahead_of_its_table_stays(
+    books: Books, database: Database
+) -> None:
+    await books.db.execute("select setval('public.gifts_id_seq', 1000)")
+    before = await books.db.fetch(VALUES)
+    await migrate(database.url())
+    assert await books.db.fetch(VALUES) == before

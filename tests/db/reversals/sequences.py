@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from db.facts import Fact
-from tests.db.books import NOON, Books, Payment
+from tests.db.books import APPLIED, NOON, Books, Payment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +63,16 @@ async def left(books: Books, payment: Payment) -> tuple[int, str]:
     return await books.coins(purchase["profile_id"]), purchase["status"]
 
 
+async def short_endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]]:
+    """Return the endings if each event has a batch of its own, and all are in one, both ways."""
+    apart, *together = [await bought(books) for _ in range(3)]
+    for event in events:
+        assert await books.apply_one(event(apart)) == APPLIED
+    for payment, order in zip(together, (events, events[::-1]), strict=True):
+        assert set(await books.apply(*[event(payment) for event in order])) == {APPLIED}
+    return {await left(books, payment) for payment in (apart, *together)}
+
+
 async def endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]]:
     """Return all endings: in any order, in one batch, repeated, before the payment."""
     endings = set()
@@ -71,7 +81,7 @@ async def endings_of(books: Books, events: EventSequence) -> set[tuple[int, str]
     for no, order in enumerate(orders):
         payment = await bought(books)
         for event in order:
-            await books.apply(event(payment))
+            assert await books.apply_one(event(payment)) == APPLIED
             if no % 3 == 0:
                 await books.apply(event(payment))
         endings.add(await left(books, payment))

@@ -63,7 +63,12 @@ NO_RATE = Outcome("applied", "no_fx_rate")
         ([WON(-1_000), LOST(-1_000)], 0),
         # Part of the payment; the amount of the newest event.
         ([LOST(-400, minor=400)], 600),
+        # One that names no currency is in the payment's.
+        ([LOST(-400, minor=400, currency=None)], 600),
         ([dispute(minor=1_000, status="warning_closed"), LOST(-400, minor=400, minute=2)], 600),
+        # What was withdrawn twice is out once, and more than was withdrawn does not come back.
+        ([dispute(-400, -400, minor=400)], 600),
+        ([dispute(-1_000, 1_020), refund(600, 2)], 400),
         # Together with a refund.
         ([LOST(-400, 8, minor=400), refund(600, 2)], 0),
         ([WON(-400, 392, minor=400), refund(600, 2)], 400),
@@ -92,6 +97,14 @@ async def test_what_comes_back_in_another_currency_is_out_until_it_is_won(
     assert (await left(books, payment))[0] == 1_000
 
 
+async def test_what_is_out_in_one_of_two_currencies_is_out(books: Books) -> None:
+    moved = [("txn_1", -1_000, "usd"), ("txn_2", 1_000, "usd"), ("txn_3", -920, "eur")]
+    transactions = [DisputeTransaction(id=no, amount=n, currency=c) for no, n, c in moved]
+    payment = await bought(books)
+    await books.apply_one(dispute(transactions=transactions)(payment))
+    assert await left(books, payment) == (0, "chargeback")
+
+
 # Disputes in another currency
 
 
@@ -114,6 +127,17 @@ async def test_a_dispute_in_another_currency_is_converted(
     await set_rate(books, currency, rate)
     events: EventSequence = [LOST(-minor, minor=minor, currency=currency)]
     assert {number for number, _ in await endings_of(books, events)} == {coins}
+
+
+@pytest.mark.parametrize(("minor", "coins"), [(949, 526), (950, 500), (1_050, 500), (1_051, 475)])
+async def test_within_a_twentieth_of_what_was_paid_is_the_whole(
+    books: Books, minor: int, coins: int
+) -> None:
+    await set_rate(books, "eur", "1")
+    payment = await bought(books)
+    half = dispute(-1_000, 500, minor=minor, currency="eur", status="under_review")
+    await books.apply_one(half(payment))
+    assert await left(books, payment) == (coins, "confirmed")
 
 
 async def test_a_payment_in_another_currency_is_disputed_in_its_own(books: Books) -> None:

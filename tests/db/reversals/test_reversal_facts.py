@@ -20,6 +20,7 @@ from tests.db.reversals.sequences import (
     left,
     refund,
     set_rate,
+    short_endings_of,
     total,
 )
 
@@ -33,49 +34,65 @@ pytestmark = pytest.mark.requirement("C6")
 # A refund that failed and its successor
 
 
+REFUNDS: list[tuple[EventSequence, int]] = [
+    # It failed, and another one replaced it.
+    ([total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 3)], 0),
+    ([total(400, 1), refund(400, 2, status="failed"), total(300, 3)], 700),
+    ([total(400, 1), refund(400, 2, status="canceled"), total(300, 3)], 700),
+    # Nothing has replaced it yet.
+    ([total(1_000, 1), refund(1_000, 2, status="failed")], 1_000),
+    ([total(1_000, 1), refund(1_000, 2, status="failed"), total(0, 3)], 1_000),
+    # It was reported again later, as after a change of its metadata.
+    (
+        [
+            *(total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 3)),
+            refund(1_000, 9, status="failed"),
+        ],
+        0,
+    ),
+    # The total never contained it: it was made later.
+    ([total(400, 1), refund(600, 3, status="failed", made=2)], 600),
+    ([total(400, 2), refund(600, 3, no="b", status="failed", made=3)], 600),
+    # Nor if it had failed by then, or in the same second.
+    ([refund(600, 2, status="failed"), total(400, 2)], 600),
+    # One fails while another stays valid.
+    ([total(700, 3), refund(300, 2), refund(400, 4, no="b", status="failed", made=3)], 700),
+    # A second one failed, too.
+    (
+        [
+            *(total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 4)),
+            refund(1_000, 5, no="b", status="failed", made=3),
+        ],
+        1_000,
+    ),
+    # The successor is reported only by its id.
+    (
+        [total(400, 1), refund(400, 2, status="failed"), refund(300, 4, no="b", made=3)],
+        700,
+    ),
+    # Succeeded, and reported as pending in the same second: the furthest status counts.
+    ([refund(400, 3, status="failed"), refund(400, 1, status="pending")], 1_000),
+    # Also if the older event says that it was made earlier, or that it was more.
+    ([refund(400, 3, status="failed", made=3), refund(400, 1, status="pending")], 1_000),
+    ([refund(400, 3, status="failed"), refund(500, 1, status="pending")], 1_000),
+    # It failed when the first event says so, and was made when the first one says so.
+    ([refund(400, 2, status="failed"), total(400, 3), refund(500, 5, status="failed")], 600),
+    ([total(400, 2), refund(400, 3, made=3), refund(400, 4, status="failed", made=1)], 1_000),
+    # Of two totals of one second the larger.
+    ([total(700, 1), total(300, 1)], 300),
+]
+
+
+@pytest.mark.parametrize(("events", "coins"), REFUNDS)
+async def test_which_refunds_of_a_payment_count(
+    books: Books, events: EventSequence, coins: int
+) -> None:
+    status = "confirmed" if coins else "refunded"
+    assert await short_endings_of(books, events) == {(coins, status)}
+
+
 @pytest.mark.long_but_first
-@pytest.mark.parametrize(
-    ("events", "coins"),
-    [
-        # It failed, and another one replaced it.
-        ([total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 3)], 0),
-        ([total(400, 1), refund(400, 2, status="failed"), total(300, 3)], 700),
-        ([total(400, 1), refund(400, 2, status="canceled"), total(300, 3)], 700),
-        # Nothing has replaced it yet.
-        ([total(1_000, 1), refund(1_000, 2, status="failed")], 1_000),
-        ([total(1_000, 1), refund(1_000, 2, status="failed"), total(0, 3)], 1_000),
-        # It was reported again later, as after a change of its metadata.
-        (
-            [
-                *(total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 3)),
-                refund(1_000, 9, status="failed"),
-            ],
-            0,
-        ),
-        # The total never contained it: it was made later.
-        ([total(400, 1), refund(600, 3, status="failed", made=2)], 600),
-        ([total(400, 2), refund(600, 3, no="b", status="failed", made=3)], 600),
-        # Nor if it had failed by then, or in the same second.
-        ([refund(600, 2, status="failed"), total(400, 2)], 600),
-        # One fails while another stays valid.
-        ([total(700, 3), refund(300, 2), refund(400, 4, no="b", status="failed", made=3)], 700),
-        # A second one failed, too.
-        (
-            [
-                *(total(1_000, 1), refund(1_000, 2, status="failed"), total(1_000, 4)),
-                refund(1_000, 5, no="b", status="failed", made=3),
-            ],
-            1_000,
-        ),
-        # The successor is reported only by its id.
-        (
-            [total(400, 1), refund(400, 2, status="failed"), refund(300, 4, no="b", made=3)],
-            700,
-        ),
-        # Succeeded, and reported as pending in the same second: the furthest status counts.
-        ([refund(400, 3, status="failed"), refund(400, 1, status="pending")], 1_000),
-    ],
-)
+@pytest.mark.parametrize(("events", "coins"), REFUNDS)
 async def test_a_failed_refund_takes_nothing_and_its_successor_does(
     books: Books, events: EventSequence, coins: int
 ) -> None:
@@ -96,29 +113,40 @@ async def test_a_failure_told_by_an_earlier_event_counts_from_then(books: Books)
 # What was never captured
 
 
+UNCAPTURED: list[tuple[EventSequence, int]] = [
+    ([total(750, 2, 500)], 750),
+    ([total(500, 1, 500)], 1_000),
+    ([total(1_500, 2, 500)], 0),
+    ([total(500, 1, 500), total(750, 2, 500)], 750),
+    # The rest that was released is reported with an id of its own, or not at all.
+    ([total(750, 2, 500), refund(500, 1, no="rest"), refund(250, 2)], 750),
+    ([total(750, 2, 500), refund(250, 2)], 750),
+    ([total(500, 1, 500), refund(500, 1, no="rest")], 1_000),
+    ([total(750, 2, 500), refund(500, 1, no="rest")], 750),
+    # A refund after a partial capture failed.
+    ([total(750, 2, 500), refund(250, 3, status="failed", made=2)], 1_000),
+    ([total(750, 2, 500), refund(250, 3, status="failed", made=2), total(750, 4, 500)], 750),
+    # Not reported, or zero: all was captured.
+    ([total(750, 2, None)], 250),
+    ([total(750, 2, 0)], 250),
+    # More was captured after that.
+    ([total(500, 1, 500), total(500, 2, 250)], 750),
+    ([total(500, 1, 500), total(500, 1, 250)], 750),
+    # Less was refunded than was never captured: that pays no part of a dispute.
+    ([total(250, 1, 500), dispute(-400, minor=400, status="needs_response", minute=2)], 600),
+]
+
+
+@pytest.mark.parametrize(("events", "coins"), UNCAPTURED)
+async def test_what_was_captured_of_a_payment_counts(
+    books: Books, events: EventSequence, coins: int
+) -> None:
+    status = "confirmed" if coins else "refunded"
+    assert await short_endings_of(books, events) == {(coins, status)}
+
+
 @pytest.mark.long_but_first
-@pytest.mark.parametrize(
-    ("events", "coins"),
-    [
-        ([total(750, 2, 500)], 750),
-        ([total(500, 1, 500)], 1_000),
-        ([total(1_500, 2, 500)], 0),
-        ([total(500, 1, 500), total(750, 2, 500)], 750),
-        # The rest that was released is reported with an id of its own, or not at all.
-        ([total(750, 2, 500), refund(500, 1, no="rest"), refund(250, 2)], 750),
-        ([total(750, 2, 500), refund(250, 2)], 750),
-        ([total(500, 1, 500), refund(500, 1, no="rest")], 1_000),
-        ([total(750, 2, 500), refund(500, 1, no="rest")], 750),
-        # A refund after a partial capture failed.
-        ([total(750, 2, 500), refund(250, 3, status="failed", made=2)], 1_000),
-        ([total(750, 2, 500), refund(250, 3, status="failed", made=2), total(750, 4, 500)], 750),
-        # Not reported, or zero: all was captured.
-        ([total(750, 2, None)], 250),
-        ([total(750, 2, 0)], 250),
-        # More was captured after that.
-        ([total(500, 1, 500), total(500, 2, 250)], 750),
-    ],
-)
+@pytest.mark.parametrize(("events", "coins"), UNCAPTURED)
 async def test_what_was_never_captured_is_no_refund(
     books: Books, events: EventSequence, coins: int
 ) -> None:

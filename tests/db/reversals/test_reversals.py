@@ -226,6 +226,9 @@ async def test_a_reversal_that_waited_35_days_is_rejected(books: Books) -> None:
     await books.work()
     books.wait(days=34, hours=23)
     assert await books.wake() == 0
+    # Nor is it rejected if a person has it tried again before.
+    await books.try_again(refund)
+    assert await books.work() == {refund: NO_PURCHASE_YET}
     books.wait(hours=1)
     assert await books.wake() == 1
     assert await books.work() == {refund: Outcome("rejected", "no_purchase")}

@@ -185,6 +185,12 @@ async def test_a_dispute_in_euros_is_no_part_in_cents(
     assert await books.coins(buyer) == (coins if has_rate else 0)
 
 
+async def test_a_refund_of_a_charge_that_does_not_say_whether_it_was_captured_counts(
+    books: Books,
+) -> None:
+    assert await coins_after(books, lambda p: refunded(p, 400, 1, captured=None)) == 600
+
+
 async def test_a_charge_that_was_never_captured_moves_nothing(books: Books) -> None:
     buyer = await books.profile()
     payment = payment_of(buyer)

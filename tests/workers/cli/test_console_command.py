@@ -47,6 +47,14 @@ def test_each_start_has_other_links(folder: DataFolder) -> None:
     assert (folder.path / "passwords/console-links").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_fleet_elsewhere_has_no_links(tmp_path: Path) -> None:
+    elsewhere = {"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/nowhere"}
+    done = coinfleet("console", "links", COINFLEET_DATA_DIR=str(tmp_path), **elsewhere)
+    assert done.returncode == 2
+    assert "has no links" in done.stderr
+    assert "set DATABASE_URL" not in done.stderr
+
+
 @pytest.mark.long
 def test_without_a_fleet_there_are_no_links(tmp_path: Path) -> None:
     done = coinfleet("console", "links", COINFLEET_DATA_DIR=str(tmp_path))

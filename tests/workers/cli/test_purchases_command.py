@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -244,11 +245,24 @@ async def test_what_cannot_be_meant_exits_2(
 
 
 async def test_who_may_not_decide_is_told_whose_address_is_needed(
-    purchases: Purchases,
+    purchases: Purchases, database: Database
 ) -> None:
     ended = await purchases("held", login="worker")
     assert ended.returncode == 2
-    assert ended.stderr.startswith("coinfleet: coinfleet_worker may not decide what is held")
+    [line] = ended.stderr.splitlines()
+    place = urlsplit(database.url()).netloc.rpartition("@")[2]
+    assert f"{place} logged us in as coinfleet_worker, which may not decide" in line
+    assert "OPERATOR_DATABASE_URL" in line
+
+
+def test_a_database_without_a_schema_is_named(empty_database: Database) -> None:
+    url = empty_database.url()
+    ended = coinfleet("purchases", "held", OPERATOR_DATABASE_URL=url)
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    place = urlsplit(url).netloc.rpartition("@")[2]
+    assert f"{urlsplit(url).path[1:]} at {place}" in line
+    assert "coinfleet migrate" in line
 
 
 def test_without_a_database_there_is_one_line_and_json() -> None:

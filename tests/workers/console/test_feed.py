@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from db.connections.pool import open_pool
 from db.console.sessions import Claimant, open_session
@@ -164,6 +165,18 @@ async def test_a_database_that_is_gone_is_a_reading_too() -> None:
     assert reading.signs is None
     assert reading.outage
     pool.terminate()
+
+
+async def test_an_outage_is_told_once_and_so_is_its_end(feed: Feed) -> None:
+    good = feed._pool
+    url = "postgresql://coinfleet_console:x@127.0.0.1:1/none"
+    gone = await open_pool(url, application_name="test", max_size=1, min_size=0)
+    with capture_logs() as logs:
+        for pool in [good, gone, gone, good, good]:
+            feed._pool = pool
+            await feed._take(judges=False)
+    gone.terminate()
+    assert [line["event"] for line in logs] == ["fleet_not_read", "fleet_read_again"]
 
 
 async def test_while_nobody_looks_no_verdict_is_asked_for(feed: Feed) -> None:

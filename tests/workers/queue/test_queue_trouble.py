@@ -217,6 +217,30 @@ async def test_after_a_replica_the_next_call_connects_to_the_server_that_has_the
         assert len(connections) == 3
 
 
+@pytest.mark.parametrize("right", ["+set", "+evalsha", "+zadd", "+hset", "+rpush"])
+async def test_one_right_that_a_doorbell_lacks_is_a_refusal(
+    queue: EmbeddedValkey, right: str
+) -> None:
+    port = urlsplit(queue.url).port
+    url = f"redis://coinfleet:secret@127.0.0.1:{port}/0"
+    rights = [word for word in ACL.split() if word != right]
+    async with redis.asyncio.Redis.from_url(queue.url) as client:
+        await client.execute_command("acl", "setuser", "coinfleet", "reset", *rights)
+    broker = QueueBroker(url, middleware=[])
+    assert right[1:] in str(broker.write_refusal())
+    broker.close()
+    async with redis.asyncio.Redis.from_url(url) as client:
+        assert await probe_queue(client) == "refuses_writes"
+
+
+async def test_asking_a_queue_that_works_leaves_nothing_of_its_own(queue: EmbeddedValkey) -> None:
+    async with redis.asyncio.Redis.from_url(queue.url) as client:
+        assert await probe_queue(client) == "reachable"
+        keys = await client.keys("*probe*")
+        assert keys == [b"dramatiq:probe"]
+        assert await client.pttl(keys[0]) > 0
+
+
 def test_a_wrong_password_is_a_refusal_and_is_not_logged(queue: EmbeddedValkey) -> None:
     port = urlsplit(queue.url).port
     bell = Bell(f"redis://:hunter2@127.0.0.1:{port}/0")

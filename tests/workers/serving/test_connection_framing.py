@@ -84,9 +84,12 @@ async def test_what_is_not_body_is_bounded(web: Web, beginning: bytes, piece: by
     await until(lambda: web.limits.held_bytes == 0)
 
 
+@pytest.mark.parametrize(
+    "beginning", [CHUNKED + b"\r\n", GET_CHUNKED], ids=["read", "answered before"]
+)
 @pytest.mark.parametrize("size", [1, 3])
 async def test_of_very_small_chunks_a_bounded_number_is_read(
-    web: Web, monkeypatch: pytest.MonkeyPatch, size: int
+    web: Web, monkeypatch: pytest.MonkeyPatch, size: int, beginning: bytes
 ) -> None:
     parts = 0
 
@@ -97,11 +100,32 @@ async def test_of_very_small_chunks_a_bounded_number_is_read(
 
     on_body = connection.BoundedConnection.on_body
     monkeypatch.setattr("workers.serving.connection.BoundedConnection.on_body", counted)
-    async with peer(web) as (_, writer):
-        writer.write(CHUNKED + b"\r\n" + b"%x\r\n%s\r\n" % (size, b"a" * size) * 40_000)
+    async with peer(web) as (reader, writer):
+        writer.write(beginning)
+        if beginning is GET_CHUNKED:
+            await reader.readuntil(b"\r\n")
+        writer.write(b"%x\r\n%s\r\n" % (size, b"a" * size) * 40_000)
         await until(lambda: parts > connection.CHUNKS_MAX)
         await until(lambda: not web.server.server_state.connections)
     assert parts < 2 * connection.CHUNKS_MAX
+    assert 'cause="badly_framed"} 1.0' in (await web.client.get("/metrics")).text
+
+
+async def test_of_trailers_after_the_answer_a_bounded_number_is_read(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = 0
+
+    def counted(self: Any, name: bytes, value: bytes) -> None:
+        nonlocal fields
+        fields += 1
+        on_header(self, name, value)
+
+    on_header = connection.BoundedConnection.on_header
+    monkeypatch.setattr("workers.serving.connection.BoundedConnection.on_header", counted)
+    await sent_until_cut_off(web, GET_CHUNKED + b"0\r\n", b"x:\r\n" * 1_000)
+    # What one reading may bring, besides the bound.
+    assert fields * len(b"x:\r\n") < connection.FRAMING_BYTES_MAX + 512 * 1024
     assert 'cause="badly_framed"} 1.0' in (await web.client.get("/metrics")).text
 
 

@@ -185,6 +185,15 @@ def test_a_value_that_is_no_secret_stops_the_process(
         load_settings()
 
 
+@pytest.mark.parametrize("name", ["APP_WEBHOOK_SECRETS", "APP_EVENTS_SECRETS"])
+def test_a_secret_with_a_character_beyond_ascii_is_told_as_any_other(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv(name, APP_NEW + "\u200b")
+    with pytest.raises(SettingsFault, match=f"{name}: each must be whsec_ and the base64"):
+        load_settings()
+
+
 def test_all_faults_come_in_one_message_by_name(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("PORT", "http")
     environment.setenv("REDIS_URL", "http://queue")
@@ -202,6 +211,7 @@ def test_all_faults_come_in_one_message_by_name(environment: pytest.MonkeyPatch)
     [
         ("STRIPE_WEBHOOK_SECRETS", "sk_live_abc"),
         ("STRIPE_WEBHOOK_SECRETS", "whsec_abc"),
+        ("STRIPE_API_KEY", "sk_test_a1B2c3D4e5F6" * 2),
         ("APP_WEBHOOK_SECRETS", "whsec_abc"),
         ("DATABASE_URL", "mysql://u:hunter2@db"),
         ("REDIS_URL", "http://:hunter2@queue"),

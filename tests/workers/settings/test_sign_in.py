@@ -74,6 +74,54 @@ def test_a_key_that_is_none_is_named_and_not_quoted(
     assert "hidden" not in told
 
 
+@pytest.mark.parametrize(
+    "copied",
+    [
+        *(
+            "{}\n",
+            "{}\r\n",
+            " {}",
+            "{} ",
+            "\t{}",
+            "{}\x0b",
+            '"{}"',
+            "'{}'",
+            "`{}`",
+            "\u201c{}\u201d",
+        ),
+        *(
+            "\ufeff{}",
+            "{}\u200b",
+            "{}\u00a0",
+            "\u00a0{}",
+            "{}\u00ad{}",
+            "{}\n{}",
+            "{}\x1b{}",
+            "{}\udcff",
+        ),
+        *(
+            "export SUPABASE_JWT_SECRET={}",
+            "SUPABASE_JWT_SECRET={}",
+            "<{}>",
+            "${{{}}}",
+            "$(cat {})",
+        ),
+    ],
+    ids=ascii,
+)
+def test_a_secret_with_anything_around_it_stops_the_process(
+    environment: pytest.MonkeyPatch, copied: str
+) -> None:
+    environment.setenv("SUPABASE_JWT_SECRET", copied.format(SECRET, SECRET))
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+    (told,) = fault.value.faults
+    assert told.startswith(
+        ("SUPABASE_JWT_SECRET: must be the secret alone", "SUPABASE_JWT_SECRET: has a")
+    )
+    assert SECRET not in told
+
+
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=str)
 def test_only_the_process_that_receives_knows_the_secret(process: Process) -> None:
     assert "SUPABASE_JWT_SECRET" in RECEIVING_SECRETS

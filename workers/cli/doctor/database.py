@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from db.connections.explanations import explained_errors
 from db.connections.pool import result_or_abandon
+from db.connections.roles import WrongRole, check_owner, check_process_role
 from db.errors import CoinfleetError, raising_unavailable
 from db.health.server import read_password_ends, read_server, read_version
 from db.health.status import awaited_standbys, read_clock
@@ -21,6 +22,7 @@ from db.release.compatibility import is_current
 from tasks.findings import Finding, attention, broken, judge_clock, not_checked, ok
 from workers.cli.doctor.certificates import judge_end
 from workers.cli.words import counted
+from workers.processes import CONSOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from db.health.server import Server
     from workers.cli.doctor.examining import Context
 
+OWN_ADDRESS = "set DATABASE_URL to the address of the schema's owner"
 MIGRATE = "run `coinfleet migrate`"
 NOT_COMPARED = not_checked("what the last release made is not known here", fix=MIGRATE)
 # PostgreSQL 15 to 18 are tested.
@@ -57,8 +60,10 @@ async def reach(context: Context) -> list[Finding]:
     if context.pool is None:
         return [not_checked("no database is known here", fix="set DATABASE_URL, or start a fleet")]
     try:
-        asked = _read_version(context.pool)
+        asked = _read_version(context)
         version, is_released = await result_or_abandon(asked, after_s=WITHIN_S)
+    except WrongRole as error:
+        return [broken("release_not_owner", str(error), fix=OWN_ADDRESS)]
     except (CoinfleetError, TimeoutError) as error:
         is_silent = isinstance(error, TimeoutError)
         what = f"the database gives no answer within {WITHIN_S:g} s" if is_silent else str(error)
@@ -71,9 +76,24 @@ async def reach(context: Context) -> list[Finding]:
     return [ok(f"PostgreSQL {version} answers")]
 
 
-async def _read_version(pool: Pool) -> tuple[str, bool]:
+async def _read_version(context: Context) -> tuple[str, bool]:
     with explained_errors(), raising_unavailable():
-        return await read_version(pool)
+        found = await read_version(context.database)
+        url = context.settings.database_url
+        if url is not None and not context.is_of_console:
+            await _check_reader(context.database, url)
+        return found
+
+
+async def _check_reader(pool: Pool, url: str) -> None:
+    """Raise WrongRole for a role that may read little of what is looked at, as web's.
+
+    Each check would find that out by itself, and take it for damage.
+    """
+    try:
+        await check_process_role(pool, CONSOLE, url=url)
+    except WrongRole:
+        await check_owner(pool, url=url)
 
 
 async def check_schema(context: Context) -> list[Finding]:

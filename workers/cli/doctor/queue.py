@@ -1,6 +1,8 @@
 """The queue: whether it answers, takes what is written, keeps it, and is reached safely.
 
 The queue is only a doorbell, so nothing here loses money: what is wrong costs a second per event.
+It is asked on a thread: the other checks keep the event loop, on a busy machine for longer than the
+queue is waited for, and a queue that answers would be called unreachable.
 """
 
 from __future__ import annotations
@@ -9,20 +11,19 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
+import redis
 from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tasks.findings import Finding, attention, broken, not_checked, ok
 from workers.cli.doctor.certificates import check_certificate
 from workers.cli.doctor.settings import is_local
 from workers.queue.client import SOCKET_TIMEOUT_S
 from workers.queue.opening import open_broker
-from workers.queue.probe import PROBE_KEY, PROBE_TTL_MS, REFUSALS, reason_of
+from workers.queue.probe import REFUSALS, reason_of, write_probe
 from workers.queue.redis_clients import (
     SENTINEL,
-    close_async_client,
-    make_async_client,
+    make_client,
     sentinels_of,
 )
 from workers.settings import SettingsFault
@@ -60,10 +61,8 @@ async def check_queue(context: Context) -> list[Finding]:
         return [UNSET]
     server = f"the queue at {server_of(url)}"
     try:
-        if _is_rabbitmq(url):
-            trouble = await asyncio.to_thread(_trouble_of_rabbitmq, url)
-        else:
-            trouble = await _trouble_of_redis(url)
+        find = _trouble_of_rabbitmq if _is_rabbitmq(url) else _trouble_of_redis
+        trouble = await asyncio.to_thread(find, url)
     except SettingsFault as fault:
         return [
             broken(
@@ -79,17 +78,17 @@ async def check_queue(context: Context) -> list[Finding]:
     return [broken(code, f"{server} {what}: {reason}; {THEN}", fix=fix)]
 
 
-async def _trouble_of_redis(url: str) -> Trouble | None:
+def _trouble_of_redis(url: str) -> Trouble | None:
     """Return what is wrong with it and why; None if it takes what is written."""
     client = _client(url)
     try:
-        await client.set(PROBE_KEY, "", px=PROBE_TTL_MS)
+        write_probe(client)
     except REFUSALS as error:
         return Trouble("queue_refuses", "refuses writes", reason_of(error))
     except (redis.RedisError, OSError) as error:
         return Trouble("queue_unreachable", "is unreachable", reason_of(error))
     finally:
-        await close_async_client(client)
+        client.close()
     return None
 
 
@@ -113,17 +112,14 @@ async def check_memory(context: Context) -> list[Finding]:
         return [UNSET]
     if _is_rabbitmq(url):
         return [ok("RabbitMQ drops nothing when its memory is full: it lets senders wait")]
-    client = _client(url)
     try:
-        told: Mapping[str, Any] = await client.info("everything")
+        told = await asyncio.to_thread(_info, url)
     except REFUSALS as error:
         fix = "give the user the right `+info` (docs/deploying.md)"
         return [not_checked(f"the queue does not tell: {reason_of(error)}", fix=fix)]
     except (redis.RedisError, OSError) as error:
         what = f"the queue does not answer: {reason_of(error)}"
         return [not_checked(what, fix="see `queue`")]
-    finally:
-        await close_async_client(client)
     return [*_memory(told, setting), *judge_persistence(told)]
 
 
@@ -222,9 +218,18 @@ def _places(url: str) -> list[tuple[str, int]]:
     return [(parts.hostname or "localhost", parts.port or PORTS.get(parts.scheme, 0))]
 
 
-def _client(url: str) -> redis.asyncio.Redis:
+def _info(url: str) -> Mapping[str, Any]:
+    client = _client(url)
+    try:
+        told: Mapping[str, Any] = client.info("everything")
+    finally:
+        client.close()
+    return told
+
+
+def _client(url: str) -> redis.Redis:
     """Return a client that tries once: a check asks for the state of now, and is bounded."""
-    return make_async_client(
+    return make_client(
         url,
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,

@@ -30,6 +30,13 @@ BASES = {
     "GOOGLE_PUBSUB_BASE": ".googleapis.com",
     "GOOGLE_CERTIFICATES_URL": ".googleapis.com",
 }
+# By setting: what stands in the documentation and in examples of others.
+WELL_KNOWN = {
+    "SUPABASE_JWT_SECRET": (
+        "super-secret-jwt-token-with-at-least-32-characters-long",
+        "your-super-secret-jwt-token-with-at-least-32-characters-long",
+    ),
+}
 
 
 async def check_needs(context: Context) -> list[Finding]:
@@ -70,6 +77,7 @@ def _development_secrets(settings: Settings) -> Iterator[Finding]:
         name
         for name in DEVELOPMENT_SECRETS
         if _overlap(getattr(settings, name.lower()), getattr(development, name.lower()))
+        or getattr(settings, name.lower()) in WELL_KNOWN.get(name, ())
     ]
     if not same:
         return

@@ -55,7 +55,7 @@ NO_WEB = broken("no_web", "no web reports: nothing is received", fix=START)
 FIXES = {
     "no_scheduler": "start it: `coinfleet up`, or the line `scheduler` of the Procfile",
     "job_failed": "remove the cause, then `coinfleet schedules run NAME --reason …`",
-    "job_overdue": "start a worker, or look in its log for tick_failed",
+    "job_overdue": "start a worker, or look in its log for job_failed",
 }
 
 
@@ -100,7 +100,7 @@ async def check_schedules(context: Context) -> list[Finding]:
         broken(
             "run_unclaimed",
             f"a run of {each.sort} can be claimed since {_for(each, now)}, and no worker does",
-            fix="start a worker, or look in its log for tick_failed",
+            fix="start a worker, or look in its log for job_failed",
         )
         for each in await read_unfinished_ticks(pool, longer_than=RUN_UNCLAIMED_FOR)
     ]

@@ -47,7 +47,8 @@ def why(look: Look) -> str:
             f"It is worth {worth}; above {dollars(look.approval_threshold_usd)} a person decides."
         ),
         "over_limit": (
-            f"It is worth {worth}; one purchase may be worth {dollars(look.purchase_limit_usd)}."
+            f"It is worth {worth}; one purchase may be worth {dollars(look.purchase_limit_usd)},"
+            " and an account can hold 9,223,372,036,854,775,807 coins."
         ),
         "velocity": "Its buyer made too many purchases within 60 seconds.",
         "wrong_amount": f"What was paid is not the price: the price list says {_price(look)}.",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from workers.cli.simulate.plan import Outcome, Secrets
 
 QUANTITY_MAX = 3
+DAY_S = 86_400
 # Beyond the rolling minute in which one buyer's purchases are counted.
 PURCHASE_GAP_S = 61
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -117,9 +118,10 @@ class Scenario:
         buyer: UUID | None = None,
         quantity: int | None = None,
         gap_s: int = PURCHASE_GAP_S,
+        age_s: int = 0,
         **fields: Any,
     ) -> StripePayment:
-        """Return a payment for a package; no event is planned.
+        """Return a payment for a package, so old; no event is planned.
 
         The orders of one buyer are `gap_s` apart. `fields` are those of StripePayment.
         """
@@ -134,7 +136,7 @@ class Scenario:
             "ip_address": f"203.0.113.{self.random.randint(1, 254)}",
             "user_agent": BROWSER,
         }
-        fields.setdefault("created_s", self._started_s - self._bought[buyer] * gap_s)
+        fields.setdefault("created_s", self._started_s - age_s - self._bought[buyer] * gap_s)
         return self.make_payment(package.amount_minor * quantity, metadata=metadata, **fields)
 
     def make_payment(
@@ -203,9 +205,9 @@ class Scenario:
         """Expect that so much of a granted payment is reversed in the end."""
         self.plan.payments[payment.key].reversed_minor = amount_minor
 
-    def plan_purchase(self) -> StripePayment:
-        """Plan an order that one event announces, its payment intent; most are like this."""
-        payment = self.make_order()
+    def plan_purchase(self, *, age_s: int = 0) -> StripePayment:
+        """Plan an order, so old, that one event announces, its payment intent; most are so."""
+        payment = self.make_order(age_s=age_s)
         self.plan_event(payment_intent_succeeded, payment)
         self.expect_coins(payment)
         return payment
@@ -231,10 +233,15 @@ class Scenario:
     def plan_dispute(
         self, payment: StripePayment, change: str, *, status: str, moved: Mapping[str, int]
     ) -> None:
-        """Plan a change of the payment's dispute; `moved` is all money that moved for it so far."""
+        """Plan a change of the payment's dispute; `moved` is all money that moved for it so far.
+
+        It is opened a day after the payment, as objects.py has it, and decided a day after that.
+        """
+        days = 2 if change in ("closed", "funds_reinstated") else 1
         self.plan_event(
             dispute_event,
             payment,
+            created_s=payment.created_s + days * DAY_S,
             event_type=f"charge.dispute.{change}",
             dispute_id=f"du_{payment.key}",
             status=status,

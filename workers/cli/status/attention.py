@@ -60,10 +60,11 @@ def _dead(dead: Parked) -> str:
     if not dead.oldest:
         return events
     oldest = dead.oldest[0]
+    all_of_them = ", or all of them by `--state dead`" if dead.count > 1 else ""
     return (
         f"{events}, the oldest with id {oldest.id} ({oldest.last_error or oldest.reason}):"
         " remove the cause, then have it processed again:"
-        f" `coinfleet replay --id {oldest.id} --why '…'`"
+        f" `coinfleet replay --id {oldest.id} --why '…'`{all_of_them}"
     )
 
 

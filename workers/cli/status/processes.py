@@ -53,7 +53,7 @@ def judge_webs(webs: list[WebStatus], now: datetime) -> list[Fault]:
 
 
 def judge_workers(workers: list[WorkerReport]) -> list[Fault]:
-    """Return a fault for each worker that can't work, or asks nothing of a provider."""
+    """Return a fault for each worker whose work fails, or that asks nothing of a provider."""
     return [
         *(
             Fault(
@@ -73,7 +73,9 @@ def judge_workers(workers: list[WorkerReport]) -> list[Fault]:
 def _in_trouble(workers: list[WorkerReport]) -> list[Fault]:
     return [
         Fault(
-            "worker_in_trouble", f"worker {worker.worker} can't work: {_with_remedy(trouble.error)}"
+            # Often it is one kind of work, such as a job, and the worker goes on with all else.
+            "worker_in_trouble",
+            f"work of worker {worker.worker} fails: {_with_remedy(trouble.error)}",
         )
         for worker in workers
         if worker.report_age_s < TROUBLE_RECENT_S

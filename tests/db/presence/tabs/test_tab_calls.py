@@ -66,6 +66,24 @@ async def test_an_entry_without_a_tab_overrules_the_tabs_before_it(
     assert await viewer.is_watching()
 
 
+@pytest.mark.parametrize("tab", ["0", "watching"])
+@pytest.mark.parametrize("place", [0, 8])
+async def test_of_nine_tabs_in_one_call_the_one_that_watches_is_kept(
+    audience: Audience, viewer: Viewer, tab: str, place: int
+) -> None:
+    beats = [
+        entry(viewer.id, viewer.stream, tab=f"hid{number}", is_visible=False) for number in range(8)
+    ]
+    beats.insert(place, entry(viewer.id, viewer.stream, tab=tab))
+    for second in (0, 12):
+        await audience.gateway_call(*beats, second=second)
+        tabs = json.loads((await viewer.row())["tabs"])
+        assert len(tabs) == 8
+        assert tabs[tab][1]
+    await viewer.beat("hidden again", second=13, is_visible=False)
+    assert await viewer.is_watching()
+
+
 @pytest.mark.parametrize("nonsense", ["x" * 65, {}, [], True, {"a": 1}])
 async def test_an_invalid_tab_is_named_and_harms_no_other_entry(
     audience: Audience, viewer: Viewer, nonsense: object

@@ -28,7 +28,7 @@ from workers.cli.doctor.database import (
     check_server,
     reach,
 )
-from workers.cli.doctor.examining import examine
+from workers.cli.doctor.examining import Examined, examine
 from workers.cli.doctor.table import HERE, REACH
 
 if TYPE_CHECKING:
@@ -64,6 +64,38 @@ async def test_a_database_that_is_away_or_not_ours_is_a_finding(
     )
     (unknown,) = await reach(context())
     assert unknown.verdict is Verdict.NOT_CHECKED
+
+
+@pytest.mark.provokes("release_not_owner")
+@pytest.mark.parametrize("login", ["web", "worker", "scheduler", "operator"])
+async def test_a_role_that_may_read_little_is_one_finding_and_not_one_per_check(
+    shared_database: Database, login: str
+) -> None:
+    reached, *others = await examined_as(shared_database.url(login))
+    (finding,) = noted(reached.findings)
+    assert reached.verdict is BROKEN
+    assert f"logged us in as coinfleet_{login}, but this needs" in finding.what
+    assert "DATABASE_URL" in str(finding.fix)
+    assert {each.verdict for each in others} == {Verdict.NOT_CHECKED}
+
+
+async def test_the_consoles_role_may_read_what_the_doctor_looks_at(
+    shared_database: Database,
+) -> None:
+    reached, *others = await examined_as(shared_database.url("console"))
+    assert reached.verdict is Verdict.OK
+    findings = [finding for each in others for finding in each.findings]
+    assert not [each.what for each in findings if each.code == "check_failed"]
+
+
+async def examined_as(url: str) -> list[Examined]:
+    """What is found in the database with the rights of the role that this address logs in."""
+    pool = await open_pool(url, application_name="test", min_size=0, max_size=2)
+    try:
+        checks = [each for each in HERE if each.asks_database]
+        return await examine(checks, context(pool, database_url=url), reach=REACH)
+    finally:
+        pool.terminate()
 
 
 async def test_a_database_of_another_release_is_told_once(session: Connection) -> None:

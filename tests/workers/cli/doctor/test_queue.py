@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 BROKEN, ATTENTION = Verdict.BROKEN, Verdict.ATTENTION
 
+# What a doorbell does.
+RIGHTS = ("+set", "+evalsha", "+zadd", "+hset", "+rpush", "+del")
+
 
 @pytest.fixture
 def server(redis_url: str) -> Iterator[redis.Redis]:
@@ -44,6 +49,24 @@ async def test_a_queue_that_works_is_well(redis_url: str) -> None:
     given = context(redis_url=redis_url)
     for check in (check_queue, check_memory, check_tls):
         assert {each.verdict for each in await check(given)} == {Verdict.OK}
+
+
+async def test_a_queue_that_answers_is_not_away_because_the_machine_is_busy(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if each step of other checks took longer than the queue is waited for."""
+    monkeypatch.setattr("workers.cli.doctor.queue.SOCKET_TIMEOUT_S", 0.2)
+    loop, over = asyncio.get_running_loop(), threading.Event()
+
+    def keep_the_loop() -> None:
+        if not over.wait(0.3):
+            loop.call_soon(keep_the_loop)
+
+    loop.call_soon(keep_the_loop)
+    given = context(redis_url=redis_url)
+    queue, memory = await asyncio.gather(check_queue(given), check_memory(given))
+    over.set()
+    assert {each.verdict for each in (*queue, *memory)} == {Verdict.OK}
 
 
 async def test_without_an_address_nothing_is_checked() -> None:
@@ -67,7 +90,7 @@ async def test_a_queue_that_is_away_or_refuses_is_found(
 
 
 async def test_a_user_who_may_not_ask_is_no_finding(redis_url: str, server: redis.Redis) -> None:
-    server.execute_command("acl", "setuser", "weak", "on", ">weakpassword", "~*", "+set")
+    server.execute_command("acl", "setuser", "weak", "on", ">weakpassword", "~*", *RIGHTS)
     place = redis_url.rpartition("@")[2]
     given = context(redis_url=f"redis://weak:weakpassword@{place}")
     assert {each.verdict for each in await check_queue(given)} == {Verdict.OK}

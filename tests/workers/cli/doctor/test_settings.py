@@ -53,6 +53,16 @@ async def test_secrets_that_everybody_knows_count_on_this_machine_alone(
     assert f"count {why}: STRIPE_WEBHOOK_SECRETS, " in what
 
 
+@pytest.mark.parametrize("your", ["", "your-"])
+async def test_a_secret_of_supabases_documentation_is_one_that_everybody_knows(your: str) -> None:
+    secret = f"{your}super-secret-jwt-token-with-at-least-32-characters-long"
+    assert wrong(await check_mode(context(supabase_jwt_secret=secret))) == []
+    _, what = await found(
+        check_mode, context(supabase_jwt_secret=secret, web_origin="https://pay.example.com")
+    )
+    assert what.endswith("others reach: SUPABASE_JWT_SECRET")
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from tests.db.races import kill_session
 from tests.provoking import case, noted
 from tests.workers.cli.doctor.findings import context, found, wrong
 from tests.workers.cli.status.conftest import A_FLEET_AT_WORK
+from workers.cli.doctor import work
 from workers.cli.doctor.arrivals import check_arrivals, check_refusals
 from workers.cli.doctor.work import (
     check_calls,
@@ -125,7 +128,7 @@ async def test_what_web_reports_of_itself_is_found(
         case(
             "worker_in_trouble",
             '{"trouble": {"error": "42501: permission denied", "age_s": 5}}',
-            "can't work: 42501: permission denied; run `coinfleet migrate`",
+            "fails: 42501: permission denied; run `coinfleet migrate`",
         ),
     ],
 )
@@ -368,3 +371,12 @@ async def test_without_a_web_nobody_knows_whose_events_are_taken(session: Connec
     assert {each.verdict for each in await check_arrivals(context(session))} == {
         Verdict.NOT_CHECKED
     }
+
+
+def test_what_a_fix_says_to_look_for_in_the_log_is_logged() -> None:
+    workers = Path(work.__file__).parents[2]
+    named = re.findall(r"in its log for (\w+)", Path(work.__file__).read_text())
+    texts = [path.read_text() for path in workers.rglob("*.py")]
+    assert named
+    for event in named:
+        assert any(f'("{event}"' in text for text in texts), event

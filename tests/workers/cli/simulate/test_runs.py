@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter, deque
 from contextlib import asynccontextmanager
@@ -71,6 +72,23 @@ def test_a_thousand_events_contain_every_hold_and_most_refusals() -> None:
         *("insufficient_coins", "unknown_recipient", "unknown_gift_type", "self_gift"),
         "livemode_mismatch",
     }
+
+
+def test_nothing_that_a_plan_tells_happens_later_than_now() -> None:
+    """An operator reads a dispute's age in `coinfleet status`; what it tells comes after it."""
+    plan, now_s = make_plan(1_000), time.time()
+    disputes = 0
+    for event in plan.all_events.values():
+        if event.provider != "stripe":
+            continue
+        told = json.loads(event.sign(SECRETS, at_s=now_s).body)
+        about = told["data"]["object"]
+        assert about.get("created", now_s) <= now_s, event.event_id
+        assert told["created"] <= now_s, event.event_id
+        if about["object"] == "dispute":
+            disputes += 1
+            assert told["created"] >= about["created"], event.event_id
+    assert disputes
 
 
 def test_guardrails_that_hold_ordinary_purchases_refuse_the_run() -> None:

@@ -73,12 +73,24 @@ async def test_a_dead_event_needs_a_person(
     (line,) = health.attention
     (dead,) = health.dead.oldest
     assert line.startswith(f"dead: 1 event, the oldest with id {dead.id} (Boom): remove the cause")
+    assert line.endswith(f"`coinfleet replay --id {dead.id} --why '…'`")
     assert health.dead.newest == [dead]
     assert (dead.provider_event_id, dead.reason, dead.last_error) == (
         "evt_poison",
         "failed",
         "Boom",
     )
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_several_dead_events_need_one_command(
+    database: Database, web_pool: Pool, db: Connection
+) -> None:
+    for event_id in ("evt_1", "evt_2"):
+        await store_event(web_pool, event_id)
+    await db.execute("update fleet.inbox_events set state = 'dead', reason = 'failed'")
+    (line,) = (await health_of(database)).attention
+    assert line.endswith(", or all of them by `--state dead`")
 
 
 @pytest.mark.usefixtures("at_work")

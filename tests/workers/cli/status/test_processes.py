@@ -134,7 +134,7 @@ async def test_a_full_disk_that_stops_a_worker_needs_a_person(
     )
     (line,) = (await health_of(database)).attention
     assert line == (
-        f"worker host:1 can't work: {trouble['error']}; free space on the database's disk"
+        f"work of worker host:1 fails: {trouble['error']}; free space on the database's disk"
     )
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.cli.simulate import stripe
+from workers.cli.simulate.scenario import DAY_S
 
 if TYPE_CHECKING:
     from workers.cli.simulate.scenario import Scenario
     from workers.cli.simulate.stripe import StripePayment
+
+# A bank disputes a payment a day after it and decides a day later, all of it in the past.
+DISPUTED_AGE_S = 3 * DAY_S
 
 
 def refund_in_full(scenario: Scenario) -> None:
@@ -39,7 +43,7 @@ def fail_to_refund(scenario: Scenario) -> None:
 
 def lose_dispute(scenario: Scenario) -> None:
     """Lose a dispute: the buyer's bank takes the money for good."""
-    payment = scenario.plan_purchase()
+    payment = scenario.plan_purchase(age_s=DISPUTED_AGE_S)
     moved = {"out": -payment.amount_minor}
     scenario.plan_dispute(payment, "created", status="needs_response", moved=moved)
     scenario.plan_dispute(payment, "closed", status="lost", moved=moved)
@@ -48,7 +52,7 @@ def lose_dispute(scenario: Scenario) -> None:
 
 def win_dispute(scenario: Scenario) -> None:
     """Win a dispute: the bank takes the money and gives it back, and the coins follow."""
-    payment = scenario.plan_purchase()
+    payment = scenario.plan_purchase(age_s=DISPUTED_AGE_S)
     out = {"out": -payment.amount_minor}
     both = out | {"in": payment.amount_minor}
     scenario.plan_dispute(payment, "funds_withdrawn", status="needs_response", moved=out)
@@ -57,7 +61,7 @@ def win_dispute(scenario: Scenario) -> None:
 
 def open_inquiry(scenario: Scenario) -> None:
     """Be asked by the bank, which takes nothing."""
-    payment = scenario.plan_purchase()
+    payment = scenario.plan_purchase(age_s=DISPUTED_AGE_S)
     scenario.plan_dispute(payment, "created", status="warning_needs_response", moved={})
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The reasons for which something is held, and what each means in a few words.
 REASONS = {
     "needs_approval": "a large purchase",
-    "over_limit": "beyond the limit of one purchase",
+    "over_limit": "beyond the limit of a purchase or an account",
     "velocity": "many purchases within a minute",
     "unknown_buyer": "nobody knows whose it is",
     "unknown_product": "not in the price list",
