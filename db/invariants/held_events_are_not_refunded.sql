@@ -18,7 +18,8 @@ cross join lateral (
             r.status in ('failed', 'canceled') as is_undone,
             -- Made by the time of the total, and failed after it.
             not coalesce(r.created_at > coalesce(p.refund_total_at, '-infinity'), false)
-            and coalesce(r.undone_at > coalesce(p.refund_total_at, '-infinity'), p.refund_total_at is null) as is_in_total
+            and coalesce(r.undone_at > coalesce(p.refund_total_at, '-infinity'), p.refund_total_at is null)
+                as is_in_total
     ) as u
     where r.payment_id = p.id
 ) as refunded

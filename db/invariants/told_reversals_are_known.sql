@@ -43,7 +43,10 @@ where n.event_type not in ('charge.refunded') and n.event_type not like 'charge.
         from fleet.refunds as r
         where r.provider = 'stripe' and r.refund_id = n.object_id and r.payment_id = any(n.payment_ids)
             and r.amount_minor >= (n.object ->> 'amount')::numeric
-            and (r.status in ('failed', 'canceled') or coalesce(n.object ->> 'status', '') not in ('failed', 'canceled'))
+            and (
+                r.status in ('failed', 'canceled')
+                or coalesce(n.object ->> 'status', '') not in ('failed', 'canceled')
+            )
     )
 union all
 select n.id, n.event_type, n.object_id
