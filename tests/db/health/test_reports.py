@@ -58,6 +58,20 @@ async def test_a_time_spent_is_a_number(db: Connection, ms: str) -> None:
         await report_work(db, "w", apply_ms_total=ms)
 
 
+@pytest.mark.parametrize("age_s", [9e12, 1e9, -1e12])
+async def test_a_time_that_no_reader_can_show_is_no_report(db: Connection, age_s: float) -> None:
+    work = json.dumps(COUNTED | {"detail": {}})
+    for report, *values in (
+        ("select fleet.report_web('w', $1, '{}')",),
+        ("select fleet.report_work('w', $1, null, $2::jsonb)", work),
+        ("select fleet.report_work('w', 1, $1, $2::jsonb)", work),
+    ):
+        with pytest.raises((asyncpg.CheckViolationError, asyncpg.DatetimeFieldOverflowError)):
+            await db.execute(report, age_s, *values)
+    assert await read_webs(db) == []
+    assert await read_workers(db) == []
+
+
 @pytest.mark.parametrize("detail", OF_ANOTHER_SHAPE)
 async def test_a_report_of_another_shape_hides_no_other(db: Connection, detail: str) -> None:
     await report_work(db, "odd", detail)
