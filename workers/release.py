@@ -55,6 +55,8 @@ async def release(settings: Settings) -> Report:
         structlog.get_logger().warning("rule_changed", **change._asdict())
     if report.profiles_made is None:
         structlog.get_logger().warning("older_users_not_read", remedy=OLDER_USERS_REMEDY)
+    if report.sequences_mended:
+        structlog.get_logger().warning("sequences_mended", count=report.sequences_mended)
     for difference in report.different:
         structlog.get_logger().error(
             "catalog_differs",

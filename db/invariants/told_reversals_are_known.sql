@@ -26,14 +26,18 @@ with told as materialized (
         and (e.event_type = 'charge.refunded' or t.body #> '{data,object}' ?| array['payment_intent', 'charge'])
 ),
 named as (
-    select t.id, t.event_type, t.object, t.object ->> 'id' as object_id, t.at, array_agg(k.payment_id) as payment_ids
+    select
+        t.id, t.event_type, t.object, t.object ->> 'id' as object_id, t.at,
+        array(
+            select k.payment_id
+            from fleet.payment_keys as k
+            where k.provider = 'stripe' and k.key in (
+                t.object ->> 'payment_intent', t.object #>> '{payment_intent,id}',
+                t.object ->> 'charge', t.object #>> '{charge,id}',
+                case when t.event_type = 'charge.refunded' then t.object ->> 'id' end
+            )
+        ) as payment_ids
     from told as t
-    left join fleet.payment_keys as k on k.provider = 'stripe' and k.key in (
-        t.object ->> 'payment_intent', t.object #>> '{payment_intent,id}',
-        t.object ->> 'charge', t.object #>> '{charge,id}',
-        case when t.event_type = 'charge.refunded' then t.object ->> 'id' end
-    )
-    group by t.id, t.event_type, t.object, t.at
 )
 select n.id as event_id, n.event_type, n.object_id
 from named as n

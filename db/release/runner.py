@@ -60,10 +60,12 @@ class Report:
     """What one run did, in order; no step if the database was current.
 
     `profiles_made` is for users older than the schema; None if auth.users could not be read.
+    `sequences_mended` were behind their tables, as a move by logical replication leaves them.
     """
 
     steps: tuple[Step, ...]
     profiles_made: int | None = 0
+    sequences_mended: int = 0
     different: tuple[Difference, ...] = ()
     """What somebody added to the catalog, or took, that applying the files again does not undo."""
 
@@ -79,8 +81,11 @@ async def migrate(url: str, *, on_step: Callable[[Step], None] | None = None) ->
     async with _release_session(url) as connection:
         report = await bring_up(connection, expected(), on_step=on_step)
         await mend_freezes(connection)
-        await connection.fetchval("select fleet.mend_sequences()")
-        return replace(report, profiles_made=await make_profiles(connection))
+        return replace(
+            report,
+            sequences_mended=await connection.fetchval("select fleet.mend_sequences()"),
+            profiles_made=await make_profiles(connection),
+        )
 
 
 async def mend_freezes(connection: Connection) -> None:

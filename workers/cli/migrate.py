@@ -55,6 +55,9 @@ def command(
             write(f"{counted(len(report.steps), 'step')} applied")
             if report.profiles_made:
                 write(f"{counted(report.profiles_made, 'profile')} made for older users")
+            if report.sequences_mended:
+                mended = counted(report.sequences_mended, "sequence")
+                write(f"{mended} moved past the newest row")
             # The release has logged each of them.
             raise typer.Exit(code=bool(report.different))
 

@@ -43,7 +43,9 @@ begin
         execute format('select case when is_called then last_value else last_value - 1 end from %s', v_one.sequence)
             into v_last;
         if v_newest > v_last then
-            perform setval(v_one.sequence, v_newest);
+            -- Read again in the same statement: somebody may have drawn a number beyond the newest row meanwhile.
+            execute format('select setval(%L, greatest($1, last_value)) from %s', v_one.sequence, v_one.sequence)
+                using v_newest;
             v_mended := v_mended + 1;
         end if;
     end loop;
@@ -53,7 +55,7 @@ begin
         select max(e.id) into v_newest from public.ledger_entries as e;
         select r.last_value into v_last from fleet.reversal_no as r;
         if v_newest > v_last then
-            perform setval('fleet.reversal_no', v_newest);
+            perform setval('fleet.reversal_no', greatest(v_newest, r.last_value)) from fleet.reversal_no as r;
         end if;
     end if;
     return v_mended;
