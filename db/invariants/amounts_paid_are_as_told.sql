@@ -3,7 +3,8 @@
 select cp.id as purchase_id, cp.amount_minor, cp.currency, e.id as event_id
 from public.coin_purchases as cp
 join fleet.inbox_events as e on e.provider = cp.provider and e.provider_event_id = cp.provider_event_id
-cross join lateral (select fleet.event_object(e.payload) #> '{data,object}' as object) as t
+-- By `offset`, each payload is parsed once, and not for each mention.
+cross join lateral (select fleet.event_object(e.payload) #> '{data,object}' as object offset 0) as t
 where cp.provider = 'stripe' and e.payload is not null
     and (cp.refunded_coins > 0 or cp.status in ('refunded', 'chargeback'))
     and e.event_type in (

@@ -3,7 +3,8 @@
 with told as materialized (
     select e.id, e.event_type, t.body #> '{data,object}' as object, to_timestamp((t.body ->> 'created')::numeric) as at
     from fleet.inbox_events as e
-    cross join lateral (select fleet.event_object(e.payload) as body) as t
+    -- By `offset`, each payload is parsed once, and not for each mention.
+    cross join lateral (select fleet.event_object(e.payload) as body offset 0) as t
     where e.provider = 'stripe' and e.payload is not null
         and (
             e.event_type in (
