@@ -120,7 +120,9 @@ def _clock(process: str, ahead_s: float | None) -> Iterator[Fault]:
     if ahead_s is not None and abs(ahead_s) > SKEW_FROM_S:
         side = "ahead of" if ahead_s > 0 else "behind"
         off = duration(abs(ahead_s))
-        yield Fault("clock_off", f"the clock of {process} is {off} {side} the database's", "correct it")
+        yield Fault(
+            "clock_off", f"the clock of {process} is {off} {side} the database's", "correct it"
+        )
 
 
 def _refused(refused: RefusedInARow) -> str:
