@@ -53,7 +53,10 @@ def judge_webs(webs: list[WebStatus], now: datetime) -> list[Fault]:
 
 
 def judge_workers(workers: list[WorkerReport]) -> list[Fault]:
-    """Return a fault for each worker whose work fails, whose clock is off, or that asks a provider nothing."""
+    """Return a fault for each worker whose work fails, or that asks nothing of a provider.
+
+    A worker whose clock is off is one, too: nobody takes what it signs.
+    """
     return [
         *(
             Fault(
