@@ -105,15 +105,13 @@ async def report_worker(database: Pool | Connection, report: WorkerReport) -> da
         "apply_buckets": report.apply_buckets,
         "detail": report.detail,
     }
-    row = await database.fetchrow(
-        # Behind the call, which the planner does not leave out for it.
-        "select fleet.report_work($1, $2, $3, $4::jsonb), clock_timestamp() as now",
+    now: datetime = await database.fetchval(
+        "select clock_timestamp() from fleet.report_work($1, $2, $3, $4::jsonb)",
         report.worker,
         report.uptime_s,
         report.doorbell_age_s,
         msgspec.json.encode(counted).decode(),
     )
-    now: datetime = row["now"]
     return now
 
 
