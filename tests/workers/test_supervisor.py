@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 import workers
+from workers.embedded import EmbeddedServer
 from workers.processes import PROCESSES, WEB, WORKER, Process
 from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, RECEIVING_SECRETS
 from workers.supervisor.environment import (
@@ -17,6 +21,7 @@ from workers.supervisor.environment import (
     environment_of,
     fleet_environment,
 )
+from workers.supervisor.member import describe_giving_up
 from workers.supervisor.output import Output
 from workers.supervisor.procfile import read_procfile
 from workers.supervisor.restarts import Restarts
@@ -50,6 +55,35 @@ def test_deaths_longer_ago_than_a_minute_are_forgotten() -> None:
         restarts.after_death(now)
     assert restarts.after_death(60.0) is not None
     assert restarts.after_death(1000.0) == first
+
+
+class FullDisk(EmbeddedServer):
+    """A server that ends at its start, as PostgreSQL does on a full disk."""
+
+    name = "postgres"
+    stop_signal = signal.SIGTERM
+
+    def prepare(self, pause: object) -> None:
+        """It needs nothing."""
+
+    def is_ready(self) -> bool:
+        """It never is."""
+        return False
+
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        ends = "echo 'LOG:  redo starts'; echo 'FATAL:  No space left on device'; exit 1"
+        return subprocess.Popen(["/bin/sh", "-c", ends], stdout=log)
+
+
+def test_a_server_that_is_given_up_says_why(tmp_path: Path) -> None:
+    server = FullDisk(tmp_path)
+    server.spawn()
+    assert server.process is not None
+    server.process.wait()
+    assert describe_giving_up(server) == (
+        "postgres died 5 times within 60 s, the last time with exit code 1: giving up "
+        f"(see {tmp_path / 'postgres.log'}): FATAL:  No space left on device"
+    )
 
 
 def test_the_procfile_names_each_process_with_its_module_in_order() -> None:

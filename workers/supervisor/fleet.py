@@ -23,13 +23,13 @@ from workers.processes import PROCESSES, RELEASE
 from workers.settings import Settings, SettingsFault, lacking
 from workers.sign_in_links import make_links
 from workers.supervisor.environment import development_secrets, environment_of, fleet_environment
-from workers.supervisor.member import Member, describe_end
+from workers.supervisor.member import Member, describe_end, describe_giving_up
 from workers.supervisor.mocks import Mocks
 from workers.supervisor.output import Output
 from workers.supervisor.process import FleetProcess
 from workers.supervisor.procfile import read_procfile
 from workers.supervisor.readiness import Readiness
-from workers.supervisor.restarts import DEATHS, WITHIN_S, Restarts
+from workers.supervisor.restarts import Restarts
 from workers.supervisor.signals import Signals
 from workers.supervisor.stopping import stop_in_order
 
@@ -224,13 +224,10 @@ class Fleet:
             return
         if supervised.restart_at is None:
             member.stop(0)
-            end = describe_end(member)
             delay_s = supervised.restarts.after_death(now)
             if delay_s is None:
-                raise FleetFailed(
-                    f"{member.name} died {DEATHS} times within {WITHIN_S:.0f} s, "
-                    f"the last time with {end}: giving up"
-                )
+                raise FleetFailed(describe_giving_up(member))
+            end = describe_end(member)
             self._output.say(f"{member.name} died ({end}), starting it again in {delay_s} s")
             supervised.restart_at = now + delay_s
         elif now >= supervised.restart_at:
