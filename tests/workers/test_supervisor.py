@@ -13,6 +13,7 @@ from typing import IO
 import pytest
 
 import workers
+from tests.journeys.fleet_run import free_port
 from workers.embedded import EmbeddedServer
 from workers.processes import PROCESSES, WEB, WORKER, Process
 from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, RECEIVING_SECRETS
@@ -21,6 +22,7 @@ from workers.supervisor.environment import (
     environment_of,
     fleet_environment,
 )
+from workers.supervisor.fleet import FleetFailed, Ports
 from workers.supervisor.member import describe_giving_up
 from workers.supervisor.output import Output
 from workers.supervisor.procfile import read_procfile
@@ -55,6 +57,23 @@ def test_deaths_longer_ago_than_a_minute_are_forgotten() -> None:
         restarts.after_death(now)
     assert restarts.after_death(60.0) is not None
     assert restarts.after_death(1000.0) == first
+
+
+@pytest.mark.parametrize("hosts", ["127.0.0.1", "127.0.0.2,127.0.0.1"])
+def test_a_port_that_is_to_serve_two_is_named_by_both_settings(hosts: str) -> None:
+    port = free_port()
+    with Ports() as ports:
+        ports.hold("PORT", port, "COINFLEET_HOST", "127.0.0.1")
+        with pytest.raises(FleetFailed, match=r"^CONSOLE_PORT: must be another than PORT$"):
+            ports.hold("CONSOLE_PORT", port, "CONSOLE_HOST", hosts)
+
+
+def test_one_port_of_two_addresses_serves_two_and_is_free_afterwards() -> None:
+    port = free_port()
+    for _ in range(2):
+        with Ports() as ports:
+            ports.hold("PORT", port, "COINFLEET_HOST", "127.0.0.1,127.0.0.1")
+            ports.hold("CONSOLE_PORT", port, "CONSOLE_HOST", "127.0.0.2")
 
 
 class FullDisk(EmbeddedServer):

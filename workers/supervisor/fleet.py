@@ -10,7 +10,9 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Self
 
 from workers.embedded import (
     DataFolder,
@@ -43,21 +45,40 @@ class FleetFailed(Exception):
     """The fleet can't start or go on; the message is one line for a person."""
 
 
-def check_port(setting: str, port: int, host_setting: str, hosts: str) -> None:
-    """Raise FleetFailed if nobody could listen on this port of these addresses."""
-    try:
-        for host in hosts.split(","):
-            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            socket.create_server((host, port), family=family).close()
-    except socket.gaierror as error:
-        raise FleetFailed(
-            f"{host_setting} is no address of this machine ({error.strerror})"
-        ) from error
-    except OSError as error:
-        raise FleetFailed(
-            f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
-            f"stop what listens there, or set {setting} to another"
-        ) from error
+class Ports:
+    """The ports that the fleet will listen on, held until each of them is known to be free."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, str] = {}
+        self._sockets = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sockets.close()
+
+    def hold(self, setting: str, port: int, host_setting: str, hosts: str) -> None:
+        """Raise FleetFailed if nobody could listen on this port of these addresses."""
+        try:
+            for family, address in {self._address(host, port) for host in hosts.split(",")}:
+                self._sockets.enter_context(socket.create_server(address, family=family))
+        except socket.gaierror as error:
+            raise FleetFailed(
+                f"{host_setting} is no address of this machine ({error.strerror})"
+            ) from error
+        except OSError as error:
+            if port in self._held:
+                raise FleetFailed(f"{setting}: must be another than {self._held[port]}") from error
+            raise FleetFailed(
+                f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
+                f"stop what listens there, or set {setting} to another"
+            ) from error
+        self._held[port] = setting
+
+    def _address(self, host: str, port: int) -> tuple[int, tuple[str, int]]:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return family, (str(address[0]), port)
 
 
 @dataclass(slots=True)
@@ -141,12 +162,12 @@ class Fleet:
     def _check_ports(self) -> None:
         """Raise FleetFailed if `web` or `console` could not listen where they are told to."""
         settings = self._settings
-        check_port("PORT", settings.port, "COINFLEET_HOST", settings.coinfleet_host)
-        if settings.metrics_port:
-            check_port(
-                "METRICS_PORT", settings.metrics_port, "COINFLEET_HOST", settings.coinfleet_host
-            )
-        check_port("CONSOLE_PORT", settings.console_port, "CONSOLE_HOST", settings.console_host)
+        web = ("COINFLEET_HOST", settings.coinfleet_host)
+        with Ports() as ports:
+            ports.hold("PORT", settings.port, *web)
+            if settings.metrics_port:
+                ports.hold("METRICS_PORT", settings.metrics_port, *web)
+            ports.hold("CONSOLE_PORT", settings.console_port, "CONSOLE_HOST", settings.console_host)
 
     def _start_servers(self, signals: Signals) -> None:
         for server in self._servers():
