@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 PAYLOADS_PER_CALL = 1_000
 # Each is a row of half a KB.
 DELIVERIES_PER_CALL = 10_000
+# Each may be leased to a worker, who waits for nobody else.
+CALLS_PER_CALL = 10_000
 # The bound inside fleet.fold_event_tallies. If a call sums up this many, there are more.
 TALLIES_PER_CALL = 50_000
 
@@ -28,6 +30,12 @@ async def drop_old_payloads(database: Pool | Connection, *, limit: int = PAYLOAD
     """Remove payloads of finished events after 90 days; return how many. Keys and hashes stay."""
     dropped: int = await database.fetchval("select fleet.drop_old_payloads(p_limit => $1)", limit)
     return dropped
+
+
+async def date_calls_anew(database: Pool | Connection, *, limit: int = CALLS_PER_CALL) -> int:
+    """Count pauses from now that a clock which was ahead began; return how many calls had one."""
+    dated: int = await database.fetchval("select fleet.date_calls_anew($1)", limit)
+    return dated
 
 
 async def trim_history(database: Pool | Connection) -> int:

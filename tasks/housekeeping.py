@@ -43,6 +43,9 @@ async def tidy_up(ctx: Context) -> None:
     judged = await claims.judge_holds_again(ctx.pool, limit=JUDGED_PER_RUN_MAX)
     if judged:
         ctx.log.info("held_events_judged_again", events=judged)
+    dated = await housekeeping.date_calls_anew(ctx.pool)
+    if dated:
+        ctx.log.warning("calls_dated_anew", calls=dated)
     await _expire_holds(ctx)
     expired = await freezes.expire_freezes(ctx.pool, limit=UNFROZEN_PER_RUN_MAX)
     if expired:

@@ -51,6 +51,7 @@ class WorkDetail(msgspec.Struct, frozen=True):
 
     `latency_buckets` counts applied events by the time since they were received; the bounds are
     tasks.context.LATENCY_BUCKETS_S. `version` is the release that the worker runs.
+    `clock_ahead_s` is its machine's clock less the database's; None until it was measured.
     """
 
     outcomes: tuple[OutcomeCount, ...] = ()
@@ -60,6 +61,7 @@ class WorkDetail(msgspec.Struct, frozen=True):
     trouble: Trouble | None = None
     faults: tuple[ProviderFault, ...] = ()
     version: str = ""
+    clock_ahead_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +96,8 @@ class WorkerStatus:
     is_alive: bool
 
 
-async def report_worker(database: Pool | Connection, report: WorkerReport) -> None:
-    """Replace the worker's report."""
+async def report_worker(database: Pool | Connection, report: WorkerReport) -> datetime:
+    """Replace the worker's report; return the database's time."""
     counted = {
         "batches": report.batches,
         "events": report.events,
@@ -103,13 +105,14 @@ async def report_worker(database: Pool | Connection, report: WorkerReport) -> No
         "apply_buckets": report.apply_buckets,
         "detail": report.detail,
     }
-    await database.execute(
-        "select fleet.report_work($1, $2, $3, $4::jsonb)",
+    now: datetime = await database.fetchval(
+        "select clock_timestamp() from fleet.report_work($1, $2, $3, $4::jsonb)",
         report.worker,
         report.uptime_s,
         report.doorbell_age_s,
         msgspec.json.encode(counted).decode(),
     )
+    return now
 
 
 async def read_workers(database: Pool | Connection) -> list[WorkerStatus]:

@@ -36,6 +36,7 @@ grant execute on function fleet.fail_backfill(bigint, integer, text, boolean, ti
 grant execute on function fleet.known_orders(timestamptz, bigint, integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.late_confirmations(timestamptz) to coinfleet_worker;
 grant execute on function fleet.pause_provider_calls(bigint, integer, text, timestamptz) to coinfleet_worker;
+grant execute on function fleet.date_calls_anew(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.drop_old_deliveries(integer, timestamptz) to coinfleet_worker;
 grant execute on function fleet.event_counts() to coinfleet_worker;
 grant execute on function fleet.fold_event_tallies() to coinfleet_worker;

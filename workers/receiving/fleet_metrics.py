@@ -231,14 +231,22 @@ def _worker_families(signs: VitalSigns) -> Iterator[Metric]:
         "Attempts that failed and are repeated, by SQLSTATE or class of error.",
         labels=["worker", "error"],
     )
+    clock = GaugeMetricFamily(
+        "coinfleet_worker_clock_ahead_seconds",
+        "The clock of its machine less the database's.",
+        labels=["worker"],
+    )
     for report in signs.workers:
         age.add_metric([report.worker], report.report_age_s)
+        if report.detail.clock_ahead_s is not None:
+            clock.add_metric([report.worker], report.detail.clock_ahead_s)
         applied.add_metric([report.worker], report.events)
         for outcome in report.detail.outcomes:
             outcomes.add_metric([report.worker, outcome.state, outcome.reason], outcome.events)
         for failure in report.detail.failures:
             failures.add_metric([report.worker, failure.error], failure.attempts)
     yield age
+    yield clock
     yield applied
     yield outcomes
     yield failures

@@ -17,6 +17,7 @@ from db.connections.pool import answered
 from db.errors import describe, is_transient
 from db.health.webs import WebDetail, report_web
 from db.health.workers import Trouble
+from workers.clock import ClockWatch
 from workers.version import release_version
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ REPORT_EVERY_S = 10.0
 REPORT_TIMEOUT_S = 5.0
 # What an outage stops here.
 REPORTING = "reporting"
-# Signatures may be 300 s old. A clock that is off by this much is set by no time service.
-SKEW_LOGGED_FROM_S = 5.0
 
 
 class WebReporter:
@@ -59,8 +58,7 @@ class WebReporter:
         self._providers = tuple(providers)
         self._purchases_from = tuple(purchases_from)
         self._started = time.monotonic()
-        self._clock_ahead_s: float | None = None
-        self._is_skewed = False
+        self._clock = ClockWatch("signatures are judged by this machine's clock: set it right")
         self._trouble: tuple[str, float] | None = None
         self._task: asyncio.Task[None] | None = None
         self.is_failing = False
@@ -91,18 +89,16 @@ class WebReporter:
         trouble = self._trouble
         now = time.monotonic()
         detail = WebDetail(
-            clock_ahead_s=self._clock_ahead_s,
+            clock_ahead_s=self._clock.ahead_s,
             refused=self._refusals.in_a_row(),
             trouble=Trouble(trouble[0], now - trouble[1]) if trouble else None,
             providers=self._providers,
             purchases_from=self._purchases_from,
             version=release_version(),
         )
-        asked_at = time.time()
         reporting = report_web(self._pool, self.web, uptime_s=now - self._started, detail=detail)
-        database_time = await answered(self._pool, reporting, within_s=REPORT_TIMEOUT_S)
-        # The database read its clock somewhere between the question and the answer.
-        self._note_clock((asked_at + time.time()) / 2 - database_time.timestamp())
+        telling = answered(self._pool, reporting, within_s=REPORT_TIMEOUT_S)
+        self._note_clock_ahead(await self._clock.compare(telling))
 
     async def _keep_reporting(self) -> None:
         is_first = True
@@ -122,17 +118,3 @@ class WebReporter:
                 self._outage.end(REPORTING)
             is_first = False
             await asyncio.sleep(REPORT_EVERY_S)
-
-    def _note_clock(self, ahead_s: float) -> None:
-        self._clock_ahead_s = ahead_s
-        self._note_clock_ahead(ahead_s)
-        is_skewed = abs(ahead_s) > SKEW_LOGGED_FROM_S
-        if is_skewed and not self._is_skewed:
-            log.warning(
-                "clock_skewed",
-                ahead_of_database_s=round(ahead_s, 1),
-                then="signatures are judged by this machine's clock: set it right",
-            )
-        elif self._is_skewed and not is_skewed:
-            log.info("clock_right_again", ahead_of_database_s=round(ahead_s, 1))
-        self._is_skewed = is_skewed

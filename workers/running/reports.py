@@ -19,6 +19,7 @@ from db.health.workers import (
     WorkerReport,
     report_worker,
 )
+from workers.clock import ClockWatch
 from workers.version import release_version
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class Reports:
         self._worker = worker
         self._meter = meter
         self._started = time.monotonic()
+        self._clock = ClockWatch(
+            "messages are signed, and providers are asked, by this machine's clock: set it right"
+        )
         self._doorbell_at: float | None = None
         self.has_answered = asyncio.Event()
         """Set once the worker has answered a message."""
@@ -54,12 +58,13 @@ class Reports:
             events=self._meter.events,
             apply_ms_total=self._meter.apply_ms_total,
             apply_buckets=self._meter.apply_buckets,
-            detail=work_detail(self._meter),
+            detail=work_detail(self._meter, clock_ahead_s=self._clock.ahead_s),
         )
-        await answered(self._pool, report_worker(self._pool, report), within_s=within_s)
+        telling = answered(self._pool, report_worker(self._pool, report), within_s=within_s)
+        await self._clock.compare(telling)
 
 
-def work_detail(meter: Meter) -> WorkDetail:
+def work_detail(meter: Meter, *, clock_ahead_s: float | None = None) -> WorkDetail:
     """Return what the meter counted, as a report holds it."""
     trouble = meter.trouble()
     return WorkDetail(
@@ -73,4 +78,5 @@ def work_detail(meter: Meter) -> WorkDetail:
         trouble=Trouble(*trouble) if trouble else None,
         faults=tuple(ProviderFault(*each) for each in sorted(meter.faults.items())),
         version=release_version(),
+        clock_ahead_s=clock_ahead_s,
     )

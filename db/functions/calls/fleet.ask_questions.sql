@@ -9,10 +9,10 @@ begin
     if not exists (select from unnest(p_facts) as f where f.kind = 'question') then
         return;
     end if;
-    insert into fleet.provider_calls as c (kind, key, request, event_id, next_attempt_at)
+    insert into fleet.provider_calls as c (kind, key, request, event_id, next_attempt_at, dated_at)
     select
         f.call ->> 'kind', f.call ->> 'key', f.call -> 'request', f.event_id,
-        p_now + make_interval(secs => coalesce((f.call ->> 'again_after_s')::integer, 0))
+        p_now + make_interval(secs => coalesce((f.call ->> 'again_after_s')::integer, 0)), p_now
     from unnest(p_facts) as f
     where f.kind = 'question'
         -- A call that only reads: no event, however it was interpreted, has money moved at a provider.
@@ -21,6 +21,7 @@ begin
     on conflict (key) do update
     set
         state = 'pending', request = excluded.request, next_attempt_at = excluded.next_attempt_at,
+        dated_at = p_now,
         -- As a call that was never made: what came before says nothing of an outage now.
         result = null, finished_at = null, first_attempt_at = null, failures = 0
     where c.state = 'done'

@@ -29,13 +29,15 @@ begin
     v_now := coalesce(p_now, clock_timestamp());
     select least(p_limit, p_at_once - count(*)) into v_free
     from fleet.provider_calls as c
-    where c.state = 'pending' and c.kind = any(p_kinds) and c.lease_until > v_now;
+    where c.state = 'pending' and c.kind = any(p_kinds) and c.lease_until > v_now
+        -- No lease is longer: a clock that was ahead dated this one.
+        and c.lease_until <= v_now + make_interval(secs => p_lease_s) + interval '10 seconds';
     if v_free <= 0 then
         return;
     end if;
-    -- No pause and no lease is that long: a clock that was ahead dated them.
+    -- No pause and no lease is that long: a clock that was ahead dated them. fleet.date_calls_anew finds the rest.
     update fleet.provider_calls as c
-    set next_attempt_at = v_now
+    set next_attempt_at = v_now, dated_at = v_now
     where c.id = any(array(
         select d.id
         from unnest(p_kinds) as k (kind)
@@ -46,6 +48,8 @@ begin
             where a.state = 'pending' and a.kind = k.kind
                 and a.next_attempt_at
                 > v_now + case k.kind when 'app.deliver' then interval '25 hours' else interval '2 hours' end
+                -- A worker may be making it: its lease goes on.
+                and not coalesce(a.lease_until is not null and a.dated_at > v_now + interval '10 seconds', false)
             limit 100
             for no key update skip locked
         ) as d
@@ -73,6 +77,7 @@ begin
         worker = p_worker,
         lease_until = v_now + make_interval(secs => p_lease_s),
         next_attempt_at = v_now + make_interval(secs => p_lease_s),
+        dated_at = v_now,
         first_attempt_at = coalesce(c.first_attempt_at, v_now)
     from due
     where c.id = due.id

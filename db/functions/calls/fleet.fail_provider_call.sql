@@ -42,6 +42,7 @@ begin
         state = case when v_is_dead then 'dead' else 'pending' end,
         failures = c.failures + (p_fate <> 'transient')::integer,
         next_attempt_at = v_now + make_interval(secs => v_pause_s),
+        dated_at = v_now,
         finished_at = case when v_is_dead then v_now end,
         lease_until = null,
         last_error = p_error

@@ -15,6 +15,7 @@ begin
     update fleet.provider_calls as c
     set
         next_attempt_at = v_now,
+        dated_at = v_now,
         lease_until = null,
         last_error = p_error
     where c.id = p_id and c.attempts = p_attempt and c.state = 'pending'

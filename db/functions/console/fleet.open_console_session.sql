@@ -28,6 +28,10 @@ begin
         v_person := v_name || ' (' || left(encode(sha256(convert_to(p_subject, 'UTF8')), 'hex'), 8) || ')';
         insert into fleet.console_people (subject, person) values (p_subject, v_person);
     end if;
+    -- A clock that was ahead dated these ends. It was set right meanwhile, so they are no later than now.
+    update fleet.console_sessions as s
+    set revoked_at = clock_timestamp()
+    where s.subject = p_subject and s.revoked_at > clock_timestamp() + interval '1 minute';
     -- A token that a proxy keeps sending must not bring back a session that was ended after it was issued, nor, where
     -- the proxy's clock is ahead, the session that it began.
     if exists (

@@ -27,7 +27,7 @@ begin
         update fleet.provider_calls as c
         set
             state = 'pending', attempts = 0, failures = 0, next_attempt_at = clock_timestamp(),
-            lease_until = null, finished_at = null, result = null
+            dated_at = clock_timestamp(),            lease_until = null, finished_at = null, result = null
         where c.id = any(p_call_ids) and c.kind = 'app.deliver' and c.request <> '{}'
             -- One that a worker sends at this moment is left to it.
             and (c.state <> 'pending' or coalesce(c.lease_until <= clock_timestamp(), true))

@@ -6,7 +6,7 @@ security invoker
 set search_path = '', pg_temp
 as $$
     with written as (
-        insert into fleet.provider_calls as c (kind, key, request, next_attempt_at)
+        insert into fleet.provider_calls as c (kind, key, request, next_attempt_at, dated_at)
         select
             case o.provider when 'apple' then 'apple.answer_consumption' else 'google.review_refund' end,
             fleet.answer_key(o.provider, o.inquiry_id),
@@ -31,14 +31,15 @@ as $$
                     'choice', p_choice
                 )
             end,
+            p_now,
             p_now
         from fleet.open_inquiries() as o
         where o.id = any(p_ids) and o.blocked_by is null
         order by 2
         on conflict (key) do update
         set
-            state = 'pending', request = excluded.request, next_attempt_at = p_now, finished_at = null,
-            result = null, failures = 0, lease_until = null, last_error = null
+            state = 'pending', request = excluded.request, next_attempt_at = p_now, dated_at = p_now,
+            finished_at = null,            result = null, failures = 0, lease_until = null, last_error = null
         where c.state = 'dead' or c.result ->> 'note' = 'too_late'
         returning c.key
     )

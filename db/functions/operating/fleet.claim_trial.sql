@@ -12,7 +12,13 @@ declare
 begin
     select t.* into v_trial
     from fleet.replay_trials as t
-    where t.finished_at is null and coalesce(t.lease_until <= clock_timestamp(), true)
+    where t.finished_at is null
+        and (
+            t.lease_until is null
+            or t.lease_until <= clock_timestamp()
+            -- No lease is longer: a clock that was ahead dated it.
+            or t.lease_until > clock_timestamp() + interval '3 minutes'
+        )
     order by t.id
     limit 1
     for update skip locked;

@@ -19,10 +19,26 @@ as $$
     from (select coalesce(p_now, clock_timestamp()) as now) as t
     cross join currencies as c
     cross join lateral (
-        select r.currency, r.usd_per_unit, r.as_of
-        from public.fx_rates as r
-        where r.currency = c.currency
-        order by r.as_of desc
+        select k.currency, k.usd_per_unit, k.as_of
+        from (
+            (
+                select r.currency, r.usd_per_unit, r.as_of, 1 as no
+                from public.fx_rates as r
+                where r.currency = c.currency and r.as_of <= t.now
+                order by r.as_of desc
+                limit 1
+            )
+            union all
+            -- What a clock that was ahead dated does not count yet.
+            (
+                select r.currency, r.usd_per_unit, r.as_of, 2
+                from public.fx_rates as r
+                where r.currency = c.currency and r.as_of > t.now
+                order by r.as_of
+                limit 1
+            )
+        ) as k
+        order by k.no
         limit 1
     ) as n
     order by n.currency

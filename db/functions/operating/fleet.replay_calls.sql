@@ -46,7 +46,8 @@ begin
     update fleet.provider_calls as c
     set
         -- The number of attempts goes on: the answer of an old attempt is never taken for a new one's.
-        state = 'pending', failures = 0, next_attempt_at = v_now, lease_until = null, finished_at = null,
+        state = 'pending', failures = 0, next_attempt_at = v_now, dated_at = v_now, lease_until = null,
+        finished_at = null,
         -- As much time as it had at first.
         give_up_at = v_now + (c.give_up_at - c.created_at)
     where c.id = any(v_replayed);

@@ -69,7 +69,7 @@ begin
     -- What they asked for is asked for anew if there was no answer, or only that the provider does not know it.
     update fleet.provider_calls as c
     set
-        state = 'pending', result = null, failures = 0, next_attempt_at = v_now, lease_until = null,
+        state = 'pending', result = null, failures = 0, next_attempt_at = v_now, dated_at = v_now, lease_until = null,
         finished_at = null, give_up_at = v_now + (c.give_up_at - c.created_at)
     where c.id = any(array(
         select d.id

@@ -19,6 +19,9 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     perform fleet.commit_durably();
+    -- Nobody can set a rate of a time that has not come: a clock that was ahead dated these. They must not replace the
+    -- new rates when that time comes.
+    delete from public.fx_rates as r where r.currency = any(p_currencies) and r.as_of > p_now;
     insert into public.fx_rates (currency, usd_per_unit, as_of)
     select r.currency, r.usd_per_unit, coalesce(r.as_of, p_now)
     from unnest(p_currencies, p_usd_per_unit, p_as_of) as r (currency, usd_per_unit, as_of)

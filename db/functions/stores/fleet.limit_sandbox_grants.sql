@@ -31,7 +31,10 @@ begin
             v_coins := (
                 select coalesce(sum(g.coins), 0)
                 from fleet.sandbox_grants as g
-                where g.profile_id = v_buyer and g.granted_at >= date_trunc('day', p_now, 'UTC')
+                where g.profile_id = v_buyer
+                    and g.granted_at >= date_trunc('day', p_now, 'UTC')
+                    -- A later day is that of a clock that was ahead.
+                    and g.granted_at < date_trunc('day', p_now, 'UTC') + interval '1 day'
             );
         end if;
         if v_coins + v_one.coin_amount > v_limit then

@@ -96,6 +96,32 @@ async def test_a_claim_of_a_clock_that_is_ahead_does_not_outlive_its_sign_out(
     assert await open_session(db, a_hash(3), ann(issued_s=now + 10), lasts_s=60)
 
 
+async def test_a_session_of_a_clock_that_was_ahead_ends_when_it_is_set_right(
+    db: Connection,
+) -> None:
+    await open_session(db, a_hash(), ann(), lasts_s=60)
+    await db.execute(
+        "update fleet.console_sessions set created_at = created_at + interval '2 days',"
+        " expires_at = expires_at + interval '2 days'"
+    )
+    assert await find_session(db, a_hash()) is None
+
+
+async def test_a_sign_out_by_a_clock_that_was_ahead_keeps_nobody_out_for_long(
+    db: Connection,
+) -> None:
+    now = await db.fetchval("select extract(epoch from clock_timestamp())::float8")
+    claim = ann(issued_s=now - 1)
+    await open_session(db, a_hash(1), claim, lasts_s=60)
+    await end_session(db, a_hash(1))
+    await db.execute(
+        "update fleet.console_sessions set revoked_at = revoked_at + interval '2 days'"
+    )
+    assert await open_session(db, a_hash(2), claim, lasts_s=60) is None
+    later = ann(issued_s=now + 60)
+    assert await open_session(db, a_hash(3), later, lasts_s=60)
+
+
 async def test_revoking_ends_all_sessions_of_one_person_once(db: Connection) -> None:
     await open_session(db, a_hash(1), ann(), lasts_s=60)
     await open_session(db, a_hash(2), ann(), lasts_s=60)

@@ -134,6 +134,25 @@ async def test_the_newest_rate_of_each_currency_is_listed(db: Connection) -> Non
     assert (gbp.currency, gbp.counts) == ("gbp", True)
 
 
+async def test_a_rate_that_a_clock_ahead_dated_is_neither_listed_nor_replaces_later_ones(
+    db: Connection,
+) -> None:
+    await store(db, rate("eur", "1.1", None))
+    for currency in ("eur", "gbp"):
+        await db.execute(
+            "insert into public.fx_rates values ($1, 1.3, clock_timestamp() + interval '2 days')",
+            currency,
+        )
+    eur, gbp = await read_newest_rates(db)
+    assert (eur.usd_per_unit, eur.counts) == (Decimal("1.1"), True)
+    assert (gbp.usd_per_unit, gbp.counts) == (Decimal("1.3"), False)
+    await store(db, rate("eur", "1.2", None))
+    assert await stored(db) == [
+        *[("eur", Decimal(usd)) for usd in ("1.1", "1.2")],
+        ("gbp", Decimal("1.3")),
+    ]
+
+
 async def hold_for_want_of_a_rate(books: Books, currency: str) -> tuple[int, int]:
     """Return the event and the purchase of a payment that is held as no_fx_rate."""
     await books.db.execute(

@@ -34,6 +34,21 @@ async def one_dead(books: Books) -> int:
     return event_id
 
 
+async def test_a_trial_leased_by_a_clock_ahead_is_made_after_it_is_set_right(
+    books: Books, connect: Connect, worker_pool: Pool
+) -> None:
+    matches = [Match(await one_dead(books), "dead", has_payload=True)]
+    trial_id = await ask_trial(await connect("console"), matches, typed_by="ann")
+    for ahead_s, made in ((100, False), (1_200, True)):
+        await books.db.execute(
+            "update fleet.replay_trials set attempts = 1,"
+            " lease_until = clock_timestamp() + make_interval(secs => $2) where id = $1",
+            trial_id,
+            ahead_s,
+        )
+        assert await make_trial(worker_pool, interpret) is made
+
+
 async def test_the_console_asks_and_a_worker_tells_what_would_come_and_changes_nothing(
     books: Books, connect: Connect, worker_pool: Pool
 ) -> None:

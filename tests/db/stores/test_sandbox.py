@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.db.approvals.decisions import GRANTED, approve, hold
@@ -41,6 +43,16 @@ async def test_listed_profiles_are_granted_sandbox_coins_up_to_a_cap_per_day(
     books.wait(days=1)
     assert await books.apply_one(Sale(sale.provider).sold(reviewer, is_sandbox=True)) == APPLIED
     assert await books.coins(reviewer) == 400
+
+
+async def test_what_a_clock_ahead_granted_counts_for_its_own_day_alone(
+    books: Books, sale: Sale
+) -> None:
+    reviewer = await books.profile()
+    await set_sandbox(books.db, profiles=[reviewer], coins_per_day=100)
+    for days in (2, -2):
+        books.wait(days=days)
+        assert await books.apply_one(Sale(sale.provider).sold(reviewer, is_sandbox=True)) == APPLIED
 
 
 async def _list_the_new_product(books: Books) -> None:
@@ -92,6 +104,8 @@ async def test_sandbox_coins_that_a_person_approves_count_for_the_cap(
     await set_sandbox(books.db, profiles=[reviewer], coins_per_day=3_000_000)
     dear = sale.sold(reviewer, units=30_000, is_sandbox=True)
     assert await approve(books.db, await hold(books, dear, "needs_approval")) == GRANTED
+    # A decision has no other time than the server's.
+    books.now = datetime.now(UTC)
     late = Sale(sale.provider).sold(reviewer, is_sandbox=True)
     assert await books.apply_one(late) == Outcome("ignored", "sandbox_limit")
 

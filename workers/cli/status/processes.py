@@ -53,7 +53,10 @@ def judge_webs(webs: list[WebStatus], now: datetime) -> list[Fault]:
 
 
 def judge_workers(workers: list[WorkerReport]) -> list[Fault]:
-    """Return a fault for each worker whose work fails, or that asks nothing of a provider."""
+    """Return a fault for each worker whose work fails, or that asks nothing of a provider.
+
+    A worker whose clock is off is one, too: nobody takes what it signs.
+    """
     return [
         *(
             Fault(
@@ -67,6 +70,12 @@ def judge_workers(workers: list[WorkerReport]) -> list[Fault]:
             for fault in worker.detail.faults
         ),
         *_in_trouble(workers),
+        *(
+            fault
+            for worker in workers
+            if worker.report_age_s < TROUBLE_RECENT_S
+            for fault in _clock(f"worker {worker.worker}", worker.detail.clock_ahead_s)
+        ),
     ]
 
 
@@ -107,11 +116,16 @@ def _judge(web: WebStatus) -> Iterator[Fault]:
     for refused in detail.refused:
         if refused.webhooks >= REFUSED_FROM and refused.newest_age_s < RECENT_S:
             yield Fault("webhooks_refused", f"web {web.web} refused {_refused(refused)}")
-    if detail.clock_ahead_s is not None and abs(detail.clock_ahead_s) > SKEW_FROM_S:
-        side = "ahead of" if detail.clock_ahead_s > 0 else "behind"
-        off = duration(abs(detail.clock_ahead_s))
-        what = f"the clock of web {web.web} is {off} {side} the database's"
-        yield Fault("clock_off", what, "correct it")
+    yield from _clock(f"web {web.web}", detail.clock_ahead_s)
+
+
+def _clock(process: str, ahead_s: float | None) -> Iterator[Fault]:
+    if ahead_s is not None and abs(ahead_s) > SKEW_FROM_S:
+        side = "ahead of" if ahead_s > 0 else "behind"
+        off = duration(abs(ahead_s))
+        yield Fault(
+            "clock_off", f"the clock of {process} is {off} {side} the database's", "correct it"
+        )
 
 
 def _refused(refused: RefusedInARow) -> str:

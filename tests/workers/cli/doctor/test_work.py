@@ -125,6 +125,7 @@ async def test_what_web_reports_of_itself_is_found(
             '{"faults": [{"provider": "stripe", "fault": "401 unknown key"}]}',
             "asks nothing of stripe: 401 unknown key",
         ),
+        case("clock_off", '{"clock_ahead_s": -90}', "is 2 min behind the database's"),
         case(
             "worker_in_trouble",
             '{"trouble": {"error": "42501: permission denied", "age_s": 5}}',
