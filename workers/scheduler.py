@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 # A job with a longer cadence is fired this often, too. To fire an open tick changes nothing, and a
 # tick whose time came while the database was unreachable is then at most a minute late.
 FIRE_EVERY_S_MAX = 60
+# How soon it is seen that this machine's clock was set back.
+CLOCK_EVERY_S = 1.0
+CLOCK_TOLERANCE = timedelta(seconds=1)
 POOL_SIZE = 4
 FIRE_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 2.0
@@ -125,7 +128,7 @@ async def _fire_forever(settings: Settings) -> None:
         scheduler.start()
         log.info("scheduler_started", schedules=len(TIMETABLE))
         await firing.wake_workers()
-        await asyncio.Event().wait()
+        await _keep_cadence(scheduler)
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
@@ -145,6 +148,29 @@ def _make_scheduler(firing: Firing) -> AsyncIOScheduler:
         scheduler.add_job(firing.fire, args=[schedule], id=f"{schedule.name} at start")
         scheduler.add_job(firing.fire, _times_of(schedule), args=[schedule], id=schedule.name)
     return scheduler
+
+
+async def _keep_cadence(scheduler: AsyncIOScheduler) -> None:
+    """Fire on at each job's cadence after this machine's clock was set back."""
+    while True:
+        await asyncio.sleep(CLOCK_EVERY_S)
+        if late := _fire_sooner(scheduler):
+            log.warning("clock_set_back", jobs=late, then="each is fired at its next time by now")
+
+
+def _fire_sooner(scheduler: AsyncIOScheduler) -> int:
+    """Set anew the time of each job that would be fired later than its cadence; return how many.
+
+    A clock that was ahead set such a time: the scheduler would sleep until it is reached again.
+    """
+    late = 0
+    for schedule in TIMETABLE:
+        times = _times_of(schedule)
+        next_at = scheduler.get_job(schedule.name).next_run_time
+        if next_at - datetime.now(UTC) > times.interval + CLOCK_TOLERANCE:
+            scheduler.reschedule_job(schedule.name, trigger=times)
+            late += 1
+    return late
 
 
 def _times_of(schedule: Schedule) -> IntervalTrigger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import redis
 
 from schedules.timetable import TIMETABLE
 from tests.conditions import eventually
-from workers.scheduler import Firing, _make_scheduler
+from workers.scheduler import FIRE_EVERY_S_MAX, Firing, _fire_sooner, _make_scheduler
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection
@@ -53,6 +54,39 @@ async def test_two_schedulers_open_each_tick_once(run: Run, db: Connection) -> N
         await scheduler.said("scheduler_started")
     await eventually(lambda: every_job_is_open(db))
     assert await db.fetchval("select count(*) from fleet.ticks") == len(JOBS)
+
+
+class Silent(Firing):
+    """Fires nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def fire(self, schedule: Schedule) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "back", [timedelta(seconds=62), timedelta(minutes=20), timedelta(days=2)], ids=str
+)
+async def test_a_clock_that_was_set_back_delays_no_firing(back: timedelta) -> None:
+    scheduler = _make_scheduler(Silent())
+    scheduler.start(paused=True)
+    try:
+        assert _fire_sooner(scheduler) == 0
+        right = {job.id: job.next_run_time for job in scheduler.get_jobs()}
+        for name in JOBS:
+            scheduler.modify_job(name, next_run_time=right[name] + back)
+        assert _fire_sooner(scheduler) == len(JOBS)
+        assert _fire_sooner(scheduler) == 0
+        for schedule in TIMETABLE:
+            every_s = min(schedule.every_s, FIRE_EVERY_S_MAX)
+            next_at = scheduler.get_job(schedule.name).next_run_time
+            assert next_at - datetime.now(UTC) <= timedelta(seconds=every_s)
+            # Still at the time of a tick.
+            assert (next_at - right[schedule.name]).total_seconds() % every_s == 0
+    finally:
+        scheduler.shutdown(wait=False)
 
 
 @pytest.mark.long

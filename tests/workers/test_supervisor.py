@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 import workers
+from tests.journeys.fleet_run import free_port
+from workers.embedded import EmbeddedServer
 from workers.processes import PROCESSES, WEB, WORKER, Process
 from workers.settings import API_KEYS, DEVELOPMENT_SECRETS, RECEIVING_SECRETS
 from workers.supervisor.environment import (
@@ -17,6 +22,8 @@ from workers.supervisor.environment import (
     environment_of,
     fleet_environment,
 )
+from workers.supervisor.fleet import FleetFailed, Ports
+from workers.supervisor.member import describe_giving_up
 from workers.supervisor.output import Output
 from workers.supervisor.procfile import read_procfile
 from workers.supervisor.restarts import Restarts
@@ -50,6 +57,52 @@ def test_deaths_longer_ago_than_a_minute_are_forgotten() -> None:
         restarts.after_death(now)
     assert restarts.after_death(60.0) is not None
     assert restarts.after_death(1000.0) == first
+
+
+@pytest.mark.parametrize("hosts", ["127.0.0.1", "127.0.0.2,127.0.0.1"])
+def test_a_port_that_is_to_serve_two_is_named_by_both_settings(hosts: str) -> None:
+    port = free_port()
+    with Ports() as ports:
+        ports.hold("PORT", port, "COINFLEET_HOST", "127.0.0.1")
+        with pytest.raises(FleetFailed, match=r"^CONSOLE_PORT: must be another than PORT$"):
+            ports.hold("CONSOLE_PORT", port, "CONSOLE_HOST", hosts)
+
+
+def test_one_port_of_two_addresses_serves_two_and_is_free_afterwards() -> None:
+    port = free_port()
+    for _ in range(2):
+        with Ports() as ports:
+            ports.hold("PORT", port, "COINFLEET_HOST", "127.0.0.1,127.0.0.1")
+            ports.hold("CONSOLE_PORT", port, "CONSOLE_HOST", "127.0.0.2")
+
+
+class FullDisk(EmbeddedServer):
+    """A server that ends at its start, as PostgreSQL does on a full disk."""
+
+    name = "postgres"
+    stop_signal = signal.SIGTERM
+
+    def prepare(self, pause: object) -> None:
+        """It needs nothing."""
+
+    def is_ready(self) -> bool:
+        """It never is."""
+        return False
+
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        ends = "echo 'LOG:  redo starts'; echo 'FATAL:  No space left on device'; exit 1"
+        return subprocess.Popen(["/bin/sh", "-c", ends], stdout=log)
+
+
+def test_a_server_that_is_given_up_says_why(tmp_path: Path) -> None:
+    server = FullDisk(tmp_path)
+    server.spawn()
+    assert server.process is not None
+    server.process.wait()
+    assert describe_giving_up(server) == (
+        "postgres died 5 times within 60 s, the last time with exit code 1: giving up "
+        f"(see {tmp_path / 'postgres.log'}): FATAL:  No space left on device"
+    )
 
 
 def test_the_procfile_names_each_process_with_its_module_in_order() -> None:

@@ -76,6 +76,11 @@ class EmbeddedServer(ABC):
         assert self.process is not None, f"{self.name} was never started"  # noqa: S101 -- caller's bug
         return self.process.pid
 
+    @property
+    def reason(self) -> str:
+        """Where its log is, and the line of it that says what went wrong since the last start."""
+        return f"(see {self.log_path}): {self._cause()}"
+
     def start(self, pause: Pause = _sleep) -> None:
         """Start the server and wait until it is ready; raise ServerFailed or StartInterrupted."""
         self.prepare(pause)
@@ -88,7 +93,7 @@ class EmbeddedServer(ABC):
             if not (self._may_choose_port and "Address already in use" in self._log_tail()):
                 break
             self.port = 0
-        raise ServerFailed(f"{self.name} didn't start (see {self.log_path}): {self._cause()}")
+        raise ServerFailed(f"{self.name} didn't start {self.reason}")
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Stop the server: with its own signal, then the urgent one, then SIGKILL.

@@ -10,7 +10,9 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Self
 
 from workers.embedded import (
     DataFolder,
@@ -23,13 +25,13 @@ from workers.processes import PROCESSES, RELEASE
 from workers.settings import Settings, SettingsFault, lacking
 from workers.sign_in_links import make_links
 from workers.supervisor.environment import development_secrets, environment_of, fleet_environment
-from workers.supervisor.member import Member, describe_end
+from workers.supervisor.member import Member, describe_end, describe_giving_up
 from workers.supervisor.mocks import Mocks
 from workers.supervisor.output import Output
 from workers.supervisor.process import FleetProcess
 from workers.supervisor.procfile import read_procfile
 from workers.supervisor.readiness import Readiness
-from workers.supervisor.restarts import DEATHS, WITHIN_S, Restarts
+from workers.supervisor.restarts import Restarts
 from workers.supervisor.signals import Signals
 from workers.supervisor.stopping import stop_in_order
 
@@ -43,21 +45,40 @@ class FleetFailed(Exception):
     """The fleet can't start or go on; the message is one line for a person."""
 
 
-def check_port(setting: str, port: int, host_setting: str, hosts: str) -> None:
-    """Raise FleetFailed if nobody could listen on this port of these addresses."""
-    try:
-        for host in hosts.split(","):
-            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            socket.create_server((host, port), family=family).close()
-    except socket.gaierror as error:
-        raise FleetFailed(
-            f"{host_setting} is no address of this machine ({error.strerror})"
-        ) from error
-    except OSError as error:
-        raise FleetFailed(
-            f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
-            f"stop what listens there, or set {setting} to another"
-        ) from error
+class Ports:
+    """The ports that the fleet will listen on, held until each of them is known to be free."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, str] = {}
+        self._sockets = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sockets.close()
+
+    def hold(self, setting: str, port: int, host_setting: str, hosts: str) -> None:
+        """Raise FleetFailed if nobody could listen on this port of these addresses."""
+        try:
+            for family, address in {self._address(host, port) for host in hosts.split(",")}:
+                self._sockets.enter_context(socket.create_server(address, family=family))
+        except socket.gaierror as error:
+            raise FleetFailed(
+                f"{host_setting} is no address of this machine ({error.strerror})"
+            ) from error
+        except OSError as error:
+            if port in self._held:
+                raise FleetFailed(f"{setting}: must be another than {self._held[port]}") from error
+            raise FleetFailed(
+                f"can't listen on port {port} ({os.strerror(error.errno or 0)}): "
+                f"stop what listens there, or set {setting} to another"
+            ) from error
+        self._held[port] = setting
+
+    def _address(self, host: str, port: int) -> tuple[int, tuple[str, int]]:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return family, (str(address[0]), port)
 
 
 @dataclass(slots=True)
@@ -141,12 +162,12 @@ class Fleet:
     def _check_ports(self) -> None:
         """Raise FleetFailed if `web` or `console` could not listen where they are told to."""
         settings = self._settings
-        check_port("PORT", settings.port, "COINFLEET_HOST", settings.coinfleet_host)
-        if settings.metrics_port:
-            check_port(
-                "METRICS_PORT", settings.metrics_port, "COINFLEET_HOST", settings.coinfleet_host
-            )
-        check_port("CONSOLE_PORT", settings.console_port, "CONSOLE_HOST", settings.console_host)
+        web = ("COINFLEET_HOST", settings.coinfleet_host)
+        with Ports() as ports:
+            ports.hold("PORT", settings.port, *web)
+            if settings.metrics_port:
+                ports.hold("METRICS_PORT", settings.metrics_port, *web)
+            ports.hold("CONSOLE_PORT", settings.console_port, "CONSOLE_HOST", settings.console_host)
 
     def _start_servers(self, signals: Signals) -> None:
         for server in self._servers():
@@ -224,13 +245,10 @@ class Fleet:
             return
         if supervised.restart_at is None:
             member.stop(0)
-            end = describe_end(member)
             delay_s = supervised.restarts.after_death(now)
             if delay_s is None:
-                raise FleetFailed(
-                    f"{member.name} died {DEATHS} times within {WITHIN_S:.0f} s, "
-                    f"the last time with {end}: giving up"
-                )
+                raise FleetFailed(describe_giving_up(member))
+            end = describe_end(member)
             self._output.say(f"{member.name} died ({end}), starting it again in {delay_s} s")
             supervised.restart_at = now + delay_s
         elif now >= supervised.restart_at:

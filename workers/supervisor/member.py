@@ -6,6 +6,9 @@ import signal
 import subprocess
 from typing import Protocol, cast
 
+from workers.embedded import EmbeddedServer
+from workers.supervisor.restarts import DEATHS, WITHIN_S
+
 
 class Member(Protocol):
     """A process or a server that can be started, stopped and started again."""
@@ -30,3 +33,12 @@ def describe_end(member: Member) -> str:
     if process.returncode < 0:
         return signal.Signals(-process.returncode).name
     return f"exit code {process.returncode}"
+
+
+def describe_giving_up(member: Member) -> str:
+    """Return why a member is not started again: a server's log is a file, so its line is told."""
+    said = (
+        f"{member.name} died {DEATHS} times within {WITHIN_S:.0f} s, "
+        f"the last time with {describe_end(member)}: giving up"
+    )
+    return f"{said} {member.reason}" if isinstance(member, EmbeddedServer) else said

@@ -144,9 +144,7 @@ async def test_suspects_are_found_by_an_index_of_their_own(books: Books) -> None
 async def test_payment_keys_are_locked_by_index(books: Books, number: int) -> None:
     providers = f"array_fill('stripe'::text, array[{number}])"
     keys = f"(select array_agg('pi_old_' || n) from generate_series(1, {number}) as n)"
-    names = statement(
-        "fleet.names_of_payments", "select alias", p_providers=providers, p_keys=keys
-    )
+    names = statement("fleet.names_of_payments", "select alias", p_providers=providers, p_keys=keys)
     assert indexes([node for node in await plan(books.db, names) if node.table]) == {
         "payment_keys_pkey",
         "payment_keys_payment_id_idx",
