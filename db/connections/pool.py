@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import asyncpg
 
 from db.connections.address import Address
+from db.connections.pooler import Pooling
 from db.connections.session_setup import STATEMENT_TIMEOUT_MS, connect, setup_options
-from db.connections.sessions import Session, SharingPool, are_sessions_scarce
+from db.connections.sessions import HOLD_MAX_S, Session, SharingPool, are_sessions_scarce
 from db.errors import is_server_unfit
 
 if TYPE_CHECKING:
@@ -55,11 +56,13 @@ async def open_pool(
     same.
     """
     address = Address.parse(url)
+    is_queued = address.pooling is Pooling.SESSION
     pool = await SharingPool(
+        hold_max_s=HOLD_MAX_S if is_queued else None,
         min_size=min_size,
         max_size=max_size,
         max_queries=MAX_QUERIES,
-        max_inactive_connection_lifetime=IDLE_MAX_S,
+        max_inactive_connection_lifetime=HOLD_MAX_S if is_queued else IDLE_MAX_S,
         loop=None,
         connection_class=Session,
         record_class=asyncpg.Record,

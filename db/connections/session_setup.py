@@ -5,11 +5,12 @@ What a pooler before the server takes, and what it refuses, is decided here and 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from db.connections.pooler import Pooling, SessionNeeded
 from db.connections.servers import connect_to
-from db.errors import raising_unavailable
+from db.errors import NoSessionFree, raising_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,18 +77,37 @@ async def connect(
     *,
     settings: Mapping[str, str],
     then: Mapping[str, str] | None = None,
+    free_within_s: float | None = None,
     **options: Any,
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Connect to a server of the address. It is given `settings` at once, and `then` afterwards.
+
+    A session pooler accepts a client at once, and lets its first statement wait until a session is
+    free. With `free_within_s` this waits no longer than that, and raises NoSessionFree.
 
     A pool calls it with an address of its own, `_dsn`, which is None. Raises what connect_to does.
     """
     connection = await connect_to(address, settings=settings, **options)
     if then:
+        setting = asyncio.ensure_future(connection.execute(_SET, [*then], [*then.values()]))
         try:
             with raising_unavailable(place=address):
-                await connection.execute(_SET, [*then], [*then.values()])
+                await asyncio.wait({setting}, timeout=free_within_s)
+                _raise_if_none_is_free(setting, address)
         except BaseException:
+            # In this order: the pooler needn't be asked to cancel what ends with its client.
             connection.terminate()
+            # Its error is read, so that the loop doesn't report it as never retrieved.
+            setting.add_done_callback(lambda late: late.cancelled() or late.exception())
+            setting.cancel()
             raise
     return connection
+
+
+def _raise_if_none_is_free(setting: asyncio.Future[str], address: Address) -> None:
+    """Raise what the first statement raised, and NoSessionFree if it is not answered yet."""
+    if not setting.done():
+        raise NoSessionFree(
+            f"The pooler at {address} gives no session: all are in use, or the server is silent"
+        )
+    setting.result()

@@ -143,6 +143,7 @@ async def _open_web(settings: Settings, tracing: Tracing | None) -> AsyncIterato
                 queue,
                 outage=outage,
                 is_in_doubt=lambda: intake.is_failing or reporter.is_failing,
+                stored_at=lambda: intake.stored_at,
             ),
             metrics=metrics,
             intake=intake,

@@ -106,6 +106,7 @@ class Intake:
         self._arrived = asyncio.Event()
         self._closing = False
         self._is_failing = False
+        self._stored_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -117,6 +118,11 @@ class Intake:
     def is_failing(self) -> bool:
         """Whether the last batch could not be stored, for a reason other than its content."""
         return self._is_failing
+
+    @property
+    def stored_at(self) -> float:
+        """When an insert was last committed, by the loop's clock."""
+        return self._stored_at
 
     def start(self) -> None:
         """Begin to store what arrives."""
@@ -221,6 +227,7 @@ class Intake:
                     break
             else:
                 self._is_failing = False
+                self._stored_at = asyncio.get_running_loop().time()
                 self._outage.end(STORING)
                 _answer(piece, answers)
                 self._on_stored(answers, seconds=asyncio.get_running_loop().time() - started_at)

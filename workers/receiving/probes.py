@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from db.connections.pool import answered
+from db.connections.sessions import are_sessions_scarce
 from db.errors import describe
 from db.health.readiness import Readiness, ask_readiness, check_commits
 
@@ -49,7 +50,9 @@ class Probes:
     """Asks the database and the queue on behalf of all callers, one round at a time.
 
     `is_in_doubt` returns whether the last insert or report failed. Then the database must also
-    commit something: it may answer questions and yet hang at each commit.
+    commit something: it may answer questions and yet hang at each commit. `stored_at` returns when
+    an insert was last committed, by the loop's clock: one that was while a question waited for a
+    session proves more than an answer.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class Probes:
         *,
         outage: Outage,
         is_in_doubt: Callable[[], bool],
+        stored_at: Callable[[], float],
     ) -> None:
         self._pool = pool
         self._queue = queue
         self._outage = outage
         self._is_in_doubt = is_in_doubt
+        self._stored_at = stored_at
         self._asking = asyncio.Lock()
         self._found: Found | None = None
         self._found_at = float("-inf")
@@ -79,10 +84,13 @@ class Probes:
 
     async def _probe_database(self) -> DatabaseState:
         """Ask the database; log once what keeps it from answering."""
+        began_at = asyncio.get_running_loop().time()
         try:
             found = await answered(self._pool, self._ask_database(), within_s=PROBE_TIMEOUT_S)
         # Whatever the error is, nothing can be stored: even if it is a wrong address or password.
         except Exception as error:  # noqa: BLE001
+            if are_sessions_scarce(self._pool) and self._stored_at() >= began_at:
+                return Readiness.CURRENT
             self._outage.begin(PROBING, reason=describe(error))
             return "unreachable"
         self._outage.end(PROBING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import pytest
 import pytest_asyncio
@@ -250,10 +250,11 @@ async def test_what_keeps_batches_from_the_database_is_raised_with_its_cause(
 
 
 @needs_pgbouncer
+@pytest.mark.parametrize("mode", ["transaction", "session"])
 async def test_batches_go_on_with_the_one_session_that_pgbouncer_gives(
-    books: Books, database: Database, tmp_path: Path
+    books: Books, database: Database, tmp_path: Path, mode: Literal["transaction", "session"]
 ) -> None:
-    pooler = PgBouncer(tmp_path, [database.url("worker")], sessions=1)
+    pooler = PgBouncer(tmp_path, [database.url("worker")], sessions=1, mode=mode)
     pooler.start()
     try:
         async with pooled(pooler.url(database.url("worker"))) as pool:

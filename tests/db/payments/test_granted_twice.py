@@ -205,6 +205,10 @@ async def test_grants_to_two_people_that_are_one_payment_are_both_settled(
     await record(backend, other, session_of(payment))
     await books.apply_one(payment.bought(buyer))
     assert await books.apply_one(session(payment, buyer)) == GRANTED_TWICE
+    # Each may call again, under any name of the payment.
+    for person in (buyer, other):
+        again = await buy(backend, person, "evt_new", payment.charge, provider="stripe")
+        assert again == ("confirmed", COINS, True)
     await books.apply_one(payment.dispute(100, -100))
     assert (await books.coins(buyer), await books.coins(other)) == (0, 0)
     assert await books.db.fetchval("select bool_and(status = 'chargeback') from coin_purchases")

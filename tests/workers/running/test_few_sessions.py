@@ -10,10 +10,13 @@ import pytest
 from db.inbox.arrivals import Arrival, store_arrivals
 from db.ticks import open_tick
 from tests.conditions import eventually
+from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 from tests.servers.supavisor import FULL, NOTHING_FREE, Supavisor
 from tests.workers.receiving.serving import a_purchase, inbox, serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from db.connections.pool import Connection, Pool
     from tests.clusters import Database
     from tests.conftest import Connect
@@ -103,6 +106,29 @@ async def test_a_receiver_with_one_session_stores_and_is_ready(
             assert ready.json()["database"] == "current"
             assert (await web.client.get("/metrics")).status_code == 200
             assert (await web.post(a_purchase(str(number)))).status_code == 200
+    assert len(await inbox(db)) == 3
+
+
+@needs_pgbouncer
+async def test_a_receiver_that_waits_in_a_poolers_queue_for_one_session_stores_and_is_ready(
+    db: Connection, database: Database, redis_url: str, server_folder: Path
+) -> None:
+    pooler = PgBouncer(
+        server_folder / f"pooler-{database.name}",
+        [database.url("web")],
+        sessions=1,
+        mode="session",
+    )
+    pooler.start()
+    try:
+        async with serving(pooler.url(database.url("web")), redis_url) as web:
+            for number in range(3):
+                ready = await web.client.get("/readyz")
+                assert ready.json()["database"] == "current"
+                assert (await web.client.get("/metrics")).status_code == 200
+                assert (await web.post(a_purchase(str(number)))).status_code == 200
+    finally:
+        pooler.stop()
     assert len(await inbox(db)) == 3
 
 

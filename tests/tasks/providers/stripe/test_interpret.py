@@ -98,24 +98,25 @@ def test_a_refunded_charge_tells_all_that_was_refunded_so_far() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "uncaptured"),
+    ("changes", "uncaptured", "paid"),
     [
-        ({"amount": 1500, "amount_captured": 1000}, 500),
-        ({"amount": 1500, "amount_captured": 1500}, 0),
-        ({"amount": 1500, "amount_captured": 1600}, 0),
-        ({"amount": 1500, "amount_captured": 0}, 1500),
-        ({"amount": 1500, "amount_captured": None}, None),
-        ({"amount": None, "amount_captured": 1000}, None),
+        ({"amount": 1500, "amount_captured": 1000}, 500, 1000),
+        ({"amount": 1500, "amount_captured": 1500}, 0, 1500),
+        ({"amount": 1500, "amount_captured": 1600}, 0, 1600),
+        ({"amount": 1500, "amount_captured": 0}, 1500, 0),
+        ({"amount": 1500, "amount_captured": None}, None, 1500),
+        ({"amount": None, "amount_captured": 1000}, None, None),
     ],
 )
 def test_a_refunded_charge_tells_what_was_never_captured(
-    changes: dict[str, int | None], uncaptured: int | None
+    changes: dict[str, int | None], uncaptured: int | None, paid: int | None
 ) -> None:
     event = made.charge_refunded(PAYMENT, amount_refunded=750)
     event["data"]["object"] |= changes
     fact = interpret(event)
     assert isinstance(fact, RefundTotal)
-    assert fact.uncaptured_minor == uncaptured
+    # Refunds of a direct call, which names no price, are parts of what was captured.
+    assert (fact.uncaptured_minor, fact.amount_minor) == (uncaptured, paid)
 
 
 def test_a_charge_of_which_nothing_was_captured_bought_nothing() -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from db.connections.roles import NotReleased
 from db.errors import CoinfleetError, DatabaseRefused, DatabaseUnavailable
+from db.health.status import read_held_counts
 from db.inbox.arrivals import Arrival, store_arrivals
 from schedules.timetable import TIMETABLE
 from tests.workers.cli.status.questions import NOWHERE, health_of, store_event
 from workers.cli.status import checks as status_checks
+from workers.cli.status.checks import CheckContext, find_held_money
 from workers.cli.status.command import read_health
 from workers.cli.status.faults import Fault
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.clusters import Database
-    from workers.cli.status.checks import CheckContext
 
 
 A_REJECTED_PURCHASE = """
@@ -142,6 +145,18 @@ async def test_money_held_for_longer_than_the_setting_needs_a_person(
         (line,) = health.attention
         assert line.startswith("held (over_limit): 1 event, the oldest (id ")
         assert f"{minutes} min ago" in line
+
+
+async def test_exactly_as_long_as_the_setting_is_not_longer(
+    web_pool: Pool, db: Connection, pool: Pool
+) -> None:
+    await hold_events(web_pool, db, minutes=0, reason="over_limit")
+    (held,) = await read_held_counts(pool)
+    after, least = timedelta(minutes=30), timedelta(microseconds=1)
+    then = CheckContext(pool=pool, now=held.oldest_at + after, held_after=after)
+    assert await find_held_money(then) == []
+    (fault,) = await find_held_money(replace(then, now=then.now + least))
+    assert fault.code == "held_long"
 
 
 @pytest.mark.usefixtures("at_work")
