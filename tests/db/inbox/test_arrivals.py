@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 GOOD = Arrival("stripe", "good", "test", b"{}", sha256(b"{}").digest())
 BODY_BYTES_MAX = 256 * 1024
+STORE_TWO = """
+select fleet.store_events(
+    '{stripe,stripe}', '{evt_1,evt_2}', '{t,t}', array['{}', '{}']::bytea[],
+    array['', '']::bytea[], $1, $2
+)
+"""
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,21 @@ async def test_an_event_that_no_receiver_accepts_is_not_stored(
     odd = replace(GOOD, provider_event_id="odd", **changes)  # type: ignore[arg-type]
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await store_arrivals(web_pool, [GOOD, odd])
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        *((state, None) for state in ("waiting", "held", "applied", "ignored", "dead", None)),
+        *(("rejected", reason) for reason in (None, "account_mismatch", "by_decision")),
+        *((state, "malformed") for state in ("pending", "held", "applied", "ignored")),
+    ],
+)
+async def test_no_event_is_stored_in_a_state_that_swallows_its_payment(
+    web_pool: Pool, state: str | None, reason: str | None
+) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await web_pool.fetch(STORE_TWO, ["pending", state], [None, reason])
 
 
 @pytest.mark.parametrize("provider", ["stripe", "apple", "google", "app"])
