@@ -10,20 +10,37 @@ declare
     v_providers text[];
     v_keys text[];
     v_locked bigint;
-    v_one_payment record;
+    v_last_ids bigint[];
 begin
     if not exists (select 1 from unnest(p_facts) as f where f.payment_keys is not null) then
         return p_facts;
     end if;
-    -- Facts that share their first key get the same new id; it becomes the payment's if none of its keys was known.
+    -- Facts that share their first key are of one payment: the known one, if one of their keys is known, so that a new
+    -- name joins it here and nothing has to be merged; else a new one. If the known payment is merged into another
+    -- before its keys are locked, the fact names both, and they are merged below. A fact with one key has no other
+    -- name to be found by.
     v_ids := array(
-        select min(n.id) over (partition by n.provider, n.first_key)
+        select coalesce(
+            min(n.known_id) over (partition by n.provider, n.first_key),
+            min(n.id) over (partition by n.provider, n.first_key)
+        )
         from (
             -- A new id for each fact that has keys.
             select
-                f.ordinality, f.provider, f.payment_keys[1] as first_key,
+                f.ordinality, f.provider, f.payment_keys[1] as first_key, known.id as known_id,
                 case when f.payment_keys is not null then nextval('fleet.payment_id') end as id
             from unnest(p_facts) with ordinality as f
+            left join lateral (
+                select min(found.payment_id) as id
+                from unnest(f.payment_keys) as named (key)
+                cross join lateral (
+                    select k.payment_id
+                    from fleet.payment_keys as k
+                    where k.provider = f.provider and k.key = named.key
+                    limit 1
+                ) as found
+                where cardinality(f.payment_keys) > 1
+            ) as known on true
         ) as n
         order by n.ordinality
     );
@@ -60,7 +77,23 @@ begin
                 select 1 from fleet.payment_keys as k where k.provider = n.provider and k.key = n.key for update
             ) as locked;
             get diagnostics v_locked = row_count;
-            exit when v_locked = (select count(*) from fleet.names_of_payments(v_providers, v_keys));
+            -- How many names fleet.names_of_payments would return now; nothing has to be sorted for that.
+            exit when v_locked = (
+                select count(*)
+                from (
+                    select distinct known.payment_id
+                    from unnest(v_providers, v_keys) as named (provider, key)
+                    cross join lateral (
+                        select k.payment_id
+                        from fleet.payment_keys as k
+                        where k.provider = named.provider and k.key = named.key
+                        limit 1
+                    ) as known
+                ) as one
+                cross join lateral (
+                    select 1 from fleet.payment_keys as k where k.payment_id = one.payment_id offset 0
+                ) as alias
+            );
             raise exception 'a name has joined one of the payments' using errcode = 'NJ001';
         exception
             -- In the lock order the new name may come before some that are locked. The exception has released them
@@ -69,35 +102,37 @@ begin
         end;
     end loop;
 
-    for v_one_payment in
-        select f.ordinality as no, f.provider, f.provider_event_id, f.payment_keys as keys
-        from unnest(p_facts) with ordinality as f
-        cross join unnest(f.payment_keys) as named (key)
+    -- The payment of each fact, now that no name joins any more; of several, the first and the last.
+    select array_agg(known.first_id order by f.ordinality), array_agg(known.last_id order by f.ordinality)
+    into v_ids, v_last_ids
+    from unnest(p_facts) with ordinality as f
+    cross join lateral (
+        select min(found.payment_id) as first_id, max(found.payment_id) as last_id
+        from unnest(f.payment_keys) as named (key)
         cross join lateral (
             select k.payment_id from fleet.payment_keys as k where k.provider = f.provider and k.key = named.key limit 1
-        ) as known
-        group by f.ordinality, f.provider, f.provider_event_id, f.payment_keys
-        having min(known.payment_id) <> max(known.payment_id)
-        order by f.ordinality
-    loop
-        perform fleet.merge_payments(v_one_payment.provider, v_one_payment.keys);
-        p_facts[v_one_payment.no].joins_grants := fleet.note_joining_event(
-            v_one_payment.provider, v_one_payment.keys[1], v_one_payment.provider_event_id
+        ) as found
+    ) as known;
+    if v_ids is distinct from v_last_ids then
+        for v_i in 1 .. cardinality(p_facts) loop
+            continue when v_ids[v_i] is not distinct from v_last_ids[v_i];
+            perform fleet.merge_payments(p_facts[v_i].provider, p_facts[v_i].payment_keys);
+            p_facts[v_i].joins_grants := fleet.note_joining_event(
+                p_facts[v_i].provider, p_facts[v_i].payment_keys[1], p_facts[v_i].provider_event_id
+            );
+        end loop;
+        v_ids := array(
+            select known.payment_id
+            from unnest(p_facts) with ordinality as f
+            left join lateral (
+                select k.payment_id
+                from fleet.payment_keys as k
+                where k.provider = f.provider and k.key = f.payment_keys[1]
+                limit 1
+            ) as known on true
+            order by f.ordinality
         );
-    end loop;
-
-    v_ids := array(
-        select known.payment_id
-        from unnest(p_facts) with ordinality as f
-        left join lateral (
-            -- The payment of the fact's first key, now that no name joins any more.
-            select k.payment_id
-            from fleet.payment_keys as k
-            where k.provider = f.provider and k.key = f.payment_keys[1]
-            limit 1
-        ) as known on true
-        order by f.ordinality
-    );
+    end if;
     for v_i in 1 .. cardinality(p_facts) loop
         p_facts[v_i].payment_id := v_ids[v_i];
     end loop;

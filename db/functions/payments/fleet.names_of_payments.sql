@@ -6,13 +6,19 @@ rows 10
 security invoker
 set search_path = '', pg_temp
 as $$
-    select distinct alias.provider, alias.key
-    from unnest(p_providers, p_keys) as named (provider, key)
+    select alias.provider, alias.key
+    from (
+        select distinct known.payment_id
+        from unnest(p_providers, p_keys) as named (provider, key)
+        cross join lateral (
+            select k.payment_id
+            from fleet.payment_keys as k
+            where k.provider = named.provider and k.key = named.key
+            limit 1
+        ) as known
+    ) as one
     cross join lateral (
-        select k.payment_id from fleet.payment_keys as k where k.provider = named.provider and k.key = named.key limit 1
-    ) as known
-    cross join lateral (
-        select k.provider, k.key from fleet.payment_keys as k where k.payment_id = known.payment_id offset 0
+        select k.provider, k.key from fleet.payment_keys as k where k.payment_id = one.payment_id offset 0
     ) as alias
     order by alias.provider, alias.key
 $$;

@@ -7,23 +7,24 @@ set search_path = '', pg_temp
 as $$
 declare
     v_payment_ids bigint[];
+    v_kinds text[];
+    v_lacks_times boolean;
     v_refunded bigint[] := '{}';
     v_unconverted bigint[] := '{}';
     v_disputed bigint[];
     v_held bigint[];
 begin
-    v_payment_ids := array(
-        select distinct f.payment_id
-        from unnest(p_facts) as f
-        where f.kind in (
-            'refund', 'refund_total', 'dispute', 'charge_failed', 'freeze', 'store_snapshot', 'store_void'
-        )
-    );
-    if cardinality(v_payment_ids) = 0 then
+    select
+        array_agg(distinct f.payment_id), array_agg(distinct f.kind),
+        bool_or(f.told_at is null and f.provider = 'stripe' and f.kind in ('refund', 'refund_total', 'dispute'))
+    into v_payment_ids, v_kinds, v_lacks_times
+    from unnest(p_facts) as f
+    where f.kind in ('refund', 'refund_total', 'dispute', 'charge_failed', 'freeze', 'store_snapshot', 'store_void');
+    if v_payment_ids is null then
         return;
     end if;
-    perform fleet.store_reversals(fleet.add_times(p_facts));
-    if exists (select 1 from unnest(p_facts) as f where f.kind in ('store_snapshot', 'store_void')) then
+    perform fleet.store_reversals(case when v_lacks_times then fleet.add_times(p_facts) else p_facts end);
+    if v_kinds && '{store_snapshot,store_void}' then
         perform fleet.keep_store_facts(
             array(select f from unnest(p_facts) as f where f.kind in ('store_snapshot', 'store_void'))
         );
@@ -50,8 +51,8 @@ begin
             where r.purchase_id is null and r.paid > 0 and r.refunded + r.disputed >= r.paid
         );
     end if;
-    v_disputed := array(select distinct f.payment_id from unnest(p_facts) as f where f.kind = 'dispute');
-    if cardinality(v_disputed) > 0 then
+    if 'dispute' = any(v_kinds) then
+        v_disputed := array(select distinct f.payment_id from unnest(p_facts) as f where f.kind = 'dispute');
         v_unconverted := array(select fleet.unconverted_disputes(v_disputed));
     end if;
     perform fleet.ignore_foreign_reversals(v_payment_ids, p_now);

@@ -144,9 +144,7 @@ async def test_suspects_are_found_by_an_index_of_their_own(books: Books) -> None
 async def test_payment_keys_are_locked_by_index(books: Books, number: int) -> None:
     providers = f"array_fill('stripe'::text, array[{number}])"
     keys = f"(select array_agg('pi_old_' || n) from generate_series(1, {number}) as n)"
-    names = statement(
-        "fleet.names_of_payments", "select distinct", p_providers=providers, p_keys=keys
-    )
+    names = statement("fleet.names_of_payments", "select alias", p_providers=providers, p_keys=keys)
     assert indexes([node for node in await plan(books.db, names) if node.table]) == {
         "payment_keys_pkey",
         "payment_keys_payment_id_idx",
@@ -214,6 +212,15 @@ async def test_a_batch_of_all_kinds_reads_no_big_table_whole(books: Books, numbe
     before = await read_whole(books.db)
     assert len(await books.work()) == number
     assert await read_whole(books.db) == before
+
+
+async def test_a_new_name_joins_the_known_payment_without_a_merge(books: Books) -> None:
+    await books.receive(Payment().refund(1, payment_keys=["re_new", "pi_old_1"]))
+    await books.work()
+    moved = "select n_tup_upd from pg_stat_xact_user_tables where relid = $1::text::regclass"
+    assert await books.db.fetchval(moved, "fleet.payment_keys") == 0
+    named = "select payment_id from fleet.payment_keys where key = 're_new'"
+    assert await books.db.fetchval(named) == 1
 
 
 async def test_events_are_stored_without_reading_the_inbox_whole(books: Books) -> None:
