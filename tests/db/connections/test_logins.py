@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from db.connections.pool import Pool
     from tests.clusters import Database, Login
 
 NOBODY = UUID(int=1)
@@ -124,6 +125,13 @@ async def test_before_a_first_release_no_role_is_the_wrong_one(
 
 
 # Operators
+
+
+async def test_an_operators_role_is_named_with_the_owner_that_is_needed(
+    database: Database, web_pool: Pool
+) -> None:
+    with pytest.raises(WrongRole, match="as coinfleet_web, but this needs coinfleet_owner"):
+        await check_owner(web_pool, url=database.url("web"))
 
 
 @pytest.mark.long_but_first

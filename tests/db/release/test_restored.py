@@ -127,6 +127,19 @@ async def test_gifts_given_before_the_first_refresh_of_the_new_cluster_are_count
     await assert_given(restored, 9)
 
 
+async def test_a_proof_ahead_of_this_cluster_is_not_continued(restored: Restored) -> None:
+    # Whatever the cluster is called: a copy may have its id.
+    await restored.db.execute("update fleet.proof_horizon set cluster_id = fleet.cluster_id()")
+    await restored.db.execute(
+        "insert into fleet.proofs (kind, upto_xid, violations, started_at)"
+        " values ('new', $1::text::xid8, 0, now())",
+        AHEAD,
+    )
+    proved = await restored.db.fetch("select * from fleet.prove_new_entries(100)")
+    assert proved == []
+    assert await restored.db.fetchval("select count(*) from fleet.proofs") == 1
+
+
 async def test_the_invariant_sees_boards_that_a_restore_emptied(
     restored: Restored, superuser: Connection
 ) -> None:
