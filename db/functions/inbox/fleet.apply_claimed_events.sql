@@ -11,7 +11,7 @@ declare
     v_facts fleet.fact[];
     v_batch_ids bigint[];
     v_payment_ids bigint[];
-    v_joining_ids bigint[] := '{}';
+    v_joining_ids bigint[];
     v_joined bigint[] := '{}';
     v_open_ids bigint[] := '{}';
     v_outcomes fleet.outcome[];
@@ -22,14 +22,17 @@ begin
         from jsonb_populate_recordset(null::fleet.fact, p_facts) as f
         order by array_position(array['verdict', 'purchase', 'store_purchase', 'gift'], f.kind), f.event_id
     );
-    v_batch_ids := array(select f.event_id from unnest(v_facts) as f where f.state is distinct from 'failed');
     v_facts := fleet.lock_payments(fleet.add_recorded_names(v_facts));
     -- A statement of its own, so that its snapshot sees what others committed while this transaction waited for the
     -- locks.
     v_facts := fleet.recognize_own_payments(v_facts);
-    v_payment_ids := array(select distinct f.payment_id from unnest(v_facts) as f where f.payment_id is not null);
+    select
+        coalesce(array_agg(f.event_id) filter (where f.state is distinct from 'failed'), '{}'),
+        coalesce(array_agg(distinct f.payment_id) filter (where f.payment_id is not null), '{}'),
+        coalesce(array_agg(f.event_id) filter (where f.joins_grants), '{}')
+    into v_batch_ids, v_payment_ids, v_joining_ids
+    from unnest(v_facts) as f;
     if cardinality(v_payment_ids) > 0 then
-        v_joining_ids := array(select f.event_id from unnest(v_facts) as f where f.joins_grants);
         v_joined := array(select fleet.join_misspelled_purchases(v_facts));
     end if;
     perform fleet.lock_profiles(v_facts);

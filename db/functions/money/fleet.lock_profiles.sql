@@ -9,46 +9,32 @@ declare
     v_profile_ids uuid[];
 begin
     select array_agg(distinct u.profile_id) into v_profile_ids
-    from (
-        select unnest(array[f.profile_id, f.sender_id, f.recipient_id, f.submitted_by]) as profile_id
-        from unnest(p_facts) as f
+    from unnest(p_facts) as f
+    -- Subqueries per fact: the plan of a join that was made for few purchases would read all of them at each batch.
+    cross join lateral (
+        select unnest(array[f.profile_id, f.sender_id, f.recipient_id, f.submitted_by, (f.half ->> 'profile_id')::uuid])
         union all
-        select (f.half ->> 'profile_id')::uuid
-        from unnest(p_facts) as f
-        union all
-        -- A subquery per fact: the plan of a join that was made for few purchases would read all of them at each
-        -- batch.
-        select known.profile_id
-        from unnest(p_facts) as f
-        cross join lateral (
-            select cp.profile_id from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1
-        ) as known
+        (select cp.profile_id from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1)
         union all
         -- A buyer whom another event of the payment named.
-        select half.profile_id
-        from unnest(p_facts) as f
-        cross join lateral (
-            select h.profile_id from fleet.payment_halves as h where h.payment_id = f.payment_id offset 0
-        ) as half
+        (select h.profile_id from fleet.payment_halves as h where h.payment_id = f.payment_id offset 0)
         union all
         -- Whom another event of a store's payment named, or who submitted it.
-        select told.buyer_id
-        from unnest(p_facts) as f
-        cross join lateral (
-            select s.buyer_id from fleet.store_payments as s where s.payment_id = f.payment_id limit 1
-        ) as told
-        where f.provider in ('apple', 'google')
+        (
+            select s.buyer_id
+            from fleet.store_payments as s
+            where s.payment_id = f.payment_id and f.provider in ('apple', 'google')
+            limit 1
+        )
         union all
-        select joined.profile_id
-        from unnest(p_facts) as f
-        cross join lateral (
+        (
             select cp.profile_id
             from fleet.joined_purchases as j
             join public.coin_purchases as cp on cp.id = j.purchase_id
             where j.payment_id = f.payment_id
             offset 0
-        ) as joined
-    ) as u
+        )
+    ) as u (profile_id)
     where u.profile_id is not null;
 
     -- Not `for update`: that would block every insert that references one of these profiles.

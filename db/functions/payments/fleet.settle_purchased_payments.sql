@@ -30,6 +30,14 @@ begin
         perform fleet.close_refunded_holds(v_met, p_now);
     end if;
     perform fleet.settle_freezes(p_payment_ids, p_now);
+    -- Nothing waits for most payments, and an update that moves nothing has its triggers run all the same.
+    if not exists (
+        select
+        from fleet.inbox_events as e
+        where e.payment_id = any(p_payment_ids) and e.state in ('waiting', 'held')
+    ) then
+        return;
+    end if;
     update fleet.inbox_events as e
     set (state, reason, next_attempt_at, processed_at) = (
         select

@@ -8,12 +8,15 @@ as $$
 #variable_conflict use_column
 declare
     v_decisions fleet.purchase_decision[];
+    v_kinds text[] := array(select distinct f.kind from unnest(p_facts) as f);
+    v_purchased bigint[];
     v_store_payments bigint[];
+    v_all_granted boolean;
 begin
-    if not exists (select 1 from unnest(p_facts) as f where f.kind in ('purchase', 'store_purchase')) then
+    if not v_kinds && '{purchase,store_purchase}' then
         return;
     end if;
-    if exists (select 1 from unnest(p_facts) as f where f.kind = 'store_purchase') then
+    if 'store_purchase' = any(v_kinds) then
         perform fleet.keep_store_facts(array(select f from unnest(p_facts) as f where f.kind = 'store_purchase'));
     end if;
     v_decisions := fleet.decide_purchases(p_facts, p_now);
@@ -55,10 +58,13 @@ begin
             order by d.ordinality
         )
     );
-    v_store_payments := array(
-        select d.payment_id from unnest(v_decisions) as d where d.provider in ('apple', 'google')
-    );
-    if cardinality(v_store_payments) > 0 then
+    select
+        array_agg(distinct d.payment_id) filter (where d.purchase_id is not null),
+        array_agg(d.payment_id) filter (where d.provider in ('apple', 'google')),
+        coalesce(bool_and(d.granted is true and d.sku is not null), false)
+    into v_purchased, v_store_payments, v_all_granted
+    from unnest(v_decisions) as d;
+    if v_store_payments is not null then
         perform fleet.note_priced_purchases(
             array(select d.payment_id from unnest(v_decisions) as d where d.creates), p_only_missing => false
         );
@@ -67,15 +73,15 @@ begin
             array(select d.payment_id from unnest(v_decisions) as d where d.state = 'ignored'), p_now
         );
     end if;
-    perform fleet.judge_completed_payments(p_facts, v_decisions, p_now);
-    perform fleet.store_payment_totals(p_facts);
-    perform fleet.note_held_payments(v_decisions, p_now);
+    -- Nothing is missing of a package that is granted at once, and its payment has the amount of its own event.
+    if not v_all_granted then
+        perform fleet.judge_completed_payments(p_facts, v_decisions, p_now);
+        perform fleet.store_payment_totals(p_facts);
+        perform fleet.note_held_payments(v_decisions, p_now);
+    end if;
     -- Also for a known purchase: this event may have shown that another payment's names are this one's.
-    perform fleet.settle_purchased_payments(
-        array(select distinct d.payment_id from unnest(v_decisions) as d where d.purchase_id is not null),
-        p_now
-    );
-    if cardinality(v_store_payments) > 0 then
+    perform fleet.settle_purchased_payments(coalesce(v_purchased, '{}'), p_now);
+    if v_store_payments is not null then
         perform fleet.request_store_calls(v_store_payments);
     end if;
     return query

@@ -8,6 +8,7 @@ as $$
 declare
     v_decisions fleet.purchase_decision[];
     v_breaches bigint[];
+    v_has_wrong_amounts boolean;
 begin
     p_facts := fleet.combine_halves(p_facts);
     select array_agg(
@@ -19,7 +20,8 @@ begin
             c.ip_address, c.country_code, c.user_agent, c.purchased_at, c.received_at
         )::fleet.purchase_decision
         order by c.ordinality
-    ) into v_decisions
+    ), bool_or(c.hold_reason = 'wrong_amount')
+    into v_decisions, v_has_wrong_amounts
     from (
         -- Level 3: the outcome of each event, and its reason.
         select
@@ -184,7 +186,9 @@ begin
     if exists (select 1 from unnest(p_facts) as f where f.kind = 'store_purchase') then
         v_decisions := coalesce(v_decisions, '{}') || fleet.decide_store_purchases(p_facts, p_now);
     end if;
-    v_decisions := fleet.await_sessions(v_decisions, p_facts, p_now);
+    if v_has_wrong_amounts then
+        v_decisions := fleet.await_sessions(v_decisions, p_facts, p_now);
+    end if;
     -- The order of reasons to hold: the payment's data or the limit, then velocity, then approval.
     v_breaches := fleet.velocity_breaches(v_decisions);
     if cardinality(v_breaches) = 0 then
