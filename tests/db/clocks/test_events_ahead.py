@@ -27,6 +27,17 @@ async def test_an_event_stored_by_a_clock_ahead_is_applied_at_once(
     assert await books.work() == {event_id: APPLIED}
 
 
+@pytest.mark.parametrize("seconds", [1, 299])
+async def test_an_event_of_a_clock_ahead_by_less_than_a_pause_is_applied_at_once(
+    books: Books, seconds: int
+) -> None:
+    buyer = await books.profile()
+    books.now = NOON + timedelta(seconds=seconds)
+    [event_id] = await books.receive(Payment().bought(buyer))
+    books.now = NOON
+    assert await books.work() == {event_id: APPLIED}
+
+
 @AHEAD
 async def test_an_event_that_failed_by_a_clock_ahead_is_tried_again(
     books: Books, ahead: timedelta

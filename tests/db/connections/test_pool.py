@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from db.connections.pool import open_connection, open_pool
+from db.connections.pool import expire_if_unfit, open_connection, open_pool
 from db.connections.session_setup import session_settings
+from db.connections.sessions import SharingPool
 from db.errors import DatabaseRefused, DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -81,3 +82,16 @@ async def test_closing_a_session_of_a_silent_server_leaves_no_error_behind(
     pool.terminate()
     assert closed
     assert not left_behind
+
+
+@pytest.mark.parametrize("is_scarce", [True, False])
+async def test_a_silent_server_expires_sessions_and_want_of_them_does_not(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, is_scarce: bool
+) -> None:
+    pool = await open_pool(database.url("web"), application_name="test", max_size=1)
+    session = await pool.fetchval("select pg_backend_pid()")
+    with monkeypatch.context() as patched:
+        patched.setattr(SharingPool, "is_scarce", is_scarce)
+        await expire_if_unfit(pool, TimeoutError())
+    assert (await pool.fetchval("select pg_backend_pid()") == session) is is_scarce
+    pool.terminate()
