@@ -1,6 +1,7 @@
 -- An event that is held without a purchase, for example because the buyer is unknown, is closed once its payment went
--- back whole, however that was told, and not before. Of a dispute that moved money back and forth, or is in another
--- currency, a part counts that is not computed here: it may be anything from nothing to the whole.
+-- back whole, however that was told, and not before; if the refund fails, one of the payment's events is held again. Of
+-- a dispute that moved money back and forth, or is in another currency, a part counts that is not computed here: it may
+-- be anything from nothing to the whole.
 select e.id as event_id, e.payment_id, p.held_minor
 from fleet.inbox_events as e
 join fleet.payments as p on p.id = e.payment_id
@@ -45,7 +46,8 @@ where p.held_minor > 0
     and not exists (select 1 from fleet.store_payments as s where s.payment_id = e.payment_id)
     and case
         when e.state = 'held' then refunded.minor + disputed.at_least >= p.held_minor
-        else e.reason = 'refunded_while_held' and refunded.minor + disputed.at_most < p.held_minor
+        else e.id = p.held_event_id and e.reason = 'refunded_while_held'
+            and refunded.minor + disputed.at_most < p.held_minor
     end
 union all
 select e.id, e.payment_id, p.held_minor

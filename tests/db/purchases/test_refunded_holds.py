@@ -109,6 +109,20 @@ async def test_a_hold_comes_back_when_its_refund_failed(books: Books, *, nobody:
     assert await books.breaches() == {}
 
 
+async def test_of_a_payments_held_events_one_comes_back_when_the_refund_failed(
+    books: Books,
+) -> None:
+    payment = Payment()
+    first, second = await books.receive(of_nobody(payment), of_nobody(payment))
+    assert await books.work() == {first: UNKNOWN_BUYER, second: UNKNOWN_BUYER}
+    await books.apply_one(payment.refund(WHOLE))
+    assert [await books.outcome(each) for each in (first, second)] == [REFUNDED, REFUNDED]
+    await books.apply_one(payment.refund(WHOLE, status="failed", told_at=LATER))
+    # Somebody has to decide about the money once.
+    assert [await books.outcome(each) for each in (first, second)] == [UNKNOWN_BUYER, REFUNDED]
+    assert await books.breaches() == {}
+
+
 async def test_a_hold_comes_back_though_its_payload_is_gone_by_then(books: Books) -> None:
     event_id, payment = await held(books)
     await books.apply_one(payment.refund(WHOLE))
