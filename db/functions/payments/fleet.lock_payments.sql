@@ -31,9 +31,11 @@ begin
                 case when f.payment_keys is not null then nextval('fleet.payment_id') end as id
             from unnest(p_facts) with ordinality as f
             left join lateral (
+                -- The payment that one of the fact's keys names already.
                 select min(found.payment_id) as id
                 from unnest(f.payment_keys) as named (key)
                 cross join lateral (
+                    -- A key is one row.
                     select k.payment_id
                     from fleet.payment_keys as k
                     where k.provider = f.provider and k.key = named.key
@@ -81,9 +83,11 @@ begin
             exit when v_locked = (
                 select count(*)
                 from (
+                    -- The payments that are locked.
                     select distinct known.payment_id
                     from unnest(v_providers, v_keys) as named (provider, key)
                     cross join lateral (
+                        -- A key is one row.
                         select k.payment_id
                         from fleet.payment_keys as k
                         where k.provider = named.provider and k.key = named.key
@@ -125,6 +129,7 @@ begin
             select known.payment_id
             from unnest(p_facts) with ordinality as f
             left join lateral (
+                -- The one that all keys of the fact name now.
                 select k.payment_id
                 from fleet.payment_keys as k
                 where k.provider = f.provider and k.key = f.payment_keys[1]

@@ -40,6 +40,7 @@ begin
             select leg.posting
             from unnest(v_decisions) with ordinality as d
             cross join lateral (
+                -- What the buyer gets, and what was issued for it.
                 values
                 (
                     row(

@@ -59,7 +59,9 @@ begin
             max(f.currency) filter (where f.amount_minor is not null)
         from unnest(p_facts) as f
         cross join lateral (
-            select coalesce(f.told_at, (select k.refund_total_at from fleet.payments as k where k.id = f.payment_id)) as at
+            select coalesce(
+                f.told_at, (select k.refund_total_at from fleet.payments as k where k.id = f.payment_id)
+            ) as at
         ) as t
         where f.kind = 'refund_total'
         group by f.payment_id
