@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m tests.bench [--quick] [--only ROW]`: measures, prints, draws.
+"""`make bench`, or `python -m tests.bench [--quick | --long] [--only PART]`: measures and prints.
 
 It is no test: it fails if something that it measures does its work wrongly, not if it is slow.
 """
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from tests.bench import apply, fleets, memory, presence, receiving, report, verification
 from tests.bench.books import USERS
+from tests.bench.money import gifts, history, refunds
 from tests.bench.servers import open_servers
 
 if TYPE_CHECKING:
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 
 PAIRS = 5
 # Methods of Run, and choices of --only.
-PARTS = ("apply", "receiving", "fleets", "presence", "verification")
+PARTS = ("apply", "money", "receiving", "fleets", "presence", "verification")
 
 
 class Run:
     """One run: what was measured so far, and where the results are written."""
 
-    def __init__(self, servers: Servers, folder: Path, *, quick: bool) -> None:
+    def __init__(
+        self, servers: Servers, folder: Path, *, quick: bool = False, long: bool = False
+    ) -> None:
         self.rows: list[Row] = []
         self.points: list[Point] = []
         self.call_us = 0.0
@@ -42,6 +45,7 @@ class Run:
         self._log = folder / "processes.log"
         self._quick = quick
         self._pairs = 1 if quick else PAIRS
+        self._entries = history.ENTRIES_LONG if long else history.ENTRIES // (50 if quick else 1)
 
     async def receiving(self) -> None:
         """Row 1."""
@@ -82,6 +86,23 @@ class Run:
             self.call_us = median(calls)
             await _check(books)
 
+    async def money(self) -> None:
+        """Rows 11 to 15."""
+        async with self._servers.books(users=USERS) as books:
+            await gifts.make_floors(books)
+            self.rows.append(await gifts.measure_calls(books, pairs=self._pairs))
+            self.rows.append(await gifts.measure_batches(books, pairs=self._pairs))
+            self.rows.append(await gifts.measure_alone(books))
+            self.rows.append(await refunds.measure(books, pairs=self._pairs))
+            await _check(books)
+        async with AsyncExitStack() as stack:
+            old = await stack.enter_async_context(self._servers.books(users=USERS))
+            young = await stack.enter_async_context(self._servers.books(users=USERS))
+            self.rows.append(
+                await history.measure(old, young, pairs=self._pairs, entries=self._entries)
+            )
+            await _check(old)
+
     async def presence(self) -> None:
         """Row 7."""
         async with self._servers.database() as database:
@@ -104,9 +125,8 @@ async def _check(books: Books) -> None:
     assert not breaches, f"the books are wrong: {breaches}"
 
 
-async def measure(servers: Servers, folder: Path, *, only: set[str], quick: bool) -> None:
+async def measure(run: Run, servers: Servers, folder: Path, *, only: set[str]) -> None:
     """Measure, then print and write what was found."""
-    run = Run(servers, folder, quick=quick)
     # Wide enough for one line per row if no terminal says how wide it is.
     console = Console(width=None if sys.stdout.isatty() else 140)
     for name in PARTS:
@@ -126,14 +146,18 @@ async def measure(servers: Servers, folder: Path, *, only: set[str], quick: bool
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one pair each: does it run at all?")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", action="store_true", help="one pair each: does it run at all?")
+    extent.add_argument(
+        "--long", action="store_true", help="a history of 10 million ledger entries, not of one"
+    )
     parser.add_argument("--only", action="append", choices=PARTS)
     arguments = parser.parse_args()
     folder = Path(os.environ.get("COINFLEET_DATA_DIR", ".coinfleet")) / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     with open_servers(folder.resolve()) as servers:
-        only = set(arguments.only or ())
-        uvloop.run(measure(servers, folder, only=only, quick=arguments.quick))
+        run = Run(servers, folder, quick=arguments.quick, long=arguments.long)
+        uvloop.run(measure(run, servers, folder, only=set(arguments.only or ())))
 
 
 if __name__ == "__main__":

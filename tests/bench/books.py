@@ -15,7 +15,7 @@ from db.inbox.arrivals import store_arrivals
 from tasks.providers.app import App
 from tasks.providers.stripe import Stripe
 from workers.cli.simulate.events import app_webhook, gift_sent, stripe_webhook
-from workers.cli.simulate.stripe import StripePayment, payment_intent_succeeded
+from workers.cli.simulate.stripe import StripePayment, charge_refunded, payment_intent_succeeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,6 +30,8 @@ USERS = 2_000
 COINS_EACH = 1_000_000_000
 GIFT_TYPE = "rose"
 GIFT_COST = 10
+GIFT_SHARE_BPS = 7_000
+GIFT_SHARE = GIFT_COST * GIFT_SHARE_BPS // 10_000
 SKU = "coins_100"
 PRICE_MINOR = 999
 YEAR_S = 365 * 24 * 3600
@@ -62,16 +64,25 @@ class Books:
         event = gift_sent(sender_id=sender, recipient_id=other, gift_type=GIFT_TYPE)
         return app_webhook(f"msg_{uuid4().hex}", event, secret=APP_SECRET, at_s=time.time())
 
-    def purchase(self, *, buyer: UUID | None = None) -> Webhook:
-        """A signed purchase of some time ago, so that nobody breaks the velocity rule."""
-        now_s = int(time.time())
-        payment = StripePayment(
+    def payment(self, *, buyer: UUID | None = None) -> StripePayment:
+        """A payment of some time ago, so that nobody breaks the velocity rule."""
+        return StripePayment(
             key=uuid4().hex[:24],
             amount_minor=PRICE_MINOR,
-            created_s=now_s - self.random.randrange(YEAR_S),
+            created_s=int(time.time()) - self.random.randrange(YEAR_S),
             metadata={"profile_id": str(buyer or self.random.choice(self.users)), "sku": SKU},
         )
-        return stripe_webhook(payment_intent_succeeded(payment), secret=STRIPE_SECRET, at_s=now_s)
+
+    def purchase(self, payment: StripePayment | None = None) -> Webhook:
+        """A signed purchase: of this payment, or of a new one by anybody."""
+        event = payment_intent_succeeded(payment or self.payment())
+        return stripe_webhook(event, secret=STRIPE_SECRET, at_s=time.time())
+
+    def refund(self, payment: StripePayment) -> Webhook:
+        """A signed refund of the whole payment."""
+        now_s = int(time.time())
+        event = charge_refunded(payment, amount_refunded=payment.amount_minor, created_s=now_s)
+        return stripe_webhook(event, secret=STRIPE_SECRET, at_s=now_s)
 
     async def receive(self, webhooks: Sequence[Webhook]) -> None:
         """Verify and store webhooks as the receiver does, without the receiver."""
@@ -120,9 +131,10 @@ async def fill(owner: Connection, *, users: int) -> list[UUID]:
     """Write the price list and make users with coins; return their ids."""
     await owner.execute(
         "insert into public.gift_types (code, name, coin_cost, streamer_share_bps)"
-        " values ($1, $1, $2, 7000)",
+        " values ($1, $1, $2, $3)",
         GIFT_TYPE,
         GIFT_COST,
+        GIFT_SHARE_BPS,
     )
     await owner.execute(
         "insert into public.coin_packages (provider, sku, coin_amount, amount_minor, currency)"

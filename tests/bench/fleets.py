@@ -139,7 +139,7 @@ async def measure_light_load(fleet: Fleet, *, count: int = LIGHT_EVENTS) -> list
 async def _until_credited(fleet: Fleet) -> float:
     books = fleet.books
     buyer = books.random.choice(books.users)
-    purchase: Webhook = books.purchase(buyer=buyer)
+    purchase: Webhook = books.purchase(books.payment(buyer=buyer))
     total = "select total_purchased from public.profiles where id = $1"
     before = await books.owner.fetchval(total, buyer)
     started = time.perf_counter()

@@ -13,6 +13,7 @@ from tests.bench import apply, fleets, memory, presence, receiving, verification
 from tests.bench.books import open_books
 from tests.bench.load import complete_status, deliver
 from tests.bench.measurements import Budget, Pairs, Row, interleave
+from tests.bench.money import gifts, history, refunds
 from tests.bench.processes import serving
 from tests.bench.report import draw_cost_per_event
 from tests.bench.servers import Servers
@@ -55,6 +56,30 @@ async def test_calls_send_every_gift_in_a_transaction_of_its_own(books: Books) -
         await apply.call_process_gift(books, pool, count=20)
     written = "select count(distinct xact_id) from public.ledger_entries where reason = 'gift'"
     assert await books.owner.fetchval(written) == 20
+    assert await books.breaches() == {}
+
+
+async def test_the_floors_write_what_gifts_leave(books: Books) -> None:
+    await gifts.make_floors(books)
+    async with apply.callers(books) as pool:
+        await gifts.call_floor(books, pool, count=20)
+    await gifts.write_gifts(books, count=30, batch_size=7)
+    await history.age(books, entries=200)
+    written = "select count(*) from public.ledger_entries where reason = 'gift'"
+    assert await books.owner.fetchval(written) == 3 * 50
+    states = await books.owner.fetch("select distinct state from fleet.inbox_events")
+    assert [state for (state,) in states] == ["applied"]
+    assert await books.breaches() == {}
+
+
+async def test_one_gift_alone_and_whole_refunds_are_applied(books: Books) -> None:
+    row = await gifts.measure_alone(books, count=3)
+    assert row.value > 0
+    await refunds.measure(books, pairs=1, count=7)
+    statuses = await books.owner.fetch(
+        "select status, count(*) from public.coin_purchases group by 1"
+    )
+    assert [tuple(each) for each in statuses] == [("refunded", 7)]
     assert await books.breaches() == {}
 
 

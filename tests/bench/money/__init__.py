@@ -1,0 +1,1 @@
+"""What money costs: gifts against the least that writes their rows, refunds, history."""
