@@ -12,6 +12,8 @@ language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
