@@ -11,8 +11,10 @@ declare
     v_keys text[];
     v_locked bigint;
     v_last_ids bigint[];
+    v_named bigint := (select sum(cardinality(f.payment_keys)) from unnest(p_facts) as f);
+    v_fresh bigint;
 begin
-    if not exists (select 1 from unnest(p_facts) as f where f.payment_keys is not null) then
+    if coalesce(v_named, 0) = 0 then
         return p_facts;
     end if;
     -- Facts that share their first key are of one payment: the known one, if one of their keys is known, so that a new
@@ -28,7 +30,7 @@ begin
             -- A new id for each fact that has keys.
             select
                 f.ordinality, f.provider, f.payment_keys[1] as first_key, known.id as known_id,
-                case when f.payment_keys is not null then nextval('fleet.payment_id') end as id
+                case when cardinality(f.payment_keys) > 0 then nextval('fleet.payment_id') end as id
             from unnest(p_facts) with ordinality as f
             left join lateral (
                 -- The payment that one of the fact's keys names already.
@@ -60,7 +62,8 @@ begin
         on conflict do nothing
         returning k.provider, k.key
     )
-    select array_agg(known.provider), array_agg(known.key) into v_providers, v_keys
+    select array_agg(known.provider), array_agg(known.key), (select count(*) from fresh)
+    into v_providers, v_keys, v_fresh
     from (
         select n.provider, n.key from named as n
         except
@@ -106,37 +109,44 @@ begin
         end;
     end loop;
 
-    -- The payment of each fact, now that no name joins any more; of several, the first and the last.
-    select array_agg(known.first_id order by f.ordinality), array_agg(known.last_id order by f.ordinality)
-    into v_ids, v_last_ids
-    from unnest(p_facts) with ordinality as f
-    cross join lateral (
-        select min(found.payment_id) as first_id, max(found.payment_id) as last_id
-        from unnest(f.payment_keys) as named (key)
+    -- If every key is new, and none is named twice, then each fact has the payment that was made for it.
+    if v_fresh < v_named then
+        -- The payment of each fact, now that no name joins any more; of several, the first and the last.
+        select array_agg(known.first_id order by f.ordinality), array_agg(known.last_id order by f.ordinality)
+        into v_ids, v_last_ids
+        from unnest(p_facts) with ordinality as f
         cross join lateral (
-            select k.payment_id from fleet.payment_keys as k where k.provider = f.provider and k.key = named.key limit 1
-        ) as found
-    ) as known;
-    if v_ids is distinct from v_last_ids then
-        for v_i in 1 .. cardinality(p_facts) loop
-            continue when v_ids[v_i] is not distinct from v_last_ids[v_i];
-            perform fleet.merge_payments(p_facts[v_i].provider, p_facts[v_i].payment_keys);
-            p_facts[v_i].joins_grants := fleet.note_joining_event(
-                p_facts[v_i].provider, p_facts[v_i].payment_keys[1], p_facts[v_i].provider_event_id
-            );
-        end loop;
-        v_ids := array(
-            select known.payment_id
-            from unnest(p_facts) with ordinality as f
-            left join lateral (
-                -- The one that all keys of the fact name now.
+            select min(found.payment_id) as first_id, max(found.payment_id) as last_id
+            from unnest(f.payment_keys) as named (key)
+            cross join lateral (
+                -- A key is one row.
                 select k.payment_id
                 from fleet.payment_keys as k
-                where k.provider = f.provider and k.key = f.payment_keys[1]
+                where k.provider = f.provider and k.key = named.key
                 limit 1
-            ) as known on true
-            order by f.ordinality
-        );
+            ) as found
+        ) as known;
+        if v_ids is distinct from v_last_ids then
+            for v_i in 1 .. cardinality(p_facts) loop
+                continue when v_ids[v_i] is not distinct from v_last_ids[v_i];
+                perform fleet.merge_payments(p_facts[v_i].provider, p_facts[v_i].payment_keys);
+                p_facts[v_i].joins_grants := fleet.note_joining_event(
+                    p_facts[v_i].provider, p_facts[v_i].payment_keys[1], p_facts[v_i].provider_event_id
+                );
+            end loop;
+            v_ids := array(
+                select known.payment_id
+                from unnest(p_facts) with ordinality as f
+                left join lateral (
+                    -- The one that all keys of the fact name now.
+                    select k.payment_id
+                    from fleet.payment_keys as k
+                    where k.provider = f.provider and k.key = f.payment_keys[1]
+                    limit 1
+                ) as known on true
+                order by f.ordinality
+            );
+        end if;
     end if;
     for v_i in 1 .. cardinality(p_facts) loop
         p_facts[v_i].payment_id := v_ids[v_i];
