@@ -8,10 +8,16 @@ security invoker
 set search_path = '', pg_temp
 set enable_seqscan = off
 as $$
-    select z.profile_id, sum(cp.coin_amount - cp.refunded_coins)
+    select z.profile_id, sum(granted.coins)
     from fleet.frozen_purchases as z
-    join public.coin_purchases as cp on cp.id = z.purchase_id
-    where z.profile_id = any(p_profile_ids) and cp.granted_at is not null
+    -- A look-up per frozen purchase: a join that expects many reads all purchases in the order of their ids.
+    cross join lateral (
+        select cp.coin_amount - cp.refunded_coins as coins
+        from public.coin_purchases as cp
+        where cp.id = z.purchase_id and cp.granted_at is not null
+        limit 1
+    ) as granted
+    where z.profile_id = any(p_profile_ids)
     group by z.profile_id
 $$;
 
