@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.journeys.fleet_run import FleetRun, assert_gone
+from workers.console.feed import WATCHERS_OF_SESSION_MAX
 from workers.processes import PROCESSES
 
 pytestmark = pytest.mark.faults
@@ -51,7 +52,7 @@ def test_people_who_look_at_the_console_hold_up_nothing(data_dir: Path) -> None:
         (link,) = [line.split()[-1] for line in run.lines if "console as viewer" in line]
         browser = looking.enter_context(httpx.Client())
         assert browser.get(link).status_code == httpx.codes.OK
-        for _ in range(20):
+        for _ in range(WATCHERS_OF_SESSION_MAX):
             live = f"http://127.0.0.1:{run.console_port}/live"
             stream = looking.enter_context(browser.stream("GET", live))
             assert stream.status_code == httpx.codes.OK
