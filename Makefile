@@ -21,10 +21,10 @@ run: .venv/.runtime ## the whole fleet on an embedded PostgreSQL and Valkey (POR
 	@exec .venv/bin/coinfleet up $(if $(MOCK_PROVIDERS),--mock-providers)
 
 test: .venv/.development ## every test but the long ones, on embedded servers of its own
-	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not long and not browser" $(ARGS)
+	@exec .venv/bin/python -m pytest -n 4 --dist loadfile -m "not long and not browser" $(ARGS)
 
 test-all: .venv/.development ## every test, the long ones too
-	@exec .venv/bin/python -m pytest -n 3 --dist loadfile -m "not bench and not browser" $(ARGS)
+	@exec .venv/bin/python -m pytest -n 4 --dist loadfile -m "not bench and not browser" $(ARGS)
 
 test-debian: .venv/.development ## SQL and journey tests on Debian's postgresql-15 and redis-server
 	@exec env $(DEBIAN) .venv/bin/python -m pytest tests/db tests/journeys $(ARGS)
