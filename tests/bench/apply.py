@@ -73,16 +73,17 @@ async def callers(books: Books) -> AsyncIterator[Pool]:
     pool.terminate()
 
 
-async def call_process_gift(books: Books, pool: Pool, *, count: int) -> float:
-    """Send `count` gifts by `process_gift`, one per transaction; return µs per event."""
+async def call_process_gift(
+    books: Books, pool: Pool, *, count: int, function: str = "public.process_gift"
+) -> float:
+    """Send `count` gifts by `process_gift` or another, one per transaction; return µs per event."""
     gifts = iter([books.random.sample(books.users, 2) for _ in range(count)])
 
     async def send() -> None:
         async with pool.acquire() as connection:
             for sender, recipient in gifts:
                 await connection.fetchrow(
-                    "select set_config('request.jwt.claims', $1, false),"
-                    " public.process_gift($2, $3, $4)",
+                    f"select set_config('request.jwt.claims', $1, false), {function}($2, $3, $4)",
                     json.dumps({"sub": str(sender)}),
                     recipient,
                     GIFT_TYPE,

@@ -62,7 +62,7 @@ async def test_calls_send_every_gift_in_a_transaction_of_its_own(books: Books) -
 async def test_the_floors_write_what_gifts_leave(books: Books) -> None:
     await gifts.make_floors(books)
     async with apply.callers(books) as pool:
-        await gifts.call_floor(books, pool, count=20)
+        await apply.call_process_gift(books, pool, count=20, function=gifts.MINIMAL)
     await gifts.write_gifts(books, count=30, batch_size=7)
     await history.age(books, entries=200)
     written = "select count(*) from public.ledger_entries where reason = 'gift'"

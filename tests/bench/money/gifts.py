@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import psutil
 
@@ -26,36 +23,17 @@ from tests.bench.books import GIFT_COST, GIFT_SHARE, GIFT_TYPE
 from tests.bench.measurements import Budget, Row, interleave
 
 if TYPE_CHECKING:
-    from db.connections.pool import Pool
     from tests.bench.books import Books
 
 FLOORS = Path(__file__).with_name("floors.sql")
+# Its function that gives one.
+MINIMAL = "floors.give"
 ALONE = 400
 
 
 async def make_floors(books: Books) -> None:
     """Make the functions of floors.sql."""
     await books.owner.execute(FLOORS.read_text(encoding="utf-8"))
-
-
-async def call_floor(books: Books, pool: Pool, *, count: int) -> float:
-    """Send `count` gifts by the minimal function, one per transaction; return µs per event."""
-    gifts = iter([books.random.sample(books.users, 2) for _ in range(count)])
-
-    async def send() -> None:
-        async with pool.acquire() as connection:
-            for sender, recipient in gifts:
-                await connection.fetchrow(
-                    "select set_config('request.jwt.claims', $1, false), floors.give($2, $3, $4)",
-                    json.dumps({"sub": str(sender)}),
-                    recipient,
-                    GIFT_TYPE,
-                    uuid4().hex,
-                )
-
-    started = time.perf_counter()
-    await asyncio.gather(*(send() for _ in range(CALLERS)))
-    return (time.perf_counter() - started) / count * 1e6
 
 
 async def write_gifts(books: Books, *, count: int, batch_size: int) -> float:
@@ -91,7 +69,7 @@ async def measure_calls(books: Books, *, pairs: int) -> Row:
             return 1e6 / await call_process_gift(books, pool, count=CALLS)
 
         async def floor() -> float:
-            return 1e6 / await call_floor(books, pool, count=CALLS)
+            return 1e6 / await call_process_gift(books, pool, count=CALLS, function=MINIMAL)
 
         rates = await interleave(ours, floor, pairs=pairs)
     return Row.of_ratio(
