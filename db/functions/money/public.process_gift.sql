@@ -1,4 +1,6 @@
 -- Definer: a viewer may spend coins only this way, and only their own.
+-- Planned once per session: for one gift, planning again for each set of values takes longer than the gift. Without
+-- sequential scans the plan that was made for few rows is right for many, too.
 create or replace function public.process_gift(
     p_recipient_id uuid,
     p_gift_type text,
@@ -12,7 +14,7 @@ language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
-set plan_cache_mode = force_generic_plan
+set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 as $$
 #variable_conflict use_column
