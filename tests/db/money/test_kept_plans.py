@@ -1,0 +1,69 @@
+"""A plan that a session made while its tables were small is still right when they are large."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.db.books import APPLIED, Books, Payment, gift
+
+if TYPE_CHECKING:
+    from db.connections.pool import Connection
+
+# PostgreSQL keeps a plan from the sixth execution on, if it is no dearer than those before.
+OFTEN = 8
+# What one event may read of tables that have so many rows more.
+FEW = 100
+MANY = 20_000
+READ = """
+select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint
+from pg_stat_xact_user_tables
+where relid = any(array[
+    'public.profiles', 'public.coin_purchases', 'public.gifts', 'fleet.payments',
+    'fleet.payment_keys', 'fleet.refunds'
+]::regclass[])
+"""
+# Rows of others; nothing analyzes them, so that no plan is made anew.
+PURCHASES = """
+insert into public.coin_purchases (
+    payment_id, profile_id, provider, provider_event_id, provider_payment_id, coin_amount,
+    amount_minor, currency, status, purchased_at, granted_at
+)
+select
+    1000000 + n, $2, 'stripe', 'old_' || n, 'pi_old_' || n, 100, 100, 'usd', 'confirmed', now(),
+    now()
+from generate_series(1, $1::integer) as n
+"""
+KEYS = """
+insert into fleet.payment_keys (provider, key, payment_id)
+select 'stripe', 'pi_old_' || n, 1000000 + n from generate_series(1, $1::integer) as n
+"""
+REFUNDS = """
+insert into fleet.refunds (provider, refund_id, payment_id, amount_minor, status)
+select 'stripe', 're_old_' || n, 1000000 + n, 100, 'succeeded'
+from generate_series(1, $1::integer) as n
+"""
+
+
+async def test_events_alone_read_no_table_whole_after_it_has_grown(db: Connection) -> None:
+    books = Books(db)
+    await db.execute(
+        "insert into public.gift_types (code, name, coin_cost) values ('rose', 'Rose', 1);"
+        " insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
+        " values ('stripe', 'coins_100', 100, 100)"
+    )
+    friend, other = await books.profiles(2)
+
+    async def one_of_each() -> None:
+        payment, buyer = Payment(), await books.profile()
+        assert await books.apply_one(payment.bought(buyer)) == APPLIED
+        assert await books.apply_one(gift(buyer, friend)) == APPLIED
+        assert await books.apply_one(payment.refunded_so_far(10)) == APPLIED
+
+    for _ in range(OFTEN):
+        await one_of_each()
+    await db.execute(PURCHASES, MANY, other)
+    await db.execute(KEYS, MANY)
+    await db.execute(REFUNDS, MANY)
+    before = await db.fetchval(READ)
+    await one_of_each()
+    assert await db.fetchval(READ) - before <= 3 * FEW
