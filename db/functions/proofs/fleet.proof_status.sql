@@ -37,5 +37,5 @@ $$;
 revoke all on function fleet.proof_status() from public, anon, authenticated, service_role;
 comment on function fleet.proof_status() is
     'How many violations the last full proof and the continuous proof since then found: a violation stays counted '
-    'until a full proof no longer finds it. last_new_at is when the continuous proof last got further: entries that are '
-    'newer than a transaction that has not ended are not proved.';
+    'until a full proof no longer finds it. last_new_at is when the continuous proof last got further: entries newer '
+    'than a transaction that has not ended are not proved.';

@@ -53,8 +53,9 @@ FEWER_SESSIONS = "raise max_connections, run fewer processes, or use a pooler"
 OPEN_AT_MOST_S = 3_600.0
 TO_FIND_IT = (
     "see that a worker and a scheduler run: `coinfleet status`; if they do, end the transaction"
-    " that has been open since: `select pid, usename, xact_start from pg_stat_activity where backend_xid"
-    " is not null order by xact_start`, as a superuser, and `select * from pg_prepared_xacts`"
+    " that has been open since: `select pid, usename, xact_start from pg_stat_activity where"
+    " backend_xid is not null order by xact_start`, as a superuser, and `select * from"
+    " pg_prepared_xacts`"
 )
 SLOT_BYTES = 1024**3
 FREE_BYTES_ATTENTION = 5 * 1024**3
