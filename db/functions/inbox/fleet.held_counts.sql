@@ -43,6 +43,6 @@ $$;
 
 revoke all on function fleet.held_counts() from public, anon, authenticated, service_role;
 comment on function fleet.held_counts() is
-    'Payments that wait for a person''s decision, by reason, the longest held first: how many, what their purchases are '
-    'worth in US dollars where that is known, since when, and the event of the oldest, null if a direct call recorded '
-    'it. The cost grows with what is held.';
+    'Payments that wait for a person''s decision, by reason, the longest held first: how many, what they are worth in '
+    'US dollars where that is known, since when, and the event of the oldest, null if a direct call recorded it. The '
+    'cost grows with what is held.';
