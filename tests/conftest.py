@@ -7,6 +7,7 @@ COINFLEET_TEST_REDIS_URL name others: their roles get new passwords, and the que
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from tests.clusters import Cluster, Database
 from workers.embedded import EmbeddedPostgres, EmbeddedValkey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
     from uuid import UUID
 
     from db.connections.pool import Connection, Pool
@@ -54,6 +55,21 @@ class SignIn(Protocol):
     ) -> Connection:
         """Switch to an API role, with a token whose subject is this profile."""
         ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage after the tests are collected, and never again among what was made by then.
+
+    There are millions of objects, each of them needed to the end, in each process of `-n`: to look
+    through them takes a third of the time of collecting.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

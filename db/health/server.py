@@ -33,6 +33,16 @@ class Server:
     """Bytes of the write-ahead log that each unused replication slot keeps."""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction that has not ended for long, in any database of the server."""
+
+    who: str
+    since: datetime
+    ends_by: str
+    """The statement that ends it."""
+
+
 async def read_version(pool: Pool) -> tuple[str, bool]:
     """Return the server's version, and whether a release was ever made in the database."""
     row = await pool.fetchrow(
@@ -70,6 +80,34 @@ async def read_server(pool: Pool) -> Server:
     assert row is not None  # noqa: S101 - one row, whatever is there
     told = dict(row) | {"settings": json.loads(row["settings"] or "{}")}
     return Server(**told, slots_behind=await _read_slots(pool))
+
+
+async def read_open_transactions(pool: Pool, *, longer_than_s: float) -> list[OpenTransaction]:
+    """Return those that this role may see, the oldest first: its own, and all prepared ones."""
+    rows = await pool.fetch(
+        """
+        select t.who, t.since, t.ends_by
+        from (
+            select
+                format('session %s of %s (%s)', a.pid, a.usename, a.state) as who,
+                a.xact_start as since,
+                format('select pg_terminate_backend(%s)', a.pid) as ends_by
+            from pg_catalog.pg_stat_activity as a
+            where coalesce(a.backend_xid, a.backend_xmin) is not null
+                and a.backend_type = 'client backend'
+            union all
+            select
+                format('prepared transaction %L of %s in %s', p.gid, p.owner, p.database),
+                p.prepared,
+                format('rollback prepared %L', p.gid)
+            from pg_catalog.pg_prepared_xacts as p
+        ) as t
+        where t.since < clock_timestamp() - interval '1 second' * $1
+        order by t.since
+        """,
+        longer_than_s,
+    )
+    return [OpenTransaction(*row) for row in rows]
 
 
 async def read_password_ends(pool: Pool) -> dict[str, datetime]:

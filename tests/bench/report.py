@@ -6,8 +6,6 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -42,6 +40,10 @@ def write_numbers(path: Path, rows: Sequence[Row], points: Sequence[Point]) -> N
 
 def draw_cost_per_event(path: Path, points: Sequence[Point], *, call_us: float) -> None:
     """Draw the cost of an event by the size of its batch, and the cost of a call with one gift."""
+    # Only here: the tests' other processes, which import this module, would wait a second for it.
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     # The same input makes the same file.
     mpl.rcParams["svg.hashsalt"] = "coinfleet"
     figure = Figure(figsize=(7, 4.2), layout="constrained")

@@ -31,8 +31,10 @@ async def payloads(db: Connection) -> dict[str, bool]:
 
 @pytest.mark.requirement("I4")
 async def test_payloads_are_removed_after_90_days(db: Connection, worker_pool: Pool) -> None:
-    await receive(db, "old", days_ago=91)
-    await receive(db, "young", days_ago=89)
+    await receive(db, "old", days_ago=90)
+    await receive(db, "young", days_ago=90)
+    young = "update fleet.inbox_events set received_at = received_at + interval '1 hour'"
+    await db.execute(young + " where provider_event_id = 'young'")
     assert await housekeeping.drop_old_payloads(worker_pool) == 1
     assert await payloads(db) == {"old": False, "young": True}
 

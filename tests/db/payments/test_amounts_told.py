@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from db.facts import Half, Paid
+from db.facts import Half, Names, Paid
 from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, Books, Outcome, Payment
 from tests.db.money.calls import buy
 
@@ -208,3 +208,18 @@ async def test_a_clash_of_event_ids_is_no_breach_of_held_purchases(
     assert await books.work() == {event_id: Outcome("held", "id_conflict")}
     assert await books.coins(buyer) == COINS
     assert await books.breaches() == {}
+
+
+@pytest.mark.parametrize("held_first", [True, False])
+async def test_of_two_calls_refunds_are_divided_by_the_amount_of_the_granted_one(
+    books: Books, backend: Connection, *, held_first: bool
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    names = [(f"cs_{payment.number}", "30000.00"), (payment.intent, "1.00")]
+    for name, usd in names if held_first else reversed(names):
+        await buy(backend, buyer, f"evt_rpc_{name}", name, provider="stripe", usd=usd)
+    # An event that joins their names and tells no amount.
+    unpaid = Names(payment_keys=[payment.intent, f"cs_{payment.number}"], reason="unpaid")
+    await books.apply_one(unpaid)
+    await books.apply_one(payment.refund(50))
+    assert await books.coins(buyer) == COINS // 2

@@ -155,3 +155,23 @@ async def test_only_a_wrong_amount_waits_for_a_session(books: Books) -> None:
         intent(Payment(), buyer, sku="coins_100", quantity=30_000, amount_minor=30_000_00),
         intent(Payment(), uuid4(), sku="coins_100", amount_minor=119),
     ) == [UNKNOWN_PRODUCT, Outcome("held", "needs_approval"), UNKNOWN_BUYER]
+
+
+async def test_two_held_purchases_of_one_payment_are_left_to_a_person(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    name = f"cs_{payment.number}"
+    named: dict[str, Any] = {
+        "provider_payment_id": name,
+        "payment_keys": [name],
+        "told_by": "session",
+    }
+    held = await books.receive(
+        payment.bought(buyer, amount_minor=119), payment.bought(buyer, amount_minor=119, **named)
+    )
+    assert set((await books.work()).values()) == {Outcome("held", "wrong_amount")}
+    # What the last one tells explains the amount of both.
+    named["payment_keys"] = [payment.intent, name]
+    told = payment.bought(buyer, amount_minor=119, deductions_minor=(19,), **named)
+    assert await books.apply_one(told) == DUPLICATE
+    assert {await books.outcome(event) for event in held} == {Outcome("held", "wrong_amount")}
+    assert await books.coins(buyer) == 0

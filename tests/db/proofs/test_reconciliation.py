@@ -15,6 +15,7 @@ from tasks.reconciliation import prove_everything, prove_new_entries
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from db.connections.pool import Connection, Pool
@@ -117,6 +118,32 @@ async def test_entries_of_a_transaction_that_commits_late_are_proved(
     assert early is not None
     assert proof is not None
     assert (early.entries_checked, proof.entries_checked) == (0, 4)
+
+
+async def test_runs_that_get_no_further_than_an_open_transaction_are_no_news(
+    ctx: Context, db: Connection, profiles: list[UUID], connect: Connect
+) -> None:
+    """A session that somebody forgot holds the proof; nothing may be said to be proved since."""
+
+    async def proved_at() -> datetime | None:
+        await prove_new_entries(ctx)
+        return (await reconciliation.read_status(db)).last_new_at
+
+    forgotten = await connect()
+    async with forgotten.transaction():
+        await adjust(forgotten, profiles[0], 7)
+        first = await proved_at()
+        await adjust(db, profiles[1], 7)
+        assert await proved_at() == first
+        # What the full proof has proved meanwhile is said by its own time.
+        await prove_everything(ctx)
+        since_full = await proved_at()
+        assert await proved_at() == since_full
+    last = await proved_at()
+    assert first is not None
+    assert since_full is not None
+    assert last is not None
+    assert first < since_full < last
 
 
 async def test_an_unbalanced_transaction_is_found(

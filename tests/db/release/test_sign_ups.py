@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
     from tests.clusters import Database
+    from tests.conftest import Connect
     from tests.supabase.project import Project
 
 SIGN_UP = "insert into auth.users (id) select gen_random_uuid() from generate_series(1, $1)"
@@ -120,6 +121,22 @@ async def test_users_that_the_release_may_not_read_stop_nothing_and_are_reported
         assert (await migrate(project.url())).steps == ()
     report = await migrate(project.url())
     assert report.profiles_made is None
+
+
+async def test_users_whom_a_policy_hides_from_the_release_are_reported(
+    db: Connection, connect: Connect
+) -> None:
+    await signed_up(db, 1)
+    # The owner of these tests passes by policies; a worker with the same rights does not.
+    for right in (
+        "usage on schema auth",
+        "select on auth.users",
+        "insert, select on public.profiles",
+        "execute on function fleet.make_profiles(uuid, integer)",
+    ):
+        await db.execute(f"grant {right} to coinfleet_worker")
+    await db.execute("alter table auth.users enable row level security")
+    assert await older_users.make_profiles(await connect("worker")) is None
 
 
 async def _unreadable(project: Project, grant: str) -> UUID:

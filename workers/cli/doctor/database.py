@@ -14,7 +14,12 @@ from db.connections.explanations import explained_errors
 from db.connections.pool import result_or_abandon
 from db.connections.roles import WrongRole, check_owner, check_process_role
 from db.errors import CoinfleetError, raising_unavailable
-from db.health.server import read_password_ends, read_server, read_version
+from db.health.server import (
+    read_open_transactions,
+    read_password_ends,
+    read_server,
+    read_version,
+)
 from db.health.status import awaited_standbys, read_clock
 from db.reconciliation import read_status
 from db.release.catalog import find_differences
@@ -25,7 +30,7 @@ from workers.cli.words import counted
 from workers.processes import CONSOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from db.connections.pool import Pool
     from db.health.server import Server
@@ -44,6 +49,14 @@ SESSIONS_FULL = 0.9
 # The server's SQLSTATE for it.
 TOO_MANY_SESSIONS = "53300"
 FEWER_SESSIONS = "raise max_connections, run fewer processes, or use a pooler"
+# A report or a backup of a large database takes as long; nothing of ours does.
+OPEN_AT_MOST_S = 3_600.0
+TO_FIND_IT = (
+    "see that a worker and a scheduler run: `coinfleet status`; if they do, end the transaction"
+    " that has been open since: `select pid, usename, xact_start from pg_stat_activity where"
+    " backend_xid is not null order by xact_start`, as a superuser, and `select * from"
+    " pg_prepared_xacts`"
+)
 SLOT_BYTES = 1024**3
 FREE_BYTES_ATTENTION = 5 * 1024**3
 FREE_BYTES_BROKEN = 512 * 1024**2
@@ -242,14 +255,20 @@ async def check_sessions(context: Context) -> list[Finding]:
     server = await read_server(context.database)
     told = f"{server.sessions:,} of {server.sessions_max:,} sessions are used"
     if server.sessions >= server.sessions_max * SESSIONS_FULL:
-        return [
-            attention(
-                "sessions_full",
-                told,
-                fix=FEWER_SESSIONS,
-            )
-        ]
-    return [ok(told)]
+        found = [attention("sessions_full", told, fix=FEWER_SESSIONS)]
+    else:
+        found = [ok(told)]
+    return [*found, *[each async for each in _open_transactions(context)]]
+
+
+async def _open_transactions(context: Context) -> AsyncIterator[Finding]:
+    for each in await read_open_transactions(context.database, longer_than_s=OPEN_AT_MOST_S):
+        yield attention(
+            "transaction_open",
+            f"a transaction has been open since {each.since:%Y-%m-%d %H:%M}Z: {each.who}; proofs"
+            " and leaderboards wait for it if it writes, and replaced rows fill the disk",
+            fix=f"end it: `{each.ends_by}`",
+        )
 
 
 async def check_passwords(context: Context) -> list[Finding]:
@@ -316,10 +335,6 @@ async def check_books(context: Context) -> list[Finding]:
         ("all entries", proofs.last_full_at, timedelta(days=2)),
     ):
         if at is not None and now - at > within:
-            fix = "see that a worker and a scheduler run: `coinfleet status`"
-            found.append(
-                attention(
-                    "proofs_late", f"{name} were last proved at {at:%Y-%m-%d %H:%M}Z", fix=fix
-                )
-            )
+            what = f"{name} were last proved at {at:%Y-%m-%d %H:%M}Z"
+            found.append(attention("proofs_late", what, fix=TO_FIND_IT))
     return found or [ok("the proofs found no violation")]

@@ -6,6 +6,7 @@ Values only: nothing here asks the database or the queue; checks.py asks further
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from workers.cli.status.jobs import job_faults
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 OLDEST_PENDING_MAX_S = 60.0
 # A stored time that is so far in the future shows that the clock was set back.
 CLOCK_TOLERANCE_S = 5
+# The job that proves new entries, and how long its runs may get no further.
+PROOF_JOB = "new_entries_proof"
+PROOF_STANDS_MAX = timedelta(minutes=15)
 _WITHOUT_QUEUE = "workers look for events once per second"
 
 
@@ -41,6 +45,7 @@ def _find_faults(health: FleetHealth) -> Iterator[str]:
         yield f"an event has been pending for {duration(health.oldest_pending_s or 0)}"
     if health.drift.violations:
         yield f"the proofs found {counted(health.drift.violations, 'violation')} in the books"
+    yield from _open_transaction(health)
     fired_at, now = health.scheduler_fired_at, health.checked_at
     for fault in job_faults(health.schedules, fired_at=fired_at, now=now):
         yield fault.line
@@ -53,6 +58,20 @@ def _find_faults(health: FleetHealth) -> Iterator[str]:
         yield f"the queue is unreachable: {health.queue.outage}; {_WITHOUT_QUEUE}"
     if refusal := health.queue.refusal:
         yield f"the queue refuses writes: {refusal}; {_WITHOUT_QUEUE}"
+
+
+def _open_transaction(health: FleetHealth) -> Iterator[str]:
+    """Say that runs of the continuous proof get no further: overdue runs are said elsewhere."""
+    proved_at = health.drift.last_new_at
+    runs = [each.last_done_at for each in health.schedules if each.job == PROOF_JOB]
+    if proved_at is None or not runs or runs[0] is None:
+        return
+    if runs[0] - proved_at > PROOF_STANDS_MAX:
+        stands_s = (health.checked_at - proved_at).total_seconds()
+        yield (
+            f"proofs and leaderboards have stood still for {duration(stands_s)}:"
+            " a transaction has been open since; `coinfleet doctor` says how to find it"
+        )
 
 
 def _dead(dead: Parked) -> str:

@@ -18,6 +18,7 @@ from tasks.reconciliation import prove_everything
 from tests.provoking import case, note, noted
 from tests.tasks.contexts import make_context
 from tests.workers.cli.doctor.findings import context, found, wrong
+from workers.cli.doctor import database as doctor_database
 from workers.cli.doctor.database import (
     check_books,
     check_clock,
@@ -26,6 +27,7 @@ from workers.cli.doctor.database import (
     check_passwords,
     check_schema,
     check_server,
+    check_sessions,
     reach,
 )
 from workers.cli.doctor.examining import Examined, examine
@@ -346,6 +348,21 @@ async def test_books_that_are_not_proved_are_found(session: Connection) -> None:
     )
     said = [what for _, what in wrong(await check_books(context(session)))]
     assert [what.split(" were")[0] for what in said] == ["new entries", "all entries"]
+
+
+@pytest.mark.provokes("transaction_open")
+async def test_a_transaction_that_was_left_open_is_found(
+    pool: Pool, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_database, "OPEN_AT_MOST_S", 0.0)
+    forgotten = await connect()
+    async with forgotten.transaction():
+        pid = await forgotten.fetchval("select pg_backend_pid() from pg_current_xact_id()")
+        found = noted(await check_sessions(context(pool)))
+        told = [each for each in found if each.code == "transaction_open" and str(pid) in each.what]
+        assert [each.fix for each in told] == [f"end it: `select pg_terminate_backend({pid})`"]
+    after = await check_sessions(context(pool))
+    assert not [each for each in after if each.code == "transaction_open" and str(pid) in each.what]
 
 
 @pytest.mark.provokes("books_violated")

@@ -128,3 +128,23 @@ async def test_missed_and_failed_runs_are_shown(database: Database, db: Connecti
     )
     told = {job.job: (job.missed, job.failed) for job in (await health_of(database)).schedules}
     assert told["housekeeping"] == (3, 2)
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_proofs_that_an_open_transaction_holds_up_need_a_person(
+    database: Database, db: Connection
+) -> None:
+    """The job is done in time, and proves nothing: each run ends where the one before did."""
+    await db.execute(
+        "insert into fleet.proofs (kind, upto_xid, violations, started_at, finished_at)"
+        " select 'new', '1000', 0, clock_timestamp() - age, clock_timestamp() - age"
+        " from (values (interval '20 minutes'), (interval '10 s')) as p (age)"
+    )
+    (line,) = (await health_of(database)).attention
+    assert line.startswith("proofs and leaderboards have stood still for 20 min")
+    # An empty ledger is proved all the same: one more run that got further.
+    await db.execute(
+        "insert into fleet.proofs (kind, upto_xid, violations, started_at)"
+        " values ('new', '1001', 0, clock_timestamp())"
+    )
+    assert (await health_of(database)).healthy
