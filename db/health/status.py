@@ -38,12 +38,15 @@ class ParkedEvent:
 
 @dataclass(frozen=True, slots=True)
 class HeldCount:
-    """Events held for one reason until a person decides; `worth_usd` is None if unknown."""
+    """Payments held for one reason until a person decides; `worth_usd` is None if unknown.
+
+    `oldest_id` is the event of the oldest, None if a direct call recorded it.
+    """
 
     reason: str
     events: int
     worth_usd: Decimal | None
-    oldest_id: int
+    oldest_id: int | None
     oldest_at: datetime
 
 

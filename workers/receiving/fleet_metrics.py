@@ -48,7 +48,7 @@ def _families(signs: VitalSigns) -> Iterator[Metric]:
     yield events
     yield _gauge("events_held", "Events that wait for a person.", signs.count("held"))
     held = GaugeMetricFamily(
-        "coinfleet_held_events", "Events that wait for a decision.", labels=["reason"]
+        "coinfleet_held_events", "Payments that wait for a decision.", labels=["reason"]
     )
     oldest = GaugeMetricFamily(
         "coinfleet_held_oldest_seconds", "Age of the oldest of them.", labels=["reason"]

@@ -6,6 +6,7 @@ security invoker
 set search_path = '', pg_temp
 as $$
 declare
+    v_no integer;
     v_transaction_ids bigint[];
     v_now timestamptz := clock_timestamp();
 begin
@@ -13,8 +14,12 @@ begin
         return;
     end if;
     perform fleet.commit_durably();
-    select array_agg(nextval('fleet.ledger_transaction_id')) into v_transaction_ids
-    from generate_series(1, (select max(p.transaction_no) from unnest(p_postings) as p));
+    for v_i in 1 .. cardinality(p_postings) loop
+        v_no := p_postings[v_i].transaction_no;
+        if v_transaction_ids[v_no] is null then
+            v_transaction_ids[v_no] := nextval('fleet.ledger_transaction_id');
+        end if;
+    end loop;
 
     insert into public.ledger_entries (
         transaction_id, leg, profile_id, account, amount, balance_after, seq, reason, idempotency_key, created_at

@@ -21,7 +21,7 @@ as $$
 declare
     v_sender_id uuid := (select auth.uid());
     v_fact fleet.fact;
-    v_outcome fleet.outcome;
+    v_gift fleet.gift_decision;
     v_frozen numeric;
 begin
     if v_sender_id is null then
@@ -45,9 +45,14 @@ begin
     v_fact.stream_id := p_stream_id;
     v_fact.slot_index := p_slot_index;
 
-    perform fleet.lock_profiles(array[v_fact]);
-    select o.* into v_outcome from fleet.apply_gifts(array[v_fact], '{}', clock_timestamp()) as o;
-    if v_outcome.reason = 'insufficient_coins' then
+    -- As fleet.lock_profiles does, which looks for the buyers of payments, too.
+    perform 1
+    from public.profiles as pr
+    where pr.id in (v_sender_id, p_recipient_id)
+    order by pr.id
+    for no key update;
+    v_gift := (fleet.decide_gifts(array[v_fact]))[1];
+    if v_gift.refusal = 'insufficient_coins' then
         v_frozen := (select z.coins from fleet.frozen_coins(array[v_sender_id]) as z);
         if v_frozen > 0 then
             raise exception 'insufficient_coins' using
@@ -55,26 +60,28 @@ begin
                 hint = format('%s coins of this profile are frozen while a payment is looked into', v_frozen);
         end if;
     end if;
-    if v_outcome.state = 'rejected' then
-        perform fleet.raise_refusal(v_outcome.reason);
+    if v_gift.refusal is not null then
+        perform fleet.raise_refusal(v_gift.refusal);
     end if;
-    if v_outcome.replayed and not exists (
+    if v_gift.replayed and not exists (
         select 1
         from public.gifts as g
-        where g.id = v_outcome.gift_id and g.recipient_id = p_recipient_id
+        where g.id = v_gift.gift_id and g.recipient_id = p_recipient_id
             and g.gift_type = p_gift_type and g.quantity = p_quantity
             and (g.stream_id, g.slot_index::integer) is not distinct from (p_stream_id, p_slot_index)
     ) then
         perform fleet.raise_refusal('idempotency_conflict');
     end if;
     -- Where coins move, the ledger sees to it.
-    if v_outcome.replayed then
+    if v_gift.replayed then
         perform fleet.commit_durably();
+    else
+        perform fleet.write_gifts(array[v_gift], clock_timestamp());
     end if;
-    return query
-    select v_outcome.gift_id, pr.coin_balance, v_outcome.replayed
-    from public.profiles as pr
-    where pr.id = v_sender_id;
+    gift_id := v_gift.gift_id;
+    replayed := v_gift.replayed;
+    select pr.coin_balance into coin_balance from public.profiles as pr where pr.id = v_sender_id;
+    return next;
 end
 $$;
 

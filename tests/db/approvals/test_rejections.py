@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from db.facts import Names
 from tests.db.approvals.decisions import (
     BY_DECISION,
     CLOSED,
@@ -190,3 +191,15 @@ async def test_what_a_person_rejected_needs_nobody(books: Books) -> None:
     assert [row["events"] for row in counts] == [1]
     await reject(books.db, purchase_id)
     assert await books.db.fetch("select * from fleet.held_counts()") == []
+
+
+async def test_of_two_held_purchases_of_one_payment_the_rejected_one_needs_nobody(
+    books: Books,
+) -> None:
+    purchase_id, payment, buyer = await held(books)
+    other = payment.bought(buyer, units=26_000, provider_payment_id="cs_1", payment_keys=["cs_1"])
+    await hold(books, other, "needs_approval")
+    await books.apply_one(Names(payment_keys=[payment.intent, "cs_1"], reason="unpaid"))
+    await reject(books.db, purchase_id)
+    (count,) = await books.db.fetch("select events, worth_usd from fleet.held_counts()")
+    assert tuple(count) == (1, 26_000)

@@ -72,6 +72,27 @@ async def test_streams_activated_by_a_clock_ahead_do_not_outlast_the_newest(
     assert len(await audience.published()) == 4
 
 
+@AHEAD
+async def test_streams_that_a_clock_ahead_heard_last_take_no_place_of_another(
+    audience: Audience, viewer: UUID, ahead: timedelta
+) -> None:
+    for _ in range(4):
+        await audience.heartbeat(viewer, await audience.stream(), second=ahead.total_seconds())
+    watched = await audience.stream()
+    await audience.heartbeat(viewer, watched, second=1)
+    assert await audience.recompute(second=2) == {watched: True}
+
+
+async def test_a_change_without_a_mark_is_found_though_a_clock_ahead_looked_at_everything(
+    audience: Audience, viewer: UUID, stream: int
+) -> None:
+    await audience.recompute(second=5 * 3_600)
+    await audience.recompute(second=0)
+    await audience.heartbeat(viewer, stream, second=3_601)
+    await audience.db.execute("delete from fleet.publish_marks")
+    assert await audience.recompute(second=3_602) == {stream: True}
+
+
 # Sums of gifts
 
 

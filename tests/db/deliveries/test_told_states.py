@@ -94,6 +94,20 @@ async def test_a_refused_gift_is_told_with_its_reason(books: Books, messages: Me
     assert message.data["reason"] == "insufficient_coins"
 
 
+@pytest.mark.parametrize("others", [0, 2])
+async def test_a_gift_of_an_unknown_type_is_told_without_a_number_of_coins(
+    books: Books, messages: Messages, others: int
+) -> None:
+    sender, recipient = await books.profiles(2, coins=10)
+    batch = [gift(sender, recipient, gift_type="no such type")]
+    batch += [gift(sender, recipient) for _ in range(others)]
+    outcomes = await books.apply(*batch)
+    assert outcomes == [Outcome("rejected", "unknown_gift_type"), *[APPLIED] * others]
+    (refused,) = [m for m in await messages.all() if m.type == "gift.rejected"]
+    # What it would have cost is known to nobody.
+    assert (refused.data["coins"], refused.data["gift_type"]) == (None, "no such type")
+
+
 async def test_of_a_batch_each_gift_is_told_as_it_ended(books: Books, messages: Messages) -> None:
     sender, recipient = await books.profiles(2, coins=100)
     outcomes = await books.apply(*(gift(sender, recipient, coins) for coins in (60, 70, 30, 10)))

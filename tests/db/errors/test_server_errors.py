@@ -61,6 +61,8 @@ def test_pgbouncer_without_a_connection_to_give_is_transient(message: str) -> No
         told("3D000", severity="FATAL"),
         told("28000", severity="FATAL"),
         told("28P01", severity="FATAL"),
+        told("55000", "database is not currently accepting connections", "FATAL"),
+        told("42501", "permission denied for database", "FATAL"),
         # Whatever else a pooler says of them.
         *map(told, ("57P01", "57P02", "57P03", "3D000", "28000")),
         told("08006"),

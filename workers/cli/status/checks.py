@@ -91,11 +91,12 @@ async def find_held_money(context: CheckContext) -> list[Fault]:
 def _held(held: HeldCount, *, now: datetime) -> Fault:
     worth = f" worth {held.worth_usd:,.2f} USD" if held.worth_usd else ""
     age = ago((now - held.oldest_at).total_seconds())
+    which = f" (event {held.oldest_id})" if held.oldest_id is not None else ""
     return Fault(
         "held_long",
-        f"held ({held.reason}): {counted(held.events, 'event')}{worth},"
-        f" the oldest (id {held.oldest_id}) {age}: a person must decide",
-        subject=f"event:{held.oldest_id}",
+        f"held ({held.reason}): {counted(held.events, 'payment')}{worth}, the oldest{which} {age}:"
+        " a person must decide",
+        subject=f"event:{held.oldest_id}" if which else "",
     )
 
 

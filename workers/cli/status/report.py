@@ -46,7 +46,7 @@ def _show_verdict(console: Console, health: FleetHealth) -> None:
         for line in health.attention:
             print_lines(console, wrapped(f"- {line}", width=width, indent="  "), style="red")
     for held in health.held_by_reason:
-        line = f"held ({held.reason}): {counted(held.events, 'event')}"
+        line = f"held ({held.reason}): {counted(held.events, 'payment')}"
         if any(each.startswith(line) for each in health.attention):
             continue
         age = ago((health.checked_at - held.oldest_at).total_seconds())

@@ -66,6 +66,16 @@ async def test_an_entry_without_a_tab_overrules_the_tabs_before_it(
     assert await viewer.is_watching()
 
 
+async def test_an_entry_without_a_tab_overrules_the_tabs_of_earlier_calls_too(
+    audience: Audience, viewer: Viewer
+) -> None:
+    await audience.gateway_call(entry(viewer.id, viewer.stream, tab="a"))
+    unnamed = entry(viewer.id, viewer.stream, is_visible=False)
+    await audience.gateway_call(unnamed, entry(viewer.id, viewer.stream, tab="b", is_active=False))
+    assert not await viewer.is_watching()
+    assert json.loads((await viewer.row())["tabs"]).keys() == {"", "b"}
+
+
 @pytest.mark.parametrize("tab", ["0", "watching"])
 @pytest.mark.parametrize("place", [0, 8])
 async def test_of_nine_tabs_in_one_call_the_one_that_watches_is_kept(

@@ -46,6 +46,16 @@ async def test_a_hold_counts_until_exactly_60_seconds_after_its_tab_was_heard(
     assert (await viewer.row())["last_active_at"] == at(0 if holds else second)
 
 
+@pytest.mark.parametrize(("ahead", "holds"), [(15, True), (15.001, False), (45, False)])
+async def test_a_hold_that_a_clock_ahead_heard_counts_up_to_15_seconds_ahead(
+    viewer: Viewer, ahead: float, *, holds: bool
+) -> None:
+    await viewer.beat("closed", second=ahead)
+    await viewer.beat("hidden", second=0, is_visible=False)
+    assert await viewer.is_watching() is holds
+    assert (await viewer.row())["last_active_at"] == at(0)
+
+
 async def test_a_stream_never_outlives_its_last_watching_tab(viewer: Viewer) -> None:
     await viewer.beat("closed", second=0)
     for second in range(12, 60, 12):

@@ -13,6 +13,7 @@ from db.errors import CoinfleetError, DatabaseRefused, DatabaseUnavailable
 from db.health.status import read_held_counts
 from db.inbox.arrivals import Arrival, store_arrivals
 from schedules.timetable import TIMETABLE
+from tests.db.money.calls import buy
 from tests.workers.cli.status.questions import NOWHERE, health_of, store_event
 from workers.cli.status import checks as status_checks
 from workers.cli.status.checks import CheckContext, find_held_money
@@ -22,6 +23,7 @@ from workers.cli.status.faults import Fault
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.clusters import Database
+    from tests.conftest import SignIn
 
 
 A_REJECTED_PURCHASE = """
@@ -143,7 +145,7 @@ async def test_money_held_for_longer_than_the_setting_needs_a_person(
     assert health.healthy is healthy
     if not healthy:
         (line,) = health.attention
-        assert line.startswith("held (over_limit): 1 event, the oldest (id ")
+        assert line.startswith("held (over_limit): 1 payment, the oldest (event ")
         assert f"{minutes} min ago" in line
 
 
@@ -189,6 +191,21 @@ async def test_what_a_person_rejected_waits_for_its_refund_not_for_a_person(
     await db.execute("update fleet.inbox_events set payment_id = 1")
     buyer = await db.fetchval("insert into auth.users (id) values (gen_random_uuid()) returning id")
     await db.execute(A_REJECTED_PURCHASE, buyer)
+    assert (await health_of(database)).healthy
+
+
+@pytest.mark.usefixtures("at_work")
+async def test_what_a_direct_call_left_to_a_person_is_told_though_it_has_no_event(
+    database: Database, db: Connection, signed_in: SignIn
+) -> None:
+    buyer = await db.fetchval("insert into auth.users (id) values (gen_random_uuid()) returning id")
+    backend = await signed_in(role="service_role")
+    assert (await buy(backend, buyer, usd="30000"))[0] == "pending"
+    await db.execute("update public.coin_purchases set created_at = now() - interval '44 minutes'")
+    health = await health_of(database)
+    told = "held (needs_approval): 1 payment worth 30,000.00 USD, the oldest 44 min ago:"
+    assert [line.partition(" a person")[0] for line in health.attention] == [told]
+    await db.execute("update public.coin_purchases set decision = 'rejected'")
     assert (await health_of(database)).healthy
 
 
