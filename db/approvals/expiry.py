@@ -25,9 +25,9 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """A held event of which half the time is over."""
+    """A held payment of which half the time is over; a direct call's has no event."""
 
-    event_id: int
+    event_id: int | None
     purchase_id: int | None
     reason: str
     expires_at: datetime
@@ -48,6 +48,6 @@ async def expire_hold(database: Pool | Connection) -> Expired | None:
 
 
 async def remind_of_holds(database: Pool | Connection, *, limit: int) -> list[Reminder]:
-    """Return up to `limit` held events whose time is half over; each is returned once."""
+    """Return up to `limit` held payments whose time is half over; each is returned once."""
     rows = await database.fetch("select * from fleet.remind_of_holds($1)", limit)
     return [Reminder(**row) for row in rows]

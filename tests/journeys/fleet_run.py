@@ -22,7 +22,7 @@ from workers.settings import DEVELOPMENT_SECRETS
 
 ROOT = Path(__file__).parents[2]
 # Long, because the machine may be busy: no test is about the time that a start takes.
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
 # README says that the fleet stops within this time after Ctrl-C or SIGTERM.
 STOP_TIMEOUT_S = 10.0
 _NOT_INHERITED = (
@@ -189,7 +189,7 @@ class FleetRun:
 
 
 def await_true(condition: Callable[[], bool]) -> None:
-    """Wait until this is true; fail after a minute."""
+    """Wait until this is true; fail after two minutes."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline

@@ -19,12 +19,13 @@ from tests.db.approvals.decisions import (
     set_rules,
 )
 from tests.db.books import NOON, PRICE_MINOR, Books, Outcome, Payment
+from tests.db.money.calls import buy
 from tests.db.races import second_waits_for_first
 from tests.tasks.contexts import make_context
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
-    from tests.conftest import Connect
+    from tests.conftest import Connect, SignIn
 
 pytestmark = pytest.mark.requirement("C7", "H10")
 
@@ -103,6 +104,27 @@ async def test_half_way_there_is_one_reminder(books: Books) -> None:
     [reminder] = await books.db.fetch(call, books.now)
     assert tuple(reminder) == (purchase_id, NOON + timedelta(days=10))
     assert await books.db.fetch(call, books.now) == []
+
+
+async def test_what_a_direct_call_left_to_a_person_has_its_reminder_too(
+    books: Books, signed_in: SignIn
+) -> None:
+    await set_rules(books.db, expires_days=10)
+    backend, buyer = await signed_in(role="service_role"), await books.profile()
+    await buy(backend, buyer, payment="pi_1", provider="stripe", usd="30000")
+    purchase_id = await books.db.fetchval(
+        "update public.coin_purchases set created_at = $1 returning id", NOON
+    )
+    call = "select * from fleet.remind_of_holds(100, $1)"
+    books.now = NOON + timedelta(days=5, seconds=-1)
+    assert await books.db.fetch(call, books.now) == []
+    books.wait(seconds=1)
+    [reminder] = await books.db.fetch(call, books.now)
+    end = NOON + timedelta(days=10)
+    assert tuple(reminder) == (None, purchase_id, "needs_approval", end)
+    assert await books.db.fetch(call, books.now) == []
+    books.now = end
+    assert await expire(books) == Expired(purchase_id, None)
 
 
 async def test_expiry_and_a_persons_approval_take_turns(books: Books, connect: Connect) -> None:

@@ -12,6 +12,7 @@ from db.errors import DatabaseUnavailable
 from tasks import provider_calls
 from tasks.provider_calls import make_provider_calls
 from tasks.providers.calls import CallFailed, CallRefused
+from tests.conditions import DEADLINE_S
 from tests.tasks.calls.shop import rows, write
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ async def outage(database: Database, connect: Connect, monkeypatch: pytest.Monke
             " where datname = current_database() and usename = 'coinfleet_worker'"
         )
         let_it_end.set()
-        await asyncio.wait_for(has_failed.wait(), 10)
+        await asyncio.wait_for(has_failed.wait(), DEADLINE_S)
         await superuser.execute(f"grant connect on database {database.name} to public")
 
     monkeypatch.setattr(provider_calls, "WRITE_AGAIN_S", 0.01)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tests.conditions import DEADLINE_S
 from tests.workers.console.site import FROM_HERE, LINK_SECRET
 from tests.workers.serving.listening import exchange, listening
 from workers.console.guard import BODY_BYTES_MAX, FORM
@@ -78,7 +79,7 @@ async def test_strangers_who_hold_connections_keep_nobody_out(
         writer.write(HEALTHY[:20])
     assert (await exchange(port, CLOSING)).startswith(b"HTTP/1.1 200")
     closed = [reader.read() for reader, _ in held[: 2 * CONNECTIONS_MAX]]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         ends = await asyncio.gather(*closed, return_exceptions=True)
     # Where the server had not read yet, its end is a reset.
     assert all(each == b"" or isinstance(each, ConnectionError) for each in ends)

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from db.connections.pool import open_pool
 from db.console.sessions import Claimant, open_session
+from tests.conditions import DEADLINE_S
 from workers.console.feed import HEALTH_S, WATCHERS_OF_SESSION_MAX, Feed, Reading
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from db.connections.pool import Connection
     from tests.clusters import Database
-
-DEADLINE_S = 20.0
 
 
 class Clock:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from db.console.audit import list_deeds
 from db.console.sessions import find_session
+from tests.conditions import DEADLINE_S
 from tests.servers.sign_in_service import ANON_KEY, CODE, sign_in_service
 from tests.workers.console.site import BASE, LINK_SECRET, Site, post, site
 from workers.console.attempts import CODE_KEPT_S, Attempts, UsedCodes
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.clusters import Database
     from tests.servers.sign_in_service import Fault, SignInService
-
-DEADLINE_S = 20.0
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest_asyncio
 from db.inbox.arrivals import Arrival, Stored
 from tasks.providers.provider import Provider
 from tasks.providers.signed import NotAuthentic, arrival
+from tests.conditions import DEADLINE_S
 from workers.receiving.answers import NOT_STORED, STORED
 from workers.receiving.receiver import Receiver
 from workers.receiving.refusals import Refusals
@@ -41,7 +42,7 @@ class Vendor(Provider):
     def verify(self, body: bytes, headers: Mapping[bytes, bytes], *, now_s: float) -> Arrival:
         self.threads.append(threading.current_thread().name)
         if self._is_slow:
-            assert self.may_end.wait(10)
+            assert self.may_end.wait(DEADLINE_S)
         if body == b"forged":
             raise NotAuthentic
         return arrival(self.name, event_id="1", event_type="t", body=body)
@@ -82,7 +83,7 @@ async def post(provider: Provider, verification: Verification, body: bytes = b"{
 
 async def begun(vendor: Vendor, number: int = 1) -> None:
     """Wait until so many verifications have begun."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while len(vendor.threads) < number:  # noqa: ASYNC110 - a thread sets no event of this loop
             await asyncio.sleep(0.001)
 

@@ -15,12 +15,13 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.conditions import DEADLINE_S, eventually
 from workers.cli.simulate.events import app_webhook, gift_sent
 from workers.settings import DEVELOPMENT_SECRETS
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from db.connections.pool import Connection
     from tests.clusters import Database
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
     from workers.cli.simulate.events import Webhook
 
 APP_SECRET = DEVELOPMENT_SECRETS["APP_WEBHOOK_SECRETS"]
-
-
-async def until(holds: Callable[[], Awaitable[object]]) -> None:
-    """Wait for a condition, for twenty seconds at most."""
-    async with asyncio.timeout(20):
-        while not await holds():  # noqa: ASYNC110 - another process sets no event here
-            await asyncio.sleep(0.01)
 
 
 def a_free_port() -> int:
@@ -56,7 +50,7 @@ def port() -> int:
 
 @pytest_asyncio.fixture
 async def client(port: int) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_S) as client:
         yield client
 
 
@@ -88,7 +82,7 @@ async def process(
         except httpx.TransportError:
             return False
 
-    await until(is_ready)
+    await eventually(is_ready)
     yield process
     if process.returncode is None:
         process.kill()
@@ -151,7 +145,7 @@ async def test_what_it_has_read_is_stored_and_acknowledged_before_it_stops(
     await lock.start()
     await blocker.execute("lock table fleet.inbox_events in share mode")
     delivery = asyncio.create_task(post(client, a_gift()))
-    await until(
+    await eventually(
         lambda: db.fetchval(
             "select exists (select from pg_stat_activity where datname = current_database()"
             " and application_name = 'coinfleet web' and wait_event_type = 'Lock')"
@@ -167,7 +161,7 @@ async def test_what_it_has_read_is_stored_and_acknowledged_before_it_stops(
                 return True
             return False
 
-    await until(refuses)
+    await eventually(refuses)
     await lock.rollback()
     assert (await delivery).json() == {"result": "stored"}
     assert await asyncio.wait_for(process.wait(), 10) == 0

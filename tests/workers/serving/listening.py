@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, socket
 from typing import TYPE_CHECKING, Any
 
+from tests.conditions import DEADLINE_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -30,8 +32,8 @@ async def listening(server: Server) -> AsyncIterator[int]:
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    """Wait for a condition, for ten seconds at most."""
-    async with asyncio.timeout(10):
+    """Wait for a condition."""
+    async with asyncio.timeout(DEADLINE_S):
         while not holds():  # noqa: ASYNC110 - what happens elsewhere sets no event here
             await asyncio.sleep(0.01)
 
@@ -41,7 +43,7 @@ async def exchange(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             return await reader.read()
     finally:
         writer.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tests.conditions import DEADLINE_S
 from tests.workers.receiving.serving import Web, serving
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def web(database: Database, redis_url: str) -> AsyncIterator[Web]:
 async def test_a_connection_whose_headers_never_end_is_closed(web: Web, beginning: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     writer.write(beginning)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         assert await reader.read() == b""
     writer.close()
 
@@ -47,7 +48,7 @@ async def test_a_second_request_must_begin_in_time_too(web: Web, beginning: byte
     writer.write(HEALTHY)
     assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
     writer.write(beginning)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         assert await reader.read() == b""
     writer.close()
 

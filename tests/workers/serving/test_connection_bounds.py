@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from tests.conditions import DEADLINE_S
 from tests.workers.receiving.serving import Web, a_purchase, inbox, serving
 from tests.workers.serving.listening import until
 from workers.receiving.probes import Found, Probes
@@ -46,7 +47,7 @@ class Peer:
 
     async def rest(self) -> bytes:
         """Return all that the server sends until it closes the connection."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             try:
                 return await self.reader.read()
             except ConnectionError:
@@ -90,7 +91,7 @@ def connections(web: Web) -> list[Any]:
 async def test_a_few_requests_at_once_are_answered_in_order(web: Web, number: int) -> None:
     async with peer(web) as one:
         one.send(b"".join([HEALTHY, *[READY] * (number - 2), HEALTHY.replace(b"healthz", b"no")]))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             answer = b""
             while answer.count(b"HTTP/1.1 ") < number or not answer.endswith(b"Not Found"):
                 answer += await one.reader.read(65_536)
@@ -220,7 +221,7 @@ async def test_a_connection_that_reads_no_answers_is_closed(
     async with peer(web) as one:
         one.writer.transport.pause_reading()  # type: ignore[attr-defined]
         scrape = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             await until(lambda: connections(web))
             (held,) = connections(web)
             while held in connections(web):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from tests.conditions import DEADLINE_S
 from tests.workers.receiving.serving import Web, a_purchase, inbox, serving
 from tests.workers.serving.listening import until
 from workers.receiving.receiver import BODY_BYTES_MAX
@@ -44,7 +45,7 @@ async def peer(web: Web) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.St
 async def sent_until_cut_off(web: Web, beginning: bytes, piece: bytes) -> int:
     """Return how many bytes the server accepts until it closes the connection."""
     sent = 0
-    async with asyncio.timeout(10), peer(web) as (_, writer):
+    async with asyncio.timeout(DEADLINE_S), peer(web) as (_, writer):
         writer.write(beginning)
         try:
             while True:
@@ -223,7 +224,7 @@ async def test_a_webhook_that_asks_for_another_protocol_is_stored(
         "two": [head, webhook.body],
         "bytes": [request[at : at + 1] for at in range(len(request))],
     }[pieces]
-    async with asyncio.timeout(10), peer(web) as (reader, writer):
+    async with asyncio.timeout(DEADLINE_S), peer(web) as (reader, writer):
         for piece in slices:
             writer.write(piece)
             await asyncio.sleep(0)
