@@ -1,9 +1,15 @@
+-- Each profile is looked up by its id, in every plan: one that was made while there were few profiles is kept, and must
+-- not read all of them later on.
 create or replace function fleet.post_ledger(p_postings fleet.posting[])
 returns void
 language plpgsql
 volatile
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
     v_no integer;

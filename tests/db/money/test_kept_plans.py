@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from tests.db.books import APPLIED, Books, Payment, gift
 
@@ -33,6 +35,8 @@ select
     now()
 from generate_series(1, $1::integer) as n
 """
+NUMBERS = "generate_series(1, $1::integer)"
+GIVE = "select public.process_gift($1, 'rose', $2)"
 KEYS = """
 insert into fleet.payment_keys (provider, key, payment_id)
 select 'stripe', 'pi_old_' || n, 1000000 + n from generate_series(1, $1::integer) as n
@@ -67,3 +71,31 @@ async def test_events_alone_read_no_table_whole_after_it_has_grown(db: Connectio
     before = await db.fetchval(READ)
     await one_of_each()
     assert await db.fetchval(READ) - before <= 3 * FEW
+
+
+async def test_a_call_reads_no_table_whole_after_it_has_grown(db: Connection) -> None:
+    books = Books(db)
+    await db.execute(
+        "insert into public.gift_types (code, name, coin_cost) values ('rose', 'Rose', 1)"
+    )
+    sender, friend, other = await books.profiles(3)
+    await books.adjust(sender, 100)
+    await db.execute(
+        "select set_config('request.jwt.claims', $1, true)", json.dumps({"sub": str(sender)})
+    )
+    # The planner knows how few rows there are.
+    await db.execute("analyze public.profiles, public.gifts")
+    for _ in range(OFTEN):
+        await db.fetchrow(GIVE, friend, uuid4().hex)
+    await db.execute("insert into auth.users (id) select gen_random_uuid() from " + NUMBERS, MANY)
+    await db.execute(
+        "insert into public.gifts (provider_event_id, sender_id, recipient_id, gift_type,"
+        " coin_amount, platform_revenue, streamer_revenue)"
+        " select 'old_' || n, $2, $3, 'rose', 1, 1, 0 from " + NUMBERS + " as n",
+        MANY,
+        other,
+        friend,
+    )
+    before = await db.fetchval(READ)
+    await db.fetchrow(GIVE, friend, uuid4().hex)
+    assert await db.fetchval(READ) - before <= FEW
