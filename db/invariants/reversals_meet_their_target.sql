@@ -16,6 +16,8 @@ from (
     from public.coin_purchases as cp
     left join fleet.joined_purchases as j on j.purchase_id = cp.id
     left join public.coin_purchases as kept on kept.payment_id = j.payment_id
+        -- A direct call that nobody granted does not say what was paid for one that is granted.
+        and not (kept.sku is null and kept.granted_at is null and cp.granted_at is not null)
     left join fleet.payments as p on p.id = coalesce(j.payment_id, cp.payment_id)
     cross join lateral (
         select coalesce(kept.amount_minor, cp.amount_minor) as minor, coalesce(kept.currency, cp.currency) as currency,

@@ -17,6 +17,7 @@ language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -25,6 +26,10 @@ as $$
 declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_set_aside bigint[];
+    v_first_id bigint := fleet.claims_from();
+    v_began_at timestamptz;
+    v_claimed bigint;
+    v_took interval;
 begin
     perform fleet.recover_batch_starts(v_now);
     -- An event that was in a batch whose worker died is tried alone: if the next worker dies too, only this event can
@@ -54,12 +59,13 @@ begin
             return;
         end if;
     end if;
+    v_began_at := clock_timestamp();
     return query
     select
         e.id, e.provider, e.provider_event_id, e.event_type, e.payload, e.received_at, e.attempts,
         pg_current_xact_id()
     from fleet.inbox_events as e
-    where e.state = 'pending' and e.starts = 0 and e.id <> all(v_set_aside)
+    where e.state = 'pending' and e.starts = 0 and e.id >= v_first_id and e.id <> all(v_set_aside)
         and (
             e.next_attempt_at <= v_now
             -- This event was given no pause: a clock that was ahead dated it.
@@ -70,6 +76,11 @@ begin
     order by e.id
     limit p_limit
     for no key update skip locked;
+    get diagnostics v_claimed = row_count;
+    v_took := clock_timestamp() - v_began_at;
+    if v_first_id = 0 and v_took > interval '20 milliseconds' + v_claimed * interval '0.2 milliseconds' then
+        perform fleet.note_slow_claim(v_took);
+    end if;
 end
 $$;
 

@@ -16,7 +16,10 @@ as $$
         case w.source when 'charge' then p.charge_currency when 'event' then p.total_currency else t.currency end
     from fleet.purchases_of_payments(p_payment_ids) as of
     join public.coin_purchases as cp on cp.id = of.purchase_id
-    left join public.coin_purchases as kept on kept.payment_id = of.payment_id
+    -- Of two direct calls the granted one says what was paid, also if a person granted it after they were joined.
+    left join public.coin_purchases as kept
+        on kept.payment_id = of.payment_id
+        and (kept.sku is not null or kept.granted_at is not null or cp.granted_at is null)
     left join fleet.payments as p on p.id = of.payment_id
     cross join lateral (
         select

@@ -115,3 +115,49 @@ async def test_events_are_counted_by_state_without_reading_the_inbox(
         ]
         await worker_pool.execute("select fleet.fold_event_tallies()")
     assert await books.db.fetchval("select count(*) from fleet.event_tallies") == 3
+
+
+async def test_a_claim_that_took_long_is_not_begun_anew_by_the_next(
+    books: Books, connect: Connect
+) -> None:
+    """While somebody keeps an old snapshot, the index names all events applied since, for ever."""
+    forgotten = await connect()
+    async with forgotten.transaction(isolation="repeatable_read"):
+        await forgotten.execute("select from fleet.inbox_events")
+        await books.db.execute(
+            "insert into fleet.inbox_events (provider, provider_event_id, event_type, payload,"
+            " payload_sha256) select 'stripe', n, 'any', '', '' from generate_series(1, 3000) as n"
+        )
+        await books.db.execute(
+            "update fleet.inbox_events"
+            " set state = 'ignored', reason = 'any', processed_at = clock_timestamp()"
+        )
+        (event_id,) = await books.receive(Payment().refund(1))
+        claimed, passed = await claim_counting(books)
+        assert (claimed, passed > 3_000) == ([event_id], True)
+        await books.db.execute("select fleet.note_slow_claim('1 s')")
+        claimed, passed = await claim_counting(books)
+        assert (claimed, passed < 1_500) == ([event_id], True)
+        # What became pending far below is seen when the whole is looked at again.
+        first = await books.db.fetchval(
+            "update fleet.inbox_events set state = 'pending', reason = null, processed_at = null"
+            " where id = (select min(id) from fleet.inbox_events) returning id"
+        )
+        assert (await claim_counting(books))[0] == [event_id]
+        for until_s in (0, 600):
+            await books.db.execute(
+                "select set_config('coinfleet.claims_from', concat_ws(' ',"
+                " split_part(current_setting('coinfleet.claims_from'), ' ', 1),"
+                " extract(epoch from clock_timestamp()) + $1::int), false)",
+                until_s,
+            )
+            assert (await claim_counting(books))[0] == [first, event_id]
+
+
+async def claim_counting(books: Books) -> tuple[list[int], int]:
+    """Claim, and let go again; return the events, and how many entries of the index were read."""
+    read = "select pg_stat_get_xact_tuples_returned('fleet.inbox_events_pending_idx'::regclass)"
+    async with books.db.transaction():
+        before = await books.db.fetchval(read)
+        claimed = [event["id"] for event in await books.claim()]
+        return claimed, await books.db.fetchval(read) - before

@@ -180,6 +180,37 @@ async def test_a_stream_is_given_no_more_than_can_be_counted(books: Books, dear:
     assert await books.breaches() == {}
 
 
+@pytest.mark.parametrize(
+    ("of", "full"),
+    [
+        ("sender", "total_spent"),
+        ("sender", "total_gifts_sent"),
+        ("streamer", "earnings_balance"),
+        ("streamer", "total_gifts_received"),
+        ("stream", "recent_gift_coins"),
+    ],
+)
+async def test_each_sum_that_a_gift_adds_to_takes_what_fits_and_no_more(
+    books: Books, of: str, full: str
+) -> None:
+    (sender, other), (streamer, guest) = await books.profiles(2, coins=9), await books.profiles(2)
+    stream = await books.db.fetchval(
+        "insert into public.live_streams (profile_id) values ($1) returning id", streamer
+    )
+    table = "live_streams" if of == "stream" else "profiles"
+    add = f"update public.{table} set {full} = {full} + $2::bigint where id = $1"
+    row = {"sender": sender, "streamer": streamer, "stream": stream}[of]
+    # Such a sum without its entries would break the books.
+    undone = books.db.transaction()
+    await undone.start()
+    await books.db.execute(add, row, MOST - 2)
+    three, two = (gift(sender, streamer, coins, stream_id=stream) for coins in (3, 2))
+    assert await books.apply_one(three) == FULL
+    assert await books.apply(three, gift(other, guest)) == [FULL, APPLIED]
+    assert await books.apply_one(two) == APPLIED
+    await undone.rollback()
+
+
 async def test_whoever_is_short_of_coins_is_told_that_first(books: Books, dear: str) -> None:
     (first,), streamer = await senders(books, 1), await books.profile()
     await books.apply_one(gift(first, streamer, 1, gift_type=dear))

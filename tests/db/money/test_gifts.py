@@ -123,9 +123,12 @@ async def test_a_gift_records_stream_and_slot(books: Books) -> None:
 async def test_a_gift_that_can_not_be_given_is_rejected_with_its_reason(
     books: Books, changes: dict[str, Any], reason: str
 ) -> None:
-    sender, streamer = await books.profile(coins=10), await books.profile()
-    assert await books.apply_one(gift(sender, streamer, **changes)) == Outcome("rejected", reason)
-    assert await books.coins(sender) == 10
+    (sender, other), streamer = await books.profiles(2, coins=10), await books.profile()
+    impossible, refused = gift(sender, streamer, **changes), Outcome("rejected", reason)
+    assert await books.apply_one(impossible) == refused
+    # What a gift needs is looked up otherwise for several at once.
+    assert await books.apply(impossible, gift(other, streamer)) == [refused, APPLIED]
+    assert (await books.coins(sender), await books.coins(other)) == (10, 9)
 
 
 async def test_a_gift_that_costs_more_than_a_bigint_is_refused_for_want_of_coins(

@@ -129,6 +129,7 @@ async def test_a_claim_reads_the_index_of_pending_events_in_order(books: Books) 
         v_now="now()",
         p_limit=500,
         v_set_aside="'{}'::bigint[]",
+        v_first_id="0",
     )
     expected = [Node("Index Scan", "inbox_events_pending_idx", "inbox_events")]
     assert await plan(books.db, claim) == expected

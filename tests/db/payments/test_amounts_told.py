@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from db.facts import Half, Names, Paid
+from tests.db.approvals.decisions import approve, let_people_be_named
 from tests.db.books import APPLIED, COINS, DUPLICATE, NOON, Books, Outcome, Payment
 from tests.db.money.calls import buy
 
@@ -222,4 +223,23 @@ async def test_of_two_calls_refunds_are_divided_by_the_amount_of_the_granted_one
     unpaid = Names(payment_keys=[payment.intent, f"cs_{payment.number}"], reason="unpaid")
     await books.apply_one(unpaid)
     await books.apply_one(payment.refund(50))
+    assert await books.coins(buyer) == COINS // 2
+
+
+@pytest.mark.parametrize("is_joined_first", [True, False])
+@pytest.mark.parametrize("order", [1, -1])
+async def test_so_they_are_if_a_person_granted_it_whenever_their_names_were_joined(
+    books: Books, backend: Connection, order: int, *, is_joined_first: bool
+) -> None:
+    await let_people_be_named(books.db)
+    buyer, payment = await books.profile(), Payment()
+    for name, usd in ((f"cs_{payment.number}", "40000"), (payment.intent, "30000"))[::order]:
+        await buy(backend, buyer, f"evt_rpc_{name}", name, provider="stripe", usd=usd)
+    unpaid = Names(payment_keys=[payment.intent, f"cs_{payment.number}"], reason="unpaid")
+    if is_joined_first:
+        await books.apply_one(unpaid)
+    await approve(books.db, (await books.purchase(payment))["id"])
+    if not is_joined_first:
+        await books.apply_one(unpaid)
+    await books.apply_one(payment.refund(15_000_00))
     assert await books.coins(buyer) == COINS // 2
