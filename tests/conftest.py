@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.clusters import Login
 
-pytest_plugins = ["tests.supabase.project", "tests.provoking"]
+pytest_plugins = ["tests.supabase.project", "tests.provoking", "tests.spread"]
 
 # The servers are deleted at the end, so their data need not survive a crash of the machine.
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+# A test's database is gone before autovacuum would be of use, and no test finds it at work.
+SETTINGS = NOT_DURABLE | {"autovacuum_naptime": "1h"}
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of our own is made there
 # The write-ahead log may take a gigabyte, a test's database some megabytes.
 ROOM_BYTES = 2 * 1024**3
@@ -107,7 +109,7 @@ def cluster(server_folder: Path) -> Iterator[Cluster]:
         yield (cluster := Cluster(url))
         cluster.close()
         return
-    server = EmbeddedPostgres(server_folder, settings=NOT_DURABLE)
+    server = EmbeddedPostgres(server_folder, settings=SETTINGS)
     server.start()
     yield (cluster := Cluster(server.superuser_url))
     cluster.close()

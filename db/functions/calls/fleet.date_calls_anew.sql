@@ -20,7 +20,8 @@ begin
         lease_until = v_now + (c.lease_until - c.dated_at),
         give_up_at = c.give_up_at - greatest(c.created_at - v_now, interval '0'),
         created_at = least(c.created_at, v_now),
-        first_attempt_at = least(c.first_attempt_at, v_now),
+        -- Null stays: nobody has tried it yet.
+        first_attempt_at = case when c.first_attempt_at > v_now then v_now else c.first_attempt_at end,
         dated_at = v_now
     where c.id = any(array(
         select a.id

@@ -105,3 +105,29 @@ async def test_a_time_without_end_stops_nothing(
     await db.execute("update fleet.provider_calls set next_attempt_at = 'infinity'")
     assert await dated_anew(books) == 1
     await outbox.claim_one()
+
+
+async def test_each_time_of_a_call_is_counted_from_now(outbox: Outbox, books: Books) -> None:
+    now, ahead = books.now, books.now + timedelta(days=2)
+    lease = timedelta(seconds=LEASE_S)
+    await outbox.write(
+        "leased",
+        dated_at=ahead,
+        next_attempt_at=ahead + lease,
+        lease_until=ahead + lease,
+        first_attempt_at=ahead,
+    )
+    await outbox.write("due", dated_at=ahead, next_attempt_at=ahead - lease)
+    await outbox.write("late", dated_at=now + timedelta(seconds=10, milliseconds=1))
+    await outbox.write("in time", dated_at=now + timedelta(seconds=10))
+    await outbox.write("over", state="done", dated_at=ahead)
+    assert await dated_anew(books) == 3
+    rows = await books.db.fetch(
+        "select key, dated_at, next_attempt_at, lease_until, first_attempt_at"
+        " from fleet.provider_calls where dated_at = $1 order by key",
+        now,
+    )
+    found = {row["key"]: tuple(row)[1:] for row in rows}
+    assert found.keys() == {"due", "late", "leased"}
+    assert found["leased"] == (now, now + lease, now + lease, now)
+    assert found["due"] == (now, now, None, None)

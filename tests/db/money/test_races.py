@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -219,6 +219,37 @@ async def test_gifts_both_ways_between_two_people_never_deadlock(
         assert [*outcomes[0].values(), *outcomes[1].values()] == [APPLIED] * 6
 
 
+@pytest.mark.parametrize("known_by", ["purchase", "joined_purchase", "half"])
+async def test_a_batch_locks_the_buyers_of_payments_in_order_with_all_others(
+    books: Books, observer: Connection, first: Books, second: Books, known_by: str
+) -> None:
+    payment, session = Payment(), "cs_1"
+    low, *others = sorted(await books.profiles(3, coins=10))
+    told: Fact = payment.refund(100)
+    match known_by:
+        case "purchase":
+            await books.apply_one(payment.bought(low))
+        case "joined_purchase":
+            await books.apply_one(payment.bought(others[0]))
+            named: dict[str, Any] = {"provider_payment_id": session, "payment_keys": [session]}
+            await books.apply_one(payment.bought(low, **named))
+            await books.apply_one(payment.refund(1, payment_keys=[payment.intent, session]))
+        case "half":
+            await books.apply_one(payment.bought(low, sku=None))
+            told = payment.bought(None)
+    await books.receive(gift(*others), told)
+    lock = "select from public.profiles where id = any($1) for no key update nowait"
+    transaction = first.db.transaction()
+    await transaction.start()
+    await first.db.execute(lock, [low])
+    async with blocked(observer, second.db, second.work()) as task:
+        await first.db.execute(lock, others)
+        await transaction.commit()
+    assert {outcome.state for outcome in task.result().values()} == {"applied"}
+    close = "select fleet.close_double_grant(j.purchase_id, false, 'ann', 'kept')"
+    await books.db.execute(f"{close} from fleet.joined_purchases as j")
+
+
 async def test_two_workers_share_the_gifts_to_one_streamer(books: Books, worker_pool: Pool) -> None:
     senders = await books.profiles(5, coins=100)
     streamer = await books.profile()
@@ -273,6 +304,24 @@ async def test_a_gift_told_on_two_connections_is_given_once(
         second_work=give(other, streamer),
     )
     assert results == ((9, False), (9, True))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_gift_waits_for_the_first_of_two_people_and_holds_the_other_from_nobody(
+    books: Books, observer: Connection, first: Books, signed_in: SignIn, order: int
+) -> None:
+    ids = sorted(await books.profiles(2, coins=10))
+    sender, streamer = ids[::order]
+    lock = "select from public.profiles where id = $1 for no key update nowait"
+    # Whoever locks both in order, as a worker's batch does, is let through: else each would wait.
+    transaction = first.db.transaction()
+    await transaction.start()
+    await first.db.execute(lock, ids[0])
+    viewer = await signed_in(sender)
+    async with blocked(observer, viewer, give(viewer, streamer)) as task:
+        await first.db.execute(lock, ids[1])
+        await transaction.commit()
+    assert task.result() == (9, False)
 
 
 @pytest.mark.parametrize(("event", "payment"), [("evt", "pay"), ("new", "pay")])
