@@ -26,11 +26,15 @@ as $$
 declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_set_aside bigint[];
-    v_first_id bigint := fleet.claims_from();
+    v_first_id bigint := 0;
     v_began_at timestamptz;
     v_claimed bigint;
     v_took interval;
 begin
+    -- Mostly nothing is noted.
+    if current_setting('coinfleet.claims_from', true) <> '' then
+        v_first_id := fleet.claims_from();
+    end if;
     perform fleet.recover_batch_starts(v_now);
     -- An event that was in a batch whose worker died is tried alone: if the next worker dies too, only this event can
     -- be the cause.
