@@ -1,5 +1,6 @@
 -- Each profile is looked up by its id, in every plan: one that was made while there were few profiles is kept, and must
--- not read all of them later on.
+-- not read all of them later on. `= any(array[...])` can only be looked up; with `=`, PostgreSQL may read the index of
+-- profiles in its order, and compare each profile with every posting.
 create or replace function fleet.post_ledger(p_postings fleet.posting[])
 returns void
 language plpgsql
@@ -44,7 +45,7 @@ begin
         p.idempotency_key,
         v_now
     from unnest(p_postings) with ordinality as p
-    left join public.profiles as pr on pr.id = p.profile_id
+    left join public.profiles as pr on pr.id = any(array[p.profile_id])
     where p.amount <> 0
     window of_account as (partition by p.profile_id, p.account order by p.ordinality rows unbounded preceding);
 
@@ -72,7 +73,7 @@ begin
         where p.profile_id is not null
         group by p.profile_id
     ) as d
-    where pr.id = d.profile_id;
+    where pr.id = any(array[d.profile_id]);
 
     if (select s.app_told_since from fleet.settings as s) is not null then
         perform fleet.tell_entries(p_postings);

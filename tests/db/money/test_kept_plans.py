@@ -37,6 +37,7 @@ select
 from generate_series(1, $1::integer) as n
 """
 NUMBERS = "generate_series(1, $1::integer)"
+SIGN_UP = "insert into auth.users (id) values ($1)"
 GIVE = "select public.process_gift($1, 'rose', $2)"
 KEYS = """
 insert into fleet.payment_keys (provider, key, payment_id)
@@ -134,7 +135,9 @@ async def test_a_call_reads_no_table_whole_after_it_has_grown(db: Connection) ->
     await db.execute(
         "insert into public.gift_types (code, name, coin_cost) values ('rose', 'Rose', 1)"
     )
-    sender, friend, other = await books.profiles(3)
+    # The rows will be in the order of their ids, so that to read all by their index is cheap.
+    friend, other, sender = sorted(uuid4() for _ in range(3))
+    await db.executemany(SIGN_UP, [(sender,), (friend,), (other,)])
     await books.adjust(sender, 100)
     await db.execute(
         "select set_config('request.jwt.claims', $1, true)", json.dumps({"sub": str(sender)})
