@@ -11,10 +11,11 @@ import pytest_asyncio
 
 from db.inbox.arrivals import Stored, store_arrivals
 from db.inbox.claims import Inbox
+from tests.conditions import eventually
 from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
 from tests.db.inbox.arrivals import arrival
 from tests.db.money.calls import buy, give
-from tests.db.races import blocked, second_waits_for_first
+from tests.db.races import IS_BLOCKED, blocked, second_waits_for_first
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -57,6 +58,17 @@ async def apply_side_by_side(
         second_work=second.work(),
     )
     return list(one.values()), list(rest.values())
+
+
+async def ended_or_blocked(
+    observer: Connection, work: asyncio.Task[Any], connection: Connection
+) -> None:
+    """Wait until the work on a connection has ended, or another session stops it."""
+
+    async def is_still() -> bool:
+        return work.done() or await observer.fetchval(IS_BLOCKED, connection.get_server_pid())
+
+    await eventually(is_still)
 
 
 # Refund and purchase of one payment
@@ -143,6 +155,38 @@ async def test_waiting_for_two_names_of_a_payment_never_deadlocks_when_they_join
         for work in (by_intent, by_charge):
             assert list(work.result().values()) == [APPLIED]
         assert await books.coins(buyer) == 40
+
+
+async def test_two_names_that_become_one_payment_are_decided_about_one_after_the_other(
+    books: Books, observer: Connection, first: Books, second: Books, connect: Connect
+) -> None:
+    buyer, payment, joiner = await books.profile(), Payment(), Books(await connect())
+    await books.apply(payment.refund(10, "a", payment_keys=[payment.intent]))
+    await books.apply(payment.refund(10, "b", payment_keys=[payment.charge]))
+    await books.receive(
+        payment.refund(10, "c"),  # names both
+        payment.bought(buyer, payment_keys=[payment.intent]),
+        payment.refund(30, "d", payment_keys=[payment.charge]),
+    )
+    joining, *both = (each.db.transaction() for each in (joiner, first, second))
+    for transaction in (joining, *both):
+        await transaction.start()
+    await joiner.work(limit=1)
+    async with (
+        blocked(observer, first.db, first.work(limit=1)) as bought,
+        blocked(observer, second.db, second.work(limit=1)) as refunded,
+    ):
+        await joining.commit()
+        # Each has waited for another name. Neither may see less than what the other decides.
+        running = {bought: (first.db, both[0]), refunded: (second.db, both[1])}
+        while running:
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for work in set(running) - ended:
+                await ended_or_blocked(observer, work, running[work][0])
+            for work in ended:
+                await running.pop(work)[1].commit()
+    assert await books.coins(buyer) == 40
+    assert await books.breaches() == {}
 
 
 async def test_two_events_of_a_payment_grant_it_once(
