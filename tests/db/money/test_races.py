@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from db.inbox.arrivals import Stored, store_arrivals
 from db.inbox.claims import Inbox
 from tests.conditions import eventually
 from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
-from tests.db.inbox.arrivals import arrival
 from tests.db.money.calls import buy, give
 from tests.db.races import IS_BLOCKED, blocked, second_waits_for_first
 
@@ -314,22 +312,6 @@ async def test_two_workers_share_the_gifts_to_one_streamer(books: Books, worker_
     # A gift of a rose earns 0.7 coins, rounded down.
     assert [await books.coins(sender) for sender in senders] == [20] * 5
     assert await books.earnings(streamer) == 0
-
-
-# Receivers
-
-
-async def test_receivers_with_overlapping_batches_in_opposite_order_store_each_event_once(
-    books: Books, web_pool: Pool
-) -> None:
-    for number in range(ROUNDS):
-        batch = [arrival(f"{number}-{no}") for no in range(100)]
-        here, there = await asyncio.gather(
-            store_arrivals(web_pool, batch), store_arrivals(web_pool, batch[::-1])
-        )
-        found = [set(pair) for pair in zip(here, reversed(there), strict=True)]
-        assert found == [{Stored.STORED, Stored.SEEN}] * 100
-    assert await books.db.fetchval("select count(*) from fleet.inbox_events") == ROUNDS * 100
 
 
 # The functions of the API
