@@ -4,6 +4,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
 declare
     v_fact fleet.fact;
@@ -11,9 +12,14 @@ declare
 begin
     select k.provider, array[k.key] into v_fact.provider, v_fact.payment_keys
     from fleet.inbox_events as e
-    join fleet.payment_keys as k on k.payment_id = e.payment_id and k.provider = e.provider
-    where e.id = p_event_id
-    limit 1;
+    -- A look-up, in every plan: one that was made while there were few keys is kept, and must not read all of them.
+    cross join lateral (
+        select n.provider, n.key
+        from fleet.payment_keys as n
+        where n.payment_id = e.payment_id and n.provider = e.provider
+        limit 1
+    ) as k
+    where e.id = p_event_id;
     if not found then
         raise exception 'no event of a payment has the number %', p_event_id using errcode = 'invalid_parameter_value';
     end if;

@@ -4,6 +4,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = '', pg_temp
+set enable_seqscan = off
 as $$
 declare
     v_fact fleet.fact;
@@ -12,9 +13,14 @@ begin
     select k.provider, array[k.key] into v_fact.provider, v_fact.payment_keys
     from public.coin_purchases as cp
     left join fleet.joined_purchases as j on j.purchase_id = cp.id
-    join fleet.payment_keys as k on k.payment_id = coalesce(j.payment_id, cp.payment_id)
-    where cp.id = p_purchase_id
-    limit 1;
+    -- A look-up, in every plan: one that was made while there were few keys is kept, and must not read all of them.
+    cross join lateral (
+        select n.provider, n.key
+        from fleet.payment_keys as n
+        where n.payment_id = coalesce(j.payment_id, cp.payment_id)
+        limit 1
+    ) as k
+    where cp.id = p_purchase_id;
     if not found then
         raise exception 'no purchase has the id %', p_purchase_id using errcode = 'invalid_parameter_value';
     end if;

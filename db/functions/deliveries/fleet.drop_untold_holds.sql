@@ -18,7 +18,9 @@ begin
                 where cp.id = any(p_purchase_ids)
             )
         )
-        and c.kind = 'app.deliver' and c.state = 'pending' and c.first_attempt_at is null;
+        -- No index can be used for this. A plan that was made for few rows would use the one of open calls, and read
+        -- all messages that wait for an app which does not answer.
+        and (c.kind, c.state) is not distinct from ('app.deliver', 'pending') and c.first_attempt_at is null;
 end
 $$;
 

@@ -1,4 +1,5 @@
--- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
+-- A plan that was made for few rows is kept; without sequential scans it is right for many rows too. What is asked of
+-- each freeze is a look-up: for `exists` PostgreSQL may read the whole table once instead.
 create or replace function fleet.causes_of_release(p_payment_ids bigint[], p_now timestamptz)
 returns table (provider text, source text, source_id text, cause text)
 language sql
@@ -13,16 +14,18 @@ as $$
         case
             when not f.is_open then f.source
             -- An inquiry that became a dispute keeps its id, and is one of these.
-            when exists (
-                select 1
+            when (
+                select true
                 from fleet.disputes as d
                 where d.payment_id = f.payment_id and coalesce(d.status, 'unknown') not like 'warning\_%'
+                limit 1
             ) then 'dispute'
-            when exists (
-                select 1
+            when (
+                select true
                 from fleet.refunds as r
                 where r.payment_id = f.payment_id and r.status not in ('failed', 'canceled')
                     and r.created_at >= f.opened_at
+                limit 1
             ) then 'refund'
             -- A total that was told since, less what it is known to include from before or what failed afterwards.
             when exists (
