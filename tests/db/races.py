@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
 
 T = TypeVar("T")
+# Any role may read which session waits for which.
+IS_BLOCKED = "select cardinality(pg_blocking_pids($1)) > 0"
 
 
 async def kill_session(observer: Connection, connection: Connection) -> None:
@@ -30,10 +32,8 @@ async def blocked(
 ) -> AsyncIterator[asyncio.Task[T]]:
     """Start work on a connection; the block runs once a lock has stopped the work."""
     task = asyncio.create_task(work)
-    # Any role may read which session waits for which.
-    is_blocked = "select cardinality(pg_blocking_pids($1)) > 0"
     try:
-        await eventually(lambda: observer.fetchval(is_blocked, connection.get_server_pid()))
+        await eventually(lambda: observer.fetchval(IS_BLOCKED, connection.get_server_pid()))
         yield task
     finally:
         await asyncio.gather(task, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from tests.db.inbox.arrivals import arrival, ids
 
 if TYPE_CHECKING:
     from db.connections.pool import Pool
+
+ROUNDS = 20
 
 
 async def test_new_events_are_stored_in_the_order_they_came(books: Books, web_pool: Pool) -> None:
@@ -143,3 +146,17 @@ async def test_an_unreachable_database_is_reported_as_unavailable(web_pool: Pool
     await web_pool.close()
     with pytest.raises(DatabaseUnavailable):
         await store_arrivals(web_pool, [arrival("a")])
+
+
+@pytest.mark.requirement("C2", "H2")
+async def test_receivers_with_overlapping_batches_in_opposite_order_store_each_event_once(
+    books: Books, web_pool: Pool
+) -> None:
+    for number in range(ROUNDS):
+        batch = [arrival(f"{number}-{no}") for no in range(100)]
+        here, there = await asyncio.gather(
+            store_arrivals(web_pool, batch), store_arrivals(web_pool, batch[::-1])
+        )
+        found = [set(pair) for pair in zip(here, reversed(there), strict=True)]
+        assert found == [{Stored.STORED, Stored.SEEN}] * 100
+    assert await books.db.fetchval("select count(*) from fleet.inbox_events") == ROUNDS * 100

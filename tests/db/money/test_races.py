@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from db.inbox.arrivals import Stored, store_arrivals
 from db.inbox.claims import Inbox
+from tests.conditions import eventually
 from tests.db.books import APPLIED, NO_PURCHASE_YET, NOON, Books, Outcome, Payment, gift
-from tests.db.inbox.arrivals import arrival
 from tests.db.money.calls import buy, give
-from tests.db.races import blocked, second_waits_for_first
+from tests.db.races import IS_BLOCKED, blocked, second_waits_for_first
 
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
@@ -57,6 +56,17 @@ async def apply_side_by_side(
         second_work=second.work(),
     )
     return list(one.values()), list(rest.values())
+
+
+async def ended_or_blocked(
+    observer: Connection, work: asyncio.Task[Any], connection: Connection
+) -> None:
+    """Wait until the work on a connection has ended, or another session stops it."""
+
+    async def is_still() -> bool:
+        return work.done() or await observer.fetchval(IS_BLOCKED, connection.get_server_pid())
+
+    await eventually(is_still)
 
 
 # Refund and purchase of one payment
@@ -143,6 +153,38 @@ async def test_waiting_for_two_names_of_a_payment_never_deadlocks_when_they_join
         for work in (by_intent, by_charge):
             assert list(work.result().values()) == [APPLIED]
         assert await books.coins(buyer) == 40
+
+
+async def test_two_names_that_become_one_payment_are_decided_about_one_after_the_other(
+    books: Books, observer: Connection, first: Books, second: Books, connect: Connect
+) -> None:
+    buyer, payment, joiner = await books.profile(), Payment(), Books(await connect())
+    await books.apply(payment.refund(10, "a", payment_keys=[payment.intent]))
+    await books.apply(payment.refund(10, "b", payment_keys=[payment.charge]))
+    await books.receive(
+        payment.refund(10, "c"),  # names both
+        payment.bought(buyer, payment_keys=[payment.intent]),
+        payment.refund(30, "d", payment_keys=[payment.charge]),
+    )
+    joining, *both = (each.db.transaction() for each in (joiner, first, second))
+    for transaction in (joining, *both):
+        await transaction.start()
+    await joiner.work(limit=1)
+    async with (
+        blocked(observer, first.db, first.work(limit=1)) as bought,
+        blocked(observer, second.db, second.work(limit=1)) as refunded,
+    ):
+        await joining.commit()
+        # Each has waited for another name. Neither may see less than what the other decides.
+        running = {bought: (first.db, both[0]), refunded: (second.db, both[1])}
+        while running:
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for work in set(running) - ended:
+                await ended_or_blocked(observer, work, running[work][0])
+            for work in ended:
+                await running.pop(work)[1].commit()
+    assert await books.coins(buyer) == 40
+    assert await books.breaches() == {}
 
 
 async def test_two_events_of_a_payment_grant_it_once(
@@ -270,22 +312,6 @@ async def test_two_workers_share_the_gifts_to_one_streamer(books: Books, worker_
     # A gift of a rose earns 0.7 coins, rounded down.
     assert [await books.coins(sender) for sender in senders] == [20] * 5
     assert await books.earnings(streamer) == 0
-
-
-# Receivers
-
-
-async def test_receivers_with_overlapping_batches_in_opposite_order_store_each_event_once(
-    books: Books, web_pool: Pool
-) -> None:
-    for number in range(ROUNDS):
-        batch = [arrival(f"{number}-{no}") for no in range(100)]
-        here, there = await asyncio.gather(
-            store_arrivals(web_pool, batch), store_arrivals(web_pool, batch[::-1])
-        )
-        found = [set(pair) for pair in zip(here, reversed(there), strict=True)]
-        assert found == [{Stored.STORED, Stored.SEEN}] * 100
-    assert await books.db.fetchval("select count(*) from fleet.inbox_events") == ROUNDS * 100
 
 
 # The functions of the API
