@@ -34,7 +34,7 @@ pytest_plugins = ["tests.supabase.project", "tests.provoking", "tests.spread"]
 
 # The servers are deleted at the end, so their data need not survive a crash of the machine.
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
-# A test's database is gone before autovacuum would be of use, and no test finds it at work.
+# A test's database is mostly gone before autovacuum would be of use, and no test finds it at work.
 SETTINGS = NOT_DURABLE | {"autovacuum_naptime": "1h"}
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of our own is made there
 # The write-ahead log may take a gigabyte, a test's database some megabytes.

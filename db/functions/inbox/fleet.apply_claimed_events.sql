@@ -1,13 +1,11 @@
 -- Definer: the worker may apply events, not write tables.
--- What it calls keeps its plans: for a small batch, to plan takes longer than to run. Without sequential scans those
--- that were made for few rows are right for many, too.
+-- Plans of what it calls that were made for few rows are kept; without sequential scans they are right for many, too.
 create or replace function fleet.apply_claimed_events(p_facts jsonb, p_now timestamptz default null)
 returns table (event_id bigint, state text, reason text, waited_s double precision)
 language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
-set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 #variable_conflict use_column

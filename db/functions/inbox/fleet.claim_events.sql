@@ -17,7 +17,6 @@ language plpgsql
 volatile
 security definer
 set search_path = '', pg_temp
-set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off

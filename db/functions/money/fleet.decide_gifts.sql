@@ -88,11 +88,31 @@ begin
             from unnest(p_facts) with ordinality as u
             where u.kind = 'gift'
         ) as f
-        left join public.gift_types as t on t.code = f.gift_type and t.active
-        left join public.profiles as sender on sender.id = f.sender_id
-        left join public.profiles as recipient on recipient.id = f.recipient_id
-        left join public.live_streams as stream on stream.id = f.stream_id
-        left join public.gifts as known on known.provider_event_id = f.provider_event_id;
+        -- Look-ups: the plan of a join that was made for few rows would read all of them at each batch.
+        left join lateral (
+            select g.coin_cost, g.streamer_share_bps
+            from public.gift_types as g
+            where g.code = f.gift_type and g.active
+            limit 1
+        ) as t on true
+        left join lateral (
+            select pr.coin_balance, pr.total_spent, pr.total_gifts_sent
+            from public.profiles as pr
+            where pr.id = f.sender_id
+            limit 1
+        ) as sender on true
+        left join lateral (
+            select pr.id, pr.earnings_balance, pr.total_gifts_received
+            from public.profiles as pr
+            where pr.id = f.recipient_id
+            limit 1
+        ) as recipient on true
+        left join lateral (
+            select l.id, l.recent_gift_coins from public.live_streams as l where l.id = f.stream_id limit 1
+        ) as stream on true
+        left join lateral (
+            select g.id from public.gifts as g where g.provider_event_id = f.provider_event_id limit 1
+        ) as known on true;
         if v_gifts is null then
             return null;
         end if;

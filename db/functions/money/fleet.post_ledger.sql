@@ -1,5 +1,5 @@
--- Each profile is looked up by its id, in every plan: one that was made while there were few profiles is kept, and must
--- not read all of them later on. `= any(array[...])` can only be looked up; with `=`, PostgreSQL may read the index of
+-- To plan takes longer than to post a few entries, so the plans are kept. Each profile is looked up by its id in all of
+-- them: one that was made while there were few profiles must not read all of them later on. `= any(array[...])` can only be looked up; with `=`, PostgreSQL may read the index of
 -- profiles in its order, and compare each profile with every posting.
 create or replace function fleet.post_ledger(p_postings fleet.posting[])
 returns void
@@ -7,6 +7,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = '', pg_temp
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off

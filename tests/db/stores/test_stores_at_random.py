@@ -150,6 +150,9 @@ async def run_rounds(workers: Sequence[Books], seeds: Sequence[int], number: int
     """Try rounds of so many payments, each with people of its own."""
     await workers[0].db.execute("select fleet.configure(50000, 25000, 1000000, 4)")
     for seed in seeds:
+        if seed % 10 == 9:
+            # As autovacuum does. Without it the plans of all invariants are those of empty tables.
+            await workers[0].db.execute("analyze")
         people = await workers[0].profiles(4)
         await Round(workers, people, seed).run(number)
         assert await workers[0].breaches() == {}, seed
