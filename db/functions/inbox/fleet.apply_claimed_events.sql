@@ -7,6 +7,7 @@ volatile
 security definer
 set search_path = '', pg_temp
 set enable_seqscan = off
+set plan_cache_mode = auto
 as $$
 #variable_conflict use_column
 declare
@@ -19,6 +20,10 @@ declare
     v_outcomes fleet.outcome[];
     v_now timestamptz;
 begin
+    -- For few events, to plan takes longer than to run: they keep their plans. Many are planned for their number.
+    if jsonb_array_length(p_facts) <= 10 then
+        perform set_config('plan_cache_mode', 'force_generic_plan', true);
+    end if;
     v_facts := array(
         select f
         from jsonb_populate_recordset(null::fleet.fact, p_facts) as f

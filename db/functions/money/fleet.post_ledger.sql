@@ -1,6 +1,7 @@
 -- To plan takes longer than to post a few entries, so the plans are kept. Each profile is looked up by its id in all of
--- them: one that was made while there were few profiles must not read all of them later on. `= any(array[...])` can only be looked up; with `=`, PostgreSQL may read the index of
--- profiles in its order, and compare each profile with every posting.
+-- them: one that was made while there were few profiles must not read all of them later on. `= any(array[...])` can
+-- only be looked up; with `=`, PostgreSQL may read the index of profiles in its order, and compare each profile with
+-- every posting.
 create or replace function fleet.post_ledger(p_postings fleet.posting[])
 returns void
 language plpgsql
