@@ -20,7 +20,8 @@ declare
     v_outcomes fleet.outcome[];
     v_now timestamptz;
 begin
-    -- For few events, to plan takes longer than to run: they keep their plans. Many are planned for their number.
+    -- For few events, to plan takes longer than to run: they keep their plans. Many are planned for their number. The
+    -- setting above has this one end with the call.
     if jsonb_array_length(p_facts) <= 10 then
         perform set_config('plan_cache_mode', 'force_generic_plan', true);
     end if;
