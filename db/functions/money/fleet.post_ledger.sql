@@ -1,5 +1,7 @@
--- To plan takes longer than to post a few entries, so the plans are kept. The ids say to all of them which profiles to
--- read, and a hash joins those: a plan that was made while there were few profiles must not read all of them later on.
+-- To plan takes longer than to post a few entries, so the plans are kept. Each profile is looked up by its id in all of
+-- them: one that was made while there were few profiles must not read all of them later on. `= any(array[...])` can
+-- only be looked up; with `=`, PostgreSQL may read the index of profiles in its order, and compare each profile with
+-- every posting. The settings hold in what is called here, too.
 create or replace function fleet.post_ledger(p_postings fleet.posting[])
 returns void
 language plpgsql
@@ -8,13 +10,13 @@ security invoker
 set search_path = '', pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
-set enable_nestloop = off
+set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
     v_no integer;
     v_transaction_ids bigint[];
-    v_profile_ids uuid[];
     v_now timestamptz := clock_timestamp();
 begin
     if coalesce(cardinality(p_postings), 0) = 0 then
@@ -26,7 +28,6 @@ begin
         if v_transaction_ids[v_no] is null then
             v_transaction_ids[v_no] := nextval('fleet.ledger_transaction_id');
         end if;
-        v_profile_ids[v_i] := p_postings[v_i].profile_id;
     end loop;
 
     insert into public.ledger_entries (
@@ -46,7 +47,7 @@ begin
         p.idempotency_key,
         v_now
     from unnest(p_postings) with ordinality as p
-    left join public.profiles as pr on pr.id = p.profile_id and pr.id = any(v_profile_ids)
+    left join public.profiles as pr on pr.id = any(array[p.profile_id])
     where p.amount <> 0
     window of_account as (partition by p.profile_id, p.account order by p.ordinality rows unbounded preceding);
 
@@ -74,7 +75,7 @@ begin
         where p.profile_id is not null
         group by p.profile_id
     ) as d
-    where pr.id = d.profile_id and pr.id = any(v_profile_ids);
+    where pr.id = any(array[d.profile_id]);
 
     if (select s.app_told_since from fleet.settings as s) is not null then
         perform fleet.tell_entries(p_postings);
