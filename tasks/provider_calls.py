@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from db.errors import DatabaseUnavailable
+from db.connections.pool import expire_if_unfit
+from db.errors import is_transient
 from db.outbox.provider_calls import claim_calls, fail_call, finish_call, pause_calls
 from tasks.providers.calls import AccountNotOurs, CallFailed, CallRefused, CallsUnwanted
 
@@ -188,13 +189,16 @@ async def _write(ctx: Context, write: Callable[[], Awaitable[None]], *, until: f
     """Write how a call ended, as soon as the database is back if it is away.
 
     Else the call would wait for its lease, and be made again for nothing. Each way to write it does
-    nothing the second time. Raises DatabaseUnavailable if the process stops, and at `until`.
+    nothing the second time. Raises what the database raises if that won't pass, if the process
+    stops, and at `until`.
     """
     while True:
         try:
             return await write()
-        except DatabaseUnavailable:
-            if time.monotonic() + WRITE_AGAIN_S > until or ctx.stopping.is_set():
+        except Exception as error:
+            await expire_if_unfit(ctx.pool, error)
+            is_late = time.monotonic() + WRITE_AGAIN_S > until
+            if is_late or ctx.stopping.is_set() or not is_transient(error):
                 raise
         with suppress(TimeoutError):
             await asyncio.wait_for(ctx.stopping.wait(), WRITE_AGAIN_S)
