@@ -34,7 +34,7 @@ begin
             on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
         left join fleet.payments as p on p.id = e.payment_id
         left join fleet.hold_judgements as j on j.event_id = e.id
-        where e.state = 'held' and e.reason in ('unknown_buyer', 'unknown_product', 'no_fx_rate')
+        where e.state = 'held' and e.reason in ('unknown_buyer', 'unknown_product', 'no_fx_rate', 'wrong_amount')
             -- Not again before its pause is over; a time ahead of now comes from a clock that was ahead.
             and (
                 j.event_id is null or j.judged_at > v_now
@@ -84,6 +84,16 @@ begin
                     end
                     from fleet.price_line_items(cp.provider, fleet.line_items_of_payment(cp.payment_id)) as k
                 )
+                -- Under another name, which has joined since, an event of the payment told another product or quantity.
+                when cp.hold_reason in ('unknown_product', 'wrong_amount') and cp.provider = 'stripe' and exists (
+                    select 1
+                    from fleet.payment_halves as h
+                    where h.payment_id = e.payment_id
+                    having (min(h.quantity) = max(h.quantity) and min(h.quantity) <> cp.quantity)
+                        or (min(h.sku) = max(h.sku) and min(h.sku) <> cp.sku)
+                )
+                -- A purchase that shares its payment with another is left to a person.
+                and not exists (select 1 from fleet.joined_purchases as o where o.purchase_id = cp.id) then true
                 when cp.hold_reason = 'unknown_product' then exists (
                     select 1 from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
                 )
@@ -109,5 +119,5 @@ $$;
 
 revoke all on function fleet.judge_holds_again(integer, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.judge_holds_again(integer, timestamptz) is
-    'Makes up to p_limit events pending that are held for a buyer, a product or a rate that has come since, and that '
-    'no person has decided; returns how many.';
+    'Makes up to p_limit events pending that are held for what has come since, a buyer, a product, a rate or another '
+    'half of the payment, and that no person has decided; returns how many.';
