@@ -65,6 +65,12 @@ cross join lateral (
         )
         -- A purchase that shares its payment with another is left to a person.
         and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id) then newest.at
+        -- The release before knew nothing of shipping and tax. Whatever a worker of this one holds has a half.
+        when cp.hold_reason = 'wrong_amount' and cp.provider = 'stripe' and not exists (
+            select 1
+            from fleet.payment_halves as h
+            where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+        ) then (select max(o.applied_at) from fleet.schema_objects as o)
         when cp.hold_reason = 'unknown_product' then (
             select min(k.listed_at) from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
         )

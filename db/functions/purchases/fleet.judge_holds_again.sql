@@ -9,6 +9,7 @@ as $$
 declare
     v_now timestamptz := coalesce(p_now, clock_timestamp());
     v_event_ids bigint[];
+    v_others bigint[];
 begin
     -- The release before did not close a hold whose money was refunded. Locked, in case the refund fails meanwhile.
     perform fleet.close_refunded_holds(
@@ -98,11 +99,41 @@ begin
                     select 1 from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
                 )
                 when cp.hold_reason = 'no_fx_rate' then fleet.usd_per_minor_unit(cp.currency, v_now) is not null
+                -- A worker of the release before held it, which knew nothing of shipping and tax. What a worker of
+                -- this one holds has a half that names its object, and waits for a person.
+                when cp.hold_reason = 'wrong_amount' then cp.provider = 'stripe' and not exists (
+                    select 1
+                    from fleet.payment_halves as h
+                    where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+                        and h.told_by is not null
+                )
                 else false
             end
         order by e.id
         limit p_limit
         for no key update of e skip locked
+    );
+    -- What the release before read of the other events of these payments is not stored either: a session tells what of
+    -- its intent's amount is shipping and tax.
+    v_others := array(
+        select o.id
+        from fleet.inbox_events as e
+        join fleet.inbox_events as o on o.payment_id = e.payment_id
+        where e.id = any(v_event_ids) and e.provider = 'stripe' and o.id <> e.id
+            and o.event_type in (
+                'payment_intent.succeeded', 'checkout.session.completed', 'checkout.session.async_payment_succeeded'
+            )
+            and (o.state, o.reason) in (('applied', 'duplicate_payment'), ('ignored', 'not_ours'))
+            and o.payload is not null
+            and not exists (
+                select 1
+                from fleet.payment_halves as h
+                where h.provider = 'stripe' and h.told_by is not null
+                    and h.provider_event_id in (e.provider_event_id, o.provider_event_id)
+            )
+        order by o.id
+        limit p_limit
+        for no key update of o skip locked
     );
     insert into fleet.hold_judgements as j (event_id, judged_at)
     select u.event_id, v_now
@@ -112,7 +143,7 @@ begin
     -- As if the event had just come: it is claimed, read and judged again, under all locks and rules of a first time.
     update fleet.inbox_events as e
     set state = 'pending', reason = null, attempts = 0, next_attempt_at = v_now
-    where e.id = any(v_event_ids);
+    where e.id = any(v_event_ids || v_others);
     return cardinality(v_event_ids);
 end
 $$;
@@ -120,4 +151,5 @@ $$;
 revoke all on function fleet.judge_holds_again(integer, timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.judge_holds_again(integer, timestamptz) is
     'Makes up to p_limit events pending that are held for what has come since, a buyer, a product, a rate or another '
-    'half of the payment, and that no person has decided; returns how many.';
+    'half of the payment, or for an amount of which the release before did not know shipping and tax, and that no '
+    'person has decided; returns how many.';

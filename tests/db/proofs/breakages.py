@@ -249,6 +249,17 @@ OF_FACTS = [
         ),
         "holds_have_their_reason",
     ),
+    # The release before held it for an amount, and this one has not judged it.
+    (
+        (
+            "delete from fleet.payment_halves;"
+            " update public.coin_purchases set hold_reason = 'wrong_amount'"
+            " where hold_reason = 'needs_approval' and provider = 'stripe';"
+            " update fleet.schema_objects set applied_at = now() - interval '1 hour';"
+            f" {AN_HOUR_AGO}"
+        ),
+        "holds_have_their_reason",
+    ),
     # Housekeeping ran, and an event still waits.
     (
         (
@@ -281,6 +292,7 @@ OF_FACTS_IDS = [
     "disputed without a rate",
     "buyer in another half",
     "quantity in another half",
+    "held by the release before",
     "waits too long",
     "charge and intent",
 ]
