@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from db.connections.pool import Connection, Pool
@@ -75,15 +75,29 @@ async def list_invariants(database: Pool | Connection) -> list[str]:
 
 async def find_breach(pool: Pool, invariant: str) -> Breach | None:
     """Read one invariant, in a transaction with a longer timeout; None if it holds."""
+    quoted = await pool.fetchval("select quote_ident($1)", invariant)
+    # The name comes from the catalogue.
+    return await _read_breach(pool, f"invariants.{quoted}")
+
+
+async def find_other_accounts(pool: Pool, accounts: Collection[str]) -> Breach | None:
+    """Return the purchases that stand though their event is of no account of these; None if none.
+
+    Like an invariant, but no view knows a setting of the workers.
+    """
+    return await _read_breach(pool, "fleet.grants_of_other_accounts($1)", sorted(accounts))
+
+
+async def _read_breach(pool: Pool, source: str, *parameters: object) -> Breach | None:
     async with pool.acquire() as connection, connection.transaction(readonly=True):
         await connection.execute(f"set local statement_timeout = '{INVARIANT_TIMEOUT_S}s'")
-        quoted = await connection.fetchval("select quote_ident($1)", invariant)
         row = await connection.fetchrow(
             f"""
             select count(*) as violations, jsonb_agg(to_jsonb(v) - 'no') filter (where v.no <= 5)
                 as first_rows
-            from (select i.*, row_number() over () as no from invariants.{quoted} as i) as v
-            """,  # noqa: S608 - the name comes from the catalogue, quoted there
+            from (select i.*, row_number() over () as no from {source} as i) as v
+            """,  # noqa: S608 - each source is named above
+            *parameters,
             timeout=INVARIANT_TIMEOUT_S + 5,
         )
     if row is None or row["violations"] == 0:

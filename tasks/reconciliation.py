@@ -37,15 +37,18 @@ async def prove_everything(ctx: Context) -> None:
     horizon = await reconciliation.read_horizon(ctx.pool)
     breaches = {}
     for invariant in await reconciliation.list_invariants(ctx.pool):
-        breach = await reconciliation.find_breach(ctx.pool, invariant)
-        if breach:
+        if breach := await reconciliation.find_breach(ctx.pool, invariant):
             breaches[invariant] = breach
-            ctx.log.error(
-                "invariant_broken",
-                invariant=invariant,
-                violations=breach.violations,
-                first_rows=breach.first_rows,
-            )
+    accounts = ctx.providers["stripe"].accounts()
+    if breach := await reconciliation.find_other_accounts(ctx.pool, accounts):
+        breaches["purchases_are_of_our_accounts"] = breach
+    for invariant, breach in breaches.items():
+        ctx.log.error(
+            "invariant_broken",
+            invariant=invariant,
+            violations=breach.violations,
+            first_rows=breach.first_rows,
+        )
     await reconciliation.record_full_proof(
         ctx.pool, started_at=started_at, horizon=horizon, breaches=breaches
     )

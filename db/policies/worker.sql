@@ -60,6 +60,7 @@ grant execute on function public.update_publish_state_from_viewers() to coinflee
 grant execute on function public.cleanup_stale_viewers() to coinfleet_worker;
 grant execute on function fleet.sweep_viewers(timestamptz, integer) to coinfleet_worker;
 grant execute on function fleet.prove_new_entries(integer) to coinfleet_worker;
+grant execute on function fleet.grants_of_other_accounts(text[]) to coinfleet_worker;
 grant execute on function fleet.record_full_proof(timestamptz, xid8, bigint, jsonb) to coinfleet_worker;
 grant execute on function fleet.drop_old_payloads(timestamptz, integer) to coinfleet_worker;
 grant execute on function fleet.trim_history(timestamptz) to coinfleet_worker;

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tasks.providers.signed import NotAuthentic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from db.facts import Fact
@@ -93,6 +93,10 @@ class Provider(ABC):
         have a meaning, unreadable ones `rejected: malformed`. A Question asks for a call; its
         answer is stored, and then stands in the event.
         """
+
+    def accounts(self) -> Collection[str]:
+        """Return the accounts whose events count although they name an account."""
+        return ()
 
     def calls(self) -> Mapping[str, MakeCall]:
         """Return how each kind of call is made, by `<name>.<what>`.

@@ -72,6 +72,10 @@ class Stripe(Provider):
         """Return what an event means in this mode and for these accounts."""
         return interpret(event, livemode=self._livemode, accounts=self._accounts)
 
+    def accounts(self) -> Collection[str]:
+        """Return the accounts whose events count although they name an account."""
+        return self._accounts
+
     def calls(self) -> Mapping[str, MakeCall]:
         """Return refunds, and the fetching of what a thin event names."""
         return self._calls.by_kind if self._calls else {}
