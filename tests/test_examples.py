@@ -23,7 +23,7 @@ from workers.mock_providers.serving import serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from db.pool import Connection
+    from db.connections.pool import Connection
     from tests.clusters import Database
 
 ROWS = """

@@ -1,20 +1,44 @@
--- No event is held for a missing buyer, product or rate that has been there for half an hour: by then it should have
--- been judged again.
+-- No event is held for a missing buyer, product or rate that has been there for half an hour, or for an amount that was
+-- judged without what another event of the payment told: by then it should have been judged again.
 select e.id as event_id, e.reason, w.since
 from fleet.inbox_events as e
 left join public.coin_purchases as cp on cp.provider = e.provider and cp.provider_event_id = e.provider_event_id
 cross join lateral (
+    -- When the last event of the payment came: it may have joined two of its names.
+    select max(greatest(o.received_at, o.processed_at)) as at
+    from fleet.inbox_events as o
+    where o.payment_id = e.payment_id
+) as newest
+cross join lateral (
     select case
         when cp.id is null and e.reason = 'unknown_buyer' then (
-            select min(p.created_at)
+            select min(n.since)
             from (
-                select h.profile_id
-                from fleet.payment_halves as h
-                where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+                -- The buyer whom all halves of the payment name together. Those that differ name nobody.
+                select greatest(p.created_at, newest.at) as since
+                from (
+                    select
+                        bool_or(h.is_attributed) as is_attributed,
+                        min(h.profile_id::text) filter (where h.is_attributed) as attributed,
+                        bool_or(not h.by_reference and (h.profile_id is not null or h.buyer_unreadable)) as is_named,
+                        min(h.profile_id::text) filter (where not h.by_reference) as named,
+                        max(h.profile_id::text) filter (where not h.by_reference) as also_named,
+                        min(h.profile_id::text) filter (where h.by_reference) as referred,
+                        max(h.profile_id::text) filter (where h.by_reference) as also_referred
+                    from fleet.payment_halves as h
+                    where h.payment_id = e.payment_id
+                ) as t
+                join public.profiles as p on p.id = case
+                    when t.is_attributed then t.attributed
+                    when t.is_named then case when t.named = t.also_named then t.named end
+                    when t.referred = t.also_referred then t.referred
+                end::uuid
                 union all
-                select s.buyer_id from fleet.store_payments as s where s.payment_id = e.payment_id
+                select p.created_at
+                from fleet.store_payments as s
+                join public.profiles as p on p.id = s.buyer_id
+                where s.payment_id = e.payment_id
             ) as n
-            join public.profiles as p on p.id = n.profile_id
         )
         when cp.granted_at is not null or cp.decision is not null or cp.status <> 'pending' then null
         when cp.hold_reason = 'unknown_product' and cp.provider in ('apple', 'google') then (
@@ -31,6 +55,22 @@ cross join lateral (
                 where l.payment_id = cp.payment_id
             ) as i
         )
+        -- Another half of the payment names what the purchase was not judged by.
+        when cp.hold_reason in ('unknown_product', 'wrong_amount') and cp.provider = 'stripe' and exists (
+            select 1
+            from fleet.payment_halves as h
+            where h.payment_id = e.payment_id
+            having (min(h.quantity) = max(h.quantity) and min(h.quantity) <> cp.quantity)
+                or (min(h.sku) = max(h.sku) and min(h.sku) <> cp.sku)
+        )
+        -- A purchase that shares its payment with another is left to a person.
+        and not exists (select 1 from fleet.joined_purchases as j where j.purchase_id = cp.id) then newest.at
+        -- The release before knew nothing of shipping and tax. Whatever a worker of this one holds has a half.
+        when cp.hold_reason = 'wrong_amount' and cp.provider = 'stripe' and not exists (
+            select 1
+            from fleet.payment_halves as h
+            where h.provider = e.provider and h.provider_event_id = e.provider_event_id
+        ) then (select max(o.applied_at) from fleet.schema_objects as o)
         when cp.hold_reason = 'unknown_product' then (
             select min(k.listed_at) from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
         )

@@ -6,7 +6,6 @@ The version before is the one of an earlier commit, whose whole code runs here, 
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from db.connections.pool import open_connection
 from tests.conditions import eventually
 from tests.db.books import INVARIANTS
 from tests.faults.shop import COINS, coins, deliver, sign_up, states
+from tests.workers.earlier import unpack
 from tests.workers.processes import ROOT, running
 from workers.processes import RELEASE, SCHEDULER, WEB, WORKER
 from workers.settings import DEVELOPMENT_SECRETS
@@ -31,20 +31,7 @@ if TYPE_CHECKING:
     from tests.faults.shop import Purchase
     from tests.workers.processes import Process
 
-BEFORE = "7b6f16a7f36ac34ee350a0dd9c6e88d52d54c41b"
 PURCHASES = 80
-
-
-def unpack(folder: Path) -> Path:
-    """Return the folder with the code of the version before; skip where git does not have it."""
-    archive = subprocess.run(
-        ["git", "-C", ROOT, "archive", BEFORE], capture_output=True, check=False
-    )
-    if archive.returncode != 0:
-        pytest.skip("a clone without history: git fetch --unshallow")
-    folder.mkdir()
-    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-    return folder
 
 
 async def are_applied(db: Connection, purchases: Sequence[Purchase]) -> bool:

@@ -362,6 +362,7 @@ async def test_a_failure_in_sql_is_logged_with_its_sqlstate_and_without_values(
         await process_payment_events(context)
     (line,) = [each for each in logs if each["event"] == "event_failed"]
     assert line["event_id"] == culprit
+    assert line["sqlstate"] == "22P02"
     assert line["attempt"] == 1
     assert "300.1.1.1" not in str(logs)
     assert context.meter.events == 1

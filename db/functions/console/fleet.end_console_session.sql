@@ -6,6 +6,7 @@ volatile
 security definer
 set search_path = '', pg_temp
 as $$
+    select fleet.commit_durably();
     update fleet.console_sessions as s
     set revoked_at = clock_timestamp(),
         revoked_by = (select p.person from fleet.console_people as p where p.subject = s.subject),

@@ -11,6 +11,8 @@ declare
 begin
     select e.payload into v_payload from fleet.inbox_events as e where e.id = p_event_id;
     if v_payload is not null then
+        -- Nobody sees it before that is on disk.
+        perform fleet.commit_durably();
         insert into fleet.operator_actions (action, typed_by, reason, event_ids)
         values ('payload read', p_who, btrim(p_reason), array[p_event_id]);
     end if;

@@ -5,6 +5,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
+    select fleet.commit_durably();
     with revoked as (
         update fleet.console_sessions as s
         set revoked_at = clock_timestamp(), revoked_by = p_by

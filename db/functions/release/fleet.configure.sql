@@ -10,6 +10,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
+    select fleet.commit_durably();
     update fleet.settings
     set
         purchase_limit_usd = p_purchase_limit_usd,

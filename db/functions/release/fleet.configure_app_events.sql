@@ -5,6 +5,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
+    select fleet.commit_durably();
     update fleet.settings as s
     set app_told_since = case when p_is_told then clock_timestamp() end
     where (s.app_told_since is not null) <> p_is_told

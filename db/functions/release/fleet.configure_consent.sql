@@ -5,6 +5,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
+    select fleet.commit_durably();
     update fleet.settings
     set apple_customers_consented = p_apple_customers_consented
     where apple_customers_consented <> p_apple_customers_consented;

@@ -5,6 +5,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
+    select fleet.commit_durably();
     update fleet.settings
     set second_approver_above_usd = p_second_approver_above_usd, hold_expires_days = p_hold_expires_days
     where (second_approver_above_usd, hold_expires_days)

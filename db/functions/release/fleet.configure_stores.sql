@@ -7,6 +7,7 @@ volatile
 security invoker
 set search_path = '', pg_temp
 as $$
+    select fleet.commit_durably();
     update fleet.settings
     set
         store_sandbox = p_store_sandbox,

@@ -1,4 +1,7 @@
-"""What is acknowledged is on disk, whatever the settings of server and database are."""
+"""What is acknowledged is on disk, whatever the settings of server and database are.
+
+That each function which acknowledges sees to it is in test_acknowledgements.py.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ import pytest_asyncio
 from db.connections.pool import open_connection, open_pool
 from db.release.runner import migrate
 from tests.clusters import LOGINS
-from tests.db.approvals.decisions import set_rules
-from tests.db.books import Books, Payment
 from tests.servers.pgbouncer import PgBouncer, needs_pgbouncer
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from db.connections.pool import Connection
     from tests.clusters import Database, Login
     from tests.conftest import Connect, SignIn
+    from tests.db.books import Books
 
 SETTING = "select current_setting('synchronous_commit')"
 STORE = """
@@ -31,17 +33,8 @@ select fleet.store_events(
 )
 """
 BUY = "select public.process_coin_purchase($1, 'stripe', 'evt_1', 'pi_1', 100, 1.00)"
-BUY_DEAR = "select public.process_coin_purchase($1, 'stripe', 'evt_1', 'pi_1', 100, 30000)"
 GIVE = "select public.process_gift($1, 'rose', 'key')"
 MOVE = "select public.update_coin_balance_via_ledger($1, 5, 'gift of the house', 'key')"
-ERASE = "select fleet.erase_profile($1, 'an operator', 'asked')"
-# Each moves no coin, so only the functions themselves see to it.
-DECISIONS = (
-    "select public.approve_coin_purchase($1, 'ann', 'why')",
-    "select public.reject_coin_purchase($1, 'ann', 'why')",
-    "select public.reject_held_event($2, 'ann', 'why')",
-    "select public.attribute_held_event($2, $3, 'ann', 'why')",
-)
 
 
 async def commits_with(connection: Connection, sql: str, *values: object) -> str:
@@ -63,25 +56,6 @@ async def test_a_webhook_is_on_disk_before_it_is_acknowledged(connect: Connect) 
     assert await commits_with(await connect("web"), STORE) == "on"
 
 
-async def test_a_direct_purchase_is_on_disk_before_it_is_acknowledged(
-    signed_in: SignIn, buyer: UUID
-) -> None:
-    assert await commits_with(await signed_in(role="service_role"), BUY, buyer) == "on"
-
-
-async def test_a_gift_is_on_disk_before_it_is_acknowledged(
-    books: Books, signed_in: SignIn, buyer: UUID
-) -> None:
-    streamer = await books.profile()
-    assert await commits_with(await signed_in(buyer), GIVE, streamer) == "on"
-
-
-async def test_a_direct_purchase_that_is_held_is_on_disk_before_it_is_acknowledged(
-    signed_in: SignIn, buyer: UUID
-) -> None:
-    assert await commits_with(await signed_in(role="service_role"), BUY_DEAR, buyer) == "on"
-
-
 async def test_what_was_done_before_is_on_disk_before_that_is_said(
     books: Books, signed_in: SignIn, buyer: UUID
 ) -> None:
@@ -94,45 +68,6 @@ async def test_what_was_done_before_is_on_disk_before_that_is_said(
     ):
         await caller.execute(sql, value)
         assert await commits_with(caller, sql, value) == "on", sql
-
-
-async def test_what_the_owner_closes_is_on_disk_before_it_is_acknowledged(
-    books: Books, signed_in: SignIn, buyer: UUID
-) -> None:
-    backend, payment, clashing = await signed_in(role="service_role"), Payment(), Payment()
-    buy = "select public.process_coin_purchase($1, $2, $3, $4, 100, 1.00)"
-    await backend.execute(buy, buyer, "stripe", "evt_by_charge", payment.charge)
-    await backend.execute(buy, buyer, "stripe", "evt_by_intent", payment.intent)
-    await backend.execute(buy, buyer, "app", "evt_by_app", clashing.intent)
-    await books.apply_one(payment.bought(buyer))
-    (event_id,) = await books.receive(clashing.bought(buyer))
-    await books.work()
-    twice = await books.db.fetchval("select min(purchase_id) from fleet.joined_purchases")
-    close = "select fleet.close_double_grant($1, false, 'ann', 'a gift')"
-    assert await commits_with(books.db, close, twice) == "on"
-    close = "select fleet.close_id_conflict($1, 'ann', 'the same')"
-    assert await commits_with(books.db, close, event_id) == "on"
-
-
-@pytest.mark.parametrize("sql", [MOVE, ERASE])
-async def test_an_operators_adjustment_is_on_disk_before_it_is_acknowledged(
-    db: Connection, buyer: UUID, sql: str
-) -> None:
-    assert await commits_with(db, sql, buyer) == "on"
-
-
-@pytest.mark.parametrize("sql", DECISIONS)
-async def test_a_decision_is_on_disk_before_it_is_acknowledged(
-    books: Books, buyer: UUID, sql: str
-) -> None:
-    await set_rules(books.db, second_above=1)
-    await books.apply_one(Payment().worth(buyer, 30_000))
-    (event_id,) = await books.receive(Payment().bought(None, buyer_unreadable=True))
-    await books.work()
-    purchase_id = await books.db.fetchval("select id from public.coin_purchases")
-    values = (purchase_id, event_id, buyer)[: 3 if "$3" in sql else 2]
-    call = f"select from (select $1::bigint, $2::bigint) as named, lateral ({sql}) as decided"
-    assert await commits_with(books.db, call, *values) == "on"
 
 
 @pytest.mark.parametrize("chosen", ["local", "remote_write", "on", "remote_apply"])

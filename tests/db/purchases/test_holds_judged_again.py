@@ -142,7 +142,7 @@ async def test_what_is_held_for_another_reason_waits_for_a_person(
     bought = {
         "needs_approval": Payment().worth(buyer, 25_001),
         "over_limit": Payment().worth(buyer, 50_001),
-        "wrong_amount": Payment().bought(buyer, amount_minor=1),
+        "wrong_amount": Payment().bought(buyer, amount_minor=1, told_by="session"),
     }[reason]
     await held(books, bought, reason)
     assert await judge(books) == 0
@@ -158,7 +158,7 @@ async def test_what_is_held_for_another_reason_waits_for_a_person(
 )
 async def test_all_limits_apply_again(books: Books, price: int, paid: int, reason: str) -> None:
     buyer = await books.profile()
-    bought = Payment().bought(buyer, sku=NEW_SKU, amount_minor=paid)
+    bought = Payment().bought(buyer, sku=NEW_SKU, amount_minor=paid, told_by="session")
     event_id = await held(books, bought, "unknown_product")
     await list_package(books, price=price)
     assert await judge(books) == 1

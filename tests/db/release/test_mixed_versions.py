@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from tests.db.books import NOON, SKU, Books
+from tests.db.reversals.reversing_events import PAID_S, Event, dispute, refund, total
 from tests.tasks.providers.stripe.events import interpret
 from workers.cli.simulate import stripe as made
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from workers.cli.simulate.stripe import StripePayment
 
-Event = dict[str, Any]
-
-PAID_S = int(NOON.timestamp())
 MINOR = 1_000
 # The fields that a worker of the last release (7b6f16a) leaves out.
 NEWER_FIELDS = {
@@ -33,38 +31,6 @@ NEWER_FIELDS = {
     "refund_total": ("told_at", "uncaptured_minor", "amount_minor", "currency"),
     "dispute": ("told_at", "status", "currency"),
 }
-
-
-def total(payment: StripePayment, minor: int, minute: int, **changes: object) -> Event:
-    event = made.charge_refunded(payment, amount_refunded=minor, created_s=PAID_S + 60 * minute)
-    event["id"] += f"_{minute}"
-    event["data"]["object"] |= changes
-    return event
-
-
-def refund(payment: StripePayment, minor: int, minute: int, status: str, **changes: Any) -> Event:
-    event = made.refund_event(
-        payment,
-        "refund.updated",
-        refund_id=f"re_{payment.key}_{minor}",
-        amount_minor=minor,
-        status=status,
-        created_s=PAID_S + 60 * minute,
-    )
-    event["data"]["object"] |= {"created": PAID_S + 60} | changes
-    return event
-
-
-def dispute(payment: StripePayment, minute: int, status: str, *moved: int) -> Event:
-    return made.dispute_event(
-        payment,
-        "charge.dispute.updated",
-        dispute_id=f"dp_{payment.key}",
-        status=status,
-        balance_transactions=[(f"txn_{payment.key}_{n}", m) for n, m in enumerate(moved)],
-        created_s=PAID_S + 60 * minute,
-        event_id=f"evt_dp_{payment.key}_{minute}",
-    )
 
 
 async def tell(books: Books, event: Event, *, by_old_worker: bool) -> None:
