@@ -145,9 +145,8 @@ async def test_nobody_writes_tabs_but_by_a_heartbeat(
 ) -> None:
     writes = (
         "update public.active_viewers set tabs = '{\"x\": [99999999999, true]}'",
-        "insert into public.active_viewers (stream_id, viewer_id, tabs) values (1, auth.uid(), '{}')",
-        "select fleet.record_tab_heartbeat("
-        "auth.uid(), 1, true, true, true, true, 'a', '2999-01-01')",
+        "insert into public.active_viewers (stream_id, viewer_id, tabs) values (1, auth.uid(), '')",
+        "select fleet.record_tab_heartbeat(auth.uid(), 1, true, true, true, true, 'a', now())",
     )
     for role in ("authenticated", "service_role"):
         client = await signed_in(viewer.id, role=role)
