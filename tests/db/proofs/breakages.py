@@ -28,6 +28,12 @@ AN_HOUR_AGO = (
     " processed_at = now() - interval '1 hour';"
     " update public.profiles set created_at = now() - interval '1 hour'"
 )
+IGNORED = (
+    "update fleet.inbox_events set state = 'ignored', reason = '{0}', payment_id = null,"
+    ' event_type = \'checkout.session.completed\', payload = convert_to(\'{{"data": {{"object":'
+    ' {{"id": "cs_1", "mode": "payment", "metadata": {{"sku": "coins_100"}}, {1}}}}}}}\', \'UTF8\')'
+    " where state = 'held' and reason = 'unknown_buyer'"
+)
 # For each invariant one way to break it, which only a superuser can do.
 BREAKAGES = {
     "amounts_paid_are_as_told": (
@@ -260,6 +266,15 @@ OF_FACTS = [
         ),
         "holds_have_their_reason",
     ),
+    # An order of ours, of which a release before this one made nothing.
+    (
+        IGNORED.format("unpaid", '"payment_status": "no_payment_required", "amount_total": 0'),
+        "own_payments_are_not_ignored",
+    ),
+    (
+        IGNORED.format("not_ours", '"payment_status": "paid", "amount_total": 100'),
+        "own_payments_are_not_ignored",
+    ),
     # Housekeeping ran, and an event still waits.
     (
         (
@@ -293,6 +308,8 @@ OF_FACTS_IDS = [
     "buyer in another half",
     "quantity in another half",
     "held by the release before",
+    "free and ignored",
+    "paid and ignored",
     "waits too long",
     "charge and intent",
 ]
