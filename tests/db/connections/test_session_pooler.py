@@ -114,13 +114,11 @@ async def test_without_any_session_the_error_says_so_and_passes(
     url = pooler.url(database.url("worker"))
     holding = await open_connection(url, application_name="test")
     async with pooled(url) as pool:
-        with (
-            monkeypatch.context() as short,
-            pytest.raises(NoSessionFree, match="gives no session: all are in use") as caught,
-        ):
+        with monkeypatch.context() as short:
             short.setattr(bounds, "QUEUED_MAX_S", 0.1)
             short.setattr(bounds, "OTHERS_END_WITHIN_S", 0.1)
-            await pool.fetchval("select 1")
+            with pytest.raises(NoSessionFree, match="gives no session: all are in use") as caught:
+                await pool.fetchval("select 1")
         assert is_out_of_sessions(caught.value)
         assert is_transient(caught.value)
         holding.terminate()
