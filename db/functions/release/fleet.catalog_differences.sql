@@ -48,6 +48,9 @@ as $$
             o.items is null as is_unknown
         from fleet.schema_objects as o
         join fleet.catalog_items() as c on c.kind = o.kind and c.name = o.name
+        -- Most files are as they were recorded.
+        where o.items is distinct from c.items
+            or array_to_string(c.items, e'\n') ~ '(?n)^(owner|unlogged|rule|disabled) '
     ) as d (kind, name, lacking, added, is_unknown)
     where d.is_unknown or cardinality(d.lacking) > 0 or cardinality(d.added) > 0
     order by 1, 2

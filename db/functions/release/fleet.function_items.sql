@@ -9,9 +9,15 @@ as $$
         select o.kind, o.name, p.oid, p.proacl, p.proowner
         from pg_catalog.pg_proc as p
         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+        -- By its key: a condition with `or` would compare each function with each file.
+        cross join lateral (
+            values
+            ('function', n.nspname || '.' || p.proname),
+            ('legacy', n.nspname || '.' || p.proname),
+            ('shim', case when n.nspname = 'auth' and p.proname in ('uid', 'role', 'jwt') then '20_auth' end)
+        ) as k (kind, name)
         join fleet.schema_objects as o
-            on (o.kind in ('function', 'legacy') and o.name = n.nspname || '.' || p.proname and o.checksum <> 'removed')
-            or (o.kind = 'shim' and o.name = '20_auth' and n.nspname = 'auth' and p.proname in ('uid', 'role', 'jwt'))
+            on o.kind = k.kind and o.name = k.name and (o.kind = 'shim' or o.checksum <> 'removed')
         where p.prokind in ('f', 'w') and n.nspname in ('public', 'fleet', 'auth')
     )
     select

@@ -11,19 +11,26 @@ as $$
         select c.oid, c.relkind, c.relacl, c.relowner, c.relrowsecurity, c.relforcerowsecurity, o.kind, o.name
         from pg_catalog.pg_class as c
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-        join fleet.schema_objects as o
-            on (o.kind = 'policy' and o.name = n.nspname || '.' || c.relname)
-            or (o.kind = 'invariant' and n.nspname = 'invariants' and o.name = c.relname)
-            or (o.kind = 'view' and o.name = n.nspname || '.' || c.relname)
-            or (o.kind = 'policy' and o.name = 'clients' and n.nspname = 'fleet')
-            or (
-                o.kind = 'policy' and o.name = 'clients' and c.relkind = 'S' and exists (
-                    select 1
-                    from pg_catalog.pg_depend as d
-                    join fleet.schema_objects as t on t.kind = 'policy' and t.name = d.refobjid::regclass::text
-                    where d.objid = c.oid and d.deptype = 'i' and d.classid = 'pg_catalog.pg_class'::regclass
-                )
+        cross join lateral (
+            values
+            ('policy', n.nspname || '.' || c.relname),
+            ('view', n.nspname || '.' || c.relname),
+            ('invariant', case n.nspname when 'invariants' then c.relname end),
+            (
+                'policy',
+                case
+                    when n.nspname = 'fleet' or (
+                        c.relkind = 'S' and exists (
+                            select 1
+                            from pg_catalog.pg_depend as d
+                            join fleet.schema_objects as t on t.kind = 'policy' and t.name = d.refobjid::regclass::text
+                            where d.objid = c.oid and d.deptype = 'i' and d.classid = 'pg_catalog.pg_class'::regclass
+                        )
+                    ) then 'clients'
+                end
             )
+        ) as k (kind, name)
+        join fleet.schema_objects as o on o.kind = k.kind and o.name = k.name
         where c.relkind in ('r', 'p', 'v', 'S') and n.nspname in ('public', 'fleet', 'invariants')
     )
     select r.kind, r.name, format('view %s = %s', r.oid::regclass, md5(pg_get_viewdef(r.oid)))

@@ -51,6 +51,7 @@ IMPERSONATIONS = (
 )
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("statement", IMPERSONATIONS)
 async def test_nobody_writes_in_anothers_name(
     parties: Parties, signed_in: SignIn, statement: str
@@ -126,6 +127,7 @@ async def test_a_claim_adds_no_right_to_those_of_the_role(
     )
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("subject", ["1 or true", "' or ''='", "*", "00000000-0000-4000-8000"])
 async def test_a_subject_that_is_no_uuid_is_an_error_and_nobody(
     books: Books, parties: Parties, signed_in: SignIn, subject: str
@@ -139,6 +141,7 @@ async def test_a_subject_that_is_no_uuid_is_an_error_and_nobody(
     assert await coins_of_all(books) == before
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("claims", ["", "{}", '{"sub": null}', "null"])
 async def test_a_token_without_a_subject_reads_and_writes_no_row_of_anybody(
     parties: Parties, signed_in: SignIn, claims: str

@@ -71,6 +71,7 @@ async def test_a_key_that_names_anothers_gift_is_the_senders_own(
     assert await books.coins(parties.mallory) == 9
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("quantity", [0, -1, -(2**31), 2**31 - 1, 1_000_001])
 async def test_no_quantity_turns_a_gift_into_income(
     books: Books, parties: Parties, signed_in: SignIn, quantity: int
@@ -149,6 +150,7 @@ async def test_what_a_client_puts_on_the_search_path_is_not_found(
     assert await books.db.fetchval(heard)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("trapped", TRAPPED_TYPES)
 async def test_a_type_that_a_client_makes_is_not_taken_for_the_real_one(
     books: Books, parties: Parties, signed_in: SignIn, trapped: str
@@ -310,6 +312,7 @@ TIMED_WRITES = (
 )
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("call", TIMED_CALLS)
 async def test_a_function_that_a_client_may_call_knows_no_time_by_name(
     parties: Parties, signed_in: SignIn, call: str
@@ -319,6 +322,7 @@ async def test_a_function_that_a_client_may_call_knows_no_time_by_name(
         await client.execute(parties.fill_in(call))
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("role", API_ROLES)
 async def test_no_client_says_what_time_it_is(
     parties: Parties, signed_in: SignIn, role: str

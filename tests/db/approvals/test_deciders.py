@@ -84,6 +84,7 @@ async def test_the_console_says_who_decides(books: Books, connect: Connect) -> N
     assert await who_decided(books) == ["Ann", "ben"]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("who", [None, "", "  ", "a" * 201, "Expiry"])
 async def test_the_console_names_somebody(books: Books, connect: Connect, who: str | None) -> None:
     purchase_id = await waiting(books)

@@ -96,6 +96,7 @@ async def test_one_person_twice_at_once_decides_once(
     assert await books.coins(buyer) == 0
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("refund_first", [True, False])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 async def test_a_decision_and_the_refunds_event_take_turns(

@@ -111,13 +111,14 @@ async def test_a_process_that_always_works_gives_another_its_turn(
 async def test_without_any_session_the_error_says_so_and_passes(
     pooler: PgBouncer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "QUEUED_MAX_S", 0.1)
-    monkeypatch.setattr(bounds, "OTHERS_END_WITHIN_S", 0.1)
     url = pooler.url(database.url("worker"))
     holding = await open_connection(url, application_name="test")
     async with pooled(url) as pool:
-        with pytest.raises(NoSessionFree, match="gives no session: all are in use") as caught:
-            await pool.fetchval("select 1")
+        with monkeypatch.context() as short:
+            short.setattr(bounds, "QUEUED_MAX_S", 0.1)
+            short.setattr(bounds, "OTHERS_END_WITHIN_S", 0.1)
+            with pytest.raises(NoSessionFree, match="gives no session: all are in use") as caught:
+                await pool.fetchval("select 1")
         assert is_out_of_sessions(caught.value)
         assert is_transient(caught.value)
         holding.terminate()

@@ -209,6 +209,7 @@ async def process(pool: Pool, books: Books, *, batches: int = 3) -> None:
     assert await books.db.fetchval("select count(*) from fleet.batch_starts") == 0
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("sessions", [1, 2, 8])
 async def test_batches_go_on_with_as_few_sessions_as_there_are(
     books: Books, limit: Limit, database: Database, sessions: int
@@ -218,6 +219,7 @@ async def test_batches_go_on_with_as_few_sessions_as_there_are(
         await process(pool, books)
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("refusal", [FULL, NO_CLIENT_MORE, NOTHING_FREE])
 async def test_batches_go_on_with_the_one_session_that_supavisor_gives(
     books: Books, database: Database, refusal: str

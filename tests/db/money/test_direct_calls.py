@@ -76,6 +76,7 @@ async def test_a_gifts_key_for_another_stream_or_slot_is_a_conflict(
     assert await books.coins(sender) == 3
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("sub", ["me", "", "5", "auth0|123", "6f9619ff-8b86-4011-b42d"])
 async def test_a_token_whose_subject_is_no_uuid_is_refused_clearly(
     books: Books, connect: Connect, sub: str
@@ -108,6 +109,7 @@ async def test_an_event_of_the_app_does_not_use_up_a_viewers_key(
     assert await books.coins(mallory) == 10
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("rest", ["", "x", "{sender}", "{sender}:", "{sender}:key", "a:b:c"])
 async def test_no_event_of_the_app_is_taken_for_a_viewers_own_gift(
     books: Books, signed_in: SignIn, rest: str
@@ -120,6 +122,7 @@ async def test_no_event_of_the_app_is_taken_for_a_viewers_own_gift(
     assert await books.coins(sender) == 9
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("cost", [MOST, MOST - 1, 2**62])
 async def test_a_debtors_most_expensive_gift_is_refused_for_want_of_coins(
     books: Books, signed_in: SignIn, cost: int
@@ -140,6 +143,7 @@ async def test_a_debtors_most_expensive_gift_is_refused_for_want_of_coins(
 # Adjustments
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("amount", [-MOST, -MOST - 1, -101])
 async def test_a_debtors_largest_adjustment_is_refused_for_want_of_coins(
     books: Books, amount: int
@@ -357,6 +361,7 @@ async def test_two_payments_each_recorded_are_a_conflict_in_one_call(
     assert await books.coins(buyer) == 2 * COINS
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("event", "payment", "provider", "other"),
     [

@@ -69,6 +69,7 @@ async def test_not_even_the_owner_changes_an_entry(books: Books, change: str) ->
     assert caught.value.sqlstate == "CF010"
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("change", CHANGES)
 async def test_not_even_a_superuser_in_replication_mode_changes_an_entry(
     books: Books, connect: Connect, change: str

@@ -142,6 +142,7 @@ async def test_a_charge_alone_says_what_was_paid_for_a_direct_call(
     assert await coins_in_each_order(books, told) == {COINS - COINS // 2}
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("usd", ["0.00", "0.80", "1.00", "2.00"])
 async def test_what_the_caller_says_was_paid_moves_no_coins_of_a_refund(
     books: Books, backend: Connection, usd: str
@@ -226,6 +227,7 @@ async def test_of_two_calls_refunds_are_divided_by_the_amount_of_the_granted_one
     assert await books.coins(buyer) == COINS // 2
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("is_joined_first", [True, False])
 @pytest.mark.parametrize("order", [1, -1])
 async def test_so_they_are_if_a_person_granted_it_whenever_their_names_were_joined(

@@ -100,6 +100,7 @@ def of(table: str, nodes: list[Node]) -> list[str]:
     return [node.by or node.kind for node in nodes if node.table == table]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("streams", [1, 1_000, STREAMS])
 async def test_however_many_streams_are_looked_at_each_is_judged_by_index(
     audience: Audience, mode: str, streams: int

@@ -87,6 +87,7 @@ async def assert_given(books: Restored, coins: int) -> None:
     assert await books.breaches() == {}
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("xid", [LONG_PAST, AHEAD])
 async def test_gifts_of_another_cluster_stay_on_the_boards(

@@ -105,6 +105,7 @@ async def test_foreign_keys_that_a_restore_left_unchecked_are_reported(
     await superuser.close()
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "what",
     [

@@ -63,6 +63,7 @@ async def test_a_refresh_without_new_gifts_writes_no_line(books: Books) -> None:
     assert await books.db.fetch(lines) == before
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("later", "left"),
     [
@@ -215,6 +216,7 @@ async def test_a_reader_sees_the_board_before_or_after_a_refresh(
     assert await board(books, GIFTERS) == [(sender, 5)]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "drift",
     [
@@ -240,6 +242,7 @@ async def test_a_sum_that_drifted_is_found(books: Books, drift: str) -> None:
         assert set(await books.breaches()) == {"leaderboard_sums_match_gifts"}
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("drift", "invariant"),
     [

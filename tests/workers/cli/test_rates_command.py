@@ -81,6 +81,7 @@ async def test_status_names_a_currency_without_a_rate(database: Database, db: Co
     assert [line for line in health.attention if "eur (none)" in line]
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     ("days", "said"),
     [

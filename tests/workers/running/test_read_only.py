@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tests.workers.conftest import Run
     from workers.queue.doorbell import Bell
 
+# Of a server that writes again; it takes some seconds.
+BACK_WITHIN_S = 30
 # Returns whether no session of a worker is left, and ends those that are between statements.
 END_IDLE_SESSIONS = """
 select coalesce(
@@ -162,7 +165,8 @@ async def test_a_receiver_that_met_a_read_only_server_stores_once_it_writes(
         async def is_current() -> bool:
             return bool((await web.client.get("/readyz")).json()["database"] == "current")
 
-        await eventually(is_current)
+        async with asyncio.timeout(BACK_WITHIN_S):
+            await eventually(is_current)
     assert len(await inbox(db)) == 1
 
 
@@ -177,7 +181,8 @@ async def test_a_worker_that_met_a_read_only_server_works_once_it_writes(
         worker = await run("workers.consumer")
         await worker.said("database_unreachable")
         await worker.said("worker_started")
-    await eventually(lambda: db.fetchval("select state = 'ignored' from fleet.inbox_events"))
+    async with asyncio.timeout(BACK_WITHIN_S):
+        await eventually(lambda: db.fetchval("select state = 'ignored' from fleet.inbox_events"))
     await worker.said("database_back")
     # Logged once while it lasts, and no attempt is counted.
     assert warnings(worker.text) == ["database_unreachable"]
@@ -192,7 +197,8 @@ async def test_a_scheduler_that_met_a_read_only_server_fires_once_it_writes(
         scheduler = await run("workers.scheduler")
         await scheduler.said("database_unreachable")
         await scheduler.said("scheduler_started")
-    await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.ticks"))
+    async with asyncio.timeout(BACK_WITHIN_S):
+        await eventually(lambda: db.fetchval("select count(*) > 0 from fleet.ticks"))
     # Twice, if the first job that succeeds and one that began before it meet.
     assert set(warnings(scheduler.text)) == {"database_unreachable"}
 

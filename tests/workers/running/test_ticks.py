@@ -56,6 +56,7 @@ async def run_a_job_that_raises(
     return outcome
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "error",
     [
@@ -78,6 +79,7 @@ async def test_a_daily_job_that_others_stop_is_done_once_they_are_gone(
     assert await db.fetchval("select failed_total from fleet.schedules") == 0
 
 
+@pytest.mark.long_but_first
 @pytest.mark.parametrize(
     "error",
     [

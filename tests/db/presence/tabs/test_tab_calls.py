@@ -140,27 +140,22 @@ async def test_a_tab_of_an_unknown_stream_or_profile_is_refused(
         assert refused.value.sqlstate == code
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        "update public.active_viewers set tabs = '{\"x\": [99999999999, true]}'",
-        (
-            "insert into public.active_viewers (stream_id, viewer_id, tabs)"
-            " values (1, auth.uid(), '{}')"
-        ),
-        (
-            "select fleet.record_tab_heartbeat("
-            "auth.uid(), 1, true, true, true, true, 'a', '2999-01-01')"
-        ),
-    ],
-)
-@pytest.mark.parametrize("role", ["authenticated", "service_role"])
 async def test_nobody_writes_tabs_but_by_a_heartbeat(
-    viewer: Viewer, signed_in: SignIn, role: str, write: str
+    viewer: Viewer, signed_in: SignIn, subtests: pytest.Subtests
 ) -> None:
-    client = await signed_in(viewer.id, role=role)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await client.execute(write)
+    writes = (
+        "update public.active_viewers set tabs = '{\"x\": [99999999999, true]}'",
+        "insert into public.active_viewers (tabs) values ('{}')",
+        "select fleet.record_tab_heartbeat(auth.uid(), 1, true, true, true, true, 'a', now())",
+    )
+    for role in ("authenticated", "service_role"):
+        client = await signed_in(viewer.id, role=role)
+        for write in writes:
+            with (
+                subtests.test(role=role, write=write),
+                pytest.raises(asyncpg.InsufficientPrivilegeError),
+            ):
+                await client.execute(write)
 
 
 async def test_flags_written_directly_never_prolong_a_hold(

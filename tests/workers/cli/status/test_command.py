@@ -15,6 +15,7 @@ from tests.workers.cli.status.questions import NOWHERE, store_event
 if TYPE_CHECKING:
     from db.connections.pool import Connection, Pool
     from tests.clusters import Database
+    from tests.workers.cli.conftest import Typed
 
 
 @pytest.mark.usefixtures("at_work")
@@ -34,13 +35,14 @@ async def test_what_needs_a_person_comes_first_and_exits_one(database: Database)
 
 
 @pytest.mark.usefixtures("at_work")
-async def test_the_keys_of_json_are_stable(database: Database, redis_url: str) -> None:
-    result = await asyncio.to_thread(
-        coinfleet, "status", "--json", DATABASE_URL=database.url(), REDIS_URL=redis_url
-    )
-    printed: dict[str, Any] = json.loads(result.stdout)
+async def test_the_keys_of_json_are_stable(
+    typed: Typed, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    ended = await typed("status", "--json")
+    printed: dict[str, Any] = json.loads(ended.out)
     assert printed["attention"] == []
-    assert (result.returncode, printed["healthy"]) == (0, True)
+    assert (ended.code, printed["healthy"]) == (0, True)
     assert list(printed) == [
         *("healthy", "attention", "checked_at", "schema_current", "events", "events_by_provider"),
         *("oldest_pending_s", "held", "held_by_reason", "dead", "frozen", "calls", "histories"),
@@ -98,21 +100,20 @@ async def test_the_output_may_have_any_encoding(database: Database, encoding: st
     assert result.stdout.startswith("ok healthy\n")
 
 
-@pytest.mark.long
 async def test_it_works_at_forty_columns_and_cuts_no_id(
-    database: Database, web_pool: Pool, db: Connection
+    typed: Typed, web_pool: Pool, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
     event_id = "evt_1NG8Du2eZvKYlo2CUI79vXWy" + "x" * 40
     await store_event(web_pool, event_id)
     await db.execute("update fleet.inbox_events set state = 'held', reason = 'over_limit'")
-    result = await asyncio.to_thread(coinfleet, "status", DATABASE_URL=database.url(), COLUMNS="40")
-    assert result.stderr == ""
-    assert [line for line in result.stdout.splitlines() if len(line) > 40] == [f"  {event_id}"]
+    ended = await typed("status")
+    assert ended.err == ""
+    assert [line for line in ended.out.splitlines() if len(line) > 40] == [f"  {event_id}"]
 
 
-@pytest.mark.long
 async def test_piped_output_is_neither_cut_nor_wrapped(
-    database: Database, web_pool: Pool, db: Connection
+    typed: Typed, web_pool: Pool, db: Connection
 ) -> None:
     event_id = "evt_" + "x" * 200
     await store_event(web_pool, event_id)
@@ -120,10 +121,10 @@ async def test_piped_output_is_neither_cut_nor_wrapped(
         "update fleet.inbox_events set state = 'dead', reason = 'failed', last_error = $1",
         "Boom " * 60,
     )
-    result = await asyncio.to_thread(coinfleet, "status", DATABASE_URL=database.url())
-    assert event_id in result.stdout
-    assert "Boom " * 60 in result.stdout
-    assert "coinfleet replay --id 1 --why '…'" in result.stdout
+    ended = await typed("status")
+    assert event_id in ended.out
+    assert "Boom " * 60 in ended.out
+    assert "coinfleet replay --id 1 --why '…'" in ended.out
 
 
 @pytest.mark.long_but_first
