@@ -10,6 +10,7 @@ set intervalstyle = postgres
 set datestyle = iso
 set timezone = utc
 set extra_float_digits = 1
+set bytea_output = hex
 set standard_conforming_strings = on
 as $$
     select o.kind, o.name, coalesce(array_agg(i.item order by i.item) filter (where i.item is not null), '{}')

@@ -11,6 +11,7 @@ set intervalstyle = postgres
 set datestyle = iso
 set timezone = utc
 set extra_float_digits = 1
+set bytea_output = hex
 set standard_conforming_strings = on
 as $$
     with words (item) as (
