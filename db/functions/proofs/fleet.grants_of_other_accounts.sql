@@ -16,9 +16,11 @@ as $$
                 position('"account"'::bytea in e.payload) > 0 or position('"context"'::bytea in e.payload) > 0
                 or position('"user_id"'::bytea in e.payload) > 0
             )
-            -- A person has taken its coins.
+            -- A person has dealt with it.
             and not exists (
-                select 1 from fleet.adjustments as a where a.idempotency_key = 'other-account:' || cp.id
+                select 1
+                from fleet.operator_actions as o
+                where o.action = 'close other account' and o.event_ids @> array[e.id]
             )
     )
     select n.id, n.event_id, n.provider_event_id, min(a.named #>> '{}'), n.coins
@@ -39,4 +41,4 @@ $$;
 revoke all on function fleet.grants_of_other_accounts(text[]) from public, anon, authenticated, service_role;
 comment on function fleet.grants_of_other_accounts(text[]) is
     'Purchases whose coins stand although the event that brought them, while its payload is kept, is of a Stripe '
-    'account that is not among these. The adjustment with the key other-account:<purchase id> closes one.';
+    'account that is not among these. fleet.close_other_account closes one.';

@@ -29,6 +29,7 @@ fleet.adjust_balance('{buyer}', 5, 'ann', 'why', 'key')
 fleet.answer_inquiry({inquiry}, 'decline', 'ann', 'why')
 fleet.close_double_grant({granted_twice}, false, 'ann', 'why')
 fleet.close_id_conflict({conflict}, 'ann', 'why')
+fleet.close_other_account({granted}, 'ann', 'why')
 fleet.configure(1, 1, 1, 1)
 fleet.configure_app_events(true)
 fleet.configure_consent(false)
@@ -110,6 +111,7 @@ async def named(db: Connection) -> dict[str, object]:
     (conflict,) = await books.receive(clashing.bought(buyer))
     asked_at = await db.fetchval("select clock_timestamp()")
     await books.apply(
+        Payment().bought(buyer),
         Payment().worth(buyer, 30_000),
         by_intent.bought(buyer),
         sale.sold(buyer),
@@ -127,6 +129,9 @@ async def named(db: Connection) -> dict[str, object]:
         "select"
         " (select id from public.coin_purchases where requires_approval) as held,"
         " (select min(purchase_id) from fleet.joined_purchases) as granted_twice,"
+        " (select min(cp.id) from public.coin_purchases as cp join fleet.inbox_events as e"
+        " using (provider, provider_event_id) where cp.provider = 'stripe'"
+        " and cp.granted_at is not null) as granted,"
         " (select id from fleet.store_inquiries) as inquiry"
     )
     assert found is not None

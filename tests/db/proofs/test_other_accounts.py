@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import asyncpg
 import msgspec
 import pytest
 from structlog.testing import capture_logs
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.requirement("C10")
 
 OURS, THEIRS = "acct_ours", "acct_theirs"
 FOUND = "purchases_are_of_our_accounts"
+CLOSE = "select fleet.close_other_account($1, $2, $3)"
 
 
 async def granted(books: Books, payment: Payment, **envelope: Any) -> tuple[int, int]:
@@ -48,7 +50,7 @@ async def found(pool: Pool, *accounts: str) -> Sequence[Any]:
     return breach.first_rows if breach else []
 
 
-async def test_the_proof_names_event_and_account_until_the_coins_are_taken(
+async def test_the_proof_names_event_and_account_until_a_person_closes_it(
     books: Books, worker_pool: Pool
 ) -> None:
     payment = Payment()
@@ -65,12 +67,12 @@ async def test_the_proof_names_event_and_account_until_the_coins_are_taken(
     status = await reconciliation.read_status(books.db)
     assert (status.violations, set(status.detail)) == (1, {FOUND})
 
-    buyer = (await books.purchase(payment))["profile_id"]
-    await books.db.execute(
-        "select fleet.adjust_balance($1, $2, 'me', 'not our money', $3)",
-        buyer,
-        -COINS,
-        f"other-account:{purchase_id}",
+    closed = await books.db.fetchval(CLOSE, purchase_id, "ann", "its coins were taken")
+    assert closed == event_id
+    action = "select action, typed_by, reason, event_ids from fleet.operator_actions"
+    assert tuple(await books.db.fetchrow(action) or ()) == (
+        *("close other account", "ann", "its coins were taken"),
+        [event_id],
     )
     await prove_everything(ctx)
     assert (await reconciliation.read_status(books.db)).violations == 0
@@ -125,3 +127,14 @@ async def test_a_purchase_that_is_still_held_is_left_to_the_person_who_decides(
         msgspec.json.encode({"account": THEIRS}),
     )
     assert await found(worker_pool) == []
+
+
+@pytest.mark.parametrize(
+    ("purchase", "who", "reason"), [(0, "ann", "why"), (1, " ", "why"), (1, "ann", "")], ids=str
+)
+async def test_a_person_who_closes_says_what_who_and_why(
+    books: Books, purchase: int, who: str, reason: str
+) -> None:
+    purchase_id, _ = await granted(books, Payment(), account=THEIRS)
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await books.db.execute(CLOSE, purchase_id * purchase, who, reason)
