@@ -27,14 +27,16 @@ REFUSALS = {
     "livemode_mismatch": "set STRIPE_LIVEMODE to the mode of that endpoint, or remove the endpoint",
     "account_mismatch": "add the account to STRIPE_ACCOUNTS if it is ours, then `coinfleet replay`",
 }
+# Money that was taken back after its coins were granted: one such event needs a person.
+TAKEN_BACK = "charge_failed"
 # A wrong setting refuses all or many; a stray event is nobody's fault.
 REFUSED_MIN = 3
 REFUSED_SHARE = 10
 
 
 async def check_refusals(context: Context) -> list[Finding]:
-    """Say which of the newest events were refused for a reason that a setting mends."""
-    refused = await read_refused(context.database, list(REFUSALS))
+    """Say which of the newest events were refused for a reason that needs a person."""
+    refused = await read_refused(context.database, [*REFUSALS, TAKEN_BACK])
     found = [
         attention(
             "events_refused",
@@ -44,7 +46,22 @@ async def check_refusals(context: Context) -> list[Finding]:
             subject=f"event:{each.newest_id}",
         )
         for each in refused
-        if each.events >= REFUSED_MIN and each.events * REFUSED_SHARE >= each.of_provider
+        if each.reason in REFUSALS
+        and each.events >= REFUSED_MIN
+        and each.events * REFUSED_SHARE >= each.of_provider
+    ]
+    found += [
+        attention(
+            "charge_failed",
+            f"{each.provider}: of its newest {each.of_provider:,} events {each.events:,} say that"
+            " a charge failed after its coins were granted, so that its money was taken back, the"
+            f" newest with id {each.newest_id}",
+            fix=f"`coinfleet explain event:{each.newest_id}` names the purchase; if the money does"
+            " not come in another way, take the coins that are left with `coinfleet adjust`",
+            subject=f"event:{each.newest_id}",
+        )
+        for each in refused
+        if each.reason == TAKEN_BACK
     ]
     return found or [ok(f"few of the newest {LATELY:,} events are refused for want of a setting")]
 

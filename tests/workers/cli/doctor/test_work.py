@@ -368,6 +368,22 @@ async def test_a_stray_event_that_is_refused_needs_nobody(at_work: Connection) -
     assert wrong(await check_refusals(context(at_work))) == []
 
 
+@pytest.mark.provokes("charge_failed")
+async def test_one_charge_that_failed_after_its_grant_is_found(at_work: Connection) -> None:
+    await at_work.execute(
+        "insert into fleet.inbox_events (provider, provider_event_id, event_type, payload,"
+        " payload_sha256, state, reason, processed_at)"
+        " select 'stripe', 'e' || n, 'charge.failed', '{}', sha256(n::text::bytea),"
+        " case when n = 1 then 'rejected' else 'ignored' end, 'charge_failed', now()"
+        " from generate_series(1, 40) as n"
+    )
+    event_id = await at_work.fetchval("select min(id) from fleet.inbox_events")
+    (finding,) = noted(await check_refusals(context(at_work)))
+    assert (finding.verdict, finding.subject) == (ATTENTION, f"event:{event_id}")
+    assert finding.what.startswith("stripe: of its newest 40 events 1 say")
+    assert "coinfleet adjust" in finding.fix
+
+
 async def test_without_a_web_nobody_knows_whose_events_are_taken(session: Connection) -> None:
     assert {each.verdict for each in await check_arrivals(context(session))} == {
         Verdict.NOT_CHECKED
