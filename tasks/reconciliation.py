@@ -39,7 +39,7 @@ async def prove_everything(ctx: Context) -> None:
     for invariant in await reconciliation.list_invariants(ctx.pool):
         if breach := await reconciliation.find_breach(ctx.pool, invariant):
             breaches[invariant] = breach
-    accounts = ctx.providers["stripe"].accounts()
+    accounts = [each for provider in ctx.providers.values() for each in provider.accounts()]
     if breach := await reconciliation.find_other_accounts(ctx.pool, accounts):
         breaches["purchases_are_of_our_accounts"] = breach
     for invariant, breach in breaches.items():

@@ -113,8 +113,9 @@ async def test_it_works_at_forty_columns_and_cuts_no_id(
 
 
 async def test_piped_output_is_neither_cut_nor_wrapped(
-    typed: Typed, web_pool: Pool, db: Connection
+    typed: Typed, web_pool: Pool, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     event_id = "evt_" + "x" * 200
     await store_event(web_pool, event_id)
     await db.execute(
