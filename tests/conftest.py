@@ -35,8 +35,7 @@ pytest_plugins = ["tests.supabase.project", "tests.provoking", "tests.spread"]
 # The servers are deleted at the end, so their data need not survive a crash of the machine.
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 # A test's database is mostly gone before autovacuum would be of use, and no test finds it at work.
-# A password is hashed once instead of 4,096 times, for each of thousands of sessions.
-SETTINGS = NOT_DURABLE | {"autovacuum_naptime": "1h", "scram_iterations": "1"}
+SETTINGS = NOT_DURABLE | {"autovacuum_naptime": "1h"}
 MEMORY = Path("/dev/shm")  # noqa: S108 -- a folder of our own is made there
 # The write-ahead log may take a gigabyte, a test's database some megabytes.
 ROOM_BYTES = 2 * 1024**3
