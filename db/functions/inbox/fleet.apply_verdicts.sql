@@ -8,7 +8,23 @@ as $$
 declare
     v_named bigint[];
     v_told fleet.fact[];
+    v_held bigint[];
 begin
+    -- The event of a purchase that waits for a person may be read otherwise than when it was held. It stays held with
+    -- its purchase, and what it told then counts.
+    v_held := array(
+        select f.event_id
+        from unnest(p_facts) as f
+        where f.kind in ('verdict', 'names') and f.state is distinct from 'failed'
+            -- A subquery per event: a join might read all purchases at each batch.
+            and (
+                select cp.granted_at is null and cp.hold_reason is not null and cp.status = 'pending'
+                    and (cp.decision is null or cp.refund_requested)
+                from public.coin_purchases as cp
+                where cp.provider_event_id = f.provider_event_id and cp.provider = f.provider
+                limit 1
+            )
+    );
     insert into fleet.payments as p (id, is_foreign)
     select distinct f.payment_id, true
     from unnest(p_facts) as f
@@ -26,6 +42,7 @@ begin
         select f
         from unnest(p_facts) as f
         where f.kind in ('verdict', 'names') and f.payment_id is not null and f.half is not null
+            and f.event_id <> all(v_held)
             and (select cp.granted_at from public.coin_purchases as cp where cp.payment_id = f.payment_id limit 1)
                 is null
     );
@@ -62,11 +79,22 @@ begin
     return query
     select
         f.event_id,
-        case f.kind when 'names' then 'ignored' else f.state end,
-        coalesce(f.reason, 'names_only'),
+        case when own.hold_reason is not null then 'held' when f.kind = 'names' then 'ignored' else f.state end,
+        coalesce(own.hold_reason, f.reason, 'names_only'),
         f.payment_id, null::bigint, null::bigint, false, null::timestamptz,
-        case f.state when 'failed' then f.reason else f.detail end
+        case
+            -- For the person who decides.
+            when own.hold_reason is not null then concat_ws(': ', f.reason, f.detail)
+            when f.state = 'failed' then f.reason
+            else f.detail
+        end
     from unnest(p_facts) as f
+    left join lateral (
+        select cp.hold_reason
+        from public.coin_purchases as cp
+        where f.event_id = any(v_held) and cp.provider_event_id = f.provider_event_id
+        limit 1
+    ) as own on true
     where f.kind in ('verdict', 'names');
 end
 $$;
@@ -74,4 +102,5 @@ $$;
 revoke all on function fleet.apply_verdicts(fleet.fact[], timestamptz) from public, anon, authenticated, service_role;
 comment on function fleet.apply_verdicts(fleet.fact[], timestamptz) is
     'Records the outcome that interpretation gave to events that move nothing. A payment that is not ours is '
-    'remembered, so that its reversals are ignored too; an event that only names a payment marks nothing.';
+    'remembered, so that its reversals are ignored too; an event that only names a payment marks nothing. The event '
+    'of a purchase that waits for a person stays held.';

@@ -100,8 +100,10 @@ begin
                 )
                 when cp.hold_reason = 'no_fx_rate' then fleet.usd_per_minor_unit(cp.currency, v_now) is not null
                 -- A worker of the release before held it, which knew nothing of shipping and tax. What a worker of
-                -- this one holds has a half that names its object, and waits for a person.
-                when cp.hold_reason = 'wrong_amount' then cp.provider = 'stripe' and not exists (
+                -- this one holds has a half that names its object, and waits for a person. So does what stays without
+                -- one for days: it is no purchase any more as this release reads it.
+                when cp.hold_reason = 'wrong_amount' then cp.provider = 'stripe'
+                and coalesce(j.judgements, 0) < 12 and not exists (
                     select 1
                     from fleet.payment_halves as h
                     where h.provider = e.provider and h.provider_event_id = e.provider_event_id
@@ -131,8 +133,8 @@ begin
                 where h.provider = 'stripe' and h.told_by is not null
                     and h.provider_event_id in (e.provider_event_id, o.provider_event_id)
             )
+        -- All of them: a hold that is judged without its session is not judged again.
         order by o.id
-        limit p_limit
         for no key update of o skip locked
     );
     insert into fleet.hold_judgements as j (event_id, judged_at)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from db.facts import Half, Names, Verdict
 from tests.db.books import APPLIED, COINS, DUPLICATE, PRICE_MINOR, SKU, Books, Outcome, Payment
 from tests.db.payments.halves import NOT_OURS, ORDERS, WRONG_AMOUNT, in_order, session, without_ours
 
@@ -182,3 +183,44 @@ async def test_what_a_person_decided_is_left_alone(books: Books, decided: str) -
     assert await books.breaches() == {}
     assert await judge(books) == 0
     assert (await books.outcome(event_id), await books.db.fetch(PURCHASE)) == before
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Verdict(state="rejected", reason="account_mismatch", detail="acct_theirs"),
+        Verdict(state="ignored", reason="not_ours", half=Half(told_by="session")),
+        Names(payment_keys=["cs_1"], reason="unpaid", half=Half(told_by="session")),
+    ],
+    ids=["of another account", "not ours", "unpaid"],
+)
+async def test_what_is_read_as_no_purchase_now_stays_held_and_is_not_judged_for_ever(
+    books: Books, told: Any
+) -> None:
+    buyer, payment = await books.profile(), Payment()
+    [event_id] = await held_before(books, session(payment, buyer, **TAXED))
+    keys = [] if told.reason == "account_mismatch" else payment.keys
+    await books.db.execute(
+        "update fleet.inbox_events set payload = $1",
+        msgspec.json.encode(msgspec.structs.replace(told, payment_keys=keys)),
+    )
+    await books.db.execute("update fleet.schema_objects set applied_at = $1", books.now)
+    purchase = await books.purchase(payment)
+    judged = 0
+    for _ in range(20):
+        books.wait(days=2)
+        judged += await judge(books)
+        assert await books.outcome(event_id) == WRONG_AMOUNT
+        assert await books.breaches() == {}
+    assert judged == 12
+    assert await books.purchase(payment) == purchase
+    assert told.reason in (await books.event(event_id))["last_error"]
+
+
+async def test_all_other_events_of_a_payment_are_read_again(books: Books) -> None:
+    buyer, payment = await books.profile(), Payment()
+    told = [paid_intent(payment, buyer), paid_intent(payment, buyer)]
+    event_ids = await held_before(books, *told, session(payment, buyer, **TAXED))
+    assert await books.db.fetchval("select fleet.judge_holds_again(1, $1)", books.now) == 1
+    await books.work()
+    assert [await books.outcome(each) for each in event_ids] == [APPLIED, DUPLICATE, DUPLICATE]
