@@ -18,6 +18,7 @@ as $$
             coalesce(p.uncaptured_minor, 0) as uncaptured
         from fleet.amounts_paid(p_payment_ids) as b
         left join lateral (
+            -- What its charge told.
             select t.refund_total_minor, t.refund_total_at, t.uncaptured_minor
             from fleet.payments as t
             where t.id = b.payment_id
@@ -41,6 +42,7 @@ as $$
             ) as undone
         from paid as d
         cross join lateral (
+            -- Each refund of the payment.
             select f.amount_minor, f.status, f.created_at, f.undone_at
             from fleet.refunds as f
             where f.payment_id = d.payment_id
@@ -65,6 +67,7 @@ as $$
             end as ratio
         from paid as d
         cross join lateral (
+            -- Each dispute of the payment.
             select o.provider, o.dispute_id, o.status, o.currency, o.amount_minor, o.payment_rate
             from fleet.disputes as o
             where o.payment_id = d.payment_id
