@@ -47,7 +47,9 @@ as $$
             when (
                 select bool_and(cp.status in ('refunded', 'chargeback'))
                 from fleet.purchases_of_payments(array[f.payment_id]) as of
-                join public.coin_purchases as cp on cp.id = of.purchase_id
+                cross join lateral (
+                    select p.status from public.coin_purchases as p where p.id = of.purchase_id limit 1
+                ) as cp
             ) then 'refund'
             when f.source = 'early_fraud_warning' and f.opened_at <= p_now - interval '120 days' then 'expiry'
         end

@@ -31,8 +31,13 @@ begin
     with known as (
         select of.purchase_id, cp.profile_id, coalesce(bool_or(f.payment_id is not null), false) as is_frozen
         from fleet.purchases_of_payments(v_payment_ids) as of
-        join public.coin_purchases as cp on cp.id = of.purchase_id
-        left join fleet.joined_purchases as j on j.purchase_id = cp.id
+        -- Look-ups: the plan of a join that was made for few rows would read all of them each time.
+        cross join lateral (
+            select p.profile_id, p.payment_id from public.coin_purchases as p where p.id = of.purchase_id limit 1
+        ) as cp
+        left join lateral (
+            select n.payment_id from fleet.joined_purchases as n where n.purchase_id = of.purchase_id limit 1
+        ) as j on true
         left join fleet.freezes as f
             on f.payment_id = coalesce(j.payment_id, cp.payment_id) and f.released_at is null
         group by of.purchase_id, cp.profile_id

@@ -13,9 +13,14 @@ declare
 begin
     -- Most purchases are granted: for them this is one look-up.
     v_undecided := array(
-        select cp.id
+        select of.purchase_id
         from fleet.purchases_of_payments(p_payment_ids) as of
-        join public.coin_purchases as cp on cp.id = of.purchase_id
+        cross join lateral (
+            select p.granted_at, p.decision, p.refund_requested
+            from public.coin_purchases as p
+            where p.id = of.purchase_id
+            limit 1
+        ) as cp
         where cp.granted_at is null and (cp.decision is null or cp.refund_requested)
     );
     if cardinality(v_undecided) > 0 then

@@ -157,7 +157,9 @@ begin
                         and coalesce(j.payment_id, p.payment_id) = u.payment_id as is_the_events,
                         p.decision is null or (p.refund_requested and p.status = 'pending') as waits
                     from public.coin_purchases as p
-                    left join fleet.joined_purchases as j on j.purchase_id = p.id
+                    left join lateral (
+                        select n.payment_id from fleet.joined_purchases as n where n.purchase_id = p.id limit 1
+                    ) as j on true
                     where p.provider_event_id = u.provider_event_id
                     limit 1
                 ) as own on true

@@ -15,11 +15,21 @@ as $$
         case w.source when 'charge' then p.charge_minor when 'event' then p.total_minor else t.amount_minor end,
         case w.source when 'charge' then p.charge_currency when 'event' then p.total_currency else t.currency end
     from fleet.purchases_of_payments(p_payment_ids) as of
-    join public.coin_purchases as cp on cp.id = of.purchase_id
+    -- Look-ups: the plan of a join that was made for few rows would read all of them each time.
+    cross join lateral (
+        select o.amount_minor, o.currency, o.sku, o.granted_at
+        from public.coin_purchases as o
+        where o.id = of.purchase_id
+        limit 1
+    ) as cp
     -- Of two direct calls the granted one says what was paid, also if a person granted it after they were joined.
-    left join public.coin_purchases as kept
-        on kept.payment_id = of.payment_id
-        and (kept.sku is not null or kept.granted_at is not null or cp.granted_at is null)
+    left join lateral (
+        select k.id, k.amount_minor, k.currency, k.sku
+        from public.coin_purchases as k
+        where k.payment_id = of.payment_id
+            and (k.sku is not null or k.granted_at is not null or cp.granted_at is null)
+        limit 1
+    ) as kept on true
     left join fleet.payments as p on p.id = of.payment_id
     cross join lateral (
         select

@@ -1,4 +1,4 @@
--- A plan that was made for few rows is kept; without sequential scans it is right for many rows too.
+-- A plan that was made for few rows is kept; look-ups are right for many rows too, and joins could read all of them.
 create or replace function fleet.reversed_amounts(p_payment_ids bigint[])
 returns table (
     payment_id bigint, purchase_id bigint, is_taken_back boolean, paid numeric, refunded numeric, disputed numeric
@@ -17,9 +17,15 @@ as $$
             coalesce(p.refund_total_at, '-infinity') as refund_total_at,
             coalesce(p.uncaptured_minor, 0) as uncaptured
         from fleet.amounts_paid(p_payment_ids) as b
-        left join fleet.payments as p on p.id = b.payment_id
+        left join lateral (
+            -- What its charge told.
+            select t.refund_total_minor, t.refund_total_at, t.uncaptured_minor
+            from fleet.payments as t
+            where t.id = b.payment_id
+            limit 1
+        ) as p on true
         -- Stores tell what part went back, not how much money.
-        where not exists (select 1 from fleet.store_payments as s where s.payment_id = b.payment_id)
+        where (select s.payment_id from fleet.store_payments as s where s.payment_id = b.payment_id limit 1) is null
     ),
     refund_sums as (
         select
@@ -35,7 +41,13 @@ as $$
                     end
             ) as undone
         from paid as d
-        join fleet.refunds as r on r.payment_id = d.payment_id
+        cross join lateral (
+            -- Each refund of the payment.
+            select f.amount_minor, f.status, f.created_at, f.undone_at
+            from fleet.refunds as f
+            where f.payment_id = d.payment_id
+            offset 0
+        ) as r
         group by d.payment_id, d.purchase_id
     ),
     dispute_parts as (
@@ -54,7 +66,13 @@ as $$
                 else coalesce(m.ratio, 0)
             end as ratio
         from paid as d
-        join fleet.disputes as w on w.payment_id = d.payment_id
+        cross join lateral (
+            -- Each dispute of the payment.
+            select o.provider, o.dispute_id, o.status, o.currency, o.amount_minor, o.payment_rate
+            from fleet.disputes as o
+            where o.payment_id = d.payment_id
+            offset 0
+        ) as w
         left join lateral (
             -- Amounts are in the settlement currency, so only the ratio to the largest withdrawal counts. If money
             -- was withdrawn in one currency and came back in another, it counts as withdrawn until the status says

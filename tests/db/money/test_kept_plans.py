@@ -1,4 +1,7 @@
-"""A plan that a session made while its tables were small is still right when they are large."""
+"""A plan that a session made while its tables were small is still right when they are large.
+
+Also if the planner was told that they are empty.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +75,7 @@ async def decide(books: Books, verb: str, payment: Payment) -> None:
 
 async def test_events_alone_read_no_table_whole_after_it_has_grown(db: Connection) -> None:
     books = Books(db)
+    await db.execute("analyze")
     await db.execute(
         "insert into public.gift_types (code, name, coin_cost) values ('rose', 'Rose', 1);"
         " insert into public.coin_packages (provider, sku, coin_amount, amount_minor)"
@@ -97,6 +101,7 @@ async def test_events_alone_read_no_table_whole_after_it_has_grown(db: Connectio
 
 async def test_freezes_and_decisions_read_no_table_whole_after_it_has_grown(db: Connection) -> None:
     books = Books(db)
+    await db.execute("analyze")
     await db.execute(PRICE_LIST)
     other = await books.profile()
 
@@ -121,6 +126,7 @@ async def test_freezes_and_decisions_read_no_table_whole_after_it_has_grown(db: 
 
 async def test_a_grant_reads_not_all_messages_that_wait_for_the_app(db: Connection) -> None:
     books = Books(db)
+    await db.execute("analyze")
     await db.execute(PRICE_LIST)
     await db.execute("update fleet.settings set app_told_since = '2026-01-01'")
     for _ in range(OFTEN):
@@ -134,6 +140,7 @@ async def test_a_grant_reads_not_all_messages_that_wait_for_the_app(db: Connecti
 
 async def test_a_call_reads_no_table_whole_after_it_has_grown(db: Connection) -> None:
     books = Books(db)
+    await db.execute("analyze")
     await db.execute(
         "insert into public.gift_types (code, name, coin_cost) values ('rose', 'Rose', 1)"
     )
