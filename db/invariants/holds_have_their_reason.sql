@@ -72,11 +72,8 @@ cross join lateral (
             where h.provider = e.provider and h.provider_event_id = e.provider_event_id
         )
         -- One that this release doesn't read as a purchase has none either once it was judged.
-        and not exists (
-            select 1
-            from fleet.hold_judgements as j
-            where j.event_id = e.id and j.judged_at >= (select max(o.applied_at) from fleet.schema_objects as o)
-        ) then (select max(o.applied_at) from fleet.schema_objects as o)
+        and not exists (select 1 from fleet.hold_judgements as j where j.event_id = e.id)
+            then (select max(o.applied_at) from fleet.schema_objects as o)
         when cp.hold_reason = 'unknown_product' then (
             select min(k.listed_at) from public.coin_packages as k where k.provider = cp.provider and k.sku = cp.sku
         )

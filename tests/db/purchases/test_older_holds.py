@@ -204,7 +204,7 @@ async def test_what_is_read_as_no_purchase_now_stays_held_and_is_not_judged_for_
         "update fleet.inbox_events set payload = $1",
         msgspec.json.encode(msgspec.structs.replace(told, payment_keys=keys)),
     )
-    await books.db.execute("update fleet.schema_objects set applied_at = $1", books.now)
+    await let_time_pass(books)
     purchase = await books.purchase(payment)
     judged = 0
     for _ in range(20):
