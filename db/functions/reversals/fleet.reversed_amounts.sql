@@ -26,54 +26,50 @@ as $$
         ) as p on true
         -- Stores tell what part went back, not how much money.
         where (select s.payment_id from fleet.store_payments as s where s.payment_id = b.payment_id limit 1) is null
-    ),
-    refund_sums as (
+    )
+    -- The sums of each payment by look-ups, however many payments there are.
+    select
+        d.payment_id,
+        d.purchase_id,
+        d.is_taken_back,
+        d.amount,
+        greatest(greatest(coalesce(r.standing, 0), d.refund_total - coalesce(r.undone, 0)) - d.uncaptured, 0),
+        coalesce(s.disputed, 0)
+    from paid as d
+    cross join lateral (
+        -- Its refunds.
         select
-            d.payment_id, d.purchase_id,
-            sum(r.amount_minor) filter (where r.status not in ('failed', 'canceled')) as standing,
+            sum(f.amount_minor) filter (where f.status not in ('failed', 'canceled')) as standing,
             -- Refunds that the cumulative total includes, though they failed afterwards.
-            sum(r.amount_minor) filter (
-                where r.status in ('failed', 'canceled')
-                    and coalesce(r.created_at, '-infinity') <= d.refund_total_at
+            sum(f.amount_minor) filter (
+                where f.status in ('failed', 'canceled')
+                    and coalesce(f.created_at, '-infinity') <= d.refund_total_at
                     and case
-                        when r.undone_at is null then d.refund_total_at = '-infinity'
-                        else r.undone_at > d.refund_total_at
+                        when f.undone_at is null then d.refund_total_at = '-infinity'
+                        else f.undone_at > d.refund_total_at
                     end
             ) as undone
-        from paid as d
-        cross join lateral (
-            -- Each refund of the payment.
-            select f.amount_minor, f.status, f.created_at, f.undone_at
-            from fleet.refunds as f
-            where f.payment_id = d.payment_id
-            offset 0
-        ) as r
-        group by d.payment_id, d.purchase_id
-    ),
-    dispute_parts as (
-        select
-            d.payment_id, d.purchase_id,
+        from fleet.refunds as f
+        where f.payment_id = d.payment_id
+    ) as r
+    cross join lateral (
+        -- Its disputes.
+        select sum(
             case
                 when w.currency = d.currency or w.currency is null then w.amount_minor
                 when w.payment_rate is null then d.amount
                 -- The rates of two days differ: what is nearly the whole amount counts as the whole.
                 when w.amount_minor * w.payment_rate between d.amount * 0.95 and d.amount * 1.05 then d.amount
                 else w.amount_minor * w.payment_rate
-            end as amount,
-            case
+            end
+            * case
                 when w.status in ('won', 'prevented', 'warning_closed') then 0
                 when w.status = 'lost' and coalesce(m.ratio, 1) >= 0.95 then 1
                 else coalesce(m.ratio, 0)
-            end as ratio
-        from paid as d
+            end
+        ) as disputed
+        from fleet.disputes as w
         cross join lateral (
-            -- Each dispute of the payment.
-            select o.provider, o.dispute_id, o.status, o.currency, o.amount_minor, o.payment_rate
-            from fleet.disputes as o
-            where o.payment_id = d.payment_id
-            offset 0
-        ) as w
-        left join lateral (
             -- Amounts are in the settlement currency, so only the ratio to the largest withdrawal counts. If money
             -- was withdrawn in one currency and came back in another, it counts as withdrawn until the status says
             -- that the dispute was won.
@@ -87,23 +83,9 @@ as $$
                 where t.provider = w.provider and t.dispute_id = w.dispute_id
                 group by t.currency
             ) as c
-        ) as m on true
-    ),
-    dispute_sums as (
-        select p.payment_id, p.purchase_id, sum(p.amount * p.ratio) as disputed
-        from dispute_parts as p
-        group by p.payment_id, p.purchase_id
-    )
-    select
-        d.payment_id,
-        d.purchase_id,
-        d.is_taken_back,
-        d.amount,
-        greatest(greatest(coalesce(r.standing, 0), d.refund_total - coalesce(r.undone, 0)) - d.uncaptured, 0),
-        coalesce(s.disputed, 0)
-    from paid as d
-    left join refund_sums as r on r.payment_id = d.payment_id and r.purchase_id is not distinct from d.purchase_id
-    left join dispute_sums as s on s.payment_id = d.payment_id and s.purchase_id is not distinct from d.purchase_id
+        ) as m
+        where w.payment_id = d.payment_id
+    ) as s
     union all
     select t.payment_id, t.purchase_id, t.is_taken_back, t.paid, t.refunded, 0
     from fleet.store_reversed_amounts(p_payment_ids) as t
